@@ -1,0 +1,261 @@
+"""What an event platform says, as typed events: the bodies of the six Redis names.
+
+Wire structs name only the fields used; everything else in a body is skipped by the parser.
+Source of names, shapes and of the facts about real producers: the contract, section 1.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Final, TypeAlias
+
+import msgspec
+
+from conductor_actors.errors import InvalidEvent
+
+MAX_ID_CHARS: Final = 255
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
+
+
+class ChatMessage(msgspec.Struct, frozen=True, gc=False):
+    """Somebody wrote; `message_id` tells a repeat (None: can't be told, always counts)."""
+
+    at_ms: int
+    event_id: str | None
+    user_id: str | None
+    message_id: str | None
+
+
+class PollVote(msgspec.Struct, frozen=True, gc=False):
+    """Somebody voted; without a user the vote is one more voter."""
+
+    at_ms: int
+    event_id: str | None
+    user_id: str | None
+    poll_id: str
+
+
+class PollClosed(msgspec.Struct, frozen=True, gc=False):
+    """A poll ended."""
+
+    at_ms: int
+    event_id: str | None
+    poll_id: str
+
+
+class Reaction(msgspec.Struct, frozen=True, gc=False):
+    """Somebody reacted."""
+
+    at_ms: int
+    event_id: str | None
+    user_id: str | None
+
+
+class UserJoined(msgspec.Struct, frozen=True, gc=False):
+    """One more connection of a user."""
+
+    at_ms: int
+    event_id: str | None
+    user_id: str
+
+
+class UserLeft(msgspec.Struct, frozen=True, gc=False):
+    """One connection of a user less."""
+
+    at_ms: int
+    event_id: str | None
+    user_id: str
+
+
+Event: TypeAlias = ChatMessage | PollVote | PollClosed | Reaction | UserJoined | UserLeft
+
+# What a body says: its session and event, or None when it is not ours to count.
+Decoded: TypeAlias = tuple[str, Event] | None
+Decoder: TypeAlias = Callable[[bytes, int], Decoded]
+
+
+class _Author(msgspec.Struct, gc=False):
+    id: Id | None = None
+
+
+class _Message(msgspec.Struct, gc=False):
+    id: Id | None = None
+    authorId: Id | None = None
+    author: _Author | None = None
+
+
+class _Chat(msgspec.Struct, gc=False):
+    sessionId: Id
+    message: _Message
+    eventId: Id | None = None
+    userId: Id | None = None
+
+
+class _Vote(msgspec.Struct, gc=False):
+    sessionId: Id
+    pollId: Id
+    eventId: Id | None = None
+    userId: Id | None = None
+
+
+class _Poll(msgspec.Struct, gc=False):
+    id: Id
+    sessionId: Id | None = None
+
+
+class _Closed(msgspec.Struct, gc=False):
+    poll: _Poll | None = None
+    sessionId: Id | None = None
+    pollId: Id | None = None
+    eventId: Id | None = None
+
+
+class _Reaction(msgspec.Struct, gc=False):
+    sessionId: Id
+    eventId: Id | None = None
+    userId: Id | None = None
+
+
+_ABSENT: Final = msgspec.Raw(b"null")  # a key that is missing means what null means
+
+
+class _Sync(msgspec.Struct, gc=False):
+    type: str | None = None
+    sessionId: Id | None = None
+    eventId: Id | None = None
+    userId: Id | None = None
+    payload: msgspec.Raw = _ABSENT  # its shape depends on the type
+    resource: msgspec.Raw = _ABSENT
+
+
+class _SyncAddress(msgspec.Struct, gc=False):
+    """As little of a sync event as tells whether it is ours."""
+
+    type: msgspec.Raw = _ABSENT
+    sessionId: msgspec.Raw = _ABSENT
+    resource: msgspec.Raw = _ABSENT
+
+
+_chat = msgspec.json.Decoder(_Chat)
+_vote = msgspec.json.Decoder(_Vote)
+_closed = msgspec.json.Decoder(_Closed)
+_reaction = msgspec.json.Decoder(_Reaction)
+_sync = msgspec.json.Decoder(_Sync)
+_sync_address = msgspec.json.Decoder(_SyncAddress)
+_payload = msgspec.json.Decoder(_Message)
+
+
+def decode_chat(body: bytes, at_ms: int) -> Decoded:
+    """Read `platform.events.chat.message.v1`."""
+    chat = _chat.decode(body)
+    return chat.sessionId, _message(chat.message, chat.eventId, chat.userId, at_ms)
+
+
+def decode_vote(body: bytes, at_ms: int) -> Decoded:
+    """Read `platform.events.poll.vote.v1`."""
+    vote = _vote.decode(body)
+    return vote.sessionId, PollVote(at_ms, vote.eventId, vote.userId, vote.pollId)
+
+
+def decode_closed(body: bytes, at_ms: int) -> Decoded:
+    """Read `platform.events.poll.closed.v1`, nested or flat; without a session it is skipped."""
+    closed = _closed.decode(body)
+    poll = closed.poll
+    session_id = closed.sessionId or (poll.sessionId if poll else None)
+    if session_id is None:
+        return None
+    poll_id = poll.id if poll else closed.pollId
+    if poll_id is None:
+        raise InvalidEvent("missing_id")
+    return session_id, PollClosed(at_ms, closed.eventId, poll_id)
+
+
+def decode_reaction(body: bytes, at_ms: int) -> Decoded:
+    """Read `platform.events.live.reaction.v1`."""
+    reaction = _reaction.decode(body)
+    return reaction.sessionId, Reaction(at_ms, reaction.eventId, reaction.userId)
+
+
+def decode_sync(body: bytes, at_ms: int) -> Decoded:
+    """Read `sync-events` and `platform.events.live.sync.v1`."""
+    try:
+        sync = _sync.decode(body)
+    except msgspec.ValidationError:
+        address = _sync_address.decode(body)
+        if address.resource != _ABSENT and _ABSENT in (address.type, address.sessionId):
+            return None
+        raise
+    if sync.type is None or sync.sessionId is None:
+        if sync.resource != _ABSENT:
+            return None  # a poll's, question's or direct message's
+        raise InvalidEvent("missing_id")
+    return _sync_event(sync, sync.type, sync.sessionId, at_ms)
+
+
+def _sync_event(sync: _Sync, kind: str, session_id: str, at_ms: int) -> Decoded:
+    match kind:
+        case "message_created" if sync.payload != _ABSENT:
+            message = _payload.decode(sync.payload)
+            return session_id, _message(message, sync.eventId, sync.userId, at_ms)
+        case "reaction":
+            return session_id, Reaction(at_ms, sync.eventId, sync.userId)
+        case "user_join" if sync.userId is not None:
+            return session_id, UserJoined(at_ms, sync.eventId, sync.userId)
+        case "user_leave" if sync.userId is not None:
+            return session_id, UserLeft(at_ms, sync.eventId, sync.userId)
+        case "message_created" | "user_join" | "user_leave":
+            raise InvalidEvent("missing_id")
+        case "message_updated" | "message_deleted" | "presence_update" | "typing":
+            return None
+        case _:
+            raise InvalidEvent("unknown_type")
+
+
+def _message(
+    message: _Message, event_id: str | None, user_id: str | None, at_ms: int
+) -> ChatMessage:
+    author = message.authorId or (message.author.id if message.author else None) or user_id
+    return ChatMessage(at_ms, event_id, author, message.id)
+
+
+DECODERS: Final[dict[str, Decoder]] = {
+    "platform.events.chat.message.v1": decode_chat,
+    "platform.events.poll.vote.v1": decode_vote,
+    "platform.events.poll.closed.v1": decode_closed,
+    "sync-events": decode_sync,
+    "platform.events.live.sync.v1": decode_sync,
+    "platform.events.live.reaction.v1": decode_reaction,
+}
+
+
+def decode(decoder: Decoder, body: bytes, at_ms: int, max_bytes: int) -> Decoded:
+    """Read one body; raise `InvalidEvent` with the reason for anything that is no event.
+
+    Reasons: `too_large`, `not_utf8`, `nul_in_id`, `not_json`, `too_deep`, `wrong_shape`,
+    `missing_id`, `unknown_type`.
+    """
+    if len(body) > max_bytes:
+        raise InvalidEvent("too_large")
+    try:
+        if not body.isascii():
+            body.decode()  # the parser does not look into strings it skips
+        decoded = decoder(body, at_ms)
+    except msgspec.ValidationError as error:
+        missing = "missing required field" in str(error)
+        raise InvalidEvent("missing_id" if missing else "wrong_shape") from None
+    except msgspec.DecodeError:
+        raise InvalidEvent("not_json") from None
+    except UnicodeDecodeError:
+        raise InvalidEvent("not_utf8") from None
+    except RecursionError:
+        raise InvalidEvent("too_deep") from None
+    if decoded is not None and b"\\" in body and b"\\u0000" in body:
+        _refuse_nul(decoded)
+    return decoded
+
+
+def _refuse_nul(decoded: tuple[str, Event]) -> None:
+    """Refuse NUL in an id: PostgreSQL can't store it. Only an escape can bring one."""
+    session_id, event = decoded
+    ids = (session_id, *msgspec.structs.astuple(event))
+    if any(isinstance(id_, str) and "\0" in id_ for id_ in ids):
+        raise InvalidEvent("nul_in_id")

@@ -1,0 +1,135 @@
+"""From entries in the order of their ids to batches of events by session, cut at ticks.
+
+This is where "the same entries give the same rows" is decided: a tick `t` comes after every
+event before `t` and before every event at or after it, whoever reads, however fast.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from conductor_actors.domain.events import DECODERS, Decoder, Event, decode
+from conductor_actors.domain.names import split
+from conductor_actors.errors import InvalidEvent
+
+# One event as read: (milliseconds, sequence) of its entry id, Redis name, body. A plain tuple
+# for speed; in this order because that is the order in which events are applied.
+Entry: TypeAlias = tuple[int, int, str, bytes]
+
+SessionKey: TypeAlias = tuple[str, str]  # tenant, session
+
+
+class IntakeRules(msgspec.Struct, frozen=True):
+    """How events become batches and ticks."""
+
+    tick_s: int = 5
+    timeout_s: int = 1800
+    max_event_bytes: int = 65536
+
+
+class EventsBySession(dict[SessionKey, list[Event]]):
+    """Events to apply, in order within each session."""
+
+
+class TickDue(NamedTuple):
+    """Every event before `at_ms` has been handed out."""
+
+    at_ms: int
+
+
+class Rejected(NamedTuple):
+    """An entry that is no event, and why."""
+
+    entry: Entry
+    reason: str
+
+
+class Intake:
+    """Decode, group and cut. Keeps count: `counted`, `skipped`, and the `rejected` entries."""
+
+    def __init__(self, rules: IntakeRules) -> None:
+        self._tick_ms = rules.tick_s * 1000
+        self._timeout_ms = rules.timeout_s * 1000
+        self._max_bytes = rules.max_event_bytes
+        self._sources: dict[str, tuple[str, Decoder]] = {}
+        self._next_tick_ms: int | None = None
+        self._passed_ms = 0
+        self._last_event_ms: int | None = None
+        self.rejected: list[Rejected] = []
+        self.counted = 0
+        self.skipped = 0
+
+    def no_tick_before(self, at_ms: int) -> None:
+        """Begin ticking at `at_ms`: what is read from before it only fills the windows."""
+        self._next_tick_ms = -(-at_ms // self._tick_ms) * self._tick_ms
+
+    def take(
+        self, entries: Iterable[Entry], watermark_ms: int | None = None
+    ) -> Iterator[EventsBySession | TickDue]:
+        """Hand out the entries' events and each tick that is due up to the watermark, in order.
+
+        An entry that comes too late for its tick counts in the next one.
+        """
+        batch = EventsBySession()
+        for entry in entries:
+            at_ms = max(entry[0], self._passed_ms)
+            if self._next_tick_ms is None:
+                self._next_tick_ms = at_ms - at_ms % self._tick_ms + self._tick_ms
+            if at_ms >= self._next_tick_ms:
+                if batch:
+                    yield batch
+                    batch = EventsBySession()
+                yield from self._ticks_until(at_ms)
+            self._put(entry, at_ms, batch)
+        if batch:
+            yield batch
+        if watermark_ms is not None:
+            yield from self._ticks_until(watermark_ms)
+
+    def tick_after_last_event(self) -> int | None:
+        """Give the first tick that shows everything taken so far."""
+        return self._next_tick_ms
+
+    def _put(self, entry: Entry, at_ms: int, batch: EventsBySession) -> None:
+        _, _, name, body = entry
+        try:
+            tenant, decoder = self._sources.get(name) or self._source(name)
+            decoded = decode(decoder, body, at_ms, self._max_bytes)
+        except InvalidEvent as invalid:
+            self.rejected.append(Rejected(entry, invalid.reason))
+            return
+        if decoded is None:
+            self.skipped += 1
+            return
+        session_id, event = decoded
+        self.counted += 1
+        self._last_event_ms = at_ms
+        batch.setdefault((tenant, session_id), []).append(event)
+
+    def _source(self, name: str) -> tuple[str, Decoder]:
+        parts = split(name)
+        if parts is None or parts[1] not in DECODERS:
+            raise InvalidEvent("unknown_name")
+        source = self._sources[name] = (parts[0], DECODERS[parts[1]])
+        return source
+
+    def _ticks_until(self, until_ms: int) -> Iterator[TickDue]:
+        next_ms = self._next_tick_ms
+        if next_ms is None:
+            return
+        while next_ms <= until_ms:
+            if self._all_over_at(next_ms):
+                next_ms = until_ms - until_ms % self._tick_ms + self._tick_ms
+                self._passed_ms = next_ms - self._tick_ms
+            else:
+                self._passed_ms = next_ms
+                next_ms += self._tick_ms
+                self._next_tick_ms = next_ms
+                yield TickDue(self._passed_ms)
+        self._next_tick_ms = next_ms
+
+    def _all_over_at(self, tick_ms: int) -> bool:
+        """Tell whether no session can have a row at a tick: then none need be told of it."""
+        last_ms = self._last_event_ms
+        return last_ms is None or tick_ms - last_ms >= self._timeout_ms

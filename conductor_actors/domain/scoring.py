@@ -1,0 +1,134 @@
+"""What a session's signals are worth: score, category and explanation.
+
+Source of the formula: the contract, section 2. Nothing here rounds.
+"""
+
+from math import log
+from typing import NamedTuple
+
+import msgspec
+
+
+class Signals(msgspec.Struct, frozen=True, gc=False):
+    """What was measured in the window before a tick. Rates are per minute, shares 0…1."""
+
+    chat_msgs_per_min: float
+    poll_participation: float
+    active_users: int
+    total_users: int
+    reactions_per_min: float
+    user_leave_rate: float
+
+
+class Contributions(msgspec.Struct, frozen=True, gc=False):
+    """What each signal adds to the score; the five add up to it before clamping."""
+
+    chat: float
+    poll: float
+    active_users: float
+    reactions: float
+    leave_rate: float
+
+    def total(self) -> float:
+        """Add the five, left to right."""
+        return self.chat + self.poll + self.active_users + self.reactions + self.leave_rate
+
+
+class ScoreRow(msgspec.Struct, frozen=True, gc=False):
+    """One session at one tick: what is stored, published and shown. `at_ms` is the tick (UTC)."""
+
+    at_ms: int
+    tenant_id: str
+    session_id: str
+    event_id: str
+    score: float
+    category: str
+    signals: Signals
+    contributions: Contributions
+
+
+class Explanation(NamedTuple):
+    """One signal's way into the score: raw value → normalised (0…1) x weight = contribution."""
+
+    signal: str
+    raw: float
+    normalised: float
+    weight: float
+    contribution: float
+
+
+class Scoring(msgspec.Struct, frozen=True):
+    """The weights (the leave rate's is subtracted) and the rates that count as full marks."""
+
+    chat_weight: float = 0.30
+    poll_weight: float = 0.25
+    active_users_weight: float = 0.25
+    reactions_weight: float = 0.10
+    leave_rate_weight: float = 0.10
+    chat_max_per_min: float = 20.0
+    reactions_max_per_min: float = 10.0
+
+    def contributions(self, signals: Signals) -> Contributions:
+        """Weigh each signal."""
+        return Contributions(
+            self.chat_weight * _full_marks(signals.chat_msgs_per_min, self.chat_max_per_min),
+            self.poll_weight * signals.poll_participation,
+            self.active_users_weight * _active_share(signals),
+            self.reactions_weight
+            * _full_marks(signals.reactions_per_min, self.reactions_max_per_min),
+            -self.leave_rate_weight * signals.user_leave_rate,
+        )
+
+    def explain(self, signals: Signals) -> tuple[Explanation, ...]:
+        """Show each signal's raw value, normalised value, weight and contribution."""
+        added = self.contributions(signals)
+        chat = _full_marks(signals.chat_msgs_per_min, self.chat_max_per_min)
+        reactions = _full_marks(signals.reactions_per_min, self.reactions_max_per_min)
+        poll, leave = signals.poll_participation, signals.user_leave_rate
+        return (
+            Explanation(
+                "chat_msgs_per_min", signals.chat_msgs_per_min, chat, self.chat_weight, added.chat
+            ),
+            Explanation("poll_participation", poll, poll, self.poll_weight, added.poll),
+            Explanation(
+                "active_users",
+                signals.active_users,
+                _active_share(signals),
+                self.active_users_weight,
+                added.active_users,
+            ),
+            Explanation(
+                "reactions_per_min",
+                signals.reactions_per_min,
+                reactions,
+                self.reactions_weight,
+                added.reactions,
+            ),
+            Explanation("user_leave_rate", leave, leave, -self.leave_rate_weight, added.leave_rate),
+        )
+
+
+def clamped(total: float) -> float:
+    """Bring a sum of contributions into 0…1."""
+    return min(1.0, max(0.0, total))
+
+
+def category(score: float) -> str:
+    """Name the band a score is in."""
+    if score >= 0.8:
+        return "VERY_HIGH"
+    if score >= 0.6:
+        return "HIGH"
+    if score >= 0.4:
+        return "MODERATE"
+    if score >= 0.2:
+        return "LOW"
+    return "VERY_LOW"
+
+
+def _full_marks(per_min: float, max_per_min: float) -> float:
+    return min(1.0, log(per_min + 1) / log(max_per_min + 1))
+
+
+def _active_share(signals: Signals) -> float:
+    return signals.active_users / signals.total_users if signals.total_users else 0.0

@@ -1,0 +1,201 @@
+"""One session's state as a value: what its events add up to, and its signals at a tick.
+
+`state = state.after(events)` leaves the old value as it was, so a bad event costs nothing but
+itself. Source of every rule: the contract, section 2.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import msgspec
+
+from conductor_actors.domain.events import (
+    ChatMessage,
+    Event,
+    PollClosed,
+    PollVote,
+    Reaction,
+    UserJoined,
+    UserLeft,
+)
+from conductor_actors.domain.polls import Poll
+from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals, category, clamped
+from conductor_actors.domain.windows import CountWindow, RecencyWindow
+
+_PLACEHOLDER_EVENT_ID = "unknown"
+
+
+class SessionRules(msgspec.Struct, frozen=True):
+    """How long a window is, and how long a session lives without an event."""
+
+    window_s: int = 60
+    timeout_s: int = 1800
+
+
+@dataclass(slots=True)
+class SessionState:
+    """What is known of one session. Events come in the order of their times.
+
+    Before its first chat message, vote, reaction or join a session has not begun; after
+    `timeout_s` without an event it is over, and the next such event begins it anew.
+    """
+
+    session_id: str
+    rules: SessionRules
+    chats: CountWindow
+    reactions: CountWindow
+    messages: RecencyWindow  # when each message id was first counted
+    active: RecencyWindow  # when each user last chatted, voted, reacted or joined
+    leavers: RecencyWindow  # when each user's last connection ended
+    connections: dict[str, int] = field(default_factory=dict)
+    poll: Poll | None = None
+    real_event_id: str | None = None
+    last_event_ms: int | None = None
+
+    @classmethod
+    def unbegun(cls, session_id: str, rules: SessionRules) -> "SessionState":
+        """Make the state of a session of which nothing was heard yet."""
+        window_s, window_ms = rules.window_s, rules.window_s * 1000
+        counts = CountWindow(window_s), CountWindow(window_s)
+        recent = RecencyWindow(window_ms), RecencyWindow(window_ms), RecencyWindow(window_ms)
+        return cls(session_id, rules, *counts, *recent)
+
+    def after(self, events: Iterable[Event]) -> "SessionState":
+        """Return the state after these events; this one stays as it is."""
+        state = self._copy()
+        for event in events:
+            if state.is_over_at(event.at_ms):
+                state = SessionState.unbegun(self.session_id, self.rules)
+            state._apply(event)  # noqa: SLF001 - its own copy
+        return state
+
+    def has_row_at(self, at_ms: int) -> bool:
+        """Tell whether the session has begun and is not yet over at a tick."""
+        return self.last_event_ms is not None and not self.is_over_at(at_ms)
+
+    def is_over_at(self, at_ms: int) -> bool:
+        """Tell whether the session has gone without an event for its timeout."""
+        last_ms = self.last_event_ms
+        return last_ms is not None and at_ms - last_ms >= self.rules.timeout_s * 1000
+
+    def signals(self, at_ms: int) -> Signals:
+        """Measure the window that ends at `at_ms`, once every event before it was applied.
+
+        Forgets what no later tick can see, which changes no answer at `at_ms` or after.
+        """
+        for window in (self.chats, self.reactions, self.messages, self.active, self.leavers):
+            window.expire(at_ms)
+        active = self.active.moments.keys()
+        total = len(self.connections) + len(active - self.connections.keys())
+        leavers = len(self.leavers.moments)
+        per_min = 60 / self.rules.window_s
+        return Signals(
+            self.chats.total * per_min,
+            self.poll.participation(at_ms, self.rules.window_s * 1000) if self.poll else 0.0,
+            len(active),
+            total,
+            self.reactions.total * per_min,
+            leavers / (total + leavers) if leavers else 0.0,
+        )
+
+    @property
+    def event_id(self) -> str:
+        """The first real event id seen, else the session id."""
+        return self.real_event_id or self.session_id
+
+    def _copy(self) -> "SessionState":
+        return SessionState(
+            self.session_id,
+            self.rules,
+            self.chats.copy(),
+            self.reactions.copy(),
+            self.messages.copy(),
+            self.active.copy(),
+            self.leavers.copy(),
+            self.connections.copy(),
+            self.poll.copy() if self.poll else None,
+            self.real_event_id,
+            self.last_event_ms,
+        )
+
+    def _apply(self, event: Event) -> None:
+        if self.last_event_ms is None and isinstance(event, PollClosed | UserLeft):
+            return
+        if isinstance(event, ChatMessage) and self._is_repeat(event):
+            return
+        self.last_event_ms = event.at_ms
+        if self.real_event_id is None and event.event_id not in (
+            None,
+            _PLACEHOLDER_EVENT_ID,
+            self.session_id,
+        ):
+            self.real_event_id = event.event_id
+        self._count(event)
+
+    def _is_repeat(self, chat: ChatMessage) -> bool:
+        return chat.message_id is not None and self.messages.holds(chat.message_id, chat.at_ms)
+
+    def _count(self, event: Event) -> None:
+        match event:
+            case ChatMessage():
+                self.chats.add(event.at_ms)
+                if event.message_id is not None:
+                    self.messages.touch(event.message_id, event.at_ms)
+                self._saw(event.user_id, event.at_ms)
+            case Reaction():
+                self.reactions.add(event.at_ms)
+                self._saw(event.user_id, event.at_ms)
+            case PollVote():
+                self._vote(event)
+                self._saw(event.user_id, event.at_ms)
+            case UserJoined():
+                self._join(event.user_id)
+                self._saw(event.user_id, event.at_ms)
+            case UserLeft():
+                self._leave(event.user_id, event.at_ms)
+            case PollClosed():
+                if self.poll and self.poll.poll_id == event.poll_id:
+                    self.poll.close(event.at_ms)
+            case _:
+                assert_never(event)
+
+    def _saw(self, user_id: str | None, at_ms: int) -> None:
+        if user_id is not None:
+            self.active.touch(user_id, at_ms)
+
+    def _vote(self, vote: PollVote) -> None:
+        if self.poll is None or self.poll.poll_id != vote.poll_id:
+            self.poll = Poll(vote.poll_id, len(self.connections), vote.at_ms, set())
+        self.poll.vote(vote.user_id, vote.at_ms)
+
+    def _join(self, user_id: str) -> None:
+        self.connections[user_id] = self.connections.get(user_id, 0) + 1
+        self.leavers.forget(user_id)
+        if self.poll:
+            self.poll.connected(len(self.connections))
+
+    def _leave(self, user_id: str, at_ms: int) -> None:
+        connections = self.connections.get(user_id, 0)
+        if connections > 1:
+            self.connections[user_id] = connections - 1
+        elif connections == 1:
+            del self.connections[user_id]
+            self.leavers.touch(user_id, at_ms)
+
+
+def row_at(at_ms: int, tenant_id: str, state: SessionState, scoring: Scoring) -> ScoreRow:
+    """Judge a session at a tick at which it has a row."""
+    signals = state.signals(at_ms)
+    contributions = scoring.contributions(signals)
+    score = clamped(contributions.total())
+    return ScoreRow(
+        at_ms,
+        tenant_id,
+        state.session_id,
+        state.event_id,
+        score,
+        category(score),
+        signals,
+        contributions,
+    )

@@ -1,0 +1,121 @@
+"""The edges of the system: what actors need from the outside world, as Protocols.
+
+Every adapter of a port passes the same contract tests, fake or real. All may raise
+`Unavailable` (try again later); none blocks longer than its own deadline.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol, TypeAlias
+
+from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.scoring import ScoreRow
+
+# Seconds that never go back: what waits and budgets are measured with.
+Clock: TypeAlias = Callable[[], float]
+
+
+class Gap(NamedTuple):
+    """Events that were never read: how many, where that is known, and why.
+
+    Reasons: `flooded` (pub/sub came faster than it was handled), `reconnected` (pub/sub was
+    away; what was published meanwhile is gone).
+    """
+
+    tenant: str
+    reason: str
+    lost: int | None
+
+
+class Read(NamedTuple):
+    """What one read brought.
+
+    `entries` are in order; every later read brings only entries that come after them.
+    `watermark_ms`: everything before it has been read. `now_ms`: Redis' own clock.
+    `first_tick_ms`: set by the first read when what comes before only fills the windows.
+    """
+
+    entries: Sequence[Entry]
+    watermark_ms: int
+    now_ms: int
+    gaps: Sequence[Gap] = ()
+    first_tick_ms: int | None = None
+
+
+class EventSource(Protocol):
+    """Where events come from."""
+
+    def read(self) -> Read:
+        """Read what is there, waiting a fraction of a second when nothing is."""
+
+    def close(self) -> None:
+        """Let go of every connection."""
+
+
+class Written(NamedTuple):
+    """What one write did: how many rows were new, and which can never be stored, and why."""
+
+    stored: int
+    refused: Sequence[tuple[ScoreRow, str]]
+
+
+class ScoreStore(Protocol):
+    """Where rows are kept."""
+
+    def write(self, rows: Sequence[ScoreRow]) -> Written:
+        """Store the rows, each once however often it is written.
+
+        A refused row stops no other. After `Unavailable` some may be stored: write all again.
+        """
+
+    def close(self) -> None:
+        """Let go of every connection."""
+
+
+class Retention(Protocol):
+    """How old rows are let go of."""
+
+    def retain(self, days: float) -> int:
+        """Drop what is older; return how much went."""
+
+
+class ScoreFeed(Protocol):
+    """Where updates are announced."""
+
+    def publish(self, rows: Sequence[ScoreRow]) -> None:
+        """Announce the rows, in one round trip."""
+
+    def close(self) -> None:
+        """Let go of every connection."""
+
+
+class DeadLetter(NamedTuple):
+    """A message that can't be handled: where it came from, why it is here, how it began."""
+
+    source: str
+    entry_id: str
+    reason: str
+    body: bytes
+
+
+class DeadLetterBox(Protocol):
+    """Where messages end that can't be handled."""
+
+    def add(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep the letters; of each body the first 256 bytes."""
+
+
+class Lease(Protocol):
+    """The right to own this data: one process at a time has it."""
+
+    def hold(self) -> None:
+        """Take or keep the lease; raise `OwnershipLost` if another process has it."""
+
+    def release(self) -> None:
+        """Give it up, so that the next process need not wait."""
+
+
+class Finding(NamedTuple):
+    """One line of a check, and whether it is as it should be."""
+
+    ok: bool
+    line: str

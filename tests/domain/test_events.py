@@ -1,0 +1,198 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conductor_actors.domain.events import (
+    DECODERS,
+    ChatMessage,
+    Decoded,
+    PollClosed,
+    PollVote,
+    Reaction,
+    UserJoined,
+    UserLeft,
+    decode,
+)
+from conductor_actors.errors import InvalidEvent
+from tests.hostile import (
+    CHAT,
+    CLOSED,
+    HARMLESS,
+    HOSTILE,
+    LIVE,
+    MAX_BYTES,
+    NAMES,
+    REACTION,
+    SHAPES,
+    SYNC,
+    VOTE,
+    Shape,
+    with_value,
+)
+
+AT_MS = 1767528000003
+
+NAME = st.sampled_from(NAMES)
+ID = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=255)
+MAYBE_ID = st.none() | ID
+LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+JSON: st.SearchStrategy[Any] = st.recursive(
+    LEAF, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=20
+)
+KNOWN_KEY = st.sampled_from(
+    [
+        "sessionId",
+        "eventId",
+        "userId",
+        "message",
+        "id",
+        "authorId",
+        "author",
+        "type",
+        "payload",
+        "resource",
+        "poll",
+        "pollId",
+    ]
+)
+KNOWN_TYPE = st.sampled_from(
+    ["user_join", "user_leave", "reaction", "message_created", "message_deleted", "typing"]
+)
+# Bodies that come close: the right keys, with values right and wrong.
+NEARLY: st.SearchStrategy[Any] = st.recursive(
+    LEAF | KNOWN_TYPE | ID,
+    lambda inner: st.lists(inner) | st.dictionaries(KNOWN_KEY, inner),
+    max_leaves=20,
+)
+
+
+def read(name: str, body: object) -> Decoded:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return decode(DECODERS[name], raw, AT_MS, MAX_BYTES)
+
+
+def reads_or_refuses(name: str, body: bytes) -> None:
+    try:
+        decoded = read(name, body)
+    except InvalidEvent:
+        return
+    assert decoded is None or decoded[1].at_ms == AT_MS
+
+
+@pytest.mark.parametrize(("name", "body", "reason"), [pytest.param(*c, id=i) for i, *c in HOSTILE])
+def test_what_is_no_event_is_refused_for_its_reason(name: str, body: bytes, reason: str) -> None:
+    with pytest.raises(InvalidEvent) as refused:
+        read(name, body)
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(("name", "body"), [pytest.param(*c, id=i) for i, *c in HARMLESS])
+def test_what_only_looks_odd_is_read(name: str, body: bytes) -> None:
+    decoded = read(name, body)
+    assert decoded is None or decoded[1].at_ms == AT_MS
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.label)
+def test_a_body_cut_off_anywhere_is_refused(shape: Shape) -> None:
+    body = json.dumps(shape.body).encode()
+    assert read(shape.name, body) is not None
+    for length in range(len(body)):
+        with pytest.raises(InvalidEvent):
+            read(shape.name, body[:length])
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.label)
+def test_nesting_is_refused_even_where_larger_bodies_are_allowed(shape: Shape) -> None:
+    body = with_value(shape.body, "z", b"[" * 100_000 + b"]" * 100_000)
+    with pytest.raises(InvalidEvent, match="too_deep"):
+        decode(DECODERS[shape.name], body, AT_MS, 10 * MAX_BYTES)
+
+
+@given(NAME, st.binary())
+def test_random_bytes_are_read_or_refused(name: str, body: bytes) -> None:
+    reads_or_refuses(name, body)
+
+
+@given(NAME, JSON)
+def test_random_json_is_read_or_refused(name: str, body: Any) -> None:
+    reads_or_refuses(name, json.dumps(body).encode())
+
+
+@given(NAME, NEARLY)
+def test_nearly_right_json_is_read_or_refused(name: str, body: Any) -> None:
+    reads_or_refuses(name, json.dumps(body).encode())
+
+
+@given(ID, MAYBE_ID, MAYBE_ID, st.tuples(MAYBE_ID, MAYBE_ID, MAYBE_ID))
+def test_the_author_is_the_authorid_else_the_authors_id_else_the_userid(
+    session_id: str,
+    event_id: str | None,
+    message_id: str | None,
+    claims: tuple[str | None, str | None, str | None],
+) -> None:
+    author_id, nested_id, user_id = claims
+    message = {"id": message_id, "authorId": author_id, "author": {"id": nested_id}}
+    address = {"sessionId": session_id, "eventId": event_id, "userId": user_id}
+    expected = ChatMessage(AT_MS, event_id, author_id or nested_id or user_id, message_id)
+    assert read(CHAT, address | {"message": message}) == (session_id, expected)
+    mirror = address | {"type": "message_created", "resource": "MESSAGE", "payload": message}
+    assert read(SYNC, mirror) == (session_id, expected)
+
+
+@given(ID, MAYBE_ID, ID, MAYBE_ID)
+def test_a_vote_says_who_voted_on_what(
+    session_id: str, event_id: str | None, poll_id: str, user_id: str | None
+) -> None:
+    body = {"sessionId": session_id, "eventId": event_id, "pollId": poll_id, "userId": user_id}
+    assert read(VOTE, body) == (session_id, PollVote(AT_MS, event_id, user_id, poll_id))
+
+
+@given(ID, MAYBE_ID, ID)
+def test_a_polls_end_is_read_flat_and_nested(
+    session_id: str, event_id: str | None, poll_id: str
+) -> None:
+    flat = {"sessionId": session_id, "eventId": event_id, "pollId": poll_id}
+    nested = {"poll": {"id": poll_id, "sessionId": session_id, "isActive": False}}
+    assert read(CLOSED, flat) == (session_id, PollClosed(AT_MS, event_id, poll_id))
+    assert read(CLOSED, nested) == (session_id, PollClosed(AT_MS, None, poll_id))
+    assert read(CLOSED, {"poll": {"id": poll_id}}) is None
+
+
+@given(ID, MAYBE_ID, MAYBE_ID)
+def test_a_reaction_is_read_under_both_names(
+    session_id: str, event_id: str | None, user_id: str | None
+) -> None:
+    body = {"sessionId": session_id, "eventId": event_id, "userId": user_id}
+    expected = (session_id, Reaction(AT_MS, event_id, user_id))
+    assert read(REACTION, body) == expected
+    assert read(SYNC, body | {"type": "reaction"}) == expected
+
+
+@given(st.sampled_from([SYNC, LIVE]), ID, MAYBE_ID, ID)
+def test_presence_is_read_under_both_names(
+    name: str, session_id: str, event_id: str | None, user_id: str
+) -> None:
+    body = {"sessionId": session_id, "eventId": event_id, "userId": user_id}
+    joined, left = UserJoined(AT_MS, event_id, user_id), UserLeft(AT_MS, event_id, user_id)
+    assert read(name, body | {"type": "user_join"}) == (session_id, joined)
+    assert read(name, body | {"type": "user_leave"}) == (session_id, left)
+
+
+@given(JSON, JSON, st.sampled_from([{}, {"type": "updated"}, {"sessionId": "s1"}]))
+def test_what_is_of_others_is_skipped_whatever_it_holds(
+    action: Any, payload: Any, address: dict[str, str]
+) -> None:
+    body = {"resource": "POLL", "action": action, "payload": payload, **address}
+    assert (
+        read(SYNC, json.dumps(body).replace("NaN", "0").replace("Infinity", "0").encode()) is None
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", ["message_updated", "message_deleted", "presence_update", "typing"]
+)
+def test_what_says_nothing_of_engagement_is_skipped(kind: str) -> None:
+    assert read(SYNC, {"type": kind, "sessionId": "s1", "userId": "u1", "payload": [1]}) is None

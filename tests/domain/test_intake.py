@@ -1,0 +1,288 @@
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
+from typing import TypeAlias
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from conductor_actors.domain.events import Event
+from conductor_actors.domain.intake import Entry, Intake, IntakeRules, SessionKey, TickDue
+from tests.reference import row_at
+
+CHAT = "platform.events.chat.message.v1"
+VOTE = "platform.events.poll.vote.v1"
+CLOSED = "platform.events.poll.closed.v1"
+REACTION = "platform.events.live.reaction.v1"
+SYNC = "sync-events"
+
+START_MS = 1_767_528_000_000
+TICK_MS = 5000
+TIMEOUT_MS = 20_000
+RULES = IntakeRules(timeout_s=20)
+
+GOOD = (
+    (CHAT, b'{"sessionId": "s1", "message": {"id": "m1", "authorId": "ada"}}'),
+    (VOTE, b'{"sessionId": "s1", "pollId": "lunch", "userId": "ada"}'),
+    (CLOSED, b'{"sessionId": "s2", "pollId": "lunch"}'),
+    (REACTION, b'{"sessionId": "s2", "userId": "bob"}'),
+    (f"acme:{REACTION}", b'{"sessionId": "s2", "userId": "bob"}'),
+    (SYNC, b'{"type": "user_leave", "sessionId": "s2", "userId": "bob"}'),
+)
+NOT_OURS = ((SYNC, b'{"resource": "POLL", "action": "created", "payload": {}}'),)
+WRONG = {
+    ("elsewhere", b"{}"): "unknown_name",
+    (SYNC, b"{"): "not_json",
+    (VOTE, b'{"sessionId": "s1"}'): "missing_id",
+    (REACTION, b'{"sessionId": 7}'): "wrong_shape",
+    (CHAT, b" " * 70_000): "too_large",
+}
+
+Handed: TypeAlias = dict[SessionKey, list[Event]]
+Segments: TypeAlias = list[tuple[int | None, Handed]]  # ticks, and what came before each
+Reads: TypeAlias = Iterable[tuple[Sequence[Entry], int | None]]
+
+gaps_ms = st.one_of(
+    st.just(0),
+    st.integers(0, 3000),
+    st.integers(0, 4).map(TICK_MS.__mul__),
+    st.integers(0, 100_000),
+)
+bodies = st.sampled_from((*GOOD, *GOOD, *NOT_OURS, *WRONG))
+
+
+def entry(at_ms: int, source: tuple[str, bytes], sequence: int = 0) -> Entry:
+    return START_MS + at_ms, sequence, *source
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> list[Entry]:
+    size = draw(st.integers(0, 30))
+    steps = draw(st.lists(st.tuples(gaps_ms, bodies), min_size=size, max_size=size))
+    times_ms = accumulate(gap_ms for gap_ms, _ in steps)
+    return [
+        entry(at_ms, source, sequence)
+        for sequence, (at_ms, (_, source)) in enumerate(zip(times_ms, steps, strict=True))
+    ]
+
+
+@st.composite
+def logs_cut_into_reads(draw: st.DrawFn) -> tuple[list[Entry], Reads]:
+    """Cut a log anywhere, each read with a watermark up to where the next one begins."""
+    log = draw(logs())
+    cuts = sorted(draw(st.lists(st.integers(0, len(log)), max_size=8)))
+    reads: list[tuple[list[Entry], int | None]] = []
+    for start, stop in zip([0, *cuts], [*cuts, len(log)], strict=True):
+        until_ms = log[stop][0] if stop < len(log) else end_of(log)
+        watermarks_ms = st.integers(log[stop - 1][0] if stop else START_MS, until_ms)
+        reads.append((log[start:stop], draw(st.none() | watermarks_ms | st.just(until_ms))))
+    return log, [*reads, ([], end_of(log))]
+
+
+def end_of(log: Sequence[Entry]) -> int:
+    return (log[-1][0] if log else START_MS) + 2 * TIMEOUT_MS
+
+
+def segments(intake: Intake, reads: Reads) -> Segments:
+    """Take the reads; tell ticks, and between two of them the events of each session."""
+    told: Segments = []
+    handed: Handed = {}
+    for entries, watermark_ms in reads:
+        for due in intake.take(entries, watermark_ms):
+            if isinstance(due, TickDue):
+                told.append((due.at_ms, handed))
+                handed = {}
+            else:
+                for key, events in due.items():
+                    handed.setdefault(key, []).extend(events)
+    return [*told, (None, handed)]
+
+
+def whole(log: Sequence[Entry]) -> Reads:
+    return [(log, end_of(log))]
+
+
+def ticks(told: Segments) -> list[int]:
+    return [tick_ms for tick_ms, _ in told if tick_ms is not None]
+
+
+def events_in(handed: Iterable[Handed]) -> Iterator[Event]:
+    return (event for sessions in handed for events in sessions.values() for event in events)
+
+
+def multiples(log: Sequence[Entry]) -> range:
+    return range(START_MS, end_of(log) + 1, TICK_MS)
+
+
+def good(log: Iterable[Entry]) -> list[Entry]:
+    return [some for some in log if some[2:] in GOOD]
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs_cut_into_reads())
+def test_the_same_entries_give_the_same_batches_and_ticks_however_they_are_cut(
+    cut: tuple[list[Entry], Reads],
+) -> None:
+    log, reads = cut
+    assert segments(Intake(RULES), reads) == segments(Intake(RULES), whole(log))
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs_cut_into_reads())
+def test_a_tick_comes_after_all_before_it_and_before_all_at_or_after_it(
+    cut: tuple[list[Entry], Reads],
+) -> None:
+    log, reads = cut
+    begin_ms, heard = 0, 0
+    for tick_ms, handed in segments(Intake(RULES), reads):
+        end_ms = tick_ms or end_of(log)
+        assert end_ms % TICK_MS == 0 or tick_ms is None
+        for event in events_in([handed]):
+            assert begin_ms <= event.at_ms < end_ms
+            heard += 1
+        begin_ms = end_ms
+    assert heard == len(good(log))
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs())
+def test_ticks_come_without_a_hole_while_a_session_can_have_a_row_and_only_then(
+    log: list[Entry],
+) -> None:
+    alive = [
+        tick_ms
+        for tick_ms in multiples(log)
+        if any(0 < tick_ms - some[0] < TIMEOUT_MS for some in good(log))
+    ]
+    assert ticks(segments(Intake(RULES), whole(log))) == alive
+
+
+@settings(max_examples=40, deadline=None)
+@given(logs())
+def test_no_tick_is_skipped_at_which_a_session_has_a_row(log: list[Entry]) -> None:
+    told = segments(Intake(RULES), whole(log))
+    for key in {key for _, handed in told for key in handed}:
+        events = [event for _, handed in told for event in handed.get(key, ())]
+        for tick_ms in set(multiples(log)) - set(ticks(told)):
+            assert row_at(tick_ms, key[1], events, 60_000, TIMEOUT_MS) is None
+
+
+@settings(max_examples=40, deadline=None)
+@given(logs())
+def test_a_sessions_events_stay_in_the_order_of_their_ids(log: list[Entry]) -> None:
+    told = segments(Intake(RULES), whole(log))
+    heard = [event for _, handed in told for event in handed.get(("default", "s1"), ())]
+    wanted = [some[0] for some in good(log) if b'"s1"' in some[3]]
+    assert [event.at_ms for event in heard] == wanted
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs(), st.integers(-TICK_MS, 100_000))
+def test_no_tick_comes_before_the_first_that_is_wanted(log: list[Entry], from_ms: int) -> None:
+    intake = Intake(RULES)
+    intake.no_tick_before(START_MS + from_ms)
+    told, everything = segments(intake, whole(log)), segments(Intake(RULES), whole(log))
+    assert ticks(told) == [t for t in ticks(everything) if t >= START_MS + from_ms]
+    assert len(list(events_in(handed for _, handed in told))) == len(good(log))
+
+
+def test_the_first_tick_that_is_wanted_may_be_the_given_moment_itself() -> None:
+    intake = Intake(RULES)
+    intake.no_tick_before(START_MS + 2 * TICK_MS)
+    told = segments(intake, [([entry(0, GOOD[0])], START_MS + 2 * TICK_MS)])
+    assert ticks(told) == [START_MS + 2 * TICK_MS]
+
+
+@settings(max_examples=60, deadline=None)
+@given(logs())
+def test_what_is_no_event_is_rejected_with_the_reason_and_disturbs_nothing(
+    log: list[Entry],
+) -> None:
+    intake, undisturbed = Intake(RULES), Intake(RULES)
+    told = segments(intake, whole(log))
+    assert told == segments(undisturbed, [(good(log), end_of(log))])
+    wrong = [(some, WRONG[some[2:]]) for some in log if some[2:] in WRONG]
+    assert [tuple(rejected) for rejected in intake.rejected] == wrong
+    assert undisturbed.rejected == []
+    assert intake.counted == len(good(log))
+    assert intake.skipped == len(log) - len(good(log)) - len(wrong)
+
+
+def test_an_entry_too_late_for_its_tick_counts_in_the_next_one() -> None:
+    intake = Intake(RULES)
+    told = segments(
+        intake,
+        [
+            ([entry(1000, GOOD[0])], START_MS + 2 * TICK_MS),
+            ([entry(3000, GOOD[1])], START_MS + 3 * TICK_MS),
+        ],
+    )
+    assert ticks(told) == [START_MS + TICK_MS * count for count in (1, 2, 3)]
+    assert [event.at_ms for event in events_in([told[2][1]])] == [START_MS + 2 * TICK_MS]
+
+
+def test_an_entry_late_after_a_silence_counts_in_the_next_ticks_too() -> None:
+    reads = [
+        ([entry(0, GOOD[0])], START_MS + 100_000),
+        ([entry(30_000, GOOD[1])], START_MS + 200_000),
+    ]
+    told = segments(Intake(RULES), reads)
+    assert [tick_ms - START_MS for tick_ms in ticks(told)[3:]] == [105_000, 110_000, 115_000]
+    assert [event.at_ms for event in events_in([told[3][1]])] == [START_MS + 100_000]
+
+
+@pytest.mark.timeout(10)
+def test_a_silence_costs_no_time_however_long() -> None:
+    a_thousand_years_ms = 1000 * 365 * 86_400_000
+    told = segments(Intake(RULES), [([entry(0, GOOD[0])], START_MS + a_thousand_years_ms)])
+    assert len(ticks(told)) == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(logs(), max_size=4))
+@example([[entry(0, GOOD[0])], [entry(1, NOT_OURS[0]), entry(90_001, GOOD[0])]])
+def test_late_entries_are_neither_lost_nor_before_the_last_tick(
+    some_logs: list[list[Entry]],
+) -> None:
+    reads = [(log, end_of(log)) for log in some_logs]
+    told = segments(Intake(RULES), reads)
+    last_ms = 0
+    for tick_ms, handed in told:
+        assert all(event.at_ms >= last_ms for event in events_in([handed]))
+        assert tick_ms is None or tick_ms > last_ms
+        last_ms = tick_ms or last_ms
+    heard = len(list(events_in(handed for _, handed in told)))
+    assert heard == sum(len(good(log)) for log in some_logs)
+
+
+def test_a_watermark_before_anything_was_read_brings_no_tick() -> None:
+    assert list(Intake(RULES).take([], START_MS)) == []
+
+
+@pytest.mark.parametrize("last_ms", [0, 1, 4999, 5000])
+def test_the_tick_after_the_last_event_shows_it(last_ms: int) -> None:
+    intake = Intake(RULES)
+    list(intake.take([entry(0, GOOD[0]), entry(last_ms, GOOD[0])]))
+    due = intake.tick_after_last_event()
+    assert due == START_MS + last_ms - last_ms % TICK_MS + TICK_MS
+    assert list(intake.take([], due)) == [TickDue(due)]
+
+
+def test_nothing_taken_needs_no_tick() -> None:
+    assert Intake(RULES).tick_after_last_event() is None
+
+
+@pytest.mark.parametrize(("name", "tenant"), [(REACTION, "default"), (f"acme:{REACTION}", "acme")])
+def test_the_tenant_comes_from_the_name_alone(name: str, tenant: str) -> None:
+    body = b'{"sessionId": "globex:s", "tenantId": "globex", "tenant": "globex"}'
+    ((_, handed),) = segments(Intake(RULES), [([entry(0, (name, body))], None)])
+    assert list(handed) == [(tenant, "globex:s")]
+
+
+@pytest.mark.parametrize("tenant", ["", "ACME", "-acme", "acme:eu", "a" * 64, "acme eu"])
+def test_a_name_whose_tenant_can_be_none_is_unknown(tenant: str) -> None:
+    intake = Intake(RULES)
+    assert segments(intake, [([entry(0, (f"{tenant}:{REACTION}", GOOD[3][1]))], None)]) == [
+        (None, {})
+    ]
+    assert [rejected.reason for rejected in intake.rejected] == ["unknown_name"]

@@ -1,0 +1,90 @@
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conductor_actors.domain.polls import SILENCE_MS, Poll
+
+WINDOW_MS = 60_000
+VOTERS = ("ada", "bob", None)
+
+
+def poll(*voters: str | None, connected: int = 0) -> Poll:
+    fresh = Poll("lunch", connected, 0, set())
+    for voter in voters:
+        fresh.vote(voter, 0)
+    return fresh
+
+
+def participation(of: Poll) -> float:
+    return of.participation(1000, WINDOW_MS)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.integers(0, 5),
+    st.lists(
+        st.tuples(st.just("vote"), st.sampled_from(VOTERS))
+        | st.tuples(st.just("connected"), st.integers(0, 9))
+        | st.tuples(st.just("close"), st.none())
+    ),
+)
+def test_participation_is_what_counting_over_the_whole_poll_gives(
+    connected: int, steps: list[tuple[str, str | int | None]]
+) -> None:
+    subject = poll("ada", connected=connected)
+    voters: list[str | int | None] = ["ada"]
+    crowds, is_open = [connected], True
+    for step, detail in steps:
+        if step == "vote":
+            subject.vote(None if detail is None else str(detail), 0)
+            voters.append(detail)
+        elif step == "close":
+            subject.close(0)
+            is_open = False
+        else:
+            subject.connected(int(detail or 0))
+            crowds += [int(detail or 0)] * is_open
+    voted = len(set(voters) - {None}) + voters.count(None)
+    assert participation(subject) == voted / max(voted, *crowds)
+
+
+def test_a_voter_counts_once_and_a_vote_without_a_user_is_one_more() -> None:
+    assert participation(poll("ada", "ada", None, None, connected=6)) == 3 / 6
+
+
+def test_more_voters_than_connected_is_full_participation() -> None:
+    assert participation(poll("ada", "bob", connected=1)) == 1
+
+
+def test_who_connects_after_the_close_is_not_asked() -> None:
+    subject = poll("ada", connected=2)
+    subject.close(0)
+    subject.connected(9)
+    assert participation(subject) == 1 / 2
+
+
+def test_participation_ends_one_window_after_the_first_close() -> None:
+    subject = poll("ada")
+    subject.close(1000)
+    subject.close(9000)
+    assert subject.participation(1000 + WINDOW_MS - 1, WINDOW_MS) == 1
+    assert subject.participation(1000 + WINDOW_MS, WINDOW_MS) == 0
+
+
+def test_participation_ends_after_five_minutes_without_a_vote() -> None:
+    subject = poll("ada")
+    assert SILENCE_MS == 300_000
+    assert subject.participation(299_999, WINDOW_MS) == 1
+    assert subject.participation(300_000, WINDOW_MS) == 0
+    subject.vote("bob", 400_000)
+    assert subject.participation(699_999, WINDOW_MS) == 1
+
+
+@pytest.mark.parametrize("connected", [0, 9])
+def test_a_copied_poll_goes_its_own_way(connected: int) -> None:
+    subject = poll("ada", connected=2)
+    copy = subject.copy()
+    copy.vote("bob", 0)
+    copy.connected(connected)
+    copy.close(0)
+    assert subject == poll("ada", connected=2)

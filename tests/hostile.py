@@ -1,0 +1,388 @@
+"""Events that real and hostile producers send, for every test that reads events.
+
+`HOSTILE`: what is no event, with the reason it must be refused for. `HARMLESS`: what looks
+odd and must be counted or skipped without an error. Bounds are the defaults (65536 bytes).
+"""
+
+import gzip
+import json
+from copy import deepcopy
+from typing import Any, Final, NamedTuple
+
+CHAT: Final = "platform.events.chat.message.v1"
+VOTE: Final = "platform.events.poll.vote.v1"
+CLOSED: Final = "platform.events.poll.closed.v1"
+REACTION: Final = "platform.events.live.reaction.v1"
+LIVE: Final = "platform.events.live.sync.v1"
+SYNC: Final = "sync-events"
+NAMES: Final = (CHAT, VOTE, CLOSED, REACTION, LIVE, SYNC)
+
+MAX_BYTES: Final = 65536
+
+Json = dict[str, Any]
+
+
+class Shape(NamedTuple):
+    """One valid body, where its ids are, and which of them it can't be without."""
+
+    label: str
+    name: str
+    body: Json
+    ids: tuple[str, ...]
+    required: tuple[str, ...]
+
+
+_MESSAGE: Final[Json] = {"id": "m1", "text": "hello", "timestamp": "2026-01-04T12:00:00.000Z"}
+_S: Final[Json] = {"sessionId": "s1", "eventId": "e1"}
+
+SHAPES: Final = (
+    Shape(
+        "chat by authorId",
+        CHAT,
+        _S | {"message": _MESSAGE | {"authorId": "u1"}},
+        ("sessionId", "eventId", "message.id", "message.authorId"),
+        ("sessionId", "message"),
+    ),
+    Shape(
+        "chat by author",
+        CHAT,
+        _S | {"message": _MESSAGE | {"author": {"id": "u1", "firstName": "Ada"}}},
+        ("message.author.id",),
+        (),
+    ),
+    Shape("chat by userId", CHAT, _S | {"message": _MESSAGE, "userId": "u1"}, ("userId",), ()),
+    Shape(
+        "vote",
+        VOTE,
+        _S | {"pollId": "p1", "optionId": "o1", "userId": "u1"},
+        ("sessionId", "eventId", "pollId", "userId"),
+        ("sessionId", "pollId"),
+    ),
+    Shape(
+        "flat close",
+        CLOSED,
+        _S | {"pollId": "p1"},
+        ("sessionId", "eventId", "pollId"),
+        ("pollId",),
+    ),
+    Shape(
+        "nested close",
+        CLOSED,
+        {"poll": {"id": "p1", "sessionId": "s1", "options": [{"id": "o1", "voteCount": 2}]}},
+        ("poll.id", "poll.sessionId"),
+        ("poll.id",),
+    ),
+    Shape(
+        "reaction",
+        REACTION,
+        {"sessionId": "s1", "userId": "u1", "emoji": "🔥"},
+        ("sessionId", "userId"),
+        ("sessionId",),
+    ),
+    Shape(
+        "reaction mirror",
+        SYNC,
+        _S | {"type": "reaction", "userId": "u1"},
+        ("sessionId", "eventId", "userId"),
+        ("type", "sessionId"),
+    ),
+    Shape(
+        "join",
+        LIVE,
+        _S | {"type": "user_join", "userId": "u1"},
+        ("sessionId", "eventId", "userId"),
+        ("type", "sessionId", "userId"),
+    ),
+    Shape(
+        "leave",
+        SYNC,
+        _S | {"type": "user_leave", "userId": "u1"},
+        ("sessionId", "eventId", "userId"),
+        ("type", "sessionId", "userId"),
+    ),
+    Shape(
+        "chat mirror",
+        SYNC,
+        _S | {"type": "message_created", "payload": _MESSAGE | {"authorId": "u1"}},
+        ("sessionId", "eventId", "payload.id", "payload.authorId"),
+        ("type", "sessionId", "payload"),
+    ),
+)
+
+# What stands in the place of an id, as JSON text, and the reason it must be refused for.
+_BAD_IDS: Final[tuple[tuple[str, bytes, str], ...]] = (
+    ("empty", b'""', "wrong_shape"),
+    ("256 characters", b'"' + b"x" * 256 + b'"', "wrong_shape"),
+    ("256 emoji", '"{}"'.format("😀" * 256).encode(), "wrong_shape"),
+    ("number", b"5", "wrong_shape"),
+    ("fraction", b"0.5", "wrong_shape"),
+    ("overflowing integer", b"9" * 400, "wrong_shape"),
+    ("overflowing exponent", b"1e999", "wrong_shape"),
+    ("boolean", b"true", "wrong_shape"),
+    ("array", b'["s1"]', "wrong_shape"),
+    ("object", b'{"id":"s1"}', "wrong_shape"),
+    ("escaped NUL", rb'"a\u0000b"', "nul_in_id"),
+    ("raw NUL", b'"a\0b"', "not_json"),
+    ("raw line feed", b'"a\nb"', "not_json"),
+    ("escaped high surrogate", rb'"\ud800"', "not_json"),
+    ("escaped low surrogate", rb'"\udc00x"', "not_json"),
+    ("swapped surrogates", rb'"\ude00\ud83d"', "not_json"),
+    ("raw surrogate", b'"\xed\xa0\x80"', "not_utf8"),
+    ("Latin-1", b'"caf\xe9"', "not_utf8"),
+    ("overlong slash", b'"\xc0\xaf"', "not_utf8"),
+    ("NaN", b"NaN", "not_json"),
+    ("Infinity", b"-Infinity", "not_json"),
+    ("unquoted", b"s1", "not_json"),
+)
+
+# The same for a field that nobody reads.
+_BAD_EXTRAS: Final[tuple[tuple[str, bytes, str], ...]] = (
+    ("NaN", b"NaN", "not_json"),
+    ("Infinity", b"Infinity", "not_json"),
+    ("negative infinity", b"-Infinity", "not_json"),
+    ("undefined", b"undefined", "not_json"),
+    ("single quotes", b"'hello'", "not_json"),
+    ("leading zero", b"01", "not_json"),
+    ("unknown escape", rb'"\x41"', "not_json"),
+    ("half an escape", rb'"\u00"', "not_json"),
+    ("open string", b'"hello', "not_json"),
+    ("raw NUL", b'"\0"', "not_json"),
+    ("escaped surrogate", rb'"see \ud83d"', "not_json"),
+    ("raw surrogate", b'"\xed\xa0\xbd"', "not_utf8"),
+    ("Latin-1", b'"\xe9"', "not_utf8"),
+    ("30,000 arrays deep", b"[" * 30_000 + b"]" * 30_000, "too_deep"),
+    ("10,000 objects deep", b'{"a":' * 10_000 + b"1" + b"}" * 10_000, "too_deep"),
+    ("60,000 open arrays", b"[" * 60_000, "too_deep"),
+    ("100,000 deep", b"[" * 100_000 + b"]" * 100_000, "too_large"),
+)
+
+# Whole bodies that are no event under any name.
+_BAD_BODIES: Final[tuple[tuple[str, bytes, str], ...]] = (
+    ("nothing", b"", "not_json"),
+    ("white space", b" \r\n\t", "not_json"),
+    ("text", b"hello", "not_json"),
+    ("open brace", b"{", "not_json"),
+    ("closing brace", b"}", "not_json"),
+    ("trailing comma", b'{"sessionId":"s1",}', "not_json"),
+    ("byte order mark", b'\xef\xbb\xbf{"sessionId":"s1"}', "not_json"),
+    ("UTF-16", '{"sessionId":"s1"}'.encode("utf-16"), "not_utf8"),
+    ("gzip", gzip.compress(b'{"sessionId":"s1"}', mtime=0), "not_utf8"),
+    ("NUL bytes", bytes(64), "not_json"),
+    ("null", b"null", "wrong_shape"),
+    ("true", b"true", "wrong_shape"),
+    ("number", b"1767528000003", "wrong_shape"),
+    ("string", b'"sessionId"', "wrong_shape"),
+    ("JSON in a string", json.dumps('{"sessionId":"s1"}').encode(), "wrong_shape"),
+    ("empty array", b"[]", "wrong_shape"),
+    ("array", b'[{"sessionId":"s1"}]', "wrong_shape"),
+    ("60,000 open arrays", b"[" * 60_000, "wrong_shape"),
+    ("a million spaces", b" " * 1_000_000, "too_large"),
+)
+
+_HOLE: Final = "\x1ahole\x1a"
+
+
+def with_value(body: Json, path: str, value: bytes) -> bytes:
+    """Write a body as JSON, with raw bytes in the place of one value."""
+    copy, place, key = _opened(body, path)
+    place[key] = _HOLE
+    return json.dumps(copy).encode().replace(json.dumps(_HOLE).encode(), value)
+
+
+def without(body: Json, path: str) -> bytes:
+    """Write a body as JSON, with one key left out."""
+    copy, place, key = _opened(body, path)
+    del place[key]
+    return json.dumps(copy).encode()
+
+
+def _opened(body: Json, path: str) -> tuple[Json, Json, str]:
+    copy: Json = deepcopy(body)
+    *parents, last = path.split(".")
+    place = copy
+    for key in parents:
+        place = place[key]
+    return copy, place, last
+
+
+def padded(body: Json, size_bytes: int) -> bytes:
+    """Write a body as JSON of exactly this size: an unused text is as long as it takes."""
+    empty = json.dumps(body | {"padding": ""}).encode()
+    return json.dumps(body | {"padding": "x" * (size_bytes - len(empty))}).encode()
+
+
+def _bad_values() -> list[tuple[str, str, bytes, str]]:
+    ids = [
+        (f"{shape.label}: {path} is {label}", shape.name, with_value(shape.body, path, raw), reason)
+        for shape in SHAPES
+        for path in shape.ids
+        for label, raw, reason in _BAD_IDS
+    ]
+    extras = [
+        (f"{shape.label}: extra is {label}", shape.name, with_value(shape.body, "z", raw), reason)
+        for shape in SHAPES
+        for label, raw, reason in _BAD_EXTRAS
+    ]
+    return ids + extras
+
+
+def _deep_ids() -> list[tuple[str, str, bytes, str]]:
+    """Nest where an id stands: a sync event is searched to its end for whose it is."""
+    deep = b"[" * 30_000 + b"]" * 30_000
+    return [
+        (
+            f"{shape.label}: {path} is 30,000 deep",
+            shape.name,
+            with_value(shape.body, path, deep),
+            "too_deep" if shape.name in (SYNC, LIVE) else "wrong_shape",
+        )
+        for shape in SHAPES
+        for path in shape.ids
+    ]
+
+
+def _bad_shapes() -> list[tuple[str, str, bytes, str]]:
+    missing = [
+        (f"{shape.label}: no {path}", shape.name, without(shape.body, path), "missing_id")
+        for shape in SHAPES
+        for path in shape.required
+    ]
+    cut = [
+        (f"{shape.label}: cut", shape.name, json.dumps(shape.body).encode()[:-1], "not_json")
+        for shape in SHAPES
+    ]
+    large = [
+        (f"{shape.label}: large", shape.name, padded(shape.body, MAX_BYTES + 1), "too_large")
+        for shape in SHAPES
+    ]
+    return missing + cut + large
+
+
+def _bad_bodies() -> list[tuple[str, str, bytes, str]]:
+    return [
+        (f"{name}: {label}", name, body, reason)
+        for name in NAMES
+        for label, body, reason in _BAD_BODIES
+    ]
+
+
+# (label, Redis name, body, reason)
+HOSTILE: Final[list[tuple[str, str, bytes, str]]] = [
+    *_bad_values(),
+    *_deep_ids(),
+    *_bad_shapes(),
+    *_bad_bodies(),
+    ("chat: message is text", CHAT, b'{"sessionId":"s1","message":"hello"}', "wrong_shape"),
+    ("chat: message is null", CHAT, b'{"sessionId":"s1","message":null}', "wrong_shape"),
+    ("chat: null session", CHAT, b'{"sessionId":null,"message":{}}', "wrong_shape"),
+    ("chat: author is text", CHAT, b'{"sessionId":"s1","message":{"author":"u1"}}', "wrong_shape"),
+    ("chat: keys in capitals", CHAT, b'{"SESSIONID":"s1","MESSAGE":{}}', "missing_id"),
+    ("close: poll is text", CLOSED, b'{"sessionId":"s1","poll":"p1"}', "wrong_shape"),
+    ("close: session alone", CLOSED, b'{"sessionId":"s1"}', "missing_id"),
+    ("reaction: empty object", REACTION, b"{}", "missing_id"),
+    ("reaction: last key wins", REACTION, b'{"sessionId":"s1","sessionId":""}', "wrong_shape"),
+    ("reaction: two documents", REACTION, b'{"sessionId":"s1"}{"sessionId":"s1"}', "not_json"),
+    ("sync: empty object", SYNC, b"{}", "missing_id"),
+    ("sync: action alone", SYNC, b'{"action":"UPDATED","payload":{}}', "missing_id"),
+    ("sync: unknown type", SYNC, b'{"type":"user_jion","sessionId":"s1"}', "unknown_type"),
+    ("sync: empty type", SYNC, b'{"type":"","sessionId":"s1"}', "unknown_type"),
+    ("sync: type of others", LIVE, b'{"type":"poll_closed","sessionId":"s1"}', "unknown_type"),
+    ("sync: type is a number", SYNC, b'{"type":1,"sessionId":"s1"}', "wrong_shape"),
+    (
+        "sync: payload is text",
+        SYNC,
+        b'{"type":"message_created","sessionId":"s1","payload":"hello"}',
+        "wrong_shape",
+    ),
+    (
+        "sync: join of nobody",
+        SYNC,
+        b'{"type":"user_join","sessionId":"s1","userId":null}',
+        "missing_id",
+    ),
+    (
+        "sync: leave, odd user, with resource",
+        SYNC,
+        b'{"type":"user_leave","sessionId":"s1","userId":7,"resource":"USER"}',
+        "wrong_shape",
+    ),
+]
+
+
+def _odd_ids() -> list[tuple[str, str, bytes]]:
+    odd = (
+        ("255 characters", json.dumps("x" * 255).encode()),
+        ("255 emoji", '"{}"'.format("😀" * 255).encode()),
+        ("escaped emoji", rb'"\ud83d\ude00"'),
+        ("spaces", b'"  "'),
+        ("an escaped line feed", rb'"a\nb"'),
+        ("an escaped backslash before u0000", rb'"\\u0000"'),
+        ("SQL", b'"\'; DROP TABLE engagement_metrics; --"'),
+        ("markup", b'"[red]<script>alert(1)</script>"'),
+        ("right-to-left", '"\u202eabc"'.encode()),
+    )
+    return [
+        (f"{shape.label}: {path} is {label}", shape.name, with_value(shape.body, path, raw))
+        for shape in SHAPES
+        for path in shape.ids
+        for label, raw in odd
+    ]
+
+
+def _odd_extras() -> list[tuple[str, str, bytes]]:
+    odd = (
+        ("huge integer", b"9" * 5000),
+        ("huge exponent", b"-1e999999"),
+        ("an escaped NUL", rb'"\u0000"'),
+        ("500 deep", b"[" * 500 + b"]" * 500),
+        ("duplicate keys", b'{"a":1,"a":[2]}'),
+        ("a long text", b'"' + b"x" * 60_000 + b'"'),
+    )
+    return [
+        (f"{shape.label}: extra is {label}", shape.name, with_value(shape.body, "z", raw))
+        for shape in SHAPES
+        for label, raw in odd
+    ]
+
+
+def _odd_bodies() -> list[tuple[str, str, bytes]]:
+    indented = [
+        (f"{shape.label}: indented", shape.name, json.dumps(shape.body, indent="\t").encode())
+        for shape in SHAPES
+    ]
+    surrounded = [
+        (f"{shape.label}: spaced", shape.name, b"\r\n " + json.dumps(shape.body).encode() + b"\n")
+        for shape in SHAPES
+    ]
+    large = [
+        (f"{shape.label}: as large as may be", shape.name, padded(shape.body, MAX_BYTES))
+        for shape in SHAPES
+    ]
+    return indented + surrounded + large
+
+
+# (label, Redis name, body)
+HARMLESS: Final[list[tuple[str, str, bytes]]] = [
+    *_odd_ids(),
+    *_odd_extras(),
+    *_odd_bodies(),
+    ("chat: message says nothing", CHAT, b'{"sessionId":"s1","message":{}}'),
+    ("chat: nulls", CHAT, b'{"sessionId":"s1","eventId":null,"message":{"author":null}}'),
+    ("vote: nobody's", VOTE, b'{"sessionId":"s1","pollId":"p1","userId":null}'),
+    ("close: of no session", CLOSED, b'{"poll":{"id":"p1"}}'),
+    ("close: of nothing", CLOSED, b"{}"),
+    ("close: null poll", CLOSED, b'{"sessionId":"s1","pollId":"p1","poll":null}'),
+    ("reaction: last key wins", REACTION, b'{"sessionId":"s0","sessionId":"s1"}'),
+    ("reaction: escaped key", REACTION, rb'{"session\u0049d":"s1"}'),
+    ("sync: nobody's reaction", SYNC, b'{"type":"reaction","sessionId":"s1"}'),
+    ("sync: empty message", SYNC, b'{"type":"message_created","sessionId":"s1","payload":{}}'),
+    ("sync: typing", SYNC, b'{"type":"typing","sessionId":"s1","payload":7}'),
+    ("sync: deleted", SYNC, b'{"type":"message_deleted","sessionId":"s1","payload":null}'),
+    ("others: a poll", SYNC, b'{"resource":"POLL","action":"UPDATED","payload":{"id":5}}'),
+    ("others: payload is text", SYNC, b'{"resource":"POLL","action":"UPDATED","payload":"x"}'),
+    ("others: everything odd", SYNC, b'{"resource":1,"action":[],"payload":null,"userId":{}}'),
+    ("others: odd session", SYNC, b'{"resource":"DIRECT_MESSAGE","sessionId":5,"payload":{}}'),
+    ("others: odd type", SYNC, b'{"resource":"QUESTION","type":{},"payload":{}}'),
+    ("others: nulls", LIVE, b'{"resource":"POLL","type":null,"sessionId":null}'),
+    ("others: typed", SYNC, b'{"resource":"POLL","type":"poll_closed","payload":{}}'),
+]

@@ -1,0 +1,1 @@
+"""When: who handles which message on which thread, and what happens when it fails."""

@@ -1,0 +1,147 @@
+"""What every actor here has in common: a place that outlives it, and a death that is noticed.
+
+Facts of Pykka, each seen in a run, that this module answers: `tell` to a dead actor raises in
+the sender (so senders hold mailboxes) · a crash silently drops the rest of the inbox (so teardown
+leaves it alone) · a failing `on_start` calls no hook (so it is caught here) · `SystemExit` in
+one actor stops them all (so it becomes an ordinary failure) · errors under `ask` go to the asker
+and don't stop the actor · an `ActorRef` copies its inbox when it is made (so ours is in place
+before). This is the only module that may catch `Exception`.
+"""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+import pykka
+
+from conductor_actors.actors.dispatcher import Dispatcher
+from conductor_actors.actors.mailbox import Mailbox, PooledMailbox, ThreadMailbox, TurnEnded
+from conductor_actors.actors.messages import ActorFailed, ActorStopped
+
+S = TypeVar("S")
+T = TypeVar("T")
+M = TypeVar("M", ThreadMailbox, PooledMailbox)
+
+_NO_MESSAGE: Final = None
+
+
+class Place(NamedTuple, Generic[M]):
+    """An actor's place in the system, which its successors take over."""
+
+    name: str
+    mailbox: M
+    supervisor: Mailbox
+
+
+class Poisoned(Exception):  # noqa: N818 - the field says "poison message"
+    """Some items could not be handled; they were left out, everything else is done."""
+
+    def __init__(self, items: Sequence[tuple[object, Exception]]) -> None:
+        super().__init__(f"{len(items)} left out, the first: {items[0][1]!r}")
+        self.items = items
+
+
+class _NotAnError(Exception):
+    """Carries `SystemExit` and its like, for which Pykka would stop every actor."""
+
+
+def salvage(
+    step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
+) -> tuple[S, list[tuple[T, Exception]]]:
+    """Fold items into a state; should that fail, one by one, leaving out those that fail."""
+    try:
+        return step(state, items), []
+    except Exception:  # noqa: BLE001 - whatever it is, one item's bug is not the others'
+        return _one_by_one(step, state, items)
+
+
+def _one_by_one(
+    step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
+) -> tuple[S, list[tuple[T, Exception]]]:
+    poison = []
+    for item in items:
+        try:
+            state = step(state, (item,))
+        except Exception as error:  # noqa: BLE001 - the same
+            poison.append((item, error))
+    return state, poison
+
+
+class _PlacedActor(pykka.Actor):
+    """Take mail from the place's mailbox, and tell the Supervisor of the end."""
+
+    def __init__(self, place: Place[Any]) -> None:
+        self._place = place
+        self._message: object = _NO_MESSAGE
+        self._error: BaseException | None = None
+        super().__init__()
+
+    def legacy(self) -> object:
+        """Give what a successor needs to go on from before the failure."""
+        return None
+
+    def _create_actor_inbox(self) -> Any:  # type: ignore[override]  # noqa: ANN401
+        return self._place.mailbox
+
+    def _handle_receive(self, message: Any) -> Any:  # noqa: ANN401
+        self._message = message
+        try:
+            return super()._handle_receive(message)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise _NotAnError(repr(error)) from error
+
+    def _handle_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        del exception_type, traceback
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        self.actor_stopped.set()
+        self._error = exception_value
+
+    def _actor_loop_teardown(self) -> None:
+        """Leave the mail to the successor; tell the Supervisor that one is needed, or not."""
+        name, mailbox, supervisor = self._place
+        if self._error is None:
+            supervisor.tell(ActorStopped(name, mailbox))
+        else:
+            legacy = self.legacy()
+            supervisor.tell(ActorFailed(name, mailbox, self._message, self._error, legacy))
+
+
+class SystemActor(_PlacedActor, pykka.ThreadingActor):
+    """An actor that waits on the outside world, on a thread of its own."""
+
+    use_daemon_thread = True  # a thread that hangs in a call must not hold up the exit
+
+
+class PooledActor(_PlacedActor):
+    """An actor that never waits, run by a dispatcher with thousands of others."""
+
+    def __init__(self, place: Place[PooledMailbox], dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._is_set_up = False
+        super().__init__(place)
+
+    @staticmethod
+    def _create_future() -> pykka.Future[Any]:
+        return pykka.ThreadingFuture()
+
+    def _start_actor_loop(self) -> None:
+        self._dispatcher.attach(self._place.mailbox, self._take_turn)
+
+    def _take_turn(self) -> None:
+        """Run Pykka's own loop until the mailbox ends the turn, or the actor's life is over."""
+        if not self._is_set_up:
+            self._is_set_up = True
+            self._actor_loop_setup()
+        try:
+            self._actor_loop_running()
+        except TurnEnded:
+            return
+        self._place.mailbox.run = None
+        self._actor_loop_teardown()

@@ -1,0 +1,169 @@
+"""Run many actors on few threads: a mailbox per actor, one run queue, turns of bounded length.
+
+An actor with mail is queued once, takes at most `max_messages` or `max_turn_s` a turn and goes
+to the back of the queue, so no actor starves another. Handlers must not wait: a pool of two
+threads stalls when two do, which is why `slow_turns` tells of any that takes long.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+import pykka
+
+from conductor_actors.actors.mailbox import AnyEnvelope, PooledMailbox, Turn
+
+MAX_MESSAGES: Final = 64
+MAX_TURN_S: Final = 0.005
+
+
+class SlowTurn(NamedTuple):
+    """A turn that takes long: whose, for how long, on which thread."""
+
+    name: str
+    running_s: float
+    thread_id: int
+
+
+class Dispatcher:
+    """A pool of threads that gives actors their turns. All methods may be called by any thread."""
+
+    def __init__(self, threads: int = 2, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._work_came = threading.Condition(self._lock)
+        self._went_idle = threading.Condition(self._lock)
+        self._run_queue: deque[tuple[float, PooledMailbox]] = deque()
+        self._turns: dict[int, tuple[float, PooledMailbox]] = {}
+        self._is_closed = False
+        self.waiting = 0
+        self.handled = 0
+        self.refused = 0
+        self._threads = [
+            threading.Thread(target=self._work, name=f"dispatcher-{n}", daemon=True)
+            for n in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def deliver(self, letters: Iterable[tuple[PooledMailbox, AnyEnvelope]]) -> None:
+        """Put envelopes into mailboxes, in order: one lock and one wake-up for all of them."""
+        refused = []
+        with self._lock:
+            now_s = self._clock()
+            for mailbox, envelope in letters:
+                if mailbox.is_closed:
+                    mailbox.refused += 1
+                    refused.append(envelope)
+                    continue
+                mailbox.mail.append(envelope)
+                self.waiting += 1
+                self._queue(mailbox, now_s)
+            self.refused += len(refused)
+            self._work_came.notify(len(self._threads))
+        for envelope in refused:
+            if envelope.reply_to is not None:
+                envelope.reply_to.set_exception((pykka.ActorDeadError, None, None))
+
+    def attach(self, mailbox: PooledMailbox, run: Callable[[], None]) -> None:
+        """Give a mailbox its actor; mail that waited is handled now."""
+        with self._lock:
+            mailbox.run = run
+            self._queue(mailbox, self._clock())
+            self._work_came.notify()
+
+    def close_mailbox(self, mailbox: PooledMailbox) -> int:
+        """Refuse and count all mail, that which waits too; return how much waited."""
+        with self._lock:
+            dropped = len(mailbox.mail)
+            mailbox.mail = []
+            mailbox.is_closed = True
+            mailbox.refused += dropped
+            self.refused += dropped
+            self.waiting -= dropped
+            return dropped
+
+    def open_mailbox(self, mailbox: PooledMailbox) -> int:
+        """Take mail again; return how much was refused."""
+        with self._lock:
+            mailbox.is_closed = False
+            refused, mailbox.refused = mailbox.refused, 0
+            return refused
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until every actor that lives has handled its mail; False if that took too long."""
+        with self._lock:
+            return self._went_idle.wait_for(
+                lambda: not self._run_queue and not self._turns, timeout_s
+            )
+
+    def oldest_s(self) -> float:
+        """Say how long the actor at the head of the queue has waited for its turn."""
+        with self._lock:
+            return self._clock() - self._run_queue[0][0] if self._run_queue else 0.0
+
+    def slow_turns(self, longer_than_s: float) -> list[SlowTurn]:
+        """List the turns that have been running for longer."""
+        with self._lock:
+            now_s = self._clock()
+            return [
+                SlowTurn(mailbox.name, now_s - began_s, thread_id)
+                for thread_id, (began_s, mailbox) in self._turns.items()
+                if now_s - began_s > longer_than_s
+            ]
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """End the threads after their current turns."""
+        with self._lock:
+            self._is_closed = True
+            self._work_came.notify_all()
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def _queue(self, mailbox: PooledMailbox, now_s: float) -> None:
+        if mailbox.mail and mailbox.run is not None and not mailbox.is_queued:
+            mailbox.is_queued = True
+            self._run_queue.append((now_s, mailbox))
+
+    def _work(self) -> None:
+        while (mailbox := self._begin_turn()) is not None:
+            if mailbox.run is not None:
+                mailbox.run()
+            self._end_turn(mailbox)
+
+    def _begin_turn(self) -> PooledMailbox | None:
+        with self._lock:
+            while not self._run_queue:
+                if self._is_closed:
+                    return None
+                self._work_came.wait()
+            if self._is_closed:
+                return None
+            _, mailbox = self._run_queue.popleft()
+            mail, mailbox.mail = mailbox.mail[:MAX_MESSAGES], mailbox.mail[MAX_MESSAGES:]
+            self.waiting -= len(mail)
+            self.handled += len(mail)
+            mailbox.turn = Turn(mail, self._clock, MAX_TURN_S)
+            self._turns[threading.get_ident()] = (self._clock(), mailbox)
+            return mailbox
+
+    def _end_turn(self, mailbox: PooledMailbox) -> None:
+        with self._lock:
+            del self._turns[threading.get_ident()]
+            self._put_back(mailbox)
+            mailbox.is_queued = False
+            self._queue(mailbox, self._clock())
+            if not self._run_queue and not self._turns:
+                self._went_idle.notify_all()
+
+    def _put_back(self, mailbox: PooledMailbox) -> None:
+        """Return what a turn had no time for to the front of the mailbox."""
+        rest = mailbox.turn.rest if mailbox.turn else []
+        mailbox.turn = None
+        if rest:
+            rest.reverse()
+            mailbox.mail = rest + mailbox.mail
+            self.waiting += len(rest)
+            self.handled -= len(rest)

@@ -1,0 +1,152 @@
+"""Mailboxes outlive their actors: mail can come before the start and stays across a restart.
+
+Both kinds are what Pykka asks of an actor's inbox (`put`, `get`, `empty`), so `ActorRef.tell`
+and `ask` work; senders of ours hold the mailbox itself, because telling a dead `ActorRef` raises.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pykka
+
+if TYPE_CHECKING:
+    from conductor_actors.actors.dispatcher import Dispatcher
+
+
+class Envelope:
+    """A message and, for `ask`, the future that waits for the answer."""
+
+    __slots__ = ("message", "reply_to")
+
+    def __init__(self, message: object, reply_to: pykka.Future[Any] | None = None) -> None:
+        self.message = message
+        self.reply_to = reply_to
+
+
+class AnyEnvelope(Protocol):
+    """Ours or Pykka's own, which `ask` makes."""
+
+    message: Any
+    reply_to: Any
+
+
+class Mailbox(Protocol):
+    """Where a message can be left for an actor, alive or not."""
+
+    def tell(self, message: object) -> None:
+        """Leave a message; never blocks, never raises."""
+
+    def depth(self) -> int:
+        """Count the messages waiting."""
+
+
+class ThreadMailbox:
+    """The mailbox of an actor with a thread of its own, which sleeps until mail comes."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._mail: deque[tuple[float, AnyEnvelope]] = deque()
+        self._came = threading.Condition()
+        self.clock = clock
+        self.handled = 0
+
+    def tell(self, message: object) -> None:
+        """Leave a message; never blocks, never raises."""
+        self.put(Envelope(message))
+
+    def put(self, envelope: AnyEnvelope, /) -> None:
+        """Take an envelope from Pykka."""
+        with self._came:
+            self._mail.append((self.clock(), envelope))
+            self._came.notify()
+
+    def get(self) -> AnyEnvelope:
+        """Give the actor its next envelope, waiting for one."""
+        with self._came:
+            while not self._mail:
+                self._came.wait()
+            self.handled += 1
+            return self._mail.popleft()[1]
+
+    def empty(self) -> bool:
+        """Tell whether nothing is waiting."""
+        return not self._mail
+
+    def depth(self) -> int:
+        """Count the messages waiting."""
+        return len(self._mail)
+
+    def oldest_s(self) -> float:
+        """Say how long the oldest message has waited, 0 when there is none."""
+        with self._came:
+            return self.clock() - self._mail[0][0] if self._mail else 0.0
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when there is mail, or after the timeout."""
+        with self._came:
+            self._came.wait_for(lambda: bool(self._mail), timeout_s)
+
+
+class TurnEnded(Exception):  # noqa: N818 - not an error: how Pykka's loop is left and re-entered
+    """An actor on the pool has had its turn."""
+
+
+class PooledMailbox:
+    """The mailbox of an actor on the dispatcher's pool.
+
+    Everything but `turn` belongs to the dispatcher and is touched under its lock only.
+    """
+
+    __slots__ = ("_dispatcher", "is_closed", "is_queued", "mail", "name", "refused", "run", "turn")
+
+    def __init__(self, name: str, dispatcher: "Dispatcher") -> None:
+        self.name = name
+        self._dispatcher = dispatcher
+        self.mail: list[AnyEnvelope] = []
+        self.run: Callable[[], None] | None = None  # gives the actor a turn, when there is one
+        self.is_queued = False
+        self.is_closed = False
+        self.refused = 0
+        self.turn: Turn | None = None
+
+    def tell(self, message: object) -> None:
+        """Leave a message; never blocks, never raises."""
+        self._dispatcher.deliver(((self, Envelope(message)),))
+
+    def put(self, envelope: AnyEnvelope, /) -> None:
+        """Take an envelope from Pykka."""
+        self._dispatcher.deliver(((self, envelope),))
+
+    def get(self) -> AnyEnvelope:
+        """Give the actor the next envelope of its turn."""
+        if self.turn is None:
+            raise TurnEnded
+        return self.turn.next()
+
+    def empty(self) -> bool:
+        """Tell whether nothing is waiting."""
+        return not self.mail
+
+    def depth(self) -> int:
+        """Count the messages waiting."""
+        return len(self.mail)
+
+
+class Turn:
+    """What an actor may handle before it goes to the back of the queue."""
+
+    __slots__ = ("_clock", "_until_s", "rest")
+
+    def __init__(self, mail: list[AnyEnvelope], clock: Callable[[], float], max_s: float) -> None:
+        mail.reverse()  # so that the next one is popped from the end
+        self.rest = mail
+        self._clock = clock
+        self._until_s = clock() + max_s
+
+    def next(self) -> AnyEnvelope:
+        """Give the next envelope; raise `TurnEnded` when there is none or time is up."""
+        if not self.rest or self._clock() > self._until_s:
+            raise TurnEnded
+        return self.rest.pop()

@@ -1,0 +1,90 @@
+"""Wait out an outage of Redis or the database: try again with jitter, say so once, then rarely.
+
+An outage is not a crash: it spends no restart budget.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import structlog
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_when_event_set,
+    wait_random_exponential,
+)
+from tenacity.nap import sleep_using_event
+
+from conductor_actors.errors import Unavailable
+from conductor_actors.ports import Clock
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+FIRST_WAIT_S: Final = 0.25
+REMIND_EVERY_S: Final = 30.0
+
+
+class Outage:
+    """Speak of one service's outages: when one begins, every 30 s, and when it is over."""
+
+    def __init__(self, service: str, clock: Clock = time.monotonic) -> None:
+        self._service = service
+        self._clock = clock
+        self._began_s: float | None = None
+        self._spoke_s = 0.0
+
+    def goes_on(self, error: BaseException) -> None:
+        """Note a failed attempt."""
+        now_s = self._clock()
+        if self._began_s is None:
+            self._began_s = self._spoke_s = now_s
+            log.warning("outage_began", service=self._service, error=str(error))
+        elif now_s - self._spoke_s >= REMIND_EVERY_S:
+            self._spoke_s = now_s
+            log.warning(
+                "outage_continues",
+                service=self._service,
+                error=str(error),
+                lasted_s=round(now_s - self._began_s, 1),
+            )
+
+    def is_over(self) -> None:
+        """Note an attempt that worked."""
+        if self._began_s is not None:
+            lasted_s = round(self._clock() - self._began_s, 1)
+            log.info("outage_ended", service=self._service, lasted_s=lasted_s)
+            self._began_s = None
+
+
+class Patience:
+    """Call until it works: full jitter from 0.25 s up to `longest_wait_s` between attempts.
+
+    Setting `give_up` ends the waiting: the call's last `Unavailable` is raised.
+    """
+
+    def __init__(self, service: str, longest_wait_s: float, give_up: threading.Event) -> None:
+        self._outage = Outage(service)
+        self._retrying = Retrying(
+            retry=retry_if_exception_type(Unavailable),
+            wait=wait_random_exponential(multiplier=FIRST_WAIT_S, max=longest_wait_s),
+            stop=stop_when_event_set(give_up),
+            sleep=sleep_using_event(give_up),
+            before_sleep=self._note,
+            reraise=True,
+        )
+
+    def call(self, attempt: Callable[[], T]) -> T:
+        """Return what the first attempt that works returns."""
+        result = self._retrying(attempt)
+        self._outage.is_over()
+        return result
+
+    def _note(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if error is not None:
+            self._outage.goes_on(error)

@@ -1,0 +1,98 @@
+"""One session: applies its events, and at each tick tells its score to Writer and Publisher."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple, assert_never
+
+import structlog
+
+from conductor_actors.actors.base import Place, Poisoned, PooledActor, salvage
+from conductor_actors.actors.dispatcher import Dispatcher
+from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
+from conductor_actors.actors.messages import (
+    EventBatch,
+    Passivate,
+    Scored,
+    SessionMessage,
+    Tick,
+)
+from conductor_actors.domain.events import Event
+from conductor_actors.domain.scoring import Scoring
+from conductor_actors.domain.session import SessionState, row_at
+from conductor_actors.ports import Clock
+
+log = structlog.get_logger()
+
+# Applying events copies the state, so that a bad one costs nothing but itself. They are applied
+# at the tick, together; or sooner when this many wait, which bounds memory and the tick's work.
+APPLY_AT: Final = 256
+
+
+class SessionParts(NamedTuple):
+    """What all sessions share."""
+
+    scoring: Scoring
+    writer: Mailbox
+    publisher: Mailbox
+    dispatcher: Dispatcher
+    clock: Clock
+
+
+class SessionActor(PooledActor):
+    """A switch over `SessionMessage`."""
+
+    def __init__(
+        self, place: Place[PooledMailbox], tenant_id: str, state: SessionState, parts: SessionParts
+    ) -> None:
+        super().__init__(place, parts.dispatcher)
+        self._tenant_id = tenant_id
+        self._state = state
+        self._parts = parts
+        self._unapplied: list[Event] = []
+        self._poison: list[tuple[Event, Exception]] = []
+
+    def on_receive(self, message: SessionMessage) -> None:
+        match message:
+            case EventBatch(events):
+                self._take(events)
+            case Tick():
+                self._apply()
+                self._score(message)
+            case Passivate():
+                self.stop()
+            case _:
+                assert_never(message)
+        if self._poison:
+            raise Poisoned(self._poison)
+
+    def legacy(self) -> SessionState:
+        """Give the state from before whatever failed."""
+        return self._state
+
+    def _take(self, events: Sequence[Event]) -> None:
+        self._unapplied.extend(events)
+        if len(self._unapplied) >= APPLY_AT:
+            self._apply()
+
+    def _apply(self) -> None:
+        if self._unapplied:
+            events, self._unapplied = self._unapplied, []
+            self._state, self._poison = salvage(SessionState.after, self._state, events)
+
+    def _score(self, tick: Tick) -> None:
+        if self._state.has_row_at(tick.at_ms):
+            parts = self._parts
+            scored = Scored(row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring))
+            parts.writer.tell(scored)
+            if tick.is_live:
+                parts.publisher.tell(scored)
+        if tick.sessions.is_last():
+            self._completed(tick)
+
+    def _completed(self, tick: Tick) -> None:
+        log.info(
+            "tick_completed",
+            tick_at_ms=tick.at_ms,
+            sessions=tick.sessions.total,
+            duration_s=round(self._parts.clock() - tick.sessions.began_s, 4),
+            lag_s=tick.sessions.lag_s,
+        )

@@ -1,0 +1,150 @@
+"""The Supervisor's part that cares for sessions: start, restart, quarantine, farewell."""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import msgspec
+import structlog
+
+from conductor_actors.actors.base import Place, Poisoned
+from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
+from conductor_actors.actors.messages import ActorFailed, Undeliverable
+from conductor_actors.actors.session import SessionActor, SessionParts
+from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.restarts import RestartBudget
+from conductor_actors.domain.session import SessionRules, SessionState
+from conductor_actors.ports import DeadLetter
+
+log = structlog.get_logger()
+
+REASON: Final = "handler_failed"
+
+
+class SessionLimits(NamedTuple):
+    """How often a session may fail, and how long it is left alone when it fails more often."""
+
+    restarts: int = 3
+    within_s: float = 60.0
+    quarantine_s: float = 300.0
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One session as the Supervisor sees it. The budget is made at the first failure."""
+
+    key: SessionKey
+    mailbox: PooledMailbox
+    budget: RestartBudget | None = None
+
+
+class _Quarantine(NamedTuple):
+    seat: _Seat
+    state: SessionState
+    until_s: float
+
+
+class Sessions:
+    """Every session's actor. Used by the Supervisor's thread alone."""
+
+    def __init__(
+        self, parts: SessionParts, rules: SessionRules, limits: SessionLimits, supervisor: Mailbox
+    ) -> None:
+        self._parts = parts
+        self._rules = rules
+        self._limits = limits
+        self._supervisor = supervisor
+        self._seats: dict[int, _Seat] = {}  # by the identity of the mailbox: names come again
+        self._quarantined: list[_Quarantine] = []
+        self.failures = 0
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    @property
+    def quarantined(self) -> int:
+        """Count the sessions that are left alone at the moment."""
+        return len(self._quarantined)
+
+    def start(self, key: SessionKey, mailbox: PooledMailbox) -> None:
+        """Give a session its first actor."""
+        seat = self._seats[id(mailbox)] = _Seat(key, mailbox)
+        self._seat_actor(seat, SessionState.unbegun(key[1], self._rules))
+        _log_of(seat).info("actor_started")
+
+    def stopped(self, mailbox: object) -> bool:
+        """Say farewell to a session that was passivated; False if it is none of ours."""
+        seat = self._seats.pop(id(mailbox), None)
+        if seat is not None:
+            _log_of(seat).info("actor_stopped")
+        return seat is not None
+
+    def failed(self, failure: ActorFailed) -> bool:
+        """Restart a session without what it failed on; False if it is none of ours."""
+        seat = self._seats.get(id(failure.mailbox))
+        if seat is None or not isinstance(failure.legacy, SessionState):
+            return False
+        self.failures += 1
+        _log_of(seat).error("actor_failed", error=repr(failure.error), exc_info=failure.error)
+        self._put_aside(seat, failure)
+        if seat.budget is None:
+            seat.budget = RestartBudget(self._limits.restarts, self._limits.within_s)
+        if seat.budget.spend(self._parts.clock()):
+            self._seat_actor(seat, failure.legacy)
+            _log_of(seat).warning("actor_restarted")
+        else:
+            self._quarantine(seat, failure.legacy)
+        return True
+
+    def release_quarantined(self) -> None:
+        """Let those go on whose time is over, with the state they had."""
+        now_s = self._parts.clock()
+        due = [each for each in self._quarantined if each.until_s <= now_s]
+        for each in due:
+            self._quarantined.remove(each)
+            refused = self._parts.dispatcher.open_mailbox(each.seat.mailbox)
+            each.seat.budget = None
+            self._seat_actor(each.seat, each.state)
+            _log_of(each.seat).warning("session_released", lost_messages=refused)
+
+    def finish(self, timeout_s: float) -> None:
+        """Wait until every session has handled its mail."""
+        if not self._parts.dispatcher.wait_idle(timeout_s):
+            log.error("sessions_unfinished", messages=self._parts.dispatcher.waiting)
+
+    def _seat_actor(self, seat: _Seat, state: SessionState) -> None:
+        tenant_id, session_id = seat.key
+        place = Place(f"{tenant_id}/{session_id}", seat.mailbox, self._supervisor)
+        SessionActor.start(place, tenant_id, state, self._parts)
+
+    def _quarantine(self, seat: _Seat, state: SessionState) -> None:
+        self._parts.dispatcher.close_mailbox(seat.mailbox)
+        until_s = self._parts.clock() + self._limits.quarantine_s
+        self._quarantined.append(_Quarantine(seat, state, until_s))
+        _log_of(seat).error("session_quarantined", for_s=self._limits.quarantine_s)
+
+    def _put_aside(self, seat: _Seat, failure: ActorFailed) -> None:
+        if isinstance(failure.error, Poisoned):
+            messages = [item for item, _ in failure.error.items]
+        else:
+            messages = [failure.message]
+        source = "session:" + "/".join(seat.key)
+        letters = [
+            DeadLetter(source, f"{getattr(each, 'at_ms', 0)}-0", REASON, _body(each))
+            for each in messages
+        ]
+        self._parts.publisher.tell(Undeliverable(letters))
+
+
+def _body(message: object) -> bytes:
+    content = {
+        field: getattr(message, field) for field in getattr(message, "__struct_fields__", ())
+    }
+    return msgspec.json.encode({"type": type(message).__name__, **content})
+
+
+def _log_of(seat: _Seat) -> structlog.typing.FilteringBoundLogger:
+    tenant_id, session_id = seat.key
+    bound: structlog.typing.FilteringBoundLogger = log.bind(
+        actor="session", tenant=tenant_id, session=session_id
+    )
+    return bound

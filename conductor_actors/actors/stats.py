@@ -1,0 +1,76 @@
+"""What the actors are doing, as lines of the log stream, and which handler takes too long."""
+
+import sys
+import traceback
+from collections.abc import Mapping
+from typing import Final
+
+import structlog
+
+from conductor_actors.actors.dispatcher import Dispatcher
+from conductor_actors.actors.mailbox import ThreadMailbox
+from conductor_actors.actors.sessions import Sessions
+from conductor_actors.ports import Clock
+
+log = structlog.get_logger()
+
+REPORT_EVERY_S: Final = 5.0
+SLOW_S: Final = 1.0
+
+
+class Stats:
+    """Speaks every 5 s of each kind of actor, and at once of a handler slower than 1 s."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        sessions: Sessions,
+        mailboxes: Mapping[str, ThreadMailbox],
+        clock: Clock,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._sessions = sessions
+        self._mailboxes = mailboxes
+        self._clock = clock
+        self._next_s = clock() + REPORT_EVERY_S
+
+    def report(self) -> None:
+        """Look for slow handlers; every 5 s, say how each kind of actor is doing."""
+        self._warn_of_slow_handlers()
+        if self._clock() < self._next_s:
+            return
+        self._next_s = self._clock() + REPORT_EVERY_S
+        self._report_sessions()
+        for name, mailbox in self._mailboxes.items():
+            log.info(
+                "actor_stats",
+                kind=name,
+                count=1,
+                mailbox_depth=mailbox.depth(),
+                handled=mailbox.handled,
+                oldest_s=round(mailbox.oldest_s(), 3),
+                failures=0,
+            )
+
+    def _report_sessions(self) -> None:
+        log.info(
+            "actor_stats",
+            kind="session",
+            count=len(self._sessions),
+            mailbox_depth=self._dispatcher.waiting,
+            handled=self._dispatcher.handled,
+            oldest_s=round(self._dispatcher.oldest_s(), 3),
+            failures=self._sessions.failures,
+            quarantined=self._sessions.quarantined,
+            refused=self._dispatcher.refused,
+        )
+
+    def _warn_of_slow_handlers(self) -> None:
+        for turn in self._dispatcher.slow_turns(SLOW_S):
+            frame = sys._current_frames().get(turn.thread_id)  # noqa: SLF001 - its documented use
+            log.warning(
+                "handler_slow",
+                name=turn.name,
+                running_s=round(turn.running_s, 1),
+                stack="".join(traceback.format_stack(frame)),
+            )

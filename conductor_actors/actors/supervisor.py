@@ -1,0 +1,152 @@
+"""Starts, watches, restarts and drains every other actor."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+import pykka
+import structlog
+
+from conductor_actors.actors.base import Place, SystemActor
+from conductor_actors.actors.mailbox import ThreadMailbox
+from conductor_actors.actors.messages import (
+    ActorFailed,
+    ActorStopped,
+    Drain,
+    StartSession,
+    SupervisorMessage,
+    TimePassed,
+)
+from conductor_actors.actors.sessions import Sessions
+from conductor_actors.actors.stats import Stats
+from conductor_actors.domain.restarts import RestartBudget
+from conductor_actors.errors import OwnershipLost
+
+log = structlog.get_logger()
+
+ROUTER: Final = "router"  # the child whose stop means that sessions get no more mail
+SESSIONS_FINISH_S: Final = 15.0
+EXIT_OK: Final = 0
+EXIT_FAILED: Final = 70  # EX_SOFTWARE: for the platform to restart
+
+
+@dataclass(slots=True)
+class Child:
+    """A system actor: where its mail goes, how it starts, and how often it may."""
+
+    name: str
+    mailbox: ThreadMailbox
+    start: Callable[[Place[ThreadMailbox]], pykka.ActorRef[SystemActor]]
+    budget: RestartBudget
+
+
+class Outcome:
+    """How it all ended: set once, waited for by the main thread."""
+
+    def __init__(self) -> None:
+        self._is_set = threading.Event()
+        self.exit_code = EXIT_OK
+
+    def set(self, exit_code: int) -> None:
+        """End with this exit code; only the first counts."""
+        if not self._is_set.is_set():
+            self.exit_code = exit_code
+            self._is_set.set()
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait for the end; False if it did not come."""
+        return self._is_set.wait(timeout_s)
+
+
+class SupervisorActor(SystemActor):
+    """A switch over `SupervisorMessage`.
+
+    A session that fails is restarted, over budget quarantined; a system actor over budget ends
+    the process. Children start in the order given, so that whoever is fed is there first, and
+    drain in reverse. No system actor is restarted while draining.
+    """
+
+    def __init__(
+        self,
+        place: Place[ThreadMailbox],
+        children: Sequence[Child],
+        sessions: Sessions,
+        stats: Stats,
+        outcome: Outcome,
+    ) -> None:
+        super().__init__(place)
+        self._children = {child.name: child for child in children}
+        self._sessions = sessions
+        self._stats = stats
+        self._outcome = outcome
+        self._refs: dict[str, pykka.ActorRef[SystemActor]] = {}
+        self._draining: list[str] | None = None  # who has yet to stop, in order
+
+    def on_start(self) -> None:
+        for child in self._children.values():
+            self._start(child)
+
+    def on_receive(self, message: SupervisorMessage) -> None:
+        match message:
+            case StartSession(key, mailbox):
+                self._sessions.start(key, mailbox)
+            case ActorFailed():
+                self._failed(message)
+            case ActorStopped():
+                self._stopped(message)
+            case TimePassed():
+                self._sessions.release_quarantined()
+                self._stats.report()
+            case Drain():
+                self._drain()
+            case _:
+                assert_never(message)
+
+    def _start(self, child: Child) -> None:
+        place = Place(child.name, child.mailbox, self._place.mailbox)
+        self._refs[child.name] = child.start(place)
+        log.info("actor_started", actor=child.name)
+
+    def _failed(self, failure: ActorFailed) -> None:
+        if self._sessions.failed(failure):
+            return
+        log.error(
+            "actor_failed", actor=failure.name, error=repr(failure.error), exc_info=failure.error
+        )
+        child = self._children[failure.name]
+        if self._draining is not None:
+            self._stop_next()
+        elif isinstance(failure.error, OwnershipLost):
+            log.error("ownership_lost", reason=str(failure.error))
+            self._outcome.set(EXIT_FAILED)
+        elif child.budget.spend(self._place.mailbox.clock()):
+            log.warning("actor_restarted", actor=child.name)
+            self._start(child)
+        else:
+            log.error("restarts_exhausted", actor=child.name, restarts=child.budget.limit)
+            self._outcome.set(EXIT_FAILED)
+
+    def _stopped(self, stopped: ActorStopped) -> None:
+        if self._sessions.stopped(stopped.mailbox):
+            return
+        log.info("actor_stopped", actor=stopped.name)
+        if stopped.name == ROUTER:
+            self._sessions.finish(SESSIONS_FINISH_S)
+        if self._draining is not None:
+            self._stop_next()
+
+    def _drain(self) -> None:
+        """Stop whoever feeds before whoever is fed, each after the mail it has."""
+        if self._draining is None:
+            self._draining = list(reversed(self._children))
+            self._stop_next()
+
+    def _stop_next(self) -> None:
+        while self._draining:
+            name = self._draining.pop(0)
+            ref = self._refs[name]
+            if ref.is_alive():
+                ref.stop(block=False)
+                return
+        self._outcome.set(EXIT_OK)

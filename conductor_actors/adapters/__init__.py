@@ -1,0 +1,1 @@
+"""How the outside world is reached: every port of `ports.py`, made real."""

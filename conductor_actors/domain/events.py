@@ -4,6 +4,7 @@ Wire structs name only the fields used; everything else in a body is skipped by 
 Source of names, shapes and of the facts about real producers: the contract, section 1.
 """
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Final, TypeAlias
 
@@ -12,6 +13,10 @@ import msgspec
 from conductor_actors.errors import InvalidEvent
 
 MAX_ID_CHARS: Final = 255
+# The parser's own limit depends on how deep its caller's stack is: a replay might disagree.
+MAX_NESTING: Final = 512
+
+_STRINGS_AND_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[][{}]', re.DOTALL)
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
 
@@ -98,7 +103,7 @@ class _Vote(msgspec.Struct, gc=False):
 
 
 class _Poll(msgspec.Struct, gc=False):
-    id: Id
+    id: Id | None = None
     sessionId: Id | None = None
 
 
@@ -205,6 +210,7 @@ def _sync_event(sync: _Sync, kind: str, session_id: str, at_ms: int) -> Decoded:
         case "message_created" | "user_join" | "user_leave":
             raise InvalidEvent("missing_id")
         case "message_updated" | "message_deleted" | "presence_update" | "typing":
+            _refuse_nul(session_id, sync.eventId, sync.userId)
             return None
         case _:
             raise InvalidEvent("unknown_type")
@@ -230,11 +236,14 @@ DECODERS: Final[dict[str, Decoder]] = {
 def decode(decoder: Decoder, body: bytes, at_ms: int, max_bytes: int) -> Decoded:
     """Read one body; raise `InvalidEvent` with the reason for anything that is no event.
 
-    Reasons: `too_large`, `not_utf8`, `nul_in_id`, `not_json`, `too_deep`, `wrong_shape`,
-    `missing_id`, `unknown_type`.
+    Reasons: `too_large`, `too_deep`, `not_utf8`, `not_json`, `wrong_shape`, `missing_id`,
+    `nul_in_id`, `unknown_type`.
     """
-    if len(body) > max_bytes:
+    size = len(body)
+    if size > max_bytes:
         raise InvalidEvent("too_large")
+    if size > MAX_NESTING and _nesting(body) > MAX_NESTING:
+        raise InvalidEvent("too_deep")
     try:
         if not body.isascii():
             body.decode()  # the parser does not look into strings it skips
@@ -246,16 +255,27 @@ def decode(decoder: Decoder, body: bytes, at_ms: int, max_bytes: int) -> Decoded
         raise InvalidEvent("not_json") from None
     except UnicodeDecodeError:
         raise InvalidEvent("not_utf8") from None
-    except RecursionError:
-        raise InvalidEvent("too_deep") from None
     if decoded is not None and b"\\" in body and b"\\u0000" in body:
-        _refuse_nul(decoded)
+        session_id, event = decoded
+        _refuse_nul(session_id, *msgspec.structs.astuple(event))
     return decoded
 
 
-def _refuse_nul(decoded: tuple[str, Event]) -> None:
+def _nesting(body: bytes) -> int:
+    """Measure how deep arrays and objects stand in each other."""
+    if body.count(b"[") + body.count(b"{") <= MAX_NESTING:
+        return 0  # deep enough is impossible; the common case ends here
+    depth = deepest = 0
+    for token in _STRINGS_AND_BRACKETS.finditer(body):
+        if token[0] in (b"[", b"{"):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token[0] in (b"]", b"}"):
+            depth -= 1
+    return deepest
+
+
+def _refuse_nul(*fields: str | int | None) -> None:
     """Refuse NUL in an id: PostgreSQL can't store it. Only an escape can bring one."""
-    session_id, event = decoded
-    ids = (session_id, *msgspec.structs.astuple(event))
-    if any(isinstance(id_, str) and "\0" in id_ for id_ in ids):
+    if any(isinstance(field, str) and "\0" in field for field in fields):
         raise InvalidEvent("nul_in_id")

@@ -76,7 +76,7 @@ class Replay:
             state = self._states[key]
             if state.has_row_at(at_ms):
                 rows.append(row_at(at_ms, key[0], state, self._rules.scoring))
-            elif state.is_over_at(at_ms):
+            else:  # over, or it never began: nothing of it is worth keeping
                 del self._states[key]
         self._rows += len(rows)
         self._write(rows)

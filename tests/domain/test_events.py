@@ -15,6 +15,9 @@ from conductor_actors.domain.events import (
     UserJoined,
     UserLeft,
     decode,
+    decode_closed,
+    decode_reaction,
+    decode_sync,
 )
 from conductor_actors.errors import InvalidEvent
 from tests.hostile import (
@@ -196,3 +199,26 @@ def test_what_is_of_others_is_skipped_whatever_it_holds(
 )
 def test_what_says_nothing_of_engagement_is_skipped(kind: str) -> None:
     assert read(SYNC, {"type": kind, "sessionId": "s1", "userId": "u1", "payload": [1]}) is None
+
+
+def test_nesting_is_limited_alike_however_deep_the_callers_stack_is() -> None:
+    body = b'{"sessionId":"s1","z":' + b"[" * 511 + b"]" * 511 + b"}"
+
+    def deeper(frames: int) -> Decoded:
+        return deeper(frames - 1) if frames else decode(decode_reaction, body, 0, MAX_BYTES)
+
+    assert deeper(0) == deeper(150) == ("s1", Reaction(0, None, None))
+
+
+def test_brackets_in_strings_are_no_nesting() -> None:
+    body = b'{"sessionId":"s1","z":"' + b'[{\\"' * 600 + b'"}'
+    assert decode(decode_reaction, body, 0, MAX_BYTES) == ("s1", Reaction(0, None, None))
+
+
+def test_a_poll_that_ends_without_a_session_is_skipped() -> None:
+    assert decode(decode_closed, b'{"poll":{}}', 0, MAX_BYTES) is None
+
+
+def test_nul_in_an_id_is_refused_in_what_is_not_counted_too() -> None:
+    with pytest.raises(InvalidEvent, match="nul_in_id"):
+        decode(decode_sync, rb'{"type":"typing","sessionId":"s\u0000"}', 0, MAX_BYTES)

@@ -25,14 +25,6 @@ def test_a_refused_restart_spends_nothing() -> None:
     assert [budget.spend(now_s) for now_s in (0, 30, 59, 60)] == [True, False, False, True]
 
 
-def test_a_refilled_budget_is_whole_again() -> None:
-    budget = RestartBudget(limit=1)
-    assert budget.spend(0)
-    budget.refill()
-    assert budget.spend(1)
-    assert not budget.spend(2)
-
-
 @pytest.mark.parametrize("now_s", [0, 1000])
 def test_a_budget_of_nothing_allows_nothing(now_s: float) -> None:
     assert not RestartBudget(limit=0).spend(now_s)

@@ -103,7 +103,13 @@ class ServerProcess:
         began_s = monotonic()
         while not self._died_within(_POLL_S):
             if self._server.answers(self._port, self._process.pid):
-                self._log("server_started", began_s)
+                log.info(
+                    "server_started",
+                    server=self._server.name,
+                    pid=self._process.pid,
+                    port=self._port,
+                    duration_s=round(monotonic() - began_s, 3),
+                )
                 return self._server.url(self._port)
             if monotonic() - began_s > _READY_WITHIN_S:
                 self.stop()
@@ -124,23 +130,20 @@ class ServerProcess:
                 return
             self._process.send_signal(number)
             if self._died_within(patience_s):
-                self._log("server_stopped", began_s, signal=number.name)
+                log.info(
+                    "server_stopped",
+                    server=self._server.name,
+                    pid=self._process.pid,
+                    port=self._port,
+                    duration_s=round(monotonic() - began_s, 3),
+                    signal=number.name,
+                )
 
     def _died_within(self, seconds: float) -> bool:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
             return True
         return False
-
-    def _log(self, event: str, began_s: float, **more: str) -> None:
-        log.info(
-            event,
-            server=self._server.name,
-            pid=self._process.pid,
-            port=self._port,
-            duration_s=round(monotonic() - began_s, 3),
-            **more,
-        )
 
 
 def binary(package: str, program: str, setting: str) -> str:

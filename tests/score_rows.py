@@ -1,0 +1,24 @@
+"""Rows to store, for tests that care about few of their values."""
+
+from msgspec.structs import replace
+
+from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
+
+AT_MS = 1_767_528_000_000
+
+SIGNALS = Signals(12.0, 0.4, 31, 50, 9.0, 0.02)
+
+_ROW = ScoreRow(
+    AT_MS,
+    "default",
+    "session",
+    "event",
+    0.6018,
+    "HIGH",
+    SIGNALS,
+    Contributions(0.2527, 0.1, 0.155, 0.096, -0.002),
+)
+
+
+def row(session_id: str = "session", at_ms: int = AT_MS, **changes: object) -> ScoreRow:
+    return replace(_ROW, session_id=session_id, at_ms=at_ms, **changes)

@@ -1,0 +1,168 @@
+"""The command line. Exit codes: 0 as asked, 1 a check failed, 2 a setting is wrong, 70 a bug."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, NamedTuple, NoReturn
+
+import typer
+
+from conductor_actors import demo, logs
+from conductor_actors import replay as replaying
+from conductor_actors import settings as configuration
+from conductor_actors.adapters import migrations, redis_check
+from conductor_actors.adapters.embedded import EmbeddedServers
+from conductor_actors.adapters.timescale import TimescaleStore
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.service import Service
+from conductor_actors.settings import Settings
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+    help="Live engagement scores for event sessions: events from Redis in, rows in TimescaleDB "
+    "and updates in Redis out.\n\nWithout a command it runs the service. It is configured by "
+    "environment variables, or a .env file: REDIS_URL, DATABASE_URL and CONDUCTOR_*, all listed "
+    "in the README. Without the two URLs it starts an own Valkey and PostgreSQL.",
+)
+
+
+class Urls(NamedTuple):
+    """Where the two servers are."""
+
+    redis: str
+    database: str
+
+
+def main() -> NoReturn:
+    """Run a command; say what the operator must change in one line, and exit with 2."""
+    try:
+        app()
+    except ConfigError as error:
+        _fail(str(error), 2)
+    except Unavailable as error:
+        _fail(str(error), 1)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def default(context: typer.Context) -> None:
+    """Run the service when no command is given."""
+    if context.invoked_subcommand is None:
+        run()
+
+
+@app.command()
+def run() -> None:
+    """Run the service: read events, score every session every 5 s, store and announce."""
+    settings = _configured()
+    with servers(settings) as urls:
+        _exit_with(_until_stopped(Service(settings, urls.redis, urls.database)))
+
+
+@app.command()
+def collect() -> None:
+    """Run the collector alone, for a dashboard that runs elsewhere."""
+    run()
+
+
+@app.command("demo")
+def demonstrate(
+    sessions: Annotated[int, typer.Option(min=1, max=1000, help="How many to simulate.")] = 8,
+) -> None:
+    """Run the service with simulated sessions, and show on the terminal what is scored."""
+    settings = configuration.load()
+    with demo.logs_aside(settings), servers(settings) as urls:
+        service = Service(settings, urls.redis, urls.database)
+        with demo.shown(urls.redis, sessions):
+            exit_code = _until_stopped(service)
+    _exit_with(exit_code)
+
+
+@app.command()
+def migrate() -> None:
+    """Create the tables in the database, or bring them up to date, then stop."""
+    settings = _configured()
+    with servers(settings, redis=False) as urls:
+        applied = migrations.migrate(urls.database)
+    for name in applied:
+        typer.echo(f"applied {name}")
+    typer.echo("the tables are up to date")
+
+
+@app.command()
+def check() -> None:
+    """Look whether Redis and the database can be used: one line each, exit 1 if not."""
+    settings = _configured()
+    with servers(settings) as urls:
+        findings = [*redis_check.check(urls.redis), *TimescaleStore(urls.database).check()]
+    for finding in findings:
+        typer.echo(f"{'ok    ' if finding.ok else 'WRONG '} {finding.line}")
+    _exit_with(0 if all(finding.ok for finding in findings) else 1)
+
+
+@app.command()
+def replay(
+    source: Annotated[
+        str, typer.Argument(help="A JSONL file of recorded events, or redis://… to read streams.")
+    ],
+    csv: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write rows to this CSV file (- is stdout)."),
+    ] = None,
+    first: Annotated[
+        str, typer.Option("--from", help="First stream entry id, or a time in ISO 8601.")
+    ] = "-",
+    last: Annotated[
+        str, typer.Option("--to", help="Last stream entry id, or a time in ISO 8601.")
+    ] = "+",
+) -> None:
+    """Score recorded events again, as fast as possible: rows go to the database, or to CSV."""
+    settings = configuration.load()
+    logs.configure(settings.log_level, settings.log_format, sys.stderr)
+    entries = replaying.entries(source, settings, first, last)
+    if csv is not None:
+        replaying.to_csv(entries, settings, csv)
+        return
+    with servers(settings, redis=False) as urls:
+        replaying.to_database(entries, settings, urls.database)
+
+
+@contextmanager
+def servers(settings: Settings, *, redis: bool = True, database: bool = True) -> Iterator[Urls]:
+    """Give the servers' URLs, starting own ones for those that are not set."""
+    with EmbeddedServers(settings.state_dir) as embedded:
+        redis_url, database_url = settings.redis_url, settings.database_url
+        if redis and redis_url is None:
+            redis_url = embedded.start_valkey()
+        if database and database_url is None:
+            database_url = embedded.start_postgres()
+        yield Urls(redis_url or "", database_url or "")
+
+
+def _configured() -> Settings:
+    settings = configuration.load()
+    logs.configure(settings.log_level, settings.log_format)
+    return settings
+
+
+def _until_stopped(service: Service) -> int:
+    """Run until SIGINT or SIGTERM asks for a drain; asking again changes nothing."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: service.stop())
+    return service.run()
+
+
+def _exit_with(code: int) -> None:
+    if code:
+        raise typer.Exit(code)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"conductor_actors: {message}", err=True)
+    sys.exit(code)

@@ -1,0 +1,195 @@
+"""The collector's actors, wired: who there is, who tells whom, start order, drain order."""
+
+import threading
+import time
+from typing import Any, Final, NamedTuple
+
+import pykka
+import structlog
+
+from conductor_actors.actors.base import Place, SystemActor
+from conductor_actors.actors.dispatcher import Dispatcher
+from conductor_actors.actors.janitor import JanitorActor
+from conductor_actors.actors.mailbox import ThreadMailbox
+from conductor_actors.actors.messages import ActorFailed, Drain
+from conductor_actors.actors.outage import Patience
+from conductor_actors.actors.owner import OwnerActor
+from conductor_actors.actors.publisher import PublisherActor
+from conductor_actors.actors.router import Downstream, RouterActor
+from conductor_actors.actors.routes import Routes
+from conductor_actors.actors.session import SessionParts
+from conductor_actors.actors.sessions import SessionLimits, Sessions
+from conductor_actors.actors.stats import Stats
+from conductor_actors.actors.supervisor import (
+    EXIT_FAILED,
+    ROUTER,
+    Child,
+    Outcome,
+    SupervisorActor,
+)
+from conductor_actors.actors.ticker import Subscription, TickerActor
+from conductor_actors.actors.writer import WriterActor
+from conductor_actors.domain.batching import Batch
+from conductor_actors.domain.intake import Intake
+from conductor_actors.domain.restarts import RestartBudget
+from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.ports import (
+    DeadLetterBox,
+    EventSource,
+    Lease,
+    Retention,
+    ScoreFeed,
+    ScoreStore,
+)
+from conductor_actors.settings import Settings
+
+log = structlog.get_logger()
+
+DRAIN_WITHIN_S: Final = 20.0
+GIVE_UP_AFTER_S: Final = 17.0  # what is left must still be counted and logged in time
+DATABASE_WAIT_S: Final = 15.0  # the longest pause between two attempts
+LEASE_EVERY_S: Final = 3.0
+WATCH_EVERY_S: Final = 1.0
+RETENTION_EVERY_S: Final = 3600.0
+
+
+class Ports(NamedTuple):
+    """Every edge of the collector, fake or real."""
+
+    source: EventSource
+    store: ScoreStore
+    feed: ScoreFeed
+    dead_letters: DeadLetterBox
+    retention: Retention
+    lease: Lease
+
+
+class Collector:
+    """Events in, rows and updates out. Start it once, drain it once."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._give_up = threading.Event()
+        self._outcome = Outcome()
+        self._dispatcher = Dispatcher(settings.dispatcher_threads)
+        self._batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
+        names = ["supervisor", "owner", "publisher", "writer", ROUTER, "ticker"]
+        if settings.retention_days:
+            names.append("janitor")
+        self._mail = {name: ThreadMailbox() for name in names}
+
+    def start(self) -> None:
+        """Start every actor; returns at once."""
+        supervisor = self._mail["supervisor"]
+        sessions = Sessions(
+            self._session_parts(),
+            self._settings.session_rules(),
+            SessionLimits(quarantine_s=self._settings.quarantine_s),
+            supervisor,
+        )
+        place = Place("supervisor", supervisor, _Root(self._outcome))
+        stats = Stats(self._dispatcher, sessions, self._mail, time.monotonic)
+        SupervisorActor.start(place, self._children(), sessions, stats, self._outcome)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for a failure that ends it all; return its exit code, or None if there was none."""
+        return self._outcome.exit_code if self._outcome.wait(timeout_s) else None
+
+    def drain(self) -> int:
+        """Stop reading, finish what was read, store it; 20 s at most. Return the exit code."""
+        log.info("drain_began", within_s=DRAIN_WITHIN_S)
+        self._mail["supervisor"].tell(Drain())
+        if not self._outcome.wait(GIVE_UP_AFTER_S):
+            self._give_up.set()
+            self._outcome.wait(DRAIN_WITHIN_S - GIVE_UP_AFTER_S - 1)
+        self._report_left()
+        self._dispatcher.close()
+        return self._outcome.exit_code
+
+    def _report_left(self) -> None:
+        session_messages = self._dispatcher.waiting
+        rows = len(self._batch) + self._mail["writer"].depth()
+        updates = self._mail["publisher"].depth()
+        if session_messages or rows or updates:
+            log.error(
+                "drain_incomplete", session_messages=session_messages, rows=rows, updates=updates
+            )
+
+    def _session_parts(self) -> SessionParts:
+        return SessionParts(
+            self._settings.scoring(),
+            self._mail["writer"],
+            self._mail["publisher"],
+            self._dispatcher,
+            time.monotonic,
+        )
+
+    def _children(self) -> list[Child]:
+        """List the system actors in start order, each with its restart budget."""
+        settings, ports, mail = self._settings, self._ports, self._mail
+        children = [
+            self._child("owner", OwnerActor, ports.lease),
+            self._child("publisher", PublisherActor, ports.feed, ports.dead_letters),
+            self._child("writer", WriterActor, ports.store, self._batch, *self._writer_parts()),
+            self._child(
+                ROUTER,
+                RouterActor,
+                ports.source,
+                Intake(settings.intake_rules()),
+                Routes(self._dispatcher, mail["supervisor"], settings.session_timeout_s),
+                self._downstream(),
+            ),
+            self._child("ticker", TickerActor, self._subscriptions()),
+        ]
+        if settings.retention_days:
+            days = settings.retention_days
+            children.insert(0, self._child("janitor", JanitorActor, ports.retention, days))
+        return children
+
+    def _child(self, name: str, actor: type[SystemActor], *parts: Any) -> Child:  # noqa: ANN401
+        """Describe a child. What it works on outlives it, so a successor goes on where it was."""
+
+        def start(place: Place[ThreadMailbox]) -> pykka.ActorRef[Any]:
+            return actor.start(place, *parts)
+
+        return Child(name, self._mail[name], start, RestartBudget(limit=3, within_s=60.0))
+
+    def _writer_parts(self) -> tuple[Patience, ThreadMailbox]:
+        return Patience("database", DATABASE_WAIT_S, self._give_up), self._mail["publisher"]
+
+    def _downstream(self) -> Downstream:
+        depths = (
+            lambda: self._dispatcher.waiting,
+            self._mail["writer"].depth,
+            self._mail["publisher"].depth,
+        )
+        return Downstream(depths, self._settings.mailbox_limit, self._mail["publisher"])
+
+    def _subscriptions(self) -> list[Subscription]:
+        mail = self._mail
+        subscriptions = [
+            Subscription(mail[ROUTER], self._settings.tick_s),
+            Subscription(mail["writer"], self._settings.batch_age_s),
+            Subscription(mail["publisher"], self._settings.tick_s),
+            Subscription(mail["supervisor"], WATCH_EVERY_S),
+            Subscription(mail["owner"], LEASE_EVERY_S),
+        ]
+        if self._settings.retention_days:
+            subscriptions.append(Subscription(mail["janitor"], RETENTION_EVERY_S))
+        return subscriptions
+
+
+class _Root:
+    """Stands above the Supervisor: its death is the end of the process."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+
+    def tell(self, message: object) -> None:
+        if isinstance(message, ActorFailed):
+            log.error("actor_failed", actor=message.name, error=repr(message.error))
+            self._outcome.set(EXIT_FAILED)
+
+    def depth(self) -> int:
+        return 0

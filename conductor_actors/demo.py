@@ -1,0 +1,52 @@
+"""What the `demo` command adds to the service: simulated sessions, and a scoreboard."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+from rich.console import Console
+
+from conductor_actors import logs, scoreboard
+from conductor_actors.adapters.redis_client import open_client
+from conductor_actors.settings import Settings
+from conductor_actors.simulate import Simulation, feed
+
+JOIN_S: Final = 5.0
+
+
+@contextmanager
+def logs_aside(settings: Settings) -> Iterator[None]:
+    """Write the log stream to a file, because the terminal belongs to the scoreboard."""
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    path = settings.state_dir / "demo.log"
+    with path.open("w", encoding="utf-8") as file:
+        logs.configure(settings.log_level, settings.log_format, file)
+        Console(stderr=True).print(f"starting; the log is in {path}", highlight=False)
+        yield
+
+
+@contextmanager
+def shown(redis_url: str, sessions: int) -> Iterator[None]:
+    """Feed simulated events and show the scores that come back, until the block ends."""
+    stop = threading.Event()
+    console = Console()
+    with ExitStack() as stack:
+        for run in (
+            lambda: feed(open_client(redis_url), Simulation(sessions, seed=time.time_ns()), stop),
+            lambda: scoreboard.run(open_client(redis_url), console, stop),
+        ):
+            stack.enter_context(_thread(run, stop))
+        yield
+
+
+@contextmanager
+def _thread(run: Callable[[], None], stop: threading.Event) -> Iterator[None]:
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(JOIN_S)

@@ -1,0 +1,232 @@
+"""Every setting, documented once: environment variables, or a `.env` file.
+
+The README's table is made from here, and a test holds the two equal.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import platformdirs
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from conductor_actors.domain.intake import IntakeRules
+from conductor_actors.domain.names import DEFAULT_TENANT, EVERY_TENANT, TENANT
+from conductor_actors.domain.scoring import Scoring
+from conductor_actors.domain.session import SessionRules
+from conductor_actors.errors import ConfigError
+
+Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+PerMinute = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _variable(name: str, default: Any, example: str, description: str, **bounds: Any) -> Any:  # noqa: ANN401
+    """Describe one environment variable."""
+    return Field(
+        default,
+        validation_alias=name,
+        examples=[example],
+        description=description,
+        **bounds,
+    )
+
+
+class Settings(BaseSettings):
+    """What the operator decides. Frozen: it is read once, at the start."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    redis_url: str | None = _variable(
+        "REDIS_URL",
+        None,
+        "redis://user:password@host:6379/0",
+        "Redis or Valkey with the events. Unset: an own Valkey under the state folder.",
+    )
+    database_url: str | None = _variable(
+        "DATABASE_URL",
+        None,
+        "postgresql://user:password@host:5432/conductor",
+        "TimescaleDB or PostgreSQL 15+. Unset: an own PostgreSQL under the state folder.",
+    )
+    state_dir: Path = _variable(
+        "CONDUCTOR_STATE_DIR",
+        platformdirs.user_state_path("conductor_actors"),
+        "/var/lib/conductor",
+        "Folder of the own Valkey and PostgreSQL.",
+    )
+    transport: Literal["both", "streams", "pubsub"] = _variable(
+        "CONDUCTOR_TRANSPORT", "both", "streams", "Which transports are read."
+    )
+    tenants: Annotated[tuple[str, ...], NoDecode] = _variable(
+        "CONDUCTOR_TENANTS",
+        (),
+        "acme,globex",
+        "Tenants whose prefixed names are read beside the bare ones; `*` finds them by itself.",
+    )
+    start: Literal["window", "earliest", "latest"] = _variable(
+        "CONDUCTOR_START",
+        "window",
+        "earliest",
+        "Where streams are read from at the first start: one window back, all there is, or only "
+        "what is new.",
+    )
+    max_event_bytes: int = _variable(
+        "CONDUCTOR_MAX_EVENT_BYTES", 65536, "65536", "Larger events are invalid.", gt=0
+    )
+    tick_s: int = _variable(
+        "CONDUCTOR_TICK_S", 5, "5", "Whole seconds between scores; divides a day.", gt=0
+    )
+    window_s: int = _variable(
+        "CONDUCTOR_WINDOW_S", 60, "60", "Whole seconds that a score looks back.", gt=0, le=3600
+    )
+    session_timeout_s: int = _variable(
+        "CONDUCTOR_SESSION_TIMEOUT_S",
+        1800,
+        "1800",
+        "A session is over after this long without an event; at least the window.",
+        gt=0,
+    )
+    weight_chat: Weight = _variable(
+        "CONDUCTOR_WEIGHT_CHAT", 0.30, "0.3", "What full chat adds to the score."
+    )
+    weight_poll: Weight = _variable(
+        "CONDUCTOR_WEIGHT_POLL", 0.25, "0.25", "What full poll participation adds."
+    )
+    weight_active_users: Weight = _variable(
+        "CONDUCTOR_WEIGHT_ACTIVE_USERS", 0.25, "0.25", "What all users being active adds."
+    )
+    weight_reactions: Weight = _variable(
+        "CONDUCTOR_WEIGHT_REACTIONS", 0.10, "0.1", "What full reactions add."
+    )
+    weight_leave_rate: Weight = _variable(
+        "CONDUCTOR_WEIGHT_LEAVE_RATE", 0.10, "0.1", "What everybody leaving takes away."
+    )
+    max_chat_per_min: PerMinute = _variable(
+        "CONDUCTOR_MAX_CHAT_PER_MIN", 20.0, "20", "Chat messages a minute that count as full."
+    )
+    max_reactions_per_min: PerMinute = _variable(
+        "CONDUCTOR_MAX_REACTIONS_PER_MIN", 10.0, "10", "Reactions a minute that count as full."
+    )
+    batch_rows: int = _variable(
+        "CONDUCTOR_BATCH_ROWS", 5000, "5000", "Rows are written when this many wait,", gt=0
+    )
+    batch_age_s: float = _variable(
+        "CONDUCTOR_BATCH_AGE_S", 0.5, "0.5", "… or the first has waited this long.", gt=0
+    )
+    retention_days: float = _variable(
+        "CONDUCTOR_RETENTION_DAYS", 0.0, "90", "Rows older than this are dropped; 0: none.", ge=0
+    )
+    mailbox_limit: int = _variable(
+        "CONDUCTOR_MAILBOX_LIMIT",
+        100_000,
+        "100000",
+        "Messages that may wait in a mailbox before reading pauses (streams) or drops (pub/sub).",
+        gt=0,
+    )
+    dispatcher_threads: int = _variable(
+        "CONDUCTOR_DISPATCHER_THREADS", 1, "2", "Threads that run the sessions.", gt=0, le=64
+    )
+    quarantine_s: float = _variable(
+        "CONDUCTOR_QUARANTINE_S",
+        300.0,
+        "300",
+        "How long a session that keeps failing is left alone.",
+        gt=0,
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _variable(
+        "CONDUCTOR_LOG_LEVEL", "info", "warning", "The least important log lines to show."
+    )
+    log_format: Literal["auto", "json", "text"] = _variable(
+        "CONDUCTOR_LOG_FORMAT", "auto", "json", "auto: text on a terminal, JSON elsewhere."
+    )
+
+    @field_validator("tenants", mode="before")
+    @classmethod
+    def _split_tenants(cls, value: object) -> object:
+        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+
+    @field_validator("tenants")
+    @classmethod
+    def _check_tenants(cls, tenants: tuple[str, ...]) -> tuple[str, ...]:
+        for tenant in tenants:
+            if tenant == DEFAULT_TENANT:
+                raise ValueError(f"{DEFAULT_TENANT!r} is the tenant of the names without a prefix")
+            if tenant != EVERY_TENANT and TENANT.fullmatch(tenant) is None:
+                raise ValueError(f"{tenant!r} does not match {TENANT.pattern}")
+        return tuple(dict.fromkeys(tenants))
+
+    @field_validator("tick_s")
+    @classmethod
+    def _check_tick(cls, tick_s: int) -> int:
+        if 86400 % tick_s:
+            raise ValueError(
+                "must divide a day, so that ticks stand on the same instants every day"
+            )
+        return tick_s
+
+    @model_validator(mode="after")
+    def _check_timeout(self) -> Self:
+        if self.session_timeout_s < self.window_s:
+            raise ValueError(
+                "CONDUCTOR_SESSION_TIMEOUT_S: must be at least CONDUCTOR_WINDOW_S, e.g. "
+                "CONDUCTOR_SESSION_TIMEOUT_S=1800"
+            )
+        return self
+
+    def scoring(self) -> Scoring:
+        """Give the formula's weights and maxima."""
+        return Scoring(
+            self.weight_chat,
+            self.weight_poll,
+            self.weight_active_users,
+            self.weight_reactions,
+            self.weight_leave_rate,
+            self.max_chat_per_min,
+            self.max_reactions_per_min,
+        )
+
+    def session_rules(self) -> SessionRules:
+        """Give a session's window and lifetime."""
+        return SessionRules(self.window_s, self.session_timeout_s)
+
+    def intake_rules(self) -> IntakeRules:
+        """Give how events become batches and ticks."""
+        return IntakeRules(self.tick_s, self.session_timeout_s, self.max_event_bytes)
+
+
+def load() -> Settings:
+    """Read the settings; raise `ConfigError` naming the variable, what is wrong, and an example."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error.errors(include_url=False)[0])) from None
+
+
+def table() -> str:
+    """Make the README's table of settings."""
+    lines = ["| variable | default | what |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if name == "state_dir" else _shown(field.default)
+        lines.append(f"| `{field.validation_alias}` | {default} | {field.description} |")
+    return "\n".join(lines)
+
+
+def _shown(default: object) -> str:
+    if default in (None, ()):
+        return ""
+    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+
+
+def _first_problem(problem: ErrorDetails) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
+    variable = str(problem["loc"][0])
+    examples = {
+        str(field.validation_alias): (field.examples or [""])[0]
+        for field in Settings.model_fields.values()
+    }
+    return f"{variable}={problem['input']!r}: {message}, e.g. {variable}={examples.get(variable)}"

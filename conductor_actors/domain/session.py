@@ -24,6 +24,7 @@ from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals, category
 from conductor_actors.domain.windows import CountWindow, RecencyWindow
 
 _PLACEHOLDER_EVENT_ID = "unknown"
+_NEVER_FIRST = (PollClosed, UserLeft)  # a session does not begin with one of these
 
 
 class SessionRules(msgspec.Struct, frozen=True):
@@ -120,7 +121,7 @@ class SessionState:
         )
 
     def _apply(self, event: Event) -> None:
-        if self.last_event_ms is None and isinstance(event, PollClosed | UserLeft):
+        if self.last_event_ms is None and isinstance(event, _NEVER_FIRST):
             return
         if isinstance(event, ChatMessage) and self._is_repeat(event):
             return

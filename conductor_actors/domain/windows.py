@@ -4,7 +4,6 @@ All take times that never go back, in milliseconds; a window at `t` is `[t - len
 """
 
 from collections import deque
-from collections.abc import Iterable
 
 
 class CountWindow:
@@ -12,10 +11,10 @@ class CountWindow:
 
     __slots__ = ("counts", "newest_s", "total")
 
-    def __init__(self, length_s: int, counts: Iterable[int] = (), newest_s: int = 0) -> None:
-        self.counts: deque[int] = deque(counts, maxlen=length_s)
-        self.newest_s = newest_s
-        self.total = sum(self.counts)
+    def __init__(self, length_s: int) -> None:
+        self.counts: deque[int] = deque(maxlen=length_s)
+        self.newest_s = 0
+        self.total = 0
 
     def add(self, at_ms: int) -> None:
         """Count one event."""
@@ -32,7 +31,11 @@ class CountWindow:
 
     def copy(self) -> "CountWindow":
         """Make one that can go its own way."""
-        return CountWindow(self.counts.maxlen or 0, self.counts, self.newest_s)
+        twin = CountWindow.__new__(CountWindow)
+        twin.counts = self.counts.copy()
+        twin.newest_s = self.newest_s
+        twin.total = self.total
+        return twin
 
     def _slide_to(self, second: int) -> None:
         counts = self.counts
@@ -47,7 +50,7 @@ class CountWindow:
                 if len(counts) == length_s:
                     self.total -= counts[0]
                 counts.append(0)
-        self.newest_s = max(second, self.newest_s)
+        self.newest_s = second
 
 
 class RecencyWindow:

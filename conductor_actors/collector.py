@@ -1,5 +1,6 @@
 """The collector's actors, wired: who there is, who tells whom, start order, drain order."""
 
+import gc
 import threading
 import time
 from typing import Any, Final, NamedTuple
@@ -45,6 +46,9 @@ from conductor_actors.settings import Settings
 
 log = structlog.get_logger()
 
+# State lives long and has no cycles, so Python's garbage collector finds nothing in it; with the
+# default thresholds (700, 10, 10) its walks over 10,000 sessions cost more than all other work.
+GC_THRESHOLDS: Final = (50_000, 20, 50)
 DRAIN_WITHIN_S: Final = 20.0
 GIVE_UP_AFTER_S: Final = 17.0  # what is left must still be counted and logged in time
 DATABASE_WAIT_S: Final = 15.0  # the longest pause between two attempts
@@ -81,6 +85,7 @@ class Collector:
 
     def start(self) -> None:
         """Start every actor; returns at once."""
+        gc.set_threshold(*GC_THRESHOLDS)
         supervisor = self._mail["supervisor"]
         sessions = Sessions(
             self._session_parts(),

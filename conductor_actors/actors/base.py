@@ -3,9 +3,9 @@
 Facts of Pykka, each seen in a run, that this module answers: `tell` to a dead actor raises in
 the sender (so senders hold mailboxes) · a crash silently drops the rest of the inbox (so teardown
 leaves it alone) · a failing `on_start` calls no hook (so it is caught here) · `SystemExit` in
-one actor stops them all (so it becomes an ordinary failure) · errors under `ask` go to the asker
-and don't stop the actor · an `ActorRef` copies its inbox when it is made (so ours is in place
-before). This is the only module that may catch `Exception`.
+one actor stops them all, or ends the thread unheard (so it becomes an ordinary failure) · errors
+under `ask` go to the asker and don't stop the actor · an `ActorRef` copies its inbox when it is
+made (so ours is in place before). This is the only module that may catch `Exception`.
 """
 
 from collections.abc import Callable, Sequence
@@ -83,6 +83,18 @@ class _PlacedActor(pykka.Actor):
     def _create_actor_inbox(self) -> Any:  # type: ignore[override]  # noqa: ANN401
         return self._place.mailbox
 
+    def _actor_loop_setup(self) -> None:
+        try:
+            super()._actor_loop_setup()
+        except BaseException as error:  # noqa: BLE001 - Pykka lets it end the thread
+            self._handle_failure(type(error), error, error.__traceback__)
+
+    def _stop(self) -> None:
+        try:
+            super()._stop()
+        except BaseException as error:  # noqa: BLE001 - Pykka stops every actor
+            self._handle_failure(type(error), error, error.__traceback__)
+
     def _handle_receive(self, message: Any) -> Any:  # noqa: ANN401
         self._message = message
         try:
@@ -104,9 +116,13 @@ class _PlacedActor(pykka.Actor):
         self._error = exception_value
 
     def _actor_loop_teardown(self) -> None:
-        """Leave the mail to the successor; tell the Supervisor that one is needed, or not."""
+        """Leave the mail to the successor; tell the Supervisor that one is needed, or not.
+
+        An actor that stopped as asked has no successor.
+        """
         name, mailbox, supervisor = self._place
         if self._error is None:
+            mailbox.retire()
             supervisor.tell(ActorStopped(name, mailbox))
         else:
             legacy = self.legacy()

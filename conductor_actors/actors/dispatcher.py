@@ -11,9 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-import pykka
-
-from conductor_actors.actors.mailbox import AnyEnvelope, PooledMailbox, Turn
+from conductor_actors.actors.mailbox import (
+    AnyEnvelope,
+    PooledMailbox,
+    Turn,
+    answer_for_dead,
+)
 
 MAX_MESSAGES: Final = 64
 MAX_TURN_S: Final = 0.005
@@ -50,40 +53,30 @@ class Dispatcher:
 
     def deliver(self, letters: Iterable[tuple[PooledMailbox, AnyEnvelope]]) -> None:
         """Put envelopes into mailboxes, in order: one lock and one wake-up for all of them."""
-        refused = []
         with self._lock:
             now_s = self._clock()
             for mailbox, envelope in letters:
-                if mailbox.is_closed:
-                    mailbox.refused += 1
-                    refused.append(envelope)
-                    continue
                 mailbox.mail.append(envelope)
                 self.waiting += 1
-                self._queue(mailbox, now_s)
-            self.refused += len(refused)
+                if mailbox.is_closed:
+                    self._refuse_mail(mailbox)
+                else:
+                    self._queue(mailbox, now_s)
             self._work_came.notify(len(self._threads))
-        for envelope in refused:
-            if envelope.reply_to is not None:
-                envelope.reply_to.set_exception((pykka.ActorDeadError, None, None))
 
     def attach(self, mailbox: PooledMailbox, run: Callable[[], None]) -> None:
-        """Give a mailbox its actor; mail that waited is handled now."""
+        """Give a mailbox its actor: it has a turn now, even if no mail has come yet."""
         with self._lock:
             mailbox.run = run
+            mailbox.is_new = True
             self._queue(mailbox, self._clock())
             self._work_came.notify()
 
     def close_mailbox(self, mailbox: PooledMailbox) -> int:
         """Refuse and count all mail, that which waits too; return how much waited."""
         with self._lock:
-            dropped = len(mailbox.mail)
-            mailbox.mail = []
             mailbox.is_closed = True
-            mailbox.refused += dropped
-            self.refused += dropped
-            self.waiting -= dropped
-            return dropped
+            return self._refuse_mail(mailbox)
 
     def open_mailbox(self, mailbox: PooledMailbox) -> int:
         """Take mail again; return how much was refused."""
@@ -123,9 +116,19 @@ class Dispatcher:
             thread.join(timeout_s)
 
     def _queue(self, mailbox: PooledMailbox, now_s: float) -> None:
-        if mailbox.mail and mailbox.run is not None and not mailbox.is_queued:
+        has_work = bool(mailbox.mail) or mailbox.is_new
+        if has_work and mailbox.run is not None and not mailbox.is_queued:
             mailbox.is_queued = True
             self._run_queue.append((now_s, mailbox))
+
+    def _refuse_mail(self, mailbox: PooledMailbox) -> int:
+        refused, mailbox.mail = mailbox.mail, []
+        for envelope in refused:
+            answer_for_dead(envelope)
+        mailbox.refused += len(refused)
+        self.refused += len(refused)
+        self.waiting -= len(refused)
+        return len(refused)
 
     def _work(self) -> None:
         while (mailbox := self._begin_turn()) is not None:
@@ -145,6 +148,7 @@ class Dispatcher:
             mail, mailbox.mail = mailbox.mail[:MAX_MESSAGES], mailbox.mail[MAX_MESSAGES:]
             self.waiting -= len(mail)
             self.handled += len(mail)
+            mailbox.is_new = False
             mailbox.turn = Turn(mail, self._clock, MAX_TURN_S)
             self._turns[threading.get_ident()] = (self._clock(), mailbox)
             return mailbox
@@ -153,6 +157,8 @@ class Dispatcher:
         with self._lock:
             del self._turns[threading.get_ident()]
             self._put_back(mailbox)
+            if mailbox.is_closed:  # since the turn began: its actor failed once too often
+                self._refuse_mail(mailbox)
             mailbox.is_queued = False
             self._queue(mailbox, self._clock())
             if not self._run_queue and not self._turns:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pykka
+from pykka.messages import _ActorStop
 
 if TYPE_CHECKING:
     from conductor_actors.actors.dispatcher import Dispatcher
@@ -31,6 +32,16 @@ class AnyEnvelope(Protocol):
 
     message: Any
     reply_to: Any
+
+
+def answer_for_dead(envelope: AnyEnvelope) -> None:
+    """Tell whoever asked that the actor is dead; whoever asked it to stop has what they want."""
+    if envelope.reply_to is None:
+        return
+    if isinstance(envelope.message, _ActorStop):
+        envelope.reply_to.set(None)
+    else:
+        envelope.reply_to.set_exception((pykka.ActorDeadError, None, None))
 
 
 class Mailbox(Protocol):
@@ -83,6 +94,16 @@ class ThreadMailbox:
         with self._came:
             return self.clock() - self._mail[0][0] if self._mail else 0.0
 
+    def retire(self) -> None:
+        """Answer those who asked, for nobody will; what was told stays and is counted."""
+        with self._came:
+            mail, self._mail = self._mail, deque()
+            for since_s, envelope in mail:
+                if envelope.reply_to is None:
+                    self._mail.append((since_s, envelope))
+                else:
+                    answer_for_dead(envelope)
+
     def wait(self, timeout_s: float) -> None:
         """Return when there is mail, or after the timeout."""
         with self._came:
@@ -99,13 +120,24 @@ class PooledMailbox:
     Everything but `turn` belongs to the dispatcher and is touched under its lock only.
     """
 
-    __slots__ = ("_dispatcher", "is_closed", "is_queued", "mail", "name", "refused", "run", "turn")
+    __slots__ = (
+        "_dispatcher",
+        "is_closed",
+        "is_new",
+        "is_queued",
+        "mail",
+        "name",
+        "refused",
+        "run",
+        "turn",
+    )
 
     def __init__(self, name: str, dispatcher: "Dispatcher") -> None:
         self.name = name
         self._dispatcher = dispatcher
         self.mail: list[AnyEnvelope] = []
         self.run: Callable[[], None] | None = None  # gives the actor a turn, when there is one
+        self.is_new = False  # its actor has not had a turn yet
         self.is_queued = False
         self.is_closed = False
         self.refused = 0
@@ -133,20 +165,29 @@ class PooledMailbox:
         """Count the messages waiting."""
         return len(self.mail)
 
+    def retire(self) -> None:
+        """Refuse and count all mail: nobody will handle it."""
+        self._dispatcher.close_mailbox(self)
+
 
 class Turn:
-    """What an actor may handle before it goes to the back of the queue."""
+    """What an actor may handle before it goes to the back of the queue: one envelope at least."""
 
-    __slots__ = ("_clock", "_until_s", "rest")
+    __slots__ = ("_clock", "_max_s", "_until_s", "rest")
 
     def __init__(self, mail: list[AnyEnvelope], clock: Callable[[], float], max_s: float) -> None:
         mail.reverse()  # so that the next one is popped from the end
         self.rest = mail
         self._clock = clock
-        self._until_s = clock() + max_s
+        self._max_s = max_s
+        self._until_s: float | None = None
 
     def next(self) -> AnyEnvelope:
         """Give the next envelope; raise `TurnEnded` when there is none or time is up."""
-        if not self.rest or self._clock() > self._until_s:
+        if not self.rest:
+            raise TurnEnded
+        if self._until_s is None:  # now, not when the turn began: a busy machine may have slept
+            self._until_s = self._clock() + self._max_s
+        elif self._clock() > self._until_s:
             raise TurnEnded
         return self.rest.pop()

@@ -117,4 +117,13 @@ class Drain:
     """To the Supervisor: stop everything in order, losing nothing."""
 
 
-SupervisorMessage: TypeAlias = StartSession | ActorFailed | ActorStopped | TimePassed | Drain
+@dataclass(frozen=True, slots=True)
+class FinishSessions:
+    """To the Supervisor, from itself: wait for the sessions; so many had failed by now."""
+
+    failures: int
+
+
+SupervisorMessage: TypeAlias = (
+    StartSession | ActorFailed | ActorStopped | TimePassed | Drain | FinishSessions
+)

@@ -52,6 +52,8 @@ class PublisherActor(SystemActor):
     def _send(self) -> None:
         rows, self._rows = self._rows, []
         letters, self._letters = self._letters, []
+        if not rows and not letters:
+            return
         try:
             if letters:
                 self._dead_letter_box.add(letters)

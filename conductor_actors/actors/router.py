@@ -108,7 +108,7 @@ class RouterActor(SystemActor):
         self._routes.passivate(at_ms)
         lag_ms = now_ms - at_ms
         began_s = self._place.mailbox.clock()
-        countdown = Countdown(len(self._routes), began_s, lag_ms / 1000)
+        countdown = Countdown(self._routes.listening(), began_s, lag_ms / 1000)
         self._routes.broadcast(Tick(at_ms, lag_ms <= LIVE_MS, countdown))
 
     def _put_aside(self) -> None:

@@ -34,6 +34,10 @@ class Routes:
     def __len__(self) -> int:
         return len(self._routes)
 
+    def listening(self) -> int:
+        """Count the sessions that take mail: not those in quarantine."""
+        return sum(not route.mailbox.is_closed for route in self._routes.values())
+
     def deliver(self, batch: EventsBySession) -> None:
         """Tell each session its events, all under one lock."""
         letters = []
@@ -55,7 +59,8 @@ class Routes:
         self._next_check_ms = now_ms + self._check_every_ms
         silent_since_ms = now_ms - self._timeout_ms
         for key, route in list(self._routes.items()):
-            if route.last_event_ms <= silent_since_ms:
+            # One in quarantine would never hear of it, and its actor come back for good.
+            if route.last_event_ms <= silent_since_ms and not route.mailbox.is_closed:
                 del self._routes[key]
                 route.mailbox.tell(Passivate())
 

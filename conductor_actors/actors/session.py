@@ -62,7 +62,8 @@ class SessionActor(PooledActor):
             case _:
                 assert_never(message)
         if self._poison:
-            raise Poisoned(self._poison)
+            poison, self._poison = self._poison, []
+            raise Poisoned(poison) from poison[0][1]
 
     def legacy(self) -> SessionState:
         """Give the state from before whatever failed."""
@@ -79,14 +80,19 @@ class SessionActor(PooledActor):
             self._state, self._poison = salvage(SessionState.after, self._state, events)
 
     def _score(self, tick: Tick) -> None:
-        if self._state.has_row_at(tick.at_ms):
-            parts = self._parts
-            scored = Scored(row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring))
-            parts.writer.tell(scored)
-            if tick.is_live:
-                parts.publisher.tell(scored)
-        if tick.sessions.is_last():
-            self._completed(tick)
+        try:
+            if self._state.has_row_at(tick.at_ms):
+                self._tell_row(tick)
+        finally:
+            if tick.sessions.is_last():
+                self._completed(tick)
+
+    def _tell_row(self, tick: Tick) -> None:
+        parts = self._parts
+        scored = Scored(row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring))
+        parts.writer.tell(scored)
+        if tick.is_live:
+            parts.publisher.tell(scored)
 
     def _completed(self, tick: Tick) -> None:
         log.info(

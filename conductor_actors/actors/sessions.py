@@ -106,10 +106,12 @@ class Sessions:
             self._seat_actor(each.seat, each.state)
             _log_of(each.seat).warning("session_released", lost_messages=refused)
 
-    def finish(self, timeout_s: float) -> None:
-        """Wait until every session has handled its mail."""
-        if not self._parts.dispatcher.wait_idle(timeout_s):
+    def finish(self, timeout_s: float) -> bool:
+        """Wait until every session that lives has handled its mail; False if that took too long."""
+        is_idle = self._parts.dispatcher.wait_idle(timeout_s)
+        if not is_idle:
             log.error("sessions_unfinished", messages=self._parts.dispatcher.waiting)
+        return is_idle
 
     def _seat_actor(self, seat: _Seat, state: SessionState) -> None:
         tenant_id, session_id = seat.key

@@ -14,6 +14,7 @@ from conductor_actors.actors.messages import (
     ActorFailed,
     ActorStopped,
     Drain,
+    FinishSessions,
     StartSession,
     SupervisorMessage,
     TimePassed,
@@ -25,7 +26,8 @@ from conductor_actors.errors import OwnershipLost
 
 log = structlog.get_logger()
 
-ROUTER: Final = "router"  # the child whose stop means that sessions get no more mail
+ROUTER: Final = "router"  # the child whose end means that sessions get no more mail
+SESSIONS: Final = "sessions"  # their place in the drain, right behind the Router's
 SESSIONS_FINISH_S: Final = 15.0
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 70  # EX_SOFTWARE: for the platform to restart
@@ -80,7 +82,7 @@ class SupervisorActor(SystemActor):
         self._sessions = sessions
         self._stats = stats
         self._outcome = outcome
-        self._refs: dict[str, pykka.ActorRef[SystemActor]] = {}
+        self._refs: dict[str, pykka.ActorRef[SystemActor]] = {}  # whose end was not heard of yet
         self._draining: list[str] | None = None  # who has yet to stop, in order
 
     def on_start(self) -> None:
@@ -100,6 +102,8 @@ class SupervisorActor(SystemActor):
                 self._stats.report()
             case Drain():
                 self._drain()
+            case FinishSessions(failures):
+                self._finish_sessions(failures)
             case _:
                 assert_never(message)
 
@@ -115,8 +119,9 @@ class SupervisorActor(SystemActor):
             "actor_failed", actor=failure.name, error=repr(failure.error), exc_info=failure.error
         )
         child = self._children[failure.name]
+        del self._refs[child.name]
         if self._draining is not None:
-            self._stop_next()
+            self._go_on_draining(child.name)
         elif isinstance(failure.error, OwnershipLost):
             log.error("ownership_lost", reason=str(failure.error))
             self._outcome.set(EXIT_FAILED)
@@ -131,22 +136,40 @@ class SupervisorActor(SystemActor):
         if self._sessions.stopped(stopped.mailbox):
             return
         log.info("actor_stopped", actor=stopped.name)
-        if stopped.name == ROUTER:
-            self._sessions.finish(SESSIONS_FINISH_S)
-        if self._draining is not None:
-            self._stop_next()
+        del self._refs[stopped.name]
+        self._go_on_draining(stopped.name)
 
     def _drain(self) -> None:
         """Stop whoever feeds before whoever is fed, each after the mail it has."""
         if self._draining is None:
             self._draining = list(reversed(self._children))
+            if ROUTER in self._draining:
+                self._draining.insert(self._draining.index(ROUTER) + 1, SESSIONS)
+            self._stop_next()
+
+    def _go_on_draining(self, name: str) -> None:
+        """Stop the next when this one was awaited; one that ends before its turn is none."""
+        if self._draining is not None and name not in self._draining:
             self._stop_next()
 
     def _stop_next(self) -> None:
         while self._draining:
             name = self._draining.pop(0)
-            ref = self._refs[name]
-            if ref.is_alive():
-                ref.stop(block=False)
+            if name == SESSIONS:
+                self._place.mailbox.tell(FinishSessions(failures=-1))
+                return
+            if name in self._refs:
+                self._refs[name].stop(block=False)
                 return
         self._outcome.set(EXIT_OK)
+
+    def _finish_sessions(self, failures: int) -> None:
+        """Wait for the sessions, until none failed meanwhile: its mail waits for a successor.
+
+        A failure is told before the dispatcher is idle, so it is handled before the next look.
+        """
+        is_idle = self._sessions.finish(SESSIONS_FINISH_S)
+        if not is_idle or self._sessions.failures == failures:
+            self._stop_next()
+        else:
+            self._place.mailbox.tell(FinishSessions(self._sessions.failures))

@@ -1,0 +1,78 @@
+"""Sessions and whoever cares for them, without a Supervisor's thread: the test is the thread."""
+
+from collections.abc import Sequence
+
+from conductor_actors.actors.dispatcher import Dispatcher
+from conductor_actors.actors.mailbox import PooledMailbox
+from conductor_actors.actors.messages import (
+    ActorFailed,
+    ActorStopped,
+    Countdown,
+    EventBatch,
+    Scored,
+    StartSession,
+    Tick,
+    Undeliverable,
+)
+from conductor_actors.actors.session import SessionParts
+from conductor_actors.actors.sessions import SessionLimits, Sessions
+from conductor_actors.domain.events import Event
+from conductor_actors.domain.scoring import ScoreRow, Scoring
+from conductor_actors.domain.session import SessionRules
+from conductor_actors.ports import DeadLetter
+from tests.actors.turns import PATIENCE_S
+from tests.fakes.fake_clock import FakeClock
+from tests.fakes.recording_mailbox import RecordingMailbox
+
+
+class Cast:
+    """Everybody on stage. `settle` lets all mail be handled, and failures be cared for."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        scoring: Scoring | None = None,
+        limits: SessionLimits | None = None,
+    ) -> None:
+        self.dispatcher = dispatcher
+        self.clock = FakeClock()
+        self.writer, self.publisher = RecordingMailbox(), RecordingMailbox()
+        self.supervisor = RecordingMailbox()
+        parts = SessionParts(
+            scoring or Scoring(), self.writer, self.publisher, dispatcher, self.clock
+        )
+        self.sessions = Sessions(parts, SessionRules(), limits or SessionLimits(), self.supervisor)
+
+    def enter(self, session_id: str) -> PooledMailbox:
+        mailbox = PooledMailbox(f"default/{session_id}", self.dispatcher)
+        self.sessions.start(("default", session_id), mailbox)
+        return mailbox
+
+    def settle(self) -> None:
+        assert self.dispatcher.wait_idle(PATIENCE_S)
+        while self.supervisor.depth():
+            self._supervise(self.supervisor.take(object))
+            assert self.dispatcher.wait_idle(PATIENCE_S)
+
+    def play(self, mailbox: PooledMailbox, events: Sequence[Event], at_ms: int) -> list[ScoreRow]:
+        """Tell a session its events and a tick; return the rows that came of it."""
+        told = len(self.rows())
+        mailbox.tell(EventBatch(events))
+        mailbox.tell(Tick(at_ms, is_live=False, sessions=Countdown(1, 0.0, 0.0)))
+        self.settle()
+        return self.rows()[told:]
+
+    def rows(self) -> list[ScoreRow]:
+        return [scored.row for scored in self.writer.of(Scored)]
+
+    def letters(self) -> list[DeadLetter]:
+        return [letter for told in self.publisher.of(Undeliverable) for letter in told.letters]
+
+    def _supervise(self, message: object) -> None:
+        match message:
+            case StartSession(key, mailbox):
+                self.sessions.start(key, mailbox)
+            case ActorFailed():
+                assert self.sessions.failed(message)
+            case ActorStopped():
+                assert self.sessions.stopped(message.mailbox)

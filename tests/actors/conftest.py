@@ -1,0 +1,60 @@
+"""The execution models, and an end to every actor that a test has left."""
+
+from collections.abc import Iterator
+
+import pykka
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from conductor_actors.actors.dispatcher import Dispatcher
+from tests.actors.probes import Model, PooledModel, PykkaModel, SystemModel
+from tests.actors.turns import PATIENCE_S
+
+
+@pytest.fixture(autouse=True)
+def log_lines() -> Iterator[list[EventDict]]:
+    with capture_logs() as lines:
+        yield lines
+
+
+@pytest.fixture(autouse=True)
+def _no_actor_stays(log_lines: list[EventDict]) -> Iterator[None]:
+    yield
+    for ref in pykka.ActorRegistry.get_all():
+        stop = ref.stop(block=False)
+        if issubclass(ref.actor_class, pykka.ThreadingActor):
+            stop.get(timeout=PATIENCE_S)
+        else:  # its dispatcher is closed
+            pykka.ActorRegistry.unregister(ref)
+    del log_lines  # was there for what they said last
+
+
+@pytest.fixture(params=["pykka", "system", "pooled"])
+def any_model(request: pytest.FixtureRequest) -> Iterator[Model]:
+    """Pykka's own model beside ours: what holds for all is what Pykka promises."""
+    if request.param == "pykka":
+        yield PykkaModel()
+    else:
+        yield from _ours(request.param)
+
+
+@pytest.fixture(params=["system", "pooled"])
+def model(request: pytest.FixtureRequest) -> Iterator[SystemModel | PooledModel]:
+    yield from _ours(request.param)
+
+
+@pytest.fixture
+def dispatcher() -> Iterator[Dispatcher]:
+    pool = Dispatcher(threads=1)
+    yield pool
+    pool.close()
+
+
+def _ours(name: str) -> Iterator[SystemModel | PooledModel]:
+    if name == "system":
+        yield SystemModel()
+    else:
+        pooled = PooledModel()
+        yield pooled
+        pooled.dispatcher.close()

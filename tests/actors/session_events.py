@@ -1,0 +1,26 @@
+"""Events of a session, good and bad, for tests that care about few of their values."""
+
+from typing import Any
+
+import msgspec
+
+from conductor_actors.domain.events import ChatMessage, Event, Reaction, UserJoined
+from tests.score_rows import AT_MS
+
+
+def chat(number: int = 0, at_ms: int = AT_MS) -> Event:
+    return ChatMessage(at_ms, None, f"user-{number}", f"message-{number}")
+
+
+def chats(count: int, at_ms: int = AT_MS) -> list[Event]:
+    return [chat(number, at_ms) for number in range(count)]
+
+
+def joined(number: int = 0, at_ms: int = AT_MS) -> Event:
+    return UserJoined(at_ms, None, f"user-{number}")
+
+
+def poison(at_ms: int = AT_MS) -> Event:
+    """Make an event that no state can be after: its user can't be looked up."""
+    unhashable: Any = ["no", "id"]
+    return msgspec.structs.replace(Reaction(at_ms, None, None), user_id=unhashable)

@@ -1,0 +1,220 @@
+"""What Pykka documents of every actor: it holds for our execution models as for its own."""
+
+import threading
+from collections.abc import Callable
+
+import pykka
+import pytest
+
+from tests.actors.probes import Model, Ref, Script
+
+PATIENCE_S = 5.0
+AT_ONCE_S = 0.01
+
+
+def failing(message: object) -> object:
+    raise ValueError(message)
+
+
+class Gate:
+    """A handler that can be held: it says that it was entered, and waits to be let go."""
+
+    def __init__(self) -> None:
+        self._entered = threading.Event()
+        self._open = threading.Event()
+
+    def __call__(self, message: object) -> object:
+        self._entered.set()
+        assert self._open.wait(PATIENCE_S)
+        return message
+
+    def wait_entered(self) -> None:
+        assert self._entered.wait(PATIENCE_S)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+def wait_dead(ref: Ref) -> None:
+    assert ref.actor_stopped.wait(PATIENCE_S)
+
+
+def test_ask_answers_with_what_the_handler_returned(any_model: Model) -> None:
+    ref = any_model.start(Script(on_receive=lambda number: number + 1))
+    assert ref.ask(41, timeout=PATIENCE_S) == 42
+
+
+def test_ask_without_blocking_gives_a_future(any_model: Model) -> None:
+    ref = any_model.start(Script())
+    futures = [ref.ask(number, block=False) for number in range(3)]
+    assert [future.get(timeout=PATIENCE_S) for future in futures] == [0, 1, 2]
+
+
+def test_ask_gives_up_after_its_timeout(any_model: Model) -> None:
+    gate = Gate()
+    ref = any_model.start(Script(on_receive=gate))
+    with pytest.raises(pykka.Timeout):
+        ref.ask("too slow", timeout=AT_ONCE_S)
+    gate.open()
+
+
+def test_messages_are_handled_in_the_order_of_their_telling(any_model: Model) -> None:
+    handled: list[object] = []
+    ref = any_model.start(Script(on_receive=handled.append))
+    for number in range(200):
+        ref.tell(number)
+    ref.ask("barrier", timeout=PATIENCE_S)
+    assert handled == [*range(200), "barrier"]
+
+
+def test_an_error_under_ask_goes_to_the_asker_and_the_actor_lives_on(any_model: Model) -> None:
+    ref = any_model.start(Script(on_receive=lambda number: 1 / number))
+    with pytest.raises(ZeroDivisionError):
+        ref.ask(0, timeout=PATIENCE_S)
+    assert ref.is_alive()
+    assert ref.ask(2, timeout=PATIENCE_S) == 0.5
+
+
+def test_an_error_under_tell_ends_the_actor_without_on_stop(any_model: Model) -> None:
+    stopped = threading.Event()
+    ref = any_model.start(Script(on_receive=failing, on_stop=stopped.set))
+    ref.tell("bad")
+    wait_dead(ref)
+    assert not ref.is_alive()
+    assert not stopped.is_set()
+
+
+def test_on_start_runs_before_the_first_message_comes(any_model: Model) -> None:
+    started = threading.Event()
+    any_model.start(Script(on_start=started.set))
+    assert started.wait(PATIENCE_S)
+
+
+def test_on_start_runs_once_and_before_every_message(any_model: Model) -> None:
+    life: list[object] = []
+    ref = any_model.start(Script(on_start=lambda: life.append("start"), on_receive=life.append))
+    ref.ask(1, timeout=PATIENCE_S)
+    ref.ask(2, timeout=PATIENCE_S)
+    assert life == ["start", 1, 2]
+
+
+def test_a_failing_on_start_ends_the_actor(any_model: Model) -> None:
+    ref = any_model.start(Script(on_start=lambda: failing("start")))
+    wait_dead(ref)
+    assert not ref.is_alive()
+
+
+def test_stop_comes_after_earlier_mail_and_runs_on_stop(any_model: Model) -> None:
+    life: list[object] = []
+    ref = any_model.start(Script(on_receive=life.append, on_stop=lambda: life.append("stop")))
+    ref.tell(1)
+    ref.tell(2)
+    assert ref.stop(timeout=PATIENCE_S)
+    assert life == [1, 2, "stop"]
+    assert not ref.is_alive()
+
+
+def test_an_actor_can_stop_itself(any_model: Model) -> None:
+    refs: list[Ref] = []
+    refs.append(any_model.start(Script(on_receive=lambda _: refs[0].stop(block=False))))
+    refs[0].tell("stop yourself")
+    wait_dead(refs[0])
+
+
+def test_a_dead_actor_refuses_mail_and_has_nothing_to_stop(any_model: Model) -> None:
+    ref = any_model.start(Script())
+    ref.stop(timeout=PATIENCE_S)
+    with pytest.raises(pykka.ActorDeadError):
+        ref.tell("late")
+    with pytest.raises(pykka.ActorDeadError):
+        ref.ask("late", timeout=PATIENCE_S)
+    assert not ref.stop(timeout=PATIENCE_S)
+
+
+def test_who_asks_behind_a_stop_is_told_that_the_actor_is_dead(any_model: Model) -> None:
+    gate = Gate()
+    ref = any_model.start(Script(on_receive=gate))
+    ref.tell("hold")
+    ref.stop(block=False)
+    late = [ref.ask("late", block=False) for _ in range(100)]
+    gate.open()
+    for future in late:
+        with pytest.raises(pykka.ActorDeadError):
+            future.get(timeout=PATIENCE_S)
+
+
+def test_everybody_who_asks_for_the_stop_gets_it(any_model: Model) -> None:
+    gate = Gate()
+    ref = any_model.start(Script(on_receive=gate))
+    ref.tell("hold")
+    stops = [ref.stop(block=False) for _ in range(3)]
+    gate.open()
+    assert [stop.get(timeout=PATIENCE_S) for stop in stops] == [True, True, True]
+
+
+@pytest.mark.parametrize(
+    "end", [lambda ref: ref.stop(block=False), lambda ref: ref.tell("bad")], ids=["stop", "fail"]
+)
+def test_the_registry_knows_an_actor_while_it_lives(
+    any_model: Model, end: Callable[[Ref], object]
+) -> None:
+    ref = any_model.start(Script(on_receive=failing))
+    assert pykka.ActorRegistry.get_by_urn(ref.actor_urn) is ref
+    end(ref)
+    wait_dead(ref)
+    assert pykka.ActorRegistry.get_by_urn(ref.actor_urn) is None
+
+
+def test_stop_all_stops_every_actor(any_model: Model) -> None:
+    refs = [any_model.start(Script()) for _ in range(3)]
+    assert pykka.ActorRegistry.stop_all(timeout=PATIENCE_S) == [True, True, True]
+    assert not any(ref.is_alive() for ref in refs)
+
+
+def test_a_broadcast_reaches_every_actor(any_model: Model) -> None:
+    handled: list[object] = []
+    refs = [any_model.start(Script(on_receive=handled.append)) for _ in range(3)]
+    pykka.ActorRegistry.broadcast("all")
+    for ref in refs:
+        ref.ask("barrier", timeout=PATIENCE_S)
+    assert handled.count("all") == 3
+
+
+def test_a_proxy_calls_methods_and_reads_and_sets_attributes(any_model: Model) -> None:
+    proxy = any_model.start(Script()).proxy()
+    assert proxy.times(21).get(timeout=PATIENCE_S) == 42
+    proxy.factor = 3
+    assert proxy.factor.get(timeout=PATIENCE_S) == 3
+    assert proxy.times(21).get(timeout=PATIENCE_S) == 63
+
+
+def test_an_error_in_a_proxys_method_goes_to_the_caller(any_model: Model) -> None:
+    ref = any_model.start(Script())
+    with pytest.raises(TypeError):
+        ref.proxy().times(None).get(timeout=PATIENCE_S)
+    assert ref.is_alive()
+
+
+def test_there_is_no_proxy_of_a_dead_actor(any_model: Model) -> None:
+    ref = any_model.start(Script())
+    ref.stop(timeout=PATIENCE_S)
+    with pytest.raises(pykka.ActorDeadError):
+        ref.proxy()
+
+
+def test_an_actor_handles_one_message_at_a_time(any_model: Model) -> None:
+    gate = Gate()
+    handled: list[object] = []
+
+    def handle(message: object) -> None:
+        gate(message)
+        handled.append(message)
+
+    ref = any_model.start(Script(on_receive=handle))
+    ref.tell("first")
+    gate.wait_entered()
+    ref.tell("second")
+    assert handled == []
+    gate.open()
+    ref.ask("barrier", timeout=PATIENCE_S)
+    assert handled == ["first", "second", "barrier"]

@@ -1,0 +1,276 @@
+"""What the Router tells whom, in which order, and when it does not read."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+import pytest
+from structlog.typing import EventDict
+
+from conductor_actors.actors.base import Place
+from conductor_actors.actors.dispatcher import Dispatcher
+from conductor_actors.actors.mailbox import ThreadMailbox
+from conductor_actors.actors.messages import (
+    EventBatch,
+    StartSession,
+    Tick,
+    TimePassed,
+    Undeliverable,
+)
+from conductor_actors.actors.router import Downstream, RouterActor
+from conductor_actors.actors.routes import Routes
+from conductor_actors.domain.intake import Entry, Intake, IntakeRules
+from conductor_actors.errors import Unavailable
+from conductor_actors.ports import DeadLetter, Gap, Read
+from tests.actors.probes import Ref
+from tests.fakes.fake_clock import FakeClock
+from tests.fakes.recording_mailbox import RecordingMailbox
+from tests.fakes.scripted_source import ScriptedSource, Step
+from tests.hostile import CHAT, REACTION
+from tests.score_rows import AT_MS
+
+PATIENCE_S = 5.0
+LIMIT = 10
+
+
+class Depth:
+    """A mailbox downstream that is full until `drain`, for so many looks at least."""
+
+    def __init__(self, depth: int = 0) -> None:
+        self._depth = depth
+        self._looks = 0
+        self._looked_often = threading.Event()
+
+    def __call__(self) -> int:
+        self._looks += 1
+        if self._looks >= 3:
+            self._looked_often.set()
+        return self._depth
+
+    def wait_looked_at(self) -> None:
+        assert self._looked_often.wait(PATIENCE_S)
+
+    def fill(self) -> None:
+        self._looks, self._depth = 0, LIMIT
+        self._looked_often.clear()
+
+    def drain(self) -> None:
+        self._depth = 0
+
+
+class Desk:
+    """A Router with its script; sessions have mailboxes and no actors, so their mail stays."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.clock = FakeClock()
+        self.mailbox = ThreadMailbox(self.clock)
+        self.supervisor, self.dead_letters = RecordingMailbox(), RecordingMailbox()
+        self.depth = Depth()
+        self._routes = Routes(dispatcher, self.supervisor, timeout_s=1800)
+
+    def start(self, *script: Step) -> tuple[ScriptedSource, Ref]:
+        source = ScriptedSource(script)
+        downstream = Downstream((lambda: 0, self.depth), LIMIT, self.dead_letters)
+        place = Place("router", self.mailbox, self.supervisor)
+        intake = Intake(IntakeRules())
+        ref = RouterActor.start(place, source, intake, self._routes, downstream)
+        return source, ref
+
+    def play(self, *script: Step) -> Ref:
+        """Route a whole script."""
+        source, ref = self.start(*script)
+        source.wait_played()
+        return ref
+
+    def mail(self, session_id: str = "s") -> list[object]:
+        (mailbox,) = (
+            start.mailbox
+            for start in self.supervisor.of(StartSession)
+            if start.key == ("default", session_id)
+        )
+        return [envelope.message for envelope in mailbox.mail]
+
+    def ticks(self, session_id: str = "s") -> list[Tick]:
+        return [each for each in self.mail(session_id) if isinstance(each, Tick)]
+
+
+@pytest.fixture
+def desk(dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setattr("conductor_actors.actors.router.random", lambda: 0.0)  # no pauses
+    return Desk(dispatcher)
+
+
+def entry(at_ms: int, session_id: str = "s", sequence: int = 0) -> Entry:
+    body = b'{"sessionId":"%s","emoji":"!"}' % session_id.encode()
+    return at_ms, sequence, REACTION, body
+
+
+def read(entries: Sequence[Entry], watermark_ms: int = AT_MS, now_ms: int | None = None) -> Read:
+    return Read(entries, watermark_ms, watermark_ms if now_ms is None else now_ms)
+
+
+def events_named(lines: list[EventDict], name: str) -> list[EventDict]:
+    return [line for line in lines if line["event"] == name]
+
+
+def test_each_session_is_told_once_per_read(desk: Desk) -> None:
+    first = [entry(AT_MS + each, f"s{each % 3}") for each in range(9)]
+    second = [entry(AT_MS + 10 + each, f"s{each % 3}") for each in range(6)]
+    desk.play(read(first), read(second))
+    for session in ("s0", "s1", "s2"):
+        batches = [each for each in desk.mail(session) if isinstance(each, EventBatch)]
+        assert [len(batch.events) for batch in batches] == [3, 2]
+
+
+def test_a_tick_comes_behind_every_event_before_it_and_before_all_others(desk: Desk) -> None:
+    at_ms = [AT_MS + 1, AT_MS + 4999, AT_MS + 5000, AT_MS + 9999, AT_MS + 10_000]
+    desk.play(read([entry(each) for each in at_ms], AT_MS + 10_000))
+    order: list[object] = []
+    for message in desk.mail():
+        if isinstance(message, Tick):
+            order.append(("tick", message.at_ms - AT_MS))
+        elif isinstance(message, EventBatch):
+            order += [event.at_ms - AT_MS for event in message.events]
+    assert order == [1, 4999, ("tick", 5000), 5000, 9999, ("tick", 10_000), 10_000]
+
+
+def test_no_tick_comes_before_everything_before_it_has_been_read(desk: Desk) -> None:
+    desk.play(read([entry(AT_MS)], AT_MS + 4999, now_ms=AT_MS + 60_000))
+    assert desk.ticks() == []
+
+
+def test_ticks_that_were_missed_come_all_in_order(desk: Desk) -> None:
+    desk.play(read([entry(AT_MS)]), read([], AT_MS + 20_000))
+    assert [tick.at_ms - AT_MS for tick in desk.ticks()] == [5000, 10_000, 15_000, 20_000]
+
+
+def test_a_tick_older_than_15_seconds_is_not_live(desk: Desk) -> None:
+    desk.play(read([entry(AT_MS)], AT_MS + 25_000, now_ms=AT_MS + 25_000))
+    assert [(tick.at_ms - AT_MS, tick.is_live) for tick in desk.ticks()] == [
+        (5000, False),
+        (10_000, True),
+        (15_000, True),
+        (20_000, True),
+        (25_000, True),
+    ]
+
+
+def test_what_was_read_from_before_the_first_tick_only_fills_the_windows(desk: Desk) -> None:
+    early = Read([entry(AT_MS)], AT_MS + 60_000, AT_MS + 60_000, first_tick_ms=AT_MS + 58_000)
+    desk.play(early)
+    assert [tick.at_ms - AT_MS for tick in desk.ticks()] == [60_000]
+
+
+def test_a_tick_counts_down_all_sessions_that_listen(desk: Desk) -> None:
+    desk.play(read([entry(AT_MS, "s"), entry(AT_MS, "t")], AT_MS + 5000, now_ms=AT_MS + 5250))
+    (tick,) = desk.ticks()
+    assert tick is desk.ticks("t")[0]
+    assert (tick.sessions.total, tick.sessions.lag_s) == (2, 0.25)
+    assert tick.sessions.began_s == desk.clock()
+
+
+def test_nothing_is_read_while_downstream_is_full(desk: Desk) -> None:
+    desk.depth.fill()
+    source, _ = desk.start(read([entry(AT_MS)]))
+    desk.depth.wait_looked_at()
+    assert source.calls == 0
+    desk.depth.drain()
+    source.wait_played()
+    assert len(desk.mail()) == 1
+
+
+def test_a_router_that_can_not_read_still_hears_a_stop(desk: Desk) -> None:
+    desk.depth.fill()
+    source, ref = desk.start()
+    assert ref.stop(timeout=PATIENCE_S)
+    assert (source.calls, source.closed) == (0, True)
+
+
+def test_no_tick_is_told_while_downstream_is_full(desk: Desk) -> None:
+    def fill_and_read() -> Read:
+        desk.depth.fill()
+        return read([entry(AT_MS)], AT_MS + 5000)
+
+    source, _ = desk.start(fill_and_read)
+    desk.depth.wait_looked_at()
+    assert desk.ticks() == []
+    desk.depth.drain()
+    source.wait_played()
+    assert len(desk.ticks()) == 1
+
+
+def test_what_is_no_event_is_put_aside_and_counted_and_its_text_never_logged(
+    desk: Desk, log_lines: list[EventDict]
+) -> None:
+    bad = [
+        (AT_MS + 1, 0, CHAT, b"{secret"),
+        (AT_MS + 2, 7, CHAT, b"{{secret"),
+        (AT_MS + 3, 0, REACTION, b'{"secret": 1}'),
+    ]
+    ref = desk.play(read([entry(AT_MS), *bad, entry(AT_MS + 9)]))
+    assert desk.dead_letters.messages == [
+        Undeliverable(
+            [
+                DeadLetter(CHAT, f"{AT_MS + 1}-0", "not_json", b"{secret"),
+                DeadLetter(CHAT, f"{AT_MS + 2}-7", "not_json", b"{{secret"),
+                DeadLetter(REACTION, f"{AT_MS + 3}-0", "missing_id", b'{"secret": 1}'),
+            ]
+        )
+    ]
+    ref.ask(TimePassed(), timeout=PATIENCE_S)
+    ref.ask(TimePassed(), timeout=PATIENCE_S)
+    assert [
+        (line["source"], line["reason"], line["events"])
+        for line in events_named(log_lines, "events_invalid")
+    ] == [(CHAT, "not_json", 2), (REACTION, "missing_id", 1)]
+    assert "secret" not in str(log_lines)
+
+
+def test_what_was_routed_is_said_once(desk: Desk, log_lines: list[EventDict]) -> None:
+    ours_not = (AT_MS, 1, "sync-events", b'{"resource":"POLL","action":"x","payload":{}}')
+    ref = desk.play(read([entry(AT_MS), ours_not, entry(AT_MS, "t", 2)]))
+    ref.ask(TimePassed(), timeout=PATIENCE_S)
+    ref.ask(TimePassed(), timeout=PATIENCE_S)
+    assert [
+        (line["events"], line["skipped"], line["sessions"])
+        for line in events_named(log_lines, "events_routed")
+    ] == [(2, 1, 2), (0, 0, 2)]
+
+
+def test_a_gap_is_said(desk: Desk, log_lines: list[EventDict]) -> None:
+    desk.play(Read([], AT_MS, AT_MS, gaps=[Gap("acme", "flooded", 12)]))
+    (line,) = events_named(log_lines, "gap_detected")
+    assert (line["tenant"], line["reason"], line["lost_events"]) == ("acme", "flooded", 12)
+
+
+def test_an_outage_is_said_once_then_every_30_s_and_is_no_failure(
+    desk: Desk, log_lines: list[EventDict]
+) -> None:
+    def away_after(waited_s: float) -> Callable[[], Read]:
+        def fail() -> Read:
+            desk.clock.advance(waited_s)
+            raise Unavailable("connection refused")
+
+        return fail
+
+    attempts = [away_after(each) for each in (0, 1, 28.5, 0.5, 1, 29)]
+    ref = desk.play(*attempts, read([entry(AT_MS)]))
+    assert [
+        (line["event"], line.get("lasted_s")) for line in log_lines if "outage" in line["event"]
+    ] == [
+        ("outage_began", None),
+        ("outage_continues", 30.0),
+        ("outage_continues", 60.0),
+        ("outage_ended", 60.0),
+    ]
+    assert ref.is_alive()
+    assert len(desk.supervisor.messages) == len(desk.supervisor.of(StartSession)) == 1
+
+
+def test_a_stopped_router_lets_go_of_its_source_and_reports(
+    desk: Desk, log_lines: list[EventDict]
+) -> None:
+    source, ref = desk.start(read([entry(AT_MS)]))
+    source.wait_played()
+    assert ref.stop(timeout=PATIENCE_S)
+    assert source.closed
+    assert [line["events"] for line in events_named(log_lines, "events_routed")] == [1]

@@ -1,0 +1,44 @@
+"""A source that reads from a script."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from conductor_actors.ports import Read
+
+NOTHING_WAIT_S = 0.005
+PATIENCE_S = 60.0
+
+Step: TypeAlias = Read | Exception | Callable[[], Read]
+
+
+class ScriptedSource:
+    """Do one step of the script a read, and nothing once it has been played.
+
+    A read after the last step says that the step has been routed: see `wait_played`.
+    """
+
+    def __init__(self, script: Sequence[Step]) -> None:
+        self._script = list(script)
+        self._last = Read((), 0, 0)
+        self._played = threading.Event()
+        self.calls = 0
+        self.closed = False
+
+    def read(self) -> Read:
+        self.calls += 1
+        if not self._script:
+            self._played.set()
+            threading.Event().wait(NOTHING_WAIT_S)
+            return Read((), self._last.watermark_ms, self._last.now_ms)
+        step = self._script.pop(0)
+        if isinstance(step, Exception):
+            raise step
+        self._last = step if isinstance(step, Read) else step()
+        return self._last
+
+    def wait_played(self) -> None:
+        assert self._played.wait(PATIENCE_S)
+
+    def close(self) -> None:
+        self.closed = True

@@ -12,7 +12,7 @@ from conductor_actors.actors.base import Place, SystemActor
 from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.janitor import JanitorActor
 from conductor_actors.actors.mailbox import ThreadMailbox
-from conductor_actors.actors.messages import ActorFailed, Drain
+from conductor_actors.actors.messages import ActorFailed, Drain, Scored
 from conductor_actors.actors.outage import Patience
 from conductor_actors.actors.owner import OwnerActor
 from conductor_actors.actors.publisher import PublisherActor
@@ -22,7 +22,6 @@ from conductor_actors.actors.session import SessionParts
 from conductor_actors.actors.sessions import SessionLimits, Sessions
 from conductor_actors.actors.stats import Stats
 from conductor_actors.actors.supervisor import (
-    EXIT_FAILED,
     ROUTER,
     Child,
     Outcome,
@@ -55,6 +54,16 @@ DATABASE_WAIT_S: Final = 15.0  # the longest pause between two attempts
 LEASE_EVERY_S: Final = 3.0
 WATCH_EVERY_S: Final = 1.0
 RETENTION_EVERY_S: Final = 3600.0
+
+
+class Budget(NamedTuple):
+    """How often an actor may be restarted."""
+
+    restarts: int
+    within_s: float
+
+
+THREE_A_MINUTE: Final = Budget(3, 60.0)
 
 
 class Ports(NamedTuple):
@@ -99,23 +108,23 @@ class Collector:
 
     def wait(self, timeout_s: float) -> int | None:
         """Wait for a failure that ends it all; return its exit code, or None if there was none."""
-        return self._outcome.exit_code if self._outcome.wait(timeout_s) else None
+        return self._outcome.exit_code if self._outcome.wait_failed(timeout_s) else None
 
     def drain(self) -> int:
         """Stop reading, finish what was read, store it; 20 s at most. Return the exit code."""
         log.info("drain_began", within_s=DRAIN_WITHIN_S)
         self._mail["supervisor"].tell(Drain())
-        if not self._outcome.wait(GIVE_UP_AFTER_S):
+        if not self._outcome.wait_drained(GIVE_UP_AFTER_S):
             self._give_up.set()
-            self._outcome.wait(DRAIN_WITHIN_S - GIVE_UP_AFTER_S - 1)
+            self._outcome.wait_drained(DRAIN_WITHIN_S - GIVE_UP_AFTER_S - 1)
         self._report_left()
         self._dispatcher.close()
         return self._outcome.exit_code
 
     def _report_left(self) -> None:
         session_messages = self._dispatcher.waiting
-        rows = len(self._batch) + self._mail["writer"].depth()
-        updates = self._mail["publisher"].depth()
+        rows = len(self._batch) + self._mail["writer"].count(Scored)
+        updates = self._mail["publisher"].count(Scored)
         if session_messages or rows or updates:
             log.error(
                 "drain_incomplete", session_messages=session_messages, rows=rows, updates=updates
@@ -134,34 +143,50 @@ class Collector:
         """List the system actors in start order, each with its restart budget."""
         settings, ports, mail = self._settings, self._ports, self._mail
         children = [
-            self._child("owner", OwnerActor, ports.lease),
-            self._child("publisher", PublisherActor, ports.feed, ports.dead_letters),
-            self._child("writer", WriterActor, ports.store, self._batch, *self._writer_parts()),
+            self._child("owner", THREE_A_MINUTE, OwnerActor, ports.lease),
+            self._child("ticker", THREE_A_MINUTE, TickerActor, self._subscriptions()),
+            self._child(
+                "publisher", THREE_A_MINUTE, PublisherActor, ports.feed, ports.dead_letters
+            ),
+            self._child(
+                "writer",
+                THREE_A_MINUTE,
+                WriterActor,
+                ports.store,
+                self._batch,
+                Patience("database", DATABASE_WAIT_S, self._give_up),
+                mail["publisher"],
+            ),
             self._child(
                 ROUTER,
+                THREE_A_MINUTE,
                 RouterActor,
                 ports.source,
                 Intake(settings.intake_rules()),
                 Routes(self._dispatcher, mail["supervisor"], settings.session_timeout_s),
                 self._downstream(),
             ),
-            self._child("ticker", TickerActor, self._subscriptions()),
         ]
         if settings.retention_days:
             days = settings.retention_days
-            children.insert(0, self._child("janitor", JanitorActor, ports.retention, days))
+            children.insert(
+                0, self._child("janitor", THREE_A_MINUTE, JanitorActor, ports.retention, days)
+            )
         return children
 
-    def _child(self, name: str, actor: type[SystemActor], *parts: Any) -> Child:  # noqa: ANN401
+    def _child(
+        self,
+        name: str,
+        budget: Budget,
+        actor: type[SystemActor],
+        *parts: Any,  # noqa: ANN401
+    ) -> Child:
         """Describe a child. What it works on outlives it, so a successor goes on where it was."""
 
         def start(place: Place[ThreadMailbox]) -> pykka.ActorRef[Any]:
             return actor.start(place, *parts)
 
-        return Child(name, self._mail[name], start, RestartBudget(limit=3, within_s=60.0))
-
-    def _writer_parts(self) -> tuple[Patience, ThreadMailbox]:
-        return Patience("database", DATABASE_WAIT_S, self._give_up), self._mail["publisher"]
+        return Child(name, self._mail[name], start, RestartBudget(budget.restarts, budget.within_s))
 
     def _downstream(self) -> Downstream:
         depths = (
@@ -194,7 +219,8 @@ class _Root:
     def tell(self, message: object) -> None:
         if isinstance(message, ActorFailed):
             log.error("actor_failed", actor=message.name, error=repr(message.error))
-            self._outcome.set(EXIT_FAILED)
+            self._outcome.fail()
+            self._outcome.drained()
 
     def depth(self) -> int:
         return 0

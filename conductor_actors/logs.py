@@ -47,7 +47,12 @@ def configure(
 
 
 def _text(stream: TextIO) -> list[Any]:
-    return [structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+    # Plain tracebacks: rich ones show local variables, and with them events and ids of users.
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
 
 
 def _json() -> list[Any]:

@@ -8,7 +8,6 @@ never of a single event; texts and ids of users are never in it. A test holds th
 
 from typing import Final, NamedTuple
 
-
 ALWAYS: Final = ("actor", "tenant", "session")  # bound where they apply, to any line
 
 

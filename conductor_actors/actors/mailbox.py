@@ -89,6 +89,11 @@ class ThreadMailbox:
         """Count the messages waiting."""
         return len(self._mail)
 
+    def count(self, kind: type) -> int:
+        """Count the messages of one kind."""
+        with self._came:
+            return sum(isinstance(envelope.message, kind) for _, envelope in self._mail)
+
     def oldest_s(self) -> float:
         """Say how long the oldest message has waited, 0 when there is none."""
         with self._came:

@@ -63,13 +63,15 @@ class RouterActor(SystemActor):
         self._rejected: Counter[tuple[str, str]] = Counter()
 
     def on_start(self) -> None:
-        self._place.mailbox.tell(ReadNext())
+        self._next = ReadNext()
+        self._place.mailbox.tell(self._next)
 
     def on_receive(self, message: RouterMessage) -> None:
         match message:
             case ReadNext():
-                self._read_next()
-                self._place.mailbox.tell(message)
+                if message is self._next:  # not a failed predecessor's, which is still in the mail
+                    self._read_next()
+                    self._place.mailbox.tell(message)
             case TimePassed():
                 self._report()
             case _:

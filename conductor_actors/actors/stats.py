@@ -2,6 +2,7 @@
 
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
@@ -32,7 +33,12 @@ class Stats:
         self._sessions = sessions
         self._mailboxes = mailboxes
         self._clock = clock
+        self._failures: Counter[str] = Counter()
         self._next_s = clock() + REPORT_EVERY_S
+
+    def count_failure(self, name: str) -> None:
+        """Count the failure of a system actor."""
+        self._failures[name] += 1
 
     def report(self) -> None:
         """Look for slow handlers; every 5 s, say how each kind of actor is doing."""
@@ -49,7 +55,7 @@ class Stats:
                 mailbox_depth=mailbox.depth(),
                 handled=mailbox.handled,
                 oldest_s=round(mailbox.oldest_s(), 3),
-                failures=0,
+                failures=self._failures[name],
             )
 
     def _report_sessions(self) -> None:

@@ -44,21 +44,32 @@ class Child:
 
 
 class Outcome:
-    """How it all ended: set once, waited for by the main thread."""
+    """How it all ends, for the main thread to wait for: by a failure, by a drain, or by both."""
 
     def __init__(self) -> None:
-        self._is_set = threading.Event()
-        self.exit_code = EXIT_OK
+        self._has_failed = threading.Event()
+        self._is_drained = threading.Event()
 
-    def set(self, exit_code: int) -> None:
-        """End with this exit code; only the first counts."""
-        if not self._is_set.is_set():
-            self.exit_code = exit_code
-            self._is_set.set()
+    @property
+    def exit_code(self) -> int:
+        """Say what the process should end with, as far as is known by now."""
+        return EXIT_FAILED if self._has_failed.is_set() else EXIT_OK
 
-    def wait(self, timeout_s: float | None) -> bool:
-        """Wait for the end; False if it did not come."""
-        return self._is_set.wait(timeout_s)
+    def fail(self) -> None:
+        """Note that an actor can't be restarted any more."""
+        self._has_failed.set()
+
+    def drained(self) -> None:
+        """Note that every actor has stopped, or never will."""
+        self._is_drained.set()
+
+    def wait_failed(self, timeout_s: float) -> bool:
+        """Wait for a failure; False if there was none."""
+        return self._has_failed.wait(timeout_s)
+
+    def wait_drained(self, timeout_s: float) -> bool:
+        """Wait for the end of a drain; False if it did not come."""
+        return self._is_drained.wait(timeout_s)
 
 
 class SupervisorActor(SystemActor):
@@ -119,18 +130,19 @@ class SupervisorActor(SystemActor):
             "actor_failed", actor=failure.name, error=repr(failure.error), exc_info=failure.error
         )
         child = self._children[failure.name]
+        self._stats.count_failure(child.name)
         del self._refs[child.name]
         if self._draining is not None:
             self._go_on_draining(child.name)
         elif isinstance(failure.error, OwnershipLost):
             log.error("ownership_lost", reason=str(failure.error))
-            self._outcome.set(EXIT_FAILED)
+            self._outcome.fail()
         elif child.budget.spend(self._place.mailbox.clock()):
             log.warning("actor_restarted", actor=child.name)
             self._start(child)
         else:
             log.error("restarts_exhausted", actor=child.name, restarts=child.budget.limit)
-            self._outcome.set(EXIT_FAILED)
+            self._outcome.fail()
 
     def _stopped(self, stopped: ActorStopped) -> None:
         if self._sessions.stopped(stopped.mailbox):
@@ -161,7 +173,7 @@ class SupervisorActor(SystemActor):
             if name in self._refs:
                 self._refs[name].stop(block=False)
                 return
-        self._outcome.set(EXIT_OK)
+        self._outcome.drained()
 
     def _finish_sessions(self, failures: int) -> None:
         """Wait for the sessions, until none failed meanwhile: its mail waits for a successor.

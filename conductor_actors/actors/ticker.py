@@ -31,9 +31,12 @@ class TickerActor(SystemActor):
         self._due_s = [self._clock() + each.interval_s for each in subscriptions]
 
     def on_start(self) -> None:
-        self._place.mailbox.tell(Beat())
+        self._beat = Beat()
+        self._place.mailbox.tell(self._beat)
 
     def on_receive(self, message: Beat) -> None:
+        if message is not self._beat:  # a failed predecessor's, which is still in the mail
+            return
         self._place.mailbox.wait(min(LONGEST_NAP_S, max(0.0, min(self._due_s) - self._clock())))
         now_s = self._clock()
         for index, subscription in enumerate(self._subscriptions):

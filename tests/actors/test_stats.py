@@ -23,6 +23,7 @@ def test_every_5_s_each_kind_of_actor_is_described(cast: Cast, log_lines: list[E
     stats = Stats(cast.dispatcher, cast.sessions, {"writer": mailbox}, cast.clock)
     cast.play(cast.enter("s"), [poison()], AT_MS + 5000)
     mailbox.tell("waiting")
+    stats.count_failure("writer")
     log_lines.clear()
     cast.clock.advance(4.9)
     stats.report()
@@ -38,6 +39,7 @@ def test_every_5_s_each_kind_of_actor_is_described(cast: Cast, log_lines: list[E
         "failures": 1,
     }
     assert (writer["kind"], writer["mailbox_depth"], writer["oldest_s"]) == ("writer", 1, 5.0)
+    assert writer["failures"] == 1
 
 
 def test_a_handler_slower_than_a_second_is_named_with_its_stack(

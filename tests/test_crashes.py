@@ -1,0 +1,192 @@
+"""What the running service does when it, or what it needs, dies: it goes on, and loses nothing."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+import redis
+
+from conductor_actors.adapters.embedded import EmbeddedServers
+from conductor_actors.adapters.embedded_server import free_port
+from tests.hostile import REACTION
+from tests.running import (
+    QUICK,
+    Program,
+    database,
+    replayed,
+    running,
+    state_folder,
+    stored,
+    until,
+    valkey_of,
+)
+
+REACTED = b'{"sessionId":"room","userId":"ada"}'
+LEASE_S = 10.0
+
+
+class Pair:
+    """A Valkey and a PostgreSQL, each on a port of its own for life, to be stopped and started."""
+
+    def __init__(self, folder: Path) -> None:
+        ports = free_port(), free_port()
+        self._valkey = EmbeddedServers(folder / "valkey", lambda: ports[0])
+        self._postgres = EmbeddedServers(folder / "postgres", lambda: ports[1])
+        self.settings = QUICK | {
+            "REDIS_URL": f"redis://127.0.0.1:{ports[0]}",
+            "DATABASE_URL": f"postgresql://conductor@127.0.0.1:{ports[1]}/conductor",
+        }
+        self.ports = {"redis": ports[0], "database": ports[1]}
+
+    def start(self, service: str) -> None:
+        if service == "redis":
+            self._valkey.start_valkey()
+        else:
+            self._postgres.start_postgres()
+
+    def stop(self, service: str) -> None:
+        (self._valkey if service == "redis" else self._postgres).stop()
+
+    def react(self) -> None:
+        with redis.Redis(port=self.ports["redis"]) as client:
+            client.xadd(REACTION, {"data": REACTED})
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
+    with TemporaryDirectory() as folder:
+        pair = Pair(Path(folder))
+        yield pair
+        pair.stop("redis")
+        pair.stop("database")
+
+
+def refuse(port: int, attempts: int) -> None:
+    """Stand in for a server that hangs up, until so many attempts were made."""
+    with socket.create_server(("127.0.0.1", port)) as server:
+        server.settimeout(20)
+        for _ in range(attempts):
+            with closing(server.accept()[0]):
+                pass
+
+
+def test_it_waits_for_servers_that_are_down_at_its_start_and_says_so_once(
+    pair: Pair, tmp_path: Path
+) -> None:
+    with running(cwd=tmp_path, **pair.settings) as program:
+        for service in ("database", "redis"):
+            program.wait_for("outage_began", service=service)
+            refuse(pair.ports[service], attempts=2)
+            pair.start(service)
+            program.wait_for("outage_ended", service=service)
+        program.wait_for("service_started")
+        assert len(program.all("outage_began")) == 2
+        assert program.all("outage_continues") == []
+        program.signal(signal.SIGTERM)
+        assert program.finish().exit_code == 0
+
+
+def test_a_restart_of_redis_costs_no_row(pair: Pair, tmp_path: Path) -> None:
+    with scoring(pair, tmp_path) as program:
+        pair.stop("redis")
+        program.wait_for("outage_began", service="redis events")
+        pair.start("redis")
+        program.wait_for("outage_ended", service="redis events")
+
+
+def test_a_restart_of_the_database_costs_no_row(pair: Pair, tmp_path: Path) -> None:
+    with scoring(pair, tmp_path) as program:
+        pair.stop("database")
+        program.wait_for("outage_began", service="database")
+        pair.react()
+        program.wait_for("tick_completed")
+        pair.start("database")
+        program.wait_for("outage_ended", service="database")
+
+
+@contextmanager
+def scoring(pair: Pair, cwd: Path) -> Iterator[Program]:
+    """Run the service; after the block it must go on, and have every row from before and since."""
+    pair.start("redis")
+    pair.start("database")
+    with running(cwd=cwd, **pair.settings) as program:
+        program.wait_for("service_started")
+        pair.react()
+        program.wait_for("batch_written")
+        yield program
+        pair.react()
+        program.wait_for("tick_completed")
+        last = program.wait_for("tick_completed")
+        program.signal(signal.SIGTERM)
+        assert program.finish().exit_code == 0
+    rows = stored(pair.settings["DATABASE_URL"])
+    again = replayed(pair.settings["REDIS_URL"], cwd, **pair.settings)
+    assert until(again[-1][0], rows) == again
+    ticks = [int(datetime.fromisoformat(row[0]).timestamp() * 1000) for row in rows]
+    assert ticks == list(range(ticks[0], max(ticks[-1], last["tick_at_ms"]) + 1, 1000))
+
+
+def test_two_services_on_the_same_events_are_one_too_many(
+    valkey_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
+        client.flushall()
+        settings = QUICK | {"REDIS_URL": valkey_url, "DATABASE_URL": url}
+        with running(cwd=tmp_path, **settings) as first:
+            first.wait_for("service_started")
+            client.xadd(REACTION, {"data": REACTED})
+            with running(cwd=tmp_path, **settings) as second:
+                ended = second.finish(deadline_s=LEASE_S + 2)
+            assert ended.exit_code == 2
+            assert ended.stderr.count("\n") == 1
+            assert f"{socket.gethostname()}:{first.pid}:" in ended.stderr
+            assert "stop it first" in ended.stderr
+            seen = first.all("tick_completed")[-1]["tick_at_ms"]
+            first.wait_for("tick_completed", tick_at_ms=seen + 1000)
+            first.signal(signal.SIGTERM)
+            assert first.finish().exit_code == 0
+            ticks = [line["tick_at_ms"] for line in first.all("tick_completed")]
+            assert ticks == list(range(ticks[0], ticks[-1] + 1, 1000))
+            assert len(stored(url)) == len(ticks)
+
+
+def test_after_kill_9_the_next_start_takes_over_when_the_lease_has_expired(
+    valkey_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    # Own and given servers side by side: both wait for ten seconds.
+    with ExitStack() as stack:
+        own = QUICK | {"CONDUCTOR_STATE_DIR": str(stack.enter_context(state_folder()))}
+        url = stack.enter_context(database(postgres_url))
+        given = QUICK | {"REDIS_URL": valkey_url, "DATABASE_URL": url}
+        client = stack.enter_context(redis.Redis.from_url(valkey_url))
+        client.flushall()
+        killed = [stack.enter_context(running(cwd=tmp_path, **each)) for each in (own, given)]
+        with valkey_of(killed[0]) as own_client:
+            for program, events in zip(killed, (own_client, client), strict=True):
+                program.wait_for("service_started")
+                events.xadd(REACTION, {"data": REACTED})
+        for program in killed:
+            program.wait_for("batch_written")
+            program.kill()
+        successors = [stack.enter_context(running(cwd=tmp_path, **each)) for each in (own, given)]
+        for program, before in zip(successors, killed, strict=True):
+            assert f":{before.pid}:" in program.wait_for("lease_awaited")["owner"]
+            program.wait_for("service_started", deadline_s=LEASE_S + 2)
+        client.xadd(REACTION, {"data": REACTED})
+        for program in successors:
+            program.wait_for("tick_completed")  # of the session that it found again
+            program.wait_for("tick_completed")
+            program.wait_for("batch_written")
+            program.signal(signal.SIGTERM)
+        for program in successors:
+            ended = program.finish()
+            assert (ended.exit_code, ended.stderr) == (0, "")
+        again = replayed(valkey_url, tmp_path, **given)
+        assert until(again[-1][0], stored(url)) == again
+        assert len(again) > LEASE_S

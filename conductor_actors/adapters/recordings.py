@@ -1,6 +1,7 @@
 """Recorded events: a file with one JSON document a line, or a stretch of Redis streams."""
 
 import heapq
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -15,6 +16,10 @@ from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError
 
 PAGE: Final = 1000
+# The milliseconds end in the year 5138: later ones would soon have no date to be written as.
+LAST_MS: Final = "9" * 14
+
+_ENTRY_ID: Final = re.compile(r"([0-9]{1,14})(?:-([0-9]{1,20}))?")
 
 
 class _Line(msgspec.Struct):
@@ -53,18 +58,24 @@ def read_file(path: Path) -> Recording:
 def _entry(decoder: msgspec.json.Decoder[_Line], text: bytes) -> Entry | None:
     try:
         line = decoder.decode(text)
-        ms, _, sequence = line.id.partition("-")
-        return int(ms), int(sequence or 0), line.name, bytes(line.data)
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
+    entry_id = _ENTRY_ID.fullmatch(line.id)
+    if entry_id is None:
+        return None
+    return int(entry_id[1]), int(entry_id[2] or 0), line.name, bytes(line.data)
 
 
 def read_streams(url: str, tenants: Sequence[str], first: str, last: str) -> Iterator[Entry]:
     """Read the entries from one id to another, both included, merged over all names."""
+    for entry_id, open_end in ((first, "-"), (last, "+")):
+        if entry_id != open_end and _ENTRY_ID.fullmatch(entry_id) is None:
+            raise ConfigError(f"{entry_id!r} is no stream entry id, e.g. 1767528000000-0")
     client = open_client(url)
-    with translated():
-        names = EventNames(client, tenants).current()
     try:
+        with translated():
+            names = EventNames(client, tenants).current()
+        last = LAST_MS if last == "+" else last
         yield from heapq.merge(*(_pages(client, name, first, last) for name in names))
     finally:
         client.close()

@@ -1,40 +1,82 @@
 """Look whether Redis can be used as the service needs it, changing nothing."""
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+import redis
+
+from conductor_actors.adapters import redis_feed, redis_lease
 from conductor_actors.adapters.redis_client import Command, exchange, open_client, translated
-from conductor_actors.domain.events import DECODERS
+from conductor_actors.adapters.redis_source import Transport
+from conductor_actors.adapters.redis_streams import StreamReader
+from conductor_actors.adapters.tenants import EventNames, event_tenant
+from conductor_actors.domain.names import DEFAULT_TENANT, prefixed
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Finding
 
-NOBODY: Final = "conductor:check"  # a channel that nobody listens to
+_NO_SCRIPT: Final = "0" * 40
 
 
-def check(url: str) -> list[Finding]:
-    """Report on connection, version and permissions: one line each."""
+def check(url: str, transport: Transport = "both", tenants: Sequence[str] = ()) -> list[Finding]:
+    """Report on connection, version, permissions and memory policy: one line each."""
     try:
         client = open_client(url)
         try:
             with translated():
-                info = client.info("server")
-                exchange(client, _probes())
+                info = client.info()
+            _use(client, transport, tenants)
         finally:
             client.close()
     except (ConfigError, Unavailable) as error:
-        return [Finding(ok=False, line=f"redis: {error}")]
+        return [Finding(ok=False, line=f"redis: {str(error).removeprefix('redis: ')}")]
+    return [_version(info), _permissions(), *_eviction(info)]
+
+
+def _use(client: redis.Redis, transport: Transport, tenants: Sequence[str]) -> None:
+    names = EventNames(client, tenants)
+    with translated():
+        streams = names.current()
+        exchange(client, [("MULTI",), *_asked_only(names, transport), ("DISCARD",)])
+    if transport != "pubsub":
+        StreamReader(client, "latest", 0).read(streams)
+
+
+def _asked_only(names: EventNames, transport: Transport) -> list[Command]:
+    """List commands whose permissions Redis checks when they are queued; they never run."""
+    owner, events = redis_lease.NAME, names.current()
+    tenants = {event_tenant(name) or DEFAULT_TENANT for name in events}
+    commands: list[Command] = [
+        ("XADD", redis_feed.DEAD_LETTERS, "*", "reason", "check"),
+        ("SET", owner, "check"),
+        *((name, owner) for name in ("GET", "DEL", "PTTL")),
+        ("PEXPIRE", owner, 1),
+        ("EVALSHA", _NO_SCRIPT, 1, owner),
+        ("SCRIPT", "LOAD", "return 0"),
+        ("XRANGE", events[0], "-", "+"),
+        ("TYPE", events[0]),
+        *(("PUBLISH", prefixed(tenant, redis_feed.UPDATES), "") for tenant in tenants),
+    ]
+    if transport != "streams":
+        commands.append(("SUBSCRIBE", *names.channels()))
+        if names.channel_patterns():
+            commands.append(("PSUBSCRIBE", *names.channel_patterns()))
+    return commands
+
+
+def _version(info: Mapping[str, Any]) -> Finding:
     kind, number = "Redis", info.get("redis_version")
     if "valkey_version" in info:
         kind, number = "Valkey", info["valkey_version"]
-    return [
-        Finding(ok=True, line=f"redis: {kind} {number}"),
-        Finding(ok=True, line="redis: streams can be read, updates can be published"),
-    ]
+    return Finding(ok=True, line=f"redis: {kind} {number}")
 
 
-def _probes() -> list[Command]:
-    names = list(DECODERS)
-    return [
-        ("TIME",),
-        ("XREAD", "COUNT", 1, "STREAMS", *names, *("$" for _ in names)),
-        ("PUBLISH", NOBODY, ""),
-    ]
+def _permissions() -> Finding:
+    return Finding(ok=True, line="redis: events can be read, updates can be published")
+
+
+def _eviction(info: Mapping[str, Any]) -> list[Finding]:
+    policy = str(info.get("maxmemory_policy", ""))
+    if not info.get("maxmemory") or not policy.startswith("allkeys"):
+        return []
+    advice = "may delete events that were not read; set it to noeviction"
+    return [Finding(ok=False, line=f"redis: maxmemory-policy {policy} {advice}")]

@@ -8,8 +8,10 @@ import redis
 from hiredis import pack_command
 from redis import exceptions as failures
 from redis.backoff import NoBackoff
+from redis.connection import parse_url
 from redis.retry import Retry
 
+from conductor_actors.domain.events import DECODERS
 from conductor_actors.errors import ConfigError, Unavailable
 
 Command: TypeAlias = tuple[Any, ...]
@@ -17,45 +19,77 @@ Command: TypeAlias = tuple[Any, ...]
 DEADLINE_S: Final = 5.0
 READ_BYTES: Final = 1 << 18  # at a time from the socket: a read of a thousand events at once
 
-GRANTS: Final = (
-    "+@connection +time +scan +xread +xrange +xadd +publish +subscribe +psubscribe "
-    "+set +get +pttl +evalsha +script|load"
+# All a user needs, for every tenant. A pattern to subscribe to must be granted letter by letter.
+GRANTS: Final = " ".join(
+    (
+        "ACL SETUSER conductor on >PASSWORD",
+        "%R~sync-events %R~platform.events.* %R~*:sync-events %R~*:platform.events.* ~conductor:*",
+        *(f"&{name} &*:{name}" for name in (*DECODERS, "engagement:update", "anomaly:detected")),
+        "+ping +select +client|setinfo +info +time +multi +exec +discard +scan +type",
+        "+xread +xrange +xadd +publish +subscribe +psubscribe",
+        "+set +get +del +pttl +pexpire +evalsha +script|load",
+    )
 )
+
+_OPERATORS: Final = ("unknown command", "DB index is out of range", "invalid DB index")
 
 
 def open_client(url: str, deadline_s: float = DEADLINE_S) -> redis.Redis:
     """Make a client whose every call ends within the deadline; retries are up to the caller."""
+    options: dict[str, Any] = {
+        "retry": Retry(NoBackoff(), 0),
+        "socket_timeout": deadline_s,
+        "socket_connect_timeout": deadline_s,
+        "socket_read_size": READ_BYTES,
+    }
     try:
-        return redis.Redis.from_url(
-            url,
-            protocol=2,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=deadline_s,
-            socket_connect_timeout=deadline_s,
-            socket_read_size=READ_BYTES,
-        )
-    except ValueError as error:
-        raise ConfigError(f"REDIS_URL: {error}, e.g. redis://user:password@host:6379/0") from None
+        options |= parse_url(url)  # type: ignore[no-untyped-call]
+        options |= {"protocol": 2, "decode_responses": False}
+        pool = redis.ConnectionPool(**options)
+        pool.connection_class(**pool.connection_kwargs)  # raises what else the first call would
+    except (ValueError, TypeError):  # their texts can hold a part of the password
+        raise ConfigError(
+            "REDIS_URL is no URL of a Redis, e.g. redis://user:password@host:6379/0 "
+            "(in a password write / as %2F, @ as %40, # as %23, ? as %3F)"
+        ) from None
+    return redis.Redis.from_pool(pool)
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn redis-py's errors into ours: try again later, or somebody must grant something."""
+    """Turn redis-py's errors into ours: try again later, or somebody must change something."""
     try:
         yield
-    except failures.AuthenticationError as error:
-        raise ConfigError(f"REDIS_URL: Redis refuses the user or password: {error}") from None
-    except failures.NoPermissionError as error:
-        raise ConfigError(f"REDIS_URL: {error}; grant the user: {GRANTS}") from None
-    except failures.ResponseError as error:
-        if str(error).startswith("WRONGTYPE"):
-            raise ConfigError(
-                "REDIS_URL: an event name is taken by a key that is no stream; rename it or set "
-                "CONDUCTOR_TRANSPORT=pubsub"
-            ) from None
-        raise Unavailable(f"redis: {error}") from None
     except (failures.RedisError, OSError) as error:
-        raise Unavailable(f"redis: {str(error) or type(error).__name__}") from None
+        raise _ours(error) from None
+
+
+def _ours(error: Exception) -> ConfigError | Unavailable:
+    text = str(error) or type(error).__name__
+    match error:
+        case failures.AuthenticationError():
+            return ConfigError(f"REDIS_URL: Redis refuses the user or password: {text}")
+        case failures.ResponseError() if _is_missing_permission(error):
+            return ConfigError(f"REDIS_URL: {text}; grant it, as in: {GRANTS}")
+        case failures.ClusterCrossSlotError() | failures.AskError():
+            return ConfigError(
+                "REDIS_URL: this is a Redis Cluster, where no read spans all event names; "
+                "name a Redis that is not clustered"
+            )
+        case failures.ResponseError() if text.startswith("WRONGTYPE"):
+            return ConfigError(
+                "REDIS_URL: a key is taken by something else; event names and "
+                "conductor:dead-letters must be streams, conductor:owner a string; rename that key"
+            )
+        case failures.ResponseError() if text.startswith(_OPERATORS):
+            return ConfigError(f"REDIS_URL: {text}")
+        case _:
+            return Unavailable(f"redis: {text}")
+
+
+def _is_missing_permission(error: Exception) -> bool:
+    """Tell a refused command, and the transaction that was given up because of one."""
+    return isinstance(error, failures.NoPermissionError) or "NOPERM" in str(error)
 
 
 def exchange(client: redis.Redis, commands: Iterable[Command]) -> Sequence[Any]:

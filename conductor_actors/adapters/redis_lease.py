@@ -21,18 +21,19 @@ class RedisLease:
         self._client = open_client(url)
         self._token = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._lock = self._client.lock(NAME, timeout=EXPIRES_AFTER_S, thread_local=False)
+        # From the start: it may be ours although the reply that says so was lost.
+        self._lock.local.token = self._token.encode()
 
     def hold(self) -> None:
         """Take or renew the lease; raise `OwnershipLost` naming who has it."""
         with translated():
             try:
-                if self._lock.local.token is not None:
-                    self._lock.reacquire()
-                    return
-            except LockError:  # it expired: whoever was faster has it now
-                self._lock.local.token = None
-            if not self._lock.acquire(blocking=False, token=self._token):
-                raise OwnershipLost(f"another conductor_actors ({self.owner()}) owns these events")
+                self._lock.reacquire()
+            except LockError:  # it is not ours, or it expired: whoever is faster has it now
+                if not self._lock.acquire(blocking=False, token=self._token):
+                    raise OwnershipLost(
+                        f"another conductor_actors ({self.owner()}) owns these events"
+                    ) from None
 
     def release(self) -> None:
         """Give it up, so that the next process need not wait."""

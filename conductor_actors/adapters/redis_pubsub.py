@@ -6,23 +6,21 @@ a PING when it is quiet, and a reply to it in time.
 
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from random import random
 from typing import Any, Final, NamedTuple
 
 import redis
-from redis import exceptions as failures
 
-from conductor_actors.adapters.redis_client import translated
+from conductor_actors.adapters.redis_client import Command, translated
 from conductor_actors.adapters.tenants import event_tenant
 from conductor_actors.domain.names import EVERY_TENANT
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Gap
 
-QUIET_S: Final = 1.0
-PONG_WITHIN_S: Final = 4.0
-RECONNECT_WITHIN_S: Final = 2.0
+CLOSE_WITHIN_S: Final = 2.0
+UNIT_BYTES: Final = 1024  # a message of an event fits; what is larger counts as several
 
 
 class Heard(NamedTuple):
@@ -33,42 +31,109 @@ class Heard(NamedTuple):
     body: bytes
 
 
-class PubSubListener:
-    """Keeps what it hears until it is taken; past `limit` messages it drops, and counts.
+class Subscriptions(NamedTuple):
+    """What is listened to."""
 
-    What is dropped is the newest of the tenant that has most waiting: the one that floods.
+    channels: Sequence[str]
+    patterns: Sequence[str] = ()
+
+
+class Deadlines(NamedTuple):
+    """When a quiet connection is asked whether it lives, and how long anything may take."""
+
+    quiet_s: float = 0.25
+    pong_within_s: float = 4.0
+    reconnect_within_s: float = 2.0
+
+
+class Waiting:
+    """Messages not taken yet: at most `limit` of up to a kilobyte, a larger one counts as more.
+
+    Past that it drops, and counts, the newest of the tenant that has most waiting, the message
+    that comes included: who floods.
     """
 
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._queues: dict[str, deque[Heard]] = {}
+        self._units: Counter[str] = Counter()
+        self._total = 0
+        self._lost: Counter[str] = Counter()
+
+    def add(self, tenant: str, message: Heard) -> None:
+        """Put a message behind the others, or drop whichever has to go."""
+        units = _units(message)
+        while self._total + units > self._limit:
+            flooding = max(self._units, key=self._units.__getitem__, default=tenant)
+            if flooding == tenant or self._units[flooding] < self._units[tenant] + units:
+                self._lost[tenant] += 1
+                return
+            self._lost[flooding] += 1
+            self._forget(flooding, _units(self._queues[flooding].pop()))
+        if tenant not in self._queues:
+            self._queues[tenant] = deque()
+        self._queues[tenant].append(message)
+        self._units[tenant] += units
+        self._total += units
+
+    def take(self, before_s: float) -> list[Heard]:
+        """Give and forget what was heard before a moment, in order."""
+        taken: list[Heard] = []
+        for tenant, queue in [*self._queues.items()]:
+            if queue and queue[-1].at_s < before_s:
+                taken += queue
+                queue.clear()
+                self._forget(tenant, self._units[tenant])
+            while queue and queue[0].at_s < before_s:
+                taken.append(queue.popleft())
+                self._forget(tenant, _units(taken[-1]))
+            if not queue:
+                del self._queues[tenant], self._units[tenant]
+        taken.sort(key=_at)
+        return taken
+
+    def lost(self) -> Counter[str]:
+        """Give and forget how many messages of each tenant were dropped."""
+        lost, self._lost = self._lost, Counter()
+        return lost
+
+    def _forget(self, tenant: str, units: int) -> None:
+        self._units[tenant] -= units
+        self._total -= units
+
+
+class PubSubListener:
+    """Keeps what it hears until it is taken, and counts what it could not keep."""
+
     def __init__(
-        self, client: redis.Redis, channels: Sequence[str], patterns: Sequence[str], limit: int
+        self,
+        client: redis.Redis,
+        subscriptions: Subscriptions,
+        limit: int,
+        deadlines: Deadlines = Deadlines(),  # noqa: B008 - immutable
     ) -> None:
         self._client = client
-        self._channels = channels
-        self._patterns = patterns
-        self._limit = limit
+        self._subscriptions = subscriptions
+        self._deadlines = deadlines
         self._lock = threading.Lock()
-        self._heard: defaultdict[str, deque[Heard]] = defaultdict(deque)
-        self._waiting = 0
-        self._lost: defaultdict[str, int] = defaultdict(int)
+        self._waiting = Waiting(limit)
         self._reconnects = 0
         self._refusal: ConfigError | None = None
         self._was_subscribed = threading.Event()
         self._is_closed = threading.Event()
+        self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pubsub", daemon=True)
         self._thread.start()
 
-    def take(self) -> tuple[list[Heard], list[Gap]]:
-        """Give what was heard since the last call, in order, and what is missing from it."""
+    def take(self, before_s: float) -> tuple[list[Heard], list[Gap]]:
+        """Give what was heard before a moment, in order, and what is missing from it."""
+        if self._has_ended.is_set():
+            raise self._refusal or RuntimeError("the pub/sub thread has ended")
         with self._lock:
-            if self._refusal is not None:
-                raise self._refusal
-            heard = [each for queue in self._heard.values() for each in queue]
-            gaps = [Gap(tenant, "flooded", lost) for tenant, lost in self._lost.items()]
+            heard = self._waiting.take(before_s)
+            gaps = [Gap(tenant, "flooded", lost) for tenant, lost in self._waiting.lost().items()]
             gaps += [Gap(EVERY_TENANT, "reconnected", None)] * self._reconnects
-            self._heard.clear()
-            self._lost.clear()
-            self._waiting = self._reconnects = 0
-        heard.sort(key=_heard_at)
+            self._reconnects = 0
         return heard, gaps
 
     def wait_subscribed(self, timeout_s: float) -> None:
@@ -79,20 +144,25 @@ class PubSubListener:
     def close(self) -> None:
         """End the thread and its connection."""
         self._is_closed.set()
-        self._thread.join(QUIET_S + 1)
+        self._thread.join(CLOSE_WITHIN_S)
 
     def _run(self) -> None:
-        while not self._is_closed.is_set():
-            try:
-                with translated():
-                    self._listen()
-            except Unavailable:
-                self._is_closed.wait(random() * RECONNECT_WITHIN_S)  # noqa: S311 - jitter
-            except ConfigError as refusal:
-                with self._lock:
-                    self._refusal = refusal
-                self._was_subscribed.set()
-                return
+        try:
+            while not self._is_closed.is_set():
+                self._try_to_listen()
+        except ConfigError as refusal:
+            self._refusal = refusal
+        finally:
+            self._has_ended.set()
+            self._was_subscribed.set()
+
+    def _try_to_listen(self) -> None:
+        try:
+            with translated():
+                self._listen()
+        except Unavailable:
+            jitter = random()  # noqa: S311 - no secret
+            self._is_closed.wait(jitter * self._deadlines.reconnect_within_s)
 
     def _listen(self) -> None:
         connection: Any = self._client.connection_pool.get_connection()
@@ -100,26 +170,26 @@ class PubSubListener:
             self._subscribe(connection)
             pinged_s = None
             while not self._is_closed.is_set():
-                try:
-                    reply = connection.read_response(timeout=QUIET_S, disconnect_on_error=False)
-                except failures.TimeoutError:
-                    pinged_s = pinged_s or self._ping(connection)
-                    if time.monotonic() - pinged_s > PONG_WITHIN_S:
-                        raise
-                else:
+                if connection.can_read(timeout=self._deadlines.quiet_s):
                     pinged_s = None
-                    self._handle(reply)
+                    self._handle(connection.read_response(disconnect_on_error=False))
+                    continue
+                pinged_s = pinged_s or self._ping(connection)
+                if time.monotonic() - pinged_s > self._deadlines.pong_within_s:
+                    raise Unavailable("redis: pub/sub does not answer")
         finally:
             connection.disconnect()
             self._client.connection_pool.release(connection)
 
     def _subscribe(self, connection: Any) -> None:  # noqa: ANN401 - redis-py's kinds of connection
-        commands: list[tuple[Any, ...]] = [("SUBSCRIBE", *self._channels)]
-        if self._patterns:
-            commands.append(("PSUBSCRIBE", *self._patterns))
+        channels, patterns = self._subscriptions
+        commands: list[Command] = [("SUBSCRIBE", *channels)]
+        if patterns:
+            commands.append(("PSUBSCRIBE", *patterns))
         connection.send_packed_command(connection.pack_commands(commands))
-        for _ in range(len(self._channels) + len(self._patterns)):
-            connection.read_response()
+        missing = len(channels) + len(patterns)
+        while missing:
+            missing -= not self._handle(connection.read_response())
         if self._was_subscribed.is_set():
             with self._lock:
                 self._reconnects += 1
@@ -130,29 +200,21 @@ class PubSubListener:
         connection.send_command("PING", check_health=False)
         return time.monotonic()
 
-    def _handle(self, reply: Sequence[Any]) -> None:
+    def _handle(self, reply: Sequence[Any]) -> bool:
+        """Keep a message; tell whether it was one."""
         if reply[0] not in (b"message", b"pmessage"):
-            return
+            return False
         name = reply[-2].decode("utf-8", "replace")
         tenant = event_tenant(name)
-        if tenant is None:
-            return
-        with self._lock:
-            if self._waiting >= self._limit and not self._make_room(tenant):
-                return
-            self._heard[tenant].append(Heard(time.monotonic(), name, reply[-1]))
-            self._waiting += 1
-
-    def _make_room(self, tenant: str) -> bool:
-        """Drop the newest message of whoever floods; False when that is this tenant's own."""
-        flooding = max(self._heard, key=lambda each: len(self._heard[each]))
-        self._lost[flooding] += 1
-        if flooding == tenant:
-            return False
-        self._heard[flooding].pop()
-        self._waiting -= 1
+        if tenant is not None:
+            with self._lock:
+                self._waiting.add(tenant, Heard(time.monotonic(), name, reply[-1]))
         return True
 
 
-def _heard_at(heard: Heard) -> float:
+def _units(message: Heard) -> int:
+    return 1 + len(message.body) // UNIT_BYTES
+
+
+def _at(heard: Heard) -> float:
     return heard.at_s

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from conductor_actors.adapters.redis_client import DEADLINE_S, open_client, translated
-from conductor_actors.adapters.redis_pubsub import Heard, PubSubListener
-from conductor_actors.adapters.redis_streams import Start, StreamReader
+from conductor_actors.adapters.redis_pubsub import PubSubListener, Subscriptions
+from conductor_actors.adapters.redis_streams import Ordered, Start, StreamReader
 from conductor_actors.adapters.tenants import EventNames
 from conductor_actors.domain.intake import Entry
-from conductor_actors.ports import Clock, Gap, Read
+from conductor_actors.ports import Gap, Read
 
 # Between reads when all was read: fewer, larger reads cost less, and a score is due every 5 s.
 PAUSE_S: Final = 0.025
@@ -30,32 +30,34 @@ class SourceOptions(NamedTuple):
 class RedisSource:
     """An `EventSource`. Pub/sub messages get the time of their reading, by Redis' clock."""
 
-    def __init__(self, url: str, options: SourceOptions, clock: Clock = time.monotonic) -> None:
+    def __init__(self, url: str, options: SourceOptions) -> None:
         self._client = open_client(url)
         self._options = options
-        self._clock = clock
         self._names = EventNames(self._client, options.tenants)
         self._streams = StreamReader(self._client, options.start, options.window_s)
         self._listener: PubSubListener | None = None
         self._has_begun = False
         self._heard = 0
+        self._given_ms = 0  # no message may come before this any more
         self._next_read_s = 0.0
 
     def read(self) -> Read:
         """Read what is there; wait a moment first when the last read left nothing behind."""
-        time.sleep(max(0.0, self._next_read_s - self._clock()))
+        time.sleep(max(0.0, self._next_read_s - time.monotonic()))
         with translated():
             names = self._names.current()
-        heard, gaps = self._listen(names) if self._options.transport != "streams" else ([], [])
-        streams = names if self._options.transport != "pubsub" else ()
-        ordered = self._streams.read(streams, self._as_entries(heard))
-        self._next_read_s = 0.0 if self._streams.is_behind else self._clock() + PAUSE_S
-        read = Read(ordered.entries, ordered.watermark_ms, ordered.now_ms, gaps)
-        if not self._has_begun:
-            self._has_begun = True
-            if self._options.start != "earliest":
-                read = read._replace(first_tick_ms=ordered.now_ms)
-        return read
+        if self._options.transport != "streams":
+            self._listen()
+        asked_s = time.monotonic()
+        ordered = self._streams.read(names if self._options.transport != "pubsub" else ())
+        heard, gaps = self._take_heard(asked_s, ordered)
+        self._next_read_s = 0.0 if self._streams.is_behind else time.monotonic() + PAUSE_S
+        entries = sorted(ordered.entries + heard) if heard else ordered.entries
+        first_tick_ms = None
+        if not self._has_begun and self._options.start != "earliest":
+            first_tick_ms = ordered.now_ms
+        self._has_begun = True
+        return Read(entries, ordered.frontier[0], ordered.now_ms, gaps, first_tick_ms)
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -63,20 +65,30 @@ class RedisSource:
             self._listener.close()
         self._client.close()
 
-    def _listen(self, names: Sequence[str]) -> tuple[list[Heard], list[Gap]]:
+    def _listen(self) -> None:
         if self._listener is None:
             self._listener = PubSubListener(
-                self._client, names, self._names.channel_patterns(), self._options.pubsub_limit
+                self._client,
+                Subscriptions(self._names.channels(), self._names.channel_patterns()),
+                self._options.pubsub_limit,
             )
         self._listener.wait_subscribed(DEADLINE_S)
-        return self._listener.take()
 
-    def _as_entries(self, heard: Sequence[Heard]) -> list[Entry]:
-        if not heard:
-            return []
-        offset_s = self._streams.clock_ms() / 1000 - self._clock()
+    def _take_heard(self, asked_s: float, ordered: Ordered) -> tuple[list[Entry], Sequence[Gap]]:
+        """Take the messages that come before the frontier; the others wait where they are bounded.
+
+        Their clock is ours, set by Redis' once per read: what that shakes is put in order.
+        """
+        if self._listener is None:
+            return [], ()
+        before_ms, sequence = ordered.frontier
+        offset_ms = ordered.now_ms - asked_s * 1000
+        has_moved = before_ms > self._given_ms
+        heard, gaps = self._listener.take((before_ms - offset_ms) / 1000 if has_moved else 0.0)
         entries = []
         for each in heard:
             self._heard += 1
-            entries.append((int((each.at_s + offset_s) * 1000), self._heard, each.name, each.body))
-        return entries
+            at_ms = max(self._given_ms, min(int(each.at_s * 1000 + offset_ms), before_ms - 1))
+            entries.append((at_ms, self._heard, each.name, each.body))
+        self._given_ms = max(self._given_ms, before_ms + (sequence > 0))
+        return entries, gaps

@@ -19,12 +19,16 @@ class CsvRows:
     """Writes rows as they come; times in ISO 8601 UTC, numbers so that they read back exactly."""
 
     def __init__(self, file: TextIO) -> None:
-        self._writer = csv.writer(file, lineterminator="\n")
-        self._writer.writerow(COLUMNS)
+        self._plain = csv.writer(file, lineterminator="\n")
+        # The plain writer leaves a carriage return bare, which reads back as the end of a line.
+        self._quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        self._plain.writerow(COLUMNS)
 
     def write(self, rows: Sequence[ScoreRow]) -> None:
         """Write one line a row."""
-        self._writer.writerows(map(_record, rows))
+        for row in rows:
+            has_return = "\r" in row.session_id or "\r" in row.event_id
+            (self._quoting if has_return else self._plain).writerow(_record(row))
 
 
 def _record(row: ScoreRow) -> tuple[object, ...]:

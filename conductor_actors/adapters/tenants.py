@@ -38,9 +38,13 @@ class EventNames:
     def current(self) -> Sequence[str]:
         """Give the names known now, in a stable order; new ones come at the end."""
         if self.finds_tenants and self._clock() - self._look_s >= LOOK_EVERY_S:
-            self._look_s = self._clock()
             self._look()
+            self._look_s = self._clock()
         return self._names
+
+    def channels(self) -> Sequence[str]:
+        """Give the names to subscribe to one by one: what no pattern matches."""
+        return list(DECODERS) if self.finds_tenants else self._names
 
     def channel_patterns(self) -> Sequence[str]:
         """Give the patterns that match every tenant's names; empty when tenants are named."""

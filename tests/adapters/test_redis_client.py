@@ -204,8 +204,9 @@ def test_a_full_redis_still_takes_updates_and_renews_the_lease(
 
 
 def test_an_answer_after_an_error_meets_no_other_question(client: redis.Redis) -> None:
+    late: Command = ("BLPOP", "nothing", 0.2)
     with pytest.raises(ConfigError):
-        ask(client, ("SET", "text", "x"), ("XLEN", "text"), ("ECHO", "left over"))
+        ask(client, ("SET", "text", "x"), ("XLEN", "text"), late)
     assert exchange(client, [("ECHO", "mine")]) == [b"mine"]
 
 

@@ -124,7 +124,10 @@ def check() -> None:
     """Look whether Redis and the database can be used: one line each, exit 1 if not."""
     settings = _configured(sys.stderr)
     with servers(settings) as urls:
-        findings = [*redis_check.check(urls.redis), *TimescaleStore(urls.database).check()]
+        findings = [
+            *redis_check.check(urls.redis, settings.transport, settings.tenants),
+            *TimescaleStore(urls.database).check(),
+        ]
     for finding in findings:
         typer.echo(f"{'ok    ' if finding.ok else 'WRONG '} {finding.line}")
     _exit_with(0 if all(finding.ok for finding in findings) else 1)

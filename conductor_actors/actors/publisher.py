@@ -1,5 +1,6 @@
 """Announces scores as they come, and puts aside what could not be handled."""
 
+from collections.abc import Callable
 from typing import Final, assert_never
 
 import structlog
@@ -32,7 +33,8 @@ class PublisherActor(SystemActor):
         super().__init__(place)
         self._feed = feed
         self._dead_letter_box = dead_letter_box
-        self._outage = Outage("redis updates", place.mailbox.clock)
+        self._feed_outage = Outage("redis updates", place.mailbox.clock)
+        self._box_outage = Outage("redis dead letters", place.mailbox.clock)
         self._rows: list[ScoreRow] = []
         self._letters: list[DeadLetter] = []
 
@@ -50,29 +52,30 @@ class PublisherActor(SystemActor):
             self._send()
 
     def _send(self) -> None:
+        """Send what there is: a full Redis refuses dead letters, and still passes updates on."""
         rows, self._rows = self._rows, []
         letters, self._letters = self._letters, []
-        if not rows and not letters:
-            return
-        try:
-            if letters:
-                self._dead_letter_box.add(letters)
-                letters = []
-            if rows:
-                self._feed.publish(rows)
-                rows = []
-        except Unavailable as error:
-            self._outage.goes_on(error)
-            self._keep(letters, rows)
-        else:
-            self._outage.is_over()
+        if rows and not _worked(lambda: self._feed.publish(rows), self._feed_outage):
+            log.warning("updates_dropped", updates=len(rows), dead_letters=0)  # worth nothing late
+        if letters and not _worked(lambda: self._dead_letter_box.add(letters), self._box_outage):
+            self._keep(letters)
 
-    def _keep(self, letters: list[DeadLetter], rows: list[ScoreRow]) -> None:
-        """Keep letters for the next attempt; an update is worth nothing late, so it is dropped."""
+    def _keep(self, letters: list[DeadLetter]) -> None:
+        """Keep letters for the next attempt."""
         self._letters = letters[-MAX_LETTERS:]
-        lost_letters = len(letters) - len(self._letters)
-        if rows or lost_letters:
-            log.warning("updates_dropped", updates=len(rows), dead_letters=lost_letters)
+        lost = len(letters) - len(self._letters)
+        if lost:
+            log.warning("updates_dropped", updates=0, dead_letters=lost)
 
     def on_stop(self) -> None:
         self._send()
+
+
+def _worked(send: Callable[[], None], outage: Outage) -> bool:
+    try:
+        send()
+    except Unavailable as error:
+        outage.goes_on(error)
+        return False
+    outage.is_over()
+    return True

@@ -52,7 +52,8 @@ class StreamReader:
             if name not in self._positions:
                 self._positions[name] = self._started()
         count = max(LEAST_PER_STREAM, min(MOST_PER_STREAM, ENTRIES_PER_READ // max(1, len(names))))
-        wanted = [name for name in names if self._merge.held(name) < count]
+        held = self._merge.held()
+        wanted = [name for name in names if held[name] < count]
         now_ms, streams = self._ask(wanted, count)
         now = (now_ms, 0)
         self._frontiers.update(dict.fromkeys(wanted, now))

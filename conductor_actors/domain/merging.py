@@ -1,6 +1,7 @@
 """Several streams, each in order, made one: entries leave in the order of their ids."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -27,6 +28,6 @@ class Merge:
         released, self._held = self._held[:cut], self._held[cut:]
         return released
 
-    def held(self, name: str) -> int:
-        """Count what is held of one stream."""
-        return sum(1 for entry in self._held if entry[2] == name)
+    def held(self) -> Counter[str]:
+        """Count what is held of each stream."""
+        return Counter(name for _, _, name, _ in self._held)

@@ -108,13 +108,19 @@ def test_while_redis_is_away_updates_are_dropped_and_dead_letters_kept(
 ) -> None:
     desk.feed.outage = desk.box.outage = AWAY
     ref = desk.play([*scores(5), Undeliverable(letters(2))])
-    assert said(log_lines)[:2] == ["outage_began", "updates_dropped"]
+    assert said(log_lines) == ["outage_began", "updates_dropped", "outage_began"]
     assert (log_lines[1]["updates"], log_lines[1]["dead_letters"]) == (5, 0)
     desk.feed.outage = desk.box.outage = None
     pass_time(ref)
     assert (desk.feed.rows, desk.box.letters) == ([], letters(2))
-    assert said(log_lines)[2:] == ["outage_ended"]
+    assert said(log_lines)[3:] == ["outage_ended"]
     assert desk.supervisor.messages == []
+
+
+def test_a_full_redis_that_refuses_dead_letters_still_gets_updates(desk: Desk) -> None:
+    desk.box.outage = Unavailable("OOM command not allowed when used memory > 'maxmemory'")
+    desk.play([Undeliverable(letters(1)), *scores(2)])
+    assert len(desk.feed.rows) == 2
 
 
 def test_dead_letters_are_put_aside_once_though_updates_fail(desk: Desk) -> None:

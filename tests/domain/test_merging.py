@@ -44,7 +44,7 @@ def test_what_comes_before_the_frontier_leaves_and_nothing_else(
         assert released == sorted(entry for entry in log if reached <= entry[:2] < frontier)
         for name in NAMES:
             waiting = [entry for entry in log if entry[2] == name and entry[:2] >= frontier]
-            assert merge.held(name) == len(waiting)
+            assert merge.held()[name] == len(waiting)
 
 
 def test_equal_ids_leave_by_name() -> None:

@@ -1,6 +1,7 @@
 """Real servers for every test that talks to one: started once, on free loopback ports."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +15,9 @@ import redis
 from psycopg import sql
 
 from conductor_actors.adapters.embedded import EmbeddedServers
+
+# Whoever is started in the background by a shell ignores SIGINT, and so would all that we start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TIMESCALEDB_URL = "CONDUCTOR_TEST_TIMESCALEDB_URL"
 

@@ -23,6 +23,7 @@ from conductor_actors.simulate import Simulation, bulk
 from tests.actors.session_events import poison
 from tests.fakes.list_feed import ListFeed
 from tests.fakes.memory_lease import MemoryLease
+from tests.fakes.memory_outbox import MemoryOutbox
 from tests.fakes.memory_retention import MemoryRetention
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.scripted_source import ScriptedSource, Step
@@ -61,7 +62,13 @@ class Run:
         self.source, self.feed = ScriptedSource(script), ListFeed()
         self.store = store or MemoryStore()
         ports = Ports(
-            self.source, self.store, self.feed, self.feed, MemoryRetention(), MemoryLease()
+            self.source,
+            self.store,
+            self.feed,
+            self.feed,
+            MemoryRetention(),
+            MemoryLease(),
+            MemoryOutbox(),
         )
         self._collector = Collector(settings_of(**variables), ports)
 

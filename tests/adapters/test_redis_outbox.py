@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -91,8 +92,8 @@ def test_the_version_that_wrote_an_entry_finds_it_again(
 
 
 @contextmanager
-def full(client: redis.Redis) -> Iterator[None]:
-    client.config_set("maxmemory", 1)
+def full(client: redis.Redis, free_bytes: int = 0) -> Iterator[None]:
+    client.config_set("maxmemory", client.info("memory")["used_memory"] + free_bytes)
     try:
         yield
     finally:
@@ -112,6 +113,16 @@ def test_a_full_redis_takes_no_row_and_gives_out_those_it_has(
         assert outbox.size() == 0
     outbox.append([row("b")])
     assert outbox.oldest(100).rows == [row("b")]
+
+
+@pytest.mark.parametrize("free_bytes", [300_000, 1_000_000])
+def test_rows_that_do_not_fit_are_not_set_aside_in_part(
+    outbox: RedisOutbox, redis_client: redis.Redis, free_bytes: int
+) -> None:
+    rows = [row(uuid4().hex, event_id=uuid4().hex) for _ in range(20_000)]
+    with full(redis_client, free_bytes), pytest.raises(Unavailable, match="maxmemory"):
+        outbox.append(rows)
+    assert outbox.size() == 0
 
 
 def test_a_key_in_the_place_of_the_outbox_is_for_the_operator(

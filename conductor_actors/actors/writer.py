@@ -81,20 +81,28 @@ class WriterActor(SystemActor):
         self._go_on()
 
     def _go_on(self) -> None:
+        self._answer()
         while (step := self._backlog.next_step(self._clock(), self._can())) is not Step.REST:
             with suppress(Unavailable, ConfigError):  # noted by the attempt
                 self._take(step)
+            self._answer()
+
+    def _answer(self) -> None:
         while self._flushes and self._backlog.is_kept(self._flushes[0][0]):
             _, flush = self._flushes.pop(0)
             flush.reply_to.tell(Flushed(flush.number, by="writer"))
 
     def _can(self) -> Can:
         return Can(
-            self._writes.are_due(),
+            self._writes.are_due() and not self._is_finished(),
             self._appends.are_due(),
             self._drains.are_due(),
-            mail_waits=self._is_stopping or not self._place.mailbox.empty(),
+            not self._place.mailbox.empty(),
         )
+
+    def _is_finished(self) -> bool:
+        """Tell whether the rest is up to a successor: what was set aside can wait for it."""
+        return self._is_stopping and not len(self._backlog)
 
     def _take(self, step: Step) -> None:
         match step:
@@ -108,6 +116,10 @@ class WriterActor(SystemActor):
                 rows = self._backlog.next_batch()
                 self._write(rows)
                 self._backlog.left(len(rows))
+            case Step.REST:
+                pass
+            case _:
+                assert_never(step)
 
     def _look(self) -> None:
         with self._drains.attempt():
@@ -152,15 +164,15 @@ class WriterActor(SystemActor):
             try:
                 written = self._store.write(rows)
             except (Unavailable, ConfigError):
-                self._backlog.failed()
+                self._backlog.failed(self._clock())
                 raise
-        duration_s = self._clock() - began_s
-        self._backlog.worked(duration_s)
+        ended_s = self._clock()
+        self._backlog.worked(ended_s - began_s, ended_s)
         log.info(
             "batch_written",
             rows=len(rows),
             new_rows=written.stored,
-            duration_s=round(duration_s, 4),
+            duration_s=round(ended_s - began_s, 4),
         )
         if written.refused:
             log.error("rows_refused", rows=len(written.refused), reason=written.refused[0][1])
@@ -171,7 +183,7 @@ class WriterActor(SystemActor):
         self._is_stopping = True
         self._backlog.promise()
         self._go_on()
-        while len(self._backlog) and not self._give_up.wait(LAST_WAIT_S):
+        while not self._is_finished() and not self._give_up.wait(LAST_WAIT_S):
             self._go_on()
 
 

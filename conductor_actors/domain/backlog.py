@@ -4,13 +4,15 @@ What is set aside is always older than what is in memory, so order is kept.
 """
 
 from enum import Enum, auto
+from math import inf
 from typing import Final, Generic, NamedTuple, TypeVar
 
 from conductor_actors.domain.batching import Batch
 
 T = TypeVar("T")
 
-SLOW_S: Final = 2.0  # a write that takes longer must not keep mail waiting
+SLOW_S: Final = 2.0  # after a write that took longer, and after one that failed, …
+MAIL_FIRST_S: Final = 1.0  # … mail goes first, for as long as it takes or this long
 DRAIN_ROWS: Final = 10_000
 MOST_HALVINGS: Final = 5
 
@@ -47,6 +49,8 @@ class Backlog(Generic[T]):
         self._promised = 0  # how many must, before anything else is done
         self._holds_aside: bool | None = None  # not known at the start
         self._is_quick = True  # the last write worked, and soon
+        self._tried_s = -inf
+        self._owes_drain = False
         self._halvings = 0
 
     def __len__(self) -> int:
@@ -72,18 +76,18 @@ class Backlog(Generic[T]):
 
     def next_step(self, now_s: float, can: Can) -> Step:
         """Say what to do next; what fails is not tried again at once, so this comes to rest."""
-        must_leave = self.excess() > 0 or self._left < self._promised
         if self._holds_aside is None and can.drain:
             return Step.LOOK
+        must_leave = self._left < self._promised or self.excess() > 0
         if must_leave and can.set_aside and (self._holds_aside or not self._is_quick):
             return Step.SET_ASIDE
-        may_take_long = must_leave or not can.mail_waits
+        if not can.write:
+            return Step.REST
+        may_take_long = must_leave or not can.mail_waits or now_s - self._tried_s >= MAIL_FIRST_S
         if self._holds_aside:
-            return Step.DRAIN if can.write and can.drain and may_take_long else Step.REST
+            return Step.DRAIN if can.drain and (may_take_long or self._owes_drain) else Step.REST
         is_due = must_leave or self._batch.is_due(now_s)
-        return (
-            Step.WRITE if can.write and is_due and (self._is_quick or may_take_long) else Step.REST
-        )
+        return Step.WRITE if is_due and (may_take_long or self._is_quick) else Step.REST
 
     def next_batch(self) -> list[T]:
         """Show what to write of memory; it stays until it has `left`."""
@@ -103,18 +107,27 @@ class Backlog(Generic[T]):
         self._left += count
 
     def aside(self, *, holds: bool) -> None:
-        """Note whether anything is set aside."""
-        self._holds_aside = holds
+        """Note whether anything is set aside.
 
-    def worked(self, duration_s: float) -> None:
+        To a quick database more is drained than is set aside, though mail may never end.
+        """
+        self._holds_aside = holds
+        self._owes_drain = self._is_quick
+
+    def worked(self, duration_s: float, now_s: float) -> None:
         """Note a write: the next may be twice as large, up to a full batch."""
-        self._is_quick = duration_s <= SLOW_S
+        self._tried(now_s, is_quick=duration_s <= SLOW_S)
         self._halvings = max(0, self._halvings - 1)
 
-    def failed(self) -> None:
+    def failed(self, now_s: float) -> None:
         """Note a write that failed: half of it may get through before the deadline."""
-        self._is_quick = False
+        self._tried(now_s, is_quick=False)
         self._halvings = min(MOST_HALVINGS, self._halvings + 1)
+
+    def _tried(self, now_s: float, *, is_quick: bool) -> None:
+        self._tried_s = now_s
+        self._is_quick = is_quick
+        self._owes_drain = False
 
     def _portion(self, size: int) -> int:
         return max(1, size >> self._halvings)

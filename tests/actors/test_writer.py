@@ -12,12 +12,14 @@ from conductor_actors.actors.messages import (
     TimePassed,
     Undeliverable,
 )
-from conductor_actors.actors.writer import WriterActor
+from conductor_actors.actors.outage import FIRST_WAIT_S
+from conductor_actors.actors.writer import LONGEST_WAIT_S, WriterActor
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from conductor_actors.ports import DeadLetter
 from tests.actors.desk import AWAY, MAX_AGE_S, MAX_ROWS, MOST, Desk
 from tests.actors.probes import Ref
+from tests.fakes.recording_mailbox import RecordingMailbox
 from tests.score_rows import AT_MS, row
 
 PATIENCE_S = 5.0
@@ -131,7 +133,7 @@ def test_mail_that_waits_goes_before_a_part_of_the_drain(desk: Desk) -> None:
     desk.tell(rows_of(MOST + 1))
     desk.store.recover()
     desk.mailbox.tell(TimePassed())
-    desk.pass_time()
+    desk.pass_time(FIRST_WAIT_S)
     assert desk.outbox.size() > 0
     desk.mailbox.get()
     desk.pass_time()
@@ -228,6 +230,24 @@ def test_a_flush_while_nothing_takes_rows_is_answered_when_something_does(
     desk.pass_time()
     assert desk.checkpointer.messages == [Flushed(1, by="writer"), Flushed(2, by="writer")]
     assert (desk.stored if back == "database" else desk.outbox.rows) == rows + later
+
+
+def test_a_flush_is_answered_before_what_was_set_aside_is_drained(desk: Desk) -> None:
+    desk.store.outage = AWAY
+    desk.tell(rows_of(MOST + 1))
+    desk.store.recover()
+    desk.clock.advance(LONGEST_WAIT_S)
+    stored_before: list[int] = []
+
+    class Noting(RecordingMailbox):
+        def tell(self, message: object) -> None:
+            super().tell(message)
+            stored_before.append(len(desk.stored))
+
+    desk.checkpointer = Noting()
+    desk.flush()
+    assert stored_before == [0]
+    assert len(desk.stored) == MOST + 1
 
 
 def test_a_flush_of_nothing_is_answered_at_once(desk: Desk) -> None:

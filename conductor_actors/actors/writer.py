@@ -72,6 +72,8 @@ class WriterActor(SystemActor):
         match message:
             case Scored(row):
                 self._backlog.add(row, self._clock())
+                if not self._backlog.has_batch() and not self._place.mailbox.empty():
+                    return  # the next message looks what is to be done
             case TimePassed():
                 pass
             case Flush():

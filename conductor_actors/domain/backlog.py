@@ -65,6 +65,10 @@ class Backlog(Generic[T]):
         """Put an item behind all others."""
         self._batch.add(item, now_s)
 
+    def has_batch(self) -> bool:
+        """Tell whether a full batch is in memory."""
+        return len(self._batch) >= self._batch.max_items
+
     def promise(self) -> int:
         """Let everything that is in memory leave it first; give what `is_kept` wants to know."""
         self._promised = self._left + len(self._batch)

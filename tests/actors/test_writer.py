@@ -44,6 +44,13 @@ def test_a_full_batch_is_written_at_once(desk: Desk) -> None:
     assert desk.stored == rows[:MAX_ROWS]
 
 
+def test_a_full_batch_is_written_though_mail_waits(desk: Desk) -> None:
+    rows = rows_of(MAX_ROWS)
+    desk.mailbox.tell(TimePassed())
+    desk.tell(rows)
+    assert desk.stored == rows
+
+
 def test_a_row_waits_no_longer_than_its_age(desk: Desk) -> None:
     rows = rows_of(1)
     desk.tell(rows)

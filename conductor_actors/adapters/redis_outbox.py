@@ -1,7 +1,7 @@
 """Rows that can't be stored yet, in a stream: many rows an entry, compressed.
 
 A row takes 400 bytes as MessagePack with its field names, which is what lets fields be added, and
-130 of Redis' memory compressed: the longer an outage, the more that matters.
+20 to 130 of Redis' memory compressed: the longer an outage, the more that matters.
 """
 
 import zlib

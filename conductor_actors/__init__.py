@@ -2,7 +2,7 @@
 
              ┌───────────── Supervisor: starts, watches, restarts, drains ─────────────┐
 Redis ──▶ Router ──▶ Session (one per session) ──▶ Writer ────▶ TimescaleDB
-             ▲              │                └───▶ Publisher ──▶ Redis
+             ▲              │                └───▶ Publisher ──▶ Redis ──▶ dashboard (port 3002)
           Ticker            └ rolling deques, score
 
 Three questions, three folders: `domain` = what is decided (pure), `actors` = when,

@@ -21,7 +21,7 @@ from conductor_actors.adapters import migrations, redis_check
 from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.service import Service
+from conductor_actors.service import DashboardAlone, Service
 from conductor_actors.settings import Settings
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -71,7 +71,7 @@ def default(context: typer.Context) -> None:
     epilog=configuration.listing(),
 )
 def run() -> None:
-    """Run the service: read events, score every session every 5 s, store and announce.
+    """Run the service: score every session every 5 s, store, announce and show it on port 3002.
 
     SIGTERM or Ctrl-C drains it: what was read is scored and stored, and it exits with 0.
     """
@@ -83,8 +83,21 @@ def run() -> None:
 
 @app.command(short_help="Run the collector alone.")
 def collect() -> None:
-    """Run the collector alone, for a dashboard that runs elsewhere."""
-    run()
+    """Run the collector alone, for dashboards that run elsewhere."""
+    settings = _configured(sys.stdout)
+    _on_stop_signals(partial(_leave, 0))
+    with servers(settings) as urls:
+        collector = Service(settings, urls.redis, urls.database, with_dashboard=False)
+        _exit_with(_until_stopped(collector))
+
+
+@app.command(short_help="Run the dashboard alone.")
+def dashboard() -> None:
+    """Run the dashboard alone, any number of times, for a collector that runs elsewhere."""
+    settings = _configured(sys.stdout)
+    _on_stop_signals(partial(_leave, 0))
+    with servers(settings) as urls:
+        _exit_with(_until_stopped(DashboardAlone(settings, urls.redis, urls.database)))
 
 
 @app.command("demo", short_help="Run the service with simulated sessions.")
@@ -100,7 +113,7 @@ def demonstrate(
     _on_stop_signals(partial(_leave, 0))
     with demo.logs_aside(settings), servers(settings) as urls:
         service = Service(settings, urls.redis, urls.database)
-        with demo.shown(urls.redis, sessions, service.stop):
+        with demo.shown(urls.redis, sessions, settings, service.stop):
             exit_code = _until_stopped(service)
     _exit_with(exit_code)
 
@@ -191,7 +204,7 @@ def _configured(stream: TextIO) -> Settings:
     return settings
 
 
-def _until_stopped(service: Service) -> int:
+def _until_stopped(service: Service | DashboardAlone) -> int:
     """Run until SIGINT or SIGTERM asks for a drain; asking again changes nothing."""
     asked: SimpleQueue[None] = SimpleQueue()
 

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from conductor_actors import logs, scoreboard
 from conductor_actors.adapters.redis_client import open_client
+from conductor_actors.dashboard.server import address
 from conductor_actors.errors import ConfigError
 from conductor_actors.settings import Settings
 from conductor_actors.simulate import Simulation, feed
@@ -36,17 +37,20 @@ def logs_aside(settings: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def shown(redis_url: str, sessions: int, over: Callable[[], None]) -> Iterator[None]:
+def shown(
+    redis_url: str, sessions: int, settings: Settings, over: Callable[[], None]
+) -> Iterator[None]:
     """Feed simulated events and show the scores that come back, until the block ends.
 
     `over` is called when there is nobody left to show them to.
     """
     stop = threading.Event()
     console = Console()
+    footer = f"{address(settings.http_host, settings.http_port)} shows it · Ctrl-C stops"
     with ExitStack() as stack:
         for run in (
             lambda: feed(open_client(redis_url), Simulation(sessions, seed=time.time_ns()), stop),
-            lambda: scoreboard.run(open_client(redis_url), console, stop),
+            lambda: scoreboard.run(open_client(redis_url), console, stop, footer),
         ):
             stack.enter_context(companion(run, stop, over))
         yield

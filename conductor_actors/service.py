@@ -9,14 +9,18 @@ from typing import Final
 import structlog
 
 from conductor_actors.actors.outage import Patience
+from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters import migrations
 from conductor_actors.adapters.redis_feed import RedisFeed
 from conductor_actors.adapters.redis_lease import EXPIRES_AFTER_S, RedisLease
 from conductor_actors.adapters.redis_source import RedisSource, SourceOptions
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.collector import DATABASE_WAIT_S, Collector, Ports
+from conductor_actors.dashboard.app import Urls
+from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import EventSource, Read
+from conductor_actors.progress import Progress, WatchedFeed, WatchedSource
 from conductor_actors.settings import Settings
 
 log = structlog.get_logger()
@@ -26,39 +30,76 @@ LEASE_LOOK_EVERY_S: Final = 0.5
 LOOK_EVERY_S: Final = 0.1
 
 
-class Service:
-    """The collector on real servers, from its first connection to its drain."""
+class DashboardAlone:
+    """The dashboard on real servers, fed by whatever collector announces in that Redis."""
 
     def __init__(self, settings: Settings, redis_url: str, database_url: str) -> None:
+        self._dashboard = Dashboard(settings.dashboard(), Urls(redis_url, database_url))
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Ask for an end; may be called by a signal handler, and more than once."""
+        self._stop.set()
+
+    def run(self) -> int:
+        """Run until `stop`, or until it fails; return the exit code."""
+        self._dashboard.start()
+        while not self._stop.wait(LOOK_EVERY_S):
+            if _has_failed(self._dashboard):
+                return EXIT_FAILED
+        self._dashboard.drain()
+        self._dashboard.stop()
+        return EXIT_OK
+
+
+class Service:
+    """The collector on real servers, and a dashboard of it, from first connection to drain."""
+
+    def __init__(
+        self, settings: Settings, redis_url: str, database_url: str, *, with_dashboard: bool = True
+    ) -> None:
         self._settings = settings
         self._redis_url = redis_url
         self._database_url = database_url
         self._lease = RedisLease(redis_url)
+        self._progress = Progress()
         self._stop = threading.Event()
+        self._dashboard: Dashboard | None = None
+        if with_dashboard:
+            urls = Urls(redis_url, database_url)
+            self._dashboard = Dashboard(settings.dashboard(), urls, self._progress)
 
     def stop(self) -> None:
         """Ask for a drain; may be called by any thread, and more than once."""
         self._stop.set()
 
     def run(self) -> int:
-        """Run until `stop`, or until an actor fails too often; return the exit code.
+        """Run until `stop`, or until something fails too often; return the exit code.
 
         Raises `ConfigError` if it can't start, with a line that says what to set or grant.
         """
-        with ExitStack() as to_close:
-            ports = self._ports(to_close)
+        with ExitStack() as at_the_end:
+            if self._dashboard is not None:  # first, because it says why there are no scores yet
+                self._dashboard.start()
+                at_the_end.callback(self._dashboard.stop)
+            ports = self._ports(at_the_end)
             try:
                 first = self._prepare(ports.source)
             except Unavailable:  # asked to stop while it was waiting for a server
-                return 0
-            collector = Collector(
-                self._settings, ports._replace(source=_Begun(ports.source, first))
-            )
-            collector.start()
-            self._log_start()
-            exit_code = self._watch(collector)
-            began_s = time.monotonic()
-            exit_code = collector.drain() or exit_code
+                return EXIT_OK
+            source = _Begun(ports.source, first)
+            return self._collect(Collector(self._settings, ports._replace(source=source)))
+
+    def _collect(self, collector: Collector) -> int:
+        collector.start()
+        self._progress.begins()
+        self._log_start()
+        exit_code = self._watch(collector)
+        began_s = time.monotonic()
+        self._progress.ends()
+        if self._dashboard is not None:
+            self._dashboard.drain()
+        exit_code = collector.drain() or exit_code
         duration_s = round(time.monotonic() - began_s, 2)
         log.info("service_stopped", duration_s=duration_s, exit_code=exit_code)
         return exit_code
@@ -68,7 +109,9 @@ class Service:
             failure = collector.wait(LOOK_EVERY_S)
             if failure is not None:
                 return failure
-        return 0
+            if self._dashboard is not None and _has_failed(self._dashboard):
+                return EXIT_FAILED
+        return EXIT_OK
 
     def _prepare(self, source: EventSource) -> Read:
         """Wait for both servers, bring the tables up to date, begin to read, become the owner.
@@ -118,7 +161,8 @@ class Service:
         store, old_rows = TimescaleStore(self._database_url), TimescaleStore(self._database_url)
         for port in (source, feed, store, old_rows, self._lease):
             to_close.callback(port.close)
-        return Ports(source, store, feed, feed, old_rows, self._lease)
+        watched = WatchedSource(source, self._progress), WatchedFeed(feed, self._progress)
+        return Ports(watched[0], store, watched[1], feed, old_rows, self._lease)
 
     def _source_options(self) -> SourceOptions:
         settings = self._settings
@@ -152,3 +196,10 @@ class _Begun:
 
     def close(self) -> None:
         self._source.close()
+
+
+def _has_failed(dashboard: Dashboard) -> bool:
+    if not dashboard.wait(0):
+        return False
+    log.error("dashboard_failed")
+    return True

@@ -8,10 +8,11 @@ from textwrap import wrap
 from typing import Annotated, Any, Final, Literal, Self
 
 import platformdirs
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from conductor_actors.dashboard.options import Options
 from conductor_actors.domain.intake import IntakeRules
 from conductor_actors.domain.names import DEFAULT_TENANT, EVERY_TENANT, TENANT
 from conductor_actors.domain.scoring import Scoring
@@ -22,6 +23,7 @@ LISTING_CHARS: Final = 70  # fits a terminal of 80
 
 Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PerMinute = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 def _variable(name: str, default: Any, example: str, description: str, **bounds: Any) -> Any:  # noqa: ANN401
@@ -139,6 +141,65 @@ class Settings(BaseSettings):
         "How long a session that keeps failing is left alone.",
         gt=0,
     )
+    http_host: str = _variable(
+        "CONDUCTOR_HTTP_HOST",
+        "127.0.0.1",
+        "0.0.0.0",  # noqa: S104 - an example
+        "Where the dashboard listens; anything but loopback needs a key.",
+    )
+    http_port: Port = _variable(
+        "CONDUCTOR_HTTP_PORT", 3002, "3003", "Its port; 0: any that is free, as the log says."
+    )
+    jwt_secret: SecretStr | None = _variable(
+        "CONDUCTOR_JWT_SECRET",
+        None,
+        "$(openssl rand -hex 32)",
+        "Key of tokens that are signed with HS256, 32 bytes or more. With a key, who asks for "
+        "data needs a token with the claims `exp` and `tenant`, and sees that tenant alone; a "
+        "claim `sessions` names the only sessions.",
+    )
+    jwt_public_key: str | None = _variable(
+        "CONDUCTOR_JWT_PUBLIC_KEY",
+        None,
+        "/etc/conductor/jwt.pem",
+        "Key of tokens that are signed with RS256 or EdDSA: PEM, or the path of such a file.",
+    )
+    jwt_audience: str | None = _variable(
+        "CONDUCTOR_JWT_AUDIENCE", None, "engagement", "The claim `aud` that tokens must have."
+    )
+    allow_anonymous: bool = _variable(
+        "CONDUCTOR_ALLOW_ANONYMOUS",
+        default=False,
+        example="true",
+        description="Without a key, let everybody who reaches it see the tenant `default`.",
+    )
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = _variable(
+        "CONDUCTOR_ALLOWED_ORIGINS",
+        (),
+        "https://app.example.com,http://localhost:3000",
+        "Other pages that may connect, or `*`; on loopback those of this machine may anyway.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = _variable(
+        "CONDUCTOR_TRUSTED_PROXIES",
+        (),
+        "10.0.0.0/8",
+        "Addresses or networks of proxies that say where a client is (`X-Forwarded-For`).",
+    )
+    max_clients_per_address: int = _variable(
+        "CONDUCTOR_MAX_CLIENTS_PER_ADDRESS", 256, "1000", "Connections from one address.", gt=0
+    )
+    max_clients_per_tenant: int = _variable(
+        "CONDUCTOR_MAX_CLIENTS_PER_TENANT", 5000, "5000", "Connections of one tenant.", gt=0
+    )
+    metrics_host: str = _variable(
+        "CONDUCTOR_METRICS_HOST",
+        "127.0.0.1",
+        "0.0.0.0",  # noqa: S104 - an example
+        "Where `/metrics` listens.",
+    )
+    metrics_port: Port = _variable(
+        "CONDUCTOR_METRICS_PORT", 9464, "9464", "Its port; 0: no metrics."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _variable(
         "CONDUCTOR_LOG_LEVEL", "info", "warning", "The least important log lines to show."
     )
@@ -151,10 +212,14 @@ class Settings(BaseSettings):
     def _expand_home(cls, state_dir: Path) -> Path:
         return state_dir.expanduser()
 
-    @field_validator("tenants", mode="before")
+    @field_validator("tenants", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
-    def _split_tenants(cls, value: object) -> object:
-        return tuple(filter(None, value.split(","))) if isinstance(value, str) else value
+    def _split(cls, value: object) -> object:
+        return (
+            tuple(filter(None, map(str.strip, value.split(","))))
+            if isinstance(value, str)
+            else value
+        )
 
     @field_validator("tenants")
     @classmethod
@@ -200,6 +265,25 @@ class Settings(BaseSettings):
         """Give a session's window and lifetime."""
         return SessionRules(self.window_s, self.session_timeout_s)
 
+    def dashboard(self) -> Options:
+        """Give where the dashboard listens, whom it lets in, and how many."""
+        return Options(
+            host=self.http_host,
+            port=self.http_port,
+            jwt_secret=self.jwt_secret.get_secret_value() if self.jwt_secret else None,
+            jwt_public_key=self.jwt_public_key,
+            jwt_audience=self.jwt_audience,
+            allow_anonymous=self.allow_anonymous,
+            allowed_origins=self.allowed_origins,
+            trusted_proxies=self.trusted_proxies,
+            metrics_host=self.metrics_host,
+            metrics_port=self.metrics_port or None,
+            clients_per_address=self.max_clients_per_address,
+            clients_per_tenant=self.max_clients_per_tenant,
+            tick_s=self.tick_s,
+            scoring=self.scoring(),
+        )
+
     def intake_rules(self) -> IntakeRules:
         """Give how events become batches and ticks."""
         return IntakeRules(self.tick_s, self.session_timeout_s, self.max_event_bytes)
@@ -239,6 +323,8 @@ def _shown(default: object) -> str:
 def _plain(default: object) -> str:
     if default in (None, ()):
         return ""
+    if isinstance(default, bool):
+        return str(default).lower()
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 

@@ -80,6 +80,14 @@ VOCABULARY: Final[dict[str, Line]] = {
     "rows_refused": _line("the database refuses these rows for good", "rows", "reason"),
     "rows_expired": _line("retention let go of rows or chunks", "dropped", "older_than_days"),
     "updates_dropped": _line("Redis was away; late updates are dropped", "updates", "dead_letters"),
+    # The dashboard
+    "dashboard_started": _line("the page can be opened", "address", "needs_token"),
+    "dashboard_stopped": _line("every connection was closed"),
+    "dashboard_failed": _line("it died of a bug; the process ends"),
+    "library_complained": _line(
+        "a library met what it did not expect, often of a client; once a minute for each place",
+        *("library", "message", "error", "repeats"),
+    ),
     # The outside world
     "database_connected": _line("which edition is used", "edition", "postgresql", "timescaledb"),
     "extension_created": _line("TimescaleDB was set up in this database", "extension"),

@@ -1,0 +1,246 @@
+"""The HTTP API under `/api/v1`, and the page: routes and answers."""
+
+import csv
+import io
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any, Final, NamedTuple
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from conductor_actors.dashboard import openapi, questions
+from conductor_actors.dashboard.auth import Caller, Denied, Doorkeeper, is_session_id
+from conductor_actors.dashboard.bodies import (
+    Explanation,
+    History,
+    HistoryPoint,
+    MostUsers,
+    Problem,
+    Refusal,
+    SignalPart,
+    StepHistory,
+    StepPoint,
+    Update,
+    decode_update,
+    encode,
+    sessions_body,
+    timestamp,
+)
+from conductor_actors.dashboard.hub import Hub, Key
+from conductor_actors.dashboard.metrics import Metrics
+from conductor_actors.dashboard.recent import as_update
+from conductor_actors.dashboard.rows import Row, Rows, Step
+from conductor_actors.dashboard.sockets import bearer
+from conductor_actors.domain.scoring import Scoring, category
+from conductor_actors.errors import Unavailable
+from conductor_actors.ports import Clock
+
+STATIC: Final = files("conductor_actors.dashboard").joinpath("static")
+
+_SIGNALS: Final = (  # name, what people call it, unit
+    ("chat_msgs_per_min", "Chat messages", "per minute"),
+    ("poll_participation", "Poll participation", "share of users"),
+    ("active_users", "Active users", "users"),
+    ("reactions_per_min", "Reactions", "per minute"),
+    ("user_leave_rate", "Leave rate", "share of users"),
+)
+_TICK_COLUMNS: Final = (
+    *("timestamp", "score", "category", "chat_msgs_per_min", "poll_participation"),
+    *("active_users", "total_users", "reactions_per_min", "user_leave_rate"),
+)
+_STEP_COLUMNS: Final = (
+    *("timestamp", "score", "category", "min_score", "max_score"),
+    *("active_users", "total_users", "ticks"),
+)
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Sources(NamedTuple):
+    """Where answers come from, and how they are to be read."""
+
+    hub: Hub
+    rows: Rows
+    scoring: Scoring
+    tick_s: int
+    now: Clock  # seconds since 1970
+
+
+class Api:
+    """One handler per path; each says first who may ask."""
+
+    def __init__(self, sources: Sources, doorkeeper: Doorkeeper, metrics: Metrics) -> None:
+        self._sources = sources
+        self._doorkeeper = doorkeeper
+        self._metrics = metrics
+
+    def routes(self) -> list[BaseRoute]:
+        """List every path. An id may hold a slash, so it is a path."""
+        return [
+            Route("/api/v1/openapi.json", self.openapi),
+            Route("/api/v1/sessions", self.sessions),
+            Route("/api/v1/sessions/{id:path}/history", self.history),
+            Route("/api/v1/sessions/{id:path}/explanation", self.explanation),
+        ]
+
+    async def openapi(self, _: Request) -> Response:
+        """Describe this API."""
+        return self._json(openapi.document())
+
+    async def sessions(self, request: Request) -> Response:
+        """List the live sessions of the caller's tenant."""
+        caller = self._caller(request)
+        newest = self._sources.hub.newest(caller.tenant, caller.sessions)
+        return self._answer(sessions_body(newest))
+
+    async def history(self, request: Request) -> Response:
+        """Give a session's stored scores."""
+        key = self._key(request)
+        sources = self._sources
+        asked = questions.read_range(request.query_params, sources.now(), sources.tick_s)
+        body: History | StepHistory
+        shown = questions.shown(asked.step, sources.tick_s)
+        if asked.step is None:
+            rows = await sources.rows.between(key, asked.first_ms, asked.until_ms)
+            body = History(key.session, shown, [_tick(row) for row in rows])
+        else:
+            steps = await sources.rows.steps(key, asked.first_ms, asked.until_ms, asked.step)
+            body = StepHistory(key.session, shown, [_step(step) for step in steps])
+        if "text/csv" in request.headers.get("accept", ""):
+            return self._csv(body)
+        return self._json(body)
+
+    async def explanation(self, request: Request) -> Response:
+        """Show how the latest score came about."""
+        key = self._key(request)
+        update = await self._latest(key)
+        if update is None:
+            raise Denied(404, "unknown_session", "nothing is known of this session")
+        return self._json(_explained(update, self._sources.scoring))
+
+    async def refuse(self, _: Request, error: Exception) -> Response:
+        """Answer with the reason why there is no better answer."""
+        match error:
+            case Denied():
+                status, problem = error.status, Problem(error.code, str(error))
+            case Unavailable():
+                status, problem = 503, Problem("database_unavailable", str(error))
+            case HTTPException():
+                status = error.status_code
+                problem = Problem(error.detail.lower().replace(" ", "_"), error.detail)
+            case _:
+                status, problem = 500, Problem("internal_error", "a fault of this service")
+        response = self._json(Refusal(problem), status)
+        if status == 401:
+            response.headers["WWW-Authenticate"] = "Bearer"
+        if status == 503:
+            response.headers["Retry-After"] = "5"
+        if isinstance(error, HTTPException):
+            response.headers.update(error.headers or {})
+        return response
+
+    async def _latest(self, key: Key) -> Update | None:
+        track = self._sources.hub.track(key)
+        if track is not None:
+            return decode_update(track.newest)
+        row = await self._sources.rows.newest(key)
+        return None if row is None else as_update(key, row, self._sources.scoring)
+
+    def _caller(self, request: Request) -> Caller:
+        token = bearer(request.headers.get("authorization"))
+        return self._doorkeeper.admit(token, request.query_params.get("tenant"))
+
+    def _key(self, request: Request) -> Key:
+        caller = self._caller(request)
+        session_id = request.path_params["id"]
+        if not is_session_id(session_id):
+            raise Denied(400, "invalid_session", "a session's id is text of 1 to 255 characters")
+        if not caller.may_see(session_id):
+            raise Denied(403, "other_session", "this session is not among those of your token")
+        return Key(caller.tenant, session_id)
+
+    def _json(self, body: object, status: int = 200) -> Response:
+        return self._answer(encode(body), status)
+
+    def _answer(self, body: bytes, status: int = 200) -> Response:
+        self._metrics.requests.labels(str(status)).inc()
+        headers = {"Cache-Control": "no-store"}
+        return Response(body, status, headers, media_type="application/json")
+
+    def _csv(self, history: History | StepHistory) -> Response:
+        self._metrics.requests.labels("200").inc()
+        columns = _TICK_COLUMNS if isinstance(history, History) else _STEP_COLUMNS
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\r\n")
+        writer.writerow(columns)
+        for point in history.points:
+            writer.writerow([_cell(point, column) for column in columns])
+        headers = {
+            "Cache-Control": "no-store",
+            "Content-Disposition": 'attachment; filename="engagement.csv"',
+        }
+        return Response(text.getvalue(), headers=headers, media_type="text/csv")
+
+
+class _Page(StaticFiles):
+    """Files that a browser keeps, and asks about each time: the answer is mostly 304."""
+
+    def file_response(self, *args: Any, **how: Any) -> Response:  # noqa: ANN401 - as there
+        """Answer with a file, or that it is still the same."""
+        response = super().file_response(*args, **how)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+    async def index(self, request: Request) -> Response:
+        """Answer with the page itself."""
+        return await self.get_response("index.html", request.scope)
+
+
+def page_routes() -> list[BaseRoute]:
+    """List what the page is made of. It holds no data, so it needs no token."""
+    page = _Page(directory=str(STATIC), check_dir=False)
+    return [Route("/", page.index), Mount("/static", page)]
+
+
+def _tick(row: Row) -> HistoryPoint:
+    return HistoryPoint(timestamp(row.at_ms), row.score, row.category, row.signals)  # type: ignore[arg-type] # only these are stored
+
+
+def _step(step: Step) -> StepPoint:
+    return StepPoint(
+        timestamp(step.at_ms),
+        step.score,
+        category(step.score),  # type: ignore[arg-type] # it gives no other
+        MostUsers(step.max_active_users, step.max_total_users),
+        step.min_score,
+        step.max_score,
+        step.ticks,
+    )
+
+
+def _cell(point: HistoryPoint | StepPoint, column: str) -> object:
+    return getattr(point, column) if hasattr(point, column) else getattr(point.signals, column)
+
+
+def _explained(update: Update, scoring: Scoring) -> Explanation:
+    known = {one.signal: one for one in scoring.explain(update.signals)}
+    parts = [
+        SignalPart(
+            *(name, label, known[name].raw, unit),
+            *(known[name].normalised, known[name].weight, known[name].contribution),
+        )
+        for name, label, unit in _SIGNALS
+    ]
+    return Explanation(
+        update.session_id,
+        update.event_id,
+        update.tenant_id,
+        update.timestamp,
+        update.score,
+        update.category,
+        parts,
+    )

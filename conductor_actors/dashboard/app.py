@@ -1,0 +1,120 @@
+"""The real-time service on one event loop: every part made, joined and kept going."""
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import Any, Final, NamedTuple
+
+import socketio
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
+
+from conductor_actors.dashboard import sockets
+from conductor_actors.dashboard.api import Api, Sources, page_routes
+from conductor_actors.dashboard.audience import Audience
+from conductor_actors.dashboard.auth import Denied, Doorkeeper
+from conductor_actors.dashboard.clocks import Clocks
+from conductor_actors.dashboard.connections import Connections
+from conductor_actors.dashboard.feed import Feed
+from conductor_actors.dashboard.guard import Guard, Origins
+from conductor_actors.dashboard.health import Condition, Neighbour
+from conductor_actors.dashboard.hub import Hub
+from conductor_actors.dashboard.live import Live
+from conductor_actors.dashboard.metrics import Metrics
+from conductor_actors.dashboard.options import Options
+from conductor_actors.dashboard.reach import Reach
+from conductor_actors.dashboard.recent import Recent
+from conductor_actors.dashboard.rows import Rows
+from conductor_actors.dashboard.sockets import Access, Sockets
+from conductor_actors.errors import Unavailable
+
+SWEEP_S: Final = 1.0
+
+
+class Gate:
+    """Who may ask, decided before anything listens. Raises `ConfigError` for what can't protect."""
+
+    def __init__(self, options: Options, *, is_loopback: bool) -> None:
+        self.doorkeeper = Doorkeeper(options, is_loopback=is_loopback)
+        self.origins = Origins(
+            options, is_loopback=is_loopback, needs_token=self.doorkeeper.needs_token
+        )
+
+
+class Urls(NamedTuple):
+    """Where the two servers are."""
+
+    redis: str
+    database: str
+
+
+class Parts:
+    """Everything there is. Make it on the event loop that runs it."""
+
+    def __init__(
+        self, options: Options, urls: Urls, gate: Gate, metrics: Metrics, collector: Neighbour
+    ) -> None:
+        clocks = Clocks(time.monotonic, time.time)
+        redis, database = Reach("redis updates"), Reach("database history")
+        hub = self._hub = Hub(options.tick_s, clocks.monotonic)
+        self._rows = Rows(urls.database, metrics, database)
+        self._audience = Audience(hub, metrics)
+        recent = Recent(hub, self._rows, options.scoring, clocks)
+        self._live = Live(hub, self._audience, recent, metrics, clocks)
+        self._feed = Feed(urls.redis, self._live.hear, self._live.resumed, redis)
+        self.condition = Condition(hub, redis, database, collector)
+        sources = Sources(hub, self._rows, options.scoring, options.tick_s, clocks.now)
+        api = Api(sources, gate.doorkeeper, metrics)
+        self._serve_sockets(options, gate, metrics, clocks)
+        metrics.observe("sessions", "Live sessions known here.", lambda: len(hub))
+        self.asgi = Guard(self._joined(api), gate.origins)
+
+    async def run(self) -> None:
+        """Keep everything going, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for part in (self._feed.run(), self._rows.run(), self._live.run(), self._sweep()):
+                group.create_task(part)
+
+    async def stop(self) -> None:
+        """End what would keep a request waiting."""
+        await self._connections.close_polls()
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._server.shutdown(), 1)
+
+    def _serve_sockets(
+        self, options: Options, gate: Gate, metrics: Metrics, clocks: Clocks
+    ) -> None:
+        self._server: Any = sockets.make_server()
+        self._connections = Connections(
+            self._server.eio, options.clients_per_address, metrics, clocks
+        )
+        access = Access(gate.doorkeeper, options.clients_per_tenant, clocks.now)
+        self._sockets = Sockets(
+            self._audience, access, metrics, self._connections, self._live.send_history
+        )
+        self._sockets.join(self._server)
+
+    def _joined(self, api: Api) -> ASGIApp:
+        """Put HTTP and Socket.IO on one port. Who is of another origin was refused before."""
+        http = Starlette(
+            routes=[*api.routes(), *self.condition.routes(), *page_routes()],
+            exception_handlers=dict.fromkeys(
+                (Denied, Unavailable, HTTPException, Exception), api.refuse
+            ),
+            middleware=[
+                Middleware(CORSMiddleware, allow_origins=["*"], allow_headers=["Authorization"])
+            ],
+        )
+        http.router.redirect_slashes = False
+        app: ASGIApp = socketio.ASGIApp(self._server, http, socketio_path=sockets.PATH)
+        return app
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._hub.forget_silent()
+            await self._connections.sweep()
+            await self._sockets.disconnect_expired()

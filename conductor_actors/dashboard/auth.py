@@ -1,0 +1,185 @@
+"""Who is asking, and what they may see: tokens with a tenant, or nobody on this machine.
+
+A kind of key decides the one algorithm that is accepted; what a token says of itself decides
+nothing. Tokens and keys are never logged, and no message quotes them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import jwt
+import msgspec
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from conductor_actors.dashboard.options import Options
+from conductor_actors.domain.names import DEFAULT_TENANT, TENANT
+from conductor_actors.errors import ConfigError
+
+LEEWAY_S: Final = 5.0  # between two machines' clocks
+LONGEST_TOKEN: Final = 4096
+SHORTEST_SECRET_BYTES: Final = 32  # of HS256: as long as its hash (RFC 7518, 3.2)
+SMALLEST_RSA_BITS: Final = 2048
+
+
+class Denied(Exception):  # noqa: N818 - an answer, not a fault
+    """The caller must act. `status` is HTTP's, `code` is for programs, the text for people."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who may see one tenant: all of its sessions, or those that are named."""
+
+    tenant: str
+    sessions: frozenset[str] | None = None
+    expires_at_s: float | None = None
+
+    def may_see(self, session_id: str) -> bool:
+        """Tell whether this session of the caller's tenant may be seen."""
+        return self.sessions is None or session_id in self.sessions
+
+    def is_expired(self, now_s: float) -> bool:
+        """Tell whether the token that was shown is valid no more."""
+        return self.expires_at_s is not None and now_s > self.expires_at_s + LEEWAY_S
+
+
+class _Claims(msgspec.Struct):
+    tenant: str
+    exp: int | float
+    sessions: Sequence[str] | None = None
+
+
+class _Key(NamedTuple):
+    """A key, and the one algorithm it is for."""
+
+    material: str | RSAPublicKey | Ed25519PublicKey
+    algorithm: str
+
+
+class Doorkeeper:
+    """Makes callers of what they show. Raises `ConfigError` for a key that can't protect.
+
+    Without a key everybody is let in: on loopback only, unless the operator allows more.
+    """
+
+    def __init__(self, options: Options, *, is_loopback: bool) -> None:
+        self._key = _key_of(options)
+        self._audience = options.jwt_audience
+        self._is_loopback = is_loopback
+        if self._key is None and not is_loopback and not options.allow_anonymous:
+            raise ConfigError(
+                f"CONDUCTOR_HTTP_HOST={options.host}: others can reach it, so it needs a key: set "
+                "CONDUCTOR_JWT_SECRET or CONDUCTOR_JWT_PUBLIC_KEY, or let everybody see the tenant "
+                "'default' with CONDUCTOR_ALLOW_ANONYMOUS=true"
+            )
+
+    @property
+    def needs_token(self) -> bool:
+        """Whether callers must show a token."""
+        return self._key is not None
+
+    def admit(self, token: str | None, tenant: str | None = None) -> Caller:
+        """Make the caller who shows this token; raise `Denied` if it can't be accepted.
+
+        `tenant` is the one that is asked for. A token has its own, and is held to it; who needs
+        none may choose any on loopback, and has only `default` elsewhere.
+        """
+        caller = self._anonymous(tenant) if self._key is None else self._verified(token, self._key)
+        if tenant is not None and tenant != caller.tenant:
+            raise Denied(403, "other_tenant", "the tenant asked for is not yours")
+        return caller
+
+    def _anonymous(self, tenant: str | None) -> Caller:
+        if tenant is None or not self._is_loopback:
+            return Caller(DEFAULT_TENANT)
+        if TENANT.fullmatch(tenant) is None:
+            raise Denied(400, "invalid_tenant", f"a tenant matches {TENANT.pattern}")
+        return Caller(tenant)
+
+    def _verified(self, token: str | None, key: _Key) -> Caller:
+        if not token:
+            raise Denied(401, "token_missing", "a token is needed")
+        if len(token) > LONGEST_TOKEN:
+            raise Denied(401, "token_invalid", "the token is too long")
+        try:
+            payload = jwt.decode(
+                token,
+                key.material,
+                algorithms=[key.algorithm],
+                audience=self._audience,
+                leeway=LEEWAY_S,
+                options={"require": ["exp"]},
+            )
+        except jwt.ExpiredSignatureError:
+            raise Denied(401, "token_expired", "the token has expired") from None
+        except jwt.ImmatureSignatureError:
+            raise Denied(401, "token_invalid", "the token is not valid yet") from None
+        except (jwt.InvalidAudienceError, jwt.MissingRequiredClaimError) as error:
+            raise Denied(401, "token_invalid", f"the token is not accepted: {error}") from None
+        except (jwt.PyJWTError, ValueError):
+            raise Denied(401, "token_invalid", "the token is not accepted") from None
+        return _caller(payload)
+
+
+def is_session_id(value: object) -> bool:
+    """Tell whether this can be the name of a session: text that can be stored and compared."""
+    if not isinstance(value, str) or not 1 <= len(value) <= 255 or "\0" in value:
+        return False
+    return not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _caller(payload: object) -> Caller:
+    try:
+        claims = msgspec.convert(payload, _Claims)
+    except msgspec.ValidationError:
+        raise Denied(
+            401, "token_invalid", "the token's claims tenant, exp or sessions are not as needed"
+        ) from None
+    if TENANT.fullmatch(claims.tenant) is None:
+        raise Denied(401, "token_invalid", f"the token's tenant does not match {TENANT.pattern}")
+    sessions = None if claims.sessions is None else frozenset(claims.sessions)
+    return Caller(claims.tenant, sessions, claims.exp)
+
+
+def _key_of(options: Options) -> _Key | None:
+    secret, public_key = options.jwt_secret, options.jwt_public_key
+    if secret is not None and public_key is not None:
+        raise ConfigError("CONDUCTOR_JWT_SECRET, CONDUCTOR_JWT_PUBLIC_KEY: set one of the two")
+    if secret is not None:
+        if len(secret.encode()) < SHORTEST_SECRET_BYTES:
+            raise ConfigError(
+                f"CONDUCTOR_JWT_SECRET: needs {SHORTEST_SECRET_BYTES} bytes or more, "
+                "e.g. CONDUCTOR_JWT_SECRET=$(openssl rand -hex 32)"
+            )
+        return _Key(secret, "HS256")
+    return None if public_key is None else _public_key(public_key)
+
+
+def _public_key(text: str) -> _Key:
+    try:
+        pem = text.encode() if "-----BEGIN" in text else Path(text).read_bytes()
+        key = load_pem_public_key(pem)
+    except (OSError, ValueError, UnsupportedAlgorithm) as error:
+        # The error's text could quote what was set, which may be a private key.
+        reason = error.strerror if isinstance(error, OSError) else "no public key"
+        raise ConfigError(
+            f"CONDUCTOR_JWT_PUBLIC_KEY: {reason}; give a public key in PEM, or the path of a file "
+            "with one, e.g. CONDUCTOR_JWT_PUBLIC_KEY=/etc/conductor/jwt.pem"
+        ) from None
+    match key:
+        case Ed25519PublicKey():
+            return _Key(key, "EdDSA")
+        case RSAPublicKey() if key.key_size >= SMALLEST_RSA_BITS:
+            return _Key(key, "RS256")
+    raise ConfigError(
+        f"CONDUCTOR_JWT_PUBLIC_KEY: must be RSA with {SMALLEST_RSA_BITS} bits or more, or Ed25519"
+    )

@@ -1,0 +1,70 @@
+"""What the libraries complain about, as lines of the log stream: once a minute each at most."""
+
+import logging
+import time
+from typing import Final
+
+import structlog
+
+from conductor_actors.ports import Clock
+
+log = structlog.get_logger()
+
+REPEAT_S: Final = 60.0
+LONGEST: Final = 200
+LIBRARIES: Final = ("uvicorn.error", "psycopg.pool", "asyncio")
+
+
+class Complaints(logging.Handler):
+    """Hands over what a library logs; what a hostile client can cause again and again is counted.
+
+    A line is told by where it comes from, not by its text, which a client can vary.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        super().__init__(logging.WARNING)
+        self._clock = clock
+        self._said: dict[tuple[str, int], float] = {}
+        self._repeats: dict[tuple[str, int], int] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, unless the same place had one within the last minute."""
+        place = record.pathname, record.lineno
+        now_s = self._clock()
+        if now_s - self._said.get(place, float("-inf")) < REPEAT_S:
+            self._repeats[place] = self._repeats.get(place, 0) + 1
+            return
+        self._said[place] = now_s
+        log.warning(
+            "library_complained",
+            library=record.name,
+            message=record.getMessage()[:LONGEST],
+            error=repr(record.exc_info[1])[:LONGEST] if record.exc_info else None,
+            repeats=self._repeats.pop(place, 0),
+        )
+
+
+def complaints_of(library: str) -> logging.Logger:
+    """Give the logger that a library is to use: faults alone are heard."""
+    logger = logging.getLogger(f"conductor_actors.{library}")
+    if not logger.handlers:
+        logger.addHandler(Complaints())
+        logger.addFilter(_is_fault)
+        logger.propagate = False
+        logger.setLevel(logging.ERROR)
+    return logger
+
+
+def _is_fault(record: logging.LogRecord) -> bool:
+    """Tell a fault from what these libraries also log as errors: requests they have refused."""
+    return record.exc_info is not None
+
+
+def listen() -> None:
+    """Hear the libraries that use loggers of their own."""
+    for library in LIBRARIES:
+        logger = logging.getLogger(library)
+        if not any(isinstance(handler, Complaints) for handler in logger.handlers):
+            logger.addHandler(Complaints())
+            logger.propagate = False
+            logger.setLevel(logging.WARNING)

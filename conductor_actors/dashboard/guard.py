@@ -1,0 +1,129 @@
+"""Which requests are heard at all: where they come from, and what every answer carries."""
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from conductor_actors.dashboard.bodies import Problem, Refusal, encode
+from conductor_actors.dashboard.options import Options
+from conductor_actors.errors import ConfigError
+
+ANY: Final = "*"
+
+_CSP: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+_ALWAYS: Final = {
+    "Content-Security-Policy": _CSP,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Origins:
+    """Which pages may ask, and under which names this service may be asked.
+
+    A page of another site could ask in its visitor's name (by an `Origin` that is not ours), or
+    point its own name at our address (DNS rebinding: by a `Host` that is not ours). On loopback
+    both must be this machine; elsewhere only the origin is looked at.
+    """
+
+    def __init__(self, options: Options, *, is_loopback: bool, needs_token: bool) -> None:
+        self._any = ANY in options.allowed_origins
+        self._origins = frozenset(_origin(each) for each in options.allowed_origins if each != ANY)
+        self._hosts = frozenset(urlsplit(each).netloc for each in self._origins)
+        self._is_loopback = is_loopback
+        if self._any and not needs_token and not options.allow_anonymous:
+            raise ConfigError(
+                "CONDUCTOR_ALLOWED_ORIGINS=*: lets every web page read everything, so it needs a "
+                "key; name the pages, e.g. CONDUCTOR_ALLOWED_ORIGINS=https://app.example.com"
+            )
+
+    def knows_host(self, host: str) -> bool:
+        """Tell whether this service may be asked under this name."""
+        return not self._is_loopback or host in self._hosts or is_loopback(_hostname(host))
+
+    def allows(self, origin: str | None, host: str) -> bool:
+        """Tell whether a page of this origin may ask; programs that are no browser have none."""
+        if origin is None or self._any or origin in self._origins:
+            return True
+        netloc = urlsplit(origin).netloc
+        if netloc and netloc == host:
+            return True
+        return self._is_loopback and is_loopback(_hostname(netloc))
+
+
+class Guard:
+    """The outermost ASGI application: refuses strangers, and adds what every answer carries."""
+
+    def __init__(self, app: ASGIApp, origins: Origins) -> None:
+        self._app = app
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with 403."""
+        headers = Headers(scope=scope)
+        host = headers.get("host", "").lower()
+        if not self._origins.knows_host(host):
+            await _refuse(scope, receive, send, "unknown_host", "not known under this name")
+        elif not self._origins.allows(headers.get("origin"), host):
+            await _refuse(scope, receive, send, "unknown_origin", "not open to this page")
+        else:
+            await self._app(scope, receive, _with_headers(send))
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host is this machine and nothing else."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _hostname(netloc: str) -> str:
+    try:
+        return urlsplit(f"//{netloc}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _origin(text: str) -> str:
+    """Read an origin as browsers write it: scheme and host, lower case, no slash."""
+    parts: Sequence[str] = text.lower().rstrip("/").split("://")
+    if len(parts) != 2 or parts[0] not in ("http", "https") or not parts[1] or "/" in parts[1]:
+        raise ConfigError(
+            f"CONDUCTOR_ALLOWED_ORIGINS: {text!r} is no origin, "
+            "e.g. CONDUCTOR_ALLOWED_ORIGINS=https://app.example.com,http://localhost:3000"
+        )
+    return "://".join(parts)
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, code: str, message: str) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    body = encode(Refusal(Problem(code, message)))
+    response = Response(body, 403, media_type="application/json")
+    await response(scope, receive, _with_headers(send))
+
+
+def _with_headers(send: Send) -> Send:
+    async def send_with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _ALWAYS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return send_with_headers

@@ -1,0 +1,77 @@
+"""Whether the process works, and whether updates reach clients: for those who restart and route."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from conductor_actors.dashboard.bodies import Health, Readiness, encode
+from conductor_actors.dashboard.hub import Hub
+from conductor_actors.dashboard.reach import Reach
+
+
+class Neighbour(Protocol):
+    """The collector, as far as it is in this process."""
+
+    def state(self) -> str:
+        """Say in a word how it is doing."""
+
+    def obstacles(self) -> Sequence[str]:
+        """Say what keeps events from being read or scores from leaving, if anything does."""
+
+
+class Elsewhere:
+    """A collector in another process: what it does is heard, or not."""
+
+    def state(self) -> str:
+        """Say in a word how it is doing."""
+        return "elsewhere"
+
+    def obstacles(self) -> Sequence[str]:
+        """Know of none."""
+        return ()
+
+
+class Condition:
+    """What is known of this process. `is_draining` is set from the thread that ends it."""
+
+    def __init__(self, hub: Hub, redis: Reach, database: Reach, collector: Neighbour) -> None:
+        self.is_draining = False
+        self._hub = hub
+        self._redis = redis
+        self._database = database
+        self._collector = collector
+
+    def routes(self) -> list[BaseRoute]:
+        """List the paths; they hold no data, so they need no token."""
+        return [Route("/health", self._answer_health), Route("/ready", self._answer_ready)]
+
+    def reasons(self) -> list[str]:
+        """Say why updates do not reach clients, if they do not."""
+        reasons = list(self._collector.obstacles())
+        if self.is_draining:
+            reasons.append("draining")
+        if self._redis.state != "ok":
+            reasons.append("redis: updates can't be heard")
+        return reasons
+
+    async def _answer_health(self, _: Request) -> Response:
+        health = Health(
+            "draining" if self.is_draining else "ok",
+            "ok" if self._redis.state == "ok" else "away",
+            self._database.state,
+            self._collector.state(),
+            len(self._hub),
+        )
+        return _answer(health, 200)
+
+    async def _answer_ready(self, _: Request) -> Response:
+        reasons = self.reasons()
+        return _answer(Readiness(not reasons, reasons), 503 if reasons else 200)
+
+
+def _answer(body: object, status: int) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    return Response(encode(body), status, headers, media_type="application/json")

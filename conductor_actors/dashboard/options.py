@@ -1,0 +1,25 @@
+"""What an operator decides about the real-time service."""
+
+from dataclasses import dataclass, field
+
+from conductor_actors.domain.scoring import Scoring
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where it listens, whom it lets in, how many. Port 0 is any free port."""
+
+    host: str = "127.0.0.1"
+    port: int = 3002
+    jwt_secret: str | None = field(default=None, repr=False)
+    jwt_public_key: str | None = None
+    jwt_audience: str | None = None
+    allow_anonymous: bool = False
+    allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int | None = None
+    clients_per_address: int = 256
+    clients_per_tenant: int = 5000
+    tick_s: int = 5
+    scoring: Scoring = field(default_factory=Scoring)

@@ -1,0 +1,96 @@
+"""What the HTTP API is asked: parameters made of text, or the reason why they can't be."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Final, NamedTuple
+
+from conductor_actors.dashboard.auth import Denied
+
+MOST_POINTS: Final = 10_000
+LONGEST: Final = timedelta(days=31)
+DEFAULT: Final = timedelta(hours=1)
+LONGEST_STEP: Final = timedelta(days=1)
+
+_STEP: Final = re.compile(r"([1-9][0-9]{0,4})([smh])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours"}
+_YEARS: Final = range(2000, 2101)
+_EXAMPLE: Final = "2026-01-04T12:00:00Z"
+
+
+class Range(NamedTuple):
+    """What is asked for: `[first, until)` in milliseconds since 1970, and the points' distance.
+
+    `step` is None when every tick is asked for.
+    """
+
+    first_ms: int
+    until_ms: int
+    step: timedelta | None
+
+
+def read_range(query: Mapping[str, str], now_s: float, tick_s: int) -> Range:
+    """Read `from`, `to` and `step`: the last hour, tick by tick, if nothing is said."""
+    unknown = query.keys() - {"from", "to", "step", "tenant"}
+    if unknown:
+        raise Denied(400, "unknown_parameter", "known are from, to, step")
+    until_ms = _instant(query, "to", round(now_s * 1000) + 1)
+    first_ms = _instant(query, "from", until_ms - _ms(DEFAULT))
+    step = _step(query.get("step"), tick_s)
+    if first_ms >= until_ms:
+        raise Denied(400, "invalid_range", "from must be before to")
+    if until_ms - first_ms > _ms(LONGEST):
+        raise Denied(400, "range_too_long", f"a range may have {LONGEST.days} days at most")
+    if (until_ms - first_ms) / _ms(step or timedelta(seconds=tick_s)) > MOST_POINTS:
+        raise Denied(
+            400, "too_many_points", f"more than {MOST_POINTS} points; ask for a larger step"
+        )
+    return Range(first_ms, until_ms, step) if step is None else _whole(first_ms, until_ms, step)
+
+
+def shown(step: timedelta | None, tick_s: int) -> str:
+    """Write a step as it is asked for."""
+    seconds = tick_s if step is None else round(step.total_seconds())
+    for unit, unit_s in (("h", 3600), ("m", 60)):
+        if seconds % unit_s == 0:
+            return f"{seconds // unit_s}{unit}"
+    return f"{seconds}s"
+
+
+def _instant(query: Mapping[str, str], name: str, default_ms: int) -> int:
+    text = query.get(name)
+    if text is None:
+        return default_ms
+    try:
+        at = datetime.fromisoformat(text.replace(" ", "+"))  # a plus that was not escaped
+    except ValueError:
+        raise Denied(400, "invalid_time", f"{name} is no time, e.g. {_EXAMPLE}") from None
+    if at.tzinfo is None:
+        raise Denied(400, "invalid_time", f"{name} needs a time zone, e.g. {_EXAMPLE}")
+    if at.year not in _YEARS:
+        raise Denied(400, "invalid_time", f"{name} is too far away")
+    return round(at.astimezone(UTC).timestamp() * 1000)
+
+
+def _step(text: str | None, tick_s: int) -> timedelta | None:
+    """Read a step; None when it is a tick."""
+    if text is None:
+        return None
+    found = _STEP.fullmatch(text)
+    if found is None:
+        raise Denied(400, "invalid_step", "step is no number with s, m or h, e.g. 1m")
+    step = timedelta(**{_UNITS[found[2]]: int(found[1])})
+    tick = timedelta(seconds=tick_s)
+    if step % tick or step > LONGEST_STEP:
+        raise Denied(400, "invalid_step", f"step is a multiple of {tick_s}s, at most 24h")
+    return None if step == tick else step
+
+
+def _whole(first_ms: int, until_ms: int, step: timedelta) -> Range:
+    """Widen a range to whole steps, so that no point stands for a part of one."""
+    step_ms = _ms(step)
+    return Range(first_ms // step_ms * step_ms, -(-until_ms // step_ms) * step_ms, step)
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)

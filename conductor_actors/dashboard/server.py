@@ -1,0 +1,196 @@
+"""The real-time service on a thread of its own, from its first listener to its last client."""
+
+import asyncio
+import resource
+import socket
+import threading
+from contextlib import ExitStack
+from typing import Final
+
+import structlog
+import uvicorn
+from prometheus_client import start_http_server
+from starlette.types import ASGIApp
+
+from conductor_actors.dashboard import complaints
+from conductor_actors.dashboard.app import Gate, Parts, Urls
+from conductor_actors.dashboard.guard import is_loopback
+from conductor_actors.dashboard.health import Elsewhere, Neighbour
+from conductor_actors.dashboard.lines import protocols
+from conductor_actors.dashboard.metrics import Metrics
+from conductor_actors.dashboard.options import Options
+from conductor_actors.dashboard.sockets import MESSAGE_BYTES
+from conductor_actors.errors import ConfigError
+
+log = structlog.get_logger()
+
+BACKLOG: Final = 2048
+KERNEL_BUFFER_BYTES: Final = 1 << 16  # one that does not read is known when this is full
+HEAD_BYTES: Final = 1 << 14
+FINISH_S: Final = 2  # for answers that are under way
+STOPPED_WITHIN_S: Final = 5.0
+
+
+class Dashboard:
+    """Serves from `start` to `stop`. Raises `ConfigError` for what can't be served or protected.
+
+    It has an event loop on a thread of its own, so whoever starts it may block. From the start
+    on, `address` is where the page is, and `metrics_port` where the metrics are.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        urls: Urls,
+        collector: Neighbour | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._options = options
+        self._urls = urls
+        self._collector = collector or Elsewhere()
+        self._metrics = metrics or Metrics()
+        self._gate = Gate(options, is_loopback=is_loopback(options.host))
+        self._open = ExitStack()
+        self._is_up = threading.Event()
+        self._ended = threading.Event()
+        self._refusal: ConfigError | None = None
+
+    def start(self) -> None:
+        """Listen; return when requests are answered."""
+        with ExitStack() as opened:
+            self._listener = opened.enter_context(_listener(self._options))
+            self.address = address(self._options.host, self._listener.getsockname()[1])
+            if self._options.metrics_port is not None:
+                self.metrics_port = _serve_metrics(self._options, self._metrics, opened)
+            _allow_many_files()
+            complaints.listen()
+            threading.Thread(target=self._run, name="dashboard", daemon=True).start()
+            self._is_up.wait()
+            if self._refusal is not None:
+                raise self._refusal
+            self._open = opened.pop_all()
+        needs_token = self._gate.doorkeeper.needs_token
+        log.info("dashboard_started", address=self.address, needs_token=needs_token)
+
+    def drain(self) -> None:
+        """Answer from now on that this process is not ready; go on with everything else."""
+        self._parts.condition.is_draining = True
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end; True if it has come."""
+        return self._ended.wait(timeout_s)
+
+    def stop(self) -> None:
+        """Close every connection and end the thread."""
+        if not self._ended.is_set():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._ended.wait(STOPPED_WITHIN_S)
+        self._open.close()
+        log.info("dashboard_stopped")
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except ConfigError as refusal:
+            self._refusal = refusal
+        finally:
+            self._ended.set()
+            self._is_up.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        self._parts = Parts(self._options, self._urls, self._gate, self._metrics, self._collector)
+        server = _Server(self._config(self._parts.asgi), self._is_up)
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(self._parts.run())
+            waiting = group.create_task(self._stop_when_asked(server))
+            await server.serve(sockets=[self._listener])
+            running.cancel()
+            waiting.cancel()
+
+    def _config(self, app: ASGIApp) -> uvicorn.Config:
+        http, websocket = protocols(self._metrics.clients_closed.labels("slow").inc)
+        return uvicorn.Config(
+            app,
+            http=http,
+            ws=websocket,
+            ws_max_size=MESSAGE_BYTES,
+            ws_ping_interval=None,  # Engine.IO has its own
+            ws_per_message_deflate=False,  # 300 KB for each client
+            h11_max_incomplete_event_size=HEAD_BYTES,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=bool(self._options.trusted_proxies),
+            forwarded_allow_ips=list(self._options.trusted_proxies),
+            timeout_graceful_shutdown=FINISH_S,
+            backlog=BACKLOG,
+        )
+
+    async def _stop_when_asked(self, server: uvicorn.Server) -> None:
+        await self._stopping.wait()
+        await self._parts.stop()
+        server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, is_up: threading.Event) -> None:
+        super().__init__(config)
+        self._is_up = is_up
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._is_up.set()
+
+
+def address(host: str, port: int) -> str:
+    """Write where a page is that listens on this host."""
+    shown = "localhost" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - not bound here
+    return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
+
+
+def _listener(options: Options) -> socket.socket:
+    host, port = options.host, options.port
+    try:
+        found = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, *_, where = found[0]
+        listener = socket.create_server(
+            (str(where[0]), port),
+            family=family,
+            backlog=BACKLOG,
+            dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"CONDUCTOR_HTTP_HOST={host}, CONDUCTOR_HTTP_PORT={port}: {error.strerror}; "
+            "set others, e.g. CONDUCTOR_HTTP_PORT=3003"
+        ) from None
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_BYTES)
+    return listener
+
+
+def _serve_metrics(options: Options, metrics: Metrics, opened: ExitStack) -> int:
+    """Serve them on a thread of the library's own, and return the port."""
+    host, port = options.metrics_host, options.metrics_port or 0
+    try:
+        server, _ = start_http_server(port, host, metrics.registry)
+    except OSError as error:
+        raise ConfigError(
+            f"CONDUCTOR_METRICS_HOST={host}, CONDUCTOR_METRICS_PORT={port}: {error.strerror}; "
+            "set another, or CONDUCTOR_METRICS_PORT=0 for none"
+        ) from None
+    opened.callback(server.server_close)
+    opened.callback(server.shutdown)
+    return server.server_port
+
+
+def _allow_many_files() -> None:
+    """Let this process have as many connections as the system allows, not just the usual 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -1,0 +1,237 @@
+/** The area chart of a session's last 5 minutes: holes stay holes, colours tell the level. */
+
+import uPlot from "../vendor/uPlot.esm.js";
+import { oncePerFrame } from "./element.js";
+import { minute } from "./format.js";
+import { CRITICAL_BELOW, LEVELS, levelOf } from "./levels.js";
+import { runs } from "./sparkline.js";
+import { colour, onThemeChange } from "./theme.js";
+
+/** @import { Update } from "../types.d.ts" */
+
+const WINDOW_S = 300;
+const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
+const AXIS = { font: FONT, stroke: () => colour("quiet"), ticks: { show: false } };
+const GRID = { stroke: () => colour("line"), width: 1 };
+
+/** Draws points; says which of them is pointed at. */
+export class ScoreChart {
+  #box;
+  #plot;
+  /** @type {readonly Update[]} */
+  #points = [];
+
+  /**
+   * @param {HTMLElement} box
+   * @param {(point: Update | null, left: number, top: number) => void} onPoint
+   */
+  constructor(box, onPoint) {
+    this.#box = box;
+    this.#plot = new uPlot(this.#options(onPoint), [[], []], box);
+    new ResizeObserver(oncePerFrame(() => this.#resize())).observe(box);
+    onThemeChange(() => this.#plot.redraw(false, true));
+    this.#plot.over.addEventListener("pointermove", (event) => {
+      if (event.pointerType !== "mouse") this.#pointAt(event.offsetX, event.offsetY);
+    });
+  }
+
+  /** @param {readonly Update[]} points */
+  show(points) {
+    this.#points = points;
+    const until = seconds(points.at(-1)) || WINDOW_S;
+    this.#plot.batch((/** @type {uPlot} */ plot) => {
+      plot.setData(withHoles(points), false);
+      plot.setScale("x", { min: until - WINDOW_S, max: until });
+    });
+  }
+
+  /**
+   * Point at a point, as a mouse would; null: at none.
+   * @param {Update | null} point
+   */
+  pointAt(point) {
+    if (point === null) this.#pointAt(-10, -10);
+    else {
+      const left = this.#plot.valToPos(seconds(point), "x");
+      this.#pointAt(left, this.#plot.valToPos(point.score, "y"));
+    }
+  }
+
+  /**
+   * @param {number} left
+   * @param {number} top
+   */
+  #pointAt(left, top) {
+    this.#plot.setCursor({ left, top });
+  }
+
+  #resize() {
+    const { clientWidth: width, clientHeight: height } = this.#box;
+    if (width > 0) this.#plot.setSize({ width, height });
+  }
+
+  /**
+   * @param {(point: Update | null, left: number, top: number) => void} onPoint
+   * @returns {uPlot.Options}
+   */
+  #options(onPoint) {
+    return {
+      width: this.#box.clientWidth || 320,
+      height: this.#box.clientHeight || 240,
+      padding: [12, 24, 0, 0],
+      legend: { show: false },
+      cursor: { y: false, drag: { x: false, y: false }, points: { size: 10, fill: dotColour } },
+      scales: { x: { time: true }, y: { range: [0, 1] } },
+      axes: [
+        { ...AXIS, grid: { show: false }, incrs: [60, 120], size: 32, space: 56, gap: 8, values: (_, at) => at.map(clock) },
+        { ...AXIS, grid: GRID, size: 48, gap: 8, splits: () => [0, 0.25, 0.5, 0.75, 1], values: (_, at) => at.map(share) },
+      ],
+      series: [
+        {},
+        { stroke: levels, fill, width: 2, points: { show: true, filter: lonely, size: 6, fill: dotColour } },
+      ],
+      hooks: {
+        drawAxes: [drawThreshold],
+        draw: [drawNewest],
+        setCursor: [(plot) => this.#onCursor(plot, onPoint)],
+      },
+    };
+  }
+
+  /**
+   * @param {uPlot} plot
+   * @param {(point: Update | null, left: number, top: number) => void} onPoint
+   */
+  #onCursor(plot, onPoint) {
+    const at = plot.cursor.idx == null ? undefined : plot.data[0][plot.cursor.idx];
+    const point = this.#points.find((one) => seconds(one) === at) ?? null;
+    if (point === null) return onPoint(null, 0, 0);
+    const { offsetLeft, offsetTop } = plot.over;
+    const left = offsetLeft + plot.valToPos(seconds(point), "x");
+    onPoint(point, left, offsetTop + plot.valToPos(point.score, "y"));
+  }
+}
+
+/** @param {Update | undefined} point */
+function seconds(point) {
+  return point ? Date.parse(point.timestamp) / 1000 : 0;
+}
+
+/**
+ * Put an empty point into each hole, so that no line crosses it.
+ * @param {readonly Update[]} points
+ * @returns {uPlot.AlignedData}
+ */
+function withHoles(points) {
+  /** @type {number[]} */
+  const times = [];
+  /** @type {(number | null)[]} */
+  const scores = [];
+  for (const run of runs(points.map((one) => ({ at: seconds(one), score: one.score })))) {
+    if (times.length > 0) {
+      times.push((/** @type {number} */ (times.at(-1)) + (run[0]?.at ?? 0)) / 2);
+      scores.push(null);
+    }
+    times.push(...run.map((one) => one.at));
+    scores.push(...run.map((one) => one.score));
+  }
+  return [times, scores];
+}
+
+/** @param {number} at */
+function clock(at) {
+  return minute(at * 1000);
+}
+
+/** @param {number} value */
+function share(value) {
+  return `${value * 100}%`;
+}
+
+/** @param {uPlot} plot */
+function newest(plot) {
+  const index = plot.data[0].length - 1;
+  return { at: plot.data[0][index] ?? 0, score: plot.data[1]?.[index] ?? 0 };
+}
+
+/** @param {uPlot} plot */
+function dotColour(plot) {
+  const index = plot.cursor.idx;
+  const score = index == null ? null : plot.data[1]?.[index];
+  return colour(levelOf(score ?? newest(plot).score));
+}
+
+/**
+ * Colour the line by the level it is at, at each height.
+ * @param {uPlot} plot
+ */
+function levels(plot) {
+  const { height } = plot.bbox;
+  // A line at exactly 70% has half its width below: that half is as green as the other.
+  const top = plot.bbox.top + 1.5 * devicePixelRatio;
+  const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
+  let upper = 1;
+  for (const [level, from] of LEVELS) {
+    gradient.addColorStop(1 - upper, colour(level));
+    gradient.addColorStop(1 - from, colour(level));
+    upper = from;
+  }
+  return gradient;
+}
+
+/**
+ * Fill the area with the colour of the level of now, fading out towards the bottom.
+ * @param {uPlot} plot
+ */
+function fill(plot) {
+  const { top, height } = plot.bbox;
+  const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
+  const level = levelOf(newest(plot).score);
+  gradient.addColorStop(0, colour(`${level}-fill`));
+  gradient.addColorStop(1, colour(`${level}-fade`));
+  return gradient;
+}
+
+/**
+ * Show a point by itself only where it has no neighbour, and no line would show it.
+ * @param {uPlot} plot
+ * @returns {number[]}
+ */
+function lonely(plot) {
+  const scores = plot.data[1] ?? [];
+  return [...scores.keys()].filter(
+    (index) => scores[index] != null && scores[index - 1] == null && scores[index + 1] == null,
+  );
+}
+
+/** @param {uPlot} plot */
+function drawThreshold(plot) {
+  const { ctx, bbox } = plot;
+  const y = Math.round(plot.valToPos(CRITICAL_BELOW, "y", true));
+  ctx.save();
+  ctx.strokeStyle = colour("critical");
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.setLineDash([6 * devicePixelRatio, 5 * devicePixelRatio]);
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.restore();
+}
+
+/** @param {uPlot} plot */
+function drawNewest(plot) {
+  if (plot.data[0].length === 0) return;
+  const { at, score } = newest(plot);
+  const { ctx } = plot;
+  ctx.save();
+  ctx.beginPath();
+  const place = [plot.valToPos(at, "x", true), plot.valToPos(score, "y", true)];
+  ctx.arc(place[0] ?? 0, place[1] ?? 0, 4.5 * devicePixelRatio, 0, 2 * Math.PI);
+  ctx.fillStyle = colour(levelOf(score));
+  ctx.strokeStyle = colour("surface");
+  ctx.lineWidth = 2 * devicePixelRatio;
+  ctx.fill();
+  ctx.stroke();
+  ctx.restore();
+}

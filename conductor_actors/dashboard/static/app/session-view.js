@@ -1,0 +1,168 @@
+/** The second view: one session, how it is doing, why, and whether that is unusual. */
+
+import { announce } from "./announcer.js";
+import { AnomalyNotice } from "./anomaly-notice.js";
+import { explanation } from "./api.js";
+import { ChartPointer } from "./chart-pointer.js";
+import { copyOnClick } from "./clipboard.js";
+import { html, oncePerFrame, setText, show } from "./element.js";
+import { percent, printable, time, trend, wholePercent } from "./format.js";
+import { categoryName, levelOf } from "./levels.js";
+import { SignalCards } from "./signal-cards.js";
+
+/** @import { EngagementStream, SessionSnapshot } from "../engagement-stream.js" */
+/** @import { Update } from "../types.d.ts" */
+
+const TREND_MS = 60_000;
+
+/** Shows one session at a time. */
+export class SessionView {
+  #root = html(document, ".session");
+  #title = html(this.#root, "#session-title");
+  #chartState = html(this.#root, ".chart-state");
+  #notice = new AnomalyNotice(html(this.#root, ".notice"));
+  #cards = new SignalCards(this.#root);
+  #stream;
+  /** @type {ChartPointer | null} */
+  #chart = null;
+  /** @type {(() => void) | null} */
+  #stop = null;
+  /** @type {SessionSnapshot | null} */
+  #session = null;
+  #announced = "";
+  #isAsking = false;
+  #render = oncePerFrame(() => this.#draw());
+
+  /** @param {EngagementStream} stream */
+  constructor(stream) {
+    this.#stream = stream;
+    copyOnClick(html(this.#root, "[data-copies=session]"), () => this.#session?.sessionId ?? "");
+    copyOnClick(html(this.#root, "[data-copies=event]"), () => this.#session?.latest?.eventId ?? "");
+    html(this.#chartState, ".state-action").addEventListener("click", () => stream.retry());
+    this.#root.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && !event.defaultPrevented) location.hash = "#/";
+    });
+  }
+
+  /** @param {string} sessionId */
+  open(sessionId) {
+    this.close();
+    show(this.#root, true);
+    scrollTo(0, 0);
+    this.#announced = "";
+    setText(html(this.#title, "bdi"), printable(sessionId));
+    this.#title.title = printable(sessionId);
+    this.#stop = this.#stream.watchSession(sessionId, (session) => {
+      this.#session = session;
+      this.#render();
+    });
+    this.#draw();
+    this.#title.focus({ preventScroll: true });
+  }
+
+  /** Hide it; nothing is sent for it any more. */
+  close() {
+    this.#stop?.();
+    this.#stop = null;
+    this.#session = null;
+    show(this.#root, false);
+  }
+
+  #draw() {
+    const session = this.#session;
+    if (this.#root.hidden || !session) return;
+    const { latest, points } = session;
+    this.#chart ??= new ChartPointer(html(this.#root, ".chart"));
+    this.#chart.show(points);
+    this.#drawScore(session);
+    this.#drawFacts(points);
+    this.#drawState(session);
+    this.#drawEvent(latest);
+    this.#notice.show(session.anomaly);
+    this.#cards.show(latest);
+    if (latest && !this.#cards.hasLearnt) void this.#learn(session.sessionId);
+    this.#announce(latest);
+  }
+
+  /** @param {SessionSnapshot} session */
+  #drawScore({ sessionId, latest, points }) {
+    const panel = html(this.#root, ".score-panel");
+    panel.dataset["level"] = latest ? levelOf(latest.score) : "none";
+    const name = printable(sessionId);
+    document.title = latest ? `${percent(latest.score)} ${name} · Engagement` : `${name} · Engagement`;
+    setText(html(panel, ".score-number"), latest ? String(wholePercent(latest.score)) : "–");
+    setText(html(panel, ".category"), latest ? categoryName(latest.category) : "No score");
+    const { words } = trend(changeOf(points));
+    setText(html(panel, ".score-trend"), latest ? `${words} in the last minute` : "\u00a0");
+    html(panel, ".scale-mark").style.transform = `translateX(${(latest?.score ?? 0) * 100}%)`;
+  }
+
+  /** @param {readonly Update[]} points */
+  #drawFacts(points) {
+    const [first, last] = [points[0], points.at(-1)];
+    const total = points.reduce((sum, point) => sum + point.score, 0);
+    const range = first && last && `${timeOf(first)} – ${timeOf(last)}`;
+    setText(html(this.#root, ".fact-points"), String(points.length));
+    setText(html(this.#root, ".fact-range"), range ?? "–");
+    setText(html(this.#root, ".fact-average"), last ? percent(total / points.length) : "–");
+  }
+
+  /** @param {SessionSnapshot} session */
+  #drawState(session) {
+    const [title, text, canRetry] = stateOf(session);
+    show(this.#chartState, title !== "");
+    this.#root.dataset["state"] = title === "" ? "shown" : session.status;
+    setText(html(this.#chartState, ".state-title"), title);
+    setText(html(this.#chartState, ".state-text"), text);
+    show(html(this.#chartState, ".state-action"), canRetry);
+  }
+
+  /** @param {Update | null} latest */
+  #drawEvent(latest) {
+    setText(html(this.#root, ".event-id"), latest ? printable(latest.eventId) : "–");
+    html(this.#root, ".session-event").dataset["known"] = String(latest !== null);
+  }
+
+  /** @param {string} sessionId */
+  async #learn(sessionId) {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    // Without an answer the cards say what is added, but not of how much; the next tick asks again.
+    const explained = await explanation(sessionId).catch(() => null);
+    this.#isAsking = false;
+    if (explained) this.#cards.learn(explained);
+  }
+
+  /** @param {Update | null} latest */
+  #announce(latest) {
+    if (!latest || latest.category === this.#announced) return;
+    if (this.#announced) announce(`Now ${categoryName(latest.category)}, ${percent(latest.score)}`);
+    this.#announced = latest.category;
+  }
+}
+
+/**
+ * Say what stands in the chart's place, if anything must.
+ * @param {SessionSnapshot} session
+ * @returns {[title: string, text: string, canRetry: boolean]}
+ */
+function stateOf({ status, error, points }) {
+  if (status === "refused") return ["This session can't be shown", `The service says: ${error}`, true];
+  if (points.length > 0) return ["", "", false];
+  if (status === "loading") return ["Loading …", "Asking for the last 5 minutes.", false];
+  return ["No scores in the last 5 minutes", "They appear here as soon as something happens in this session.", false];
+}
+
+/** @param {readonly Update[]} points */
+function changeOf(points) {
+  const last = points.at(-1);
+  if (!last) return null;
+  const from = Date.parse(last.timestamp) - TREND_MS;
+  const first = points.find((point) => Date.parse(point.timestamp) >= from);
+  return first === undefined || first === last ? null : last.score - first.score;
+}
+
+/** @param {Update} point */
+function timeOf(point) {
+  return time(Date.parse(point.timestamp));
+}

@@ -1,0 +1,61 @@
+/** Light and dark: the system's choice, or the one made here; and its colours for canvases. */
+
+import { find } from "./element.js";
+
+const SYSTEM = matchMedia("(prefers-color-scheme: dark)");
+
+/** @type {Set<() => void>} */
+const listeners = new Set();
+/** @type {Map<string, string>} */
+const colours = new Map();
+
+/**
+ * Resolve a colour of the stylesheet, such as `strong`, in the theme of now.
+ * @param {string} name
+ */
+export function colour(name) {
+  let value = colours.get(name);
+  if (value === undefined) {
+    const probe = document.createElement("span");
+    probe.hidden = true;
+    probe.style.color = `var(--${name})`;
+    document.body.append(probe);
+    value = getComputedStyle(probe).color;
+    probe.remove();
+    colours.set(name, value);
+  }
+  return value;
+}
+
+/**
+ * Draw again when the theme changes.
+ * @param {() => void} listener
+ */
+export function onThemeChange(listener) {
+  listeners.add(listener);
+}
+
+/** Let the button switch the theme. */
+export function startTheme() {
+  const button = find(document, ".theme-toggle", HTMLButtonElement);
+  button.addEventListener("click", () => {
+    const theme = isDark() ? "light" : "dark";
+    document.documentElement.dataset["theme"] = theme;
+    localStorage.setItem("theme", theme);
+    changed(button);
+  });
+  SYSTEM.addEventListener("change", () => changed(button));
+  changed(button);
+}
+
+function isDark() {
+  const chosen = document.documentElement.dataset["theme"];
+  return chosen ? chosen === "dark" : SYSTEM.matches;
+}
+
+/** @param {HTMLButtonElement} button */
+function changed(button) {
+  button.setAttribute("aria-pressed", String(isDark()));
+  colours.clear();
+  for (const listener of listeners) listener();
+}

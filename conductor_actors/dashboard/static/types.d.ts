@@ -1,0 +1,133 @@
+/**
+ * The bodies that the service sends, made from its own types.
+ * Don't edit: `python -m tests.dashboard.typescript` writes this file, and a test compares it.
+ */
+
+/** `engagement:update`: one session's score at one tick. */
+export interface Update {
+  readonly timestamp: string;
+  readonly tenantId: string;
+  readonly sessionId: string;
+  readonly eventId: string;
+  readonly score: number;
+  readonly category: "VERY_HIGH" | "HIGH" | "MODERATE" | "LOW" | "VERY_LOW";
+  readonly signals: Signals;
+  readonly contributions: Contributions;
+}
+
+/** What was measured in the window before a tick. Rates are per minute, shares 0…1. */
+export interface Signals {
+  readonly chat_msgs_per_min: number;
+  readonly poll_participation: number;
+  readonly active_users: number;
+  readonly total_users: number;
+  readonly reactions_per_min: number;
+  readonly user_leave_rate: number;
+}
+
+/** What each signal adds to the score; the five add up to it before clamping. */
+export interface Contributions {
+  readonly chat: number;
+  readonly poll: number;
+  readonly active_users: number;
+  readonly reactions: number;
+  readonly leave_rate: number;
+}
+
+/** `anomaly:detected`: something a session's organiser should know now. */
+export interface Anomaly {
+  readonly timestamp: string;
+  readonly tenantId: string;
+  readonly sessionId: string;
+  readonly eventId: string;
+  readonly type: "SUDDEN_DROP" | "GRADUAL_DECLINE" | "LOW_ENGAGEMENT" | "MASS_EXIT";
+  readonly severity: "WARNING" | "CRITICAL";
+  readonly anomalyScore: number;
+  readonly currentEngagement: number;
+  readonly expectedEngagement: number;
+  readonly deviation: number;
+  readonly signals: Readonly<Record<string, number>>;
+}
+
+/** `engagement:history`: a session's last five minutes, oldest first. */
+export interface EngagementHistory {
+  readonly sessionId: string;
+  readonly points: readonly Update[];
+}
+
+/** The newest update of each session; in `sessions:update`, of each that changed. */
+export interface SessionList {
+  readonly sessions: readonly Update[];
+}
+
+/** A session's stored scores, tick by tick; `step` is their distance, such as `5s`. */
+export interface History {
+  readonly sessionId: string;
+  readonly step: string;
+  readonly points: readonly HistoryPoint[];
+}
+
+/** A score as it was stored. */
+export interface HistoryPoint {
+  readonly timestamp: string;
+  readonly score: number;
+  readonly category: "VERY_HIGH" | "HIGH" | "MODERATE" | "LOW" | "VERY_LOW";
+  readonly signals: Signals;
+}
+
+/** A session's stored scores in larger steps, such as `1m`. */
+export interface StepHistory {
+  readonly sessionId: string;
+  readonly step: string;
+  readonly points: readonly StepPoint[];
+}
+
+/** Several scores in one: mean, least and most of a step that begins at `timestamp`. */
+export interface StepPoint {
+  readonly timestamp: string;
+  readonly score: number;
+  readonly category: "VERY_HIGH" | "HIGH" | "MODERATE" | "LOW" | "VERY_LOW";
+  readonly signals: MostUsers;
+  readonly minScore: number;
+  readonly maxScore: number;
+  readonly ticks: number;
+}
+
+/** The most users at once, of each kind, within a step. */
+export interface MostUsers {
+  readonly active_users: number;
+  readonly total_users: number;
+}
+
+/** The latest score, signal by signal. */
+export interface Explanation {
+  readonly sessionId: string;
+  readonly eventId: string;
+  readonly tenantId: string;
+  readonly timestamp: string;
+  readonly score: number;
+  readonly category: "VERY_HIGH" | "HIGH" | "MODERATE" | "LOW" | "VERY_LOW";
+  readonly signals: readonly SignalPart[];
+}
+
+/** One signal's way into the score: raw value → normalised (0…1) x weight = contribution. */
+export interface SignalPart {
+  readonly name: string;
+  readonly label: string;
+  readonly raw: number;
+  readonly unit: string;
+  readonly normalised: number;
+  readonly weight: number;
+  readonly contribution: number;
+}
+
+/** The body of every answer that is an error. */
+export interface Refusal {
+  readonly error: Problem;
+}
+
+/** What is wrong with a request: a code for programs, a sentence for people. */
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+}

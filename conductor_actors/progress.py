@@ -1,0 +1,89 @@
+"""How the collector is doing, for whoever asks from another thread: health and readiness."""
+
+import time
+from collections.abc import Sequence
+from typing import Final, Literal
+
+from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.errors import Unavailable
+from conductor_actors.ports import Clock, EventSource, Read, ScoreFeed
+
+READS_WITHIN_S: Final = 10.0
+
+
+class Progress:
+    """What is known of one collector. Written by its threads, read by any."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._phase: Literal["starting", "running", "draining"] = "starting"
+        self._read_s = clock()
+        self.is_publishing = True
+
+    def begins(self) -> None:
+        """Note that actors have started."""
+        self._phase = "running"
+        self.has_read()
+
+    def ends(self) -> None:
+        """Note that nothing more is read."""
+        self._phase = "draining"
+
+    def has_read(self) -> None:
+        """Note that a read has worked, be it of nothing."""
+        self._read_s = self._clock()
+
+    def state(self) -> str:
+        """Say in a word how it is doing."""
+        return "stalled" if self._phase == "running" and self.obstacles() else self._phase
+
+    def obstacles(self) -> Sequence[str]:
+        """Say what keeps events from being read or scores from leaving, if anything does."""
+        if self._phase != "running":
+            return (f"collector: {self._phase}",)
+        obstacles = []
+        quiet_s = self._clock() - self._read_s
+        if quiet_s > READS_WITHIN_S:
+            obstacles.append(f"collector: no events could be read for {quiet_s:.0f} s")
+        if not self.is_publishing:
+            obstacles.append("collector: scores can't be announced")
+        return obstacles
+
+
+class WatchedSource:
+    """An `EventSource` that tells of each read that worked."""
+
+    def __init__(self, source: EventSource, progress: Progress) -> None:
+        self._source = source
+        self._progress = progress
+
+    def read(self) -> Read:
+        """Read what is there."""
+        read = self._source.read()
+        self._progress.has_read()
+        return read
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._source.close()
+
+
+class WatchedFeed:
+    """A `ScoreFeed` that tells whether the last announcement worked."""
+
+    def __init__(self, feed: ScoreFeed, progress: Progress) -> None:
+        self._feed = feed
+        self._progress = progress
+
+    def publish(self, rows: Sequence[ScoreRow]) -> None:
+        """Announce the rows."""
+        try:
+            self._feed.publish(rows)
+        except Unavailable:
+            self._progress.is_publishing = False
+            raise
+        self._progress.is_publishing = True
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._feed.close()

@@ -1,0 +1,125 @@
+"""Dashboards on real servers, and the Socket.IO clients and tokens that tests need."""
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack, closing
+from typing import Any, Protocol
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from conductor_actors.adapters.migrations import migrate
+from conductor_actors.adapters.redis_feed import RedisFeed
+from conductor_actors.adapters.timescale import TimescaleStore
+from conductor_actors.dashboard.app import Urls
+from conductor_actors.dashboard.options import Options
+from conductor_actors.dashboard.server import Dashboard
+from conductor_actors.domain.scoring import ScoreRow
+from tests.dashboard.clients import Client
+
+WITHIN_S = 10.0
+
+
+class Addressed(Protocol):
+    address: str
+
+
+class Serve(Protocol):
+    def __call__(self, **options: Any) -> Dashboard: ...
+
+
+class Connect(Protocol):
+    async def __call__(self, dashboard: Addressed, **how: Any) -> Client: ...
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def dashboard_database(postgres_url: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        url = make_conninfo(postgres_url, dbname=name)
+        migrate(url)
+        yield url
+        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def serve(valkey_url: str, dashboard_database: str) -> Iterator[Serve]:
+    """Start dashboards: each on a port of its own, with its subscription in place."""
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> Dashboard:
+            given = Options(**{"port": 0, **options})
+            dashboard = Dashboard(given, Urls(valkey_url, dashboard_database))
+            dashboard.start()
+            stack.callback(dashboard.stop)
+            wait_ready(dashboard)
+            return dashboard
+
+        yield start
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Connect Socket.IO clients, and close them in the end."""
+    async with AsyncExitStack() as stack:
+
+        async def open_client(dashboard: Addressed, **how: Any) -> Client:
+            client = Client(how.pop("namespace", "/events"))
+            stack.push_async_callback(client.close)
+            await client.open(dashboard.address, **how)
+            return client
+
+        yield open_client
+
+
+@pytest.fixture
+def publish(valkey_url: str) -> Iterator[Callable[..., None]]:
+    """Announce rows as the collector does."""
+    with closing(RedisFeed(valkey_url)) as feed:
+
+        def announce(*rows: ScoreRow) -> None:
+            feed.publish(rows)
+
+        yield announce
+
+
+@pytest.fixture
+def store(dashboard_database: str) -> Iterator[Callable[..., None]]:
+    """Store rows as the collector does."""
+    with closing(TimescaleStore(dashboard_database)) as kept:
+
+        def write(*rows: ScoreRow) -> None:
+            assert not kept.write(rows).refused
+
+        yield write
+
+
+@pytest.fixture
+def session_id() -> str:
+    return f"session-{uuid4().hex}"
+
+
+def this_tick_ms(ticks_ago: int = 0) -> int:
+    return int(time.time() // 5 - ticks_ago) * 5000
+
+
+def wait_ready(dashboard: Dashboard) -> None:
+    until_s = time.monotonic() + WITHIN_S
+    while httpx.get(f"{dashboard.address}ready").status_code != 200:
+        assert time.monotonic() < until_s, "not ready in time"
+
+
+def metric(dashboard: Dashboard, name: str, **labels: str) -> float:
+    """Read a metric of a running dashboard."""
+    full = f"conductor_dashboard_{name}"
+    return dashboard._metrics.registry.get_sample_value(full, labels) or 0.0

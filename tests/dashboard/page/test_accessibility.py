@@ -1,0 +1,167 @@
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Page, expect
+
+from tests.dashboard.fake_server import NOON_MS, TICK_MS, FakeService, anomaly, scored
+from tests.dashboard.page.conftest import Open, Window
+
+_FULL = [NOON_MS - back * TICK_MS for back in reversed(range(60))]
+
+
+def _overview(window: Window) -> None:
+    window.open()
+    expect(window.page.locator(".row")).to_have_count(4)
+
+
+def _healthy(window: Window) -> None:
+    page = window.open("keynote")
+    expect(page.locator(".card-points").first).to_contain_text("of 30")
+    page.locator(".chart").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".tooltip")).to_be_visible()
+
+
+def _critical(window: Window) -> None:
+    page = window.open("town-hall")
+    expect(page.locator(".card-points").first).to_contain_text("of 30")
+    window.service.alarm(anomaly("town-hall", NOON_MS, "CRITICAL", 0.8, 0.1))
+    expect(page.locator(".notice")).to_have_attribute("data-severity", "critical")
+
+
+def _warned(window: Window) -> None:
+    page = window.open("workshop")
+    expect(page.locator(".card-points").first).to_contain_text("of 30")
+    window.service.alarm(anomaly("workshop", NOON_MS, "WARNING", 0.8, 0.4))
+    expect(page.locator(".notice")).to_have_attribute("data-severity", "warning")
+
+
+def _empty(window: Window) -> None:
+    page = window.open("quiet-room")
+    expect(page.locator(".chart-state")).to_contain_text("No scores")
+
+
+def _disconnected(window: Window) -> None:
+    page = window.open("panel")
+    expect(page.locator(".score-number")).to_have_text("55")
+    window.service.refuses_because = "too many clients"
+    window.service.dismiss()
+    expect(page.locator(".connection-text")).to_have_text("Disconnected")
+
+
+def _asked_for_a_token(window: Window) -> None:
+    window.tolerate("401")
+    window.service.token = "secret"
+    window.page.goto(window.service.url)
+    expect(window.page.get_by_role("dialog")).to_be_visible()
+
+
+_STATES = [_overview, _healthy, _critical, _warned, _empty, _disconnected, _asked_for_a_token]
+
+
+@pytest.fixture
+def sessions(service: FakeService) -> None:
+    for name, score in {"keynote": 0.8, "panel": 0.55, "workshop": 0.4, "town-hall": 0.1}.items():
+        service.points[name] = [scored(name, at, score) for at in _FULL]
+
+
+@pytest.mark.usefixtures("sessions")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("state", _STATES, ids=lambda state: state.__name__.strip("_"))
+def test_axe_finds_nothing_to_object_to(
+    open_window: Open, state: Callable[[Window], None], scheme: str
+) -> None:
+    # Without transitions there is no moment at which a colour is half way to another.
+    window = open_window(color_scheme=scheme, reduced_motion="reduce")
+    state(window)
+
+    found = Axe().run(window.page)
+
+    assert found.response["violations"] == [], found.generate_report()
+
+
+def test_a_change_of_category_is_announced_and_a_tick_is_not(
+    window: Window, service: FakeService
+) -> None:
+    service.points["keynote"] = [scored("keynote", NOON_MS, 0.7)]
+    page = window.open("keynote")
+    expect(page.locator(".score-number")).to_have_text("70")
+    page.evaluate(_RECORD)
+
+    service.tick(scored("keynote", NOON_MS + TICK_MS, 0.75))
+    expect(page.locator(".score-number")).to_have_text("75")
+    service.tick(scored("keynote", NOON_MS + 2 * TICK_MS, 0.35))
+    expect(page.locator("#announcements")).to_have_text("Now Low, 35%")
+
+    assert page.evaluate("window.said") == ["Now Low, 35%"]
+
+
+def test_a_critical_anomaly_is_an_alert(window: Window, service: FakeService) -> None:
+    service.points["keynote"] = [scored("keynote", NOON_MS, 0.1)]
+    page = window.open("keynote")
+
+    service.alarm(anomaly("keynote", NOON_MS, "CRITICAL", 0.8, 0.1))
+
+    expect(page.get_by_role("alert").filter(has_text="Sudden drop")).to_have_text(
+        "Critical: Sudden drop. Expected 80%, actual 10%."
+    )
+
+
+def test_the_theme_follows_the_system_until_one_is_chosen_and_that_is_kept(
+    open_window: Open,
+) -> None:
+    page = open_window(color_scheme="dark").open()
+    assert _background(page) == "rgb(13, 16, 21)"
+
+    page.get_by_role("button", name="Dark theme", pressed=True).click()
+    assert _background(page) == "rgb(245, 246, 248)"
+    page.reload()
+
+    assert _background(page) == "rgb(245, 246, 248)"
+    expect(page.get_by_role("button", name="Dark theme", pressed=False)).to_be_visible()
+
+
+@pytest.mark.usefixtures("sessions")
+def test_who_wants_less_motion_gets_none(open_window: Open) -> None:
+    page = open_window(reduced_motion="reduce").open()
+    expect(page.locator(".row")).to_have_count(4)
+
+    moving = page.evaluate(
+        """() => [...document.querySelectorAll("*")].filter((one) => {
+          const { transitionDuration, animationName } = getComputedStyle(one);
+          return parseFloat(transitionDuration) > 0 || animationName !== "none";
+        }).length"""
+    )
+    assert moving == 0
+
+
+@pytest.mark.usefixtures("sessions")
+def test_nothing_moves_while_nothing_changes(window: Window) -> None:
+    page = window.open("keynote")
+    expect(page.locator(".card-points").first).to_contain_text("of 30")
+
+    page.wait_for_function("() => document.getAnimations().length === 0")
+
+
+@pytest.mark.usefixtures("sessions")
+def test_the_skip_link_leads_to_the_content_and_keeps_the_address(window: Window) -> None:
+    page = window.open("keynote")
+    page.locator(".skip").focus()
+    page.keyboard.press("Enter")
+
+    assert page.evaluate("document.activeElement.id") == "content"
+    assert page.url.endswith("#/session/keynote")
+
+
+def _background(page: Page) -> str:
+    return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+_RECORD = """() => {
+  window.said = [];
+  new MutationObserver(() => {
+    const text = document.querySelector("#announcements").textContent;
+    if (text) window.said.push(text);
+  }).observe(document.querySelector("#announcements"), { childList: true });
+}"""

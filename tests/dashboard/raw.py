@@ -1,0 +1,100 @@
+"""A WebSocket of our own making, which does only what a test says: it may well not read."""
+
+import os
+import socket
+import struct
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+WITHIN_S = 10.0
+SMALL = 4096
+
+HANDSHAKE = (
+    "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {host}\r\n"
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+class RawSocket:
+    """A TCP connection; `is_closed` waits for the server to end it."""
+
+    def __init__(self, address: str, receive_buffer: int | None = None) -> None:
+        where = urlsplit(address)
+        assert where.hostname is not None
+        self.host = where.netloc
+        self._socket = socket.socket()
+        if receive_buffer is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self._socket.settimeout(WITHIN_S)
+        self._socket.connect((where.hostname, where.port))
+        self.heard = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def receive(self) -> bytes:
+        return self._socket.recv(65536)
+
+    def is_closed(self, within_s: float = WITHIN_S) -> bool:
+        """Read what is left, and tell whether the server has ended the connection."""
+        self._socket.settimeout(within_s)
+        try:
+            while not self._is_end(data := self._socket.recv(65536)):
+                self.heard += data
+        except TimeoutError:
+            return False
+        except ConnectionError:
+            pass
+        return True
+
+    def _is_end(self, data: bytes) -> bool:
+        return not data
+
+
+class RawWebSocket(RawSocket):
+    """Engine.IO by WebSocket: says what it is told to, and reads when it is told to."""
+
+    def __init__(self, address: str, receive_buffer: int | None = None) -> None:
+        super().__init__(address, receive_buffer)
+        self.send(HANDSHAKE.format(host=self.host).encode())
+        head = b""
+        while b'"maxPayload"' not in head:
+            got = self.receive()
+            assert got, head
+            head += got
+
+    def join(self, namespace: str = "/events") -> None:
+        """Connect to a namespace, and wait for the answer."""
+        self.say(f"40{namespace},")
+        assert f"40{namespace}".encode() in self.receive()
+
+    def say(self, text: str) -> None:
+        """Send a text frame."""
+        self._frame(0x81, text.encode())
+
+    def say_bytes(self, data: bytes) -> None:
+        """Send a binary frame."""
+        self._frame(0x82, data)
+
+    def _is_end(self, data: bytes) -> bool:
+        return not data or b"\x88" in data  # a closing frame; all else is ASCII
+
+    def _frame(self, head: int, payload: bytes) -> None:
+        mask = os.urandom(4)
+        length = len(payload)
+        size = bytes([0x80 | length]) if length < 126 else b"\xfe" + struct.pack(">H", length)
+        masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+        self.send(bytes([head]) + size + mask + masked)

@@ -1,0 +1,62 @@
+import json
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from conductor_actors.dashboard import bodies, openapi
+from tests.dashboard.conftest import Serve
+from tests.dashboard.test_api import Fetch, Write, dashboard, fetch
+from tests.score_rows import AT_MS, row
+
+__all__ = ["dashboard", "fetch"]
+
+
+def test_every_path_is_described_and_every_described_path_is_there(serve: Serve) -> None:
+    asgi: Any = serve()._parts.asgi
+    http = asgi._app.other_asgi_app
+    served = {re.sub(r"{(\w+):path}", r"{\1}", route.path) for route in http.routes}
+    assert served - {"/", "/static"} == set(openapi.document()["paths"])
+
+
+def test_every_reference_leads_somewhere() -> None:
+    text = json.dumps(openapi.document())
+    references = set(re.findall(r'"#/components/schemas/(\w+)"', text))
+    assert references == set(openapi.document()["components"]["schemas"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/health", bodies.Health),
+        ("/ready", bodies.Readiness),
+        ("/api/v1/sessions", bodies.SessionList),
+        ("/api/v1/sessions/s/history?from=2026-01-04T12:00:00Z", bodies.Refusal),
+        (
+            f"/api/v1/sessions/s/history?from={'2026-01-04T12:00:00Z'}&to=2026-01-04T12:01:00Z",
+            bodies.History,
+        ),
+        (
+            "/api/v1/sessions/s/history?from=2026-01-04T12:00:00Z&to=2026-01-04T12:01:00Z&step=1m",
+            bodies.StepHistory,
+        ),
+        ("/api/v1/sessions/s/explanation", bodies.Explanation),
+        ("/api/v1/nothing", bodies.Refusal),
+    ],
+)
+def test_what_is_answered_is_what_is_described(
+    fetch: Fetch, store: Write, path: str, body: type
+) -> None:
+    store(row("s", AT_MS))
+    answer = fetch(path)
+    read: object = msgspec.json.decode(answer.content, type=body)
+    assert msgspec.to_builtins(read) == answer.json()
+    template = re.sub("/s/", "/{id}/", path.partition("?")[0])
+    described = openapi.document()["paths"].get(template)
+    if described is not None:
+        assert str(answer.status_code) in described["get"]["responses"]
+
+
+def test_the_document_is_served(fetch: Fetch) -> None:
+    assert fetch("/api/v1/openapi.json").json() == json.loads(json.dumps(openapi.document()))

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from conductor_actors import settings
+from conductor_actors.dashboard.options import Options
+from conductor_actors.errors import ConfigError
+from conductor_actors.settings import Settings
+from tests.dashboard.clients import SECRET
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for field in Settings.model_fields.values():
+        monkeypatch.delenv(str(field.validation_alias), raising=False)
+
+
+def test_the_defaults_of_settings_and_options_are_the_contracts() -> None:
+    options = settings.load().dashboard()
+    assert options == Options(metrics_port=9464)
+    assert (options.host, options.port) == ("127.0.0.1", 3002)
+
+
+def test_every_variable_finds_its_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "CONDUCTOR_HTTP_HOST": "::",
+        "CONDUCTOR_HTTP_PORT": "1",
+        "CONDUCTOR_JWT_SECRET": SECRET,
+        "CONDUCTOR_JWT_PUBLIC_KEY": "key.pem",
+        "CONDUCTOR_JWT_AUDIENCE": "us",
+        "CONDUCTOR_ALLOW_ANONYMOUS": "true",
+        "CONDUCTOR_ALLOWED_ORIGINS": "https://a.example, https://b.example,",
+        "CONDUCTOR_TRUSTED_PROXIES": "10.0.0.0/8,::1",
+        "CONDUCTOR_METRICS_HOST": "::1",
+        "CONDUCTOR_METRICS_PORT": "0",
+        "CONDUCTOR_MAX_CLIENTS_PER_ADDRESS": "2",
+        "CONDUCTOR_MAX_CLIENTS_PER_TENANT": "3",
+        "CONDUCTOR_TICK_S": "1",
+        "CONDUCTOR_WEIGHT_CHAT": "0.5",
+    }.items():
+        monkeypatch.setenv(name, value)
+    loaded = settings.load()
+    assert loaded.dashboard() == Options(
+        host="::",
+        port=1,
+        jwt_secret=SECRET,
+        jwt_public_key="key.pem",
+        jwt_audience="us",
+        allow_anonymous=True,
+        allowed_origins=("https://a.example", "https://b.example"),
+        trusted_proxies=("10.0.0.0/8", "::1"),
+        metrics_host="::1",
+        metrics_port=None,
+        clients_per_address=2,
+        clients_per_tenant=3,
+        tick_s=1,
+        scoring=loaded.scoring(),
+    )
+    assert SECRET not in repr(loaded)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("CONDUCTOR_HTTP_PORT", "65536"),
+        ("CONDUCTOR_METRICS_PORT", "-1"),
+        ("CONDUCTOR_ALLOW_ANONYMOUS", "perhaps"),
+        ("CONDUCTOR_MAX_CLIENTS_PER_ADDRESS", "0"),
+        ("CONDUCTOR_MAX_CLIENTS_PER_TENANT", "many"),
+    ],
+)
+def test_a_wrong_value_is_told_with_an_example(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigError, match=rf"^{variable}=.*e\.g\. {variable}="):
+        settings.load()

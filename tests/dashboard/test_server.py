@@ -1,0 +1,211 @@
+"""From the first listener to the last client: start, health, drain, stop."""
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from conductor_actors.dashboard.app import Urls
+from conductor_actors.dashboard.complaints import Complaints
+from conductor_actors.dashboard.options import Options
+from conductor_actors.dashboard.server import Dashboard, address
+from conductor_actors.errors import ConfigError
+from tests.dashboard.clients import SECRET, token
+from tests.dashboard.conftest import Connect, Serve, metric, wait_ready
+
+WITHIN_S = 10.0
+
+
+class Collector:
+    def __init__(self) -> None:
+        self.wrong: Sequence[str] = ()
+
+    def state(self) -> str:
+        return "running"
+
+    def obstacles(self) -> Sequence[str]:
+        return self.wrong
+
+
+@contextmanager
+def serving(dashboard: Dashboard) -> Iterator[Dashboard]:
+    dashboard.start()
+    try:
+        yield dashboard
+    finally:
+        dashboard.stop()
+
+
+def test_health_says_how_the_surroundings_are(valkey_url: str, dashboard_database: str) -> None:
+    urls = Urls(valkey_url, dashboard_database)
+    with serving(Dashboard(Options(port=0), urls, Collector())) as dashboard:
+        wait_ready(dashboard)
+        found: dict[str, object] = {}
+        while found.get("database") != "ok":
+            found = httpx.get(f"{dashboard.address}health").json()
+        assert found == {
+            "status": "ok",
+            "redis": "ok",
+            "database": "ok",
+            "collector": "running",
+            "active_sessions": 0,
+        }
+
+
+def test_without_redis_it_works_but_is_not_ready(dashboard_database: str) -> None:
+    urls = Urls("redis://127.0.0.1:9", dashboard_database)
+    with serving(Dashboard(Options(port=0), urls)) as dashboard:
+        health = httpx.get(f"{dashboard.address}health")
+        assert (health.status_code, health.json()["redis"]) == (200, "away")
+        ready = httpx.get(f"{dashboard.address}ready")
+        assert ready.status_code == 503
+        assert ready.json() == {"ready": False, "reasons": ["redis: updates can't be heard"]}
+
+
+def test_what_keeps_the_collector_from_reading_makes_it_unready(
+    valkey_url: str, dashboard_database: str
+) -> None:
+    collector = Collector()
+    urls = Urls(valkey_url, dashboard_database)
+    with serving(Dashboard(Options(port=0), urls, collector)) as dashboard:
+        wait_ready(dashboard)
+        collector.wrong = ["collector: starting"]
+        ready = httpx.get(f"{dashboard.address}ready")
+        assert (ready.status_code, ready.json()["reasons"]) == (503, ["collector: starting"])
+
+
+@pytest.mark.anyio
+async def test_draining_makes_it_unready_first_and_stopping_closes_what_is_open(
+    serve: Serve, connect: Connect
+) -> None:
+    dashboard = serve()
+    clients = [await connect(dashboard, transports=(each,)) for each in ("websocket", "polling")]
+    dashboard.drain()
+    found = await asyncio.to_thread(httpx.get, f"{dashboard.address}ready")
+    assert (found.status_code, found.json()["reasons"]) == (503, ["draining"])
+    for client in clients:
+        assert await client.subscribe("s") == {"ok": True}
+        await client.body("engagement:history")
+    began_s = time.monotonic()
+    await asyncio.to_thread(dashboard.stop)
+    assert time.monotonic() - began_s < 3
+    for client in clients:
+        assert (await client.next())[0] == "disconnect"
+    with pytest.raises(httpx.ConnectError):
+        await asyncio.to_thread(httpx.get, f"{dashboard.address}health")
+
+
+def test_a_port_that_is_taken_is_told_with_the_setting_to_change() -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        port = taken.getsockname()[1]
+        nowhere = Urls("redis://127.0.0.1:9", "")
+        with pytest.raises(
+            ConfigError, match=f"CONDUCTOR_HTTP_PORT={port}: Address already in use"
+        ):
+            Dashboard(Options(port=port), nowhere).start()
+        with pytest.raises(
+            ConfigError, match=f"CONDUCTOR_METRICS_PORT={port}: Address already in use"
+        ):
+            Dashboard(Options(port=0, metrics_port=port), nowhere).start()
+
+
+def test_an_address_that_can_not_be_read_is_told() -> None:
+    with pytest.raises(ConfigError, match="REDIS_URL"):
+        Dashboard(Options(port=0), Urls("http://nonsense", "")).start()
+
+
+def test_others_can_reach_it_only_with_a_key() -> None:
+    with pytest.raises(ConfigError, match=r"CONDUCTOR_HTTP_HOST=0\.0\.0\.0"):
+        Dashboard(Options(host="0.0.0.0"), Urls("", ""))
+
+
+def test_metrics_have_a_listener_of_their_own(serve: Serve) -> None:
+    dashboard = serve(metrics_port=0)
+    found = httpx.get(f"http://127.0.0.1:{dashboard.metrics_port}/metrics")
+    assert "conductor_dashboard_connections 0.0" in found.text
+    assert httpx.get(f"{dashboard.address}metrics").status_code == 404
+
+
+def test_no_series_grows_with_sessions_or_clients(serve: Serve) -> None:
+    for family in serve()._metrics.registry.collect():
+        for sample in family.samples:
+            assert set(sample.labels) <= {"code", "reason", "le"}
+            assert family.name.startswith("conductor_dashboard_")
+
+
+@pytest.mark.anyio
+async def test_no_token_is_ever_logged(
+    serve: Serve, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    shown = token()
+    caplog.set_level(logging.DEBUG)
+    with capture_logs() as lines:
+        dashboard = serve(jwt_secret=SECRET)
+        client = await connect(dashboard, show=shown)
+        await client.subscribe("s")
+        headers = {"Authorization": f"Bearer {shown}"}
+        for path in (
+            "api/v1/sessions",
+            "api/v1/sessions/s/history?step=x",
+            "nothing",
+        ):
+            await asyncio.to_thread(httpx.get, dashboard.address + path, headers=headers)
+    signature = shown.rpartition(".")[2]
+    ours = [each for each in caplog.records if not each.name.startswith(("httpx", "httpcore"))]
+    assert signature not in str(lines) + "".join(each.getMessage() for each in ours)
+
+
+def test_a_library_is_heard_once_a_minute_from_each_place() -> None:
+    now_s = [0.0]
+    logger = logging.getLogger("test.complaints")
+    logger.propagate = False
+    logger.addHandler(Complaints(lambda: now_s[0]))
+
+    def complain(what: str) -> None:
+        logger.warning("%s", what)
+
+    with capture_logs() as lines:
+        for number in range(5):
+            complain(f"a {number}")
+        now_s[0] += 61
+        complain("b" * 500)
+    assert [(line["message"][:2], line["repeats"]) for line in lines] == [("a ", 0), ("bb", 4)]
+    assert len(lines[1]["message"]) <= 200
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:1/"),
+        ("0.0.0.0", "http://localhost:1/"),
+        ("::", "http://localhost:1/"),
+        ("::1", "http://[::1]:1/"),
+    ],
+)
+def test_an_address_can_be_opened(host: str, shown: str) -> None:
+    assert address(host, 1) == shown
+
+
+def test_it_serves_by_ipv6(valkey_url: str, dashboard_database: str) -> None:
+    urls = Urls(valkey_url, dashboard_database)
+    with serving(Dashboard(Options(host="::1", port=0), urls)) as dashboard:
+        assert httpx.get(f"{dashboard.address}health").status_code == 200
+
+
+def test_a_trusted_proxy_says_where_a_client_is(serve: Serve) -> None:
+    forwarded = {"X-Forwarded-For": "10.9.9.9"}
+    poll = "socket.io/?EIO=4&transport=polling"
+    trusting = serve(clients_per_address=1, trusted_proxies=("127.0.0.1",))
+    assert httpx.get(trusting.address + poll).status_code == 200
+    assert httpx.get(trusting.address + poll, headers=forwarded).status_code == 200
+    assert httpx.get(trusting.address + poll, headers=forwarded).status_code == 401
+    wary = serve(clients_per_address=1)
+    assert httpx.get(wary.address + poll).status_code == 200
+    assert httpx.get(wary.address + poll, headers=forwarded).status_code == 401
+    assert metric(wary, "clients_refused_total", reason="address") == 1

@@ -1,0 +1,83 @@
+"""Writes the bodies of the wire as TypeScript: `python -m tests.dashboard.typescript`."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+
+import msgspec
+from msgspec.structs import FieldInfo, fields
+
+import conductor_actors.dashboard
+from conductor_actors.dashboard import bodies
+
+FILE: Final = Path(conductor_actors.dashboard.__file__).parent / "static" / "types.d.ts"
+_ROOTS: Final = (
+    bodies.Update,
+    bodies.Anomaly,
+    bodies.EngagementHistory,
+    bodies.SessionList,
+    bodies.History,
+    bodies.StepHistory,
+    bodies.Explanation,
+    bodies.Refusal,
+)
+_NAMES: Final = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}
+_HEAD: Final = """\
+/**
+ * The bodies that the service sends, made from its own types.
+ * Don't edit: `python -m tests.dashboard.typescript` writes this file, and a test compares it.
+ */
+"""
+
+
+def declarations() -> str:
+    """Give the whole file."""
+    structs = dict.fromkeys(struct for root in _ROOTS for struct in _structs_in(root))
+    return "\n".join([_HEAD, *map(_interface, structs)])
+
+
+def _structs_in(kind: Any) -> Iterator[type[msgspec.Struct]]:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield kind
+        for field in fields(kind):
+            yield from _structs_in(field.type)
+    for part in get_args(kind):
+        yield from _structs_in(part)
+
+
+def _interface(struct: type[msgspec.Struct]) -> str:
+    promise = (struct.__doc__ or "").splitlines()[0]
+    lines = "".join(f"  readonly {_field(field)};\n" for field in fields(struct))
+    return f"/** {promise} */\nexport interface {struct.__name__} {{\n{lines}}}\n"
+
+
+def _field(field: FieldInfo) -> str:
+    return f"{field.encode_name}{'' if field.required else '?'}: {_written(field.type)}"
+
+
+def _written(kind: Any) -> str:
+    if kind in _NAMES:
+        return _NAMES[kind]
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return kind.__name__
+    return _composed(get_origin(kind), get_args(kind))
+
+
+def _composed(origin: Any, args: tuple[Any, ...]) -> str:
+    if origin is Literal:
+        return " | ".join(msgspec.json.encode(value).decode() for value in args)
+    parts = list(dict.fromkeys(map(_written, args[:1] if origin is Annotated else args)))
+    if origin is Annotated:
+        return parts[0]
+    if origin in (Union, UnionType):
+        return " | ".join(parts)
+    if origin is Sequence:
+        return f"readonly ({parts[0]})[]" if " | " in parts[0] else f"readonly {parts[0]}[]"
+    if origin is dict:
+        return f"Readonly<Record<{_written(args[0])}, {_written(args[1])}>>"
+    raise NotImplementedError(origin)
+
+
+if __name__ == "__main__":
+    FILE.write_text(declarations(), encoding="utf-8")

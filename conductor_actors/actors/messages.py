@@ -1,7 +1,7 @@
 """Everything actors tell each other. All are frozen: a message is a value."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeAlias
 
@@ -48,7 +48,7 @@ class Tick:
     at_ms: int
     is_live: bool
     sessions: Countdown
-    marks: Marks = NO_MARKS
+    marks: Marks = field(default_factory=lambda: NO_MARKS)
 
 
 @dataclass(frozen=True, slots=True)

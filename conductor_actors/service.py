@@ -63,6 +63,7 @@ class Service:
         self._lease = RedisLease(redis_url)
         self._progress = Progress()
         self._stop = threading.Event()
+        self._stopping_s: float | None = None
         self._dashboard: Dashboard | None = None
         if with_dashboard:
             urls = Urls(redis_url, database_url)
@@ -78,33 +79,37 @@ class Service:
         Raises `ConfigError` if it can't start, with a line that says what to set or grant.
         """
         with ExitStack() as at_the_end:
-            if self._dashboard is not None:  # first, because it says why there are no scores yet
-                self._dashboard.start()
-                at_the_end.callback(self._dashboard.stop)
-            ports = self._ports(at_the_end)
-            try:
-                self._prepare_database()
-                collector = self._take_over(ports)
-            except Unavailable:  # asked to stop while it was waiting for a server, or its turn
-                return EXIT_OK
-            except OwnershipLost as lost:
-                log.warning("ownership_lost", reason=str(lost))
-                return EXIT_FAILED
-            return self._collect(collector)
+            exit_code = self._run(at_the_end)
+        if self._stopping_s is not None:
+            duration_s = round(time.monotonic() - self._stopping_s, 2)
+            log.info("service_stopped", duration_s=duration_s, exit_code=exit_code)
+        return exit_code
+
+    def _run(self, at_the_end: ExitStack) -> int:
+        if self._dashboard is not None:  # first, because it says why there are no scores yet
+            self._dashboard.start()
+            at_the_end.callback(self._dashboard.stop)
+        ports = self._ports(at_the_end)
+        try:
+            self._prepare_database()
+            collector = self._take_over(ports)
+        except Unavailable:  # asked to stop while it was waiting for a server, or its turn
+            return EXIT_OK
+        except OwnershipLost as lost:
+            log.warning("ownership_lost", reason=str(lost))
+            return EXIT_FAILED
+        return self._collect(collector)
 
     def _collect(self, collector: Collector) -> int:
         collector.start()
         self._progress.begins()
         self._log_start()
         exit_code = self._watch(collector)
-        began_s = time.monotonic()
+        self._stopping_s = time.monotonic()
         self._progress.ends()
         if self._dashboard is not None:
             self._dashboard.drain()
-        exit_code = collector.drain() or exit_code
-        duration_s = round(time.monotonic() - began_s, 2)
-        log.info("service_stopped", duration_s=duration_s, exit_code=exit_code)
-        return exit_code
+        return collector.drain() or exit_code
 
     def _watch(self, collector: Collector) -> int:
         while not self._stop.is_set():

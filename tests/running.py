@@ -52,7 +52,8 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Make a bare environment, in which a warning is an error, far from UTC."""
     inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
     ours = {"PYTHONWARNINGS": "error", "PYTHONPATH": str(ROOT), "COLUMNS": "80", "TZ": "FAR-12:45"}
-    return inherited | ours | dict(variables)
+    free_ports = {"CONDUCTOR_HTTP_PORT": "0", "CONDUCTOR_METRICS_PORT": "0"}
+    return inherited | ours | free_ports | dict(variables)
 
 
 def finished(*arguments: str, cwd: Path, **variables: str) -> Ended:

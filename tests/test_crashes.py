@@ -86,7 +86,7 @@ def test_it_waits_for_servers_that_are_down_at_its_start_and_says_so_once(
             pair.start(service)
             program.wait_for("outage_ended", service=service)
         program.wait_for("service_started")
-        assert len(program.all("outage_began")) == 2
+        assert [len(program.all("outage_began", service=each)) for each in pair.ports] == [1, 1]
         assert program.all("outage_continues") == []
         program.signal(signal.SIGTERM)
         assert program.finish().exit_code == 0

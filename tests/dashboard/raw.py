@@ -83,18 +83,24 @@ class RawWebSocket(RawSocket):
 
     def say(self, text: str) -> None:
         """Send a text frame."""
-        self._frame(0x81, text.encode())
+        self.send(text_frame(text))
 
     def say_bytes(self, data: bytes) -> None:
         """Send a binary frame."""
-        self._frame(0x82, data)
+        self.send(_frame(0x82, data))
 
     def _is_end(self, data: bytes) -> bool:
         return not data or b"\x88" in data  # a closing frame; all else is ASCII
 
-    def _frame(self, head: int, payload: bytes) -> None:
-        mask = os.urandom(4)
-        length = len(payload)
-        size = bytes([0x80 | length]) if length < 126 else b"\xfe" + struct.pack(">H", length)
-        masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
-        self.send(bytes([head]) + size + mask + masked)
+
+def text_frame(text: str) -> bytes:
+    """Make a text frame as clients send it."""
+    return _frame(0x81, text.encode())
+
+
+def _frame(head: int, payload: bytes) -> bytes:
+    mask = os.urandom(4)
+    length = len(payload)
+    size = bytes([0x80 | length]) if length < 126 else b"\xfe" + struct.pack(">H", length)
+    masked = bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
+    return bytes([head]) + size + mask + masked

@@ -12,8 +12,8 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, 
 
 from tests.dashboard.fake_server import FakeService, running
 
-_CHROMIUM = Path("/usr/bin/chromium")
-_ARGUMENTS = (
+CHROMIUM = Path("/usr/bin/chromium")
+ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
@@ -68,13 +68,13 @@ Open = Callable[..., Window]
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     # One per module: while a browser is up, no other test of the process can run an event loop.
-    if not _CHROMIUM.exists():
-        how = f"needs {_CHROMIUM}: apt-get install chromium"
+    if not CHROMIUM.exists():
+        how = f"needs {CHROMIUM}: apt-get install chromium"
         if "CONDUCTOR_TEST_REQUIRE_ALL" in os.environ:
             pytest.fail(how)
         pytest.skip(how)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
 

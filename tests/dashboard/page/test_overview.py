@@ -1,7 +1,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.fake_server import NOON_MS, TICK_MS, FakeService, names, scored, story
+from tests.dashboard.fake_server import NOON_MS, TICK_MS, FakeService, names, scored
 from tests.dashboard.page.conftest import Open, Window
 
 SCORES = {"beta": 0.9, "alpha": 0.55, "delta": 0.12, "gamma": 0.35}
@@ -170,39 +170,12 @@ def test_a_row_moves_no_earlier_than_the_pointer_rests(window: Window, four: Fak
     assert _shown(page) == ["delta", "gamma", "alpha", "beta"]
 
 
-def test_a_thousand_sessions_cost_less_than_50_ms_of_scripting_a_tick(
-    window: Window, service: FakeService
-) -> None:
-    thousand = names(1000)
-    for index, name in enumerate(thousand):
-        service.points[name] = [story(name, index, NOON_MS)]
-    page = window.open()
-    expect(page.locator(".overview-counts")).to_contain_text("1,000 live")
-    assert page.locator(".row").count() < 60
-    metrics = page.context.new_cdp_session(page)
-    metrics.send("Performance.enable")
-
-    def script_s() -> float:
-        found = metrics.send("Performance.getMetrics")["metrics"]
-        return float(next(one["value"] for one in found if one["name"] == "ScriptDuration"))
-
-    before_s = script_s()
-    ticks = [NOON_MS + tick * TICK_MS for tick in range(1, 6)]
-    for at in ticks:
-        service.tick(*(story(name, index, at) for index, name in enumerate(thousand)))
-        expect(page.locator(".overview-tick")).to_have_text(
-            f"As of 12:00:{(at - NOON_MS) // 1000:02}"
-        )
-    per_tick_ms = (script_s() - before_s) / len(ticks) * 1000
-
-    assert per_tick_ms < 50
-
-
 def test_the_end_of_a_thousand_sessions_is_a_key_away(window: Window, service: FakeService) -> None:
     for index, name in enumerate(names(1000)):
         service.points[name] = [scored(name, NOON_MS, index / 1000)]
     page = window.open()
     page.locator(".row-link").first.focus()
+    assert page.locator(".row").count() < 60
 
     page.keyboard.press("End")
 

@@ -80,7 +80,7 @@ class StreamReader:
         """Tell how far was given out. What is held is read again."""
         held, oldest = self._merge.held(), self._merge.oldest()
         streams = {}
-        for name in self._frontiers:
+        for name in self._frontiers or self._positions:  # those being read, once they are
             count = self._trims.count(name)
             streams[name] = (
                 _before(oldest[name]) if name in oldest else self._positions[name],

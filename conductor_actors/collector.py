@@ -175,7 +175,7 @@ class Collector:
                 ports.checkpoints,
                 mail[ROUTER],
                 (mail["writer"], mail["publisher"]),
-                self._give_up,
+                lambda: self._give_up.is_set() or self._outcome.wait_failed(0),
             ),
             self._child(
                 ROUTER,

@@ -1,8 +1,7 @@
 """Makes checkpoints durable: one at a time, and never ahead of the rows they stand behind."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from threading import Event
 from typing import Final, assert_never
 
 import structlog
@@ -55,13 +54,13 @@ class CheckpointerActor(SystemActor):
         store: CheckpointStore,
         router: Mailbox,
         to_flush: Sequence[Mailbox],
-        give_up: Event,
+        is_hopeless: Callable[[], bool],
     ) -> None:
         super().__init__(place)
         self._store = store
         self._router = router
         self._to_flush = to_flush
-        self._give_up = give_up
+        self._is_hopeless = is_hopeless
         self._clock = place.mailbox.clock
         self._asked_s = 0.0
         self._is_asked = False
@@ -149,9 +148,9 @@ class CheckpointerActor(SystemActor):
         log.warning("checkpoint_postponed", reason=reason)
 
     def on_stop(self) -> None:
-        """Finish the checkpoint under way: what it waits for is on its way, or never comes."""
+        """Finish the checkpoint under way, unless somebody who is to be flushed is no more."""
         mailbox = self._place.mailbox
-        while self._pending is not None and not self._give_up.is_set():
+        while self._pending is not None and not self._is_hopeless():
             mailbox.wait(LOOK_EVERY_S)
             if not mailbox.empty():
                 self.on_receive(mailbox.get().message)

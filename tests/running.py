@@ -89,6 +89,13 @@ def stored(url: str) -> list[Row]:
     return sorted((_iso(at), *map(str, values)) for at, *values in records)
 
 
+def same(one: list[Row], other: list[Row]) -> list[Row]:
+    """Compare two histories as far as both go; give what they share, which must be all of it."""
+    last = min(one[-1][0], other[-1][0])
+    assert until(last, one) == until(last, other)
+    return until(last, one)
+
+
 def until(last: str, rows: Iterable[Row]) -> list[Row]:
     """Leave out what is later than a tick."""
     return [row for row in rows if row[0] <= last]

@@ -3,7 +3,7 @@
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,17 +17,13 @@ from tests.hostile import REACTION
 from tests.running import (
     QUICK,
     Program,
-    database,
     replayed,
     running,
-    state_folder,
     stored,
     until,
-    valkey_of,
 )
 
 REACTED = b'{"sessionId":"room","userId":"ada"}'
-LEASE_S = 10.0
 
 
 class Pair:
@@ -130,63 +126,3 @@ def scoring(pair: Pair, cwd: Path) -> Iterator[Program]:
     assert until(again[-1][0], rows) == again
     ticks = [int(datetime.fromisoformat(row[0]).timestamp() * 1000) for row in rows]
     assert ticks == list(range(ticks[0], max(ticks[-1], last["tick_at_ms"]) + 1, 1000))
-
-
-def test_two_services_on_the_same_events_are_one_too_many(
-    valkey_url: str, postgres_url: str, tmp_path: Path
-) -> None:
-    with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
-        client.flushall()
-        settings = QUICK | {"REDIS_URL": valkey_url, "DATABASE_URL": url}
-        with running(cwd=tmp_path, **settings) as first:
-            first.wait_for("service_started")
-            client.xadd(REACTION, {"data": REACTED})
-            with running(cwd=tmp_path, **settings) as second:
-                ended = second.finish(deadline_s=LEASE_S + 2)
-            assert ended.exit_code == 2
-            assert ended.stderr.count("\n") == 1
-            assert f"{socket.gethostname()}:{first.pid}:" in ended.stderr
-            assert "stop it first" in ended.stderr
-            seen = first.all("tick_completed")[-1]["tick_at_ms"]
-            first.wait_for("tick_completed", tick_at_ms=seen + 1000)
-            first.signal(signal.SIGTERM)
-            assert first.finish().exit_code == 0
-            ticks = [line["tick_at_ms"] for line in first.all("tick_completed")]
-            assert ticks == list(range(ticks[0], ticks[-1] + 1, 1000))
-            assert len(stored(url)) == len(ticks)
-
-
-def test_after_kill_9_the_next_start_takes_over_when_the_lease_has_expired(
-    valkey_url: str, postgres_url: str, tmp_path: Path
-) -> None:
-    # Own and given servers side by side: both wait for ten seconds.
-    with ExitStack() as stack:
-        own = QUICK | {"CONDUCTOR_STATE_DIR": str(stack.enter_context(state_folder()))}
-        url = stack.enter_context(database(postgres_url))
-        given = QUICK | {"REDIS_URL": valkey_url, "DATABASE_URL": url}
-        client = stack.enter_context(redis.Redis.from_url(valkey_url))
-        client.flushall()
-        killed = [stack.enter_context(running(cwd=tmp_path, **each)) for each in (own, given)]
-        with valkey_of(killed[0]) as own_client:
-            for program, events in zip(killed, (own_client, client), strict=True):
-                program.wait_for("service_started")
-                events.xadd(REACTION, {"data": REACTED})
-        for program in killed:
-            program.wait_for("batch_written")
-            program.kill()
-        successors = [stack.enter_context(running(cwd=tmp_path, **each)) for each in (own, given)]
-        for program, before in zip(successors, killed, strict=True):
-            assert f":{before.pid}:" in program.wait_for("lease_awaited")["owner"]
-            program.wait_for("service_started", deadline_s=LEASE_S + 2)
-        client.xadd(REACTION, {"data": REACTED})
-        for program in successors:
-            program.wait_for("tick_completed")  # of the session that it found again
-            program.wait_for("tick_completed")
-            program.wait_for("batch_written")
-            program.signal(signal.SIGTERM)
-        for program in successors:
-            ended = program.finish()
-            assert (ended.exit_code, ended.stderr) == (0, "")
-        again = replayed(valkey_url, tmp_path, **given)
-        assert until(again[-1][0], stored(url)) == again
-        assert len(again) > LEASE_S

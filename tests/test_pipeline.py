@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from conductor_actors.collector import Collector, Ports
+from conductor_actors.domain.checkpoints import Recovered, recover
 from conductor_actors.domain.events import DECODERS, Decoded
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.replay import Replay, Rules
@@ -22,6 +23,7 @@ from conductor_actors.settings import Settings
 from conductor_actors.simulate import Simulation, bulk
 from tests.actors.session_events import poison
 from tests.fakes.list_feed import ListFeed
+from tests.fakes.memory_checkpoints import MemoryCheckpoints
 from tests.fakes.memory_lease import MemoryLease
 from tests.fakes.memory_outbox import MemoryOutbox
 from tests.fakes.memory_retention import MemoryRetention
@@ -54,13 +56,19 @@ def simulated() -> list[Entry]:
 
 
 class Run:
-    """A collector on fakes, once from start to drain."""
+    """A collector on fakes, once from start to drain; it goes on from a checkpoint, if any."""
 
     def __init__(
-        self, script: Sequence[Step], store: MemoryStore | None = None, **variables: float
+        self,
+        script: Sequence[Step] | ScriptedSource,
+        store: MemoryStore | None = None,
+        checkpoints: MemoryCheckpoints | None = None,
+        **variables: float,
     ) -> None:
-        self.source, self.feed = ScriptedSource(script), ListFeed()
+        self.source = script if isinstance(script, ScriptedSource) else ScriptedSource(script)
+        self.feed = ListFeed()
         self.store = store or MemoryStore()
+        self.checkpoints = checkpoints or MemoryCheckpoints()
         ports = Ports(
             self.source,
             self.store,
@@ -69,8 +77,18 @@ class Run:
             MemoryRetention(),
             MemoryLease(),
             MemoryOutbox(),
+            self.checkpoints,
         )
-        self.collector = Collector(settings_of(**variables), ports)
+        settings = settings_of(**variables)
+        self.collector = Collector(settings, ports, self._recovered(settings))
+
+    def _recovered(self, settings: Settings) -> Recovered | None:
+        found = self.checkpoints.load()
+        if found is None:
+            return None
+        recovered = recover(found.header, found.sessions, settings.session_rules())
+        self.source.resume(recovered.header.position)
+        return recovered
 
     def play(self) -> Rows:
         """Read the whole script, drain, and return what was stored."""
@@ -294,5 +312,5 @@ def test_any_history_read_in_any_pieces_gives_the_rows_of_its_replay(
     entries: list[Entry], size: int, threads: int
 ) -> None:
     rules = {"window_s": 10.0, "session_timeout_s": 20.0}
-    run = Run(reads_of(entries, size), None, dispatcher_threads=threads, **rules)
+    run = Run(reads_of(entries, size), None, None, dispatcher_threads=threads, **rules)
     assert run.play() == replayed(entries, **rules)

@@ -8,10 +8,17 @@ from structlog.typing import EventDict
 
 from conductor_actors.actors.base import Place
 from conductor_actors.actors.mailbox import ThreadMailbox
-from conductor_actors.actors.messages import Scored, TimePassed, Undeliverable
+from conductor_actors.actors.messages import (
+    ActorFailed,
+    Flush,
+    Flushed,
+    Scored,
+    TimePassed,
+    Undeliverable,
+)
 from conductor_actors.actors.publisher import MAX_BATCH, MAX_LETTERS, PublisherActor
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import OwnershipLost, Unavailable
 from conductor_actors.ports import DeadLetter
 from tests.actors.probes import Ref
 from tests.fakes.fake_clock import FakeClock
@@ -152,6 +159,38 @@ def test_having_nothing_to_send_does_not_end_an_outage(
     desk.feed.outage = None
     ref.ask(*scores(1), timeout=PATIENCE_S)
     assert said(log_lines)[2:] == ["outage_ended"]
+
+
+def test_it_says_when_what_came_before_is_durable(desk: Desk) -> None:
+    told = RecordingMailbox()
+    desk.play([*scores(1), Undeliverable(letters(2)), Flush(7, told)])
+    assert desk.box.letters == letters(2)
+    assert told.messages == [Flushed(7, "publisher")]
+    pass_time(desk.start())
+    assert len(told.messages) == 1
+
+
+def test_it_does_not_say_so_while_dead_letters_wait(desk: Desk) -> None:
+    desk.box.outage = AWAY
+    told = RecordingMailbox()
+    ref = desk.play([Undeliverable(letters(2)), Flush(7, told)])
+    assert told.messages == []
+    desk.box.outage = None
+    pass_time(ref)
+    assert (told.messages, desk.box.letters) == ([Flushed(7, "publisher")], letters(2))
+
+
+def test_updates_that_were_dropped_keep_nobody_waiting(desk: Desk) -> None:
+    desk.feed.outage = AWAY
+    told = RecordingMailbox()
+    desk.play([*scores(2), Flush(7, told)])
+    assert told.messages == [Flushed(7, "publisher")]
+
+
+def test_a_lost_ownership_ends_it(desk: Desk) -> None:
+    desk.feed.outage = OwnershipLost("another has it")
+    desk.start().tell(*scores(1))
+    assert desk.supervisor.take(ActorFailed).error is desk.feed.outage
 
 
 def test_a_stopping_publisher_sends_the_rest(desk: Desk) -> None:

@@ -10,7 +10,13 @@ from conductor_actors.actors.base import Place
 from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import (
+    ActorFailed,
+    Capture,
+    Committed,
+    Cut,
+    CutMade,
     EventBatch,
+    StartOver,
     StartSession,
     Tick,
     TimePassed,
@@ -18,9 +24,10 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.router import Downstream, RouterActor
 from conductor_actors.actors.routes import Routes
-from conductor_actors.domain.intake import Entry, Intake, IntakeRules
+from conductor_actors.domain.gaps import Gap, Mark
+from conductor_actors.domain.intake import Entry, Intake, IntakeRules, IntakeState
 from conductor_actors.errors import Unavailable
-from conductor_actors.ports import DeadLetter, Gap, Read
+from conductor_actors.ports import DeadLetter, Read
 from tests.actors.probes import Ref
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.recording_mailbox import RecordingMailbox
@@ -64,12 +71,15 @@ class Desk:
         self.clock = FakeClock()
         self.mailbox = ThreadMailbox(self.clock)
         self.supervisor, self.dead_letters = RecordingMailbox(), RecordingMailbox()
+        self.checkpointer = RecordingMailbox()
         self.depth = Depth()
         self._routes = Routes(dispatcher, self.supervisor, timeout_s=1800)
 
     def start(self, *script: Step) -> tuple[ScriptedSource, Ref]:
         source = ScriptedSource(script)
-        downstream = Downstream((lambda: 0, self.depth), LIMIT, self.dead_letters)
+        downstream = Downstream(
+            (lambda: 0, self.depth), LIMIT, self.dead_letters, self.checkpointer
+        )
         place = Place("router", self.mailbox, self.supervisor)
         intake = Intake(IntakeRules())
         ref = RouterActor.start(place, source, intake, self._routes, downstream)
@@ -274,3 +284,71 @@ def test_a_stopped_router_lets_go_of_its_source_and_reports(
     assert ref.stop(timeout=PATIENCE_S)
     assert source.closed
     assert [line["events"] for line in events_named(log_lines, "events_routed")] == [1]
+
+
+def cut_of(desk: Desk) -> CutMade:
+    return desk.checkpointer.take(CutMade)
+
+
+def test_a_cut_comes_behind_a_read_that_was_routed_whole(desk: Desk) -> None:
+    desk.mailbox.tell(Cut())  # before the first read
+    desk.play(read([entry(AT_MS)], AT_MS + 7000), read([entry(AT_MS + 7000)], AT_MS + 9000))
+    cut = cut_of(desk)
+    assert cut.header.position == b"1"
+    assert cut.header.intake == IntakeState(AT_MS + 10_000, AT_MS + 5000, AT_MS)
+    assert (cut.header.number, cut.header.window_s, cut.is_whole) == (1, 60, True)
+    assert [type(message) for message in desk.mail()] == [EventBatch, Tick, Capture, EventBatch]
+    assert len(desk.checkpointer.messages) == 1
+
+
+def test_each_cut_has_its_own_number_though_the_router_failed_between(desk: Desk) -> None:
+    def fail() -> Read:
+        raise ZeroDivisionError
+
+    desk.mailbox.tell(Cut())
+    desk.start(read([entry(AT_MS)]), fail)
+    desk.supervisor.take(StartSession)
+    desk.supervisor.take(ActorFailed)
+    desk.mailbox.tell(Cut())
+    desk.play(read([entry(AT_MS + 1)]))
+    assert [cut.header.number for cut in desk.checkpointer.of(CutMade)] == [1, 2]
+
+
+def test_what_is_durable_is_not_in_the_next_checkpoint(desk: Desk) -> None:
+    desk.mailbox.tell(Cut())
+    source, ref = desk.start(read([entry(AT_MS, "s"), entry(AT_MS, "t")]))
+    source.wait_played()
+    ref.ask(Committed(1), timeout=PATIENCE_S)
+    ref.ask(Cut(), timeout=PATIENCE_S)
+    while len(desk.checkpointer.of(CutMade)) < 2:
+        ref.ask(TimePassed(), timeout=PATIENCE_S)
+    captures = [message for message in desk.mail() if isinstance(message, Capture)]
+    assert [capture.has_changed for capture in captures] == [True, False]
+    ref.ask(StartOver(), timeout=PATIENCE_S)
+    ref.ask(Cut(), timeout=PATIENCE_S)
+    while len(desk.checkpointer.of(CutMade)) < 3:
+        ref.ask(TimePassed(), timeout=PATIENCE_S)
+    assert [cut.is_whole for cut in desk.checkpointer.of(CutMade)] == [True, False, True]
+
+
+def test_a_stopping_router_makes_a_last_cut(desk: Desk) -> None:
+    ref = desk.play(read([entry(AT_MS)], AT_MS + 5000))
+    assert ref.stop(timeout=PATIENCE_S)
+    assert cut_of(desk).header.position == b"1"
+    assert isinstance(desk.mail()[-1], Capture)
+
+
+def test_a_router_that_has_read_nothing_has_nothing_to_cut(desk: Desk) -> None:
+    desk.depth.fill()
+    _, ref = desk.start(read([entry(AT_MS)]))
+    assert ref.stop(timeout=PATIENCE_S)
+    assert desk.checkpointer.messages == []
+
+
+def test_ticks_tell_whose_rows_miss_something(desk: Desk) -> None:
+    gap = Gap("acme", "trimmed", 7, AT_MS - 9000, AT_MS - 1000)
+    first = Read([entry(AT_MS)], AT_MS + 5000, AT_MS + 5000, [gap])
+    desk.play(first, read([entry(AT_MS + 60_000)], AT_MS + 65_000))
+    marks = {tick.at_ms - AT_MS: dict(tick.marks) for tick in desk.ticks()}
+    assert marks[5000] == marks[55_000] == {"acme": Mark("trimmed", 7)}
+    assert marks[60_000] == marks[65_000] == {}

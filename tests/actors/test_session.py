@@ -11,6 +11,9 @@ from conductor_actors.actors.mailbox import PooledMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
     ActorStopped,
+    AllCaptured,
+    Capture,
+    Captured,
     Countdown,
     EventBatch,
     Passivate,
@@ -18,7 +21,9 @@ from conductor_actors.actors.messages import (
     Tick,
 )
 from conductor_actors.actors.session import APPLY_AT, SessionActor, SessionParts
+from conductor_actors.domain.checkpoints import decode_state
 from conductor_actors.domain.events import Event
+from conductor_actors.domain.gaps import Mark
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session import SessionRules, SessionState, row_at
 from tests.actors.probes import Ref
@@ -179,3 +184,53 @@ def test_a_tick_is_complete_though_a_row_failed(dispatcher: Dispatcher) -> None:
     with capture_logs() as lines:
         stage.tell(EventBatch(chats(1)), tick())
     assert [line["event"] for line in lines] == ["tick_completed"]
+
+
+def capture(number: int = 1, total: int = 1, *, has_changed: bool = True) -> Capture:
+    return Capture(number, has_changed, Countdown(total, 0.0, 0.0), RecordingMailbox())
+
+
+def told(asked: Capture) -> list[object]:
+    assert isinstance(asked.reply_to, RecordingMailbox)
+    return asked.reply_to.messages
+
+
+def test_a_captured_state_has_every_event_before_it_and_none_behind(stage: Stage) -> None:
+    asked = capture()
+    stage.tell(EventBatch(chats(3)), asked, EventBatch([chat(7)]))
+    [captured, end] = told(asked)
+    assert isinstance(captured, Captured)
+    assert (captured.number, captured.key) == (1, ("default", "session"))
+    state = decode_state(captured.state, "session", SessionRules())
+    assert row_at(TICK_MS, "default", state, Scoring()) == expected_row(chats(3))
+    assert end == AllCaptured(1)
+
+
+def test_who_has_not_changed_tells_no_state(stage: Stage) -> None:
+    asked = capture(has_changed=False)
+    stage.tell(asked)
+    assert told(asked) == [AllCaptured(1)]
+
+
+def test_the_last_to_answer_tells_the_end(stage: Stage) -> None:
+    asked = capture(total=2, has_changed=False)
+    stage.tell(asked)
+    assert told(asked) == []
+    stage.tell(asked)
+    assert told(asked) == [AllCaptured(1)]
+
+
+def test_a_bad_event_before_a_capture_costs_nothing_but_itself(stage: Stage) -> None:
+    asked = capture()
+    stage.tell(EventBatch([*chats(2), poison()]), asked)
+    captured = told(asked)[0]
+    assert isinstance(captured, Captured)
+    assert decode_state(captured.state, "session", SessionRules()).chats.total == 2
+    stage.supervisor.take(ActorFailed)
+
+
+def test_a_row_is_marked_as_its_tick_is(stage: Stage) -> None:
+    marks = {"default": Mark("trimmed", 7), "acme": Mark("trimmed", 8)}
+    marked = Tick(TICK_MS, is_live=True, sessions=Countdown(1, 0.0, 0.0), marks=marks)
+    stage.tell(EventBatch(chats(3)), marked)
+    assert [row.gap for row in stage.rows()] == [Mark("trimmed", 7)]

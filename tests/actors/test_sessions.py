@@ -7,12 +7,24 @@ from structlog.testing import capture_logs
 
 from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.mailbox import PooledMailbox, ThreadMailbox
-from conductor_actors.actors.messages import ActorFailed, Countdown, EventBatch, Passivate, Tick
+from conductor_actors.actors.messages import (
+    ActorFailed,
+    Capture,
+    Captured,
+    CaptureQuarantined,
+    Countdown,
+    EventBatch,
+    Passivate,
+    StartSession,
+    Tick,
+)
 from conductor_actors.actors.sessions import SessionLimits
 from conductor_actors.domain.scoring import Scoring
+from conductor_actors.domain.session import SessionRules, SessionState
 from tests.actors.cast import Cast
 from tests.actors.session_events import chat, chats, poison
 from tests.actors.turns import PATIENCE_S, Held
+from tests.fakes.recording_mailbox import RecordingMailbox
 from tests.score_rows import AT_MS
 
 TICK_MS = AT_MS + 5000
@@ -191,3 +203,26 @@ def test_finishing_waits_for_sessions_that_have_mail(cast: Cast) -> None:
     assert [line["event"] for line in lines] == ["sessions_unfinished"]
     held.release()
     assert cast.sessions.finish(PATIENCE_S)
+
+
+def test_thousands_that_go_on_at_a_start_are_no_news(cast: Cast) -> None:
+    state = SessionState.unbegun("s", SessionRules()).after(chats(3))
+    mailbox = PooledMailbox("default/s", cast.dispatcher)
+    with capture_logs() as lines:
+        cast.sessions.start(StartSession(("default", "s"), mailbox, state))
+    assert lines == []
+    (row,) = cast.play(mailbox, [chat(7)], TICK_MS)
+    assert row.signals.chat_msgs_per_min == 4
+
+
+def test_who_was_just_released_is_not_answered_for(cast: Cast) -> None:
+    """Its state has events from behind the cut by now."""
+    mailbox = cast.enter("s")
+    fail(cast, mailbox, 4)
+    asked = Capture(1, True, Countdown(1, 0.0, 0.0), RecordingMailbox())  # noqa: FBT003
+    cast.sessions.capture(CaptureQuarantined(mailbox, asked))
+    cast.clock.advance(QUARANTINE_S)
+    cast.sessions.release_quarantined()
+    cast.sessions.capture(CaptureQuarantined(mailbox, asked))
+    assert isinstance(asked.reply_to, RecordingMailbox)
+    assert len(asked.reply_to.of(Captured)) == 1

@@ -1,0 +1,274 @@
+"""A state and an intake that were written and read again are what they were."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conductor_actors.domain import checkpoints
+from conductor_actors.domain.checkpoints import (
+    HEADER_KEY,
+    SESSIONS_KEY,
+    Header,
+    decode_state,
+    encode_header,
+    encode_state,
+    recover,
+)
+from conductor_actors.domain.events import ChatMessage, Event, PollVote, UserJoined
+from conductor_actors.domain.gaps import Gap
+from conductor_actors.domain.intake import (
+    Entry,
+    EventsBySession,
+    Intake,
+    IntakeRules,
+    IntakeState,
+    SessionKey,
+    TickDue,
+)
+from conductor_actors.domain.scoring import ScoreRow, Scoring
+from conductor_actors.domain.session import SessionRules, SessionState, row_at
+from conductor_actors.domain.windows import CountWindow, RecencyWindow
+from conductor_actors.errors import ConfigError
+from tests.domain.test_intake import end_of, logs
+from tests.domain.test_session import (
+    START_MS,
+    TICK_MS,
+    rules_of_all_kinds,
+    streams,
+    ticks_over,
+    unbegun,
+)
+
+TENANT = "default"
+
+
+def facts(state: SessionState) -> list[object]:
+    """Give all there is to know of a state, down to the order in its dicts."""
+    counts = [
+        (list(window.counts), window.counts.maxlen, window.newest_s, window.total)
+        for window in (state.chats, state.reactions)
+    ]
+    moments = [
+        (window.length_ms, list(window.moments.items()))
+        for window in (state.messages, state.active, state.leavers)
+    ]
+    rest = (state.session_id, state.rules, state.real_event_id, state.last_event_ms)
+    return [counts, moments, state.connections, state.poll, rest]
+
+
+def copied(state: SessionState) -> SessionState:
+    return decode_state(encode_state(state), state.session_id, state.rules)
+
+
+@settings(max_examples=80, deadline=None)
+@given(streams, rules_of_all_kinds, st.data())
+def test_a_state_that_was_written_and_read_is_the_same_and_so_are_all_later_rows(
+    events: list[Event], rules: SessionRules, data: st.DataObject
+) -> None:
+    cut = data.draw(st.integers(0, len(events)))
+    state = unbegun(rules).after(events[:cut])
+    if cut and data.draw(st.booleans()):  # what a tick forgets is forgotten
+        state.signals(events[cut - 1].at_ms - events[cut - 1].at_ms % TICK_MS + TICK_MS)
+    twin = copied(state)
+    assert facts(twin) == facts(state)
+    state, twin = state.after(events[cut:]), twin.after(events[cut:])
+    assert facts(twin) == facts(state)
+    for at_ms in [at_ms for at_ms in ticks_over(events) if at_ms >= events[-1].at_ms][:20]:
+        assert row_at(at_ms, TENANT, twin, Scoring()) == row_at(at_ms, TENANT, state, Scoring())
+
+
+def test_writing_a_state_leaves_it_as_it_was() -> None:
+    state = unbegun().after([UserJoined(START_MS, None, "ada")])
+    before = facts(state)
+    encode_state(state)
+    assert facts(state) == before
+
+
+def test_the_twins_go_their_own_ways() -> None:
+    state = unbegun().after([UserJoined(START_MS, None, "ada")])
+    twin = copied(state)
+    assert twin.after([UserJoined(START_MS, None, "bob")]).connections == {"ada": 1, "bob": 1}
+    assert state.connections == twin.connections == {"ada": 1}
+
+
+def quiet_session(users: int) -> SessionState:
+    """Make a session in which so many have joined, voted and chatted once, with UUIDs."""
+    joins = [UserJoined(START_MS + n, "event", f"{n:036d}") for n in range(users)]
+    votes = [PollVote(START_MS + n, None, f"{n:036d}", "poll") for n in range(0, users, 2)]
+    chats = [ChatMessage(START_MS + n, None, f"{n:036d}", f"{n:036d}") for n in range(0, users, 10)]
+    return unbegun().after([*joins, *votes, *chats])
+
+
+@pytest.mark.parametrize(("users", "most_bytes"), [(10, 700), (1000, 52_000)])
+def test_a_session_takes_little_more_room_than_its_users_names(users: int, most_bytes: int) -> None:
+    assert len(encode_state(quiet_session(users))) < most_bytes
+
+
+class Engine:
+    """Scores entries as the service does: an intake, and states of sessions."""
+
+    def __init__(self, rules: IntakeRules, intake: Intake | None = None) -> None:
+        self._rules = SessionRules(rules.window_s, rules.timeout_s)
+        self.intake = intake or Intake(rules)
+        self.states: dict[SessionKey, SessionState] = {}
+        self.rows: list[ScoreRow] = []
+
+    def take(self, entries: Iterable[Entry], watermark_ms: int | None) -> None:
+        for step in self.intake.take(entries, watermark_ms):
+            match step:
+                case EventsBySession():
+                    for key, events in step.items():
+                        state = self.states.get(key) or SessionState.unbegun(key[1], self._rules)
+                        self.states[key] = state.after(events)
+                case TickDue(at_ms, marks):
+                    self.rows += [
+                        row_at(at_ms, key[0], self.states[key], Scoring(), marks)
+                        for key in sorted(self.states)
+                        if self.states[key].has_row_at(at_ms)
+                    ]
+
+    def crashed(self, rules: IntakeRules) -> "Engine":
+        """Give another, which knows what a checkpoint of this one says, and nothing else."""
+        header = Header(1, rules.window_s, b"", self.intake.state())
+        states = {key: encode_state(state) for key, state in self.states.items()}
+        found = recover(encode_header(header), states, self._rules)
+        assert found.header == header
+        assert {*found.states, *found.ended} == set(self.states)
+        engine = Engine(rules, Intake(rules, found.header.intake))
+        engine.states = dict(found.states)
+        engine.rows = self.rows
+        return engine
+
+
+gaps = st.lists(
+    st.builds(
+        lambda tenant, reason, lost, from_ms, length_ms: Gap(
+            tenant, reason, lost, START_MS + from_ms, START_MS + from_ms + length_ms
+        ),
+        st.sampled_from(["default", "acme", "*"]),
+        st.sampled_from(["trimmed", "restarted"]),
+        st.none() | st.integers(1, 9),
+        st.integers(0, 90_000),
+        st.integers(0, 20_000),
+    ),
+    max_size=3,
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(logs(), gaps, st.data())
+def test_whatever_crashes_in_between_the_rows_are_the_same(
+    log: list[Entry], missed: list[Gap], data: st.DataObject
+) -> None:
+    rules = IntakeRules(timeout_s=20, window_s=10)
+    undisturbed, engine = Engine(rules), Engine(rules)
+    for each in (undisturbed, engine):
+        for gap in missed:
+            each.intake.gaps.add(gap)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(log)), max_size=4)))
+    for start, stop in zip([0, *cuts], [*cuts, len(log)], strict=True):
+        until_ms = log[stop][0] if stop < len(log) else end_of(log)
+        watermark_ms = data.draw(st.integers(log[stop - 1][0] if stop else START_MS, until_ms))
+        for each in (undisturbed, engine):
+            each.take(log[start:stop], watermark_ms)
+        engine = engine.crashed(rules)
+    for each in (undisturbed, engine):
+        each.take([], end_of(log))
+    assert engine.rows == undisturbed.rows
+
+
+def header_of(rules: SessionRules, passed_ms: int = 0) -> Header:
+    return Header(3, rules.window_s, b"position", IntakeState(passed_ms=passed_ms))
+
+
+def test_what_is_over_does_not_go_on() -> None:
+    rules = SessionRules(timeout_s=1800)
+    events: Sequence[Event] = [UserJoined(START_MS, None, "ada")]
+    sessions = {
+        (TENANT, "over"): SessionState.unbegun("over", rules).after(events),
+        (TENANT, "never begun"): SessionState.unbegun("never begun", rules),
+        ("acme", "on"): SessionState.unbegun("on", rules).after(
+            [UserJoined(START_MS + 1, None, "ada")]
+        ),
+    }
+    written = {key: encode_state(state) for key, state in sessions.items()}
+    header = encode_header(header_of(rules, passed_ms=START_MS + 1_800_000))
+    found = recover(header, written, rules)
+    assert set(found.states) == {("acme", "on")}
+    assert found.ended == {(TENANT, "over"), (TENANT, "never begun")}
+
+
+def test_the_timeout_may_have_changed() -> None:
+    state = unbegun().after([UserJoined(START_MS, None, "ada")])
+    rules = SessionRules(timeout_s=100)
+    found = recover(
+        encode_header(header_of(rules, passed_ms=START_MS + 100_000)),
+        {(TENANT, "s"): encode_state(state)},
+        rules,
+    )
+    assert found.ended == {(TENANT, "s")}
+
+
+@pytest.mark.parametrize(("tick_s", "next_s"), [(5, 15), (1, 15), (10, 20), (60, 60)])
+def test_ticks_stand_on_multiples_of_the_tick_there_is_now(tick_s: int, next_s: int) -> None:
+    begun_ms = START_MS - START_MS % 60_000
+    state = IntakeState(begun_ms + 15_000, begun_ms + 10_000, begun_ms + 12_000)
+    told = Intake(IntakeRules(tick_s), state).take([], begun_ms + 60_000)
+    assert next(told) == TickDue(begun_ms + next_s * 1000)
+
+
+def test_another_window_is_an_error_that_names_the_ways_out() -> None:
+    with pytest.raises(ConfigError) as caught:
+        recover(encode_header(header_of(SessionRules(60))), {}, SessionRules(30))
+    text = str(caught.value)
+    assert text.startswith("CONDUCTOR_WINDOW_S=30: ")
+    assert all(word in text for word in ("CONDUCTOR_WINDOW_S=60", HEADER_KEY, SESSIONS_KEY))
+    assert "\n" not in text
+
+
+def test_another_format_is_an_error_that_names_the_ways_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as later:
+        later.setattr(checkpoints, "VERSION", 2)
+        header = encode_header(header_of(SessionRules()))
+    with pytest.raises(ConfigError) as caught:
+        recover(header, {}, SessionRules())
+    text = str(caught.value)
+    assert text.startswith("REDIS_URL: the checkpoint in conductor:checkpoint is of format 2")
+    assert all(word in text for word in (SESSIONS_KEY, "run the version that wrote it"))
+    assert "\n" not in text
+
+
+BROKEN = [b"", b"\xc1", b"checkpoint", msgspec.msgpack.encode([1, b"x"]), b"\x92\x01\xa1\xff"]
+
+
+@pytest.mark.parametrize("header", BROKEN)
+def test_a_header_that_can_not_be_read_is_an_error_that_names_the_way_out(header: bytes) -> None:
+    with pytest.raises(ConfigError, match=rf"{HEADER_KEY} can't be read; delete {HEADER_KEY} and"):
+        recover(header, {}, SessionRules())
+
+
+def with_users_that_are_not_there() -> bytes:
+    fields = msgspec.msgpack.decode(encode_state(quiet_session(3)))
+    return msgspec.msgpack.encode([[] if value == fields[6] else value for value in fields])
+
+
+@pytest.mark.parametrize("data", [*BROKEN, with_users_that_are_not_there()])
+def test_a_session_that_can_not_be_read_is_an_error_that_names_the_way_out(data: bytes) -> None:
+    header = encode_header(header_of(SessionRules()))
+    with pytest.raises(ConfigError, match=rf"{SESSIONS_KEY} can't be read; delete {HEADER_KEY}"):
+        recover(header, {(TENANT, "s"): data}, SessionRules())
+
+
+def test_every_field_of_a_state_is_looked_at() -> None:
+    """One that is added, and forgotten in the format, is found here."""
+    assert SessionState.__slots__ == (
+        *("session_id", "rules", "chats", "reactions", "messages", "active", "leavers"),
+        *("connections", "poll", "real_event_id", "last_event_ms"),
+    )
+    assert CountWindow.__slots__ == ("counts", "newest_s", "total")
+    assert RecencyWindow.__slots__ == ("length_ms", "moments")

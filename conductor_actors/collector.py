@@ -9,6 +9,8 @@ import pykka
 import structlog
 
 from conductor_actors.actors.base import Place, SystemActor
+from conductor_actors.actors.changes import Changes
+from conductor_actors.actors.checkpointer import CheckpointerActor
 from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.janitor import JanitorActor
 from conductor_actors.actors.mailbox import ThreadMailbox
@@ -30,10 +32,12 @@ from conductor_actors.actors.supervisor import (
 from conductor_actors.actors.ticker import Subscription, TickerActor
 from conductor_actors.actors.writer import WriterActor
 from conductor_actors.domain.batching import Batch
+from conductor_actors.domain.checkpoints import Recovered
 from conductor_actors.domain.intake import Intake
 from conductor_actors.domain.restarts import RestartBudget
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import (
+    CheckpointStore,
     DeadLetterBox,
     EventSource,
     Lease,
@@ -51,7 +55,7 @@ GC_THRESHOLDS: Final = (50_000, 20, 50)
 DRAIN_WITHIN_S: Final = 20.0
 GIVE_UP_AFTER_S: Final = 17.0  # what is left must still be counted and logged in time
 DATABASE_WAIT_S: Final = 15.0  # the longest pause between two attempts
-LEASE_EVERY_S: Final = 3.0
+LEASE_EVERY_S: Final = 2.5  # it expires after 8
 WATCH_EVERY_S: Final = 1.0
 RETENTION_EVERY_S: Final = 3600.0
 
@@ -75,19 +79,26 @@ class Ports(NamedTuple):
     dead_letters: DeadLetterBox
     retention: Retention
     lease: Lease
+    checkpoints: CheckpointStore
 
 
 class Collector:
-    """Events in, rows and updates out. Start it once, drain it once."""
+    """Events in, rows and updates out. Start it once, drain it once.
 
-    def __init__(self, settings: Settings, ports: Ports) -> None:
+    With what was `recovered` it goes on where another was, whose source's position it needs.
+    """
+
+    def __init__(
+        self, settings: Settings, ports: Ports, recovered: Recovered | None = None
+    ) -> None:
         self._settings = settings
         self._ports = ports
+        self._recovered = recovered
         self._give_up = threading.Event()
         self._outcome = Outcome()
         self._dispatcher = Dispatcher(settings.dispatcher_threads)
         self._batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
-        names = ["supervisor", "owner", "publisher", "writer", ROUTER, "ticker"]
+        names = ["supervisor", "owner", "publisher", "writer", "checkpointer", ROUTER, "ticker"]
         if settings.retention_days:
             names.append("janitor")
         self._mail = {name: ThreadMailbox() for name in names}
@@ -158,12 +169,21 @@ class Collector:
                 mail["publisher"],
             ),
             self._child(
+                "checkpointer",
+                THREE_A_MINUTE,
+                CheckpointerActor,
+                ports.checkpoints,
+                mail[ROUTER],
+                (mail["writer"], mail["publisher"]),
+                self._give_up,
+            ),
+            self._child(
                 ROUTER,
                 THREE_A_MINUTE,
                 RouterActor,
                 ports.source,
-                Intake(settings.intake_rules()),
-                Routes(self._dispatcher, mail["supervisor"], settings.session_timeout_s),
+                self._intake(),
+                self._routes(),
                 self._downstream(),
             ),
         ]
@@ -188,13 +208,31 @@ class Collector:
 
         return Child(name, self._mail[name], start, RestartBudget(budget.restarts, budget.within_s))
 
+    def _intake(self) -> Intake:
+        rules = self._settings.intake_rules()
+        return Intake(rules, self._recovered.header.intake if self._recovered else None)
+
+    def _routes(self) -> Routes:
+        recovered = self._recovered
+        changes = Changes(recovered.header.number, recovered.ended) if recovered else Changes()
+        supervisor, timeout_s = self._mail["supervisor"], self._settings.session_timeout_s
+        routes = Routes(self._dispatcher, supervisor, timeout_s, changes)
+        if recovered:
+            routes.restore(recovered.states)
+        return routes
+
     def _downstream(self) -> Downstream:
         depths = (
             lambda: self._dispatcher.waiting,
             self._mail["writer"].depth,
             self._mail["publisher"].depth,
         )
-        return Downstream(depths, self._settings.mailbox_limit, self._mail["publisher"])
+        return Downstream(
+            depths,
+            self._settings.mailbox_limit,
+            self._mail["publisher"],
+            self._mail["checkpointer"],
+        )
 
     def _subscriptions(self) -> list[Subscription]:
         mail = self._mail
@@ -204,6 +242,7 @@ class Collector:
             Subscription(mail["publisher"], self._settings.tick_s),
             Subscription(mail["supervisor"], WATCH_EVERY_S),
             Subscription(mail["owner"], LEASE_EVERY_S),
+            Subscription(mail["checkpointer"], self._settings.checkpoint_s),
         ]
         if self._settings.retention_days:
             subscriptions.append(Subscription(mail["janitor"], RETENTION_EVERY_S))

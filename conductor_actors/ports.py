@@ -4,26 +4,15 @@ Every adapter of a port passes the same contract tests, fake or real. All may ra
 `Unavailable` (try again later); none blocks longer than its own deadline.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.gaps import Gap
+from conductor_actors.domain.intake import Entry, SessionKey
 from conductor_actors.domain.scoring import ScoreRow
 
 # Seconds that never go back: what waits and budgets are measured with.
 Clock: TypeAlias = Callable[[], float]
-
-
-class Gap(NamedTuple):
-    """Events that were never read: how many, where that is known, and why.
-
-    Reasons: `flooded` (pub/sub came faster than it was handled), `reconnected` (pub/sub was
-    away; what was published meanwhile is gone).
-    """
-
-    tenant: str
-    reason: str
-    lost: int | None
 
 
 class Read(NamedTuple):
@@ -44,8 +33,17 @@ class Read(NamedTuple):
 class EventSource(Protocol):
     """Where events come from."""
 
+    def listen(self) -> None:
+        """Begin to hear what can't be read later; what was heard a minute ago is let go of."""
+
+    def resume(self, position: bytes) -> None:
+        """Begin to read where another source was; to be called before the first read."""
+
     def read(self) -> Read:
         """Read what is there, waiting a fraction of a second when nothing is."""
+
+    def position(self) -> bytes:
+        """Tell how far was read: what comes behind the entries of all reads so far."""
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -102,6 +100,35 @@ class DeadLetterBox(Protocol):
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
         """Keep the letters; of each body the first 256 bytes."""
+
+
+class Checkpoint(NamedTuple):
+    """A header and sessions' states. Unless it is whole, sessions not named stay as they were."""
+
+    header: bytes
+    sessions: Mapping[SessionKey, bytes]
+    ended: Collection[SessionKey] = ()
+    is_whole: bool = False
+
+    def size_bytes(self) -> int:
+        """Add up what is stored."""
+        return len(self.header) + sum(map(len, self.sessions.values()))
+
+
+class CheckpointStore(Protocol):
+    """Where the last checkpoint is kept. What the owner alone may do raises `OwnershipLost`."""
+
+    def load(self) -> Checkpoint | None:
+        """Give the last checkpoint, whole, if there is one."""
+
+    def commit(self, checkpoint: Checkpoint) -> bool:
+        """Store it all at once, or nothing; False if it is not whole and there is none to add to.
+
+        After `Unavailable` it may be stored.
+        """
+
+    def close(self) -> None:
+        """Let go of every connection."""
 
 
 class Lease(Protocol):

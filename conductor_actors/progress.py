@@ -1,12 +1,20 @@
 """How the collector is doing, for whoever asks from another thread: health and readiness."""
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import Unavailable
-from conductor_actors.ports import Clock, EventSource, Read, ScoreFeed
+from conductor_actors.ports import (
+    Checkpoint,
+    CheckpointStore,
+    Clock,
+    EventSource,
+    Read,
+    ScoreFeed,
+)
 
 READS_WITHIN_S: Final = 10.0
 
@@ -16,22 +24,53 @@ class Progress:
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
-        self._phase: Literal["starting", "running", "draining"] = "starting"
+        self._phase: Literal["starting", "standby", "running", "draining"] = "starting"
         self._read_s = clock()
+        self._lag_s: float | None = None
+        self._committed_s: float | None = None
+        self._gaps: Counter[str] = Counter()
+        self._lost_events: Counter[str] = Counter()
         self.is_publishing = True
+
+    def stands_by(self) -> None:
+        """Note that another process is the owner."""
+        self._phase = "standby"
 
     def begins(self) -> None:
         """Note that actors have started."""
         self._phase = "running"
-        self.has_read()
+        self._read_s = self._clock()
 
     def ends(self) -> None:
         """Note that nothing more is read."""
         self._phase = "draining"
 
-    def has_read(self) -> None:
+    def has_read(self, read: Read) -> None:
         """Note that a read has worked, be it of nothing."""
         self._read_s = self._clock()
+        self._lag_s = max(0, read.now_ms - read.watermark_ms) / 1000
+        for gap in read.gaps:
+            self._gaps[gap.reason] += 1
+            self._lost_events[gap.reason] += gap.lost or 0
+
+    def has_committed(self) -> None:
+        """Note that a checkpoint is durable."""
+        self._committed_s = self._clock()
+
+    def lag_s(self) -> float | None:
+        """Say how far reading is behind Redis' clock."""
+        return self._lag_s
+
+    def checkpoint_age_s(self) -> float | None:
+        """Say how old the last checkpoint of this process is."""
+        if self._committed_s is None:
+            return None
+        return round(self._clock() - self._committed_s, 3)
+
+    def gaps(self) -> Mapping[str, tuple[int, int]]:
+        """Count gaps since the start, and the events known to be lost in them, by reason."""
+        gaps = [*self._gaps.items()]
+        return {reason: (count, self._lost_events[reason]) for reason, count in gaps}
 
     def state(self) -> str:
         """Say in a word how it is doing."""
@@ -51,17 +90,29 @@ class Progress:
 
 
 class WatchedSource:
-    """An `EventSource` that tells of each read that worked."""
+    """An `EventSource` that tells of each read that worked, and of gaps."""
 
     def __init__(self, source: EventSource, progress: Progress) -> None:
         self._source = source
         self._progress = progress
 
+    def listen(self) -> None:
+        """Begin to hear what can't be read later."""
+        self._source.listen()
+
+    def resume(self, position: bytes) -> None:
+        """Begin to read where another source was."""
+        self._source.resume(position)
+
     def read(self) -> Read:
         """Read what is there."""
         read = self._source.read()
-        self._progress.has_read()
+        self._progress.has_read(read)
         return read
+
+    def position(self) -> bytes:
+        """Tell how far was read."""
+        return self._source.position()
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -87,3 +138,26 @@ class WatchedFeed:
     def close(self) -> None:
         """Let go of every connection."""
         self._feed.close()
+
+
+class WatchedCheckpoints:
+    """A `CheckpointStore` that tells of each commit that worked."""
+
+    def __init__(self, store: CheckpointStore, progress: Progress) -> None:
+        self._store = store
+        self._progress = progress
+
+    def load(self) -> Checkpoint | None:
+        """Give the last checkpoint, if there is one."""
+        return self._store.load()
+
+    def commit(self, checkpoint: Checkpoint) -> bool:
+        """Store it all at once, or nothing."""
+        is_committed = self._store.commit(checkpoint)
+        if is_committed:
+            self._progress.has_committed()
+        return is_committed
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._store.close()

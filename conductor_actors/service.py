@@ -2,7 +2,7 @@
 
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from typing import Final
 
@@ -11,22 +11,21 @@ import structlog
 from conductor_actors.actors.outage import Patience
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters import migrations
+from conductor_actors.adapters.redis_checkpoints import RedisCheckpoints
 from conductor_actors.adapters.redis_feed import RedisFeed
-from conductor_actors.adapters.redis_lease import EXPIRES_AFTER_S, RedisLease
+from conductor_actors.adapters.redis_lease import RedisLease
 from conductor_actors.adapters.redis_source import RedisSource, SourceOptions
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.collector import DATABASE_WAIT_S, Collector, Ports
 from conductor_actors.dashboard.app import Urls
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
-from conductor_actors.ports import EventSource, Read
-from conductor_actors.progress import Progress, WatchedFeed, WatchedSource
+from conductor_actors.progress import Progress, WatchedCheckpoints, WatchedFeed, WatchedSource
 from conductor_actors.settings import Settings
+from conductor_actors.takeover import Takeover
 
 log = structlog.get_logger()
 
-REDIS_WAIT_S: Final = 2.0
-LEASE_LOOK_EVERY_S: Final = 0.5
 LOOK_EVERY_S: Final = 0.1
 
 
@@ -92,11 +91,14 @@ class Service:
             at_the_end.callback(self._dashboard.stop)
         ports = self._ports(at_the_end)
         try:
-            first = self._prepare(ports.source)
-        except Unavailable:  # asked to stop while it was waiting for a server
+            self._prepare_database()
+            collector = self._take_over(ports)
+        except Unavailable:  # asked to stop while it was waiting for a server, or its turn
             return EXIT_OK
-        source = _Begun(ports.source, first)
-        return self._collect(Collector(self._settings, ports._replace(source=source)))
+        except OwnershipLost as lost:
+            log.warning("ownership_lost", reason=str(lost))
+            return EXIT_FAILED
+        return self._collect(collector)
 
     def _collect(self, collector: Collector) -> int:
         collector.start()
@@ -118,20 +120,25 @@ class Service:
                 return EXIT_FAILED
         return EXIT_OK
 
-    def _prepare(self, source: EventSource) -> Read:
-        """Wait for both servers, bring the tables up to date, begin to read, become the owner.
-
-        What can't be granted later is found out now. Reading begins before the last owner's lease
-        has expired, so that no pub/sub message is missed meanwhile.
-        """
+    def _prepare_database(self) -> None:
+        """Wait for it, bring the tables up to date, and find out now what can't be granted."""
         database = Patience("database", DATABASE_WAIT_S, self._stop)
         database.call(lambda: migrations.migrate(self._database_url))
         database.call(self._require_tables)
-        redis = Patience("redis", REDIS_WAIT_S, self._stop)
-        redis.call(self._lease.owner)  # fails at once; a first read would wait for a subscription
-        first = redis.call(source.read)
-        redis.call(self._become_owner)
-        return first
+
+    def _take_over(self, ports: Ports) -> Collector:
+        """Wait until nobody else is the owner, and begin to read where the last one was."""
+        takeover = Takeover(self._lease, ports.source, ports.checkpoints, self._stop)
+        with ExitStack() as on_failure:
+            on_failure.callback(self._release_lease)
+            rules = self._settings.session_rules()
+            source, recovered = takeover.complete(rules, self._progress.stands_by)
+            on_failure.pop_all()
+        return Collector(self._settings, ports._replace(source=source), recovered)
+
+    def _release_lease(self) -> None:
+        with suppress(Unavailable):
+            self._lease.release()
 
     def _require_tables(self) -> None:
         """Find out now, not at the first row, that a grant is missing."""
@@ -142,32 +149,23 @@ class Service:
         if obstacles:
             raise ConfigError(f"DATABASE_URL: {'; '.join(obstacles)}")
 
-    def _become_owner(self) -> None:
-        """Take the lease, or find out within its lifetime that its owner is alive, and refuse."""
-        until_s = time.monotonic() + EXPIRES_AFTER_S + 1
-        expires_in_s: float | None = None
-        while True:
-            try:
-                self._lease.hold()
-            except OwnershipLost as lost:
-                before_s, expires_in_s = expires_in_s, self._lease.expires_in_s()
-                if before_s is None:
-                    log.warning("lease_awaited", owner=self._lease.owner(), up_to_s=EXPIRES_AFTER_S)
-                elif expires_in_s > before_s or time.monotonic() > until_s:
-                    raise ConfigError(f"{lost}; stop it first, or set another REDIS_URL") from None
-            else:
-                return
-            if self._stop.wait(LEASE_LOOK_EVERY_S):
-                raise Unavailable("asked to stop")
-
     def _ports(self, to_close: ExitStack) -> Ports:
         source = RedisSource(self._redis_url, self._source_options())
-        feed = RedisFeed(self._redis_url)
+        feed = RedisFeed(self._redis_url, self._lease.fence)
+        checkpoints = RedisCheckpoints(self._redis_url, self._lease.fence)
         store, old_rows = TimescaleStore(self._database_url), TimescaleStore(self._database_url)
-        for port in (source, feed, store, old_rows, self._lease):
+        for port in (source, feed, checkpoints, store, old_rows, self._lease):
             to_close.callback(port.close)
-        watched = WatchedSource(source, self._progress), WatchedFeed(feed, self._progress)
-        return Ports(watched[0], store, watched[1], feed, old_rows, self._lease)
+        progress = self._progress
+        return Ports(
+            WatchedSource(source, progress),
+            store,
+            WatchedFeed(feed, progress),
+            feed,
+            old_rows,
+            self._lease,
+            WatchedCheckpoints(checkpoints, progress),
+        )
 
     def _source_options(self) -> SourceOptions:
         settings = self._settings
@@ -186,21 +184,6 @@ class Service:
             tenants=["default", *self._settings.tenants],
             transport=self._settings.transport,
         )
-
-
-class _Begun:
-    """An `EventSource` whose first read is done already."""
-
-    def __init__(self, source: EventSource, first: Read) -> None:
-        self._source = source
-        self._first: Read | None = first
-
-    def read(self) -> Read:
-        first, self._first = self._first, None
-        return self._source.read() if first is None else first
-
-    def close(self) -> None:
-        self._source.close()
 
 
 def _has_failed(dashboard: Dashboard) -> bool:

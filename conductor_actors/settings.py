@@ -124,6 +124,13 @@ class Settings(BaseSettings):
     retention_days: float = _variable(
         "CONDUCTOR_RETENTION_DAYS", 0.0, "90", "Rows older than this are dropped; 0: none.", ge=0
     )
+    checkpoint_s: float = _variable(
+        "CONDUCTOR_CHECKPOINT_S",
+        30.0,
+        "30",
+        "Seconds between checkpoints: how much is computed again after a crash.",
+        gt=0,
+    )
     mailbox_limit: int = _variable(
         "CONDUCTOR_MAILBOX_LIMIT",
         100_000,
@@ -286,7 +293,7 @@ class Settings(BaseSettings):
 
     def intake_rules(self) -> IntakeRules:
         """Give how events become batches and ticks."""
-        return IntakeRules(self.tick_s, self.session_timeout_s, self.max_event_bytes)
+        return IntakeRules(self.tick_s, self.session_timeout_s, self.max_event_bytes, self.window_s)
 
 
 def load() -> Settings:

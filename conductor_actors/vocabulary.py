@@ -34,7 +34,9 @@ VOCABULARY: Final[dict[str, Line]] = {
     "migration_applied": _line(
         "the database's tables were brought up to date", "name", "duration_s"
     ),
-    "lease_awaited": _line("another process has these events; is it alive?", "owner", "up_to_s"),
+    "lease_awaited": _line(
+        "another process has these events; this one stands by", "owner", "waited_s"
+    ),
     "ownership_lost": _line("another process took these events over; this one ends", "reason"),
     # Own servers
     "server_started": _line("an own server answers", "server", "pid", "port", "duration_s"),
@@ -72,6 +74,15 @@ VOCABULARY: Final[dict[str, Line]] = {
     "gap_detected": _line(
         "events were published that were never read", "tenant", "reason", "lost_events"
     ),
+    # Checkpoints
+    "checkpoint_loaded": _line(
+        "it goes on where the last owner was", "number", "sessions", "size_bytes", "duration_s"
+    ),
+    "checkpoint_committed": _line(
+        "everything up to here is durable",
+        *("number", "sessions", "ended", "size_bytes", "duration_s"),
+    ),
+    "checkpoint_postponed": _line("what it would have held will be in the next", "reason"),
     # Scores out
     "tick_completed": _line(
         "every session was scored", "tick_at_ms", "sessions", "duration_s", "lag_s"

@@ -1,17 +1,18 @@
 """Everything actors tell each other. All are frozen: a message is a value."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
+from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.events import Event
+from conductor_actors.domain.gaps import NO_MARKS, Marks
 from conductor_actors.domain.intake import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.domain.session import SessionState
 from conductor_actors.ports import DeadLetter
-
-if TYPE_CHECKING:
-    from conductor_actors.actors.mailbox import PooledMailbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +40,28 @@ class Countdown:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """To every session: all events before `at_ms` have been told. Old ticks are not announced."""
+    """To every session: all events before `at_ms` have been told, but those of `marks`.
+
+    Old ticks are not announced.
+    """
 
     at_ms: int
     is_live: bool
     sessions: Countdown
+    marks: Marks = field(default_factory=lambda: NO_MARKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """To every session: tell your state as it is now if it has changed; the last tells the end.
+
+    Each has by then told its rows of every tick before, changed or not.
+    """
+
+    number: int
+    has_changed: bool
+    sessions: Countdown
+    reply_to: Mailbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +69,7 @@ class Passivate:
     """To a session: nothing was heard of you for your timeout; stop."""
 
 
-SessionMessage: TypeAlias = EventBatch | Tick | Passivate
+SessionMessage: TypeAlias = EventBatch | Tick | Capture | Passivate
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +82,24 @@ class TimePassed:
     """From the Ticker: one of your intervals has passed."""
 
 
-RouterMessage: TypeAlias = ReadNext | TimePassed
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """To the Router: begin a checkpoint behind the next read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """To the Router: checkpoint `number` is durable."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartOver:
+    """To the Router: there is no checkpoint any more; the next has to be a whole one."""
+
+
+RouterMessage: TypeAlias = ReadNext | TimePassed | Cut | Committed | StartOver
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +116,69 @@ class Undeliverable:
     letters: Sequence[DeadLetter]
 
 
-WriterMessage: TypeAlias = Scored | TimePassed
-PublisherMessage: TypeAlias = Scored | Undeliverable | TimePassed
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """To Writer and Publisher: make durable what came before this, then say so."""
+
+    number: int
+    reply_to: Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """To the Checkpointer: everything told to `by` before flush `number` is durable."""
+
+    number: int
+    by: str
+
+
+WriterMessage: TypeAlias = Scored | TimePassed | Flush
+PublisherMessage: TypeAlias = Scored | Undeliverable | TimePassed | Flush
+
+
+@dataclass(frozen=True, slots=True)
+class CutMade:
+    """To the Checkpointer: a checkpoint has begun; which sessions ended since the last one."""
+
+    header: Header
+    ended: frozenset[SessionKey]
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """To the Checkpointer: a session's state at the cut."""
+
+    number: int
+    key: SessionKey
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AllCaptured:
+    """To the Checkpointer: nothing more comes for this checkpoint."""
+
+    number: int
+
+
+CheckpointerMessage: TypeAlias = TimePassed | CutMade | Captured | AllCaptured | Flushed
 
 
 @dataclass(frozen=True, slots=True)
 class StartSession:
-    """To the Supervisor: mail is waiting for a session that has no actor yet."""
+    """To the Supervisor: a session has no actor yet. One from a checkpoint has a state."""
 
     key: SessionKey
-    mailbox: "PooledMailbox"
+    mailbox: PooledMailbox
+    state: SessionState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureQuarantined:
+    """To the Supervisor: answer in the place of a session that is left alone."""
+
+    mailbox: PooledMailbox
+    capture: Capture
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,5 +213,11 @@ class FinishSessions:
 
 
 SupervisorMessage: TypeAlias = (
-    StartSession | ActorFailed | ActorStopped | TimePassed | Drain | FinishSessions
+    StartSession
+    | CaptureQuarantined
+    | ActorFailed
+    | ActorStopped
+    | TimePassed
+    | Drain
+    | FinishSessions
 )

@@ -8,6 +8,8 @@ import structlog
 from conductor_actors.actors.base import Place, SystemActor
 from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import (
+    Flush,
+    Flushed,
     PublisherMessage,
     Scored,
     TimePassed,
@@ -37,6 +39,7 @@ class PublisherActor(SystemActor):
         self._box_outage = Outage("redis dead letters", place.mailbox.clock)
         self._rows: list[ScoreRow] = []
         self._letters: list[DeadLetter] = []
+        self._flushes: list[Flush] = []
 
     def on_receive(self, message: PublisherMessage) -> None:
         match message:
@@ -44,6 +47,8 @@ class PublisherActor(SystemActor):
                 self._rows.append(row)
             case Undeliverable(letters):
                 self._letters.extend(letters)
+            case Flush():
+                self._flushes.append(message)
             case TimePassed():
                 pass
             case _:
@@ -59,6 +64,8 @@ class PublisherActor(SystemActor):
             log.warning("updates_dropped", updates=len(rows), dead_letters=0)  # worth nothing late
         if letters and not _worked(lambda: self._dead_letter_box.add(letters), self._box_outage):
             self._keep(letters)
+        if not self._letters:
+            self._report_flushed()
 
     def _keep(self, letters: list[DeadLetter]) -> None:
         """Keep letters for the next attempt."""
@@ -66,6 +73,11 @@ class PublisherActor(SystemActor):
         lost = len(letters) - len(self._letters)
         if lost:
             log.warning("updates_dropped", updates=0, dead_letters=lost)
+
+    def _report_flushed(self) -> None:
+        flushes, self._flushes = self._flushes, []
+        for flush in flushes:
+            flush.reply_to.tell(Flushed(flush.number, by="publisher"))
 
     def on_stop(self) -> None:
         self._send()

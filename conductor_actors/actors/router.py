@@ -11,18 +11,24 @@ import structlog
 from conductor_actors.actors.base import Place, SystemActor
 from conductor_actors.actors.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.actors.messages import (
+    Committed,
     Countdown,
+    Cut,
+    CutMade,
     ReadNext,
     RouterMessage,
+    StartOver,
     Tick,
     TimePassed,
     Undeliverable,
 )
 from conductor_actors.actors.outage import Outage
 from conductor_actors.actors.routes import Routes
+from conductor_actors.domain.checkpoints import Header
+from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import EventsBySession, Intake, Rejected, TickDue
 from conductor_actors.errors import Unavailable
-from conductor_actors.ports import DeadLetter, EventSource, Gap, Read
+from conductor_actors.ports import DeadLetter, EventSource, Read
 
 log = structlog.get_logger()
 
@@ -32,11 +38,15 @@ OUTAGE_PAUSE_S: Final = 1.0
 
 
 class Downstream(NamedTuple):
-    """What the Router looks at before it reads on: Redis is the buffer, not our memory."""
+    """What the Router looks at before it reads on: Redis is the buffer, not our memory.
+
+    And whom it tells what is not for sessions.
+    """
 
     depths: tuple[Callable[[], int], ...]
     limit: int
     dead_letters: Mailbox
+    checkpointer: Mailbox
 
     def is_full(self) -> bool:
         """Tell whether a mailbox has reached the limit."""
@@ -44,7 +54,11 @@ class Downstream(NamedTuple):
 
 
 class RouterActor(SystemActor):
-    """A switch over `RouterMessage`. Back-pressure is by pulling: it reads while there is room."""
+    """A switch over `RouterMessage`. Back-pressure is by pulling: it reads while there is room.
+
+    A checkpoint is cut behind a read that was routed whole: then the source's position, the
+    intake and every session's mail say the same.
+    """
 
     def __init__(
         self,
@@ -61,6 +75,8 @@ class RouterActor(SystemActor):
         self._downstream = downstream
         self._outage = Outage("redis events", place.mailbox.clock)
         self._rejected: Counter[tuple[str, str]] = Counter()
+        self._is_cut_wanted = False
+        self._can_be_cut = False
 
     def on_start(self) -> None:
         self._next = ReadNext()
@@ -74,6 +90,12 @@ class RouterActor(SystemActor):
                     self._place.mailbox.tell(message)
             case TimePassed():
                 self._report()
+            case Cut():
+                self._is_cut_wanted = True
+            case Committed(number):
+                self._routes.changes.committed(number)
+            case StartOver():
+                self._routes.changes.note_loss()
             case _:
                 assert_never(message)
 
@@ -88,30 +110,45 @@ class RouterActor(SystemActor):
             self._place.mailbox.wait(random() * OUTAGE_PAUSE_S)  # noqa: S311 - jitter
             return
         self._outage.is_over()
+        self._can_be_cut = False
         self._route(read)
+        self._can_be_cut = True
+        if self._is_cut_wanted:
+            self._is_cut_wanted = False
+            self._cut()
 
     def _route(self, read: Read) -> None:
         if read.first_tick_ms is not None:
             self._intake.no_tick_before(read.first_tick_ms)
         for gap in read.gaps:
             _warn_of(gap)
+            self._intake.gaps.add(gap)
         for step in self._intake.take(read.entries, read.watermark_ms):
             match step:
                 case EventsBySession():
                     self._routes.deliver(step)
-                case TickDue(at_ms):
-                    self._tick(at_ms, read.now_ms)
+                case TickDue():
+                    self._tick(step, read.now_ms)
         self._routes.passivate(read.watermark_ms)
         self._put_aside()
 
-    def _tick(self, at_ms: int, now_ms: int) -> None:
+    def _tick(self, due: TickDue, now_ms: int) -> None:
+        at_ms = due.at_ms
         while self._downstream.is_full():
             time.sleep(FULL_PAUSE_S)
         self._routes.passivate(at_ms)
         lag_ms = now_ms - at_ms
         began_s = self._place.mailbox.clock()
         countdown = Countdown(self._routes.listening(), began_s, lag_ms / 1000)
-        self._routes.broadcast(Tick(at_ms, lag_ms <= LIVE_MS, countdown))
+        self._routes.broadcast(Tick(at_ms, lag_ms <= LIVE_MS, countdown, due.marks))
+
+    def _cut(self) -> None:
+        difference = self._routes.cut()
+        intake = self._intake
+        header = Header(difference.number, intake.window_s, self._source.position(), intake.state())
+        checkpointer = self._downstream.checkpointer
+        checkpointer.tell(CutMade(header, difference.ended, difference.is_whole))
+        self._routes.capture(difference, checkpointer, self._place.mailbox.clock())
 
     def _put_aside(self) -> None:
         """Count what is no event, and send it to the dead letters; its text is never logged."""
@@ -135,6 +172,8 @@ class RouterActor(SystemActor):
         self._rejected.clear()
 
     def on_stop(self) -> None:
+        if self._can_be_cut:
+            self._cut()
         self._report()
         self._source.close()
 

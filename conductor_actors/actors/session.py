@@ -9,13 +9,18 @@ from conductor_actors.actors.base import Place, Poisoned, PooledActor, salvage
 from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
 from conductor_actors.actors.messages import (
+    AllCaptured,
+    Capture,
+    Captured,
     EventBatch,
     Passivate,
     Scored,
     SessionMessage,
     Tick,
 )
+from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.events import Event
+from conductor_actors.domain.intake import SessionKey
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session import SessionState, row_at
 from conductor_actors.ports import Clock
@@ -57,6 +62,9 @@ class SessionActor(PooledActor):
             case Tick():
                 self._apply()
                 self._score(message)
+            case Capture():
+                self._apply()
+                answer(message, (self._tenant_id, self._state.session_id), self._state)
             case Passivate():
                 self.stop()
             case _:
@@ -89,7 +97,7 @@ class SessionActor(PooledActor):
 
     def _tell_row(self, tick: Tick) -> None:
         parts = self._parts
-        scored = Scored(row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring))
+        scored = Scored(row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring, tick.marks))
         parts.writer.tell(scored)
         if tick.is_live:
             parts.publisher.tell(scored)
@@ -102,3 +110,11 @@ class SessionActor(PooledActor):
             duration_s=round(self._parts.clock() - tick.sessions.began_s, 4),
             lag_s=tick.sessions.lag_s,
         )
+
+
+def answer(capture: Capture, key: SessionKey, state: SessionState) -> None:
+    """Tell a session's state, if that is asked for, and the end, if it is the last."""
+    if capture.has_changed:
+        capture.reply_to.tell(Captured(capture.number, key, encode_state(state)))
+    if capture.sessions.is_last():
+        capture.reply_to.tell(AllCaptured(capture.number))

@@ -8,8 +8,13 @@ import structlog
 
 from conductor_actors.actors.base import Place, Poisoned
 from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
-from conductor_actors.actors.messages import ActorFailed, Undeliverable
-from conductor_actors.actors.session import SessionActor, SessionParts
+from conductor_actors.actors.messages import (
+    ActorFailed,
+    CaptureQuarantined,
+    StartSession,
+    Undeliverable,
+)
+from conductor_actors.actors.session import SessionActor, SessionParts, answer
 from conductor_actors.domain.intake import SessionKey
 from conductor_actors.domain.restarts import RestartBudget
 from conductor_actors.domain.session import SessionRules, SessionState
@@ -65,11 +70,23 @@ class Sessions:
         """Count the sessions that are left alone at the moment."""
         return len(self._quarantined)
 
-    def start(self, key: SessionKey, mailbox: PooledMailbox) -> None:
-        """Give a session its first actor."""
-        seat = self._seats[id(mailbox)] = _Seat(key, mailbox)
-        self._seat_actor(seat, SessionState.unbegun(key[1], self._rules))
+    def start(self, start: StartSession) -> None:
+        """Give a session its first actor; thousands that go on at a start are not news."""
+        seat = self._seats[id(start.mailbox)] = _Seat(start.key, start.mailbox)
+        if start.state is not None:
+            self._seat_actor(seat, start.state)
+            return
+        self._seat_actor(seat, SessionState.unbegun(start.key[1], self._rules))
         _log_of(seat).info("actor_started")
+
+    def capture(self, request: CaptureQuarantined) -> None:
+        """Tell the state of a session in quarantine.
+
+        One that was just released knows of later events: this checkpoint is given up.
+        """
+        for each in self._quarantined:
+            if each.seat.mailbox is request.mailbox:
+                answer(request.capture, each.seat.key, each.state)
 
     def stopped(self, mailbox: object) -> bool:
         """Say farewell to a session that was passivated; False if it is none of ours."""

@@ -13,6 +13,7 @@ from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
     ActorStopped,
+    CaptureQuarantined,
     Drain,
     FinishSessions,
     StartSession,
@@ -102,8 +103,10 @@ class SupervisorActor(SystemActor):
 
     def on_receive(self, message: SupervisorMessage) -> None:
         match message:
-            case StartSession(key, mailbox):
-                self._sessions.start(key, mailbox)
+            case StartSession():
+                self._sessions.start(message)
+            case CaptureQuarantined():
+                self._sessions.capture(message)
             case ActorFailed():
                 self._failed(message)
             case ActorStopped():

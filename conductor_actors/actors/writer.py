@@ -7,7 +7,14 @@ import structlog
 
 from conductor_actors.actors.base import Place, SystemActor
 from conductor_actors.actors.mailbox import Mailbox, ThreadMailbox
-from conductor_actors.actors.messages import Scored, TimePassed, Undeliverable, WriterMessage
+from conductor_actors.actors.messages import (
+    Flush,
+    Flushed,
+    Scored,
+    TimePassed,
+    Undeliverable,
+    WriterMessage,
+)
 from conductor_actors.actors.outage import Patience
 from conductor_actors.domain.batching import Batch
 from conductor_actors.domain.scoring import ScoreRow
@@ -40,6 +47,9 @@ class WriterActor(SystemActor):
                 self._batch.add(row, self._clock())
             case TimePassed():
                 pass
+            case Flush(number, reply_to):
+                self._write_all()
+                reply_to.tell(Flushed(number, by="writer"))
             case _:
                 assert_never(message)
         while self._batch.is_due(self._clock()):
@@ -60,9 +70,12 @@ class WriterActor(SystemActor):
             log.error("rows_refused", rows=len(written.refused), reason=written.refused[0][1])
             self._dead_letters.tell(Undeliverable([_letter(*row) for row in written.refused]))
 
-    def on_stop(self) -> None:
+    def _write_all(self) -> None:
         while len(self._batch):
             self._write()
+
+    def on_stop(self) -> None:
+        self._write_all()
 
 
 def _letter(row: ScoreRow, reason: str) -> DeadLetter:

@@ -1,20 +1,19 @@
 """Look whether Redis can be used as the service needs it, changing nothing."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import redis
 
-from conductor_actors.adapters import redis_feed, redis_lease
+from conductor_actors.adapters import redis_feed, redis_fence, redis_lease
 from conductor_actors.adapters.redis_client import Command, exchange, open_client, translated
 from conductor_actors.adapters.redis_source import Transport
 from conductor_actors.adapters.redis_streams import StreamReader
 from conductor_actors.adapters.tenants import EventNames, event_tenant
+from conductor_actors.domain.checkpoints import SESSIONS_KEY
 from conductor_actors.domain.names import DEFAULT_TENANT, prefixed
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Finding
-
-_NO_SCRIPT: Final = "0" * 40
 
 
 def check(url: str, transport: Transport = "both", tenants: Sequence[str] = ()) -> list[Finding]:
@@ -36,22 +35,27 @@ def _use(client: redis.Redis, transport: Transport, tenants: Sequence[str]) -> N
     names = EventNames(client, tenants)
     with translated():
         streams = names.current()
-        exchange(client, [("MULTI",), *_asked_only(names, transport), ("DISCARD",)])
+        guard: list[Command] = [("WATCH", redis_fence.NAME), ("UNWATCH",)]
+        exchange(client, [*guard, ("MULTI",), *_asked_only(names, transport), ("DISCARD",)])
     if transport != "pubsub":
         StreamReader(client, "latest", 0).read(streams)
 
 
 def _asked_only(names: EventNames, transport: Transport) -> list[Command]:
     """List commands whose permissions Redis checks when they are queued; they never run."""
-    owner, events = redis_lease.NAME, names.current()
+    events, letters, sessions = names.current(), redis_feed.DEAD_LETTERS, SESSIONS_KEY
     tenants = {event_tenant(name) or DEFAULT_TENANT for name in events}
     commands: list[Command] = [
-        ("XADD", redis_feed.DEAD_LETTERS, "*", "reason", "check"),
-        ("SET", owner, "check"),
-        *((name, owner) for name in ("GET", "DEL", "PTTL")),
-        ("PEXPIRE", owner, 1),
-        ("EVALSHA", _NO_SCRIPT, 1, owner),
-        ("SCRIPT", "LOAD", "return 0"),
+        ("XADD", letters, "*", "reason", "check"),
+        ("XDEL", letters, "1-1"),
+        ("XTRIM", letters, "MAXLEN", 1),
+        ("XLEN", letters),
+        ("SET", redis_lease.NAME, "check"),
+        ("PEXPIRE", redis_lease.NAME, 1),
+        *((name, redis_fence.NAME) for name in ("GET", "DEL", "INCR", "EXISTS")),
+        ("HSET", sessions, "check", ""),
+        ("HSCAN", sessions, 0),
+        *((name, sessions, "check") for name in ("HGET", "HDEL")),
         ("XRANGE", events[0], "-", "+"),
         ("TYPE", events[0]),
         *(("PUBLISH", prefixed(tenant, redis_feed.UPDATES), "") for tenant in tenants),

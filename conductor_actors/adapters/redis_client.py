@@ -1,6 +1,6 @@
 """One way to reach Redis, and one way to say what went wrong."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
@@ -25,9 +25,10 @@ GRANTS: Final = " ".join(
         "ACL SETUSER conductor on >PASSWORD",
         "%R~sync-events %R~platform.events.* %R~*:sync-events %R~*:platform.events.* ~conductor:*",
         *(f"&{name} &*:{name}" for name in (*DECODERS, "engagement:update", "anomaly:detected")),
-        "+ping +select +client|setinfo +info +time +multi +exec +discard +scan +type",
-        "+xread +xrange +xadd +publish +subscribe +psubscribe",
-        "+set +get +del +pttl +pexpire +evalsha +script|load",
+        "+ping +select +client|setinfo +info +time +scan +type +exists",
+        "+multi +exec +discard +watch +unwatch",
+        "+xread +xrange +xinfo|stream +xadd +xlen +xdel +xtrim +publish +subscribe +psubscribe",
+        "+set +get +incr +del +pexpire +hset +hdel +hget +hscan",
     )
 )
 
@@ -78,8 +79,10 @@ def _ours(error: Exception) -> ConfigError | Unavailable:
             )
         case failures.ResponseError() if text.startswith("WRONGTYPE"):
             return ConfigError(
-                "REDIS_URL: a key is taken by something else; event names and "
-                "conductor:dead-letters must be streams, conductor:owner a string; rename that key"
+                "REDIS_URL: a key is taken by something else; event names, conductor:dead-letters "
+                "and conductor:outbox must be streams, conductor:owner and conductor:fence "
+                "strings, conductor:checkpoint and conductor:checkpoint:sessions hashes; "
+                "rename that key"
             )
         case failures.ResponseError() if text.startswith(_OPERATORS):
             return ConfigError(f"REDIS_URL: {text}")
@@ -97,11 +100,25 @@ def exchange(client: redis.Redis, commands: Iterable[Command]) -> Sequence[Any]:
 
     redis-py's own pipelines and reply callbacks cost more than reading and parsing together.
     """
-    packed = [pack_command(command) for command in commands]
+    with conversation(client) as say:
+        return say(commands)
+
+
+Say: TypeAlias = Callable[[Iterable[Command]], Sequence[Any]]
+
+
+@contextmanager
+def conversation(client: redis.Redis) -> Iterator[Say]:
+    """Have several exchanges on one connection, as WATCH needs it."""
     connection: Any = client.connection_pool.get_connection()
-    try:
+
+    def say(commands: Iterable[Command]) -> Sequence[Any]:
+        packed = [pack_command(command) for command in commands]
         connection.send_packed_command([b"".join(packed)])
         return [connection.read_response() for _ in packed]
+
+    try:
+        yield say
     except BaseException:
         connection.disconnect()  # replies that were not read must not meet another question
         raise

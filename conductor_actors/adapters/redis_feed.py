@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from conductor_actors.adapters.redis_client import Command, exchange, open_client, translated
+from conductor_actors.adapters.redis_client import Command, open_client, translated
+from conductor_actors.adapters.redis_fence import Fence
 from conductor_actors.domain.names import prefixed
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
 from conductor_actors.ports import DeadLetter
@@ -29,19 +30,26 @@ class _Update(msgspec.Struct, rename="camel", gc=False):
 
 
 class RedisFeed:
-    """A `ScoreFeed` and `DeadLetterBox`: one round trip per batch, commands packed by hiredis."""
+    """A `ScoreFeed` and `DeadLetterBox`: commands packed by hiredis, a batch at a time.
 
-    def __init__(self, url: str) -> None:
+    Who is not the owner any more announces nothing, and keeps nothing: the new owner meets it, too.
+    """
+
+    def __init__(self, url: str, fence: Fence) -> None:
         self._client = open_client(url)
+        self._fence = fence
         self._encoder = msgspec.json.Encoder()
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
         """Announce the rows, each on its tenant's channel."""
-        self._send([("PUBLISH", prefixed(row.tenant_id, UPDATES), self._body(row)) for row in rows])
+        commands = [("PUBLISH", prefixed(row.tenant_id, UPDATES), self._body(row)) for row in rows]
+        with translated():
+            self._fence.guarded(self._client, commands)
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
         """Keep the letters; of each body the first 256 bytes."""
-        self._send([_xadd(letter) for letter in letters])
+        with translated():
+            self._fence.guarded(self._client, [_xadd(letter) for letter in letters])
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -60,10 +68,6 @@ class RedisFeed:
                 row.contributions,
             )
         )
-
-    def _send(self, commands: Sequence[Command]) -> None:
-        with translated():
-            exchange(self._client, commands)
 
 
 def _timestamp(at_ms: int) -> str:

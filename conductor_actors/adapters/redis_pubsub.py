@@ -15,9 +15,9 @@ import redis
 
 from conductor_actors.adapters.redis_client import Command, translated
 from conductor_actors.adapters.tenants import event_tenant
+from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.names import EVERY_TENANT
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.ports import Gap
 
 CLOSE_WITHIN_S: Final = 2.0
 UNIT_BYTES: Final = 1024  # a message of an event fits; what is larger counts as several
@@ -117,7 +117,8 @@ class PubSubListener:
         self._deadlines = deadlines
         self._lock = threading.Lock()
         self._waiting = Waiting(limit)
-        self._reconnects = 0
+        self._reconnects: list[Gap] = []
+        self._alive_s = self._taken_s = time.monotonic()
         self._refusal: ConfigError | None = None
         self._was_subscribed = threading.Event()
         self._is_closed = threading.Event()
@@ -126,25 +127,36 @@ class PubSubListener:
         self._thread.start()
 
     def take(self, before_s: float) -> tuple[list[Heard], list[Gap]]:
-        """Give what was heard before a moment, in order, and what is missing from it."""
-        if self._has_ended.is_set():
-            raise self._refusal or RuntimeError("the pub/sub thread has ended")
+        """Give what was heard before a moment, in order, and what is missing from it.
+
+        The times of gaps are monotonic ones, too.
+        """
+        self._require_life()
         with self._lock:
             heard = self._waiting.take(before_s)
-            gaps = [Gap(tenant, "flooded", lost) for tenant, lost in self._waiting.lost().items()]
-            gaps += [Gap(EVERY_TENANT, "reconnected", None)] * self._reconnects
-            self._reconnects = 0
+            since_ms, self._taken_s = int(self._taken_s * 1000), time.monotonic()
+            gaps = [
+                Gap(tenant, "flooded", lost, since_ms, int(self._taken_s * 1000))
+                for tenant, lost in self._waiting.lost().items()
+            ]
+            gaps += self._reconnects
+            self._reconnects = []
         return heard, gaps
 
     def wait_subscribed(self, timeout_s: float) -> None:
         """Wait for the first subscription; raise `Unavailable` if it takes too long."""
         if not self._was_subscribed.wait(timeout_s):
             raise Unavailable("redis: no subscription yet")
+        self._require_life()
 
     def close(self) -> None:
         """End the thread and its connection."""
         self._is_closed.set()
         self._thread.join(CLOSE_WITHIN_S)
+
+    def _require_life(self) -> None:
+        if self._has_ended.is_set():
+            raise self._refusal or RuntimeError("the pub/sub thread has ended")
 
     def _run(self) -> None:
         try:
@@ -171,7 +183,7 @@ class PubSubListener:
             pinged_s = None
             while not self._is_closed.is_set():
                 if connection.can_read(timeout=self._deadlines.quiet_s):
-                    pinged_s = None
+                    self._alive_s, pinged_s = time.monotonic(), None
                     self._handle(connection.read_response(disconnect_on_error=False))
                     continue
                 pinged_s = pinged_s or self._ping(connection)
@@ -191,8 +203,10 @@ class PubSubListener:
         while missing:
             missing -= not self._handle(connection.read_response())
         if self._was_subscribed.is_set():
+            since_ms, until_ms = int(self._alive_s * 1000), int(time.monotonic() * 1000)
+            gap = Gap(EVERY_TENANT, "reconnected", None, since_ms, until_ms)
             with self._lock:
-                self._reconnects += 1
+                self._reconnects.append(gap)
         self._was_subscribed.set()
 
     @staticmethod

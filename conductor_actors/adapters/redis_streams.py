@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+import msgspec
 import redis
 from redis.exceptions import ResponseError
 
 from conductor_actors.adapters.redis_client import Command, exchange, translated
+from conductor_actors.adapters.redis_trims import Extent, Portion, Trims, parsed
+from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.merging import Frontier, Merge
 from conductor_actors.errors import ConfigError
@@ -28,11 +31,28 @@ class Ordered(NamedTuple):
     now_ms: int
 
 
+class StreamPositions(msgspec.Struct, array_like=True):
+    """Where reading goes on: behind which entry of each stream, the how manyth that ever was."""
+
+    frontier: Frontier
+    start: bytes | None
+    streams: dict[str, tuple[bytes, int | None]]
+
+
+class _Answer(NamedTuple):
+    """What Redis said at one moment."""
+
+    now_ms: int
+    streams: dict[str, Sequence[Any]]
+    extents: dict[str, Extent]
+
+
 class StreamReader:
     """Reads from positions it keeps. A read is atomic in Redis: clock and entries together.
 
-    Every stream is read from one moment on, the start; one that turns up later brings entries
-    that are older than what was given out, and so does a Redis whose clock went back.
+    Every stream is read from one moment on, the start; one that turns up later is so from a
+    window before the frontier at most, and brings entries that are older than what was given out;
+    so does a Redis whose clock went back. `gaps` are those that the last read has found.
     """
 
     def __init__(self, client: redis.Redis, start: Start, window_s: int) -> None:
@@ -44,7 +64,29 @@ class StreamReader:
         self._frontiers: dict[str, Frontier] = {}
         self._frontier: Frontier = (0, 0)
         self._merge = Merge()
+        self._trims = Trims()
+        self.gaps: list[Gap] = []
         self.is_behind = False
+
+    def resume(self, positions: StreamPositions) -> None:
+        """Go on where another was."""
+        self._frontier = positions.frontier
+        self._start_position = positions.start
+        self._positions = {name: at for name, (at, _) in positions.streams.items()}
+        counts = {name: count for name, (_, count) in positions.streams.items()}
+        self._trims.resume(counts, positions.frontier)
+
+    def positions(self) -> StreamPositions:
+        """Tell how far was given out. What is held is read again."""
+        held, oldest = self._merge.held(), self._merge.oldest()
+        streams = {}
+        for name in self._frontiers:
+            count = self._trims.count(name)
+            streams[name] = (
+                _before(oldest[name]) if name in oldest else self._positions[name],
+                None if count is None else count - held[name],
+            )
+        return StreamPositions(self._frontier, self._start_position, streams)
 
     def read(self, names: Sequence[str]) -> Ordered:
         """Read on in all streams."""
@@ -54,42 +96,69 @@ class StreamReader:
         count = max(LEAST_PER_STREAM, min(MOST_PER_STREAM, ENTRIES_PER_READ // max(1, len(names))))
         held = self._merge.held()
         wanted = [name for name in names if held[name] < count]
-        now_ms, streams = self._ask(wanted, count)
-        now = (now_ms, 0)
+        answer = self._ask(wanted, self._trims.to_ask(wanted), count)
+        self._trims.worked()
+        self._count(answer, count)
+        now = (answer.now_ms, 0)
         self._frontiers.update(dict.fromkeys(wanted, now))
         self.is_behind = False
-        for key, raw_entries in streams:
+        for name, raw_entries in answer.streams.items():
             is_cut = len(raw_entries) >= count
             self.is_behind |= is_cut
-            self._take(key.decode(), raw_entries, (0, 0) if is_cut else now)
+            self._take(name, raw_entries, (0, 0) if is_cut else now)
         # What was given out stays so, although a clock may go back or a stream turn up late.
         self._frontier = max(self._frontier, min((now, *self._frontiers.values())))
-        return Ordered(self._merge.release(self._frontier), self._frontier, now_ms)
+        return Ordered(self._merge.release(self._frontier), self._frontier, answer.now_ms)
 
     def _started(self) -> bytes:
-        """Give the position that everything is read after: chosen once, at the first read."""
+        """Give the position that everything is read after: chosen once, at the first read.
+
+        A stream that turns up later is not read from before its first window.
+        """
         if self._start_position is None:
             position = b"0-0"
             if self._start != "earliest":
-                now_ms, _ = self._ask([], 0)
+                now_ms = self._ask([], [], 0).now_ms
                 start_ms = now_ms - (self._window_ms if self._start == "window" else 0)
-                position = b"%d-%d" % (start_ms - 1, LAST_SEQUENCE)
+                position = _before((start_ms, 0))
             self._start_position = position
-        return self._start_position
+        in_sight = _before((max(0, self._frontier[0] - self._window_ms), 0))
+        return max(self._start_position, in_sight, key=parsed)
 
-    def _ask(self, names: Sequence[str], count: int) -> tuple[int, Sequence[Any]]:
+    def _count(self, answer: _Answer, limit: int) -> None:
+        """Find out what was trimmed away: the positions are those from before this read."""
+        self.gaps = []
+        for name, raw_entries in answer.streams.items():
+            if name not in answer.extents:
+                self._trims.took(name, len(raw_entries))
+        for name, extent in answer.extents.items():
+            raw_entries = answer.streams.get(name, ())
+            is_cut = len(raw_entries) >= limit
+            until_ms = parsed(raw_entries[-1][0])[0] if is_cut else answer.now_ms
+            behind = parsed(self._positions[name])
+            portion = Portion(name, behind, len(raw_entries), is_cut, until_ms)
+            gap = self._trims.check(portion, extent, answer.now_ms)
+            if gap is not None:
+                self.gaps.append(gap)
+
+    def _ask(self, names: Sequence[str], doubtful: Sequence[str], count: int) -> _Answer:
         commands: list[Command] = [("MULTI",), ("TIME",)]
+        commands += [("XINFO", "STREAM", name) for name in doubtful]
         if names:
             positions = [self._positions[name] for name in names]
             commands.append(("XREAD", "COUNT", count, "STREAMS", *names, *positions))
         commands.append(("EXEC",))
         with translated():
-            (seconds, micros), *streams = exchange(self._client, commands)[-1]
-            if streams and isinstance(streams[0], ResponseError):
+            (seconds, micros), *replies = exchange(self._client, commands)[-1]
+            streams = (replies.pop() or ()) if names else ()
+            if isinstance(streams, ResponseError):
                 self._refuse_other_types(names)
-                raise streams[0]
-        now_ms = int(seconds) * 1000 + int(micros) // 1000
-        return now_ms, (streams[0] or ()) if streams else ()
+                raise streams
+        return _Answer(
+            int(seconds) * 1000 + int(micros) // 1000,
+            {key.decode(): raw_entries for key, raw_entries in streams},
+            {name: Extent.of(said) for name, said in zip(doubtful, replies, strict=True)},
+        )
 
     def _refuse_other_types(self, names: Sequence[str]) -> None:
         kinds = exchange(self._client, [("TYPE", name) for name in names])
@@ -103,8 +172,7 @@ class StreamReader:
     def _take(self, name: str, raw_entries: Sequence[Any], at_least: Frontier) -> None:
         entries = [entry_of(name, raw) for raw in raw_entries]
         self._positions[name] = raw_entries[-1][0]
-        last_ms, last_sequence = entries[-1][:2]
-        self._frontiers[name] = max(at_least, (last_ms, last_sequence + 1))
+        self._frontiers[name] = max(at_least, _behind(entries[-1][:2]))
         self._merge.add(entries)
 
 
@@ -113,6 +181,20 @@ def entry_of(name: str, raw_entry: Sequence[Any]) -> Entry:
     entry_id, fields = raw_entry
     ms, _, sequence = entry_id.partition(b"-")
     return int(ms), int(sequence), name, _body(fields)
+
+
+def _before(first: Frontier) -> bytes:
+    """Give the position that an entry is the first behind."""
+    ms, sequence = first
+    if first == (0, 0):
+        return b"0-0"
+    return b"%d-%d" % ((ms, sequence - 1) if sequence else (ms - 1, LAST_SEQUENCE))
+
+
+def _behind(last: Frontier) -> Frontier:
+    """Give the least id that is greater."""
+    ms, sequence = last
+    return (ms + 1, 0) if sequence == LAST_SEQUENCE else (ms, sequence + 1)
 
 
 def _body(fields: Sequence[bytes]) -> bytes:

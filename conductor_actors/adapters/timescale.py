@@ -5,9 +5,11 @@ from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
+import msgspec
 import psycopg
 import structlog
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from conductor_actors.adapters import editions, migrations
 from conductor_actors.adapters.postgres import (
@@ -18,12 +20,13 @@ from conductor_actors.adapters.postgres import (
     one_line,
     transaction,
 )
+from conductor_actors.domain.gaps import Mark
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Finding, Written
 
 _Record: TypeAlias = tuple[
-    datetime, str, str, str, float, str, float, float, int, int, float, float
+    datetime, str, str, str, float, str, float, float, int, int, float, float, Jsonb | None
 ]
 
 # The columns of engagement_metrics in the order of `_record`, with their types.
@@ -40,6 +43,7 @@ _COLUMNS: Final = {
     "total_users": "int8",
     "reactions_per_min": "float8",
     "user_leave_rate": "float8",
+    "metadata": "jsonb",
 }
 _NAMES: Final = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
 
@@ -51,8 +55,9 @@ _CREATE_ARRIVALS: Final = sql.SQL(
 ).format(_NAMES)
 _COPY: Final = sql.SQL("COPY arrivals FROM STDIN (FORMAT BINARY)")
 _INSERT: Final = sql.SQL(
-    "INSERT INTO engagement_metrics ({}) SELECT * FROM arrivals ON CONFLICT DO NOTHING"
-).format(_NAMES)
+    "INSERT INTO engagement_metrics ({}) SELECT {}, coalesce(metadata, '{{}}') FROM arrivals"
+    " ON CONFLICT DO NOTHING"
+).format(_NAMES, sql.SQL(", ").join(map(sql.Identifier, [*_COLUMNS][:-1])))
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -176,7 +181,12 @@ def _records(rows: Sequence[ScoreRow]) -> Iterator[_Record]:
             signals.total_users,
             signals.reactions_per_min,
             signals.user_leave_rate,
+            _metadata(row.gap) if row.gap else None,
         )
+
+
+def _metadata(gap: Mark) -> Jsonb:
+    return Jsonb({"gap": msgspec.to_builtins(gap)})
 
 
 def _findings(connection: Connection) -> Iterator[Finding]:

@@ -1,13 +1,13 @@
 """Whether the process works, and whether updates reach clients: for those who restart and route."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from conductor_actors.dashboard.bodies import Health, Readiness, encode
+from conductor_actors.dashboard.bodies import GapCount, Health, Readiness, encode
 from conductor_actors.dashboard.hub import Hub
 from conductor_actors.dashboard.reach import Reach
 
@@ -21,6 +21,15 @@ class Neighbour(Protocol):
     def obstacles(self) -> Sequence[str]:
         """Say what keeps events from being read or scores from leaving, if anything does."""
 
+    def lag_s(self) -> float | None:
+        """Say how far reading is behind, if known."""
+
+    def checkpoint_age_s(self) -> float | None:
+        """Say how old the last checkpoint is, if known."""
+
+    def gaps(self) -> Mapping[str, tuple[int, int]]:
+        """Count gaps, and the events known to be lost in them, by reason."""
+
 
 class Elsewhere:
     """A collector in another process: what it does is heard, or not."""
@@ -32,6 +41,18 @@ class Elsewhere:
     def obstacles(self) -> Sequence[str]:
         """Know of none."""
         return ()
+
+    def lag_s(self) -> float | None:
+        """Do not know."""
+        return None
+
+    def checkpoint_age_s(self) -> float | None:
+        """Do not know."""
+        return None
+
+    def gaps(self) -> Mapping[str, tuple[int, int]]:
+        """Know of none."""
+        return {}
 
 
 class Condition:
@@ -58,12 +79,16 @@ class Condition:
         return reasons
 
     async def _answer_health(self, _: Request) -> Response:
+        collector = self._collector
         health = Health(
             "draining" if self.is_draining else "ok",
             "ok" if self._redis.state == "ok" else "away",
             self._database.state,
-            self._collector.state(),
+            collector.state(),
             len(self._hub),
+            collector.lag_s(),
+            collector.checkpoint_age_s(),
+            {reason: GapCount(*counts) for reason, counts in collector.gaps().items()},
         )
         return _answer(health, 200)
 

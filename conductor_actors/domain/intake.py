@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from conductor_actors.domain.events import DECODERS, Decoder, Event, decode
+from conductor_actors.domain.gaps import NO_MARKS, Gap, Gaps, Marks
 from conductor_actors.domain.names import split
 from conductor_actors.errors import InvalidEvent
 
@@ -26,6 +27,16 @@ class IntakeRules(msgspec.Struct, frozen=True):
     tick_s: int = 5
     timeout_s: int = 1800
     max_event_bytes: int = 65536
+    window_s: int = 60
+
+
+class IntakeState(msgspec.Struct, frozen=True, array_like=True):
+    """What an intake goes on from: all that later batches and ticks depend on."""
+
+    next_tick_ms: int | None = None
+    passed_ms: int = 0
+    last_event_ms: int | None = None
+    gaps: tuple[Gap, ...] = ()
 
 
 class EventsBySession(dict[SessionKey, list[Event]]):
@@ -33,9 +44,10 @@ class EventsBySession(dict[SessionKey, list[Event]]):
 
 
 class TickDue(NamedTuple):
-    """Every event before `at_ms` has been handed out."""
+    """Every event before `at_ms` has been handed out, but those that `marks` tell of."""
 
     at_ms: int
+    marks: Marks = NO_MARKS
 
 
 class Rejected(NamedTuple):
@@ -46,19 +58,34 @@ class Rejected(NamedTuple):
 
 
 class Intake:
-    """Decode, group and cut. Keeps count: `counted`, `skipped`, and the `rejected` entries."""
+    """Decode, group and cut. Keeps count: `counted`, `skipped`, and the `rejected` entries.
 
-    def __init__(self, rules: IntakeRules) -> None:
+    `gaps` are told of what was never read.
+    """
+
+    def __init__(self, rules: IntakeRules, state: IntakeState | None = None) -> None:
+        """Begin anew, or where another intake was, which may have had another tick."""
         self._tick_ms = rules.tick_s * 1000
         self._timeout_ms = rules.timeout_s * 1000
         self._max_bytes = rules.max_event_bytes
         self._sources: dict[str, tuple[str, Decoder]] = {}
+        state = state or IntakeState()
         self._next_tick_ms: int | None = None
-        self._passed_ms = 0
-        self._last_event_ms: int | None = None
+        if state.next_tick_ms is not None:
+            self.no_tick_before(state.next_tick_ms)
+        self._passed_ms = state.passed_ms
+        self._last_event_ms = state.last_event_ms
+        self.window_s = rules.window_s
+        self.gaps = Gaps(rules.window_s, state.gaps)
         self.rejected: list[Rejected] = []
         self.counted = 0
         self.skipped = 0
+
+    def state(self) -> IntakeState:
+        """Tell where it is; all steps of a `take` have to be taken."""
+        return IntakeState(
+            self._next_tick_ms, self._passed_ms, self._last_event_ms, self.gaps.open()
+        )
 
     def no_tick_before(self, at_ms: int) -> None:
         """Begin ticking at `at_ms`: what is read from before it only fills the windows."""
@@ -126,7 +153,7 @@ class Intake:
                 self._passed_ms = next_ms
                 next_ms += self._tick_ms
                 self._next_tick_ms = next_ms
-                yield TickDue(self._passed_ms)
+                yield TickDue(self._passed_ms, self.gaps.marks_at(self._passed_ms))
         self._next_tick_ms = next_ms
 
     def _all_over_at(self, tick_ms: int) -> bool:

@@ -28,6 +28,10 @@ class Merge:
         released, self._held = self._held[:cut], self._held[cut:]
         return released
 
+    def oldest(self) -> dict[str, Frontier]:
+        """Tell the id of the first entry that is held of each stream."""
+        return {name: (ms, sequence) for ms, sequence, name, _ in sorted(self._held, reverse=True)}
+
     def held(self) -> Counter[str]:
         """Count what is held of each stream."""
         return Counter(name for _, _, name, _ in self._held)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from conductor_actors.domain.gaps import Mark
+
 
 class Signals(msgspec.Struct, frozen=True, gc=False):
     """What was measured in the window before a tick. Rates are per minute, shares 0…1."""
@@ -35,7 +37,10 @@ class Contributions(msgspec.Struct, frozen=True, gc=False):
 
 
 class ScoreRow(msgspec.Struct, frozen=True, gc=False):
-    """One session at one tick: what is stored, published and shown. `at_ms` is the tick (UTC)."""
+    """One session at one tick: what is stored, published and shown. `at_ms` is the tick (UTC).
+
+    `gap` tells what its window misses.
+    """
 
     at_ms: int
     tenant_id: str
@@ -45,6 +50,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     category: str
     signals: Signals
     contributions: Contributions
+    gap: Mark | None = None
 
 
 class Explanation(NamedTuple):

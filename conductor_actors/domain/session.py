@@ -19,6 +19,7 @@ from conductor_actors.domain.events import (
     UserJoined,
     UserLeft,
 )
+from conductor_actors.domain.gaps import NO_MARKS, Marks, mark_of
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals, category, clamped
 from conductor_actors.domain.windows import CountWindow, RecencyWindow
@@ -187,7 +188,13 @@ class SessionState:
             self.leavers.touch(user_id, at_ms)
 
 
-def row_at(at_ms: int, tenant_id: str, state: SessionState, scoring: Scoring) -> ScoreRow:
+def row_at(
+    at_ms: int,
+    tenant_id: str,
+    state: SessionState,
+    scoring: Scoring,
+    marks: Marks = NO_MARKS,
+) -> ScoreRow:
     """Judge a session at a tick at which it has a row."""
     signals = state.signals(at_ms)
     contributions = scoring.contributions(signals)
@@ -201,4 +208,5 @@ def row_at(at_ms: int, tenant_id: str, state: SessionState, scoring: Scoring) ->
         category(score),
         signals,
         contributions,
+        mark_of(tenant_id, marks),
     )

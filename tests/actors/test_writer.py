@@ -9,7 +9,14 @@ from structlog.typing import EventDict
 
 from conductor_actors.actors.base import Place
 from conductor_actors.actors.mailbox import ThreadMailbox
-from conductor_actors.actors.messages import ActorFailed, Scored, TimePassed, Undeliverable
+from conductor_actors.actors.messages import (
+    ActorFailed,
+    Flush,
+    Flushed,
+    Scored,
+    TimePassed,
+    Undeliverable,
+)
 from conductor_actors.actors.outage import Patience
 from conductor_actors.actors.writer import WriterActor
 from conductor_actors.domain.batching import Batch
@@ -145,6 +152,16 @@ def test_a_row_the_database_refuses_is_put_aside_and_the_others_land(
     ]
     (line,) = [line for line in log_lines if line["event"] == "rows_refused"]
     assert (line["rows"], line["reason"]) == (1, "no database can store this")
+
+
+def test_what_came_before_a_flush_is_stored_before_it_says_so(
+    desk: Desk, store: MemoryStore
+) -> None:
+    ref, checkpointer = desk.start(store), RecordingMailbox()
+    rows = tell_rows(ref, MAX_ROWS + 1)
+    ref.tell(Flush(7, checkpointer))
+    assert checkpointer.take(Flushed) == Flushed(7, by="writer")
+    assert list(store.rows.values()) == rows
 
 
 def test_a_stopping_writer_writes_the_rest(desk: Desk, store: MemoryStore) -> None:

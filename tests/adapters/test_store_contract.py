@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import astuple, replace
 
 from conductor_actors.adapters.timescale import TimescaleStore
+from conductor_actors.domain.gaps import Mark
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import ScoreStore
 from tests.fakes.memory_store import MemoryStore
@@ -17,7 +18,7 @@ from tests.score_rows import AT_MS, SIGNALS, row
 _READ = """
     SELECT (extract(epoch FROM time) * 1000)::bigint, tenant_id, session_id, event_id,
            engagement_score, category, chat_msgs_per_min, poll_participation, active_users,
-           total_users, reactions_per_min, user_leave_rate
+           total_users, reactions_per_min, user_leave_rate, metadata
     FROM engagement_metrics
 """
 
@@ -40,8 +41,9 @@ def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
 
 
 def _stored_part(row: ScoreRow) -> tuple[Any, ...]:
-    *columns, signals, _ = astuple(row)
-    return (*columns, *astuple(signals))
+    *columns, signals, _, gap = astuple(row)
+    metadata = {"gap": {"reason": gap.reason, "lost_events": gap.lost_events}} if gap else {}
+    return (*columns, *astuple(signals), metadata)
 
 
 def _stored(kept: Kept, rows: Sequence[ScoreRow]) -> int:
@@ -57,6 +59,12 @@ def _assert_kept(kept: Kept, rows: Sequence[ScoreRow]) -> None:
 
 def test_rows_are_kept_as_they_were_written(kept: Kept) -> None:
     rows = [row("a"), row("b", score=0.1, category="VERY_LOW"), row("a", AT_MS + 5000)]
+    assert _stored(kept, rows) == 3
+    _assert_kept(kept, rows)
+
+
+def test_a_row_says_what_it_misses(kept: Kept) -> None:
+    rows = [row("a", gap=Mark("trimmed", 7)), row("b"), row("c", gap=Mark("restarted", None))]
     assert _stored(kept, rows) == 3
     _assert_kept(kept, rows)
 

@@ -1,0 +1,157 @@
+"""Makes checkpoints durable: one at a time, and never ahead of the rows they stand behind."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Final, assert_never
+
+import structlog
+
+from conductor_actors.actors.base import Place, SystemActor
+from conductor_actors.actors.mailbox import Mailbox, ThreadMailbox
+from conductor_actors.actors.messages import (
+    AllCaptured,
+    Captured,
+    CheckpointerMessage,
+    Committed,
+    Cut,
+    CutMade,
+    Flush,
+    Flushed,
+    StartOver,
+    TimePassed,
+)
+from conductor_actors.domain.checkpoints import encode_header
+from conductor_actors.domain.intake import SessionKey
+from conductor_actors.errors import Unavailable
+from conductor_actors.ports import Checkpoint, CheckpointStore
+
+log = structlog.get_logger()
+
+GIVE_UP_AFTER_S: Final = 30.0  # what is not ready by then is left for the next checkpoint
+LOOK_EVERY_S: Final = 0.1
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A checkpoint under way: what it will hold, and who has yet to be flushed."""
+
+    cut: CutMade
+    began_s: float
+    unflushed: list[Mailbox]
+    states: dict[SessionKey, bytes] = field(default_factory=dict)
+
+
+class CheckpointerActor(SystemActor):
+    """A switch over `CheckpointerMessage`.
+
+    It asks the Router for a cut, takes in the sessions' states, has those flushed who hold what
+    came before the cut, one after the other, and then commits.
+    """
+
+    def __init__(
+        self,
+        place: Place[ThreadMailbox],
+        store: CheckpointStore,
+        router: Mailbox,
+        to_flush: Sequence[Mailbox],
+        give_up: Event,
+    ) -> None:
+        super().__init__(place)
+        self._store = store
+        self._router = router
+        self._to_flush = to_flush
+        self._give_up = give_up
+        self._clock = place.mailbox.clock
+        self._asked_s = 0.0
+        self._is_asked = False
+        self._pending: _Pending | None = None
+
+    def on_start(self) -> None:
+        self._ask()  # at once: what was read before the first checkpoint may not be there again
+
+    def on_receive(self, message: CheckpointerMessage) -> None:
+        match message:
+            case TimePassed():
+                self._begin()
+            case CutMade():
+                self._take(message)
+            case Captured(number, key, state):
+                pending = self._pending_of(number)
+                if pending is not None:
+                    pending.states[key] = state
+            case AllCaptured(number) | Flushed(number):
+                pending = self._pending_of(number)
+                if pending is not None:
+                    self._go_on(pending)
+            case _:
+                assert_never(message)
+
+    def _begin(self) -> None:
+        """Ask for the next, unless one is under way that may still be ready in time."""
+        is_late = self._clock() - self._asked_s >= GIVE_UP_AFTER_S
+        if self._pending is not None and is_late:
+            self._postpone(f"not ready within {GIVE_UP_AFTER_S:g} s")
+        if not self._is_asked or is_late:
+            self._ask()
+
+    def _ask(self) -> None:
+        self._is_asked, self._asked_s = True, self._clock()
+        self._router.tell(Cut())
+
+    def _take(self, cut: CutMade) -> None:
+        """Take up a checkpoint. The last one comes unasked, and holds what another would have."""
+        self._is_asked = True
+        self._pending = _Pending(cut, self._clock(), [*self._to_flush])
+
+    def _pending_of(self, number: int) -> _Pending | None:
+        pending = self._pending
+        return pending if pending and pending.cut.header.number == number else None
+
+    def _go_on(self, pending: _Pending) -> None:
+        if pending.unflushed:
+            flush = Flush(pending.cut.header.number, self._place.mailbox)
+            pending.unflushed.pop(0).tell(flush)
+        else:
+            self._commit(pending)
+
+    def _commit(self, pending: _Pending) -> None:
+        cut = pending.cut
+        checkpoint = Checkpoint(
+            encode_header(cut.header), pending.states, cut.ended, is_whole=cut.is_whole
+        )
+        try:
+            is_committed = self._store.commit(checkpoint)
+        except Unavailable as error:
+            self._postpone(str(error))
+            return
+        if is_committed:
+            self._committed(pending, checkpoint)
+        else:
+            self._postpone("the last checkpoint is gone, the next one must be whole")
+            self._router.tell(StartOver())
+            self._ask()
+
+    def _committed(self, pending: _Pending, checkpoint: Checkpoint) -> None:
+        self._pending, self._is_asked = None, False
+        self._router.tell(Committed(pending.cut.header.number))
+        log.info(
+            "checkpoint_committed",
+            number=pending.cut.header.number,
+            sessions=len(checkpoint.sessions),
+            ended=len(checkpoint.ended),
+            size_bytes=checkpoint.size_bytes(),
+            duration_s=round(self._clock() - pending.began_s, 3),
+        )
+
+    def _postpone(self, reason: str) -> None:
+        self._pending, self._is_asked = None, False
+        log.warning("checkpoint_postponed", reason=reason)
+
+    def on_stop(self) -> None:
+        """Finish the checkpoint under way: what it waits for is on its way, or never comes."""
+        mailbox = self._place.mailbox
+        while self._pending is not None and not self._give_up.is_set():
+            mailbox.wait(LOOK_EVERY_S)
+            if not mailbox.empty():
+                self.on_receive(mailbox.get().message)

@@ -1,0 +1,75 @@
+"""The last checkpoint in Redis: a header, and a hash of sessions, changed together."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Final, TypeVar
+
+from conductor_actors.adapters.redis_client import Command, exchange, open_client, translated
+from conductor_actors.adapters.redis_fence import Fence
+from conductor_actors.domain.checkpoints import HEADER_KEY, SESSIONS_KEY
+from conductor_actors.domain.intake import SessionKey
+from conductor_actors.ports import Checkpoint
+
+T = TypeVar("T")
+
+PER_COMMAND: Final = 500  # sessions, so that no single command holds up Redis
+
+
+class RedisCheckpoints:
+    """A `CheckpointStore`. Every checkpoint carries the fencing number of who wrote it."""
+
+    def __init__(self, url: str, fence: Fence) -> None:
+        self._client = open_client(url)
+        self._fence = fence
+
+    def load(self) -> Checkpoint | None:
+        """Give the last checkpoint, whole, if there is one. Only the owner may rely on it."""
+        with translated():
+            [header] = exchange(self._client, [("HGET", HEADER_KEY, "header")])
+            if header is None:
+                return None
+            return Checkpoint(header, dict(self._sessions()), is_whole=True)
+
+    def commit(self, checkpoint: Checkpoint) -> bool:
+        """Store it in one transaction; False if it is not whole and there is none to add to."""
+        with translated():
+            if not checkpoint.is_whole and exchange(self._client, [("EXISTS", HEADER_KEY)]) == [0]:
+                return False
+            self._fence.guarded(self._client, list(self._commands(checkpoint)))
+        return True
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._client.close()
+
+    def _sessions(self) -> Iterator[tuple[SessionKey, bytes]]:
+        cursor = b"0"
+        while True:
+            scan: Command = ("HSCAN", SESSIONS_KEY, cursor, "COUNT", PER_COMMAND)
+            [(cursor, found)] = exchange(self._client, [scan])
+            yield from zip(map(_key, found[::2]), found[1::2], strict=True)
+            if cursor == b"0":
+                return
+
+    def _commands(self, checkpoint: Checkpoint) -> Iterator[Command]:
+        if checkpoint.is_whole:
+            yield "DEL", SESSIONS_KEY
+        for part in _parts([_field(key) for key in checkpoint.ended]):
+            yield "HDEL", SESSIONS_KEY, *part
+        changed = [(_field(key), state) for key, state in checkpoint.sessions.items()]
+        for pairs in _parts(changed):
+            yield "HSET", SESSIONS_KEY, *chain.from_iterable(pairs)
+        yield "HSET", HEADER_KEY, "header", checkpoint.header, "fence", self._fence.number
+
+
+def _field(key: SessionKey) -> str:
+    return "/".join(key)
+
+
+def _key(field: bytes) -> SessionKey:
+    tenant, _, session_id = field.decode().partition("/")  # no tenant has a slash
+    return tenant, session_id
+
+
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (items[start : start + PER_COMMAND] for start in range(0, len(items), PER_COMMAND))

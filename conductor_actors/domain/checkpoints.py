@@ -1,0 +1,209 @@
+"""What a checkpoint holds, as bytes: how far was read, and each session's state.
+
+The header says which format it all is, so that no other version misreads it. A state names each
+user once; its times are distances, because small numbers take little room.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from itertools import accumulate, pairwise
+from typing import Final, NamedTuple
+
+import msgspec
+
+from conductor_actors.domain.intake import IntakeState, SessionKey
+from conductor_actors.domain.polls import Poll
+from conductor_actors.domain.session import SessionRules, SessionState
+from conductor_actors.domain.windows import CountWindow, RecencyWindow
+from conductor_actors.errors import ConfigError
+
+VERSION: Final = 1
+HEADER_KEY: Final = "conductor:checkpoint"
+SESSIONS_KEY: Final = "conductor:checkpoint:sessions"
+
+_START_ANEW: Final = (
+    f"delete {HEADER_KEY} and {SESSIONS_KEY} in Redis: reading then begins as CONDUCTOR_START "
+    "says, and sessions forget who is connected and what came before"
+)
+
+
+class Header(msgspec.Struct, frozen=True, array_like=True):
+    """What all sessions share: which checkpoint it is, and where reading goes on."""
+
+    number: int
+    window_s: int
+    position: bytes
+    intake: IntakeState
+
+
+class Recovered(NamedTuple):
+    """What a checkpoint brings back: sessions that go on, and those that were over already."""
+
+    header: Header
+    states: Mapping[SessionKey, SessionState]
+    ended: frozenset[SessionKey]
+
+
+class _Counts(msgspec.Struct, array_like=True, gc=False):
+    counts: list[int]
+    newest_s: int
+
+
+class _Poll(msgspec.Struct, array_like=True, gc=False):
+    poll_id: str
+    most_connected: int
+    last_vote_ms: int
+    voters: list[int]
+    votes_without_user: int
+    closed_ms: int | None
+
+
+class _State(msgspec.Struct, array_like=True, gc=False):
+    """A session. Users are numbers: places in `users`, where those active come first, in order."""
+
+    event_id: str | None
+    last_event_ms: int | None
+    chats: _Counts
+    reactions: _Counts
+    messages: list[str]
+    messages_ms: list[int]
+    users: list[str]
+    active_ms: list[int]
+    leavers: list[int]
+    leavers_ms: list[int]
+    connected: list[int]
+    connections: dict[int, int]  # of who has more than one
+    poll: _Poll | None
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_envelope: Final = msgspec.msgpack.Decoder(tuple[int, bytes])
+_header: Final = msgspec.msgpack.Decoder(Header)
+_state: Final = msgspec.msgpack.Decoder(_State)
+
+
+def encode_header(header: Header) -> bytes:
+    """Write a header, its format before it."""
+    return _encode((VERSION, _encode(header)))
+
+
+def encode_state(state: SessionState) -> bytes:
+    """Write a session's state, which stays as it is."""
+    voters = state.poll.voters if state.poll else ()
+    users = list(
+        dict.fromkeys((*state.active.moments, *state.connections, *state.leavers.moments, *voters))
+    )
+    number = {user: place for place, user in enumerate(users)}
+    return _encode(
+        _State(
+            state.real_event_id,
+            state.last_event_ms,
+            _Counts([*state.chats.counts], state.chats.newest_s),
+            _Counts([*state.reactions.counts], state.reactions.newest_s),
+            [*state.messages.moments],
+            _distances(state.messages),
+            users,
+            _distances(state.active),
+            [number[user] for user in state.leavers.moments],
+            _distances(state.leavers),
+            [number[user] for user in state.connections],
+            {number[user]: count for user, count in state.connections.items() if count > 1},
+            _packed(state.poll, number) if state.poll else None,
+        )
+    )
+
+
+def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionState:
+    """Read a session's state, to go on under these rules."""
+    packed = _state.decode(data)
+    users, window_ms = packed.users, rules.window_s * 1000
+    return SessionState(
+        session_id,
+        rules,
+        _counted(packed.chats, rules.window_s),
+        _counted(packed.reactions, rules.window_s),
+        RecencyWindow(window_ms, _moments(packed.messages, packed.messages_ms)),
+        RecencyWindow(window_ms, _moments(users[: len(packed.active_ms)], packed.active_ms)),
+        RecencyWindow(
+            window_ms, _moments([users[place] for place in packed.leavers], packed.leavers_ms)
+        ),
+        {users[place]: packed.connections.get(place, 1) for place in packed.connected},
+        _unpacked(packed.poll, users) if packed.poll else None,
+        packed.event_id,
+        packed.last_event_ms,
+    )
+
+
+def recover(header: bytes, sessions: Mapping[SessionKey, bytes], rules: SessionRules) -> Recovered:
+    """Read a checkpoint; raise `ConfigError` that says what to do when it can't be gone on with."""
+    found = _read_header(header)
+    if found.window_s != rules.window_s:
+        raise ConfigError(
+            f"CONDUCTOR_WINDOW_S={rules.window_s}: the checkpoint has windows of {found.window_s} "
+            f"s; set CONDUCTOR_WINDOW_S={found.window_s}, or {_START_ANEW}"
+        )
+    try:
+        states = {key: decode_state(data, key[1], rules) for key, data in sessions.items()}
+    except (msgspec.MsgspecError, LookupError, ValueError):
+        raise ConfigError(f"REDIS_URL: {SESSIONS_KEY} can't be read; {_START_ANEW}") from None
+    ended = frozenset(key for key, state in states.items() if not _goes_on(state, found.intake))
+    return Recovered(
+        found, {key: state for key, state in states.items() if key not in ended}, ended
+    )
+
+
+def _read_header(data: bytes) -> Header:
+    try:
+        version, header = _envelope.decode(data)
+        if version == VERSION:
+            return _header.decode(header)
+    except (msgspec.MsgspecError, ValueError):
+        raise ConfigError(f"REDIS_URL: {HEADER_KEY} can't be read; {_START_ANEW}") from None
+    raise ConfigError(
+        f"REDIS_URL: the checkpoint in {HEADER_KEY} is of format {version}, this version reads "
+        f"{VERSION}; run the version that wrote it, or {_START_ANEW}"
+    )
+
+
+def _goes_on(state: SessionState, intake: IntakeState) -> bool:
+    """Tell whether anything of it can matter: no event comes before the last tick any more."""
+    return state.has_row_at(intake.passed_ms)
+
+
+def _distances(window: RecencyWindow) -> list[int]:
+    """Give the first moment, and from each to the next."""
+    return [later - earlier for earlier, later in pairwise((0, *window.moments.values()))]
+
+
+def _moments(keys: list[str], distances: list[int]) -> dict[str, int]:
+    return dict(zip(keys, accumulate(distances), strict=True))
+
+
+def _counted(packed: _Counts, length_s: int) -> CountWindow:
+    window = CountWindow(length_s)
+    window.counts = deque(packed.counts, maxlen=length_s)
+    window.newest_s = packed.newest_s
+    window.total = sum(packed.counts)
+    return window
+
+
+def _packed(poll: Poll, number: Mapping[str, int]) -> _Poll:
+    return _Poll(
+        poll.poll_id,
+        poll.most_connected,
+        poll.last_vote_ms,
+        [number[user] for user in poll.voters],
+        poll.votes_without_user,
+        poll.closed_ms,
+    )
+
+
+def _unpacked(packed: _Poll, users: list[str]) -> Poll:
+    return Poll(
+        packed.poll_id,
+        packed.most_connected,
+        packed.last_vote_ms,
+        {users[place] for place in packed.voters},
+        packed.votes_without_user,
+        packed.closed_ms,
+    )

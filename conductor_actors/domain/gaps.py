@@ -1,0 +1,89 @@
+"""What was never read, and the rows that miss it."""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import msgspec
+
+from conductor_actors.domain.names import EVERY_TENANT
+
+
+class Gap(NamedTuple):
+    """Events that were never read: of whom, why, how many where that is known, and from when.
+
+    Reasons: `flooded` (pub/sub came faster than it was handled), `reconnected` (pub/sub was away:
+    what was published meanwhile is gone), `restarted` (so was this process), `trimmed` (entries
+    left their stream before they were read). They were published from `from_ms` to `to_ms`.
+    """
+
+    tenant: str
+    reason: str
+    lost: int | None
+    from_ms: int = 0
+    to_ms: int = 0
+
+
+class Mark(msgspec.Struct, frozen=True, gc=False):
+    """What a row misses: why (several reasons have commas between), and how many events."""
+
+    reason: str
+    lost_events: int | None
+
+
+Marks = Mapping[str, Mark]  # by tenant
+
+NO_MARKS: Final[Marks] = MappingProxyType({})
+
+
+class Gaps:
+    """The gaps that a window can still touch. Those of a tenant's second are one."""
+
+    def __init__(self, window_s: int, gaps: Iterable[Gap] = ()) -> None:
+        self._window_ms = window_s * 1000
+        self._gaps: dict[tuple[str, str, int], Gap] = {}
+        for gap in gaps:
+            self.add(gap)
+
+    def open(self) -> tuple[Gap, ...]:
+        """Give those that may still matter."""
+        return tuple(self._gaps.values())
+
+    def add(self, gap: Gap) -> None:
+        """Take one more."""
+        place = (gap.tenant, gap.reason, gap.to_ms // 1000)
+        known = self._gaps.get(place)
+        self._gaps[place] = gap if known is None else _joined(known, gap)
+
+    def marks_at(self, at_ms: int) -> Marks:
+        """Say whose rows at a tick miss something; ticks come in order."""
+        if not self._gaps:
+            return NO_MARKS
+        begin_ms = at_ms - self._window_ms
+        self._gaps = {place: gap for place, gap in self._gaps.items() if gap.to_ms >= begin_ms}
+        touching = [gap for gap in self._gaps.values() if gap.from_ms < at_ms]
+        return {
+            tenant: _mark([gap for gap in touching if gap.tenant in (tenant, EVERY_TENANT)])
+            for tenant in {gap.tenant for gap in touching}
+        }
+
+
+def mark_of(tenant: str, marks: Marks) -> Mark | None:
+    """Find a tenant's mark, or the one of all tenants."""
+    return marks.get(tenant) or marks.get(EVERY_TENANT) if marks else None
+
+
+def _joined(one: Gap, other: Gap) -> Gap:
+    lost = _sum([one, other])
+    begin_ms, end_ms = min(one.from_ms, other.from_ms), max(one.to_ms, other.to_ms)
+    return Gap(one.tenant, one.reason, lost, begin_ms, end_ms)
+
+
+def _mark(gaps: list[Gap]) -> Mark:
+    return Mark(",".join(sorted({gap.reason for gap in gaps})), _sum(gaps))
+
+
+def _sum(gaps: list[Gap]) -> int | None:
+    """Add up; what is not known of one is not known of all."""
+    known = [gap.lost for gap in gaps if gap.lost is not None]
+    return sum(known) if len(known) == len(gaps) else None

@@ -22,6 +22,7 @@ from conductor_actors.settings import Settings
 from conductor_actors.simulate import Simulation, bulk
 from tests.actors.session_events import poison
 from tests.fakes.list_feed import ListFeed
+from tests.fakes.memory_checkpoints import MemoryCheckpoints
 from tests.fakes.memory_lease import MemoryLease
 from tests.fakes.memory_retention import MemoryRetention
 from tests.fakes.memory_store import MemoryStore
@@ -60,8 +61,15 @@ class Run:
     ) -> None:
         self.source, self.feed = ScriptedSource(script), ListFeed()
         self.store = store or MemoryStore()
+        self.checkpoints = MemoryCheckpoints()
         ports = Ports(
-            self.source, self.store, self.feed, self.feed, MemoryRetention(), MemoryLease()
+            self.source,
+            self.store,
+            self.feed,
+            self.feed,
+            MemoryRetention(),
+            MemoryLease(),
+            self.checkpoints,
         )
         self._collector = Collector(settings_of(**variables), ports)
 

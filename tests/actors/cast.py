@@ -7,6 +7,7 @@ from conductor_actors.actors.mailbox import PooledMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
     ActorStopped,
+    CaptureQuarantined,
     Countdown,
     EventBatch,
     Scored,
@@ -45,7 +46,7 @@ class Cast:
 
     def enter(self, session_id: str) -> PooledMailbox:
         mailbox = PooledMailbox(f"default/{session_id}", self.dispatcher)
-        self.sessions.start(("default", session_id), mailbox)
+        self.sessions.start(StartSession(("default", session_id), mailbox))
         return mailbox
 
     def settle(self) -> None:
@@ -70,8 +71,10 @@ class Cast:
 
     def _supervise(self, message: object) -> None:
         match message:
-            case StartSession(key, mailbox):
-                self.sessions.start(key, mailbox)
+            case StartSession():
+                self.sessions.start(message)
+            case CaptureQuarantined():
+                self.sessions.capture(message)
             case ActorFailed():
                 assert self.sessions.failed(message)
             case ActorStopped():

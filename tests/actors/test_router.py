@@ -18,9 +18,10 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.router import Downstream, RouterActor
 from conductor_actors.actors.routes import Routes
+from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry, Intake, IntakeRules
 from conductor_actors.errors import Unavailable
-from conductor_actors.ports import DeadLetter, Gap, Read
+from conductor_actors.ports import DeadLetter, Read
 from tests.actors.probes import Ref
 from tests.fakes.fake_clock import FakeClock
 from tests.fakes.recording_mailbox import RecordingMailbox
@@ -64,12 +65,15 @@ class Desk:
         self.clock = FakeClock()
         self.mailbox = ThreadMailbox(self.clock)
         self.supervisor, self.dead_letters = RecordingMailbox(), RecordingMailbox()
+        self.checkpointer = RecordingMailbox()
         self.depth = Depth()
         self._routes = Routes(dispatcher, self.supervisor, timeout_s=1800)
 
     def start(self, *script: Step) -> tuple[ScriptedSource, Ref]:
         source = ScriptedSource(script)
-        downstream = Downstream((lambda: 0, self.depth), LIMIT, self.dead_letters)
+        downstream = Downstream(
+            (lambda: 0, self.depth), LIMIT, self.dead_letters, self.checkpointer
+        )
         place = Place("router", self.mailbox, self.supervisor)
         intake = Intake(IntakeRules())
         ref = RouterActor.start(place, source, intake, self._routes, downstream)

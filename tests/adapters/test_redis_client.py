@@ -1,13 +1,14 @@
 """What a Redis may answer, whose turn it then is to act, and what a user must be granted."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 import redis
 
 from conductor_actors.adapters.recordings import read_streams
 from conductor_actors.adapters.redis_check import check
+from conductor_actors.adapters.redis_checkpoints import RedisCheckpoints
 from conductor_actors.adapters.redis_client import (
     GRANTS,
     Command,
@@ -20,7 +21,7 @@ from conductor_actors.adapters.redis_lease import RedisLease
 from conductor_actors.adapters.redis_source import RedisSource, SourceOptions
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.ports import DeadLetter, Gap
+from conductor_actors.ports import Checkpoint, DeadLetter
 from tests.hostile import CHAT, SYNC
 from tests.score_rows import row
 
@@ -52,6 +53,10 @@ def granted() -> list[str]:
     *command, name = GRANTS.split()[:3]
     assert (command, name) == (["ACL", "SETUSER"], "conductor")
     return GRANTS.replace(">PASSWORD", ">secret").split()[3:]
+
+
+def feed_of(url: str, lease: RedisLease) -> RedisFeed:
+    return RedisFeed(url, lease.fence)
 
 
 def ask(client: redis.Redis, *command: Command) -> None:
@@ -175,7 +180,8 @@ def test_a_wrong_password_is_told_without_telling_it(
 def test_a_replica_can_not_be_written_to_until_it_is_promoted(
     valkey_url: str, client: redis.Redis
 ) -> None:
-    with closing(RedisFeed(valkey_url)) as feed, closing(RedisLease(valkey_url)) as lease:
+    with closing(RedisLease(valkey_url)) as lease, closing(feed_of(valkey_url, lease)) as feed:
+        lease.hold()
         exchange(client, [("REPLICAOF", "127.0.0.1", 1)])
         try:
             with pytest.raises(Unavailable, match="read only replica"):
@@ -191,7 +197,7 @@ def test_a_replica_can_not_be_written_to_until_it_is_promoted(
 def test_a_full_redis_still_takes_updates_and_renews_the_lease(
     valkey_url: str, client: redis.Redis
 ) -> None:
-    with closing(RedisFeed(valkey_url)) as feed, closing(RedisLease(valkey_url)) as lease:
+    with closing(RedisLease(valkey_url)) as lease, closing(feed_of(valkey_url, lease)) as feed:
         lease.hold()
         exchange(client, [("CONFIG", "SET", "maxmemory", 1)])
         try:
@@ -221,18 +227,24 @@ def test_the_grants_are_all_that_is_needed(valkey_url: str, client: redis.Redis)
             with closing(RedisSource(url, SourceOptions("both", tenants, "earliest"))) as source:
                 entries = [*source.read().entries]
                 client.client_kill_filter(_type="pubsub")
-                while Gap("*", "reconnected", None) not in (read := source.read()).gaps:
+                while not (read := source.read()).gaps:
                     entries += read.entries
+                assert [gap.reason for gap in read.gaps] == ["reconnected"]
             assert len(entries) == 12
             assert len(list(read_streams(url, tenants, "-", "+"))) == 12
-        with closing(RedisFeed(url)) as feed:
-            feed.publish([row(), row(tenant_id="acme")])
-            feed.add([LETTER])
-        with closing(RedisLease(url)) as lease:
+        with ExitStack() as stack:
+            lease = stack.enter_context(closing(RedisLease(url)))
+            feed = stack.enter_context(closing(RedisFeed(url, lease.fence)))
+            checkpoints = stack.enter_context(closing(RedisCheckpoints(url, lease.fence)))
             lease.hold()
             lease.hold()
             assert lease.owner()
-            assert lease.expires_in_s()
+            feed.publish([row(), row(tenant_id="acme")])
+            feed.add([LETTER])
+            first = Checkpoint(b"1", {("default", "s"): b"2"}, [("acme", "t")], is_whole=True)
+            assert checkpoints.commit(first)
+            assert checkpoints.commit(first._replace(is_whole=False))
+            assert checkpoints.load()
             lease.release()
     assert client.xlen(DEAD_LETTERS) == 1
 

@@ -13,6 +13,7 @@ from conductor_actors.adapters.redis_client import exchange, open_client
 from conductor_actors.adapters.redis_feed import DEAD_LETTERS, MOST_DEAD_LETTERS, RedisFeed
 from conductor_actors.errors import ConfigError
 from conductor_actors.ports import DeadLetter
+from tests.owners import owning
 from tests.score_rows import AT_MS, row
 
 UPDATES = "engagement:update"
@@ -21,7 +22,7 @@ UPDATES = "engagement:update"
 @pytest.fixture
 def feed(valkey_url: str, redis_client: redis.Redis) -> Iterator[RedisFeed]:
     del redis_client  # for its empty database
-    with closing(RedisFeed(valkey_url)) as feed:
+    with closing(RedisFeed(valkey_url, owning(valkey_url))) as feed:
         yield feed
 
 

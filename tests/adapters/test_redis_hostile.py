@@ -12,6 +12,7 @@ from conductor_actors.adapters.redis_source import RedisSource, SourceOptions, T
 from conductor_actors.domain.intake import EventsBySession, Intake, IntakeRules, Rejected
 from conductor_actors.ports import DeadLetter
 from tests.hostile import HARMLESS, HOSTILE, REACTION
+from tests.owners import owning
 
 GOOD = b'{"sessionId":"good"}'
 PORTION = 100  # of bodies: less than what Redis lets wait for a slow listener
@@ -98,7 +99,7 @@ def test_every_hostile_body_ends_in_the_dead_letters_with_its_origin(
     reading: Reading, client: redis.Redis, valkey_url: str
 ) -> None:
     rejected = reading.send(client, [(name, body) for _, name, body, _ in HOSTILE])
-    with closing(RedisFeed(valkey_url)) as feed:
+    with closing(RedisFeed(valkey_url, owning(valkey_url))) as feed:
         feed.add([letter(each) for each in rejected])
     [letters] = exchange(client, [("XRANGE", DEAD_LETTERS, "-", "+")])
     assert len(letters) == len(HOSTILE)

@@ -18,8 +18,8 @@ from conductor_actors.adapters.redis_pubsub import (
     Subscriptions,
     Waiting,
 )
+from conductor_actors.domain.gaps import Gap
 from conductor_actors.errors import ConfigError
-from conductor_actors.ports import Gap
 from tests.hostile import CHAT, SYNC
 
 FOREVER = float("inf")
@@ -178,7 +178,7 @@ def test_a_flood_is_reported_with_the_number_of_messages_lost(
         redis_client.ping()
     heard, gaps = listener.take(FOREVER)
     assert [each.name for each in heard] == [*["acme:sync-events"] * 99, SYNC]
-    assert gaps == [Gap("acme", "flooded", 401)]
+    assert [gap[:3] for gap in gaps] == [("acme", "flooded", 401)]
 
 
 def test_a_killed_connection_is_made_again_and_the_gap_reported(
@@ -195,7 +195,7 @@ def test_a_killed_connection_is_made_again_and_the_gap_reported(
         part, missing = listener.take(FOREVER)
         heard, gaps = heard + part, gaps + missing
     assert [each.body for each in heard] == [b"after"]
-    assert gaps == [Gap("*", "reconnected", None)]
+    assert [gap[:3] for gap in gaps] == [("*", "reconnected", None)]
 
 
 def test_a_quiet_connection_is_kept(listening: Listening, redis_client: redis.Redis) -> None:
@@ -212,9 +212,8 @@ def test_a_missing_permission_is_an_error_that_says_what_to_grant(
 ) -> None:
     redis_client.acl_setuser("deaf", enabled=True, nopass=True, commands=["+@all"], keys=["*"])
     try:
-        listener = listening(user="deaf:x@")
         with pytest.raises(ConfigError, match=r"REDIS_URL: .*channel.*&sync-events.*\+psubscribe"):
-            listener.take(FOREVER)
+            listening(user="deaf:x@")
     finally:
         redis_client.acl_deluser("deaf")
 

@@ -22,6 +22,7 @@ import redis
 from conductor_actors import logs
 from conductor_actors.adapters import migrations
 from conductor_actors.adapters.embedded import EmbeddedServers
+from conductor_actors.adapters.redis_checkpoints import RedisCheckpoints
 from conductor_actors.adapters.redis_feed import RedisFeed
 from conductor_actors.adapters.redis_lease import RedisLease
 from conductor_actors.adapters.redis_source import RedisSource, SourceOptions
@@ -42,6 +43,8 @@ class CountingSource:
     def __init__(self, source: RedisSource) -> None:
         self._source = source
         self.entries = 0
+        self.listen, self.resume = source.listen, source.resume
+        self.position = source.position
 
     def read(self) -> Read:
         read = self._source.read()
@@ -114,14 +117,17 @@ def _running(redis_url: str, database_url: str) -> Iterator[CountingSource]:
     settings = Settings()
     options = SourceOptions("streams", (), "earliest", settings.window_s)
     source = CountingSource(RedisSource(redis_url, options))
-    store, feed, lease = TimescaleStore(database_url), RedisFeed(redis_url), RedisLease(redis_url)
-    collector = Collector(settings, Ports(source, store, feed, feed, store, lease))
+    store, lease = TimescaleStore(database_url), RedisLease(redis_url)
+    feed = RedisFeed(redis_url, lease.fence)
+    checkpoints = RedisCheckpoints(redis_url, lease.fence)
+    lease.hold()
+    collector = Collector(settings, Ports(source, store, feed, feed, store, lease, checkpoints))
     collector.start()
     try:
         yield source
     finally:
         collector.drain()
-        for port in (source, store, feed, lease):
+        for port in (source, store, feed, checkpoints, lease):
             port.close()
 
 

@@ -25,6 +25,7 @@ from conductor_actors.adapters import migrations
 from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.embedded_server import free_port
 from conductor_actors.adapters.redis_feed import RedisFeed
+from tests.owners import owning
 from tests.score_rows import row
 
 HEADING: Final = (
@@ -81,7 +82,7 @@ def measure(redis_url: str, database_url: str, case: Case) -> None:
 
 
 def _publish(redis_url: str, case: Case) -> None:
-    feed = RedisFeed(redis_url)
+    feed = RedisFeed(redis_url, owning(redis_url))
     first_ms = int(time.time() // 5 * 5000)
     for tick in range(case.ticks):
         began_s = time.monotonic()

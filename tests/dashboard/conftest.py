@@ -20,6 +20,7 @@ from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.scoring import ScoreRow
 from tests.dashboard.clients import Client
+from tests.owners import owning
 
 WITHIN_S = 10.0
 
@@ -85,7 +86,7 @@ async def connect() -> AsyncIterator[Connect]:
 @pytest.fixture
 def publish(valkey_url: str) -> Iterator[Callable[..., None]]:
     """Announce rows as the collector does."""
-    with closing(RedisFeed(valkey_url)) as feed:
+    with closing(RedisFeed(valkey_url, owning(valkey_url))) as feed:
 
         def announce(*rows: ScoreRow) -> None:
             feed.publish(rows)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 
 import httpx
@@ -32,6 +32,15 @@ class Collector:
     def obstacles(self) -> Sequence[str]:
         return self.wrong
 
+    def lag_s(self) -> float | None:
+        return 0.25
+
+    def checkpoint_age_s(self) -> float | None:
+        return 12.5
+
+    def gaps(self) -> Mapping[str, tuple[int, int]]:
+        return {"trimmed": (2, 7)}
+
 
 @contextmanager
 def serving(dashboard: Dashboard) -> Iterator[Dashboard]:
@@ -55,6 +64,9 @@ def test_health_says_how_the_surroundings_are(valkey_url: str, dashboard_databas
             "database": "ok",
             "collector": "running",
             "active_sessions": 0,
+            "lag_s": 0.25,
+            "checkpoint_age_s": 12.5,
+            "gaps": {"trimmed": {"gaps": 2, "lost_events": 7}},
         }
 
 

@@ -15,15 +15,29 @@ Step: TypeAlias = Read | Exception | Callable[[], Read]
 class ScriptedSource:
     """Do one step of the script a read, and nothing once it has been played.
 
-    A read after the last step says that the step has been routed: see `wait_played`.
+    A read after the last step says that the step has been routed: see `wait_played`. A position
+    is the number of steps that were done; to resume is to leave so many out.
     """
 
     def __init__(self, script: Sequence[Step]) -> None:
         self._script = list(script)
         self._last = Read((), 0, 0)
         self._played = threading.Event()
+        self._done = 0
         self.calls = 0
         self.closed = False
+        self.listens = 0
+
+    def listen(self) -> None:
+        self.listens += 1
+
+    def resume(self, position: bytes) -> None:
+        assert self.calls == 0
+        self._done = int(position)
+        del self._script[: self._done]
+
+    def position(self) -> bytes:
+        return b"%d" % self._done
 
     def read(self) -> Read:
         self.calls += 1
@@ -34,6 +48,7 @@ class ScriptedSource:
         step = self._script.pop(0)
         if isinstance(step, Exception):
             raise step
+        self._done += 1
         self._last = step if isinstance(step, Read) else step()
         return self._last
 

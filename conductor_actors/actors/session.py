@@ -27,6 +27,7 @@ from conductor_actors.ports import Clock
 
 log = structlog.get_logger()
 
+
 class SessionParts(NamedTuple):
     """What all sessions share."""
 

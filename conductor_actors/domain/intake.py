@@ -85,7 +85,8 @@ class Intake:
         self.window_s = rules.window_s
         self.gaps = Gaps(rules.window_s, state.gaps)
         self.gathered = EventsBySession()
-        self._room = LEAST_EVENTS
+        self._events = 0
+        self._most_events = LEAST_EVENTS
         self.rejected: list[Rejected] = []
         self.counted = 0
         self.skipped = 0
@@ -115,7 +116,7 @@ class Intake:
             if at_ms >= self._next_tick_ms:
                 yield from self._ticks_until(at_ms)
             self._put(entry, at_ms)
-            if self._room <= 0:
+            if self._events >= self._most_events:
                 yield self.rest()
         if watermark_ms is not None:
             yield from self._ticks_until(watermark_ms)
@@ -123,7 +124,7 @@ class Intake:
     def rest(self) -> EventsBySession:
         """Hand out what is gathered, be it nothing."""
         gathered, self.gathered = self.gathered, EventsBySession()
-        self._room = LEAST_EVENTS
+        self._events, self._most_events = 0, LEAST_EVENTS
         return gathered
 
     def tick_after_last_event(self) -> int | None:
@@ -144,14 +145,15 @@ class Intake:
         session_id, event = decoded
         self.counted += 1
         self._last_event_ms = at_ms
-        self._room -= 1
+        self._events += 1
         key = (tenant, session_id)
         events = self.gathered.get(key)
-        if events is None:
-            self.gathered[key] = [event]
-            self._room += EVENTS_PER_SESSION
-        else:
+        if events is not None:
             events.append(event)
+        else:
+            self.gathered[key] = [event]
+            enough = max(LEAST_EVENTS, EVENTS_PER_SESSION * len(self.gathered))
+            self._most_events = min(MOST_EVENTS, enough)
 
     def _source(self, name: str) -> tuple[str, Decoder]:
         parts = split(name)
@@ -160,7 +162,7 @@ class Intake:
         source = self._sources[name] = (parts[0], DECODERS[parts[1]])
         return source
 
-    def _ticks_until(self, until_ms: int) -> Iterator[TickDue]:
+    def _ticks_until(self, until_ms: int) -> Iterator[EventsBySession | TickDue]:
         next_ms = self._next_tick_ms
         if next_ms is None:
             return

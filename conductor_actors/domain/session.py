@@ -147,16 +147,13 @@ class SessionState:
                 self.chats.add(at_ms)
                 if event.message_id is not None:
                     self.messages.touch(event.message_id, at_ms)
-                if event.user_id is not None:
-                    self.active.touch(event.user_id, at_ms)
+                self._saw(event.user_id, at_ms)
             case Reaction():
                 self.reactions.add(at_ms)
-                if event.user_id is not None:
-                    self.active.touch(event.user_id, at_ms)
+                self._saw(event.user_id, at_ms)
             case PollVote():
                 self._vote(event)
-                if event.user_id is not None:
-                    self.active.touch(event.user_id, at_ms)
+                self._saw(event.user_id, at_ms)
             case UserJoined():
                 self._join(event.user_id)
                 self.active.touch(event.user_id, at_ms)
@@ -167,6 +164,10 @@ class SessionState:
                     self.poll.close(at_ms)
             case _:
                 assert_never(event)
+
+    def _saw(self, user_id: str | None, at_ms: int) -> None:
+        if user_id is not None:
+            self.active.touch(user_id, at_ms)
 
     def _vote(self, vote: PollVote) -> None:
         if self.poll is None or self.poll.poll_id != vote.poll_id:

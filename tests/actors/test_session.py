@@ -17,7 +17,7 @@ from conductor_actors.actors.messages import (
     Scored,
     Tick,
 )
-from conductor_actors.actors.session import APPLY_AT, SessionActor, SessionParts
+from conductor_actors.actors.session import SessionActor, SessionParts
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session import SessionRules, SessionState, row_at
@@ -122,18 +122,10 @@ def test_a_successor_goes_on_from_before_the_bad_event(stage: Stage) -> None:
     assert stage.rows()[1:] == [expected_row([*chats(2), chat(2, TICK_MS)], TICK_MS + 5000)]
 
 
-def test_events_wait_for_the_tick_but_never_more_than_256(stage: Stage) -> None:
-    assert APPLY_AT == 256
-    stage.tell(EventBatch([poison(), *chats(APPLY_AT - 2)]))
-    assert stage.supervisor.messages == []
-    stage.tell(EventBatch([chat(APPLY_AT)]))
-    stage.supervisor.take(ActorFailed)
-
-
 def test_who_asks_hears_of_a_bad_event_once(stage: Stage) -> None:
-    stage.tell(EventBatch([*chats(2), poison()]))
     with pytest.raises(Poisoned):
-        stage.ref.ask(tick(), timeout=PATIENCE_S)
+        stage.ref.ask(EventBatch([*chats(2), poison()]), timeout=PATIENCE_S)
+    stage.tell(tick())
     stage.tell(EventBatch([chat(2, TICK_MS)]), tick(TICK_MS + 5000))
     assert stage.rows()[1:] == [expected_row([*chats(2), chat(2, TICK_MS)], TICK_MS + 5000)]
     assert stage.ref.is_alive()

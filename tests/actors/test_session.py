@@ -105,12 +105,15 @@ def test_a_session_that_has_not_begun_or_is_over_has_no_row(stage: Stage) -> Non
 
 def test_a_bad_event_costs_nothing_but_itself(stage: Stage) -> None:
     bad = poison()
-    stage.tell(EventBatch([*chats(2), bad, chat(2)]), tick())
-    assert stage.rows() == [expected_row(chats(3))]
+    stage.tell(EventBatch([*chats(2), bad, chat(2)]))
     failure = stage.supervisor.take(ActorFailed)
     assert isinstance(failure.error, Poisoned)
     assert [item for item, _ in failure.error.items] == [bad]
     assert isinstance(failure.error.__cause__, TypeError)
+    assert isinstance(failure.legacy, SessionState)
+    stage.enter(failure.legacy)
+    stage.tell(tick())
+    assert stage.rows() == [expected_row(chats(3))]
 
 
 def test_a_successor_goes_on_from_before_the_bad_event(stage: Stage) -> None:

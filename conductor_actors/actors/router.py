@@ -1,4 +1,4 @@
-"""Reads events, and tells each session once per read what happened, and every tick."""
+"""Reads events, and tells each session at every tick what happened before it."""
 
 import time
 from collections import Counter
@@ -129,7 +129,8 @@ class RouterActor(SystemActor):
                     self._routes.deliver(step)
                 case TickDue():
                     self._tick(step, read.now_ms)
-        self._routes.passivate(read.watermark_ms)
+        if not self._intake.gathered:  # else the next tick sees to it
+            self._routes.passivate(read.watermark_ms)
         self._put_aside()
 
     def _tick(self, due: TickDue, now_ms: int) -> None:
@@ -143,6 +144,7 @@ class RouterActor(SystemActor):
         self._routes.broadcast(Tick(at_ms, lag_ms <= LIVE_MS, countdown, due.marks))
 
     def _cut(self) -> None:
+        self._routes.deliver(self._intake.rest())
         difference = self._routes.cut()
         intake = self._intake
         header = Header(difference.number, intake.window_s, self._source.position(), intake.state())

@@ -1,7 +1,7 @@
 """One session: applies its events, and at each tick tells its score to Writer and Publisher."""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple, assert_never
+from typing import NamedTuple, assert_never
 
 import structlog
 
@@ -27,10 +27,6 @@ from conductor_actors.ports import Clock
 
 log = structlog.get_logger()
 
-# Applying events copies the state, so that a bad one costs nothing but itself. They are applied
-# at the tick, together; or sooner when this many wait, which bounds memory and the tick's work.
-APPLY_AT: Final = 256
-
 
 class SessionParts(NamedTuple):
     """What all sessions share."""
@@ -52,18 +48,15 @@ class SessionActor(PooledActor):
         self._tenant_id = tenant_id
         self._state = state
         self._parts = parts
-        self._unapplied: list[Event] = []
         self._poison: list[tuple[Event, Exception]] = []
 
     def on_receive(self, message: SessionMessage) -> None:
         match message:
             case EventBatch(events):
-                self._take(events)
+                self._apply(events)
             case Tick():
-                self._apply()
                 self._score(message)
             case Capture():
-                self._apply()
                 answer(message, (self._tenant_id, self._state.session_id), self._state)
             case Passivate():
                 self.stop()
@@ -77,15 +70,8 @@ class SessionActor(PooledActor):
         """Give the state from before whatever failed."""
         return self._state
 
-    def _take(self, events: Sequence[Event]) -> None:
-        self._unapplied.extend(events)
-        if len(self._unapplied) >= APPLY_AT:
-            self._apply()
-
-    def _apply(self) -> None:
-        if self._unapplied:
-            events, self._unapplied = self._unapplied, []
-            self._state, self._poison = salvage(SessionState.after, self._state, events)
+    def _apply(self, events: Sequence[Event]) -> None:
+        self._state, self._poison = salvage(SessionState.after, self._state, events)
 
     def _score(self, tick: Tick) -> None:
         try:

@@ -10,7 +10,7 @@ import msgspec
 import redis
 
 from conductor_actors.adapters.redis_client import exchange, open_client, translated
-from conductor_actors.adapters.redis_streams import entry_of
+from conductor_actors.adapters.redis_streams import entries_of
 from conductor_actors.adapters.tenants import EventNames
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError
@@ -85,7 +85,7 @@ def _pages(client: redis.Redis, name: str, first: str, last: str) -> Iterable[En
     while True:
         with translated():
             [raw_entries] = exchange(client, [("XRANGE", name, first, last, "COUNT", PAGE)])
-        yield from (entry_of(name, raw) for raw in raw_entries)
+        yield from entries_of(name, raw_entries)
         if len(raw_entries) < PAGE:
             return
         first = f"({raw_entries[-1][0].decode()}"

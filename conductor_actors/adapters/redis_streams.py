@@ -78,13 +78,13 @@ class StreamReader:
 
     def positions(self) -> StreamPositions:
         """Tell how far was given out. What is held is read again."""
-        held, oldest = self._merge.held(), self._merge.oldest()
+        oldest = self._merge.oldest()
         streams = {}
         for name in self._frontiers or self._positions:  # those being read, once they are
             count = self._trims.count(name)
             streams[name] = (
                 _before(oldest[name]) if name in oldest else self._positions[name],
-                None if count is None else count - held[name],
+                None if count is None else count - self._merge.held(name),
             )
         return StreamPositions(self._frontier, self._start_position, streams)
 
@@ -94,8 +94,7 @@ class StreamReader:
             if name not in self._positions:
                 self._positions[name] = self._started()
         count = max(LEAST_PER_STREAM, min(MOST_PER_STREAM, ENTRIES_PER_READ // max(1, len(names))))
-        held = self._merge.held()
-        wanted = [name for name in names if held[name] < count]
+        wanted = [name for name in names if self._merge.held(name) < count]
         answer = self._ask(wanted, self._trims.to_ask(wanted), count)
         self._trims.worked()
         self._count(answer, count)
@@ -170,17 +169,20 @@ class StreamReader:
                 )
 
     def _take(self, name: str, raw_entries: Sequence[Any], at_least: Frontier) -> None:
-        entries = [entry_of(name, raw) for raw in raw_entries]
+        entries = entries_of(name, raw_entries)
         self._positions[name] = raw_entries[-1][0]
         self._frontiers[name] = max(at_least, _behind(entries[-1][:2]))
-        self._merge.add(entries)
+        self._merge.add(name, entries)
 
 
-def entry_of(name: str, raw_entry: Sequence[Any]) -> Entry:
-    """Make an entry of what hiredis parsed of it."""
-    entry_id, fields = raw_entry
-    ms, _, sequence = entry_id.partition(b"-")
-    return int(ms), int(sequence), name, _body(fields)
+def entries_of(name: str, raw_entries: Sequence[Any]) -> list[Entry]:
+    """Make entries of what hiredis parsed of a stream."""
+    entries = []
+    for entry_id, fields in raw_entries:
+        ms, _, sequence = entry_id.partition(b"-")
+        body = fields[1] if fields[0] == BODY_FIELD else _body(fields)
+        entries.append((int(ms), int(sequence), name, body))
+    return entries
 
 
 def _before(first: Frontier) -> bytes:
@@ -199,9 +201,5 @@ def _behind(last: Frontier) -> Frontier:
 
 def _body(fields: Sequence[bytes]) -> bytes:
     """Find the field called data; an entry without one has an empty body, which is no event."""
-    if fields[0] == BODY_FIELD:
-        return fields[1]
-    for index in range(0, len(fields), 2):
-        if fields[index] == BODY_FIELD:
-            return fields[index + 1]
-    return b""
+    named = zip(fields[::2], fields[1::2], strict=True)
+    return next((value for name, value in named if name == BODY_FIELD), b"")

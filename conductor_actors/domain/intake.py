@@ -5,7 +5,7 @@ event before `t` and before every event at or after it, whoever reads, however f
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -19,6 +19,12 @@ from conductor_actors.errors import InvalidEvent
 Entry: TypeAlias = tuple[int, int, str, bytes]
 
 SessionKey: TypeAlias = tuple[str, str]  # tenant, session
+
+# What waits for the tick is handed out before it when there is so much of it: enough for each
+# session that telling it costs little an event, and never more than fits into 100 MB.
+LEAST_EVENTS: Final = 4_096
+EVENTS_PER_SESSION: Final = 16
+MOST_EVENTS: Final = 200_000
 
 
 class IntakeRules(msgspec.Struct, frozen=True):
@@ -58,9 +64,10 @@ class Rejected(NamedTuple):
 
 
 class Intake:
-    """Decode, group and cut. Keeps count: `counted`, `skipped`, and the `rejected` entries.
+    """Decode, gather by session and cut: nobody needs events sooner than their tick.
 
-    `gaps` are told of what was never read.
+    Keeps count: `counted`, `skipped`, and the `rejected` entries. `gaps` are told of what was
+    never read.
     """
 
     def __init__(self, rules: IntakeRules, state: IntakeState | None = None) -> None:
@@ -77,12 +84,15 @@ class Intake:
         self._last_event_ms = state.last_event_ms
         self.window_s = rules.window_s
         self.gaps = Gaps(rules.window_s, state.gaps)
+        self.gathered = EventsBySession()
+        self._events = 0
+        self._most_events = LEAST_EVENTS
         self.rejected: list[Rejected] = []
         self.counted = 0
         self.skipped = 0
 
     def state(self) -> IntakeState:
-        """Tell where it is; all steps of a `take` have to be taken."""
+        """Tell where it is when all steps of a `take` were taken, and the `rest`."""
         return IntakeState(
             self._next_tick_ms, self._passed_ms, self._last_event_ms, self.gaps.open()
         )
@@ -96,29 +106,32 @@ class Intake:
     ) -> Iterator[EventsBySession | TickDue]:
         """Hand out the entries' events and each tick that is due up to the watermark, in order.
 
-        An entry that comes too late for its tick counts in the next one.
+        Events after the last tick stay gathered. An entry that comes too late for its tick
+        counts in the next one.
         """
-        batch = EventsBySession()
         for entry in entries:
             at_ms = max(entry[0], self._passed_ms)
             if self._next_tick_ms is None:
                 self._next_tick_ms = at_ms - at_ms % self._tick_ms + self._tick_ms
             if at_ms >= self._next_tick_ms:
-                if batch:
-                    yield batch
-                    batch = EventsBySession()
                 yield from self._ticks_until(at_ms)
-            self._put(entry, at_ms, batch)
-        if batch:
-            yield batch
+            self._put(entry, at_ms)
+            if self._events >= self._most_events:
+                yield self.rest()
         if watermark_ms is not None:
             yield from self._ticks_until(watermark_ms)
+
+    def rest(self) -> EventsBySession:
+        """Hand out what is gathered, be it nothing."""
+        gathered, self.gathered = self.gathered, EventsBySession()
+        self._events, self._most_events = 0, LEAST_EVENTS
+        return gathered
 
     def tick_after_last_event(self) -> int | None:
         """Give the first tick that shows everything taken so far."""
         return self._next_tick_ms
 
-    def _put(self, entry: Entry, at_ms: int, batch: EventsBySession) -> None:
+    def _put(self, entry: Entry, at_ms: int) -> None:
         _, _, name, body = entry
         try:
             tenant, decoder = self._sources.get(name) or self._source(name)
@@ -132,7 +145,15 @@ class Intake:
         session_id, event = decoded
         self.counted += 1
         self._last_event_ms = at_ms
-        batch.setdefault((tenant, session_id), []).append(event)
+        self._events += 1
+        key = (tenant, session_id)
+        events = self.gathered.get(key)
+        if events is not None:
+            events.append(event)
+        else:
+            self.gathered[key] = [event]
+            enough = max(LEAST_EVENTS, EVENTS_PER_SESSION * len(self.gathered))
+            self._most_events = min(MOST_EVENTS, enough)
 
     def _source(self, name: str) -> tuple[str, Decoder]:
         parts = split(name)
@@ -141,7 +162,7 @@ class Intake:
         source = self._sources[name] = (parts[0], DECODERS[parts[1]])
         return source
 
-    def _ticks_until(self, until_ms: int) -> Iterator[TickDue]:
+    def _ticks_until(self, until_ms: int) -> Iterator[EventsBySession | TickDue]:
         next_ms = self._next_tick_ms
         if next_ms is None:
             return
@@ -153,6 +174,8 @@ class Intake:
                 self._passed_ms = next_ms
                 next_ms += self._tick_ms
                 self._next_tick_ms = next_ms
+                if self.gathered:
+                    yield self.rest()
                 yield TickDue(self._passed_ms, self.gaps.marks_at(self._passed_ms))
         self._next_tick_ms = next_ms
 

@@ -66,8 +66,10 @@ class SessionState:
     def after(self, events: Iterable[Event]) -> "SessionState":
         """Return the state after these events; this one stays as it is."""
         state = self._copy()
+        timeout_ms = self.rules.timeout_s * 1000
         for event in events:
-            if state.is_over_at(event.at_ms):
+            last_ms = state.last_event_ms
+            if last_ms is not None and event.at_ms - last_ms >= timeout_ms:
                 state = SessionState.unbegun(self.session_id, self.rules)
             state._apply(event)  # noqa: SLF001 - its own copy
         return state
@@ -127,38 +129,39 @@ class SessionState:
         if isinstance(event, ChatMessage) and self._is_repeat(event):
             return
         self.last_event_ms = event.at_ms
-        if self.real_event_id is None and event.event_id not in (
-            None,
-            _PLACEHOLDER_EVENT_ID,
-            self.session_id,
-        ):
-            self.real_event_id = event.event_id
+        if self.real_event_id is None:
+            self._learn_event_id(event.event_id)
         self._count(event)
 
     def _is_repeat(self, chat: ChatMessage) -> bool:
         return chat.message_id is not None and self.messages.holds(chat.message_id, chat.at_ms)
 
+    def _learn_event_id(self, event_id: str | None) -> None:
+        if event_id not in (None, _PLACEHOLDER_EVENT_ID, self.session_id):
+            self.real_event_id = event_id
+
     def _count(self, event: Event) -> None:
+        at_ms = event.at_ms
         match event:
             case ChatMessage():
-                self.chats.add(event.at_ms)
+                self.chats.add(at_ms)
                 if event.message_id is not None:
-                    self.messages.touch(event.message_id, event.at_ms)
-                self._saw(event.user_id, event.at_ms)
+                    self.messages.touch(event.message_id, at_ms)
+                self._saw(event.user_id, at_ms)
             case Reaction():
-                self.reactions.add(event.at_ms)
-                self._saw(event.user_id, event.at_ms)
+                self.reactions.add(at_ms)
+                self._saw(event.user_id, at_ms)
             case PollVote():
                 self._vote(event)
-                self._saw(event.user_id, event.at_ms)
+                self._saw(event.user_id, at_ms)
             case UserJoined():
                 self._join(event.user_id)
-                self._saw(event.user_id, event.at_ms)
+                self.active.touch(event.user_id, at_ms)
             case UserLeft():
-                self._leave(event.user_id, event.at_ms)
+                self._leave(event.user_id, at_ms)
             case PollClosed():
                 if self.poll and self.poll.poll_id == event.poll_id:
-                    self.poll.close(event.at_ms)
+                    self.poll.close(at_ms)
             case _:
                 assert_never(event)
 

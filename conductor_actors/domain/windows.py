@@ -19,7 +19,7 @@ class CountWindow:
     def add(self, at_ms: int) -> None:
         """Count one event."""
         second = at_ms // 1000
-        if not self.counts or second != self.newest_s:
+        if second != self.newest_s or not self.counts:
             self._slide_to(second)
         self.counts[-1] += 1
         self.total += 1
@@ -67,8 +67,10 @@ class RecencyWindow:
 
     def touch(self, key: str, at_ms: int) -> None:
         """Remember the key from `at_ms` on."""
-        self.moments.pop(key, None)
-        self.moments[key] = at_ms
+        moments = self.moments
+        if key in moments:
+            del moments[key]  # so that it moves to the end
+        moments[key] = at_ms
 
     def holds(self, key: str, at_ms: int) -> bool:
         """Tell whether the key's moment is less than one window before `at_ms`."""

@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 import pytest
@@ -7,7 +7,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conductor_actors.domain.events import Event
-from conductor_actors.domain.intake import Entry, Intake, IntakeRules, SessionKey, TickDue
+from conductor_actors.domain.intake import (
+    LEAST_EVENTS,
+    MOST_EVENTS,
+    Entry,
+    Intake,
+    IntakeRules,
+    SessionKey,
+    TickDue,
+)
 from tests.reference import row_at
 
 CHAT = "platform.events.chat.message.v1"
@@ -93,9 +101,14 @@ def segments(intake: Intake, reads: Reads) -> Segments:
                 told.append((due.at_ms, handed))
                 handed = {}
             else:
-                for key, events in due.items():
-                    handed.setdefault(key, []).extend(events)
+                add(handed, due)
+    add(handed, intake.rest())
     return [*told, (None, handed)]
+
+
+def add(handed: Handed, more: Handed) -> None:
+    for key, events in more.items():
+        handed.setdefault(key, []).extend(events)
 
 
 def whole(log: Sequence[Entry]) -> Reads:
@@ -155,6 +168,40 @@ def test_ticks_come_without_a_hole_while_a_session_can_have_a_row_and_only_then(
         if any(0 < tick_ms - some[0] < TIMEOUT_MS for some in good(log))
     ]
     assert ticks(segments(Intake(RULES), whole(log))) == alive
+
+
+@settings(max_examples=40, deadline=None)
+@given(logs_cut_into_reads())
+def test_events_are_handed_out_once_right_before_their_tick(
+    cut: tuple[list[Entry], Reads],
+) -> None:
+    intake, steps = Intake(RULES), list[object]()
+    for entries, watermark_ms in cut[1]:
+        steps += intake.take(entries, watermark_ms)
+    for step, following in pairwise(steps):
+        assert isinstance(step, TickDue) or isinstance(following, TickDue)
+
+
+def test_a_flood_is_handed_out_before_its_tick() -> None:
+    intake = Intake(RULES)
+    flood = [entry(0, GOOD[0], number) for number in range(3 * LEAST_EVENTS)]
+    steps = list(intake.take(flood))
+    assert [len(list(events_in([step]))) for step in steps if isinstance(step, dict)] == (
+        [LEAST_EVENTS] * 3
+    )
+    assert intake.rest() == {}
+
+
+def test_many_sessions_are_told_many_events_at_once_or_so_many_in_all() -> None:
+    intake, sessions = Intake(RULES), 20_000
+    body = b'{"sessionId": "%d", "userId": "ada"}'
+    log = [
+        entry(0, (REACTION, body % (number % sessions)), number) for number in range(MOST_EVENTS)
+    ]
+    assert list(intake.take(log[:-1])) == []
+    [step] = intake.take(log[-1:])
+    assert isinstance(step, dict)
+    assert {len(events) for events in step.values()} == {MOST_EVENTS // sessions}
 
 
 @settings(max_examples=40, deadline=None)
@@ -265,7 +312,9 @@ def test_the_tick_after_the_last_event_shows_it(last_ms: int) -> None:
     list(intake.take([entry(0, GOOD[0]), entry(last_ms, GOOD[0])]))
     due = intake.tick_after_last_event()
     assert due == START_MS + last_ms - last_ms % TICK_MS + TICK_MS
-    assert list(intake.take([], due)) == [TickDue(due)]
+    *_, last = intake.take([], due)
+    assert last == TickDue(due)
+    assert intake.rest() == {}
 
 
 def test_nothing_taken_needs_no_tick() -> None:

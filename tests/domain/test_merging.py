@@ -26,7 +26,7 @@ def test_streams_read_in_any_portions_leave_in_the_order_of_one_sort(
     unread = {name: sorted(entry for entry in log if entry[2] == name) for name in NAMES}
     merge, released = Merge(), list[Entry]()
     for name, count in (*portions, *((name, len(log)) for name in NAMES)):
-        merge.add(unread[name][:count])
+        merge.add(name, unread[name][:count])
         del unread[name][:count]
         released += merge.release(frontier_of(unread))
     assert released == sorted(log, key=lambda entry: (entry[:2], entry[2]))
@@ -38,16 +38,18 @@ def test_what_comes_before_the_frontier_leaves_and_nothing_else(
     log: list[Entry], frontiers: list[Frontier]
 ) -> None:
     merge = Merge()
-    merge.add(log)
+    for name in NAMES:
+        merge.add(name, sorted(entry for entry in log if entry[2] == name))
     for reached, frontier in pairwise([(-1, 0), *sorted(frontiers)]):
         released = merge.release(frontier)
         assert released == sorted(entry for entry in log if reached <= entry[:2] < frontier)
         for name in NAMES:
             waiting = [entry for entry in log if entry[2] == name and entry[:2] >= frontier]
-            assert merge.held()[name] == len(waiting)
+            assert merge.held(name) == len(waiting)
 
 
 def test_equal_ids_leave_by_name() -> None:
     merge = Merge()
-    merge.add([(1, 0, "b", b"first read"), (1, 0, "a", b"second read")])
+    merge.add("b", [(1, 0, "b", b"first read")])
+    merge.add("a", [(1, 0, "a", b"second read")])
     assert [entry[2] for entry in merge.release((1, 1))] == ["a", "b"]

@@ -14,13 +14,15 @@ from typing import Annotated, Final, NamedTuple, NoReturn, TextIO
 
 import typer
 
-from conductor_actors import demo, logs
+from conductor_actors import demo, logs, replay_check
 from conductor_actors import replay as replaying
 from conductor_actors import settings as configuration
 from conductor_actors.adapters import migrations, redis_check
 from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.timescale import TimescaleStore
+from conductor_actors.domain.comparison import Kept
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.replay import Recorded
 from conductor_actors.service import DashboardAlone, Service
 from conductor_actors.settings import Settings
 
@@ -147,7 +149,7 @@ def check() -> None:
 
 
 @app.command(short_help="Score recorded events again.")
-def replay(
+def replay(  # noqa: PLR0913, PLR0917 - each is an option
     source: Annotated[
         str,
         typer.Argument(
@@ -172,18 +174,58 @@ def replay(
             "--to", metavar="ID", help="Last stream entry id, or a time in ISO 8601 (UTC)."
         ),
     ] = "+",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="database|FILE",
+            help="Compare the rows with those in the database, or in a CSV file, writing none.",
+        ),
+    ] = None,
+    cold_start: Annotated[
+        bool,
+        typer.Option(
+            "--cold-start",
+            help="The service began to read at --from, too: compare sessions that began before, "
+            "from one window after it.",
+        ),
+    ] = False,
 ) -> None:
     """Score recorded events again, as fast as possible: rows go to the database, or to CSV.
 
     Rows that the database has already stay as they are.
+
+    --against compares instead: it prints how many rows are missing, different or unexpected, and
+    the first of them, and exits with 1 if there are any. metadata is not compared. Neither are
+    rows whose events may not all be in the recording, and stderr says how many: rows of the last
+    tick, unless the recording goes on past it (a file does until its last entry, or --to), and
+    with --from those of the first 30 minutes (the session timeout), and later those of sessions
+    that live since then, because they may have begun before. A session's quarantine and events
+    that came by pub/sub can't be replayed. The rows of a running service come a little later
+    than their events: give --to.
     """
     settings = _configured(sys.stderr)
-    entries = replaying.entries(source, settings, first, last)
-    if csv is not None:
-        replaying.to_csv(entries, settings, csv)
-        return
-    with servers(settings, redis=False) as urls:
-        replaying.to_database(entries, settings, urls.database)
+    if csv is not None and against is not None:
+        raise ConfigError("--csv and --against: choose one")
+    with replaying.opened(source, settings, first, last) as recorded:
+        if csv is not None:
+            replaying.to_csv(recorded, settings, csv)
+        elif against is None:
+            with servers(settings, redis=False) as urls:
+                replaying.to_database(recorded, settings, urls.database)
+        elif against == "database":
+            with servers(settings, redis=False) as urls:
+                kept = replay_check.in_database(recorded, urls.database)
+                _compare(recorded, settings, kept, cold_start=cold_start)
+        else:
+            kept = replay_check.in_file(recorded, against)
+            _compare(recorded, settings, kept, cold_start=cold_start)
+
+
+def _compare(recorded: Recorded, settings: Settings, kept: Kept, *, cold_start: bool) -> None:
+    comparison = replay_check.compare(recorded, settings, kept, cold_start=cold_start)
+    for line in replay_check.report(comparison):
+        typer.echo(line)
+    _exit_with(0 if comparison.is_equal else 1)
 
 
 @contextmanager

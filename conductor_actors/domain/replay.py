@@ -1,11 +1,15 @@
 """Score recorded events again, without actors and without a clock: the same domain code.
 
-The service's rows depend on the entries alone, so these are the rows it writes.
+The service's rows depend on the entries alone, so these are the rows it writes. What it leaves
+out because a handler raised is left out here, too; only a quarantine, which is a matter of
+real time, can't be replayed.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from functools import partial
+from itertools import islice
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from conductor_actors.domain.intake import (
     Entry,
@@ -18,14 +22,32 @@ from conductor_actors.domain.intake import (
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session import SessionRules, SessionState, row_at
 
+S = TypeVar("S")
+T = TypeVar("T")
+
+# Entries taken at once, which bounds memory. More than a tick usually has, because applying
+# events costs a copy of the state.
+_MOST_ENTRIES: Final = 100_000
+
+
+class Salvage(Protocol):
+    """Fold items into a state, leaving out those that raise; return these beside the state."""
+
+    def __call__(
+        self, step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T], /
+    ) -> tuple[S, list[tuple[T, Exception]]]:
+        """Do it."""
+
 
 class Summary(NamedTuple):
-    """What a replay came to. `invalid` counts by reason."""
+    """What a replay came to. `invalid` counts by reason, `failed` what a handler raised on."""
 
     events: int
     skipped: int
     invalid: Counter[str]
     rows: int
+    failed: int
+    last_tick_ms: int | None
 
 
 class Rules(NamedTuple):
@@ -36,24 +58,44 @@ class Rules(NamedTuple):
     scoring: Scoring
 
 
+def unguarded(
+    step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
+) -> tuple[S, list[tuple[T, Exception]]]:
+    """Fold items into a state, and let what raises end it all."""
+    return step(state, items), []
+
+
 class Replay:
     """Take entries in the order of their ids; give each tick's rows, by tenant and session."""
 
-    def __init__(self, rules: Rules, write: Callable[[Sequence[ScoreRow]], None]) -> None:
+    def __init__(
+        self,
+        rules: Rules,
+        write: Callable[[Sequence[ScoreRow]], None],
+        salvage: Salvage = unguarded,
+    ) -> None:
         self._rules = rules
         self._intake = Intake(rules.intake)
         self._write = write
+        self._salvage = salvage
         self._states: dict[SessionKey, SessionState] = {}
-        self._rows = 0
+        self._has_newcomers = False
+        self._rows = self._failed = 0
         self._invalid: Counter[str] = Counter()
+        self._last_tick_ms: int | None = None
 
     def run(self, entries: Iterable[Entry]) -> Summary:
         """Score them all; stop with the first tick after the last entry."""
-        self._follow(entries, None)
+        unread = iter(entries)
+        while some := list(islice(unread, _MOST_ENTRIES)):
+            self._follow(some, None)
         last_tick_ms = self._intake.tick_after_last_event()
         if last_tick_ms is not None:
             self._follow((), last_tick_ms)
-        return Summary(self._intake.counted, self._intake.skipped, self._invalid, self._rows)
+        counted, skipped = self._intake.counted, self._intake.skipped
+        return Summary(
+            counted, skipped, self._invalid, self._rows, self._failed, self._last_tick_ms
+        )
 
     def _follow(self, entries: Iterable[Entry], watermark_ms: int | None) -> None:
         for step in self._intake.take(entries, watermark_ms):
@@ -67,16 +109,32 @@ class Replay:
 
     def _apply(self, batch: EventsBySession) -> None:
         for key, events in batch.items():
-            state = self._states.get(key) or SessionState.unbegun(key[1], self._rules.session)
-            self._states[key] = state.after(events)
+            state = self._states.get(key)
+            if state is None:
+                state = SessionState.unbegun(key[1], self._rules.session)
+                self._has_newcomers = True
+            self._states[key], poison = self._salvage(SessionState.after, state, events)
+            self._failed += len(poison)
 
     def _score(self, at_ms: int) -> None:
-        rows = []
-        for key in sorted(self._states):
-            state = self._states[key]
-            if state.has_row_at(at_ms):
-                rows.append(row_at(at_ms, key[0], state, self._rules.scoring))
+        if self._has_newcomers:
+            self._states = dict(sorted(self._states.items()))
+            self._has_newcomers = False
+        sessions = []
+        for session in list(self._states.items()):
+            if session[1].has_row_at(at_ms):
+                sessions.append(session)
             else:  # over, or it never began: nothing of it is worth keeping
-                del self._states[key]
+                del self._states[session[0]]
+        no_rows: list[ScoreRow] = []
+        rows, failed = self._salvage(partial(self._judge, at_ms), no_rows, sessions)
         self._rows += len(rows)
+        self._failed += len(failed)
+        self._last_tick_ms = at_ms
         self._write(rows)
+
+    def _judge(
+        self, at_ms: int, rows: list[ScoreRow], sessions: Sequence[tuple[SessionKey, SessionState]]
+    ) -> list[ScoreRow]:
+        scoring = self._rules.scoring
+        return [*rows, *(row_at(at_ms, key[0], state, scoring) for key, state in sessions)]

@@ -6,7 +6,7 @@ from contextlib import closing, contextmanager
 import pytest
 import redis
 
-from conductor_actors.adapters.recordings import read_streams
+from conductor_actors.adapters.recorded_streams import Stretch
 from conductor_actors.adapters.redis_check import check
 from conductor_actors.adapters.redis_client import (
     GRANTS,
@@ -224,7 +224,8 @@ def test_the_grants_are_all_that_is_needed(valkey_url: str, client: redis.Redis)
                 while Gap("*", "reconnected", None) not in (read := source.read()).gaps:
                     entries += read.entries
             assert len(entries) == 12
-            assert len(list(read_streams(url, tenants, "-", "+"))) == 12
+            with closing(Stretch(url, tenants, "-", "+")) as stretch:
+                assert sum(map(len, stretch.chunks())) == 12
         with closing(RedisFeed(url)) as feed:
             feed.publish([row(), row(tenant_id="acme")])
             feed.add([LETTER])

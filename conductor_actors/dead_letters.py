@@ -109,7 +109,10 @@ def _cells(kept: Kept) -> list[str]:
 
 
 def _table(found: Iterable[Kept]) -> Table:
-    table = Table("id", "time", "source", "entry", "reason", "body begins", box=None)
+    table = Table(box=None)
+    table.add_column("id", no_wrap=True)
+    for name in ("time", "source", "entry", "reason", "body begins"):
+        table.add_column(name, overflow="fold")
     for kept in found:
         table.add_row(*map(Text, _cells(kept)))
     return table

@@ -120,21 +120,27 @@ class Replay:
         if self._has_newcomers:
             self._states = dict(sorted(self._states.items()))
             self._has_newcomers = False
-        sessions = []
-        for session in list(self._states.items()):
-            if session[1].has_row_at(at_ms):
-                sessions.append(session)
-            else:  # over, or it never began: nothing of it is worth keeping
-                del self._states[session[0]]
-        no_rows: list[ScoreRow] = []
-        rows, failed = self._salvage(partial(self._judge, at_ms), no_rows, sessions)
+        nothing: tuple[list[ScoreRow], list[SessionKey]] = ([], [])
+        sessions = list(self._states.items())
+        (rows, over), failed = self._salvage(partial(self._judge, at_ms), nothing, sessions)
+        for key in over:  # or never begun: nothing of it is worth keeping
+            del self._states[key]
         self._rows += len(rows)
         self._failed += len(failed)
         self._last_tick_ms = at_ms
         self._write(rows)
 
     def _judge(
-        self, at_ms: int, rows: list[ScoreRow], sessions: Sequence[tuple[SessionKey, SessionState]]
-    ) -> list[ScoreRow]:
-        scoring = self._rules.scoring
-        return [*rows, *(row_at(at_ms, key[0], state, scoring) for key, state in sessions)]
+        self,
+        at_ms: int,
+        done: tuple[list[ScoreRow], list[SessionKey]],
+        sessions: Sequence[tuple[SessionKey, SessionState]],
+    ) -> tuple[list[ScoreRow], list[SessionKey]]:
+        """Give the rows of those that have one, and the keys of those that are over."""
+        rows, over = [*done[0]], [*done[1]]
+        for key, state in sessions:
+            if state.has_row_at(at_ms):
+                rows.append(row_at(at_ms, key[0], state, self._rules.scoring))
+            else:
+                over.append(key)
+        return rows, over

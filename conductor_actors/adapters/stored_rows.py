@@ -1,6 +1,6 @@
 """Read rows back from the database, in the order of their ticks, however many there are."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -27,17 +27,16 @@ _SELECT: Final = sql.SQL(
 
 def read_rows(
     url: str, first_ms: int, last_ms: int, tenants: Sequence[str] | None
-) -> Iterator[Record]:
+) -> Generator[Record, None, None]:
     """Give the rows of these ticks, both included; of these tenants, if any are named.
 
     A cursor on the server, so that only so many rows are here at once.
     """
     span = {"first": _at(first_ms), "last": _at(last_ms), "tenants": tenants and list(tenants)}
-    with closing(connect(url, DEADLINE_S)) as connection:
+    with closing(connect(url, DEADLINE_S)) as connection, connection.cursor("kept") as cursor:
         with answered_within(connection, DEADLINE_S):
             connection.execute("SET TimeZone = 'UTC'")  # any other costs a look-up a row
             connection.execute("BEGIN READ ONLY")
-            cursor = connection.cursor("kept")
             cursor.execute(_SELECT, span, binary=True)
         while rows := _next(connection, cursor):
             yield from _records(rows)

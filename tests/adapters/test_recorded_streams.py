@@ -7,8 +7,8 @@ from itertools import chain
 import pytest
 import redis
 
-from conductor_actors.adapters.recorded_streams import Stretch
-from conductor_actors.adapters.redis_client import open_client
+from conductor_actors.adapters.recorded_streams import PAGE, Stretch
+from conductor_actors.adapters.redis_client import exchange, open_client
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.hostile import CHAT, SYNC, VOTE
@@ -115,3 +115,73 @@ def test_a_redis_that_is_away_is_unavailable() -> None:
     for tenants in ((), ("*",)):
         with pytest.raises(Unavailable, match="Connection refused"):
             read("redis://127.0.0.1:1/0", tenants, "-", "+")
+
+
+def test_a_stretch_knows_since_when_nothing_was_trimmed(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    add(client, *((ms, 0, SYNC, b"") for ms in range(1, 9)), (1, 0, CHAT, b""))
+    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
+        assert stretch.begins_ms == 0
+    exchange(client, [("XTRIM", SYNC, "MAXLEN", 5)])
+    for first, begins_ms in (("-", 4), ("3", 4), ("4", 0), ("5", 0)):
+        with closing(Stretch(valkey_url, (), first, "+")) as stretch:
+            assert stretch.begins_ms == begins_ms
+    exchange(client, [("XTRIM", SYNC, "MAXLEN", 0)])
+    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
+        assert stretch.begins_ms == 8
+        assert [len(chunk) for chunk in stretch.chunks()] == [1]
+        assert not stretch.cut
+
+
+def test_a_stretch_knows_until_when_all_has_been_added(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    def time_ms() -> int:
+        [(seconds, micros)] = exchange(client, [("TIME",)])
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    before_ms = time_ms()
+    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
+        assert before_ms <= stretch.now_ms <= time_ms()
+
+
+@pytest.mark.parametrize(("length", "is_cut"), [(PAGE, False), (PAGE - 1, True), (0, True)])
+def test_a_stream_that_is_trimmed_while_it_is_read_is_noted(
+    length: int, is_cut: bool, valkey_url: str, client: redis.Redis
+) -> None:
+    add(client, *((ms, 0, SYNC, b"") for ms in range(2 * PAGE)[1:]), (1, 1, CHAT, b""))
+    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
+        chunks = stretch.chunks()
+        next(chunks)
+        exchange(client, [("XTRIM", SYNC, "MAXLEN", length)])
+        for _ in chunks:
+            pass
+        assert stretch.cut == ({SYNC} if is_cut else set())
+
+
+def test_without_the_right_to_ask_all_is_read_and_trimming_unknown(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    add(client, (5, 0, SYNC, b""))
+    rules = ("on", "nopass", "~*", "+@all", "-xinfo")
+    exchange(client, [("ACL", "SETUSER", "reader", "reset", *rules)])
+    try:
+        url = valkey_url.replace("//", "//reader:any@")
+        with closing(Stretch(url, (), "-", "+")) as stretch:
+            assert stretch.begins_ms is None
+            assert list(stretch.chunks()) == [[(5, 0, SYNC, b"")]]
+            assert not stretch.cut
+    finally:
+        exchange(client, [("ACL", "DELUSER", "reader")])
+
+
+def test_no_more_than_a_page_of_each_name_is_held(valkey_url: str, client: redis.Redis) -> None:
+    add(client, *((ms, 0, name, b"") for ms in range(1, 3 * PAGE) for name in (SYNC, CHAT)))
+    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
+        assert max(map(len, stretch.chunks())) <= 2 * PAGE
+
+
+def test_a_redis_is_looked_for_at_its_socket_too() -> None:
+    with pytest.raises(Unavailable, match="No such file"):
+        read("unix:///tmp/there-is-no-such.socket", (), "-", "+")

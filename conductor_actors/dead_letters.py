@@ -109,7 +109,7 @@ def _cells(kept: Kept) -> list[str]:
 
 
 def _table(found: Iterable[Kept]) -> Table:
-    table = Table(box=None)
+    table = Table(box=None, header_style="")
     table.add_column("id", no_wrap=True)
     for name in ("time", "source", "entry", "reason", "body begins"):
         table.add_column(name, overflow="fold")

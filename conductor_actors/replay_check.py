@@ -81,8 +81,8 @@ def _not_compared(comparison: Comparison, known: Known) -> Iterator[str]:
         yield f"{unknown.too_early} rows before {iso(known.from_ms)}, while it warms up"
     if unknown.older_sessions:
         yield (
-            f"{unknown.older_sessions} rows of sessions that began before {iso(known.from_ms)}, "
-            "maybe before the first entry"
+            f"{unknown.older_sessions} rows of sessions that lived before {iso(known.from_ms)}, "
+            "so that they may have begun before the first entry"
         )
     if unknown.too_late:
         yield (

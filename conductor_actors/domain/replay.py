@@ -11,6 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+from conductor_actors.domain.events import Event
 from conductor_actors.domain.intake import (
     Entry,
     EventsBySession,
@@ -25,9 +26,9 @@ from conductor_actors.domain.session import SessionRules, SessionState, row_at
 S = TypeVar("S")
 T = TypeVar("T")
 
-# Entries taken at once, which bounds memory. More than a tick usually has, because applying
-# events costs a copy of the state.
+# Entries taken at once, which bounds memory: more than a tick usually has.
 _MOST_ENTRIES: Final = 100_000
+_MOST_SINCE: Final = 200  # events between two copies of a session
 
 
 class Salvage(Protocol):
@@ -65,6 +66,40 @@ def unguarded(
     return step(state, items), []
 
 
+class _Session:
+    """A session's state, changed in place, and what it takes to make it again.
+
+    To copy it before each batch, as an actor does, would cost a sixth of a replay.
+    """
+
+    __slots__ = ("_base", "_is_whole", "_since", "_state")
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+        self._base = state.copy()
+        self._since: list[Event] = []
+        self._is_whole = True
+
+    def take(self, events: Sequence[Event]) -> "_Session":
+        """Apply events; when that raises, the next use finds the state from before."""
+        before = self.state
+        self._is_whole = False
+        self._state = before.turned_by(events)
+        self._is_whole = True
+        self._since += events
+        if len(self._since) > _MOST_SINCE:
+            self._base, self._since = self._state.copy(), []
+        return self
+
+    @property
+    def state(self) -> SessionState:
+        """Give the state after all that was taken."""
+        if not self._is_whole:
+            self._state = self._base.after(self._since)
+            self._is_whole = True
+        return self._state
+
+
 class Replay:
     """Take entries in the order of their ids; give each tick's rows, by tenant and session."""
 
@@ -78,7 +113,7 @@ class Replay:
         self._intake = Intake(rules.intake)
         self._write = write
         self._salvage = salvage
-        self._states: dict[SessionKey, SessionState] = {}
+        self._sessions: dict[SessionKey, _Session] = {}
         self._has_newcomers = False
         self._rows = self._failed = 0
         self._invalid: Counter[str] = Counter()
@@ -109,22 +144,23 @@ class Replay:
 
     def _apply(self, batch: EventsBySession) -> None:
         for key, events in batch.items():
-            state = self._states.get(key)
-            if state is None:
+            session = self._sessions.get(key)
+            if session is None:
                 state = SessionState.unbegun(key[1], self._rules.session)
+                session = self._sessions[key] = _Session(state)
                 self._has_newcomers = True
-            self._states[key], poison = self._salvage(SessionState.after, state, events)
+            _, poison = self._salvage(_Session.take, session, events)
             self._failed += len(poison)
 
     def _score(self, at_ms: int) -> None:
         if self._has_newcomers:
-            self._states = dict(sorted(self._states.items()))
+            self._sessions = dict(sorted(self._sessions.items()))
             self._has_newcomers = False
         nothing: tuple[list[ScoreRow], list[SessionKey]] = ([], [])
-        sessions = list(self._states.items())
+        sessions = list(self._sessions.items())
         (rows, over), failed = self._salvage(partial(self._judge, at_ms), nothing, sessions)
         for key in over:  # or never begun: nothing of it is worth keeping
-            del self._states[key]
+            del self._sessions[key]
         self._rows += len(rows)
         self._failed += len(failed)
         self._last_tick_ms = at_ms
@@ -134,11 +170,12 @@ class Replay:
         self,
         at_ms: int,
         done: tuple[list[ScoreRow], list[SessionKey]],
-        sessions: Sequence[tuple[SessionKey, SessionState]],
+        sessions: Sequence[tuple[SessionKey, _Session]],
     ) -> tuple[list[ScoreRow], list[SessionKey]]:
         """Give the rows of those that have one, and the keys of those that are over."""
         rows, over = [*done[0]], [*done[1]]
-        for key, state in sessions:
+        for key, session in sessions:
+            state = session.state
             if state.has_row_at(at_ms):
                 rows.append(row_at(at_ms, key[0], state, self._rules.scoring))
             else:

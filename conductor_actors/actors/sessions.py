@@ -148,13 +148,14 @@ class Sessions:
             messages = [failure.message]
         source = "session:" + "/".join(seat.key)
         letters = [
-            DeadLetter(source, f"{getattr(each, 'at_ms', 0)}-0", REASON, _body(each))
+            DeadLetter(source, f"{getattr(each, 'at_ms', 0)}-0", REASON, letter_body(each))
             for each in messages
         ]
         self._parts.publisher.tell(Undeliverable(letters))
 
 
-def _body(message: object) -> bytes:
+def letter_body(message: object) -> bytes:
+    """Write down what a handler raised on."""
     content = {
         field: getattr(message, field) for field in getattr(message, "__struct_fields__", ())
     }

@@ -1,18 +1,22 @@
-"""Rows as CSV: the columns of `engagement_metrics` but `metadata`."""
+"""Rows as CSV: the columns of `engagement_metrics` but `metadata`, written and read."""
 
 import csv
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final, TextIO
 
-import msgspec
-
+from conductor_actors.domain.comparison import Record, record_of
 from conductor_actors.domain.scoring import ScoreRow, Signals
+from conductor_actors.errors import ConfigError
 
 COLUMNS: Final = (
     *("time", "tenant_id", "session_id", "event_id", "engagement_score", "category"),
     *Signals.__struct_fields__,
 )
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
 
 
 class CsvRows:
@@ -26,18 +30,45 @@ class CsvRows:
 
     def write(self, rows: Sequence[ScoreRow]) -> None:
         """Write one line a row."""
+        at_ms, time = -1, ""
         for row in rows:
+            if row.at_ms != at_ms:
+                at_ms, time = row.at_ms, _iso(row.at_ms)
             has_return = "\r" in row.session_id or "\r" in row.event_id
-            (self._quoting if has_return else self._plain).writerow(_record(row))
+            line = (time, *record_of(row)[1:])
+            (self._quoting if has_return else self._plain).writerow(line)
 
 
-def _record(row: ScoreRow) -> tuple[object, ...]:
+def read_rows(path: Path, first_ms: int, last_ms: int) -> Iterator[Record]:
+    """Give the rows of these ticks, both included, of a file in the order of its times."""
+    number, before_ms = 0, 0
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.reader(file)
+            if tuple(next(lines, ())) != COLUMNS:
+                raise ConfigError(f"{path}: its first line is not {','.join(COLUMNS)}")
+            for number, line in enumerate(lines, 1):
+                record = _record(line)
+                if record[0] < before_ms:
+                    raise ConfigError(f"{path}: row {number} is older than the one before it")
+                before_ms = record[0]
+                if first_ms <= before_ms <= last_ms:
+                    yield record
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except (ValueError, TypeError, csv.Error):
+        raise ConfigError(f"{path}: row {number} can't be read") from None
+
+
+def _record(line: Sequence[str]) -> Record:
+    time, tenant, session, event, score, category, chats, poll, active, total, *rest = line
+    reactions, leaves = map(float, rest)
     return (
-        datetime.fromtimestamp(row.at_ms / 1000, UTC).isoformat(),
-        row.tenant_id,
-        row.session_id,
-        row.event_id,
-        row.score,
-        row.category,
-        *msgspec.structs.astuple(row.signals),
+        (datetime.fromisoformat(time) - _EPOCH) // _MS,
+        *(tenant, session, event, float(score), category),
+        *(float(chats), float(poll), int(active), int(total), reactions, leaves),
     )
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()

@@ -65,13 +65,17 @@ class SessionState:
 
     def after(self, events: Iterable[Event]) -> "SessionState":
         """Return the state after these events; this one stays as it is."""
-        state = self._copy()
+        return self.copy().turned_by(events)
+
+    def turned_by(self, events: Iterable[Event]) -> "SessionState":
+        """Return the state after these events, made of this one, which is of no use any more."""
+        state = self
         timeout_ms = self.rules.timeout_s * 1000
         for event in events:
             last_ms = state.last_event_ms
             if last_ms is not None and event.at_ms - last_ms >= timeout_ms:
                 state = SessionState.unbegun(self.session_id, self.rules)
-            state._apply(event)  # noqa: SLF001 - its own copy
+            state._apply(event)  # noqa: SLF001 - of its own kind
         return state
 
     def has_row_at(self, at_ms: int) -> bool:
@@ -108,7 +112,8 @@ class SessionState:
         """The first real event id seen, else the session id."""
         return self.real_event_id or self.session_id
 
-    def _copy(self) -> "SessionState":
+    def copy(self) -> "SessionState":
+        """Make one that can go its own way."""
         return SessionState(
             self.session_id,
             self.rules,

@@ -299,8 +299,14 @@ def test_a_cut_comes_behind_a_read_that_was_routed_whole(desk: Desk) -> None:
     assert cut.header.position == b"1"
     assert cut.header.intake == IntakeState(AT_MS + 10_000, AT_MS + 5000, AT_MS)
     assert (cut.header.number, cut.header.window_s, cut.is_whole) == (1, 60, True)
-    assert [type(message) for message in desk.mail()] == [EventBatch, Tick, Capture, EventBatch]
+    assert [type(message) for message in desk.mail()] == [EventBatch, Tick, Capture]
     assert len(desk.checkpointer.messages) == 1
+
+
+def test_a_cut_comes_behind_what_was_gathered_for_the_next_tick(desk: Desk) -> None:
+    desk.mailbox.tell(Cut())
+    desk.play(read([entry(AT_MS)], AT_MS + 1000))
+    assert [type(message) for message in desk.mail()] == [EventBatch, Capture]
 
 
 def test_each_cut_has_its_own_number_though_the_router_failed_between(desk: Desk) -> None:

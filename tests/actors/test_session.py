@@ -217,11 +217,14 @@ def test_the_last_to_answer_tells_the_end(stage: Stage) -> None:
 
 def test_a_bad_event_before_a_capture_costs_nothing_but_itself(stage: Stage) -> None:
     asked = capture()
-    stage.tell(EventBatch([*chats(2), poison()]), asked)
+    stage.tell(EventBatch([*chats(2), poison()]))
+    legacy = stage.supervisor.take(ActorFailed).legacy
+    assert isinstance(legacy, SessionState)
+    stage.enter(legacy)
+    stage.tell(asked)
     captured = told(asked)[0]
     assert isinstance(captured, Captured)
     assert decode_state(captured.state, "session", SessionRules()).chats.total == 2
-    stage.supervisor.take(ActorFailed)
 
 
 def test_a_row_is_marked_as_its_tick_is(stage: Stage) -> None:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, closing, contextmanager
 import pytest
 import redis
 
-from conductor_actors.adapters.recordings import read_streams
+from conductor_actors.adapters.recorded_streams import Stretch
 from conductor_actors.adapters.redis_check import check
 from conductor_actors.adapters.redis_checkpoints import RedisCheckpoints
 from conductor_actors.adapters.redis_client import (
@@ -231,7 +231,8 @@ def test_the_grants_are_all_that_is_needed(valkey_url: str, client: redis.Redis)
                     entries += read.entries
                 assert [gap.reason for gap in read.gaps] == ["reconnected"]
             assert len(entries) == 12
-            assert len(list(read_streams(url, tenants, "-", "+"))) == 12
+            with closing(Stretch(url, tenants, "-", "+")) as stretch:
+                assert sum(map(len, stretch.chunks())) == 12
         with ExitStack() as stack:
             lease = stack.enter_context(closing(RedisLease(url)))
             feed = stack.enter_context(closing(RedisFeed(url, lease.fence)))

@@ -2,14 +2,17 @@
 
 import csv
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from conductor_actors.adapters.rows_csv import COLUMNS, CsvRows
+from conductor_actors.adapters.rows_csv import COLUMNS, CsvRows, read_rows
+from conductor_actors.domain.comparison import record_of
 from conductor_actors.domain.scoring import ScoreRow, Signals
+from conductor_actors.errors import ConfigError
 from tests.score_rows import AT_MS, row
 
 
@@ -70,3 +73,58 @@ def test_separators_in_ids_separate_nothing(odd: str) -> None:
     [first, second] = read_back(row(odd), row("next", event_id=odd))
     assert (first["session_id"], second["event_id"]) == (odd, odd)
     assert second["user_leave_rate"] == "0.02"
+
+
+ALWAYS_MS = 10**14
+
+
+@given(ids, ids, numbers, st.builds(Signals, numbers, numbers, counts, counts, numbers, numbers))
+def test_what_was_written_is_read_bit_for_bit(
+    tmp_path_factory: pytest.TempPathFactory,
+    session_id: str,
+    event_id: str,
+    score: float,
+    signals: Signals,
+) -> None:
+    path = tmp_path_factory.mktemp("rows") / "rows.csv"
+    rows = [row(session_id, event_id=event_id, score=score, signals=signals), row(at_ms=AT_MS + 1)]
+    path.write_text(written(*rows), newline="")
+    assert repr(list(read_rows(path, 0, ALWAYS_MS))) == repr(list(map(record_of, rows)))
+
+
+def test_of_a_file_those_rows_are_read_that_are_in_the_span(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    rows = [row(at_ms=AT_MS + number) for number in range(5)]
+    path.write_text(written(*rows))
+    found = read_rows(path, AT_MS + 1, AT_MS + 3)
+    assert list(found) == list(map(record_of, rows[1:4]))
+
+
+GOOD = written(row()).splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "its first line is not time,tenant_id"),
+        ("a,b\n1,2\n", "its first line is not time,tenant_id"),
+        (written() + GOOD + "\n" + GOOD[:-20] + "\n", "row 2 can't be read"),
+        (written() + GOOD.replace("0.6018", "high"), "row 1 can't be read"),
+        (written() + GOOD.replace(",31,", ",3.1,"), "row 1 can't be read"),
+        (written() + GOOD.replace("+00:00", ""), "row 1 can't be read"),
+        (written() + GOOD + ",more", "row 1 can't be read"),
+        (written(row(), row(at_ms=AT_MS - 1)), "row 2 is older than the one before it"),
+    ],
+)
+def test_a_file_that_is_none_of_ours_is_refused_by_its_row(
+    text: str, complaint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=f"rows.csv: {complaint}"):
+        list(read_rows(path, 0, ALWAYS_MS))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.csv: No such file"):
+        list(read_rows(tmp_path / "nothing.csv", 0, ALWAYS_MS))

@@ -120,9 +120,7 @@ class Engine:
         for step in self.intake.take(entries, watermark_ms):
             match step:
                 case EventsBySession():
-                    for key, events in step.items():
-                        state = self.states.get(key) or SessionState.unbegun(key[1], self._rules)
-                        self.states[key] = state.after(events)
+                    self._apply(step)
                 case TickDue(at_ms, marks):
                     self.rows += [
                         row_at(at_ms, key[0], self.states[key], Scoring(), marks)
@@ -130,8 +128,14 @@ class Engine:
                         if self.states[key].has_row_at(at_ms)
                     ]
 
+    def _apply(self, batch: EventsBySession) -> None:
+        for key, events in batch.items():
+            state = self.states.get(key) or SessionState.unbegun(key[1], self._rules)
+            self.states[key] = state.after(events)
+
     def crashed(self, rules: IntakeRules) -> "Engine":
         """Give another, which knows what a checkpoint of this one says, and nothing else."""
+        self._apply(self.intake.rest())
         header = Header(1, rules.window_s, b"", self.intake.state())
         states = {key: encode_state(state) for key, state in self.states.items()}
         found = recover(encode_header(header), states, self._rules)

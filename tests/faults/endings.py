@@ -1,0 +1,68 @@
+"""The program ends, as it is killed or as it is asked, in the middle of its work."""
+
+import signal
+from itertools import pairwise
+from random import Random
+from time import monotonic
+from typing import Final
+
+from tests.faults.plant import Plant, pause
+from tests.faults.report import Report
+from tests.faults.traffic import Simulated, flowing
+from tests.running import Program
+
+DRAIN_WITHIN_S: Final = 20.0
+SEED: Final = 4
+
+
+def killed(plant: Plant, report: Report, times: int, longest_s: float, *, buried: bool) -> None:
+    """Kill it at random moments of its life, from before it reads; start it again at once.
+
+    Unless buried, the dead keep the lease, and the next start has to wait.
+    """
+    chance = Random(SEED)
+    with flowing(plant.redis_url, Simulated(12, speed=10.0)):
+        for _ in range(times):
+            program = plant.start()
+            pause(chance.uniform(0.5, longest_s))
+            report.must(not program.has_ended, "it ended by itself")
+            program.kill()
+            if buried:
+                plant.bury()
+        plant.started().wait_for("batch_written")
+    lives = [_ticks(program) for program in plant.programs]
+    report.saw(kills=times, kills_while_scoring=sum(map(bool, lives[:-1])))
+    plant.settle(report)
+
+
+def terminated(plant: Plant, report: Report, times: int) -> None:
+    """Ask it to end under load, again and again."""
+    chance, drains_s = Random(SEED), []
+    with flowing(plant.redis_url, Simulated(50, speed=20.0)):
+        for _ in range(times):
+            program = plant.started()
+            program.wait_for("batch_written")
+            pause(chance.uniform(0.0, 1.5))
+            drains_s.append(_drain(program, report))
+        plant.started().wait_for("batch_written")
+    report.saw(terminations=times)
+    report.within("drain", max(drains_s), DRAIN_WITHIN_S)
+    ticks = [at_ms for program in plant.programs for at_ms in _ticks(program)]
+    report.must(
+        all(b - a == 1000 for a, b in pairwise(ticks)), f"the next start did not go on: {ticks}"
+    )
+    plant.settle(report)
+
+
+def _drain(program: Program, report: Report) -> float:
+    began_s = monotonic()
+    program.signal(signal.SIGTERM)
+    ended = program.finish(DRAIN_WITHIN_S + 10)
+    report.must(ended.exit_code == 0, f"exit code {ended.exit_code}")
+    report.must(not ended.stderr, f"it complained: {ended.stderr}")
+    report.must(not program.all("drain_incomplete"), "something was left")
+    return monotonic() - began_s
+
+
+def _ticks(program: Program) -> list[int]:
+    return [line["tick_at_ms"] for line in program.all("tick_completed")]

@@ -1,0 +1,201 @@
+"""One experiment's plant: own servers, a proxy before each, and the programs that run on them."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event, Thread
+from time import monotonic, time
+from typing import Any, Final, Generic, TypeVar
+from urllib.parse import urlsplit
+
+import psutil  # type: ignore[import-untyped]
+import psycopg
+import redis
+
+from conductor_actors.adapters.embedded import EmbeddedServers
+from conductor_actors.adapters.embedded_server import free_port
+from tests.faults.oracle import difference, replayed
+from tests.faults.proxy import Proxy
+from tests.faults.report import Report
+from tests.faults.traffic import impatient_client
+from tests.running import QUICK, Line, Program, running, stored, until
+
+T = TypeVar("T")
+
+LOOK_S: Final = 0.05
+OWNER: Final = "conductor:owner"
+OURS: Final = {"CONDUCTOR_HTTP_PORT": "0", "CONDUCTOR_METRICS_PORT": "0"}
+
+
+class Plant:
+    """Own servers on ports that stay theirs. The program comes to them through proxies only."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._valkey = stack.enter_context(_servers(folder / "valkey"))
+        self._postgres = stack.enter_context(_servers(folder / "postgres"))
+        self.redis_url = self._valkey.start_valkey()
+        self.database_url = self._postgres.start_postgres()
+        self.redis = self.proxy_before_redis()
+        self.database = stack.enter_context(Proxy(_port(self.database_url)))
+        self.client = stack.enter_context(impatient_client(self.redis_url))
+        self.variables = QUICK | OURS
+        self.programs: list[Program] = []
+
+    def proxy_before_redis(self) -> Proxy:
+        """Make one more way to Redis."""
+        return self._stack.enter_context(Proxy(_port(self.redis_url)))
+
+    def start(self, redis_proxy: Proxy | None = None, **variables: str) -> Program:
+        """Start a program; it ends with the plant at the latest."""
+        urls = {
+            "REDIS_URL": _at(self.redis_url, redis_proxy or self.redis),
+            "DATABASE_URL": _at(self.database_url, self.database),
+        }
+        program = running("collect", cwd=self._folder, **self.variables, **urls, **variables)
+        self.programs.append(self._stack.enter_context(program))
+        return self.programs[-1]
+
+    def started(self, **variables: str) -> Program:
+        """Start a program, and wait until it reads."""
+        program = self.start(**variables)
+        program.wait_for("service_started", deadline_s=30)
+        return program
+
+    def bury(self) -> None:
+        """Delete a dead owner's lease, so that nobody need wait until it has expired."""
+        self.client.delete(OWNER)
+
+    @contextmanager
+    def redis_stopped(self) -> Iterator[None]:
+        """Stop Redis in the middle of whatever it does; it goes on after the block."""
+        pid = int(self.client.info("server")["process_id"])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def crash_database(self) -> None:
+        """End the database without a word to anybody, as a power failure would."""
+        pid_file = self._folder / "postgres" / "postgres" / "postmaster.pid"
+        os.kill(int(pid_file.read_text().split()[0]), signal.SIGQUIT)
+
+    def restart_database(self) -> None:
+        """Start a database that was crashed."""
+        self._postgres.stop()
+        self._postgres.start_postgres()
+
+    def sql(self, statement: str) -> list[tuple[Any, ...]]:
+        """Tell the database something, past the proxy; give its answer."""
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def rows_until(self, at_ms: int) -> int:
+        """Count the rows of the ticks up to a moment."""
+        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+        with psycopg.connect(self.database_url) as connection:
+            query = "SELECT count(*) FROM engagement_metrics WHERE time <= %s"
+            found = connection.execute(query, (at,)).fetchone()
+        return int(found[0]) if found else 0
+
+    def settle(self, report: Report, within_s: float = 20.0) -> None:
+        """Wait until every row that must be there is stored, and compare; traffic has ended.
+
+        A replay ends with the first tick after the last event; later rows are not compared.
+        """
+        must_be = replayed(self.redis_url, self._folder, self.variables)
+        last = must_be[-1][0]
+        last_ms = int(datetime.fromisoformat(last).timestamp() * 1000)
+        waited(lambda: self.rows_until(last_ms) >= len(must_be), within_s)
+        found = stored(self.database_url)
+        found_difference = difference(must_be, until(last, found))
+        report.saw(**dict(zip(found_difference._fields[:5], found_difference[:5], strict=True)))
+        report.must(found_difference.is_none, f"rows: {found_difference.first}")
+        now = datetime.now(UTC).isoformat()
+        report.must(all(row[0] <= now for row in found), "a row is in the future")
+
+
+@contextmanager
+def planted() -> Iterator[Plant]:
+    """Make a plant, and leave nothing of it behind."""
+    # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        yield Plant(Path(folder).resolve(), stack)
+
+
+def pause(seconds: float) -> None:
+    """Let time pass: an experiment's own measure."""
+    Event().wait(seconds)
+
+
+def waited(holds: Callable[[], bool], within_s: float) -> bool:
+    """Wait until something holds; tell whether it came to that."""
+    until_s = monotonic() + within_s
+    while not holds():
+        if monotonic() > until_s:
+            return False
+        pause(LOOK_S)
+    return True
+
+
+class Samples(Generic[T]):
+    """What was seen, and when (monotonic seconds)."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, T]] = []
+
+    def between(self, since_s: float, until_s: float) -> list[T]:
+        return [value for at_s, value in self.seen if since_s <= at_s <= until_s]
+
+    def first_s(self, holds: Callable[[T], bool]) -> float:
+        """Say when something was first seen to hold; never is infinity."""
+        return next((at_s for at_s, value in self.seen if holds(value)), float("inf"))
+
+
+@contextmanager
+def sampled(look: Callable[[], T], every_s: float = 0.1) -> Iterator[Samples[T]]:
+    """Look again and again, as long as the block runs."""
+    stop, samples = Event(), Samples[T]()
+
+    def run() -> None:
+        while not stop.wait(every_s):
+            samples.seen.append((monotonic(), look()))
+
+    thread = Thread(target=run, name="sampler")
+    thread.start()
+    try:
+        yield samples
+    finally:
+        stop.set()
+        thread.join()
+
+
+def memory_mb(program: Program) -> Callable[[], float]:
+    """Make a look at what a program has in memory."""
+    process = psutil.Process(program.pid)
+    return lambda: round(process.memory_info().rss / 1e6, 1)
+
+
+def since_s(moment_s: float, line: Line) -> float:
+    """Say how long after a moment (Unix time) a line was written."""
+    return datetime.fromisoformat(line["timestamp"]).timestamp() - moment_s
+
+
+def _servers(folder: Path) -> EmbeddedServers:
+    port = free_port()
+    return EmbeddedServers(folder, lambda: port)
+
+
+def _port(url: str) -> int:
+    return urlsplit(url).port or 0
+
+
+def _at(url: str, proxy: Proxy) -> str:
+    return url.replace(f":{_port(url)}/", f":{proxy.port}/")

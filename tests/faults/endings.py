@@ -6,8 +6,9 @@ from random import Random
 from time import monotonic
 from typing import Final
 
-from tests.faults.plant import Plant, pause
+from tests.faults.plant import Plant
 from tests.faults.report import Report
+from tests.faults.samples import pause
 from tests.faults.traffic import Simulated, flowing
 from tests.running import Program
 

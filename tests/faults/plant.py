@@ -2,31 +2,25 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from threading import Event, Thread
-from time import monotonic, time
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-import psutil  # type: ignore[import-untyped]
 import psycopg
-import redis
 
 from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.embedded_server import free_port
 from tests.faults.oracle import difference, replayed
 from tests.faults.proxy import Proxy
 from tests.faults.report import Report
+from tests.faults.samples import waited
 from tests.faults.traffic import impatient_client
-from tests.running import QUICK, Line, Program, running, stored, until
+from tests.running import QUICK, Line, Program, Row, running, stored, until
 
-T = TypeVar("T")
-
-LOOK_S: Final = 0.05
 OWNER: Final = "conductor:owner"
 OURS: Final = {"CONDUCTOR_HTTP_PORT": "0", "CONDUCTOR_METRICS_PORT": "0"}
 
@@ -61,15 +55,19 @@ class Plant:
         self.programs.append(self._stack.enter_context(program))
         return self.programs[-1]
 
-    def started(self, **variables: str) -> Program:
+    def started(self, redis_proxy: Proxy | None = None, **variables: str) -> Program:
         """Start a program, and wait until it reads."""
-        program = self.start(**variables)
+        program = self.start(redis_proxy, **variables)
         program.wait_for("service_started", deadline_s=30)
         return program
 
     def bury(self) -> None:
         """Delete a dead owner's lease, so that nobody need wait until it has expired."""
         self.client.delete(OWNER)
+
+    @property
+    def tick_s(self) -> int:
+        return int(self.variables["CONDUCTOR_TICK_S"])
 
     @contextmanager
     def redis_stopped(self) -> Iterator[None]:
@@ -93,7 +91,8 @@ class Plant:
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Tell the database something, past the proxy; give its answer."""
-        with psycopg.connect(self.database_url, autocommit=True) as connection:
+        writing = "-c default_transaction_read_only=off"
+        with psycopg.connect(self.database_url, autocommit=True, options=writing) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
@@ -105,14 +104,20 @@ class Plant:
             found = connection.execute(query, (at,)).fetchone()
         return int(found[0]) if found else 0
 
-    def settle(self, report: Report, within_s: float = 20.0) -> None:
+    def replayed(self) -> list[Row]:
+        """Score what is in the streams again: the rows up to the first tick after it."""
+        return replayed(self.redis_url, self._folder, self.variables)
+
+    def settle(self, report: Report, within_s: float = 20.0, refused: Collection[Row] = ()) -> None:
         """Wait until every row that must be there is stored, and compare; traffic has ended.
 
-        A replay ends with the first tick after the last event; later rows are not compared.
+        `refused`: keys of rows that must not be there. What is later than a replay's last tick is
+        not compared.
         """
-        must_be = replayed(self.redis_url, self._folder, self.variables)
+        must_be = self.replayed()
         last = must_be[-1][0]
         last_ms = int(datetime.fromisoformat(last).timestamp() * 1000)
+        must_be = [row for row in must_be if row[:3] not in refused]
         waited(lambda: self.rows_until(last_ms) >= len(must_be), within_s)
         found = stored(self.database_url)
         found_difference = difference(must_be, until(last, found))
@@ -128,59 +133,6 @@ def planted() -> Iterator[Plant]:
     # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
     with TemporaryDirectory() as folder, ExitStack() as stack:
         yield Plant(Path(folder).resolve(), stack)
-
-
-def pause(seconds: float) -> None:
-    """Let time pass: an experiment's own measure."""
-    Event().wait(seconds)
-
-
-def waited(holds: Callable[[], bool], within_s: float) -> bool:
-    """Wait until something holds; tell whether it came to that."""
-    until_s = monotonic() + within_s
-    while not holds():
-        if monotonic() > until_s:
-            return False
-        pause(LOOK_S)
-    return True
-
-
-class Samples(Generic[T]):
-    """What was seen, and when (monotonic seconds)."""
-
-    def __init__(self) -> None:
-        self.seen: list[tuple[float, T]] = []
-
-    def between(self, since_s: float, until_s: float) -> list[T]:
-        return [value for at_s, value in self.seen if since_s <= at_s <= until_s]
-
-    def first_s(self, holds: Callable[[T], bool]) -> float:
-        """Say when something was first seen to hold; never is infinity."""
-        return next((at_s for at_s, value in self.seen if holds(value)), float("inf"))
-
-
-@contextmanager
-def sampled(look: Callable[[], T], every_s: float = 0.1) -> Iterator[Samples[T]]:
-    """Look again and again, as long as the block runs."""
-    stop, samples = Event(), Samples[T]()
-
-    def run() -> None:
-        while not stop.wait(every_s):
-            samples.seen.append((monotonic(), look()))
-
-    thread = Thread(target=run, name="sampler")
-    thread.start()
-    try:
-        yield samples
-    finally:
-        stop.set()
-        thread.join()
-
-
-def memory_mb(program: Program) -> Callable[[], float]:
-    """Make a look at what a program has in memory."""
-    process = psutil.Process(program.pid)
-    return lambda: round(process.memory_info().rss / 1e6, 1)
 
 
 def since_s(moment_s: float, line: Line) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
-from tests.faults import endings
+from tests.faults import database_faults, endings
 from tests.faults.plant import Plant, planted
 from tests.faults.report import Report
 
@@ -23,6 +23,9 @@ class Experiment(NamedTuple):
         return self.name
 
 
+_SILENT: Final = {"silent": database_faults.silent}
+_UNWILLING: Final = {"read_only": database_faults.read_only, "full": database_faults.full}
+
 EXPERIMENTS: Final = (
     Experiment(
         "killed",
@@ -35,6 +38,42 @@ EXPERIMENTS: Final = (
         "exit 0 within 20 s, nothing missing, the next start goes on",
         partial(endings.terminated, times=2),
         partial(endings.terminated, times=10),
+    ),
+    Experiment(
+        "database-away",
+        "0 rows lost, drained within 10 s, memory bounded, updates go on",
+        partial(database_faults.away, seconds=5.0, sessions=50),
+        partial(database_faults.away, seconds=600.0, sessions=1000),
+    ),
+    Experiment(
+        "cut-at-commit",
+        "0 rows lost, 0 double",
+        partial(database_faults.cut_at_commit, times=4),
+        partial(database_faults.cut_at_commit, times=20),
+    ),
+    Experiment(
+        "database-silent",
+        "found out by our own deadline, 0 rows lost",
+        partial(database_faults.moody, moods=_SILENT, seconds=0.0),
+        partial(database_faults.moody, moods=_SILENT, seconds=30.0),
+    ),
+    Experiment(
+        "database-unwilling",
+        "read-only, full: tried again, 0 rows lost",
+        partial(database_faults.moody, moods=_UNWILLING, seconds=1.0),
+        partial(database_faults.moody, moods=_UNWILLING, seconds=30.0),
+    ),
+    Experiment(
+        "database-slow",
+        "0 rows lost",
+        partial(database_faults.slow, delay_s=0.1, seconds=2.0),
+        partial(database_faults.slow, delay_s=0.5, seconds=30.0),
+    ),
+    Experiment(
+        "rows-refused",
+        "those rows are dead letters, all others are stored",
+        partial(database_faults.refusing, seconds=1.0),
+        partial(database_faults.refusing, seconds=30.0),
     ),
 )
 

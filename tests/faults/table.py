@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, NamedTuple, TypeAlias
 
-from tests.faults import database_faults, endings
+from tests.faults import database_faults, endings, redis_faults
 from tests.faults.plant import Plant, planted
 from tests.faults.report import Report
 
@@ -74,6 +74,30 @@ EXPERIMENTS: Final = (
         "those rows are dead letters, all others are stored",
         partial(database_faults.refusing, seconds=1.0),
         partial(database_faults.refusing, seconds=30.0),
+    ),
+    Experiment(
+        "redis-stopped",
+        "found within 5 s, back within 2 s, 0 rows lost, pub/sub gap counted",
+        partial(redis_faults.stopped, seconds=6.0),
+        partial(redis_faults.stopped, seconds=30.0),
+    ),
+    Experiment(
+        "redis-reset",
+        "0 rows lost, each pub/sub gap counted",
+        partial(redis_faults.reset, times=4),
+        partial(redis_faults.reset, times=20),
+    ),
+    Experiment(
+        "redis-silent",
+        "half-open: found within 5 s, back within 2 s, 0 rows lost, gap counted",
+        partial(redis_faults.silent, seconds=6.0),
+        partial(redis_faults.silent, seconds=30.0),
+    ),
+    Experiment(
+        "redis-overflowed",
+        "subscription closed for its output buffer: a gap is counted, 0 rows lost",
+        partial(redis_faults.overflowed, times=1),
+        partial(redis_faults.overflowed, times=5),
     ),
 )
 

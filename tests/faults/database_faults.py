@@ -8,11 +8,12 @@ from threading import Event
 from time import monotonic, time
 from typing import Final, TypeAlias
 
+from tests.faults.oracle import at_ms
 from tests.faults.plant import Plant, since_s
 from tests.faults.proxy import Cut, Way
 from tests.faults.report import Report
 from tests.faults.samples import memory_mb, pause, sampled, updates, waited
-from tests.faults.traffic import Simulated, flowing
+from tests.faults.traffic import SOMEBODY, Simulated, flowing
 from tests.running import Row
 
 NOTICED_WITHIN_S: Final = 15.0
@@ -20,8 +21,6 @@ DRAINED_WITHIN_S: Final = 10.0
 PATIENCE_S: Final = 45.0
 MORE_MEMORY_MB: Final = 200.0
 COUNT_EVERY_S: Final = 0.25
-REFUSED: Final = "keynote-opening"  # a session of every simulation
-DEAD_LETTERS: Final = "conductor:dead-letters"
 
 Mood: TypeAlias = Callable[[Plant], AbstractContextManager[None]]
 
@@ -38,9 +37,9 @@ def away(plant: Plant, report: Report, seconds: float, sessions: int) -> None:
             plant.database.go_away()
             pause(seconds)
             back_ms, back_s = int(time() * 1000), monotonic()
-            with sampled(lambda: plant.rows_until(back_ms), COUNT_EVERY_S) as counts:
+            with sampled(plant.row_counter(back_ms), COUNT_EVERY_S) as counts:
                 plant.database.heal()
-                owed = sum(_at_ms(row) <= back_ms for row in plant.replayed())
+                owed = sum(at_ms(row) <= back_ms for row in plant.replayed())
                 waited(lambda: counts.first_s(lambda count: count >= owed) < monotonic(), 60)
     drained_s = counts.first_s(lambda count: count >= owed)
     before_mb = max(memory.between(0, gone_s))
@@ -105,10 +104,13 @@ def refusing(plant: Plant, report: Report, seconds: float) -> None:
     with flowing(plant.redis_url, Simulated(20, speed=10.0)):
         program = plant.started()
         program.wait_for("batch_written")
-        with _raising(plant, "23514", f"WHEN (new.session_id = '{REFUSED}')"):
+        with _raising(plant, "23514", f"WHEN (new.session_id = '{SOMEBODY}')"):
             program.wait_for("rows_refused")
             pause(seconds)
-        letters = {_key(letter) for _, letter in plant.client.xrange(DEAD_LETTERS)}
+        program.wait_for("batch_written")
+        refused = sum(line["rows"] for line in program.all("rows_refused"))
+        waited(lambda: len(plant.dead_letters()) >= refused, PATIENCE_S)
+    letters = {_key(letter) for letter in plant.dead_letters()}
     report.must(not program.all("outage_began"), "a refused row was taken for an outage")
     report.saw(dead_letters=len(letters))
     report.must(bool(letters), "there are no dead letters")
@@ -202,11 +204,7 @@ def _raising(plant: Plant, sqlstate: str, condition: str) -> Iterator[None]:
     plant.sql("DROP FUNCTION refuse CASCADE")
 
 
-def _key(letter: dict[bytes, bytes]) -> Row:
-    tenant_id, session_id = letter[b"source"].decode().removeprefix("row:").split("/")
-    at_ms = int(letter[b"entry_id"].partition(b"-")[0])
+def _key(letter: dict[str, str]) -> Row:
+    tenant_id, session_id = letter["source"].removeprefix("row:").split("/")
+    at_ms = int(letter["entry_id"].partition("-")[0])
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(), tenant_id, session_id
-
-
-def _at_ms(row: Row) -> int:
-    return int(datetime.fromisoformat(row[0]).timestamp() * 1000)

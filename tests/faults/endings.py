@@ -1,18 +1,15 @@
 """The program ends, as it is killed or as it is asked, in the middle of its work."""
 
-import signal
 from itertools import pairwise
 from random import Random
-from time import monotonic
 from typing import Final
 
-from tests.faults.plant import Plant
+from tests.faults.plant import DRAIN_WITHIN_S, Plant, drained
 from tests.faults.report import Report
 from tests.faults.samples import pause
 from tests.faults.traffic import Simulated, flowing
 from tests.running import Program
 
-DRAIN_WITHIN_S: Final = 20.0
 SEED: Final = 4
 
 
@@ -44,7 +41,7 @@ def terminated(plant: Plant, report: Report, times: int) -> None:
             program = plant.started()
             program.wait_for("batch_written")
             pause(chance.uniform(0.0, 1.5))
-            drains_s.append(_drain(program, report))
+            drains_s.append(drained(program, report))
         plant.started().wait_for("batch_written")
     report.saw(terminations=times)
     report.within("drain", max(drains_s), DRAIN_WITHIN_S)
@@ -53,16 +50,6 @@ def terminated(plant: Plant, report: Report, times: int) -> None:
         all(b - a == 1000 for a, b in pairwise(ticks)), f"the next start did not go on: {ticks}"
     )
     plant.settle(report)
-
-
-def _drain(program: Program, report: Report) -> float:
-    began_s = monotonic()
-    program.signal(signal.SIGTERM)
-    ended = program.finish(DRAIN_WITHIN_S + 10)
-    report.must(ended.exit_code == 0, f"exit code {ended.exit_code}")
-    report.must(not ended.stderr, f"it complained: {ended.stderr}")
-    report.must(not program.all("drain_incomplete"), "something was left")
-    return monotonic() - began_s
 
 
 def _ticks(program: Program) -> list[int]:

@@ -3,6 +3,7 @@
 import csv
 import subprocess
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,6 +27,10 @@ class Difference(NamedTuple):
     def is_none(self) -> bool:
         return not self.first
 
+    @property
+    def has_every_row(self) -> bool:
+        return not (self.missing or self.duplicate or self.unexpected)
+
 
 def replayed(source: str, folder: Path, settings: dict[str, str]) -> list[Row]:
     """Score the streams' events again; no matter how many there are."""
@@ -45,6 +50,11 @@ def replayed(source: str, folder: Path, settings: dict[str, str]) -> list[Row]:
         header, *rows = csv.reader(text)
     assert tuple(header) == COLUMNS
     return sorted(map(tuple, rows))
+
+
+def at_ms(row: Row) -> int:
+    """Give a row's tick."""
+    return round(datetime.fromisoformat(row[0]).timestamp() * 1000)
 
 
 def difference(must_be: Sequence[Row], stored: Sequence[Row]) -> Difference:

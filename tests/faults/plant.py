@@ -2,11 +2,12 @@
 
 import os
 import signal
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -14,15 +15,23 @@ import psycopg
 
 from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.embedded_server import free_port
-from tests.faults.oracle import difference, replayed
+from tests.faults.oracle import at_ms, difference, replayed
 from tests.faults.proxy import Proxy
 from tests.faults.report import Report
 from tests.faults.samples import waited
 from tests.faults.traffic import impatient_client
-from tests.running import QUICK, Line, Program, Row, running, stored, until
+from tests.hostile import NAMES
+from tests.running import QUICK, ROOT, Line, Program, Row, running, stored, until
 
+DRAIN_WITHIN_S: Final = 20.0
 OWNER: Final = "conductor:owner"
-OURS: Final = {"CONDUCTOR_HTTP_PORT": "0", "CONDUCTOR_METRICS_PORT": "0"}
+DEAD_LETTERS: Final = "conductor:dead-letters"
+OURS: Final = {
+    "CONDUCTOR_HTTP_PORT": "0",
+    "CONDUCTOR_METRICS_PORT": "0",
+    "CONDUCTOR_CHECKPOINT_S": "1",
+}
+INJECTED: Final = Path(__file__).parent / "injected"
 
 
 class Plant:
@@ -61,6 +70,10 @@ class Plant:
         program.wait_for("service_started", deadline_s=30)
         return program
 
+    def started_with(self, fault: str) -> Program:
+        """Start a program that has a fault within, and wait until it reads."""
+        return self.started(PYTHONPATH=f"{INJECTED}:{ROOT}", CONDUCTOR_TEST_FAULTS=fault)
+
     def bury(self) -> None:
         """Delete a dead owner's lease, so that nobody need wait until it has expired."""
         self.client.delete(OWNER)
@@ -96,19 +109,50 @@ class Plant:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
-    def rows_until(self, at_ms: int) -> int:
-        """Count the rows of the ticks up to a moment."""
-        at = datetime.fromtimestamp(at_ms / 1000, UTC)
-        with psycopg.connect(self.database_url) as connection:
-            query = "SELECT count(*) FROM engagement_metrics WHERE time <= %s"
+    def dead_letters(self) -> list[dict[str, str]]:
+        """Give what could not be handled."""
+        return [
+            {key.decode(): value.decode("utf-8", "replace") for key, value in letter.items()}
+            for _, letter in self.client.xrange(DEAD_LETTERS)
+        ]
+
+    def entries(self, name: str) -> list[tuple[int, str, bytes]]:
+        """Give what is in a stream: when it came, its name, its body."""
+        found = self.client.xrange(name)
+        return [(int(key.partition(b"-")[0]), name, fields[b"data"]) for key, fields in found]
+
+    def entry_count(self) -> int:
+        """Count what is in the streams."""
+        return sum(int(self.client.xlen(name)) for name in NAMES)
+
+    def rows(self) -> list[Row]:
+        """Give what is stored."""
+        return stored(self.database_url)
+
+    def row_counter(self, last_ms: int) -> Callable[[], int]:
+        """Make a look at how many rows there are of the ticks up to a moment."""
+        connection = self._stack.enter_context(psycopg.connect(self.database_url, autocommit=True))
+        at = datetime.fromtimestamp(last_ms / 1000, UTC)
+        query = "SELECT count(*) FROM engagement_metrics WHERE time <= %s"
+
+        def count() -> int:
             found = connection.execute(query, (at,)).fetchone()
-        return int(found[0]) if found else 0
+            return int(found[0]) if found else 0
+
+        return count
 
     def replayed(self) -> list[Row]:
         """Score what is in the streams again: the rows up to the first tick after it."""
         return replayed(self.redis_url, self._folder, self.variables)
 
-    def settle(self, report: Report, within_s: float = 20.0, refused: Collection[Row] = ()) -> None:
+    def settle(
+        self,
+        report: Report,
+        refused: Collection[Row] = (),
+        *,
+        bit_for_bit: bool = True,
+        within_s: float = 20.0,
+    ) -> None:
         """Wait until every row that must be there is stored, and compare; traffic has ended.
 
         `refused`: keys of rows that must not be there. What is later than a replay's last tick is
@@ -116,13 +160,14 @@ class Plant:
         """
         must_be = self.replayed()
         last = must_be[-1][0]
-        last_ms = int(datetime.fromisoformat(last).timestamp() * 1000)
+        count = self.row_counter(at_ms(must_be[-1]))
         must_be = [row for row in must_be if row[:3] not in refused]
-        waited(lambda: self.rows_until(last_ms) >= len(must_be), within_s)
-        found = stored(self.database_url)
+        waited(lambda: count() >= len(must_be), within_s)
+        found = self.rows()
         found_difference = difference(must_be, until(last, found))
         report.saw(**dict(zip(found_difference._fields[:5], found_difference[:5], strict=True)))
-        report.must(found_difference.is_none, f"rows: {found_difference.first}")
+        is_fine = found_difference.is_none if bit_for_bit else found_difference.has_every_row
+        report.must(is_fine, f"rows: {found_difference.first}")
         now = datetime.now(UTC).isoformat()
         report.must(all(row[0] <= now for row in found), "a row is in the future")
 
@@ -133,6 +178,17 @@ def planted() -> Iterator[Plant]:
     # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
     with TemporaryDirectory() as folder, ExitStack() as stack:
         yield Plant(Path(folder).resolve(), stack)
+
+
+def drained(program: Program, report: Report) -> float:
+    """Ask a program to end; say how long it took."""
+    began_s = monotonic()
+    program.signal(signal.SIGTERM)
+    ended = program.finish(DRAIN_WITHIN_S + 10)
+    report.must(ended.exit_code == 0, f"exit code {ended.exit_code}")
+    report.must(not ended.stderr, f"it complained: {ended.stderr}")
+    report.must(not program.all("drain_incomplete"), "something was left")
+    return monotonic() - began_s
 
 
 def since_s(moment_s: float, line: Line) -> float:

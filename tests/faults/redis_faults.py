@@ -101,6 +101,9 @@ def _flood(plant: Plant, report: Report) -> None:
 
 
 def _must_have_gaps(program: Program, report: Report, at_least: int) -> None:
-    gaps = len(program.all("gap_detected", reason="reconnected"))
-    report.saw(gaps=gaps)
-    report.must(gaps >= at_least, f"{gaps} gaps counted, not {at_least}")
+    def gaps() -> int:
+        return len(program.all("gap_detected", reason="reconnected"))
+
+    waited(lambda: gaps() >= at_least, PATIENCE_S)
+    report.saw(gaps=gaps())
+    report.must(gaps() >= at_least, f"{gaps()} gaps counted, not {at_least}")

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from functools import partial
+from subprocess import TimeoutExpired
 from typing import Final, NamedTuple, TypeAlias
 
-from tests.faults import database_faults, endings, redis_faults
+from tests.faults import database_faults, endings, inputs, ownership, redis_faults
 from tests.faults.plant import Plant, planted
 from tests.faults.report import Report
 
@@ -99,6 +100,48 @@ EXPERIMENTS: Final = (
         partial(redis_faults.overflowed, times=1),
         partial(redis_faults.overflowed, times=5),
     ),
+    Experiment(
+        "doubled",
+        "everything twice, in disorder: messages counted once, no count negative",
+        partial(inputs.doubled, seconds=5.0),
+        partial(inputs.doubled, seconds=120.0),
+    ),
+    Experiment(
+        "poisoned",
+        "that event is a dead letter, its session's rows are all there, nobody else notices",
+        partial(inputs.poisoned, doses=2),
+        partial(inputs.poisoned, doses=3),
+    ),
+    Experiment(
+        "wall-clock-set",
+        "the program's own clock an hour back and forth: ticks go on, no row in the future",
+        partial(inputs.wall_clock_set, rounds=1),
+        partial(inputs.wall_clock_set, rounds=10),
+    ),
+    Experiment(
+        "redis-clock-set-back",
+        "Redis' clock an hour back and right again: no tick left out, no row in the future",
+        partial(inputs.redis_clock_back, seconds=3.0),
+        partial(inputs.redis_clock_back, seconds=60.0),
+    ),
+    Experiment(
+        "caught-up",
+        "an hour's events at full speed, memory bounded, no tick left out",
+        partial(inputs.caught_up, sessions=5, speed=0.5),
+        partial(inputs.caught_up, sessions=100, speed=1.0),
+    ),
+    Experiment(
+        "owner-killed",
+        "the standby takes over within 10 s, 0 rows lost, one writer at any time",
+        partial(ownership.killed, takeovers=1),
+        partial(ownership.killed, takeovers=5),
+    ),
+    Experiment(
+        "owner-woken",
+        "stopped, overtaken and woken it changes nothing more, and ends",
+        partial(ownership.woken, asleep_s=0.0),
+        partial(ownership.woken, asleep_s=60.0),
+    ),
 )
 
 
@@ -108,6 +151,6 @@ def ran(run: Run) -> Report:
     with planted() as plant:
         try:
             run(plant, report)
-        except (AssertionError, TimeoutError) as error:
+        except (AssertionError, TimeoutError, TimeoutExpired) as error:
             report.broken.append(str(error))
     return report

@@ -1,6 +1,6 @@
 """Seeded events on their way into the streams, from a thread, whatever happens to Redis."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from heapq import heappop, heappush
 from itertools import count
@@ -16,6 +16,7 @@ from conductor_actors.simulate import Simulation
 
 STEP_S: Final = 0.05
 ANSWER_WITHIN_S: Final = 1.0
+SOMEBODY: Final = "keynote-opening"  # a session of every simulation
 
 Sent: TypeAlias = tuple[str, bytes]  # Redis name, body
 
@@ -63,14 +64,19 @@ class TwiceInDisorder:
         return arrived
 
 
+def by_redis() -> str:
+    """Let Redis choose an entry's id."""
+    return "*"
+
+
 @contextmanager
-def flowing(url: str, feed: Feed) -> Iterator[None]:
+def flowing(url: str, feed: Feed, entry_id: Callable[[], str] = by_redis) -> Iterator[None]:
     """Add the feed's events as long as the block runs, each until Redis says that it has it.
 
     One whose answer got lost is there twice: the streams' content is the truth, not ours.
     """
     stop = Event()
-    thread = Thread(target=_flow, args=(url, feed, stop), name="traffic")
+    thread = Thread(target=_flow, args=(url, feed, entry_id, stop), name="traffic")
     thread.start()
     try:
         yield
@@ -85,20 +91,21 @@ def impatient_client(url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_timeout=ANSWER_WITHIN_S, retry=at_once)
 
 
-def add(client: redis.Redis, events: Sequence[Sent]) -> None:
+def add(client: redis.Redis, events: Sequence[Sent], entry_id: str = "*") -> None:
+    """Add events to their streams, in one round trip."""
     with client.pipeline(transaction=False) as pipeline:
         for name, body in events:
-            pipeline.xadd(name, {"data": body})
+            pipeline.xadd(name, {"data": body}, entry_id)
         pipeline.execute()
 
 
-def _flow(url: str, feed: Feed, stop: Event) -> None:
+def _flow(url: str, feed: Feed, entry_id: Callable[[], str], stop: Event) -> None:
     unsent: Sequence[Sent] = ()
     with impatient_client(url) as client:
         while not stop.wait(STEP_S):
             unsent = unsent or feed.step(STEP_S)
             try:
-                add(client, unsent)
+                add(client, unsent, entry_id())
             except (redis.ConnectionError, redis.TimeoutError):
                 continue
             unsent = ()

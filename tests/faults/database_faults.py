@@ -9,12 +9,12 @@ from time import monotonic, time
 from typing import Final, TypeAlias
 
 from tests.faults.oracle import at_ms
-from tests.faults.plant import Plant, since_s
+from tests.faults.plant import DRAIN_WITHIN_S, Plant, drained, since_s
 from tests.faults.proxy import Cut, Way
 from tests.faults.report import Report
 from tests.faults.samples import memory_mb, pause, sampled, updates, waited
 from tests.faults.traffic import SOMEBODY, Simulated, flowing
-from tests.running import Row
+from tests.running import Program, Row
 
 NOTICED_WITHIN_S: Final = 15.0
 DRAINED_WITHIN_S: Final = 10.0
@@ -25,9 +25,11 @@ COUNT_EVERY_S: Final = 0.25
 Mood: TypeAlias = Callable[[Plant], AbstractContextManager[None]]
 
 
-def away(plant: Plant, report: Report, seconds: float, sessions: int) -> None:
+def away(
+    plant: Plant, report: Report, seconds: float, sessions: int, *, speed: float = 4.0
+) -> None:
     """Let the database be gone: connections end, and new ones are refused."""
-    with flowing(plant.redis_url, Simulated(sessions, speed=4.0)):
+    with flowing(plant.redis_url, Simulated(sessions, speed)):
         program = plant.started()
         program.wait_for("tick_completed", deadline_s=60, sessions=sessions)
         program.wait_for("batch_written")
@@ -50,6 +52,30 @@ def away(plant: Plant, report: Report, seconds: float, sessions: int) -> None:
     silence_s = heard.longest_silence_s(gone_s, back_s)
     report.within("longest_silence_of_updates", silence_s, plant.tick_s + 1.5)
     plant.settle(report)
+
+
+def ended_while_away(plant: Plant, report: Report, seconds: float) -> None:
+    """Kill the program while the database is away, and then ask one to end while it is."""
+    with flowing(plant.redis_url, Simulated(20, speed=10.0)):
+        _ended_while_away(plant, seconds).kill()
+        report.saw(set_aside_when_killed=plant.set_aside())
+        plant.bury()
+        plant.database.heal()
+        report.within("drain", drained(_ended_while_away(plant, seconds), report), DRAIN_WITHIN_S)
+        report.saw(set_aside_when_drained=plant.set_aside())
+        plant.database.heal()
+        plant.started().wait_for("batch_written")
+    plant.settle(report)
+    report.must(plant.set_aside() == 0, "rows are left in the outbox")
+
+
+def _ended_while_away(plant: Plant, seconds: float) -> Program:
+    program = plant.started()
+    program.wait_for("batch_written")
+    plant.database.go_away()
+    program.wait_for("outage_began", service="database")
+    pause(seconds)
+    return program
 
 
 def cut_at_commit(plant: Plant, report: Report, times: int) -> None:

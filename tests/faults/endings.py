@@ -11,6 +11,8 @@ from tests.faults.traffic import Simulated, flowing
 from tests.running import Program
 
 SEED: Final = 4
+PATIENCE_S: Final = 30.0
+SHARE_OF_READERS: Final = 0.75
 
 
 def killed(plant: Plant, report: Report, times: int, longest_s: float, *, buried: bool) -> None:
@@ -22,7 +24,9 @@ def killed(plant: Plant, report: Report, times: int, longest_s: float, *, buried
     with flowing(plant.redis_url, Simulated(12, speed=10.0)):
         for _ in range(times):
             program = plant.start()
-            pause(chance.uniform(0.5, longest_s))
+            if chance.random() < SHARE_OF_READERS:
+                program.wait_for("service_started", PATIENCE_S)
+            pause(chance.uniform(0.0, longest_s))
             report.must(not program.has_ended, "it ended by itself")
             program.kill()
             if buried:

@@ -15,7 +15,7 @@ from tests.faults.plant import Plant, drained
 from tests.faults.report import Report
 from tests.faults.samples import memory_mb, pause, sampled, waited
 from tests.faults.traffic import SOMEBODY, Feed, Simulated, TwiceInDisorder, add, flowing
-from tests.hostile import CHAT, CLOSED, SYNC
+from tests.hostile import CHAT, CLOSED, NAMES, SYNC
 from tests.running import Line, Program, Row
 
 LATE_S: Final = 2.0
@@ -141,13 +141,44 @@ def caught_up(plant: Plant, report: Report, sessions: int, speed: float) -> None
     _must_leave_out_none(plant, report)
 
 
+def trimmed(plant: Plant, report: Report, seconds: float) -> None:
+    """Trim streams while the program is away: half of what it would have read is gone."""
+    with flowing(plant.redis_url, Simulated(12, speed=10.0)):
+        first = plant.started()
+        first.wait_for("batch_written")
+    first.wait_for("tick_completed")  # so all was read
+    drained(first, report)
+    read = {name: plant.entry_count(name) for name in NAMES}
+    with flowing(plant.redis_url, Simulated(12, speed=10.0, seed=5)):
+        pause(seconds)
+    lost = 0
+    for name in NAMES:
+        unread = plant.entry_count(name) - read[name]
+        plant.client.xtrim(name, maxlen=unread - unread // 2, approximate=False)
+        lost += unread // 2
+    second = plant.started()
+
+    def counted() -> int:
+        gaps = second.all("gap_detected", reason="trimmed")
+        return sum(gap["lost_events"] or 0 for gap in gaps)
+
+    waited(lambda: counted() >= lost, PATIENCE_S)
+    report.saw(trimmed=lost, counted=counted())
+    report.must(counted() == lost, f"{counted()} events are said to be lost, not {lost}")
+    query = "SELECT count(*) FROM engagement_metrics WHERE metadata->'gap'->>'reason' = 'trimmed'"
+    waited(lambda: plant.sql(query) > [(0,)], PATIENCE_S)
+    [(marked,)] = plant.sql(query)
+    report.saw(marked_rows=marked)
+    report.must(marked > 0, "no row tells of it")
+
+
 def _an_hour_of(plant: Plant, feed: Feed) -> int:
     """Add what comes in an hour, the one that ends now; say how many events that is."""
     began_ms = int((time() - HOUR_S) * 1000)
-    before = plant.entry_count()
+    before = sum(map(plant.entry_count, NAMES))
     for second in range(0, int(HOUR_S), 2):
         add(plant.client, feed.step(2.0), f"{began_ms + second * 1000}-*")
-    return plant.entry_count() - before
+    return sum(map(plant.entry_count, NAMES)) - before
 
 
 def _must_leave_out_none(plant: Plant, report: Report) -> None:

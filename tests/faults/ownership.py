@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-from tests.faults.plant import OWNER, Plant, since_s
+from tests.faults.plant import DRAIN_WITHIN_S, OWNER, Plant, since_s
 from tests.faults.proxy import Proxy
 from tests.faults.report import Report
 from tests.faults.samples import Samples, pause
@@ -76,7 +76,7 @@ def woken(plant: Plant, report: Report, asleep_s: float) -> None:
         woken_s = monotonic()
         owner.signal(signal.SIGCONT)
         ended = owner.finish(PATIENCE_S)
-        report.within("ended_when_woken", monotonic() - woken_s, TAKEN_OVER_WITHIN_S)
+        report.within("ended_when_woken", monotonic() - woken_s, DRAIN_WITHIN_S)
         standby.wait_for("tick_completed")
         standby.wait_for("batch_written")
     report.saw(fence_before=fence, fence_after=_fence(plant), exit_code=ended.exit_code)

@@ -20,12 +20,12 @@ from tests.faults.proxy import Proxy
 from tests.faults.report import Report
 from tests.faults.samples import waited
 from tests.faults.traffic import impatient_client
-from tests.hostile import NAMES
 from tests.running import QUICK, ROOT, Line, Program, Row, running, stored, until
 
 DRAIN_WITHIN_S: Final = 20.0
 OWNER: Final = "conductor:owner"
 DEAD_LETTERS: Final = "conductor:dead-letters"
+OUTBOX: Final = "conductor:outbox"
 OURS: Final = {
     "CONDUCTOR_HTTP_PORT": "0",
     "CONDUCTOR_METRICS_PORT": "0",
@@ -121,9 +121,13 @@ class Plant:
         found = self.client.xrange(name)
         return [(int(key.partition(b"-")[0]), name, fields[b"data"]) for key, fields in found]
 
-    def entry_count(self) -> int:
-        """Count what is in the streams."""
-        return sum(int(self.client.xlen(name)) for name in NAMES)
+    def entry_count(self, name: str) -> int:
+        """Count what is in a stream."""
+        return int(self.client.xlen(name))
+
+    def set_aside(self) -> int:
+        """Count what waits in the outbox."""
+        return int(self.client.xlen(OUTBOX))
 
     def rows(self) -> list[Row]:
         """Give what is stored."""

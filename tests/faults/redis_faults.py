@@ -15,7 +15,7 @@ FOUND_WITHIN_S: Final = 5.0
 BACK_WITHIN_S: Final = 2.0
 PATIENCE_S: Final = 15.0
 EVENTS: Final = "redis events"
-LARGE: Final = b"x" * 60_000
+LARGE: Final = b"x" * 1_000_000
 
 
 def stopped(plant: Plant, report: Report, seconds: float) -> None:
@@ -93,7 +93,7 @@ def _flood(plant: Plant, report: Report) -> None:
     """Publish what nobody can use, until Redis has closed the subscription."""
 
     def is_closed() -> bool:
-        for _ in range(50):
+        for _ in range(5):
             plant.client.publish(LIVE, LARGE)
         return not plant.client.client_list(_type="pubsub")
 

@@ -31,8 +31,8 @@ EXPERIMENTS: Final = (
     Experiment(
         "killed",
         "0 rows missing, 0 different, 0 duplicates",
-        partial(endings.killed, times=4, longest_s=3.0, buried=True),
-        partial(endings.killed, times=20, longest_s=30.0, buried=False),
+        partial(endings.killed, times=4, longest_s=1.5, buried=True),
+        partial(endings.killed, times=20, longest_s=15.0, buried=False),
     ),
     Experiment(
         "terminated",
@@ -44,7 +44,13 @@ EXPERIMENTS: Final = (
         "database-away",
         "0 rows lost, drained within 10 s, memory bounded, updates go on",
         partial(database_faults.away, seconds=5.0, sessions=50),
-        partial(database_faults.away, seconds=600.0, sessions=1000),
+        partial(database_faults.away, seconds=600.0, sessions=1000, speed=0.25),
+    ),
+    Experiment(
+        "ended-while-database-away",
+        "killed, and drained within 20 s: 0 rows lost, the outbox is emptied",
+        partial(database_faults.ended_while_away, seconds=1.0),
+        partial(database_faults.ended_while_away, seconds=60.0),
     ),
     Experiment(
         "cut-at-commit",
@@ -129,6 +135,12 @@ EXPERIMENTS: Final = (
         "an hour's events at full speed, memory bounded, no tick left out",
         partial(inputs.caught_up, sessions=5, speed=0.5),
         partial(inputs.caught_up, sessions=100, speed=1.0),
+    ),
+    Experiment(
+        "trimmed",
+        "entries that were trimmed unread are counted, and rows tell of it",
+        partial(inputs.trimmed, seconds=1.0),
+        partial(inputs.trimmed, seconds=60.0),
     ),
     Experiment(
         "owner-killed",

@@ -123,7 +123,7 @@ def test_it_resets_the_connections_there_are_and_takes_new_ones(
 
 def test_a_server_that_is_away_resets_the_client(echo: Echo, proxy: Proxy) -> None:
     echo.close()
-    with connected(proxy) as client, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), connected(proxy) as client:
         client.recv(1)
 
 

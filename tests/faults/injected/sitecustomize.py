@@ -1,0 +1,58 @@
+"""Faults from within: Python imports this first of all when this folder is on its path.
+
+`CONDUCTOR_TEST_FAULTS` names those that are wanted, with a comma between them. The program is
+otherwise the real one, started as the real one is.
+"""
+
+import datetime as dt
+import importlib
+import os
+import time
+from collections.abc import Iterable
+from typing import Any
+
+HOUR_S = 3600.0
+STEP_S = 3.0
+POISON = "poison"
+
+
+def set_wall_clock_back_and_forth() -> None:
+    """Set this process' wall clock an hour forth, back and right again, every three seconds."""
+    began_s, right, right_ns = time.monotonic(), time.time, time.time_ns
+    importlib.import_module("conductor_actors.cli")  # some check that they get the real class
+
+    def ahead_s() -> float:
+        steps = int((time.monotonic() - began_s) / STEP_S)
+        return (0.0, HOUR_S, -HOUR_S)[steps % 3]
+
+    class Clock(dt.datetime):
+        @classmethod
+        def now(cls, tz: dt.tzinfo | None = None) -> "Clock":
+            return cls.fromtimestamp(time.time(), tz)
+
+    time.time = lambda: right() + ahead_s()
+    time.time_ns = lambda: right_ns() + int(ahead_s() * 1e9)
+    dt.datetime = Clock  # type: ignore[misc]
+
+
+def fail_on_poison() -> None:
+    """Let a session fail when a poll called `poison` is closed."""
+    from conductor_actors.domain.events import Event, PollClosed  # noqa: PLC0415
+    from conductor_actors.domain.session import SessionState  # noqa: PLC0415
+
+    sound: Any = SessionState.after
+
+    def after(state: SessionState, events: Iterable[Event]) -> SessionState:
+        events = list(events)
+        if any(isinstance(event, PollClosed) and event.poll_id == POISON for event in events):
+            raise ArithmeticError(POISON)
+        result: SessionState = sound(state, events)
+        return result
+
+    SessionState.after = after  # type: ignore[method-assign, assignment]
+
+
+FAULTS = {"wall_clock": set_wall_clock_back_and_forth, "poison": fail_on_poison}
+
+for wanted in filter(None, os.environ.get("CONDUCTOR_TEST_FAULTS", "").split(",")):
+    FAULTS[wanted]()

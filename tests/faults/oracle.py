@@ -1,0 +1,71 @@
+"""The rows that must be there: those of an undisturbed replay of the same streams."""
+
+import csv
+import subprocess
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from conductor_actors.adapters.rows_csv import COLUMNS
+from tests.running import Row, command, environment
+
+REPLAY_WITHIN_S: Final = 600.0
+
+
+class Difference(NamedTuple):
+    """How stored rows differ from those that must be there."""
+
+    rows: int
+    missing: int
+    different: int
+    duplicate: int
+    unexpected: int
+    first: str
+
+    @property
+    def is_none(self) -> bool:
+        return not self.first
+
+    @property
+    def has_every_row(self) -> bool:
+        return not (self.missing or self.duplicate or self.unexpected)
+
+
+def replayed(source: str, folder: Path, settings: dict[str, str]) -> list[Row]:
+    """Score the streams' events again; no matter how many there are."""
+    file = folder / "replayed.csv"
+    done = subprocess.run(
+        command("replay", source, "--csv", str(file)),
+        cwd=folder,
+        env=environment(settings),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=REPLAY_WITHIN_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    with file.open(newline="") as text:
+        header, *rows = csv.reader(text)
+    assert tuple(header) == COLUMNS
+    return sorted(map(tuple, rows))
+
+
+def at_ms(row: Row) -> int:
+    """Give a row's tick."""
+    return round(datetime.fromisoformat(row[0]).timestamp() * 1000)
+
+
+def difference(must_be: Sequence[Row], stored: Sequence[Row]) -> Difference:
+    """Compare by key: time, tenant and session."""
+    wanted, found = {row[:3]: row for row in must_be}, {row[:3]: row for row in stored}
+    missing = sorted(wanted.keys() - found.keys())
+    unexpected = sorted(found.keys() - wanted.keys())
+    different = sorted(key for key in wanted.keys() & found.keys() if wanted[key] != found[key])
+    first = [f"missing {key}" for key in missing[:1]]
+    first += [f"{found[key]} instead of {wanted[key]}" for key in different[:1]]
+    first += [f"unexpected {key}" for key in unexpected[:1]]
+    duplicate = len(stored) - len(found)
+    counts = len(missing), len(different), duplicate, len(unexpected)
+    return Difference(len(wanted), *counts, "; ".join(first) or ("duplicates" * bool(duplicate)))

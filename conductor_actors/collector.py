@@ -15,7 +15,6 @@ from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.janitor import JanitorActor
 from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import ActorFailed, Drain, Scored
-from conductor_actors.actors.outage import Patience
 from conductor_actors.actors.owner import OwnerActor
 from conductor_actors.actors.publisher import PublisherActor
 from conductor_actors.actors.router import Downstream, RouterActor
@@ -30,7 +29,8 @@ from conductor_actors.actors.supervisor import (
     SupervisorActor,
 )
 from conductor_actors.actors.ticker import Subscription, TickerActor
-from conductor_actors.actors.writer import WriterActor
+from conductor_actors.actors.writer import Shelves, WriterActor
+from conductor_actors.domain.backlog import Backlog
 from conductor_actors.domain.batching import Batch
 from conductor_actors.domain.checkpoints import Recovered
 from conductor_actors.domain.intake import Intake
@@ -41,6 +41,7 @@ from conductor_actors.ports import (
     DeadLetterBox,
     EventSource,
     Lease,
+    Outbox,
     Retention,
     ScoreFeed,
     ScoreStore,
@@ -56,6 +57,7 @@ DRAIN_WITHIN_S: Final = 20.0
 GIVE_UP_AFTER_S: Final = 17.0  # what is left must still be counted and logged in time
 DATABASE_WAIT_S: Final = 15.0  # the longest pause between two attempts
 LEASE_EVERY_S: Final = 2.5  # it expires after 8
+WRITER_EVERY_S: Final = 0.5  # or sooner, for batches that are due sooner
 WATCH_EVERY_S: Final = 1.0
 RETENTION_EVERY_S: Final = 3600.0
 
@@ -80,6 +82,7 @@ class Ports(NamedTuple):
     retention: Retention
     lease: Lease
     checkpoints: CheckpointStore
+    outbox: Outbox
 
 
 class Collector:
@@ -97,7 +100,8 @@ class Collector:
         self._give_up = threading.Event()
         self._outcome = Outcome()
         self._dispatcher = Dispatcher(settings.dispatcher_threads)
-        self._batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
+        batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
+        self._backlog = Backlog(batch, settings.outbox_after_rows)
         names = ["supervisor", "owner", "publisher", "writer", "checkpointer", ROUTER, "ticker"]
         if settings.retention_days:
             names.append("janitor")
@@ -134,7 +138,7 @@ class Collector:
 
     def _report_left(self) -> None:
         session_messages = self._dispatcher.waiting
-        rows = len(self._batch) + self._mail["writer"].count(Scored)
+        rows = len(self._backlog) + self._mail["writer"].count(Scored)
         updates = self._mail["publisher"].count(Scored)
         if session_messages or rows or updates:
             log.error(
@@ -163,10 +167,10 @@ class Collector:
                 "writer",
                 THREE_A_MINUTE,
                 WriterActor,
-                ports.store,
-                self._batch,
-                Patience("database", DATABASE_WAIT_S, self._give_up),
+                Shelves(ports.store, ports.outbox),
+                self._backlog,
                 mail["publisher"],
+                self._give_up,
             ),
             self._child(
                 "checkpointer",
@@ -224,7 +228,7 @@ class Collector:
     def _downstream(self) -> Downstream:
         depths = (
             lambda: self._dispatcher.waiting,
-            self._mail["writer"].depth,
+            lambda: self._mail["writer"].depth() + self._backlog.excess(),
             self._mail["publisher"].depth,
         )
         return Downstream(
@@ -238,7 +242,7 @@ class Collector:
         mail = self._mail
         subscriptions = [
             Subscription(mail[ROUTER], self._settings.tick_s),
-            Subscription(mail["writer"], self._settings.batch_age_s),
+            Subscription(mail["writer"], min(WRITER_EVERY_S, self._settings.batch_age_s)),
             Subscription(mail["publisher"], self._settings.tick_s),
             Subscription(mail["supervisor"], WATCH_EVERY_S),
             Subscription(mail["owner"], LEASE_EVERY_S),

@@ -14,6 +14,7 @@ from conductor_actors.adapters import migrations
 from conductor_actors.adapters.redis_checkpoints import RedisCheckpoints
 from conductor_actors.adapters.redis_feed import RedisFeed
 from conductor_actors.adapters.redis_lease import RedisLease
+from conductor_actors.adapters.redis_outbox import RedisOutbox
 from conductor_actors.adapters.redis_source import RedisSource, SourceOptions
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.collector import DATABASE_WAIT_S, Collector, Ports
@@ -154,7 +155,8 @@ class Service:
         feed = RedisFeed(self._redis_url, self._lease.fence)
         checkpoints = RedisCheckpoints(self._redis_url, self._lease.fence)
         store, old_rows = TimescaleStore(self._database_url), TimescaleStore(self._database_url)
-        for port in (source, feed, checkpoints, store, old_rows, self._lease):
+        outbox = RedisOutbox(self._redis_url)
+        for port in (source, feed, checkpoints, store, old_rows, outbox, self._lease):
             to_close.callback(port.close)
         progress = self._progress
         return Ports(
@@ -165,6 +167,7 @@ class Service:
             old_rows,
             self._lease,
             WatchedCheckpoints(checkpoints, progress),
+            outbox,
         )
 
     def _source_options(self) -> SourceOptions:

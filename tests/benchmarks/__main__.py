@@ -25,6 +25,7 @@ from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.redis_checkpoints import RedisCheckpoints
 from conductor_actors.adapters.redis_feed import RedisFeed
 from conductor_actors.adapters.redis_lease import RedisLease
+from conductor_actors.adapters.redis_outbox import RedisOutbox
 from conductor_actors.adapters.redis_source import RedisSource, SourceOptions
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.collector import Collector, Ports
@@ -117,17 +118,22 @@ def _running(redis_url: str, database_url: str) -> Iterator[CountingSource]:
     settings = Settings()
     options = SourceOptions("streams", (), "earliest", settings.window_s)
     source = CountingSource(RedisSource(redis_url, options))
-    store, lease = TimescaleStore(database_url), RedisLease(redis_url)
+    store, lease, outbox = (
+        TimescaleStore(database_url),
+        RedisLease(redis_url),
+        RedisOutbox(redis_url),
+    )
     feed = RedisFeed(redis_url, lease.fence)
     checkpoints = RedisCheckpoints(redis_url, lease.fence)
     lease.hold()
-    collector = Collector(settings, Ports(source, store, feed, feed, store, lease, checkpoints))
+    ports = Ports(source, store, feed, feed, store, lease, checkpoints, outbox)
+    collector = Collector(settings, ports)
     collector.start()
     try:
         yield source
     finally:
         collector.drain()
-        for port in (source, store, feed, checkpoints, lease):
+        for port in (source, store, feed, checkpoints, outbox, lease):
             port.close()
 
 

@@ -76,7 +76,7 @@ class RouterActor(SystemActor):
         self._outage = Outage("redis events", place.mailbox.clock)
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._is_cut_wanted = False
-        self._can_be_cut = False
+        self._has_routed = False
 
     def on_start(self) -> None:
         self._next = ReadNext()
@@ -110,9 +110,8 @@ class RouterActor(SystemActor):
             self._place.mailbox.wait(random() * OUTAGE_PAUSE_S)  # noqa: S311 - jitter
             return
         self._outage.is_over()
-        self._can_be_cut = False
         self._route(read)
-        self._can_be_cut = True
+        self._has_routed = True
         if self._is_cut_wanted:
             self._is_cut_wanted = False
             self._cut()
@@ -174,7 +173,7 @@ class RouterActor(SystemActor):
         self._rejected.clear()
 
     def on_stop(self) -> None:
-        if self._can_be_cut:
+        if self._has_routed:
             self._cut()
         self._report()
         self._source.close()

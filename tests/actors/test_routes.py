@@ -207,8 +207,8 @@ def test_the_end_of_a_checkpoint_comes_behind_the_rows_of_every_session_changed_
     cast: Cast, routes: Routes
 ) -> None:
     """Otherwise it would be ahead of a row: a start from it would not compute that again."""
-    routes.deliver(batch(chats(1), "leaving"))
     routes.deliver(EventsBySession({(tenant, "s"): [chat(1, OVER_MS - 1)] for tenant in "abc"}))
+    routes.deliver(batch(chats(1), "leaving"))
     cast.settle()
     cut(routes)
     cast.settle()

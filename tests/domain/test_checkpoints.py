@@ -32,7 +32,7 @@ from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session import SessionRules, SessionState, row_at
 from conductor_actors.domain.windows import CountWindow, RecencyWindow
 from conductor_actors.errors import ConfigError
-from tests.domain.test_intake import end_of, logs
+from tests.domain.test_intake import GOOD, end_of, entry, logs
 from tests.domain.test_session import (
     START_MS,
     TICK_MS,
@@ -182,6 +182,19 @@ def test_whatever_crashes_in_between_the_rows_are_the_same(
     for each in (undisturbed, engine):
         each.take([], end_of(log))
     assert engine.rows == undisturbed.rows
+
+
+def test_an_entry_that_is_late_after_a_crash_counts_in_the_next_tick_as_before_it() -> None:
+    rules = IntakeRules()
+    engine = Engine(rules)
+    engine.take([entry(1000, GOOD[3])], START_MS + 2 * TICK_MS)
+    engine = engine.crashed(rules)
+    late = entry(3000, GOOD[3], sequence=1)
+    [batch, *_] = engine.intake.take([late], START_MS + 3 * TICK_MS)
+    assert isinstance(batch, EventsBySession)
+    assert [event.at_ms for events in batch.values() for event in events] == [
+        START_MS + 2 * TICK_MS
+    ]
 
 
 def header_of(rules: SessionRules, passed_ms: int = 0) -> Header:

@@ -11,6 +11,7 @@ import redis
 
 from conductor_actors import dead_letters
 from conductor_actors.actors.sessions import letter_body
+from conductor_actors.adapters import redis_letters
 from conductor_actors.adapters.redis_feed import BODY_BYTES, DEAD_LETTERS, RedisFeed
 from conductor_actors.adapters.redis_letters import PAGE, RedisLetters
 from conductor_actors.dead_letters import Wanted, print_list, print_one, printable, retry
@@ -168,7 +169,11 @@ def test_an_original_is_sent_again_as_it_was_and_its_letter_removed(
     ]
 
 
-def test_all_of_a_reason_are_sent_once_though_new_ones_come_meanwhile(office: Office) -> None:
+@pytest.mark.parametrize("page", [1, 2, PAGE])
+def test_all_of_a_reason_are_sent_once_though_new_ones_come_meanwhile(
+    page: int, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_letters, "PAGE", page)
     for number in range(3):
         office.refuse(SYNC, b"%d" % number)
     office.put(DeadLetter(SYNC, "1-0", "other", b""))

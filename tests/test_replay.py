@@ -32,13 +32,18 @@ EQUAL = "compared    7\nmissing     0\ndifferent   0\nunexpected  0\n"
 
 
 @pytest.fixture
-def url(postgres_url: str) -> Iterator[str]:
-    """Give a database that has the sample's rows."""
+def migrated_url(postgres_url: str) -> Iterator[str]:
     with database(postgres_url) as url:
         migrate(url)
-        with replay.opened(EVENTS, Settings(), "-", "+") as recorded:
-            replay.to_database(recorded, Settings(), url)
         yield url
+
+
+@pytest.fixture
+def url(migrated_url: str) -> str:
+    """Give a database that has the sample's rows."""
+    with replay.opened(EVENTS, Settings(), "-", "+") as recorded:
+        replay.to_database(recorded, Settings(), migrated_url)
+    return migrated_url
 
 
 def against_database(url: str, cwd: Path, *options: str) -> Ended:
@@ -230,6 +235,22 @@ def test_streams_are_compared_up_to_now_and_trimmed_ones_from_where_they_begin(
     assert "the streams were trimmed: entries before 2026-01-04T12:00:20Z are missing" in errors
 
 
+def test_of_streams_only_what_has_happened_is_compared(
+    redis_client: redis.Redis, valkey_url: str
+) -> None:
+    """Redis gives ids of the future when its clock was set back."""
+    client: Any = redis_client  # redis-py types its answers as either client's
+    now_ms = client.time()[0] * 1000
+    for at_ms in (now_ms - 20_000, now_ms + 600_000):
+        redis_client.xadd(REACTION, {"data": '{"sessionId":"s"}'}, id=f"{at_ms}-0")
+    with replay.opened(valkey_url, Settings(), "-", str(now_ms + 500_000)) as recorded:
+        assert now_ms <= recorded.until_ms < now_ms + 500_000
+    with replay.opened(valkey_url, Settings(), "-", str(now_ms - 10_000)) as recorded:
+        assert recorded.until_ms == now_ms - 9_999
+    with replay.opened(valkey_url, Settings(), "-", f"{now_ms - 10_000}-5") as recorded:
+        assert recorded.until_ms == now_ms - 10_000
+
+
 def with_poison(entries: Sequence[Entry]) -> list[Entry]:
     bad: list[Entry] = [(AT_MS + at_ms, 9, "poison", b"a") for at_ms in (0, 12_000)]
     return sorted([*entries, *bad])
@@ -263,3 +284,13 @@ def test_the_batches_of_a_replay_are_all_written(
         replay.to_database(recorded, settings, url)
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) FROM engagement_metrics").fetchone() == (36,)
+
+
+def test_rows_that_the_database_refuses_are_said_up_to_the_last(
+    evening: Path, migrated_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(migrated_url) as connection:
+        connection.execute("ALTER TABLE engagement_metrics ADD CHECK (session_id <> 'late')")
+    with replay.opened(str(evening), Settings(**SETTINGS), "-", "+") as recorded:
+        replay.to_database(recorded, Settings(**SETTINGS), migrated_url)
+    assert capsys.readouterr().err.count("refused: default/'late': ") == 12

@@ -14,7 +14,7 @@ from typing import Annotated, Final, NamedTuple, NoReturn, TextIO
 
 import typer
 
-from conductor_actors import demo, logs
+from conductor_actors import demo, inspection, logs
 from conductor_actors import replay as replaying
 from conductor_actors import settings as configuration
 from conductor_actors.adapters import migrations, redis_check
@@ -184,6 +184,9 @@ def replay(
         return
     with servers(settings, redis=False) as urls:
         replaying.to_database(entries, settings, urls.database)
+
+
+app.command("inspect", short_help="Show the actors, live, from the log lines.")(inspection.inspect)
 
 
 @contextmanager

@@ -19,9 +19,11 @@ from conductor_actors.collector import DATABASE_WAIT_S, Collector, Ports
 from conductor_actors.dashboard.app import Urls
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
+from conductor_actors.log_relay import relayed
 from conductor_actors.ports import EventSource, Read
 from conductor_actors.progress import Progress, WatchedFeed, WatchedSource
 from conductor_actors.settings import Settings
+from conductor_actors.vocabulary import VERSION
 
 log = structlog.get_logger()
 
@@ -79,6 +81,8 @@ class Service:
         Raises `ConfigError` if it can't start, with a line that says what to set or grant.
         """
         with ExitStack() as at_the_end:
+            if self._settings.log_stream:
+                at_the_end.enter_context(relayed(self._redis_url))
             if self._dashboard is not None:  # first, because it says why there are no scores yet
                 self._dashboard.start()
                 at_the_end.callback(self._dashboard.stop)
@@ -178,6 +182,7 @@ class Service:
         log.info(
             "service_started",
             version=version("conductor-actors"),
+            vocabulary=VERSION,
             tenants=["default", *self._settings.tenants],
             transport=self._settings.transport,
         )

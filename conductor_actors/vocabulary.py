@@ -8,7 +8,20 @@ never of a single event; texts and ids of users are never in it. A test holds th
 
 from typing import Final, NamedTuple
 
+VERSION: Final = 1  # a key or a line was taken away or means something else: one more
+
 ALWAYS: Final = ("actor", "tenant", "session")  # bound where they apply, to any line
+
+# What is said of each session and of each tenant in the lists of two lines.
+SESSION_KEYS: Final = (
+    *("tenant", "session", "state", "mailbox_depth"),
+    *("handled_per_s", "busy_share", "oldest_s", "refused"),
+)
+TENANT_KEYS: Final = (
+    *("tenant", "sessions", "quarantined", "mailbox_depth"),
+    *("handled_per_s", "busy_share", "oldest_s", "refused"),
+)
+LISTS: Final = ("session_stats", "tenant_stats")  # too long for a person who reads the log as text
 
 
 class Line(NamedTuple):
@@ -24,7 +37,12 @@ def _line(meaning: str, *keys: str) -> Line:
 
 VOCABULARY: Final[dict[str, Line]] = {
     # The service
-    "service_started": _line("events are being read", "version", "tenants", "transport"),
+    "service_started": _line(
+        "events are being read", "version", "vocabulary", "tenants", "transport"
+    ),
+    "service_stats": _line(
+        "every 5 s, what it is and how it is doing", "version", "vocabulary", "uptime_s", "cpu_s"
+    ),
     "service_stopped": _line("everything was drained", "duration_s", "exit_code"),
     "drain_began": _line("a signal came: nothing more is read", "within_s"),
     "drain_incomplete": _line(
@@ -66,6 +84,13 @@ VOCABULARY: Final[dict[str, Line]] = {
         *("kind", "count", "mailbox_depth", "handled", "oldest_s", "failures"),
         *("quarantined", "refused"),
     ),
+    "session_stats": _line(
+        "every 5 s, how many sessions there are, and a list of those most worth a look",
+        *("count", "sessions"),
+    ),
+    "tenant_stats": _line(
+        "every 5 s, how many tenants have sessions, and a list of the busiest", "count", "tenants"
+    ),
     # Events in
     "events_routed": _line("since the last such line", "events", "skipped", "sessions"),
     "events_invalid": _line("since the last such line", "source", "reason", "events"),
@@ -80,6 +105,7 @@ VOCABULARY: Final[dict[str, Line]] = {
     "rows_refused": _line("the database refuses these rows for good", "rows", "reason"),
     "rows_expired": _line("retention let go of rows or chunks", "dropped", "older_than_days"),
     "updates_dropped": _line("Redis was away; late updates are dropped", "updates", "dead_letters"),
+    "log_lines_dropped": _line("the stream of these lines missed some", "lines"),
     # The dashboard
     "dashboard_started": _line("the page can be opened", "address", "needs_token"),
     "dashboard_stopped": _line("every connection was closed"),

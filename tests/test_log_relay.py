@@ -10,6 +10,7 @@ import redis
 import structlog
 
 from conductor_actors import logs
+from conductor_actors.adapters.redis_client import exchange
 from conductor_actors.adapters.redis_log import NAME
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_relay import LogRelay, relayed
@@ -87,9 +88,9 @@ def test_every_line_that_is_logged_is_in_the_stream_as_json(
         log.debug("batch_written", rows=4)
         log.bind(tenant="acme").warning("gap_detected", lost_events=None)
     log.info("batch_written", rows=5)
-    kept = [fields for _, fields in redis_client.xrange(NAME)]
-    assert all(list(fields) == [b"line"] for fields in kept)
-    lines = [json.loads(fields[b"line"]) for fields in kept]
+    [kept] = exchange(redis_client, [("XRANGE", NAME, "-", "+")])
+    assert all(fields[0] == b"line" and len(fields) == 2 for _, fields in kept)
+    lines = [json.loads(fields[1]) for _, fields in kept]
     assert [(line["event"], line["level"]) for line in lines] == [
         ("batch_written", "info"),
         ("gap_detected", "warning"),

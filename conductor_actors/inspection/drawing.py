@@ -18,8 +18,6 @@ KEYS: Final = "d mailbox r rate h handling o oldest n name · t tenant · ↑↓
 KEYS_FOLLOWING: Final = "f back · q quit"
 EVERYTHING: Final = 1_000_000  # lines, where nobody has to scroll
 
-_FEW: Final = 3  # tenants that are always shown
-
 
 class Surroundings(NamedTuple):
     """What is known beside the lines: their source, its trouble, the followed session's score."""
@@ -54,13 +52,12 @@ def plain(report: Report, view: View, surroundings: Surroundings, width: int) ->
 def _tables(
     report: Report, view: View, width: int, room: int, *, is_live: bool = True
 ) -> Iterable[RenderableType]:
-    """Share the lines: actors first, then a few tenants, the rest to the sessions."""
+    """Share the lines: a quarter at least for tenants, and for sessions; actors take the rest."""
     order = view.choice.order
-    actors = report.actors[: max(1, room - 4)]
-    room -= len(actors) + 1
-    tenants = report.tenants[: max(_FEW, room // 4)]
-    room -= len(tenants) + 1
-    room = max(1, room - 2)
+    room = max(3, room - 4)  # the titles, and how many are shown
+    tenants = report.tenants[: max(1, room // 4)]
+    actors = report.actors[: room - len(tenants) - max(1, room // 4)]
+    room -= len(actors) + len(tenants)
     cursor = min(view.cursor, max(0, len(report.sessions) - 1))
     first = max(0, cursor - room + 1)
     sessions = report.sessions[first : first + room]
@@ -135,7 +132,7 @@ def _troubles(report: Report, surroundings: Surroundings) -> Iterable[str]:
 def _footer(view: View) -> Text:
     if view.typed is None:
         return _dim(KEYS)
-    return Text(f"tenant (none: all): {view.typed}_", style="bold", no_wrap=True)
+    return Text(f"tenant (none: all): {printable(view.typed)}_", style="bold", no_wrap=True)
 
 
 def _dim(text: str) -> Text:

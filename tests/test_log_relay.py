@@ -78,6 +78,7 @@ def test_an_end_while_redis_is_away_does_not_wait_for_it() -> None:
     kept.wait_for(attempts=1)
     relay.close()
     assert kept.lines == []
+    assert not relay._thread.is_alive()
 
 
 def test_every_line_that_is_logged_is_in_the_stream_as_json(

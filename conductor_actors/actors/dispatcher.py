@@ -35,7 +35,7 @@ class Dispatcher:
         self._went_idle = threading.Condition(self._lock)
         self._run_queue: deque[tuple[float, PooledMailbox]] = deque()
         self._turns: dict[int, tuple[float, PooledMailbox]] = {}
-        self._attached: set[PooledMailbox] = set()
+        self._attached: dict[PooledMailbox, None] = {}  # in order
         self._is_closed = False
         self.waiting = 0
         self.handled = 0
@@ -64,7 +64,7 @@ class Dispatcher:
     def attach(self, mailbox: PooledMailbox, run: Callable[[], None]) -> None:
         """Give a mailbox its actor: it has a turn now, even if no mail has come yet."""
         with self._lock:
-            self._attached.add(mailbox)
+            self._attached[mailbox] = None
             mailbox.run = run
             mailbox.is_new = True
             self._queue(mailbox, self._clock())
@@ -73,10 +73,10 @@ class Dispatcher:
     def forget(self, mailbox: PooledMailbox) -> None:
         """Note that this mailbox will never have an actor again."""
         with self._lock:
-            self._attached.discard(mailbox)
+            self._attached.pop(mailbox, None)
 
     def mailboxes(self) -> list[PooledMailbox]:
-        """List the mailboxes that have an actor, or had one and will again."""
+        """List the mailboxes that have an actor, or had one and will again; the oldest first."""
         with self._lock:
             return [*self._attached]
 

@@ -91,6 +91,7 @@ def test_the_age_is_that_of_the_oldest_message_that_still_waits(hall: Hall) -> N
     held.release()
     second.wait()
     assert (mailbox.depth(), mailbox.oldest_s(hall.clock())) == (1, 1.0)
+    assert hall.dispatcher.oldest_s() == 0.0  # it waits for a turn since its last one
     second.release()
     hall.settle()
     assert mailbox.oldest_s(hall.clock()) == 0.0
@@ -128,7 +129,8 @@ def test_a_session_that_has_stopped_is_not_counted(hall: Hall) -> None:
 
 def test_of_many_sessions_those_are_listed_that_lead_in_any_figure(hall: Hall) -> None:
     crowd = [hall.enter(f"acme/s{number}") for number in range(10 * MOST_EACH)]
-    busy, chatty, waiting = (hall.enter(f"acme/{name}") for name in ("busy", "chatty", "waiting"))
+    leaders = ("busy", "chatty", "deep", "old")
+    busy, chatty, deep, old = (hall.enter(f"acme/{name}") for name in leaders)
     for mailbox in crowd:
         mailbox.tell("message")
     busy.tell(0.01)
@@ -136,11 +138,15 @@ def test_of_many_sessions_those_are_listed_that_lead_in_any_figure(hall: Hall) -
         chatty.tell("message")
     hall.settle()
     held = Held(hall.dispatcher)
-    waiting.tell("message")
+    old.tell("message")
+    hall.clock.advance(1)
+    for mailbox in (*crowd, deep, deep):
+        mailbox.tell("message")
+        mailbox.tell("message")
     sessions, _ = hall.report()
     names = [row["session"] for row in sessions["sessions"]]
-    assert sessions["count"] == len(crowd) + 4
-    assert {"busy", "chatty", "waiting"} <= set(names)
+    assert sessions["count"] == len(crowd) + len(leaders) + 1
+    assert set(leaders) <= set(names)
     assert len(names) == len(set(names)) <= 4 * MOST_EACH
     held.release()
 

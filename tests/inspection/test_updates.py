@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 import redis
 
+from conductor_actors.adapters.embedded_server import free_port
 from conductor_actors.adapters.redis_feed import RedisFeed
 from conductor_actors.inspection.updates import Updates
 from tests.score_rows import row
@@ -66,3 +67,9 @@ def test_without_a_redis_nothing_is_heard() -> None:
     with closing(Updates(None)) as updates:
         updates.follow(("default", "keynote"))
         assert (updates.is_possible, updates.read(), updates.newest) == (False, False, None)
+
+
+def test_while_redis_is_away_nothing_is_heard() -> None:
+    with closing(Updates(f"redis://127.0.0.1:{free_port()}")) as updates:
+        updates.follow(("default", "keynote"))
+        assert [updates.read(), updates.read()] == [False, False]

@@ -1,5 +1,8 @@
 """One session, closely: its figures, its score and what adds to it, what became of it."""
 
+from collections.abc import Iterable
+from itertools import zip_longest
+from textwrap import wrap
 from typing import Final
 
 from rich.console import RenderableType
@@ -24,10 +27,10 @@ def followed(one: Followed, update: Update | None, width: int, room: int) -> lis
         _line("what became of it", "dim"),
     ]
     left = max(1, room - len(lines) - 1)
-    incidents = [*one.incidents][-left:]
-    if not incidents:
-        lines.append(_line("nothing that was told in the lines read", "dim"))
-    return [*lines, *map(_incident, incidents)]
+    told = [line for incident in one.incidents for line in _incident(incident, width)]
+    if not told:
+        told = [_line("nothing that was told in the lines read", "dim")]
+    return [*lines, *told[-left:]]
 
 
 def _score(update: Update | None) -> list[Text]:
@@ -53,9 +56,12 @@ def _score(update: Update | None) -> list[Text]:
     ]
 
 
-def _incident(incident: Incident) -> Text:
-    event, detail = printable(incident.event), printable(incident.detail)
-    return _line(f"{incident.at:%H:%M:%S}  {event:{_EVENT_CELLS}} {detail}")
+def _incident(incident: Incident, width: int) -> Iterable[Text]:
+    """Write what happened, and below it as many lines as its cause needs."""
+    head = f"{incident.at:%H:%M:%S}  {printable(incident.event):{_EVENT_CELLS}} "
+    causes = wrap(printable(incident.detail), max(20, width - len(head))) or [""]
+    for first, cause in zip_longest([head], causes, fillvalue=" " * len(head)):
+        yield _line((first + cause).rstrip())
 
 
 def _line(text: str, style: str = "") -> Text:

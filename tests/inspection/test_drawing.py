@@ -206,6 +206,13 @@ def test_of_many_incidents_the_newest_fit_the_screen() -> None:
     assert "error 19" in screen[-2]
 
 
+def test_a_cause_is_told_to_its_end_though_it_is_longer_than_a_line() -> None:
+    cause = " ".join(f"word-{number}" for number in range(40))
+    failed = of_session("actor_failed", error=cause)
+    screen = drawn(*SAID, failed, view=View(followed=KEYNOTE), height=40)
+    assert " ".join(" ".join(screen).split()).count(cause) == 1
+
+
 def test_without_a_redis_it_says_how_to_see_a_score() -> None:
     around = ELSEWHERE._replace(can_score=False)
     assert "set REDIS_URL" in drawn(*FAILED, view=View(followed=KEYNOTE), around=around)[-1]

@@ -7,9 +7,11 @@ from contextlib import closing
 import pytest
 import redis
 
+from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.embedded_server import free_port
 from conductor_actors.adapters.redis_feed import RedisFeed
 from conductor_actors.inspection.updates import Updates
+from tests.running import state_folder
 from tests.score_rows import row
 
 
@@ -69,7 +71,14 @@ def test_without_a_redis_nothing_is_heard() -> None:
         assert (updates.is_possible, updates.read(), updates.newest) == (False, False, None)
 
 
-def test_while_redis_is_away_nothing_is_heard() -> None:
-    with closing(Updates(f"redis://127.0.0.1:{free_port()}")) as updates:
+def test_it_listens_as_soon_as_redis_is_there() -> None:
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    with closing(Updates(url)) as updates, state_folder() as folder:
         updates.follow(("default", "keynote"))
         assert [updates.read(), updates.read()] == [False, False]
+        with (
+            EmbeddedServers(folder, pick_port=lambda: port) as servers,
+            closing(RedisFeed(servers.start_valkey())) as feed,
+        ):
+            assert hears(updates, feed, "keynote")

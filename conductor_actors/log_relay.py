@@ -75,7 +75,8 @@ class LogRelay:
             try:
                 self._lines.append(batch)
             except (Unavailable, ConfigError) as error:  # stdout has the lines: no reason to end
-                self._outage.goes_on(error)
+                if self._dropped or isinstance(error, ConfigError):  # else others tell of it
+                    self._outage.goes_on(error)
                 if self._is_closed.wait(RETRY_S):
                     return
             else:

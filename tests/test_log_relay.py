@@ -40,7 +40,9 @@ def test_lines_arrive_in_order_and_those_that_wait_at_the_end_too() -> None:
     assert kept.lines == [f"{number}" for number in range(2000)]
 
 
-def test_while_redis_is_away_lines_wait_and_come_in_order_when_it_is_back() -> None:
+def test_while_redis_is_away_lines_wait_and_come_in_order_when_it_is_back(
+    stdout: StringIO,
+) -> None:
     kept = MemoryLines()
     kept.outage = Unavailable("away")
     with closing(LogRelay(kept)) as relay:
@@ -50,6 +52,7 @@ def test_while_redis_is_away_lines_wait_and_come_in_order_when_it_is_back() -> N
         kept.outage = None
         kept.wait_for(lines=600)
     assert kept.lines == [f"{number}" for number in range(600)]
+    assert stdout.getvalue() == ""  # who needs Redis says that it is away
 
 
 @pytest.mark.parametrize("outage", [Unavailable("away"), ConfigError("no grant")])
@@ -61,7 +64,7 @@ def test_what_can_not_wait_any_more_is_dropped_and_counted_once_it_works_again(
     with closing(LogRelay(kept, limit=10)) as relay:
         for number in range(25):
             relay.add(f"{number}")
-        kept.wait_for(attempts=2)
+        kept.wait_for(attempts=kept.attempts + 2)
         kept.outage = None
         kept.wait_for(lines=10)
     assert kept.lines == [f"{number}" for number in range(10)]

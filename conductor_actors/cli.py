@@ -14,7 +14,7 @@ from typing import Annotated, Final, NamedTuple, NoReturn, TextIO
 
 import typer
 
-from conductor_actors import dead_letters, demo, logs, replay_check
+from conductor_actors import dead_letters, demo, inspection, logs, replay_check
 from conductor_actors import replay as replaying
 from conductor_actors import settings as configuration
 from conductor_actors.adapters import migrations, redis_check
@@ -290,6 +290,9 @@ def _compare(recorded: Recorded, settings: Settings, kept: Kept, *, cold_start: 
     for line in replay_check.report(comparison):
         typer.echo(line)
     _exit_with(0 if comparison.is_equal else 1)
+
+
+app.command("inspect", short_help="Show the actors, live, from the log lines.")(inspection.inspect)
 
 
 @contextmanager

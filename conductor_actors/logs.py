@@ -1,13 +1,21 @@
 """How log lines look: JSON, one object a line; on a terminal readable text."""
 
 import sys
-from contextlib import suppress
-from typing import Any, Literal, TextIO
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, Literal, TextIO
 
 import msgspec
 import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from conductor_actors.vocabulary import LISTS
+
+COPIED_CHARS: Final = 4000  # of each text in a copy: a stack may be long
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+_Sink = Callable[[str], None]
 
 
 class LineWriter:
@@ -25,6 +33,34 @@ class LineWriter:
     debug = info = warning = error = msg
 
 
+class _Copies:
+    """Give a copy of each line, as JSON, to whoever wants one."""
+
+    def __init__(self) -> None:
+        self.sinks: list[_Sink] = []
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        if self.sinks:
+            copy = structlog.processors.format_exc_info(logger, method, {**event})
+            line = _encoded({key: _cut(value) for key, value in copy.items()})
+            for sink in self.sinks:
+                sink(line)
+        return event
+
+
+_copies: Final = _Copies()
+
+
+@contextmanager
+def copied_to(sink: Callable[[str], None]) -> Iterator[None]:
+    """Give every line to `sink` too, until the block ends. It must neither wait nor raise."""
+    _copies.sinks.append(sink)
+    try:
+        yield
+    finally:
+        _copies.sinks.remove(sink)
+
+
 def configure(
     level: Literal["debug", "info", "warning", "error"] = "info",
     style: Literal["auto", "json", "text"] = "auto",
@@ -38,6 +74,7 @@ def configure(
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _copies,
             *(_text(stream) if is_text else _json()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
@@ -49,10 +86,18 @@ def configure(
 def _text(stream: TextIO) -> list[Any]:
     # Plain tracebacks: rich ones show local variables, and with them events and ids of users.
     return [
+        _without_lists,
         structlog.dev.ConsoleRenderer(
             colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
+        ),
     ]
+
+
+def _without_lists(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Leave out what fills a screen; `inspect` shows it."""
+    if event["event"] in LISTS:
+        raise structlog.DropEvent
+    return event
 
 
 def _json() -> list[Any]:
@@ -65,3 +110,7 @@ def _json() -> list[Any]:
 def _encoded(event: dict[str, Any], **_: object) -> str:
     head = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
     return msgspec.json.encode(head | event, enc_hook=repr).decode()
+
+
+def _cut(value: object) -> object:
+    return value[:COPIED_CHARS] if isinstance(value, str) else value

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from importlib.metadata import version
 from typing import Final
 
@@ -21,9 +21,11 @@ from conductor_actors.collector import DATABASE_WAIT_S, Collector, Ports
 from conductor_actors.dashboard.app import Urls
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
+from conductor_actors.log_relay import relayed
 from conductor_actors.progress import Progress, WatchedCheckpoints, WatchedFeed, WatchedSource
 from conductor_actors.settings import Settings
 from conductor_actors.takeover import Takeover
+from conductor_actors.vocabulary import VERSION
 
 log = structlog.get_logger()
 
@@ -79,11 +81,12 @@ class Service:
 
         Raises `ConfigError` if it can't start, with a line that says what to set or grant.
         """
-        with ExitStack() as at_the_end:
-            exit_code = self._run(at_the_end)
-        if self._stopping_s is not None:
-            duration_s = round(time.monotonic() - self._stopping_s, 2)
-            log.info("service_stopped", duration_s=duration_s, exit_code=exit_code)
+        with relayed(self._redis_url) if self._settings.log_stream else nullcontext():
+            with ExitStack() as at_the_end:
+                exit_code = self._run(at_the_end)
+            if self._stopping_s is not None:
+                duration_s = round(time.monotonic() - self._stopping_s, 2)
+                log.info("service_stopped", duration_s=duration_s, exit_code=exit_code)
         return exit_code
 
     def _run(self, at_the_end: ExitStack) -> int:
@@ -184,6 +187,7 @@ class Service:
         log.info(
             "service_started",
             version=version("conductor-actors"),
+            vocabulary=VERSION,
             tenants=["default", *self._settings.tenants],
             transport=self._settings.transport,
         )

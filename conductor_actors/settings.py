@@ -220,6 +220,13 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = _variable(
         "CONDUCTOR_LOG_FORMAT", "auto", "json", "auto: text on a terminal, JSON elsewhere."
     )
+    log_stream: bool = _variable(
+        "CONDUCTOR_LOG_STREAM",
+        default=True,
+        example="false",
+        description="Keep the newest 10,000 log lines in Redis, in the stream `conductor:log`, "
+        "for `inspect`.",
+    )
 
     @field_validator("state_dir")
     @classmethod

@@ -1,14 +1,67 @@
-"""The log stream's vocabulary: every event name, its keys, and what it says.
+"""The log stream is an interface, and this is its page: every line, its keys, what it says.
 
-The log stream is an interface: one JSON object a line, with `timestamp` (UTC, ISO 8601), `level`
-and `event` on every line; `actor`, `tenant` and `session` where they apply. Units stand in key
-names: `_s` seconds, `_ms` milliseconds since 1970. A line tells of a batch or a change of state,
-never of a single event; texts and ids of users are never in it. A test holds this against the code.
+Lines. One JSON object a line on stdout (on a terminal readable text, see CONDUCTOR_LOG_FORMAT).
+Each has `timestamp` (UTC, ISO 8601), `level` (debug, info, warning, error) and `event`, one of the
+names below; `actor`, `tenant` and `session` where they apply. Units stand in key names: `_s`
+seconds, `_ms` milliseconds since 1970, `_per_s` a rate, `_share` a part of one. A line tells of a
+batch or a change of state, never of a single event; texts and ids of users are never in it.
+
+Where. The service's stdout; and, unless CONDUCTOR_LOG_STREAM is false, the newest 10,000 lines in
+Redis: stream `conductor:log`, one field `line`. It never holds the service up: while Redis is away
+lines wait, past 10,000 they are dropped, and `log_lines_dropped` says how many. A text there is cut
+after 4,000 characters.
+
+Versions. `vocabulary` in `service_started` and `service_stats` is `VERSION`. It grows when a line
+or a key goes away or means something else; new ones may come at any time, so ignore what you don't
+know. A test holds this list against the code.
+
+What `inspect` shows comes from: `service_started`, `service_stats`, `drain_began`,
+`service_stopped`; `actor_stats`, `session_stats`, `tenant_stats` (every 5 s); `actor_started`,
+`actor_stopped`, `actor_failed`, `actor_restarted`, `restarts_exhausted`, `session_quarantined`,
+`session_released`, `handler_slow`; `events_routed`, `events_invalid`, `gap_detected`,
+`tick_completed`, `batch_written`, `rows_refused`, `updates_dropped`; `outage_began`,
+`outage_continues`, `outage_ended`; `log_lines_dropped`. In `session_stats` and `tenant_stats` stand
+lists, `sessions` and `tenants`, whose keys are `SESSION_KEYS` and `TENANT_KEYS`: figures are those
+of the last 5 s, `handled_per_s` counts messages (a batch of events, or a tick), `busy_share` is the
+share of one thread's time. Sessions are those that lead in mailbox depth, age of the oldest
+message, messages or time, and those that don't run: a hundred at most; of tenants fifty.
+
+`python -m conductor_actors inspect --once --json` gives all of it as one document, whose keys are
+described in `inspection/report.py`.
+
+Examples. `log` stands for what prints the lines: `python -m conductor_actors`, a file, or
+`redis-cli --raw XRANGE conductor:log - + | grep '^{'`.
+
+Sessions that failed, and of what:
+    log | jq -r 'select(.event == "actor_failed" and .session) | [.tenant, .session, .error] | @tsv'
+
+How late each tick came, in seconds:
+    log | jq -c 'select(.event == "tick_completed") | [.tick_at_ms, .lag_s, .duration_s]'
+
+The session that keeps a thread busiest, every 5 s:
+    log | jq -c 'select(.event == "session_stats") | .sessions | max_by(.busy_share)'
+
+Events that were lost, by tenant, once the log has ended:
+    log | jq -sc 'map(select(.event == "gap_detected")) | group_by(.tenant)[]
+        | {tenant: .[0].tenant, lost: map(.lost_events // 0) | add}'
 """
 
 from typing import Final, NamedTuple
 
+VERSION: Final = 1  # a key or a line was taken away or means something else: one more
+
 ALWAYS: Final = ("actor", "tenant", "session")  # bound where they apply, to any line
+
+# What is said of each session and of each tenant in the lists of two lines.
+SESSION_KEYS: Final = (
+    *("tenant", "session", "state", "mailbox_depth"),
+    *("handled_per_s", "busy_share", "oldest_s", "refused"),
+)
+TENANT_KEYS: Final = (
+    *("tenant", "sessions", "quarantined", "mailbox_depth"),
+    *("handled_per_s", "busy_share", "oldest_s", "refused"),
+)
+LISTS: Final = ("session_stats", "tenant_stats")  # too long for a person who reads the log as text
 
 
 class Line(NamedTuple):
@@ -24,7 +77,12 @@ def _line(meaning: str, *keys: str) -> Line:
 
 VOCABULARY: Final[dict[str, Line]] = {
     # The service
-    "service_started": _line("events are being read", "version", "tenants", "transport"),
+    "service_started": _line(
+        "events are being read", "version", "vocabulary", "tenants", "transport"
+    ),
+    "service_stats": _line(
+        "every 5 s, what it is and how it is doing", "version", "vocabulary", "uptime_s", "cpu_s"
+    ),
     "service_stopped": _line("everything was drained", "duration_s", "exit_code"),
     "drain_began": _line("a signal came: nothing more is read", "within_s"),
     "drain_incomplete": _line(
@@ -68,6 +126,13 @@ VOCABULARY: Final[dict[str, Line]] = {
         *("kind", "count", "mailbox_depth", "handled", "oldest_s", "failures"),
         *("quarantined", "refused"),
     ),
+    "session_stats": _line(
+        "every 5 s, how many sessions there are, and a list of those most worth a look",
+        *("count", "sessions"),
+    ),
+    "tenant_stats": _line(
+        "every 5 s, how many tenants have sessions, and a list of the busiest", "count", "tenants"
+    ),
     # Events in
     "events_routed": _line("since the last such line", "events", "skipped", "sessions"),
     "events_invalid": _line("since the last such line", "source", "reason", "events"),
@@ -98,6 +163,7 @@ VOCABULARY: Final[dict[str, Line]] = {
     "rows_refused": _line("the database refuses these rows for good", "rows", "reason"),
     "rows_expired": _line("retention let go of rows or chunks", "dropped", "older_than_days"),
     "updates_dropped": _line("Redis was away; late updates are dropped", "updates", "dead_letters"),
+    "log_lines_dropped": _line("the stream of these lines missed some", "lines"),
     # The dashboard
     "dashboard_started": _line("the page can be opened", "address", "needs_token"),
     "dashboard_stopped": _line("every connection was closed"),

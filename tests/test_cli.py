@@ -67,6 +67,18 @@ def assert_refused(ended: Ended, *parts: str) -> None:
         ("demo", ["simulated", "--sessions", "REDIS_URL", "Ctrl-C"]),
         ("migrate", ["tables", "The service does the same"]),
         ("check", ["Redis", "database", "exit 1"]),
+        (
+            "inspect",
+            [
+                "SOURCE",
+                "redis://",
+                "REDIS_URL",
+                "--once",
+                "--json",
+                "--follow [TENANT/]ID",
+                "--sort",
+            ],
+        ),
         ("replay", ["SOURCE", "redis://", '"data"', "--csv FILE", "--from ID", "--to ID", "UTC"]),
         ("replay", ["--against database|FILE", "--cold-start", "exits with 1", "metadata"]),
         ("dead-letters", ["list", "show", "retry", "conductor:dead-letters"]),

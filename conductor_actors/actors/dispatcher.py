@@ -11,12 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
-from conductor_actors.actors.mailbox import (
-    AnyEnvelope,
-    PooledMailbox,
-    Turn,
-    answer_for_dead,
-)
+from conductor_actors.actors.mailbox import Envelope, PooledMailbox, Turn, answer_for_dead
 
 MAX_MESSAGES: Final = 64
 MAX_TURN_S: Final = 0.005
@@ -40,6 +35,7 @@ class Dispatcher:
         self._went_idle = threading.Condition(self._lock)
         self._run_queue: deque[tuple[float, PooledMailbox]] = deque()
         self._turns: dict[int, tuple[float, PooledMailbox]] = {}
+        self._attached: dict[PooledMailbox, None] = {}  # in order
         self._is_closed = False
         self.waiting = 0
         self.handled = 0
@@ -51,11 +47,12 @@ class Dispatcher:
         for thread in self._threads:
             thread.start()
 
-    def deliver(self, letters: Iterable[tuple[PooledMailbox, AnyEnvelope]]) -> None:
+    def deliver(self, letters: Iterable[tuple[PooledMailbox, Envelope]]) -> None:
         """Put envelopes into mailboxes, in order: one lock and one wake-up for all of them."""
         with self._lock:
             now_s = self._clock()
             for mailbox, envelope in letters:
+                envelope.since_s = now_s
                 mailbox.mail.append(envelope)
                 self.waiting += 1
                 if mailbox.is_closed:
@@ -67,10 +64,21 @@ class Dispatcher:
     def attach(self, mailbox: PooledMailbox, run: Callable[[], None]) -> None:
         """Give a mailbox its actor: it has a turn now, even if no mail has come yet."""
         with self._lock:
+            self._attached[mailbox] = None
             mailbox.run = run
             mailbox.is_new = True
             self._queue(mailbox, self._clock())
             self._work_came.notify()
+
+    def forget(self, mailbox: PooledMailbox) -> None:
+        """Note that this mailbox will never have an actor again."""
+        with self._lock:
+            self._attached.pop(mailbox, None)
+
+    def mailboxes(self) -> list[PooledMailbox]:
+        """List the mailboxes that have an actor, or had one and will again; the oldest first."""
+        with self._lock:
+            return [*self._attached]
 
     def close_mailbox(self, mailbox: PooledMailbox) -> int:
         """Refuse and count all mail, that which waits too; return how much waited."""
@@ -131,12 +139,13 @@ class Dispatcher:
         return len(refused)
 
     def _work(self) -> None:
-        while (mailbox := self._begin_turn()) is not None:
+        me = threading.get_ident()
+        while (mailbox := self._begin_turn(me)) is not None:
             if mailbox.run is not None:
                 mailbox.run()
-            self._end_turn(mailbox)
+            self._end_turn(me, mailbox)
 
-    def _begin_turn(self) -> PooledMailbox | None:
+    def _begin_turn(self, me: int) -> PooledMailbox | None:
         with self._lock:
             while not self._run_queue:
                 if self._is_closed:
@@ -148,19 +157,21 @@ class Dispatcher:
             mail, mailbox.mail = mailbox.mail[:MAX_MESSAGES], mailbox.mail[MAX_MESSAGES:]
             self.waiting -= len(mail)
             self.handled += len(mail)
+            mailbox.handled += len(mail)
             mailbox.is_new = False
             mailbox.turn = Turn(mail, self._clock, MAX_TURN_S)
-            self._turns[threading.get_ident()] = (self._clock(), mailbox)
+            self._turns[me] = (self._clock(), mailbox)
             return mailbox
 
-    def _end_turn(self, mailbox: PooledMailbox) -> None:
+    def _end_turn(self, me: int, mailbox: PooledMailbox) -> None:
         with self._lock:
-            del self._turns[threading.get_ident()]
+            now_s = self._clock()
+            mailbox.busy_s += now_s - self._turns.pop(me)[0]
             self._put_back(mailbox)
             if mailbox.is_closed:  # since the turn began: its actor failed once too often
                 self._refuse_mail(mailbox)
             mailbox.is_queued = False
-            self._queue(mailbox, self._clock())
+            self._queue(mailbox, now_s)
             if not self._run_queue and not self._turns:
                 self._went_idle.notify_all()
 
@@ -173,3 +184,4 @@ class Dispatcher:
             mailbox.mail = rest + mailbox.mail
             self.waiting += len(rest)
             self.handled -= len(rest)
+            mailbox.handled -= len(rest)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 class Envelope:
     """A message and, for `ask`, the future that waits for the answer."""
 
-    __slots__ = ("message", "reply_to")
+    __slots__ = ("message", "reply_to", "since_s")
+
+    since_s: float  # when a dispatcher took it
 
     def __init__(self, message: object, reply_to: pykka.Future[Any] | None = None) -> None:
         self.message = message
@@ -122,11 +124,14 @@ class TurnEnded(Exception):  # noqa: N818 - not an error: how Pykka's loop is le
 class PooledMailbox:
     """The mailbox of an actor on the dispatcher's pool.
 
-    Everything but `turn` belongs to the dispatcher and is touched under its lock only.
+    Everything but `turn` belongs to the dispatcher and is changed under its lock only. Counters
+    may be read without it.
     """
 
     __slots__ = (
         "_dispatcher",
+        "busy_s",
+        "handled",
         "is_closed",
         "is_new",
         "is_queued",
@@ -140,12 +145,14 @@ class PooledMailbox:
     def __init__(self, name: str, dispatcher: "Dispatcher") -> None:
         self.name = name
         self._dispatcher = dispatcher
-        self.mail: list[AnyEnvelope] = []
+        self.mail: list[Envelope] = []  # only grows, until it is replaced
         self.run: Callable[[], None] | None = None  # gives the actor a turn, when there is one
         self.is_new = False  # its actor has not had a turn yet
         self.is_queued = False
         self.is_closed = False
         self.refused = 0
+        self.handled = 0
+        self.busy_s = 0.0  # how long its turns have taken
         self.turn: Turn | None = None
 
     def tell(self, message: object) -> None:
@@ -154,7 +161,8 @@ class PooledMailbox:
 
     def put(self, envelope: AnyEnvelope, /) -> None:
         """Take an envelope from Pykka."""
-        self._dispatcher.deliver(((self, envelope),))
+        ours = Envelope(envelope.message, envelope.reply_to)
+        self._dispatcher.deliver(((self, ours),))
 
     def get(self) -> AnyEnvelope:
         """Give the actor the next envelope of its turn."""
@@ -170,9 +178,15 @@ class PooledMailbox:
         """Count the messages waiting."""
         return len(self.mail)
 
+    def oldest_s(self, now_s: float) -> float:
+        """Say how long the oldest message has waited, 0 when there is none."""
+        mail = self.mail  # once, for it may be replaced meanwhile
+        return now_s - mail[0].since_s if mail else 0.0
+
     def retire(self) -> None:
         """Refuse and count all mail: nobody will handle it."""
         self._dispatcher.close_mailbox(self)
+        self._dispatcher.forget(self)
 
 
 class Turn:
@@ -180,14 +194,14 @@ class Turn:
 
     __slots__ = ("_clock", "_max_s", "_until_s", "rest")
 
-    def __init__(self, mail: list[AnyEnvelope], clock: Callable[[], float], max_s: float) -> None:
+    def __init__(self, mail: list[Envelope], clock: Callable[[], float], max_s: float) -> None:
         mail.reverse()  # so that the next one is popped from the end
         self.rest = mail
         self._clock = clock
         self._max_s = max_s
         self._until_s: float | None = None
 
-    def next(self) -> AnyEnvelope:
+    def next(self) -> Envelope:
         """Give the next envelope; raise `TurnEnded` when there is none or time is up."""
         if not self.rest:
             raise TurnEnded

@@ -1,17 +1,21 @@
 """What the actors are doing, as lines of the log stream, and which handler takes too long."""
 
 import sys
+import time
 import traceback
 from collections import Counter
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Final
 
 import structlog
 
+from conductor_actors.actors.census import Census
 from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.sessions import Sessions
 from conductor_actors.ports import Clock
+from conductor_actors.vocabulary import VERSION
 
 log = structlog.get_logger()
 
@@ -34,7 +38,10 @@ class Stats:
         self._mailboxes = mailboxes
         self._clock = clock
         self._failures: Counter[str] = Counter()
-        self._next_s = clock() + REPORT_EVERY_S
+        self._census = Census(dispatcher, clock)
+        self._version = version("conductor-actors")
+        self._began_s = clock()
+        self._next_s = self._began_s + REPORT_EVERY_S
 
     def count_failure(self, name: str) -> None:
         """Count the failure of a system actor."""
@@ -46,6 +53,7 @@ class Stats:
         if self._clock() < self._next_s:
             return
         self._next_s = self._clock() + REPORT_EVERY_S
+        self._report_service()
         self._report_sessions()
         for name, mailbox in self._mailboxes.items():
             log.info(
@@ -57,6 +65,16 @@ class Stats:
                 oldest_s=round(mailbox.oldest_s(), 3),
                 failures=self._failures[name],
             )
+        self._census.report()
+
+    def _report_service(self) -> None:
+        log.info(
+            "service_stats",
+            version=self._version,
+            vocabulary=VERSION,
+            uptime_s=round(self._clock() - self._began_s),
+            cpu_s=round(time.process_time(), 2),
+        )
 
     def _report_sessions(self) -> None:
         log.info(

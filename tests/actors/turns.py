@@ -40,11 +40,15 @@ def attach(
 class Held:
     """Keeps a thread of a dispatcher busy until `release`."""
 
-    def __init__(self, dispatcher: Dispatcher, name: str = "held") -> None:
+    def __init__(self, dispatcher: Dispatcher, name: str = "held", *, waits: bool = False) -> None:
         self._entered, self._released = threading.Event(), threading.Event()
         mailbox = PooledMailbox(name, dispatcher)
         attach(dispatcher, mailbox, self._hold)
         mailbox.tell("hold")
+        if not waits:  # for the others before it
+            self.wait()
+
+    def wait(self) -> None:
         assert self._entered.wait(PATIENCE_S)
 
     def release(self) -> None:

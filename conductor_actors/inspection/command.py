@@ -1,0 +1,132 @@
+"""The command `inspect`: which source, once or live, as a screen or as JSON."""
+
+import json
+import os
+import stat
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+import typer
+from rich.console import Console
+
+from conductor_actors import logs
+from conductor_actors import settings as configuration
+from conductor_actors.adapters.embedded_running import running_valkey
+from conductor_actors.domain.names import DEFAULT_TENANT
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.inspection.drawing import plain
+from conductor_actors.inspection.histories import Key
+from conductor_actors.inspection.keys import Keyboard, keyboard
+from conductor_actors.inspection.reporting import Choice, Order
+from conductor_actors.inspection.screen import LOOK_EVERY_S, Watch, show
+from conductor_actors.inspection.sources import FileSource, PipeSource, RedisSource, Source
+from conductor_actors.inspection.updates import Updates
+from conductor_actors.inspection.view import View
+from conductor_actors.settings import Settings
+
+PIPE: Final = "-"
+REDIS: Final = ("redis://", "rediss://", "unix://")
+
+
+def inspect(  # noqa: PLR0913 - an option each
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A file of log lines, - for a pipe, or redis://… of a service. Without it: what "
+            "is piped in, else REDIS_URL, else the own Valkey of a service that runs.",
+        ),
+    ] = None,
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Print it once, and end.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    sort: Annotated[Order, typer.Option(help="What sessions and tenants are sorted by.")] = "depth",
+    tenant: Annotated[str | None, typer.Option(help="Show this tenant alone.")] = None,
+    follow: Annotated[
+        str | None, typer.Option(metavar="[TENANT/]ID", help="Show this session closely.")
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option(min=0, max=100_000, help="How far to look back in Redis.")
+    ] = 10,
+) -> None:
+    """Show the actors of a running service, live, from its log lines; q ends it.
+
+    Of a file the last 8 MB are read; a pipe is read to its end by --once. Without a terminal it
+    prints once.
+    """
+    settings = configuration.load()
+    logs.configure(settings.log_level, settings.log_format, sys.stderr)
+    view = View(Choice(sort, tenant), followed=_key(follow))
+    redis_url = _redis_url(settings, source)
+    with (
+        closing(_source(source, redis_url, settings, minutes)) as lines,
+        closing(Updates(redis_url)) as updates,
+    ):
+        watch = Watch(lines, updates, view, lambda: datetime.now(UTC))
+        if once or as_json or not sys.stdout.isatty():
+            _print(watch, lines, as_json=as_json)
+        else:
+            with keyboard() as keys:
+                show(watch, Console(), keys)
+
+
+def _key(name: str | None) -> Key | None:
+    if name is None:
+        return None
+    tenant, slash, session = name.partition("/")
+    return (tenant, session) if slash else (DEFAULT_TENANT, name)
+
+
+def _redis_url(settings: Settings, source: str | None) -> str | None:
+    if source is not None and source.startswith(REDIS):
+        return source
+    return settings.redis_url or running_valkey(settings.state_dir)
+
+
+def _source(
+    source: str | None, redis_url: str | None, settings: Settings, minutes: float
+) -> Source:
+    if source == PIPE or (source is None and _is_piped(sys.stdin.fileno())):
+        return PipeSource(sys.stdin.fileno())
+    if source is not None and not source.startswith(REDIS):
+        return _file(Path(source))
+    if redis_url is None:
+        raise ConfigError(
+            f"REDIS_URL is not set and no service runs its own Valkey in {settings.state_dir}: "
+            "set REDIS_URL, or name a source, e.g. inspect service.log"
+        )
+    return RedisSource(redis_url, minutes)
+
+
+def _is_piped(descriptor: int) -> bool:
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:  # it is closed
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def _file(path: Path) -> Source:
+    if path.is_fifo():
+        return PipeSource(os.open(path, os.O_RDONLY), str(path))
+    return FileSource(path)
+
+
+def _print(watch: Watch, source: Source, *, as_json: bool) -> None:
+    """Read all there is, then print what is known."""
+    nobody = Keyboard(None)
+    while watch.step() or not source.has_all:
+        if source.trouble and not source.is_over:
+            raise Unavailable(source.trouble)
+        if not source.has_all:
+            nobody.read(LOOK_EVERY_S / 10)
+    report = watch.report()
+    if as_json:  # ASCII: nothing in it can move a cursor
+        typer.echo(json.dumps(msgspec.to_builtins(report)))
+    else:
+        console = Console()
+        console.print(plain(report, watch.view, watch.surroundings(), console.width))

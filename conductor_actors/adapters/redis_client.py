@@ -17,6 +17,7 @@ from conductor_actors.errors import ConfigError, Unavailable
 Command: TypeAlias = tuple[Any, ...]
 
 DEADLINE_S: Final = 4.5  # so that an outage is found within 5 s
+IMPATIENT_S: Final = 1.0
 READ_BYTES: Final = 1 << 18  # at a time from the socket: a read of a thousand events at once
 
 # All a user needs, for every tenant. A pattern to subscribe to must be granted letter by letter.
@@ -54,6 +55,18 @@ def open_client(url: str, deadline_s: float = DEADLINE_S) -> redis.Redis:
             "(in a password write / as %2F, @ as %40, # as %23, ? as %3F)"
         ) from None
     return redis.Redis.from_pool(pool)
+
+
+def impatient(client: redis.Redis) -> redis.Redis:
+    """Make a client of the same server for a first question after an outage.
+
+    One that is swallowed must not hold up the return: it is given up after a second.
+    """
+    pool = client.connection_pool
+    hurry = {"socket_timeout": IMPATIENT_S, "socket_connect_timeout": IMPATIENT_S}
+    return redis.Redis.from_pool(
+        redis.ConnectionPool(pool.connection_class, **(pool.connection_kwargs | hurry))
+    )
 
 
 @contextmanager

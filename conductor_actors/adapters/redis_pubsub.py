@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-from conductor_actors.adapters.redis_client import Command, translated
+from conductor_actors.adapters.redis_client import Command, impatient, translated
 from conductor_actors.adapters.tenants import event_tenant
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.names import EVERY_TENANT
@@ -43,7 +43,7 @@ class Deadlines(NamedTuple):
 
     quiet_s: float = 0.25
     pong_within_s: float = 4.0
-    reconnect_within_s: float = 2.0
+    reconnect_within_s: float = 1.0
 
 
 class Waiting:
@@ -113,6 +113,7 @@ class PubSubListener:
         deadlines: Deadlines = Deadlines(),  # noqa: B008 - immutable
     ) -> None:
         self._client = client
+        self._impatient = impatient(client)
         self._subscriptions = subscriptions
         self._deadlines = deadlines
         self._lock = threading.Lock()
@@ -153,6 +154,7 @@ class PubSubListener:
         """End the thread and its connection."""
         self._is_closed.set()
         self._thread.join(CLOSE_WITHIN_S)
+        self._impatient.close()
 
     def _require_life(self) -> None:
         if self._has_ended.is_set():
@@ -171,6 +173,8 @@ class PubSubListener:
     def _try_to_listen(self) -> None:
         try:
             with translated():
+                if self._was_subscribed.is_set():
+                    self._impatient.ping()
                 self._listen()
         except Unavailable:
             jitter = random()  # noqa: S311 - no secret

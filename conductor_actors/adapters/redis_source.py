@@ -6,7 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from conductor_actors.adapters.redis_client import DEADLINE_S, open_client, translated
+from conductor_actors.adapters.redis_client import DEADLINE_S, impatient, open_client, translated
 from conductor_actors.adapters.redis_pubsub import PubSubListener, Subscriptions
 from conductor_actors.adapters.redis_streams import (
     Ordered,
@@ -49,6 +49,8 @@ class RedisSource:
 
     def __init__(self, url: str, options: SourceOptions) -> None:
         self._client = open_client(url)
+        self._impatient = impatient(self._client)
+        self._is_away = False
         self._options = options
         self._names = EventNames(self._client, options.tenants)
         self._streams = StreamReader(self._client, options.start, options.window_s)
@@ -86,6 +88,15 @@ class RedisSource:
     def read(self) -> Read:
         """Read what is there; wait a moment first when the last read left nothing behind."""
         time.sleep(max(0.0, self._next_read_s - time.monotonic()))
+        if self._is_away:
+            with translated():
+                self._impatient.ping()
+        self._is_away = True
+        read = self._read()
+        self._is_away = False
+        return read
+
+    def _read(self) -> Read:
         with translated():
             names = self._names.current()
         if self._options.transport != "streams":
@@ -106,6 +117,7 @@ class RedisSource:
         """Let go of every connection."""
         if self._listener:
             self._listener.close()
+        self._impatient.close()
         self._client.close()
 
     def _started_listener(self) -> PubSubListener:

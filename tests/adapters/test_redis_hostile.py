@@ -54,7 +54,8 @@ class Reading:
             read = self._source.read()
             assert not read.gaps
             count -= len(read.entries)
-            for step in self._intake.take(read.entries, read.watermark_ms):
+            steps = self._intake.take(read.entries, read.watermark_ms)
+            for step in (*steps, self._intake.rest()):
                 if isinstance(step, EventsBySession):
                     self.good += len(step.get(("default", "good"), ()))
 

@@ -43,7 +43,7 @@ class Deadlines(NamedTuple):
 
     quiet_s: float = 0.25
     pong_within_s: float = 4.0
-    reconnect_within_s: float = 2.0
+    reconnect_within_s: float = 1.5
 
 
 class Waiting:

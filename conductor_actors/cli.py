@@ -200,7 +200,7 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
 ) -> None:
     """Score recorded events again, as fast as possible: rows go to the database, or to CSV.
 
-    Rows that the database has already stay as they are.
+    Rows that the database has already stay as they are. Settings must be those of the service.
 
     --against compares instead: it prints how many rows are missing, different or unexpected, and
     the first of them, and exits with 1 if there are any. metadata is not compared. Neither are

@@ -63,9 +63,11 @@ def opened(source: str, settings: Settings, first: str, last: str) -> Iterator[R
         yield _file(source, first, last)
         return
     with closing(Stretch(source, settings.tenants, first, last)) as stretch:
-        yield _streams(stretch, settings.tenants, first, last)
-        for name in sorted(stretch.cut):
-            say(f"{name} was trimmed while it was read: entries may be missing, rows may differ")
+        try:
+            yield _streams(stretch, settings.tenants, first, last)
+        finally:
+            for name in sorted(stretch.cut):
+                say(f"{name} was trimmed while it was read: entries may be missing")
 
 
 def run(

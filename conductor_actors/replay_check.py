@@ -34,8 +34,10 @@ def compare(recorded: Recorded, settings: Settings, kept: Kept, *, cold_start: b
         comparison.finish(summary.last_tick_ms)
     for line in _not_compared(comparison, known):
         say(f"not compared: {line}")
-    if comparison.unknown.total() == summary.rows > 0:
-        raise ConfigError("none of the rows can be compared: begin earlier, or end later")
+    if comparison.unknown.total() == summary.rows:
+        raise ConfigError(
+            "no row can be compared: choose other events, an earlier begin, a later end"
+        )
     return comparison
 
 

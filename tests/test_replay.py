@@ -17,6 +17,7 @@ from conductor_actors.domain.events import DECODERS
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.replay import Replay, Rules
 from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.errors import ConfigError
 from conductor_actors.settings import Settings
 from tests.domain.test_replay import curse, decode_poison
 from tests.hostile import LIVE, REACTION, VOTE
@@ -125,7 +126,10 @@ def test_a_file_of_rows_can_be_compared_with_too(tmp_path: Path) -> None:
         (["--against", EXPECTED, "--csv", "-"], ["--csv", "--against", "choose one"]),
         (["--against", "nothing.csv"], ["nothing.csv", "No such file"]),
         (["--against", EVENTS], ["events.jsonl", "first line is not time,tenant_id"]),
-        (["--against", EXPECTED, "--from", "2026-01-04T12:00"], ["none of the rows", "earlier"]),
+        (
+            ["--against", EXPECTED, "--from", "2026-01-04T12:00"],
+            ["no row can be compared", "earlier"],
+        ),
     ],
 )
 def test_what_can_not_be_compared_ends_it_with_2_and_a_line(
@@ -249,6 +253,31 @@ def test_of_streams_only_what_has_happened_is_compared(
         assert recorded.until_ms == now_ms - 9_999
     with replay.opened(valkey_url, Settings(), "-", f"{now_ms - 10_000}-5") as recorded:
         assert recorded.until_ms == now_ms - 10_000
+
+
+def test_that_a_stream_was_trimmed_meanwhile_is_said_though_the_command_fails(
+    redis_client: redis.Redis, valkey_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(1, 1500):
+        redis_client.xadd(REACTION, {"data": '{"sessionId":"s"}'}, id=f"{AT_MS + number}-0")
+
+    def trim_and_fail() -> None:
+        with replay.opened(valkey_url, Settings(), "-", "+") as recorded:
+            for _ in recorded.chunks:
+                redis_client.xtrim(REACTION, 0, approximate=False)
+            raise ConfigError
+
+    with pytest.raises(ConfigError):
+        trim_and_fail()
+    said = f"{REACTION} was trimmed while it was read: entries may be missing\n"
+    assert capsys.readouterr().err == said
+
+
+def test_without_a_row_nothing_is_said_to_be_equal(evening: Path) -> None:
+    nothing = evening.with_name("nothing.jsonl")
+    nothing.write_bytes(b"")
+    with pytest.raises(ConfigError, match="no row can be compared"):
+        compared(nothing, scored(evening), "-")
 
 
 def with_poison(entries: Sequence[Entry]) -> list[Entry]:

@@ -9,7 +9,7 @@ from time import monotonic, time
 from typing import Final, TypeAlias
 
 from tests.faults.oracle import at_ms
-from tests.faults.plant import DRAIN_WITHIN_S, Plant, drained, since_s
+from tests.faults.plant import DRAIN_WITHIN_S, UNHURRIED, Plant, drained, since_s
 from tests.faults.proxy import Cut, Way
 from tests.faults.report import Report
 from tests.faults.samples import memory_mb, pause, sampled, updates, waited
@@ -23,6 +23,12 @@ MORE_MEMORY_MB: Final = 200.0
 COUNT_EVERY_S: Final = 0.25
 
 Mood: TypeAlias = Callable[[Plant], AbstractContextManager[None]]
+
+
+def away_for_long(plant: Plant, report: Report, seconds: float, sessions: int) -> None:
+    """Let it be gone with settings and events as they are in real life."""
+    plant.variables |= UNHURRIED
+    away(plant, report, seconds, sessions, speed=0.25)
 
 
 def away(

@@ -31,6 +31,14 @@ OURS: Final = {
     "CONDUCTOR_METRICS_PORT": "0",
     "CONDUCTOR_CHECKPOINT_S": "1",
 }
+
+# As it is run when nothing is set.
+UNHURRIED: Final = {
+    "CONDUCTOR_TICK_S": "5",
+    "CONDUCTOR_WINDOW_S": "60",
+    "CONDUCTOR_SESSION_TIMEOUT_S": "1800",
+    "CONDUCTOR_CHECKPOINT_S": "30",
+}
 INJECTED: Final = Path(__file__).parent / "injected"
 
 

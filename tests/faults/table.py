@@ -44,7 +44,7 @@ EXPERIMENTS: Final = (
         "database-away",
         "0 rows lost, drained within 10 s, memory bounded, updates go on",
         partial(database_faults.away, seconds=5.0, sessions=50),
-        partial(database_faults.away, seconds=600.0, sessions=1000, speed=0.25),
+        partial(database_faults.away_for_long, seconds=600.0, sessions=1000),
     ),
     Experiment(
         "ended-while-database-away",

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 LIVE_MS: Final = 15_000  # ticks older than this are stored, no longer announced
 FULL_PAUSE_S: Final = 0.005
-OUTAGE_PAUSE_S: Final = 1.0
+OUTAGE_PAUSE_S: Final = 0.75
 
 
 class Downstream(NamedTuple):

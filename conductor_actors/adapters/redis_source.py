@@ -6,7 +6,12 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from conductor_actors.adapters.redis_client import DEADLINE_S, open_client, translated
+from conductor_actors.adapters.redis_client import (
+    DEADLINE_S,
+    exchange,
+    open_client,
+    translated,
+)
 from conductor_actors.adapters.redis_pubsub import PubSubListener, Subscriptions
 from conductor_actors.adapters.redis_streams import (
     Ordered,
@@ -25,6 +30,7 @@ from conductor_actors.ports import Read
 PAUSE_S: Final = 0.025
 # What a standby has heard: enough for the time since the last checkpoint of who died.
 KEPT_S: Final = 45.0
+PROBE_WITHIN_S: Final = 1.0  # while Redis is away: it may be back by now
 
 Transport = Literal["both", "streams", "pubsub"]
 
@@ -53,6 +59,8 @@ class RedisSource:
         self._names = EventNames(self._client, options.tenants)
         self._streams = StreamReader(self._client, options.start, options.window_s)
         self._listener: PubSubListener | None = None
+        self._probe = open_client(url, PROBE_WITHIN_S)
+        self._is_away = False
         self._has_begun = False
         self._heard = 0
         self._had_heard = False  # before this process began
@@ -87,6 +95,9 @@ class RedisSource:
         """Read what is there; wait a moment first when the last read left nothing behind."""
         time.sleep(max(0.0, self._next_read_s - time.monotonic()))
         with translated():
+            if self._is_away:
+                exchange(self._probe, [("PING",)])
+            self._is_away = True
             names = self._names.current()
         if self._options.transport != "streams":
             self._started_listener().wait_subscribed(DEADLINE_S)
@@ -99,6 +110,7 @@ class RedisSource:
         if not self._has_begun and self._options.start != "earliest":
             first_tick_ms = ordered.now_ms
         self._has_begun = True
+        self._is_away = False
         gaps += self._streams.gaps
         return Read(entries, ordered.frontier[0], ordered.now_ms, gaps, first_tick_ms)
 
@@ -107,6 +119,7 @@ class RedisSource:
         if self._listener:
             self._listener.close()
         self._client.close()
+        self._probe.close()
 
     def _started_listener(self) -> PubSubListener:
         if self._listener is None:

@@ -15,6 +15,7 @@ from conductor_actors.adapters.redis_streams import (
     StreamReader,
 )
 from conductor_actors.adapters.tenants import EventNames
+from conductor_actors.domain.checkpoints import HEADER_KEY, START_ANEW
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.names import EVERY_TENANT
@@ -73,7 +74,9 @@ class RedisSource:
         try:
             found = msgspec.msgpack.decode(position, type=_Position)
         except msgspec.MsgspecError:
-            raise ConfigError("REDIS_URL: the checkpoint's position can't be read") from None
+            raise ConfigError(
+                f"REDIS_URL: the position in {HEADER_KEY} can't be read; {START_ANEW}"
+            ) from None
         self._streams.resume(found.streams)
         self._has_begun, self._had_heard = True, found.has_heard
         ms, sequence = found.streams.frontier

@@ -93,6 +93,7 @@ class StreamReader:
         for name in names:
             if name not in self._positions:
                 self._positions[name] = self._started()
+                self._trims.doubt(name)
         count = max(LEAST_PER_STREAM, min(MOST_PER_STREAM, ENTRIES_PER_READ // max(1, len(names))))
         wanted = [name for name in names if self._merge.held(name) < count]
         answer = self._ask(wanted, self._trims.to_ask(wanted), count)

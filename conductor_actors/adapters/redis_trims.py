@@ -75,6 +75,10 @@ class Trims:
         """Say how many entries were ever added to a stream up to where it is read, if known."""
         return self._read.get(name)
 
+    def doubt(self, name: str) -> None:
+        """Ask a stream at its next read."""
+        self._doubtful.add(name)
+
     def to_ask(self, names: Sequence[str]) -> Sequence[str]:
         """Say which streams must be asked together with the next read."""
         now_s = self._clock()

@@ -21,7 +21,7 @@ VERSION: Final = 1
 HEADER_KEY: Final = "conductor:checkpoint"
 SESSIONS_KEY: Final = "conductor:checkpoint:sessions"
 
-_START_ANEW: Final = (
+START_ANEW: Final = (
     f"delete {HEADER_KEY} and {SESSIONS_KEY} in Redis: reading then begins as CONDUCTOR_START "
     "says, and sessions forget who is connected and what came before"
 )
@@ -140,12 +140,12 @@ def recover(header: bytes, sessions: Mapping[SessionKey, bytes], rules: SessionR
     if found.window_s != rules.window_s:
         raise ConfigError(
             f"CONDUCTOR_WINDOW_S={rules.window_s}: the checkpoint has windows of {found.window_s} "
-            f"s; set CONDUCTOR_WINDOW_S={found.window_s}, or {_START_ANEW}"
+            f"s; set CONDUCTOR_WINDOW_S={found.window_s}, or {START_ANEW}"
         )
     try:
         states = {key: decode_state(data, key[1], rules) for key, data in sessions.items()}
     except (msgspec.MsgspecError, LookupError, ValueError):
-        raise ConfigError(f"REDIS_URL: {SESSIONS_KEY} can't be read; {_START_ANEW}") from None
+        raise ConfigError(f"REDIS_URL: {SESSIONS_KEY} can't be read; {START_ANEW}") from None
     ended = frozenset(key for key, state in states.items() if not _goes_on(state, found.intake))
     return Recovered(
         found, {key: state for key, state in states.items() if key not in ended}, ended
@@ -158,10 +158,10 @@ def _read_header(data: bytes) -> Header:
         if version == VERSION:
             return _header.decode(header)
     except (msgspec.MsgspecError, ValueError):
-        raise ConfigError(f"REDIS_URL: {HEADER_KEY} can't be read; {_START_ANEW}") from None
+        raise ConfigError(f"REDIS_URL: {HEADER_KEY} can't be read; {START_ANEW}") from None
     raise ConfigError(
         f"REDIS_URL: the checkpoint in {HEADER_KEY} is of format {version}, this version reads "
-        f"{VERSION}; run the version that wrote it, or {_START_ANEW}"
+        f"{VERSION}; run the version that wrote it, or {START_ANEW}"
     )
 
 

@@ -17,7 +17,12 @@ import redis
 
 from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.embedded_server import free_port
-from conductor_actors.adapters.redis_client import exchange, open_client, translated
+from conductor_actors.adapters.redis_client import (
+    DEADLINE_S,
+    exchange,
+    open_client,
+    translated,
+)
 from conductor_actors.adapters.redis_feed import RedisFeed
 from conductor_actors.adapters.redis_lease import RedisLease
 from conductor_actors.adapters.redis_pubsub import Deadlines, PubSubListener, Subscriptions
@@ -72,10 +77,15 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
         self._silenced: set[socket.socket] = set()
+        self._is_deaf = False
         self._threads: list[Thread] = []
         self.rewrite: Callable[[bytes], bytes] = bytes
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
         self._start(self._accept)
+
+    def silence_all(self) -> None:
+        """Forward nothing any more, on new connections either."""
+        self._is_deaf = True
 
     def fall_silent(self) -> None:
         """Forward nothing more on the connections there are, and close none."""
@@ -107,7 +117,7 @@ class Proxy:
         is_answer = self._sockets.index(source) % 2
         with suppress(OSError):
             while data := source.recv(1 << 16):
-                if source not in self._silenced:
+                if source not in self._silenced and not self._is_deaf:
                     sink.sendall(self.rewrite(data) if is_answer else data)
             sink.shutdown(socket.SHUT_RDWR)
 
@@ -217,6 +227,22 @@ def test_a_command_that_is_not_answered_ends_with_its_deadline(proxy: Proxy) -> 
             exchange(client, [("PING",)])
         assert monotonic() - began_s < 2
         assert exchange(client, [("ECHO", "a new connection")]) == [b"a new connection"]
+
+
+def test_a_source_that_was_away_is_not_patient(proxy: Proxy, redis_client: redis.Redis) -> None:
+    with closing(RedisSource(proxy.url, SourceOptions("streams"))) as source:
+        source.read()
+        proxy.fall_silent()
+        with pytest.raises(Unavailable, match="Timeout"):
+            source.read()
+        redis_client.xadd(CHAT, {"data": b"back"})
+        assert [entry[3] for entry in read_when_back(source).entries] == [b"back"]
+        source._is_away = True
+        proxy.silence_all()
+        began_s = monotonic()
+        with pytest.raises(Unavailable):
+            source.read()
+        assert monotonic() - began_s < DEADLINE_S - 1
 
 
 def test_a_pubsub_connection_that_is_dead_without_a_word_is_noticed(

@@ -235,5 +235,5 @@ def test_streams_alone_are_not_listened_to(opened: Opened) -> None:
 
 
 def test_a_position_that_can_not_be_read_is_an_error(opened: Opened) -> None:
-    with pytest.raises(ConfigError, match="position can't be read"):
+    with pytest.raises(ConfigError, match="can't be read; delete conductor:checkpoint"):
         opened("streams", b"nonsense")

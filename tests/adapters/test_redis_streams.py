@@ -235,7 +235,7 @@ def test_a_stream_that_is_deleted_and_made_again_goes_on(
 def test_entries_of_the_future_wait_for_their_time_and_stop_nothing(
     reader: StreamReader, client: redis.Redis
 ) -> None:
-    soon_ms = now_ms(client) + 200
+    soon_ms = now_ms(client) + 1500
     future: list[Entry] = [(soon_ms, number, A, b"") for number in range(3 * MOST_PER_STREAM)]
     add(client, [*future, (1, 0, B, b"of the past")])
     first, *later = read_past(reader, NAMES, soon_ms)

@@ -179,6 +179,20 @@ def test_a_stream_that_was_deleted_may_have_lost_some(
     assert [gap[:3] for gap in reading.gaps] == [("default", "trimmed", None)]
 
 
+def test_a_stream_that_turns_up_later_is_counted_from_its_first_read_on(
+    reading: Reading, client: redis.Redis
+) -> None:
+    new = f"globex:{SYNC}"
+    reading.names = (*NAMES, new)
+    add(client, new, 10)
+    reading.read_all(10)
+    reading.crash()
+    add(client, new, 10)
+    client.xtrim(new, maxlen=3, approximate=False)
+    reading.read_all(20)
+    assert [gap[:3] for gap in reading.gaps] == [("globex", "trimmed", 7)]
+
+
 def test_a_steady_reader_asks_for_nothing_more_for_ten_seconds() -> None:
     clock = FakeClock()
     trims = Trims(clock)

@@ -11,7 +11,7 @@ from msgspec.structs import asdict
 
 from conductor_actors.adapters.redis_client import exchange, open_client
 from conductor_actors.adapters.redis_feed import DEAD_LETTERS, MOST_DEAD_LETTERS, RedisFeed
-from conductor_actors.errors import ConfigError
+from conductor_actors.errors import ConfigError, OwnershipLost
 from conductor_actors.ports import DeadLetter
 from tests.owners import owning
 from tests.score_rows import AT_MS, row
@@ -120,6 +120,20 @@ def test_ten_thousand_updates_go_out_at_once_and_in_order(
         feed.publish([row(f"s{number}") for number in range(10_000)])
         sessions = [json.loads(body)["sessionId"] for _, body in _some(heard, 10_000)]
     assert sessions == [f"s{number}" for number in range(10_000)]
+
+
+def test_who_is_not_the_owner_any_more_announces_nothing_and_keeps_nothing(
+    feed: RedisFeed, client: redis.Redis, valkey_url: str
+) -> None:
+    with audience(client) as heard:
+        owning(valkey_url, 8)
+        with pytest.raises(OwnershipLost):
+            feed.publish([row()])
+        with pytest.raises(OwnershipLost):
+            feed.add([DeadLetter("s", "1-0", "not_json", b"")])
+        client.publish("mark", b"")
+        assert next(heard) == ("mark", b"")
+    assert client.exists(DEAD_LETTERS) == 0
 
 
 def test_nothing_to_announce_is_nothing_to_do(feed: RedisFeed) -> None:

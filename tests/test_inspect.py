@@ -96,7 +96,7 @@ def test_a_running_service_is_seen_the_same_in_its_stream_in_a_pipe_and_in_a_fil
     assert {one["tenant"] for one in live["sessions"]} == set(TENANTS)
     assert {one["kind"]: one["count"] for one in live["actors"]} == {
         "session": 6,
-        **dict.fromkeys(["owner", "publisher", "router", "supervisor", "ticker", "writer"], 1),
+        **dict.fromkeys(ACTORS, 1),
     }
     assert live["flow"]["tick"]["sessions"] == 6
     assert live["flow"]["rows_per_s"] > 0

@@ -99,13 +99,12 @@ def test_after_kill_9_the_next_start_drains_the_outbox(servers: Pair, tmp_path: 
     assert len(waiting) >= 3 * 40
     with redis.Redis.from_url(url) as client:
         client.delete("conductor:owner")  # which would expire
-    settings = servers.settings | {"CONDUCTOR_START": "latest"}  # so that nothing is computed again
-    with running(cwd=tmp_path, **settings) as successor:
+    with running(cwd=tmp_path, **servers.settings) as successor:
         successor.wait_for("outbox_found")
         drained = successor.wait_for("outbox_drained")
         successor.signal(signal.SIGTERM)
         assert successor.finish().exit_code == 0
-    assert drained["rows"] == len(waiting)
+    assert drained["rows"] >= len(waiting)  # some are computed again, and set aside behind these
     assert set_aside(url) == []
     assert set(stored(servers.settings["DATABASE_URL"])) >= set(waiting)
 

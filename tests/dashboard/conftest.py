@@ -84,8 +84,9 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 @pytest.fixture
-def publish(valkey_url: str) -> Iterator[Callable[..., None]]:
+def publish(valkey_url: str, redis_client: redis.Redis) -> Iterator[Callable[..., None]]:
     """Announce rows as the collector does."""
+    del redis_client  # for its empty Redis, which would forget who the owner is
     with closing(RedisFeed(valkey_url, owning(valkey_url))) as feed:
 
         def announce(*rows: ScoreRow) -> None:

@@ -69,7 +69,7 @@ def poisoned(plant: Plant, report: Report, doses: int) -> None:
         for _ in range(doses):
             add(plant.client, [(CLOSED, event)])
             program.wait_for("actor_restarted", session=SOMEBODY)
-        program.wait_for("tick_completed")
+        waited(lambda: len(plant.dead_letters()) >= doses, PATIENCE_S)
     letters = Counter((each["source"], each["reason"]) for each in plant.dead_letters())
     report.saw(poison=doses, dead_letters=letters.total())
     wanted = {(f"session:default/{SOMEBODY}", "handler_failed"): doses}

@@ -121,6 +121,7 @@ class Program:
         self._process = process
         self._grew = Condition()
         self._passed = 0
+        self._open_pipes = 2
         self.output: list[str] = []
         self.errors: list[str] = []
         self._readers = [
@@ -164,7 +165,7 @@ class Program:
 
     @property
     def has_ended(self) -> bool:
-        return not any(reader.is_alive() for reader in self._readers)
+        return not self._open_pipes
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -198,6 +199,9 @@ class Program:
                 with self._grew:
                     into.append(text)
                     self._grew.notify_all()
+            with self._grew:
+                self._open_pipes -= 1
+                self._grew.notify_all()
 
         reader = Thread(target=read, daemon=True)
         reader.start()

@@ -27,6 +27,7 @@ from tests.running import (
 from tests.terminal import terminal
 
 TENANTS = ("acme", "globex")
+ACTORS = ("checkpointer", "owner", "publisher", "router", "supervisor", "ticker", "writer")
 SAID = (
     service(0, 60),
     actor("writer"),

@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 import psycopg
 import pytest
+import redis
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 

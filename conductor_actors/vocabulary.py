@@ -67,6 +67,10 @@ VOCABULARY: Final[dict[str, Line]] = {
         *("quarantined", "refused"),
     ),
     # Events in
+    "events_read": _line(
+        "once a second, at the level debug: since the last such line, and how far behind Redis",
+        *("entries", "lag_s"),
+    ),
     "events_routed": _line("since the last such line", "events", "skipped", "sessions"),
     "events_invalid": _line("since the last such line", "source", "reason", "events"),
     "gap_detected": _line(
@@ -79,6 +83,9 @@ VOCABULARY: Final[dict[str, Line]] = {
     "batch_written": _line("rows were stored", "rows", "new_rows", "duration_s"),
     "rows_refused": _line("the database refuses these rows for good", "rows", "reason"),
     "rows_expired": _line("retention let go of rows or chunks", "dropped", "older_than_days"),
+    "updates_published": _line(
+        "a batch was announced; at the level debug", "updates", "duration_s"
+    ),
     "updates_dropped": _line("Redis was away; late updates are dropped", "updates", "dead_letters"),
     # The dashboard
     "dashboard_started": _line("the page can be opened", "address", "needs_token"),

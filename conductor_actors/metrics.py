@@ -21,6 +21,9 @@ NEEDED: Final = frozenset(
     {"redis events", "redis updates"}
 )  # while they are away, scores stand still
 
+# A series must be there at 0 before its first step up, or Prometheus sees no step.
+_GAPS: Final = ("flooded", "reconnected", "restarted", "trimmed")
+
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 _ROWS: Final = (1, 10, 50, 100, 500, 1000, 2500, 5000)
 
@@ -63,6 +66,9 @@ class Reading:
         self._reasons = make.counter("invalid_events", "What was no event.", "reason")
         self._gaps = make.counter("gaps", "Times that events were never read.", "reason")
         self._lost = make.counter("lost_events", "Events never read, if counted.", "reason")
+        for reason in _GAPS:
+            self._gaps.labels(reason)
+            self._lost.labels(reason)
         self._lag = make.gauge("stream_lag_seconds", "Redis' clock less how far reading has come.")
         self._sessions = make.gauge("sessions", "Sessions that are scored.")
         self._has_read = make.success("read")
@@ -116,7 +122,9 @@ class Storing:
         self._refused = make.counter("rows_refused", "Rows it refuses for good.")
         self._batch = make.histogram("batch_rows", "Rows a batch.", _ROWS)
         self._duration = make.histogram("write_duration_seconds", "Time of a batch.", _SECONDS)
-        self._outbox = make.gauge("outbox_rows", "Rows set aside and not stored yet.")
+        self._outbox = make.gauge(
+            "outbox_rows", "Rows set aside and not stored yet; a predecessor's count by entry."
+        )
         self._has_stored = make.success("store")
 
     def batch_written(self, line: Line) -> None:
@@ -129,6 +137,10 @@ class Storing:
     def rows_refused(self, line: Line) -> None:
         """Count what became dead letters."""
         self._refused.inc(line["rows"])
+
+    def outbox_found(self, line: Line) -> None:
+        """Count what a predecessor has left."""
+        self._outbox.set(line["entries"])
 
     def rows_set_aside(self, line: Line) -> None:
         """Count what waits in the outbox."""
@@ -183,6 +195,8 @@ class Acting:
         self._oldest.labels(kind).set(line["oldest_s"])
         self._handled.labels(kind).inc(max(0, line["handled"] - self._handled_before.get(kind, 0)))
         self._handled_before[kind] = line["handled"]
+        self._failures.labels(kind)  # there at 0
+        self._restarts.labels(kind)
         if "quarantined" in line:
             self._quarantined.set(line["quarantined"])
 

@@ -14,7 +14,7 @@ from conductor_actors.metrics import CollectorMetrics
 from conductor_actors.vocabulary import VOCABULARY
 
 # Lines that are listened to before the code that writes them is there.
-COMING = {"rows_set_aside", "outbox_drained", "checkpoint_committed"}
+COMING = {"outbox_found", "rows_set_aside", "outbox_drained", "checkpoint_committed"}
 NOW_S = 1_800_000_000.0
 
 
@@ -56,6 +56,16 @@ def test_events_are_counted_by_what_became_of_them(measured: Measured) -> None:
     assert measured.value("sessions") == 3
 
 
+def test_what_is_rare_is_there_at_0_so_that_its_first_step_is_seen(measured: Measured) -> None:
+    stats = {"count": 1, "mailbox_depth": 0, "oldest_s": 0, "handled": 0}
+    measured.log.info("actor_stats", kind="writer", **stats)
+    assert measured.value("actor_restarts_total", kind="writer") == 0
+    assert measured.value("actor_failures_total", kind="writer") == 0
+    for reason in ("flooded", "reconnected", "restarted", "trimmed"):
+        assert measured.value("gaps_total", reason=reason) == 0
+        assert measured.value("lost_events_total", reason=reason) == 0
+
+
 def test_a_gap_counts_also_when_nobody_knows_how_much_is_lost(measured: Measured) -> None:
     for lost in (7, None):
         measured.log.warning("gap_detected", tenant="acme", reason="flooded", lost_events=lost)
@@ -85,7 +95,8 @@ def test_batches_are_measured_by_size_and_time(measured: Measured) -> None:
 
 def test_rows_in_the_outbox_are_counted_until_it_is_drained() -> None:
     storing = metrics.Storing(metrics.Maker(registry := CollectorRegistry(), lambda: NOW_S))
-    storing.rows_set_aside({"rows": 30})
+    storing.outbox_found({"entries": 1})
+    storing.rows_set_aside({"rows": 29})
     storing.rows_set_aside({"rows": 12})
     assert registry.get_sample_value("conductor_outbox_rows") == 42
     storing.outbox_drained({})

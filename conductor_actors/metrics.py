@@ -174,10 +174,9 @@ class Announcing:
 
 
 class Acting:
-    """Actors: how many, how busy, how often they fail."""
+    """Actors: how busy they are, how often they fail."""
 
     def __init__(self, make: Maker) -> None:
-        self._count = make.gauge("actors", "Actors there are.", "kind")
         self._depth = make.gauge("mailbox_messages", "Messages waiting.", "kind")
         self._oldest = make.gauge("mailbox_oldest_seconds", "Age of the oldest of them.", "kind")
         self._handled = make.counter("messages_handled", "Messages handled.", "kind")
@@ -190,7 +189,6 @@ class Acting:
     def actor_stats(self, line: Line) -> None:
         """Take over what each kind of actor says of itself every 5 s."""
         kind = line["kind"]
-        self._count.labels(kind).set(line["count"])
         self._depth.labels(kind).set(line["mailbox_depth"])
         self._oldest.labels(kind).set(line["oldest_s"])
         self._handled.labels(kind).inc(max(0, line["handled"] - self._handled_before.get(kind, 0)))

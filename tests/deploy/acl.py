@@ -20,7 +20,7 @@ _RULES: Final = {
     f"{_TALK} +xadd +publish",
     "acme-producer": "%W~acme:sync-events %W~acme:platform.events.* "
     f"&acme:sync-events &acme:platform.events.* {_TALK} +xadd +publish",
-    "inspector": f"%R~conductor:* {_TALK} +xread +xrange +xrevrange +xlen",
+    "inspector": f"%R~conductor:* {_TALK} +time +xread +xrange +xrevrange +xlen",
 }
 
 

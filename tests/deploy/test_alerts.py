@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from conductor_actors.vocabulary import VOCABULARY
 from tests.deploy.files import DEPLOY, ROOT, checked_by, document, text
 from tests.deploy.metrics import selectors, series
+from tests.test_metrics import COMING
 
 RULES = document(DEPLOY / "prometheus" / "rules.yaml")["groups"][0]["rules"]
 NAMES = [rule["alert"] for rule in RULES]
@@ -129,6 +131,14 @@ def test_every_alert_has_its_paragraph_with_cause_and_command(
 
 def test_no_paragraph_is_of_an_alert_that_is_gone() -> None:
     assert re.findall(r"^### (Conductor\w+)$", OPERATIONS, re.MULTILINE) == NAMES
+
+
+def test_every_log_line_that_operators_look_for_is_in_the_vocabulary() -> None:
+    events = set(re.findall(r'\.event == "(\w+)"', OPERATIONS))
+    assert len(events) > 10
+    assert events <= VOCABULARY.keys()
+    for beginning in re.findall(r'\.event \| startswith\("(\w+)"', OPERATIONS):
+        assert any(name.startswith(beginning) for name in VOCABULARY.keys() | COMING)
 
 
 def test_every_alert_is_tried() -> None:

@@ -1,6 +1,7 @@
 """The history, backed up and restored by the scripts of `deploy/`, on real servers."""
 
 import os
+import re
 import subprocess
 from collections.abc import Sequence
 from contextlib import closing
@@ -20,6 +21,9 @@ from tests.running import stored
 from tests.score_rows import AT_MS, row
 
 ROWS = [row(f"session {n % 7}", AT_MS + n * 86_400_000) for n in range(70)]  # many chunks
+
+
+OPERATIONS = text(DEPLOY / "OPERATIONS.md")
 
 
 def run(script: str, *arguments: str) -> None:
@@ -75,7 +79,7 @@ def test_a_backup_that_fails_leaves_no_file_that_looks_whole(tmp_path: Path) -> 
     assert not backup.exists()
 
 
-def test_going_back_one_version_takes_the_statement_that_operators_are_told(
+def test_going_back_and_forward_again_takes_the_statements_that_operators_are_told(
     database_user: UserUrl,
 ) -> None:
     owner = database_user("conductor_owner")
@@ -88,10 +92,14 @@ def test_going_back_one_version_takes_the_statement_that_operators_are_told(
         )
     with pytest.raises(ConfigError, match="newer"):
         migrate(owner)
-    [statement] = [
-        line for line in text(DEPLOY / "OPERATIONS.md").splitlines() if "FROM schema_migr" in line
-    ]
-    _, _, sql = statement.partition('"')
-    with psycopg.connect(owner) as connection:
-        connection.execute(sql.rstrip('"').replace("NUMBER", str(newest)).encode())
+
+    def told(beginning: str) -> None:
+        [statement] = re.findall(rf'"({beginning}.*)"$', OPERATIONS, re.MULTILINE)
+        with psycopg.connect(owner) as connection:
+            connection.execute(statement.replace("NUMBER", f"{newest}").encode())
+
+    told("CREATE TABLE schema_migrations_ahead")
     assert migrate(owner) == []
+    told("INSERT INTO schema_migrations")
+    with pytest.raises(ConfigError, match="newer"):
+        migrate(owner)

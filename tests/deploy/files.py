@@ -27,8 +27,11 @@ def text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def checked_by(program: str, *arguments: str, cwd: Path = ROOT) -> None:
-    """Have a program check something; skip where it is not installed and need not be."""
+def checked_by(program: str, *arguments: str, cwd: Path = ROOT) -> str:
+    """Have a program check something, and give what it says.
+
+    Skip where it is not installed and need not be.
+    """
     found = shutil.which(program)
     if found is None:
         how = f"{program} is not installed: pip install -e '.[dev]', or as .ci/run does it"
@@ -38,4 +41,6 @@ def checked_by(program: str, *arguments: str, cwd: Path = ROOT) -> None:
     done = subprocess.run(
         [found, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60, check=False
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    return said

@@ -13,7 +13,6 @@ from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.janitor import JanitorActor
 from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import ActorFailed, Drain, Scored
-from conductor_actors.actors.outage import Patience
 from conductor_actors.actors.owner import OwnerActor
 from conductor_actors.actors.publisher import PublisherActor
 from conductor_actors.actors.router import Downstream, RouterActor
@@ -28,7 +27,8 @@ from conductor_actors.actors.supervisor import (
     SupervisorActor,
 )
 from conductor_actors.actors.ticker import Subscription, TickerActor
-from conductor_actors.actors.writer import WriterActor
+from conductor_actors.actors.writer import Shelves, WriterActor
+from conductor_actors.domain.backlog import Backlog
 from conductor_actors.domain.batching import Batch
 from conductor_actors.domain.intake import Intake
 from conductor_actors.domain.restarts import RestartBudget
@@ -37,6 +37,7 @@ from conductor_actors.ports import (
     DeadLetterBox,
     EventSource,
     Lease,
+    Outbox,
     Retention,
     ScoreFeed,
     ScoreStore,
@@ -52,6 +53,7 @@ DRAIN_WITHIN_S: Final = 20.0
 GIVE_UP_AFTER_S: Final = 17.0  # what is left must still be counted and logged in time
 DATABASE_WAIT_S: Final = 15.0  # the longest pause between two attempts
 LEASE_EVERY_S: Final = 3.0
+WRITER_EVERY_S: Final = 0.5  # or sooner, for batches that are due sooner
 WATCH_EVERY_S: Final = 1.0
 RETENTION_EVERY_S: Final = 3600.0
 
@@ -75,6 +77,7 @@ class Ports(NamedTuple):
     dead_letters: DeadLetterBox
     retention: Retention
     lease: Lease
+    outbox: Outbox
 
 
 class Collector:
@@ -86,7 +89,8 @@ class Collector:
         self._give_up = threading.Event()
         self._outcome = Outcome()
         self._dispatcher = Dispatcher(settings.dispatcher_threads)
-        self._batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
+        batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
+        self._backlog = Backlog(batch, settings.outbox_after_rows)
         names = ["supervisor", "owner", "publisher", "writer", ROUTER, "ticker"]
         if settings.retention_days:
             names.append("janitor")
@@ -123,7 +127,7 @@ class Collector:
 
     def _report_left(self) -> None:
         session_messages = self._dispatcher.waiting
-        rows = len(self._batch) + self._mail["writer"].count(Scored)
+        rows = len(self._backlog) + self._mail["writer"].count(Scored)
         updates = self._mail["publisher"].count(Scored)
         if session_messages or rows or updates:
             log.error(
@@ -152,10 +156,10 @@ class Collector:
                 "writer",
                 THREE_A_MINUTE,
                 WriterActor,
-                ports.store,
-                self._batch,
-                Patience("database", DATABASE_WAIT_S, self._give_up),
+                Shelves(ports.store, ports.outbox),
+                self._backlog,
                 mail["publisher"],
+                self._give_up,
             ),
             self._child(
                 ROUTER,
@@ -191,7 +195,7 @@ class Collector:
     def _downstream(self) -> Downstream:
         depths = (
             lambda: self._dispatcher.waiting,
-            self._mail["writer"].depth,
+            lambda: self._mail["writer"].depth() + self._backlog.excess(),
             self._mail["publisher"].depth,
         )
         return Downstream(depths, self._settings.mailbox_limit, self._mail["publisher"])
@@ -200,7 +204,7 @@ class Collector:
         mail = self._mail
         subscriptions = [
             Subscription(mail[ROUTER], self._settings.tick_s),
-            Subscription(mail["writer"], self._settings.batch_age_s),
+            Subscription(mail["writer"], min(WRITER_EVERY_S, self._settings.batch_age_s)),
             Subscription(mail["publisher"], self._settings.tick_s),
             Subscription(mail["supervisor"], WATCH_EVERY_S),
             Subscription(mail["owner"], LEASE_EVERY_S),

@@ -119,3 +119,32 @@ class Finding(NamedTuple):
 
     ok: bool
     line: str
+
+
+class SetAside(NamedTuple):
+    """Rows that wait in an outbox, and under which ids."""
+
+    rows: Sequence[ScoreRow]
+    ids: Sequence[str]
+
+
+class Outbox(Protocol):
+    """Where rows wait, in order, that can't be stored yet."""
+
+    def append(self, rows: Sequence[ScoreRow]) -> None:
+        """Set the rows aside, behind all others: every one of them, or none.
+
+        After `Unavailable` they may be there all the same: append all again.
+        """
+
+    def oldest(self, count: int) -> SetAside:
+        """Show about so many rows, oldest first; none when there are none. They stay."""
+
+    def remove(self, stored: SetAside) -> None:
+        """Let go of rows that `oldest` has shown."""
+
+    def size(self) -> int:
+        """Count the entries; each has many rows."""
+
+    def close(self) -> None:
+        """Let go of every connection."""

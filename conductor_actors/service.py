@@ -13,6 +13,7 @@ from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters import migrations
 from conductor_actors.adapters.redis_feed import RedisFeed
 from conductor_actors.adapters.redis_lease import EXPIRES_AFTER_S, RedisLease
+from conductor_actors.adapters.redis_outbox import RedisOutbox
 from conductor_actors.adapters.redis_source import RedisSource, SourceOptions
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.collector import DATABASE_WAIT_S, Collector, Ports
@@ -164,10 +165,11 @@ class Service:
         source = RedisSource(self._redis_url, self._source_options())
         feed = RedisFeed(self._redis_url)
         store, old_rows = TimescaleStore(self._database_url), TimescaleStore(self._database_url)
-        for port in (source, feed, store, old_rows, self._lease):
+        outbox = RedisOutbox(self._redis_url)
+        for port in (source, feed, store, old_rows, self._lease, outbox):
             to_close.callback(port.close)
         watched = WatchedSource(source, self._progress), WatchedFeed(feed, self._progress)
-        return Ports(watched[0], store, watched[1], feed, old_rows, self._lease)
+        return Ports(watched[0], store, watched[1], feed, old_rows, self._lease, outbox)
 
     def _source_options(self) -> SourceOptions:
         settings = self._settings

@@ -121,6 +121,13 @@ class Settings(BaseSettings):
     batch_age_s: float = _variable(
         "CONDUCTOR_BATCH_AGE_S", 0.5, "0.5", "… or the first has waited this long.", gt=0
     )
+    outbox_after_rows: int = _variable(
+        "CONDUCTOR_OUTBOX_AFTER_ROWS",
+        20_000,
+        "20000",
+        "While the database is away, so many rows wait in memory; more in `conductor:outbox`.",
+        gt=0,
+    )
     retention_days: float = _variable(
         "CONDUCTOR_RETENTION_DAYS", 0.0, "90", "Rows older than this are dropped; 0: none.", ge=0
     )

@@ -81,6 +81,13 @@ VOCABULARY: Final[dict[str, Line]] = {
         "every session was scored", "tick_at_ms", "sessions", "duration_s", "lag_s"
     ),
     "batch_written": _line("rows were stored", "rows", "new_rows", "duration_s"),
+    "rows_set_aside": _line(
+        "rows wait in the outbox: memory is full, a checkpoint flushes, or the writer stops",
+        *("rows", "reason"),
+    ),
+    "outbox_found": _line("rows of a predecessor wait to be written", "entries"),
+    "outbox_drained": _line("every row that waited in the outbox is stored", "rows", "duration_s"),
+    "outbox_entry_unreadable": _line("it is left in the outbox", "entry_id", "advice"),
     "rows_refused": _line("the database refuses these rows for good", "rows", "reason"),
     "rows_expired": _line("retention let go of rows or chunks", "dropped", "older_than_days"),
     "updates_published": _line(

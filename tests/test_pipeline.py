@@ -23,11 +23,12 @@ from conductor_actors.simulate import Simulation, bulk
 from tests.actors.session_events import poison
 from tests.fakes.list_feed import ListFeed
 from tests.fakes.memory_lease import MemoryLease
+from tests.fakes.memory_outbox import MemoryOutbox
 from tests.fakes.memory_retention import MemoryRetention
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.scripted_source import ScriptedSource, Step
 from tests.hostile import CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE
-from tests.score_rows import AT_MS
+from tests.score_rows import AT_MS, row
 
 TICK_MS = 5000
 PATIENCE_S = 10.0
@@ -61,9 +62,15 @@ class Run:
         self.source, self.feed = ScriptedSource(script), ListFeed()
         self.store = store or MemoryStore()
         ports = Ports(
-            self.source, self.store, self.feed, self.feed, MemoryRetention(), MemoryLease()
+            self.source,
+            self.store,
+            self.feed,
+            self.feed,
+            MemoryRetention(),
+            MemoryLease(),
+            MemoryOutbox(),
         )
-        self._collector = Collector(settings_of(**variables), ports)
+        self.collector = Collector(settings_of(**variables), ports)
 
     def play(self) -> Rows:
         """Read the whole script, drain, and return what was stored."""
@@ -72,10 +79,10 @@ class Run:
         return self.drain()
 
     def start(self) -> None:
-        self._collector.start()
+        self.collector.start()
 
     def drain(self) -> Rows:
-        assert self._collector.drain() == 0
+        assert self.collector.drain() == 0
         for ref in pykka.ActorRegistry.get_all():  # the process would end now
             ref.stop(block=False)
             pykka.ActorRegistry.unregister(ref)
@@ -185,6 +192,16 @@ def test_a_drain_at_any_moment_stores_every_row_of_what_was_read(
 def test_a_full_pipeline_loses_nothing(simulated: list[Entry]) -> None:
     run = Run(reads_of(simulated, 200), mailbox_limit=1, batch_rows=2, dispatcher_threads=2)
     assert run.play() == replayed(simulated)
+
+
+def test_rows_that_nobody_takes_stop_the_reading() -> None:
+    run = Run([], mailbox_limit=10, outbox_after_rows=100)
+    downstream, backlog = run.collector._downstream(), run.collector._backlog
+    for number in range(109):
+        backlog.add(row(f"session-{number}"), 0.0)
+    assert not downstream.is_full()
+    backlog.add(row(), 0.0)
+    assert downstream.is_full()
 
 
 def test_10_000_sessions_at_once() -> None:

@@ -6,7 +6,7 @@ from conductor_actors.actors.base import Place, SystemActor
 from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import TimePassed
 from conductor_actors.actors.outage import Outage
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Retention
 
 log = structlog.get_logger()
@@ -28,7 +28,7 @@ class JanitorActor(SystemActor):
         del message
         try:
             dropped = self._retention.retain(self._days)
-        except Unavailable as error:
+        except (Unavailable, ConfigError) as error:  # an operator's to end, not worth a restart
             self._outage.goes_on(error)
         else:
             self._outage.is_over()

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.intake import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import DeadLetter
-
-if TYPE_CHECKING:
-    from conductor_actors.actors.mailbox import PooledMailbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,23 @@ class Undeliverable:
     letters: Sequence[DeadLetter]
 
 
-WriterMessage: TypeAlias = Scored | TimePassed
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """To Writer and Publisher: make durable what came before this, then say so."""
+
+    number: int
+    reply_to: Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """To the Checkpointer: everything told to `by` before flush `number` is durable."""
+
+    number: int
+    by: str
+
+
+WriterMessage: TypeAlias = Scored | TimePassed | Flush
 PublisherMessage: TypeAlias = Scored | Undeliverable | TimePassed
 
 
@@ -90,7 +104,7 @@ class StartSession:
     """To the Supervisor: mail is waiting for a session that has no actor yet."""
 
     key: SessionKey
-    mailbox: "PooledMailbox"
+    mailbox: PooledMailbox
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ An outage is not a crash: it spends no restart budget.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 import structlog
@@ -18,7 +19,7 @@ from tenacity import (
 )
 from tenacity.nap import sleep_using_event
 
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Clock
 
 log = structlog.get_logger()
@@ -59,6 +60,39 @@ class Outage:
             lasted_s = round(self._clock() - self._began_s, 1)
             log.info("outage_ended", service=self._service, lasted_s=lasted_s)
             self._began_s = None
+
+
+class Attempts:
+    """Note a service's failures, and say when to try again; for whoever has other work meanwhile.
+
+    Full jitter as in `Patience`. A `ConfigError` ends when an operator acts: until then it is an
+    outage like any other, whose text is the advice.
+    """
+
+    def __init__(self, service: str, longest_wait_s: float, clock: Clock) -> None:
+        self._outage = Outage(service, clock)
+        self._clock = clock
+        self._wait = wait_random_exponential(multiplier=FIRST_WAIT_S, max=longest_wait_s)
+        self._failed = RetryCallState(Retrying(), None, (), {})
+        self._next_s = 0.0
+
+    def are_due(self) -> bool:
+        """Tell whether it is time for an attempt."""
+        return self._clock() >= self._next_s
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Note how the block goes; its error is passed on."""
+        try:
+            yield
+        except (Unavailable, ConfigError) as error:
+            self._outage.goes_on(error)
+            self._next_s = self._clock() + self._wait(self._failed)
+            self._failed.attempt_number += 1
+            raise
+        self._outage.is_over()
+        self._next_s = 0.0
+        self._failed.attempt_number = 1
 
 
 class Patience:

@@ -1,68 +1,192 @@
-"""Batches rows into the store: as soon as a batch is full, or its first row old enough."""
+"""Writes rows to the database; while it is away, keeps them in memory, then in the outbox."""
 
-from typing import assert_never
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final, NamedTuple, assert_never
 
 import msgspec
 import structlog
 
 from conductor_actors.actors.base import Place, SystemActor
 from conductor_actors.actors.mailbox import Mailbox, ThreadMailbox
-from conductor_actors.actors.messages import Scored, TimePassed, Undeliverable, WriterMessage
-from conductor_actors.actors.outage import Patience
-from conductor_actors.domain.batching import Batch
+from conductor_actors.actors.messages import (
+    Flush,
+    Flushed,
+    Scored,
+    TimePassed,
+    Undeliverable,
+    WriterMessage,
+)
+from conductor_actors.actors.outage import Attempts
+from conductor_actors.domain.backlog import Backlog, Can, Step
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.ports import DeadLetter, ScoreStore
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.ports import DeadLetter, Outbox, ScoreStore
 
 log = structlog.get_logger()
 
+# The longest pause between two attempts. A database that is back must be noticed so soon that
+# what waited is drained within 10 s of its return.
+LONGEST_WAIT_S: Final = 5.0
+LAST_WAIT_S: Final = 0.1
+
+
+class Shelves(NamedTuple):
+    """Where rows can be put."""
+
+    store: ScoreStore
+    outbox: Outbox
+
 
 class WriterActor(SystemActor):
-    """A switch over `WriterMessage`. While the database is away, rows wait in its mailbox."""
+    """A switch over `WriterMessage`. It hears its mail whatever is away: nothing is waited for.
+
+    A row is durable when it is in the store or in the outbox; then it has left the backlog.
+    """
 
     def __init__(
         self,
         place: Place[ThreadMailbox],
-        store: ScoreStore,
-        batch: Batch[ScoreRow],
-        patience: Patience,
+        shelves: Shelves,
+        backlog: Backlog[ScoreRow],
         dead_letters: Mailbox,
+        give_up: threading.Event,
     ) -> None:
         super().__init__(place)
-        self._store = store
-        self._batch = batch
-        self._patience = patience
+        self._store, self._outbox = shelves
+        self._backlog = backlog
         self._dead_letters = dead_letters
+        self._give_up = give_up
         self._clock = place.mailbox.clock
+        self._writes = Attempts("database", LONGEST_WAIT_S, self._clock)
+        # A full Redis takes no rows and still gives them out: what is written makes room in it.
+        self._appends = Attempts("redis outbox", LONGEST_WAIT_S, self._clock)
+        self._drains = Attempts("redis outbox drain", LONGEST_WAIT_S, self._clock)
+        self._flushes: list[tuple[int, Flush]] = []
+        self._drained_rows = 0
+        self._drain_began_s = 0.0
+        self._is_stopping = False
 
     def on_receive(self, message: WriterMessage) -> None:
         match message:
             case Scored(row):
-                self._batch.add(row, self._clock())
+                self._backlog.add(row, self._clock())
+                if not self._backlog.has_batch() and not self._place.mailbox.empty():
+                    return  # the next message looks what is to be done
             case TimePassed():
                 pass
+            case Flush():
+                self._flushes.append((self._backlog.promise(), message))
             case _:
                 assert_never(message)
-        while self._batch.is_due(self._clock()):
-            self._write()
+        self._go_on()
 
-    def _write(self) -> None:
-        rows = self._batch.next()
+    def _go_on(self) -> None:
+        self._answer()
+        while (step := self._backlog.next_step(self._clock(), self._can())) is not Step.REST:
+            with suppress(Unavailable, ConfigError):  # noted by the attempt
+                self._take(step)
+            self._answer()
+
+    def _answer(self) -> None:
+        while self._flushes and self._backlog.is_kept(self._flushes[0][0]):
+            _, flush = self._flushes.pop(0)
+            flush.reply_to.tell(Flushed(flush.number, by="writer"))
+
+    def _can(self) -> Can:
+        return Can(
+            self._writes.are_due() and not self._is_finished(),
+            self._appends.are_due(),
+            self._drains.are_due(),
+            not self._place.mailbox.empty(),
+        )
+
+    def _is_finished(self) -> bool:
+        """Tell whether the rest is up to a successor: what was set aside can wait for it."""
+        return self._is_stopping and not len(self._backlog)
+
+    def _take(self, step: Step) -> None:
+        match step:
+            case Step.LOOK:
+                self._look()
+            case Step.SET_ASIDE:
+                self._set_aside()
+            case Step.DRAIN:
+                self._drain()
+            case Step.WRITE:
+                rows = self._backlog.next_batch()
+                self._write(rows)
+                self._backlog.left(len(rows))
+            case Step.REST:
+                pass
+            case _:
+                assert_never(step)
+
+    def _look(self) -> None:
+        with self._drains.attempt():
+            entries = self._outbox.size()
+        self._backlog.aside(holds=entries > 0)
+        if entries:
+            log.info("outbox_found", entries=entries)
+
+    def _set_aside(self) -> None:
+        rows = self._backlog.next_aside()
+        with self._appends.attempt():
+            self._outbox.append(rows)
+        self._backlog.aside(holds=True)
+        self._backlog.left(len(rows))
+        reason = "stop" if self._is_stopping else "flush" if self._flushes else "memory"
+        log.info("rows_set_aside", rows=len(rows), reason=reason)
+
+    def _drain(self) -> None:
+        """Write what was set aside. It is let go of after the commit: written twice is once."""
+        with self._drains.attempt():
+            shown = self._outbox.oldest(self._backlog.drain_size())
+        if not shown.ids:
+            self._drained()
+            return
+        if not self._drained_rows:
+            self._drain_began_s = self._clock()
+        self._write(shown.rows)
+        self._drained_rows += len(shown.rows)
+        with self._drains.attempt():
+            self._outbox.remove(shown)
+
+    def _drained(self) -> None:
+        self._backlog.aside(holds=False)
+        if self._drained_rows:
+            duration_s = round(self._clock() - self._drain_began_s, 2)
+            log.info("outbox_drained", rows=self._drained_rows, duration_s=duration_s)
+            self._drained_rows = 0
+
+    def _write(self, rows: Sequence[ScoreRow]) -> None:
         began_s = self._clock()
-        written = self._patience.call(lambda: self._store.write(rows))
-        self._batch.done(len(rows))
+        with self._writes.attempt():
+            try:
+                written = self._store.write(rows)
+            except (Unavailable, ConfigError):
+                self._backlog.failed(self._clock())
+                raise
+        ended_s = self._clock()
+        self._backlog.worked(ended_s - began_s, ended_s)
         log.info(
             "batch_written",
             rows=len(rows),
             new_rows=written.stored,
-            duration_s=round(self._clock() - began_s, 4),
+            duration_s=round(ended_s - began_s, 4),
         )
         if written.refused:
             log.error("rows_refused", rows=len(written.refused), reason=written.refused[0][1])
             self._dead_letters.tell(Undeliverable([_letter(*row) for row in written.refused]))
 
     def on_stop(self) -> None:
-        while len(self._batch):
-            self._write()
+        """Store what there is, or set it aside: whichever works first, until time is up."""
+        self._is_stopping = True
+        self._backlog.promise()
+        self._go_on()
+        while not self._is_finished() and not self._give_up.wait(LAST_WAIT_S):
+            self._go_on()
 
 
 def _letter(row: ScoreRow, reason: str) -> DeadLetter:

@@ -32,6 +32,7 @@ _GRANTS: Final = (
 # Classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html. 25006 is a
 # primary that has become a standby: the next connection finds the new primary.
 _PASSING: Final = ("08", "25006", "40", "53", "55P03", "57", "58")
+_OF_ROWS: Final = ("22", "23")
 _ADVICE: Final = (
     ("28", "correct the user or password in DATABASE_URL, or admit the user in pg_hba.conf"),
     ("3D000", "create the database, or correct its name in DATABASE_URL"),
@@ -149,7 +150,9 @@ def _judged(error: psycopg.Error) -> Exception:
             return ConfigError(f"{line}: {advice}")
     if code.startswith(_PASSING):
         return Unavailable(line)
-    return error
+    if error.sqlstate is None or code.startswith(_OF_ROWS):
+        return error
+    return ConfigError(f"{line}: the database's log says more (SQLSTATE {code})")
 
 
 def _refusal_code(error: psycopg.Error) -> str:

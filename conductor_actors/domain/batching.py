@@ -9,7 +9,7 @@ class Batch(Generic[T]):
     """Collect items until there are `max_items` or the first has waited `max_age_s`."""
 
     def __init__(self, max_items: int, max_age_s: float) -> None:
-        self._max_items = max_items
+        self.max_items = max_items
         self._max_age_s = max_age_s
         self._items: list[T] = []
         self._since_s = 0.0
@@ -27,11 +27,15 @@ class Batch(Generic[T]):
         """Tell whether it is time to write."""
         if not self._items:
             return False
-        return len(self._items) >= self._max_items or now_s - self._since_s >= self._max_age_s
+        return len(self._items) >= self.max_items or now_s - self._since_s >= self._max_age_s
 
     def next(self) -> list[T]:
         """Show the first `max_items`, oldest first; they stay until they are `done`."""
-        return self._items[: self._max_items]
+        return self.oldest(self.max_items)
+
+    def oldest(self, count: int) -> list[T]:
+        """Show the first `count` items."""
+        return self._items[:count]
 
     def done(self, count: int) -> None:
         """Drop the first `count` items: they have been written."""

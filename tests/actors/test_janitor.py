@@ -1,12 +1,13 @@
 """When old rows are let go of."""
 
+import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.base import Place
 from conductor_actors.actors.janitor import JanitorActor
 from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import TimePassed
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import ConfigError, Unavailable
 from tests.actors.probes import Ref
 from tests.fakes.memory_retention import MemoryRetention
 from tests.fakes.recording_mailbox import RecordingMailbox
@@ -34,9 +35,12 @@ def test_old_rows_are_dropped_at_the_start_and_each_time(log_lines: list[EventDi
     ] * 2
 
 
-def test_an_outage_is_said_and_the_next_time_is_tried_again(log_lines: list[EventDict]) -> None:
+@pytest.mark.parametrize("outage", [Unavailable("refused"), ConfigError("no right to DELETE")])
+def test_an_outage_is_said_and_the_next_time_is_tried_again(
+    outage: Exception, log_lines: list[EventDict]
+) -> None:
     retention = MemoryRetention()
-    retention.outage = Unavailable("connection refused")
+    retention.outage = outage
     ref = start(retention)
     pass_time(ref)
     retention.outage = None

@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.outage import Outage, Patience
-from conductor_actors.errors import Unavailable
+from conductor_actors.actors.outage import Attempts, Outage, Patience
+from conductor_actors.errors import ConfigError, Unavailable
 from tests.fakes.fake_clock import FakeClock
 
 REFUSED = Unavailable("connection refused")
@@ -108,4 +109,61 @@ def test_what_is_no_outage_is_not_tried_again(log_lines: list[EventDict]) -> Non
     with pytest.raises(ZeroDivisionError):
         Patience("database", 15.0, waits).call(failing(1, ZeroDivisionError()))
     assert waits.noted_s == []
+    assert log_lines == []
+
+
+def fail(attempts: Attempts, error: Exception = REFUSED) -> None:
+    with suppress(type(error)), attempts.attempt():
+        raise error
+
+
+def waited_s(attempts: Attempts, clock: FakeClock) -> float:
+    """Let time pass in small steps until an attempt is due."""
+    began_s = clock()
+    while not attempts.are_due():
+        clock.advance(0.01)
+    return clock() - began_s
+
+
+def test_attempts_wait_longer_and_longer_with_full_jitter_up_to_a_bound() -> None:
+    waits: list[list[float]] = []
+    for _ in range(50):
+        clock = FakeClock()
+        attempts = Attempts("database", 2.0, clock)
+        waits.append([])
+        for _ in range(6):
+            fail(attempts)
+            waits[-1].append(waited_s(attempts, clock))
+    bounds_s = [0.25, 0.5, 1.0, 2.0, 2.0, 2.0]
+    for each, bound_s in zip(zip(*waits, strict=True), bounds_s, strict=True):
+        assert min(each) < bound_s / 2 < max(each) <= bound_s + 0.011
+
+
+def test_an_attempt_that_works_ends_the_outage_and_the_waiting(log_lines: list[EventDict]) -> None:
+    clock = FakeClock()
+    attempts = Attempts("database", 5.0, clock)
+    assert attempts.are_due()
+    for _ in range(20):
+        fail(attempts)
+    with attempts.attempt():
+        pass
+    assert attempts.are_due()
+    assert said(log_lines) == ["outage_began", "outage_ended"]
+    fail(attempts)
+    assert waited_s(attempts, clock) <= 0.26
+
+
+def test_what_an_operator_must_end_is_an_outage_like_any_other(log_lines: list[EventDict]) -> None:
+    attempts = Attempts("database", 5.0, FakeClock())
+    with pytest.raises(ConfigError), attempts.attempt():
+        raise ConfigError("no table: run migrate")
+    assert not attempts.are_due()
+    assert log_lines[0]["error"] == "no table: run migrate"
+
+
+def test_a_bug_is_no_outage(log_lines: list[EventDict]) -> None:
+    attempts = Attempts("database", 5.0, FakeClock())
+    with pytest.raises(ZeroDivisionError), attempts.attempt():
+        raise ZeroDivisionError
+    assert attempts.are_due()
     assert log_lines == []

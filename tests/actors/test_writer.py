@@ -1,62 +1,28 @@
-"""When the Writer writes, and what becomes of rows that can't be written."""
-
-import threading
-from collections.abc import Sequence
+"""When the Writer writes, what it does when it can't, and what becomes of refused rows."""
 
 import msgspec
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.base import Place
-from conductor_actors.actors.mailbox import ThreadMailbox
-from conductor_actors.actors.messages import ActorFailed, Scored, TimePassed, Undeliverable
-from conductor_actors.actors.outage import Patience
-from conductor_actors.actors.writer import WriterActor
-from conductor_actors.domain.batching import Batch
+from conductor_actors.actors.messages import (
+    ActorFailed,
+    Flush,
+    Flushed,
+    Scored,
+    TimePassed,
+    Undeliverable,
+)
+from conductor_actors.actors.outage import FIRST_WAIT_S
+from conductor_actors.actors.writer import LONGEST_WAIT_S, WriterActor
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.errors import Unavailable
-from conductor_actors.ports import DeadLetter, Written
+from conductor_actors.errors import ConfigError
+from conductor_actors.ports import DeadLetter
+from tests.actors.desk import AWAY, MAX_AGE_S, MAX_ROWS, MOST, Desk
 from tests.actors.probes import Ref
-from tests.fakes.fake_clock import FakeClock
-from tests.fakes.memory_store import MemoryStore
 from tests.fakes.recording_mailbox import RecordingMailbox
 from tests.score_rows import AT_MS, row
 
 PATIENCE_S = 5.0
-MAX_ROWS = 3
-MAX_AGE_S = 0.5
-
-
-class FlakyStore(MemoryStore):
-    """Be away for the first so many writes; each stores half of its rows all the same."""
-
-    def __init__(self, outages: int) -> None:
-        super().__init__()
-        self._outages = outages
-        self.attempts: list[int] = []
-
-    def write(self, rows: Sequence[ScoreRow]) -> Written:
-        self.attempts.append(len(rows))
-        if len(self.attempts) <= self._outages:
-            super().write(rows[: len(rows) // 2])
-            raise Unavailable("connection lost")
-        return super().write(rows)
-
-
-class Desk:
-    """A Writer and everything it works on."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.mailbox = ThreadMailbox(self.clock)
-        self.batch: Batch[ScoreRow] = Batch(MAX_ROWS, MAX_AGE_S)
-        self.give_up = threading.Event()
-        self.dead_letters, self.supervisor = RecordingMailbox(), RecordingMailbox()
-
-    def start(self, store: MemoryStore) -> Ref:
-        place = Place("writer", self.mailbox, self.supervisor)
-        patience = Patience("database", 0.0, self.give_up)
-        return WriterActor.start(place, store, self.batch, patience, self.dead_letters)
 
 
 @pytest.fixture
@@ -64,77 +30,281 @@ def desk() -> Desk:
     return Desk()
 
 
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
+def rows_of(count: int, first: int = 0) -> list[ScoreRow]:
+    return [row(f"session-{number}") for number in range(first, first + count)]
 
 
-def tell_rows(ref: Ref, count: int) -> list[ScoreRow]:
-    rows = [row(f"session-{number}") for number in range(count)]
-    for each in rows:
-        ref.tell(Scored(each))
-    return rows
+def said(lines: list[EventDict], *events: str) -> list[EventDict]:
+    return [line for line in lines if line["event"] in events]
 
 
-def pass_time(ref: Ref) -> None:
-    ref.ask(TimePassed(), timeout=PATIENCE_S)
+def test_a_full_batch_is_written_at_once(desk: Desk) -> None:
+    rows = rows_of(MAX_ROWS + 1)
+    desk.tell(rows)
+    assert desk.stored == rows[:MAX_ROWS]
 
 
-def test_a_full_batch_is_written_at_once(desk: Desk, store: MemoryStore) -> None:
-    ref = desk.start(store)
-    rows = tell_rows(ref, MAX_ROWS + 1)
-    pass_time(ref)
-    assert list(store.rows.values()) == rows[:MAX_ROWS]
+def test_a_full_batch_is_written_though_mail_waits(desk: Desk) -> None:
+    rows = rows_of(MAX_ROWS)
+    desk.mailbox.tell(TimePassed())
+    desk.tell(rows)
+    assert desk.stored == rows
 
 
-def test_a_row_waits_no_longer_than_its_age(desk: Desk, store: MemoryStore) -> None:
-    ref = desk.start(store)
-    rows = tell_rows(ref, 1)
-    pass_time(ref)
-    desk.clock.advance(MAX_AGE_S - 0.01)
-    pass_time(ref)
-    assert store.rows == {}
-    desk.clock.advance(0.01)
-    pass_time(ref)
-    assert list(store.rows.values()) == rows
+def test_a_row_waits_no_longer_than_its_age(desk: Desk) -> None:
+    rows = rows_of(1)
+    desk.tell(rows)
+    desk.pass_time(MAX_AGE_S - 0.01)
+    assert desk.stored == []
+    desk.pass_time(0.01)
+    assert desk.stored == rows
 
 
-def test_what_was_written_is_said(
-    desk: Desk, store: MemoryStore, log_lines: list[EventDict]
-) -> None:
-    store.write([row("session-0")])
-    ref = desk.start(store)
-    tell_rows(ref, MAX_ROWS)
-    pass_time(ref)
-    (line,) = log_lines
+def test_what_was_written_is_said(desk: Desk, log_lines: list[EventDict]) -> None:
+    rows = rows_of(MAX_ROWS)
+    desk.store.write(rows[:1])
+    desk.store.takes_s = 0.25
+    desk.tell(rows)
+    [line] = log_lines
     assert (line["event"], line["rows"], line["new_rows"]) == ("batch_written", 3, 2)
-    assert line["duration_s"] == 0.0
+    assert line["duration_s"] == 0.25
 
 
 def test_no_row_is_lost_or_doubled_by_an_outage(desk: Desk, log_lines: list[EventDict]) -> None:
-    store = FlakyStore(outages=5)
-    ref = desk.start(store)
-    rows = tell_rows(ref, 3 * MAX_ROWS)
-    pass_time(ref)
-    assert store.attempts == [3] * 5 + [3, 3, 3]
-    assert list(store.rows.values()) == rows
-    assert [line["event"] for line in log_lines] == [
-        "outage_began",
-        "outage_ended",
-        *["batch_written"] * 3,
-    ]
-    assert desk.supervisor.messages == []
+    desk.store.outage = AWAY
+    rows = rows_of(2 * MAX_ROWS)
+    desk.tell(rows)
+    for _ in range(3):
+        desk.pass_time()
+    desk.store.outage = None
+    desk.pass_time()
+    assert desk.stored == rows
+    assert len(said(log_lines, "outage_began")) == 1
+    assert said(log_lines, "outage_began", "outage_ended")[-1]["event"] == "outage_ended"
+    assert desk.outbox.rows == []
+
+
+def test_between_two_attempts_it_waits(desk: Desk) -> None:
+    desk.store.outage = AWAY
+    desk.tell(rows_of(MAX_ROWS))
+    attempts = len(desk.store.attempts)
+    for _ in range(100):
+        desk.pass_time(0.0)
+    assert len(desk.store.attempts) == attempts
+
+
+def test_what_an_operator_must_end_is_an_outage_and_its_text_says_how(
+    desk: Desk, log_lines: list[EventDict]
+) -> None:
+    desk.store.outage = ConfigError("no table: run migrate")
+    rows = rows_of(MOST + 1)
+    desk.tell(rows)
+    assert said(log_lines, "outage_began")[0]["error"] == "no table: run migrate"
+    assert desk.outbox.rows == rows[:MAX_ROWS]
+    desk.store.outage = None
+    desk.pass_time()
+    assert desk.stored == rows
+
+
+def test_rows_past_the_bound_are_set_aside_oldest_first(
+    desk: Desk, log_lines: list[EventDict]
+) -> None:
+    desk.store.outage = AWAY
+    rows = rows_of(MOST + 1)
+    desk.tell(rows[:MOST])
+    assert desk.outbox.rows == []
+    desk.tell(rows[MOST:])
+    assert desk.outbox.rows == rows[:MAX_ROWS]
+    [line] = said(log_lines, "rows_set_aside")
+    assert (line["rows"], line["reason"]) == (MAX_ROWS, "memory")
+
+
+def test_what_was_set_aside_is_written_first_when_the_database_is_back(
+    desk: Desk, log_lines: list[EventDict]
+) -> None:
+    desk.store.outage = AWAY
+    rows = rows_of(5 * MOST)
+    desk.tell(rows)
+    aside = len(desk.outbox.rows)
+    desk.store.recover()
+    desk.store.takes_s = 0.5
+    desk.pass_time()
+    assert desk.stored == rows
+    assert desk.outbox.size() == 0
+    [line] = said(log_lines, "outbox_drained")
+    assert (line["rows"], line["duration_s"]) == (aside, 0.5)
+
+
+def test_mail_that_waits_goes_before_a_part_of_the_drain(desk: Desk) -> None:
+    desk.store.outage = AWAY
+    desk.tell(rows_of(MOST + 1))
+    desk.store.recover()
+    desk.mailbox.tell(TimePassed())
+    desk.pass_time(FIRST_WAIT_S)
+    assert desk.outbox.size() > 0
+    desk.mailbox.get()
+    desk.pass_time()
+    assert desk.outbox.size() == 0
+
+
+def test_a_flush_does_not_wait_for_the_drain(desk: Desk) -> None:
+    desk.store.outage = AWAY
+    rows = rows_of(5 * MOST)
+    desk.tell(rows)
+    desk.store.recover()
+    desk.mailbox.tell(TimePassed())
+    desk.flush()
+    assert desk.checkpointer.take(Flushed).number == 1
+    assert desk.outbox.rows == rows
+
+
+def test_rows_that_come_while_it_drains_go_behind(desk: Desk) -> None:
+    desk.store.outage = AWAY
+    rows = rows_of(5 * MOST)
+    desk.tell(rows[: 2 * MOST])
+    desk.store.recover()
+    desk.mailbox.tell(TimePassed())
+    desk.tell(rows[2 * MOST :])
+    assert desk.stored == []
+    desk.mailbox.get()
+    desk.pass_time()
+    assert desk.stored == rows
+
+
+def test_what_was_set_aside_stays_there_until_it_is_stored(desk: Desk) -> None:
+    desk.outbox.append(rows := rows_of(4))
+    desk.store.outage = AWAY
+    desk.pass_time()
+    assert desk.outbox.rows == rows
+
+
+def test_rows_of_a_predecessor_are_found_in_the_outbox(
+    desk: Desk, log_lines: list[EventDict]
+) -> None:
+    rows = rows_of(6)
+    desk.outbox.append(rows[:4])
+    desk.tell(rows[4:])
+    assert desk.stored == rows[:4]
+    desk.pass_time()
+    assert desk.stored == rows
+    assert said(log_lines, "outbox_found", "outbox_drained")[0]["entries"] == 2
+
+
+def test_an_outbox_that_can_t_be_looked_into_keeps_no_row_from_the_database(desk: Desk) -> None:
+    desk.outbox.append(aside := rows_of(1))
+    desk.outbox.outage = ConfigError("no permission")
+    rows = rows_of(MAX_ROWS, first=1)
+    desk.tell(rows)
+    assert desk.stored == rows
+    desk.outbox.outage = None
+    desk.pass_time()
+    assert desk.stored == [*rows, *aside]
+
+
+def test_a_flush_is_answered_when_its_rows_are_stored(desk: Desk) -> None:
+    rows = rows_of(MAX_ROWS + 1)
+    desk.tell(rows)
+    desk.flush(number=7)
+    assert desk.checkpointer.messages == [Flushed(7, by="writer")]
+    assert desk.stored == rows
+
+
+def test_a_flush_while_the_database_is_away_is_answered_when_its_rows_are_set_aside(
+    desk: Desk, log_lines: list[EventDict]
+) -> None:
+    desk.store.outage = AWAY
+    rows = rows_of(MAX_ROWS + 1)
+    desk.tell(rows)
+    desk.flush()
+    assert desk.checkpointer.messages == [Flushed(1, by="writer")]
+    assert desk.outbox.rows == rows
+    assert {line["reason"] for line in said(log_lines, "rows_set_aside")} == {"flush"}
+
+
+@pytest.mark.parametrize("back", ["database", "outbox"])
+def test_a_flush_while_nothing_takes_rows_is_answered_when_something_does(
+    desk: Desk, back: str
+) -> None:
+    desk.store.outage = desk.outbox.outage = AWAY
+    rows = rows_of(MAX_ROWS + 1)
+    desk.tell(rows)
+    desk.flush(1)
+    desk.tell(later := rows_of(1, first=100))
+    desk.flush(2)
+    desk.pass_time()
+    assert desk.checkpointer.messages == []
+    (desk.store if back == "database" else desk.outbox).outage = None
+    desk.pass_time()
+    assert desk.checkpointer.messages == [Flushed(1, by="writer"), Flushed(2, by="writer")]
+    assert (desk.stored if back == "database" else desk.outbox.rows) == rows + later
+
+
+def test_a_flush_is_answered_before_what_was_set_aside_is_drained(desk: Desk) -> None:
+    desk.store.outage = AWAY
+    desk.tell(rows_of(MOST + 1))
+    desk.store.recover()
+    desk.clock.advance(LONGEST_WAIT_S)
+    stored_before: list[int] = []
+
+    class Noting(RecordingMailbox):
+        def tell(self, message: object) -> None:
+            super().tell(message)
+            stored_before.append(len(desk.stored))
+
+    desk.checkpointer = Noting()
+    desk.flush()
+    assert stored_before == [0]
+    assert len(desk.stored) == MOST + 1
+
+
+def test_a_flush_of_nothing_is_answered_at_once(desk: Desk) -> None:
+    desk.store.outage = desk.outbox.outage = AWAY
+    desk.flush()
+    assert desk.checkpointer.messages == [Flushed(1, by="writer")]
+
+
+def test_what_nobody_takes_stays_in_memory_and_is_counted_as_excess(desk: Desk) -> None:
+    desk.store.outage = desk.outbox.outage = AWAY
+    rows = rows_of(MOST + 5)
+    desk.tell(rows)
+    assert desk.backlog.excess() == 5
+    desk.outbox.outage = None
+    desk.pass_time()
+    assert desk.backlog.excess() == 0
+
+
+def test_a_full_outbox_gives_its_rows_to_a_database_that_is_back(desk: Desk) -> None:
+    desk.store.outage = AWAY
+    rows = rows_of(3 * MOST)
+    desk.tell(rows[: 2 * MOST])
+    desk.outbox.refusal = AWAY
+    desk.tell(rows[2 * MOST :])
+    desk.flush()
+    desk.store.outage = None
+    desk.pass_time()
+    assert desk.stored == rows
+    assert desk.checkpointer.take(Flushed).number == 1
+
+
+def test_a_slow_database_keeps_no_mail_waiting_and_no_memory_growing(desk: Desk) -> None:
+    desk.store.takes_s = 8.0
+    desk.tell(rows_of(MAX_ROWS))  # one write, by which it is known to be slow
+    desk.mailbox.tell(TimePassed())
+    for first in range(MAX_ROWS, 20 * MOST):
+        desk.tell(rows_of(1, first))
+        assert len(desk.backlog) <= MOST
+    assert desk.store.attempts == [MAX_ROWS]
+    desk.mailbox.get()
+    desk.pass_time()
+    assert desk.stored == rows_of(20 * MOST)
 
 
 def test_a_row_the_database_refuses_is_put_aside_and_the_others_land(
-    desk: Desk, store: MemoryStore, log_lines: list[EventDict]
+    desk: Desk, log_lines: list[EventDict]
 ) -> None:
-    ref = desk.start(store)
     bad = row("nul\0", event_id="e")
-    for each in (row("s0"), bad, row("s1")):
-        ref.tell(Scored(each))
-    pass_time(ref)
-    assert [each.session_id for each in store.rows.values()] == ["s0", "s1"]
+    desk.tell([row("s0"), bad, row("s1")])
+    assert [each.session_id for each in desk.stored] == ["s0", "s1"]
     assert desk.dead_letters.take(Undeliverable).letters == [
         DeadLetter(
             "row:default/nul\0",
@@ -143,42 +313,92 @@ def test_a_row_the_database_refuses_is_put_aside_and_the_others_land(
             msgspec.json.encode(bad),
         )
     ]
-    (line,) = [line for line in log_lines if line["event"] == "rows_refused"]
+    [line] = said(log_lines, "rows_refused")
     assert (line["rows"], line["reason"]) == (1, "no database can store this")
 
 
-def test_a_stopping_writer_writes_the_rest(desk: Desk, store: MemoryStore) -> None:
-    ref = desk.start(store)
-    rows = tell_rows(ref, 2 * MAX_ROWS + 1)
-    assert ref.stop(timeout=PATIENCE_S)
-    assert list(store.rows.values()) == rows
-    assert len(desk.batch) == 0
+def test_a_refused_row_leaves_the_outbox_with_the_others(desk: Desk) -> None:
+    desk.outbox.append([row("s0"), row("nul\0"), row("s1")])
+    desk.pass_time()
+    assert desk.outbox.size() == 0
+    assert len(desk.dead_letters.take(Undeliverable).letters) == 1
 
 
-def test_a_successor_writes_what_its_predecessor_could_not(desk: Desk, store: MemoryStore) -> None:
-    store.outage = ZeroDivisionError("a bug")
-    rows = tell_rows(desk.start(store), MAX_ROWS + 1)
-    desk.supervisor.take(ActorFailed)
-    store.outage = None
-    successor = desk.start(store)
-    pass_time(successor)
-    successor.stop(timeout=PATIENCE_S)
-    assert list(store.rows.values()) == rows
+def test_a_successor_writes_what_its_predecessor_could_not(desk: Desk) -> None:
+    desk.store.outage = ZeroDivisionError("a bug")
+    rows = rows_of(MAX_ROWS)
+    with pytest.raises(ZeroDivisionError):
+        desk.tell(rows)
+    desk.store.outage = None
+    desk.start_writer()
+    desk.pass_time()
+    assert desk.stored == rows
 
 
-def test_a_successor_writes_every_full_batch_that_waits(desk: Desk, store: MemoryStore) -> None:
-    rows = [row(f"session-{number}") for number in range(2 * MAX_ROWS + 1)]
+def started(desk: Desk) -> Ref:
+    return WriterActor.start(*desk.parts())
+
+
+def test_a_running_writer_does_the_same_on_a_thread_of_its_own(desk: Desk) -> None:
+    ref, rows = started(desk), rows_of(MAX_ROWS + 1)
     for each in rows:
-        desk.batch.add(each, desk.clock())
-    pass_time(desk.start(store))
-    assert list(store.rows.values()) == rows[:-1]
+        ref.tell(Scored(each))
+    ref.tell(Flush(7, desk.checkpointer))
+    assert desk.checkpointer.take(Flushed) == Flushed(7, by="writer")
+    assert desk.stored == rows
+    assert desk.supervisor.messages == []
 
 
-def test_a_writer_told_to_give_up_leaves_its_rows_to_be_counted(
-    desk: Desk, store: MemoryStore
+def test_a_stopping_writer_stores_the_rest(desk: Desk) -> None:
+    ref, rows = started(desk), rows_of(2 * MAX_ROWS + 1)
+    for each in rows:
+        ref.tell(Scored(each))
+    assert ref.stop(timeout=PATIENCE_S)
+    assert desk.stored == rows
+    assert len(desk.backlog) == 0
+
+
+def test_a_stopping_writer_sets_aside_what_it_can_t_store(
+    desk: Desk, log_lines: list[EventDict]
 ) -> None:
-    store.outage = Unavailable("connection refused")
+    desk.store.outage = AWAY
+    ref, rows = started(desk), rows_of(MOST)
+    for each in rows:
+        ref.tell(Scored(each))
+    assert ref.stop(timeout=PATIENCE_S)
+    assert desk.outbox.rows == rows
+    assert {line["reason"] for line in said(log_lines, "rows_set_aside")} == {"stop"}
+
+
+def test_a_stopping_writer_leaves_the_outbox_to_its_successor(desk: Desk) -> None:
+    desk.outbox.append(aside := rows_of(100))
+    desk.tell([])
+    desk.writer.on_stop()
+    assert desk.outbox.rows == aside
+    assert desk.stored == []
+
+
+def test_a_stopping_writer_waits_for_whatever_takes_its_rows(desk: Desk) -> None:
+    desk.store.outage = desk.outbox.outage = AWAY
+    rows = rows_of(MAX_ROWS)
+    desk.tell(rows)
+
+    def wait(timeout: float | None = None) -> bool:
+        desk.clock.advance(timeout or 0.0)
+        desk.outbox.outage = None
+        return False
+
+    desk.give_up.wait = wait  # type: ignore[method-assign]
+    desk.writer.on_stop()
+    assert desk.outbox.rows == rows
+
+
+def test_a_writer_told_to_give_up_leaves_its_rows_to_be_counted(desk: Desk) -> None:
+    desk.store.outage = desk.outbox.outage = AWAY
     desk.give_up.set()
-    tell_rows(desk.start(store), MAX_ROWS + 2)
-    assert isinstance(desk.supervisor.take(ActorFailed).error, Unavailable)
-    assert len(desk.batch) + desk.mailbox.depth() == MAX_ROWS + 2
+    ref = started(desk)
+    for each in rows_of(MAX_ROWS + 2):
+        ref.tell(Scored(each))
+    assert ref.stop(timeout=PATIENCE_S)
+    assert len(desk.backlog) == MAX_ROWS + 2
+    assert not desk.supervisor.of(ActorFailed)

@@ -24,6 +24,7 @@ from conductor_actors.adapters import migrations
 from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.redis_feed import RedisFeed
 from conductor_actors.adapters.redis_lease import RedisLease
+from conductor_actors.adapters.redis_outbox import RedisOutbox
 from conductor_actors.adapters.redis_source import RedisSource, SourceOptions
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.collector import Collector, Ports
@@ -115,13 +116,14 @@ def _running(redis_url: str, database_url: str) -> Iterator[CountingSource]:
     options = SourceOptions("streams", (), "earliest", settings.window_s)
     source = CountingSource(RedisSource(redis_url, options))
     store, feed, lease = TimescaleStore(database_url), RedisFeed(redis_url), RedisLease(redis_url)
-    collector = Collector(settings, Ports(source, store, feed, feed, store, lease))
+    outbox = RedisOutbox(redis_url)
+    collector = Collector(settings, Ports(source, store, feed, feed, store, lease, outbox))
     collector.start()
     try:
         yield source
     finally:
         collector.drain()
-        for port in (source, store, feed, lease):
+        for port in (source, store, feed, lease, outbox):
             port.close()
 
 

@@ -1,0 +1,137 @@
+"""Rows on their way to the database: the oldest may be set aside, the others wait in memory.
+
+What is set aside is always older than what is in memory, so order is kept.
+"""
+
+from enum import Enum, auto
+from math import inf
+from typing import Final, Generic, NamedTuple, TypeVar
+
+from conductor_actors.domain.batching import Batch
+
+T = TypeVar("T")
+
+SLOW_S: Final = 2.0  # after a write that took longer, and after one that failed, …
+MAIL_FIRST_S: Final = 1.0  # … mail goes first, for as long as it takes or this long
+DRAIN_ROWS: Final = 10_000
+MOST_HALVINGS: Final = 5
+
+
+class Step(Enum):
+    """What to do next."""
+
+    LOOK = auto()  # whether a predecessor has set anything aside
+    SET_ASIDE = auto()  # the oldest in memory
+    DRAIN = auto()  # write the oldest set aside
+    WRITE = auto()  # the oldest in memory
+    REST = auto()
+
+
+class Can(NamedTuple):
+    """Say what may be tried now: a service that has just failed may not."""
+
+    write: bool
+    set_aside: bool
+    drain: bool
+    mail_waits: bool
+
+
+class Backlog(Generic[T]):
+    """Decide what is written, what is set aside, and how much of it at once.
+
+    Memory holds at most `most` rows and a batch, unless they can be neither written nor set aside.
+    """
+
+    def __init__(self, batch: Batch[T], most: int) -> None:
+        self._batch = batch
+        self._most = most
+        self._left = 0  # how many have left memory since the start
+        self._promised = 0  # how many must, before anything else is done
+        self._holds_aside: bool | None = None  # not known at the start
+        self._is_quick = True  # the last write worked, and soon
+        self._tried_s = -inf
+        self._owes_drain = False
+        self._halvings = 0
+
+    def __len__(self) -> int:
+        """Count what is in memory."""
+        return len(self._batch)
+
+    def excess(self) -> int:
+        """Count what is in memory and should not be."""
+        return max(0, len(self._batch) - self._most)
+
+    def add(self, item: T, now_s: float) -> None:
+        """Put an item behind all others."""
+        self._batch.add(item, now_s)
+
+    def has_batch(self) -> bool:
+        """Tell whether a full batch is in memory."""
+        return len(self._batch) >= self._batch.max_items
+
+    def promise(self) -> int:
+        """Let everything that is in memory leave it first; give what `is_kept` wants to know."""
+        self._promised = self._left + len(self._batch)
+        return self._promised
+
+    def is_kept(self, promise: int) -> bool:
+        """Tell whether everything that came before a promise has left memory."""
+        return self._left >= promise
+
+    def next_step(self, now_s: float, can: Can) -> Step:
+        """Say what to do next; what fails is not tried again at once, so this comes to rest."""
+        if self._holds_aside is None and can.drain:
+            return Step.LOOK
+        must_leave = self._left < self._promised or self.excess() > 0
+        if must_leave and can.set_aside and (self._holds_aside or not self._is_quick):
+            return Step.SET_ASIDE
+        if not can.write:
+            return Step.REST
+        may_take_long = must_leave or not can.mail_waits or now_s - self._tried_s >= MAIL_FIRST_S
+        if self._holds_aside:
+            return Step.DRAIN if can.drain and (may_take_long or self._owes_drain) else Step.REST
+        is_due = must_leave or self._batch.is_due(now_s)
+        return Step.WRITE if is_due and (may_take_long or self._is_quick) else Step.REST
+
+    def next_batch(self) -> list[T]:
+        """Show what to write of memory; it stays until it has `left`."""
+        return self._batch.oldest(self._portion(self._batch.max_items))
+
+    def next_aside(self) -> list[T]:
+        """Show what to set aside; it stays until it has `left`."""
+        return self._batch.oldest(self._batch.max_items)
+
+    def drain_size(self) -> int:
+        """Say how much to write of what is set aside."""
+        return self._portion(DRAIN_ROWS)
+
+    def left(self, count: int) -> None:
+        """Drop the oldest from memory: they are written or set aside."""
+        self._batch.done(count)
+        self._left += count
+
+    def aside(self, *, holds: bool) -> None:
+        """Note whether anything is set aside.
+
+        To a quick database more is drained than is set aside, though mail may never end.
+        """
+        self._holds_aside = holds
+        self._owes_drain = self._is_quick
+
+    def worked(self, duration_s: float, now_s: float) -> None:
+        """Note a write: the next may be twice as large, up to a full batch."""
+        self._tried(now_s, is_quick=duration_s <= SLOW_S)
+        self._halvings = max(0, self._halvings - 1)
+
+    def failed(self, now_s: float) -> None:
+        """Note a write that failed: half of it may get through before the deadline."""
+        self._tried(now_s, is_quick=False)
+        self._halvings = min(MOST_HALVINGS, self._halvings + 1)
+
+    def _tried(self, now_s: float, *, is_quick: bool) -> None:
+        self._tried_s = now_s
+        self._is_quick = is_quick
+        self._owes_drain = False
+
+    def _portion(self, size: int) -> int:
+        return max(1, size >> self._halvings)

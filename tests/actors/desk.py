@@ -1,0 +1,94 @@
+"""A Writer and everything it works on."""
+
+import threading
+from collections.abc import Sequence
+
+from conductor_actors.actors.base import Place
+from conductor_actors.actors.mailbox import ThreadMailbox
+from conductor_actors.actors.messages import Flush, Scored, TimePassed
+from conductor_actors.actors.writer import LONGEST_WAIT_S, Shelves, WriterActor
+from conductor_actors.domain.backlog import Backlog
+from conductor_actors.domain.batching import Batch
+from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.errors import Unavailable
+from conductor_actors.ports import Written
+from tests.fakes.fake_clock import FakeClock
+from tests.fakes.memory_outbox import MemoryOutbox
+from tests.fakes.memory_store import MemoryStore
+from tests.fakes.recording_mailbox import RecordingMailbox
+
+MAX_ROWS = 3
+MAX_AGE_S = 0.5
+MOST = 7
+AWAY = Unavailable("connection refused")
+
+
+class SlowStore(MemoryStore):
+    """Take `takes_s` for each write. One that fails stores the first half all the same."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.takes_s = 0.0
+        self.attempts: list[int] = []
+
+    def write(self, rows: Sequence[ScoreRow]) -> Written:
+        self.attempts.append(len(rows))
+        self._clock.advance(self.takes_s)
+        outage, self.outage = self.outage, None
+        if outage is None:
+            return super().write(rows)
+        super().write(rows[: len(rows) // 2])
+        self.outage = outage
+        raise outage
+
+    def recover(self) -> None:
+        """Be back, with nothing of what came before."""
+        self.outage = None
+        self.rows.clear()
+
+
+class Desk:
+    """The test is the Writer's thread: it hands over the mail. `die` gives it a successor."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.mailbox = ThreadMailbox(self.clock)
+        self.store = SlowStore(self.clock)
+        self.outbox = MemoryOutbox(entry_rows=2)
+        self.give_up = threading.Event()
+        self.dead_letters, self.supervisor = RecordingMailbox(), RecordingMailbox()
+        self.checkpointer = RecordingMailbox()
+        self.start_process()
+
+    def start_process(self) -> None:
+        """Begin with an empty memory."""
+        self.backlog = Backlog(Batch[ScoreRow](MAX_ROWS, MAX_AGE_S), MOST)
+        self.start_writer()
+
+    def start_writer(self) -> None:
+        """Begin with what a predecessor has left."""
+        self.writer = WriterActor(*self.parts())
+
+    def parts(
+        self,
+    ) -> tuple[Place[ThreadMailbox], Shelves, Backlog[ScoreRow], RecordingMailbox, threading.Event]:
+        place = Place("writer", self.mailbox, self.supervisor)
+        shelves = Shelves(self.store, self.outbox)
+        return place, shelves, self.backlog, self.dead_letters, self.give_up
+
+    def tell(self, rows: Sequence[ScoreRow]) -> None:
+        for row in rows:
+            self.writer.on_receive(Scored(row))
+
+    def flush(self, number: int = 1) -> None:
+        self.writer.on_receive(Flush(number, self.checkpointer))
+
+    def pass_time(self, by_s: float = LONGEST_WAIT_S) -> None:
+        """Let the longest pause between two attempts pass, or less."""
+        self.clock.advance(by_s)
+        self.writer.on_receive(TimePassed())
+
+    @property
+    def stored(self) -> list[ScoreRow]:
+        return list(self.store.rows.values())

@@ -1,0 +1,53 @@
+"""An outbox in memory."""
+
+from collections.abc import Sequence
+
+from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.ports import SetAside
+
+
+class MemoryOutbox:
+    """Keep rows in `entries`, by id.
+
+    While `outage` is set, it is raised by every call; while `refusal` is set, by `append`.
+    """
+
+    def __init__(self, entry_rows: int = 500) -> None:
+        self._entry_rows = entry_rows
+        self.entries: dict[str, Sequence[ScoreRow]] = {}
+        self.outage: Exception | None = None
+        self.refusal: Exception | None = None
+        self._appended = 0
+
+    @property
+    def rows(self) -> list[ScoreRow]:
+        return [row for rows in self.entries.values() for row in rows]
+
+    def append(self, rows: Sequence[ScoreRow]) -> None:
+        self._meet_outage()
+        if self.refusal is not None:
+            raise self.refusal
+        for first in range(0, len(rows), self._entry_rows):
+            self._appended += 1
+            self.entries[f"{self._appended}-0"] = rows[first : first + self._entry_rows]
+
+    def oldest(self, count: int) -> SetAside:
+        self._meet_outage()
+        ids = list(self.entries)[: max(1, count // self._entry_rows)]
+        return SetAside([row for each in ids for row in self.entries[each]], ids)
+
+    def remove(self, stored: SetAside) -> None:
+        self._meet_outage()
+        for each in stored.ids:
+            self.entries.pop(each, None)
+
+    def size(self) -> int:
+        self._meet_outage()
+        return len(self.entries)
+
+    def close(self) -> None:
+        pass
+
+    def _meet_outage(self) -> None:
+        if self.outage is not None:
+            raise self.outage

@@ -14,7 +14,7 @@ from typing import Annotated, Final, NamedTuple, NoReturn, TextIO
 
 import typer
 
-from conductor_actors import dead_letters, demo, inspection, logs, replay_check
+from conductor_actors import dead_letters, demo, inspection, logs, probes, replay_check
 from conductor_actors import replay as replaying
 from conductor_actors import settings as configuration
 from conductor_actors.adapters import migrations, redis_check
@@ -23,6 +23,7 @@ from conductor_actors.adapters.redis_letters import RedisLetters
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.domain.comparison import Kept
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.metrics import CollectorMetrics
 from conductor_actors.replay import Recorded
 from conductor_actors.service import DashboardAlone, Service
 from conductor_actors.settings import Settings
@@ -85,7 +86,7 @@ def run() -> None:
 
     SIGTERM or Ctrl-C drains it: what was read is scored and stored, and it exits with 0.
     """
-    settings = _configured(sys.stdout)
+    settings = _configured(sys.stdout, CollectorMetrics())
     _on_stop_signals(partial(_leave, 0))
     with servers(settings) as urls:
         _exit_with(_until_stopped(Service(settings, urls.redis, urls.database)))
@@ -93,10 +94,14 @@ def run() -> None:
 
 @app.command(short_help="Run the collector alone.")
 def collect() -> None:
-    """Run the collector alone, for dashboards that run elsewhere."""
-    settings = _configured(sys.stdout)
+    """Run the collector alone, for dashboards that run elsewhere.
+
+    Beside /metrics it answers /health and /ready on CONDUCTOR_METRICS_PORT.
+    """
+    metrics = CollectorMetrics()
+    settings = _configured(sys.stdout, metrics)
     _on_stop_signals(partial(_leave, 0))
-    with servers(settings) as urls:
+    with servers(settings) as urls, probes.answered(settings, metrics.standing):
         collector = Service(settings, urls.redis, urls.database, with_dashboard=False)
         _exit_with(_until_stopped(collector))
 
@@ -307,9 +312,10 @@ def servers(settings: Settings, *, redis: bool = True, database: bool = True) ->
         yield Urls(redis_url or "", database_url or "")
 
 
-def _configured(stream: TextIO) -> Settings:
+def _configured(stream: TextIO, metrics: CollectorMetrics | None = None) -> Settings:
     settings = configuration.load()
-    logs.configure(settings.log_level, settings.log_format, stream)
+    hear = metrics.hear if metrics else None
+    logs.configure(settings.log_level, settings.log_format, stream, hear)
     return settings
 
 

@@ -1,9 +1,9 @@
 """How log lines look: JSON, one object a line; on a terminal readable text."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO, TypeAlias
 
 import msgspec
 import structlog
@@ -12,6 +12,9 @@ from structlog.typing import EventDict, WrappedLogger
 from conductor_actors.vocabulary import LISTS
 
 COPIED_CHARS: Final = 4000  # of each text in a copy: a stack may be long
+
+Line: TypeAlias = MutableMapping[str, Any]
+Hear: TypeAlias = Callable[[Mapping[str, Any]], None]
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -65,22 +68,48 @@ def configure(
     level: Literal["debug", "info", "warning", "error"] = "info",
     style: Literal["auto", "json", "text"] = "auto",
     stream: TextIO | None = None,
+    hear: Hear | None = None,
 ) -> None:
-    """Send the log stream to `stream` (default: stdout)."""
+    """Send the log stream to `stream` (default: stdout).
+
+    `hear` is called with every line on the thread that speaks, also with those that are below
+    `level`; it must neither wait nor raise nor keep the line.
+    """
     stream = stream or sys.stdout
     is_text = style == "text" or (style == "auto" and stream.isatty())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            *([] if hear is None else [_hearing(hear), _from(level)]),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _copies,
             *(_text(stream) if is_text else _json()),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS["debug" if hear else level]),
         logger_factory=lambda *_: LineWriter(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def _hearing(hear: Hear) -> structlog.typing.Processor:
+    def process(_: Any, __: str, line: Line) -> Line:  # noqa: ANN401 - structlog's kind
+        hear(line)
+        return line
+
+    return process
+
+
+def _from(level: str) -> structlog.typing.Processor:
+    """Drop what is less important: structlog's own filter does so before anybody has heard it."""
+    least = _LEVELS[level]
+
+    def process(_: Any, __: str, line: Line) -> Line:  # noqa: ANN401 - structlog's kind
+        if _LEVELS[line["level"]] < least:
+            raise structlog.DropEvent
+        return line
+
+    return process
 
 
 def _text(stream: TextIO) -> list[Any]:

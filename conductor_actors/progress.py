@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
+import structlog
+
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import (
@@ -16,7 +18,10 @@ from conductor_actors.ports import (
     ScoreFeed,
 )
 
+log = structlog.get_logger()
+
 READS_WITHIN_S: Final = 10.0
+SPEAK_EVERY_S: Final = 1.0  # of reads: there are forty a second
 
 
 class Progress:
@@ -90,11 +95,16 @@ class Progress:
 
 
 class WatchedSource:
-    """An `EventSource` that tells of each read that worked, and of gaps."""
+    """An `EventSource` that tells of each read that worked, of gaps, and how far reading came."""
 
-    def __init__(self, source: EventSource, progress: Progress) -> None:
+    def __init__(
+        self, source: EventSource, progress: Progress, clock: Clock = time.monotonic
+    ) -> None:
         self._source = source
         self._progress = progress
+        self._clock = clock
+        self._speak_s = clock()
+        self._entries = 0
 
     def listen(self) -> None:
         """Begin to hear what can't be read later."""
@@ -108,6 +118,12 @@ class WatchedSource:
         """Read what is there."""
         read = self._source.read()
         self._progress.has_read(read)
+        self._entries += len(read.entries)
+        if self._clock() >= self._speak_s:
+            self._speak_s = self._clock() + SPEAK_EVERY_S
+            lag_s = max(0, read.now_ms - read.watermark_ms) / 1000
+            log.debug("events_read", entries=self._entries, lag_s=lag_s)
+            self._entries = 0
         return read
 
     def position(self) -> bytes:
@@ -120,20 +136,24 @@ class WatchedSource:
 
 
 class WatchedFeed:
-    """A `ScoreFeed` that tells whether the last announcement worked."""
+    """A `ScoreFeed` that tells whether the last announcement worked, and how long it took."""
 
-    def __init__(self, feed: ScoreFeed, progress: Progress) -> None:
+    def __init__(self, feed: ScoreFeed, progress: Progress, clock: Clock = time.monotonic) -> None:
         self._feed = feed
         self._progress = progress
+        self._clock = clock
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
         """Announce the rows."""
+        began_s = self._clock()
         try:
             self._feed.publish(rows)
         except Unavailable:
             self._progress.is_publishing = False
             raise
         self._progress.is_publishing = True
+        duration_s = round(self._clock() - began_s, 4)
+        log.debug("updates_published", updates=len(rows), duration_s=duration_s)
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -134,6 +134,10 @@ VOCABULARY: Final[dict[str, Line]] = {
         "every 5 s, how many tenants have sessions, and a list of the busiest", "count", "tenants"
     ),
     # Events in
+    "events_read": _line(
+        "once a second, at the level debug: since the last such line, and how far behind Redis",
+        *("entries", "lag_s"),
+    ),
     "events_routed": _line("since the last such line", "events", "skipped", "sessions"),
     "events_invalid": _line("since the last such line", "source", "reason", "events"),
     "gap_detected": _line(
@@ -162,6 +166,9 @@ VOCABULARY: Final[dict[str, Line]] = {
     "outbox_entry_unreadable": _line("it is left in the outbox", "entry_id", "advice"),
     "rows_refused": _line("the database refuses these rows for good", "rows", "reason"),
     "rows_expired": _line("retention let go of rows or chunks", "dropped", "older_than_days"),
+    "updates_published": _line(
+        "a batch was announced; at the level debug", "updates", "duration_s"
+    ),
     "updates_dropped": _line("Redis was away; late updates are dropped", "updates", "dead_letters"),
     "log_lines_dropped": _line("the stream of these lines missed some", "lines"),
     # The dashboard

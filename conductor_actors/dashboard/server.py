@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 import uvicorn
-from prometheus_client import start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.types import ASGIApp
 
 from conductor_actors.dashboard import complaints
@@ -17,7 +17,7 @@ from conductor_actors.dashboard.app import Gate, Parts, Urls
 from conductor_actors.dashboard.guard import is_loopback
 from conductor_actors.dashboard.health import Elsewhere, Neighbour
 from conductor_actors.dashboard.lines import protocols
-from conductor_actors.dashboard.metrics import Metrics
+from conductor_actors.dashboard.metrics import Metrics, served
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.sockets import MESSAGE_BYTES
 from conductor_actors.errors import ConfigError
@@ -176,18 +176,13 @@ def _listener(options: Options) -> socket.socket:
 
 
 def _serve_metrics(options: Options, metrics: Metrics, opened: ExitStack) -> int:
-    """Serve them on a thread of the library's own, and return the port."""
-    host, port = options.metrics_host, options.metrics_port or 0
-    try:
-        server, _ = start_http_server(port, host, metrics.registry)
-    except OSError as error:
-        raise ConfigError(
-            f"CONDUCTOR_METRICS_HOST={host}, CONDUCTOR_METRICS_PORT={port}: {error.strerror}; "
-            "set another, or CONDUCTOR_METRICS_PORT=0 for none"
-        ) from None
-    opened.callback(server.server_close)
-    opened.callback(server.shutdown)
-    return server.server_port
+    """Serve them, and those of the process: its memory, and its collector's if it has one."""
+    both = CollectorRegistry()
+    both.register(metrics.registry)
+    both.register(REGISTRY)
+    return opened.enter_context(
+        served(options.metrics_host, options.metrics_port or 0, both)
+    ).server_port
 
 
 def _allow_many_files() -> None:

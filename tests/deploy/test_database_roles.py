@@ -1,0 +1,89 @@
+"""What each role of `roles.sql` may not do, on real servers."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+from psycopg.errors import InsufficientPrivilege
+
+from conductor_actors.adapters.migrations import migrate
+from conductor_actors.adapters.timescale import TimescaleStore
+from tests.deploy.conftest import UserUrl, make_roles, user_url
+from tests.score_rows import row
+
+NEVER = [
+    "CREATE TABLE other ()",
+    "CREATE ROLE other",
+    "CREATE DATABASE other",
+    "SELECT * FROM pg_authid",
+    "COPY (SELECT 1) TO PROGRAM 'true'",
+]
+CHANGES = [
+    "UPDATE engagement_metrics SET engagement_score = 1",
+    "DELETE FROM engagement_metrics",
+    "TRUNCATE engagement_metrics",
+    "DROP TABLE engagement_metrics",
+    "ALTER TABLE engagement_metrics ADD other text",
+    "DELETE FROM schema_migrations",
+]
+INSERT = "INSERT INTO anomalies SELECT * FROM anomalies"
+REFUSED = {
+    "conductor_owner": NEVER[1:],
+    "conductor_writer": [*NEVER, *CHANGES],
+    "conductor_reader": [*NEVER, *CHANGES, INSERT, "CREATE TEMPORARY TABLE other ()"],
+}
+
+
+@pytest.fixture
+def migrated(database_user: UserUrl) -> UserUrl:
+    migrate(database_user("conductor_owner"))
+    return database_user
+
+
+def refusals(url: str, statements: list[str]) -> Iterator[str]:
+    """Try each as somebody who takes the brakes off first, and give those that are refused."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET default_transaction_read_only = off")
+        for statement in statements:
+            try:
+                connection.execute(statement)
+            except InsufficientPrivilege:
+                yield statement
+
+
+def test_each_role_is_refused_what_is_not_its_part(migrated: UserUrl) -> None:
+    for role, statements in REFUSED.items():
+        assert list(refusals(migrated(role), statements)) == statements, role
+
+
+def test_the_writer_stores_rows_and_the_reader_reads_them(migrated: UserUrl) -> None:
+    with closing(TimescaleStore(migrated("conductor_writer"))) as store:
+        assert all(finding.ok for finding in store.check())
+        assert store.write([row("a"), row("b")]).stored == 2
+        assert store.write([row("b"), row("c")]).stored == 1
+    with psycopg.connect(migrated("conductor_reader")) as reader:
+        found = reader.execute("SELECT session_id FROM engagement_metrics ORDER BY 1").fetchall()
+    assert found == [("a",), ("b",), ("c",)]
+
+
+def test_the_writer_finds_nothing_to_migrate_and_needs_no_right_to(migrated: UserUrl) -> None:
+    assert migrate(migrated("conductor_writer")) == []
+
+
+def test_a_table_of_a_later_migration_can_be_written_and_read_at_once(migrated: UserUrl) -> None:
+    with psycopg.connect(migrated("conductor_owner")) as owner:
+        owner.execute("CREATE TABLE later (n int)")
+    with psycopg.connect(migrated("conductor_writer")) as writer:
+        writer.execute("INSERT INTO later VALUES (1)")
+    with psycopg.connect(migrated("conductor_reader")) as reader:
+        assert reader.execute("SELECT n FROM later").fetchall() == [(1,)]
+
+
+def test_running_the_script_again_changes_nothing(migrated: UserUrl, superuser_url: str) -> None:
+    with closing(TimescaleStore(migrated("conductor_writer"))) as store:
+        store.write([row()])
+        make_roles(superuser_url)
+        store.write([row("later")])
+    with psycopg.connect(user_url(superuser_url, "conductor_reader")) as reader:
+        assert reader.execute("SELECT count(*) FROM engagement_metrics").fetchone() == (2,)

@@ -1,0 +1,109 @@
+"""What each user of `redis.acl` may not do, on a real Valkey that compose's own command started."""
+
+import pytest
+import redis
+
+from tests.deploy import acl
+from tests.deploy.conftest import UserUrl
+from tests.deploy.files import text
+from tests.hostile import CHAT, SYNC
+
+REFUSED = {
+    "collector": [
+        ("XADD", SYNC, "*", "data", "x"),  # it can't make events up
+        ("DEL", CHAT),
+        ("XTRIM", CHAT, "MAXLEN", "0"),
+        ("GET", "somebody:elses"),
+        ("SET", "somebody:elses", "x"),
+        ("PUBLISH", "somebody:elses", "x"),
+        ("KEYS", "*"),
+        ("FLUSHALL",),
+        ("CONFIG", "GET", "*"),
+        ("ACL", "LIST"),
+        ("EVAL", "return 1", "0"),
+        ("SHUTDOWN",),
+    ],
+    "dashboard": [
+        ("GET", "conductor:owner"),
+        ("XRANGE", "conductor:dead-letters", "-", "+"),
+        ("XRANGE", CHAT, "-", "+"),
+        ("XADD", SYNC, "*", "data", "x"),
+        ("PUBLISH", "engagement:update", "x"),  # it can't make scores up
+        ("SUBSCRIBE", SYNC),
+        ("PSUBSCRIBE", "*"),
+        ("SCAN", "0"),
+    ],
+    "producer": [
+        ("XRANGE", CHAT, "-", "+"),
+        ("XREAD", "STREAMS", CHAT, "0"),
+        ("XADD", f"acme:{CHAT}", "*", "data", "x"),
+        ("XADD", "conductor:dead-letters", "*", "data", "x"),
+        ("PUBLISH", "engagement:update", "x"),
+        ("SUBSCRIBE", CHAT),
+        ("DEL", CHAT),
+        ("GET", "conductor:owner"),
+    ],
+    "acme-producer": [
+        ("XADD", CHAT, "*", "data", "x"),
+        ("XADD", f"globex:{CHAT}", "*", "data", "x"),
+        ("PUBLISH", f"globex:{SYNC}", "x"),
+        ("PUBLISH", "acme:engagement:update", "x"),
+        ("XRANGE", f"acme:{CHAT}", "-", "+"),
+        ("SUBSCRIBE", f"acme:{CHAT}"),
+        ("SCAN", "0"),
+    ],
+    "inspector": [
+        ("XADD", "conductor:dead-letters", "*", "data", "x"),
+        ("XDEL", "conductor:dead-letters", "1-1"),
+        ("DEL", "conductor:owner"),
+        ("SET", "conductor:owner", "x"),
+        ("XRANGE", CHAT, "-", "+"),
+        ("PUBLISH", "engagement:update", "x"),
+        ("SCAN", "0"),
+    ],
+}
+ALLOWED = {
+    "producer": [("XADD", CHAT, "MAXLEN", "~", "1000", "*", "data", "x"), ("PUBLISH", SYNC, "x")],
+    "acme-producer": [("XADD", f"acme:{SYNC}", "*", "data", "x"), ("PUBLISH", f"acme:{CHAT}", "x")],
+    "inspector": [
+        ("XREVRANGE", "conductor:dead-letters", "+", "-", "COUNT", "10"),
+        ("XLEN", "conductor:outbox"),
+        ("XREAD", "STREAMS", "conductor:log", "$"),
+    ],
+}
+
+
+def test_the_file_grants_the_collector_exactly_what_the_program_says_it_needs() -> None:
+    assert text(acl.FILE) == acl.lines(), "run: python -m tests.deploy.acl"
+
+
+@pytest.mark.parametrize(
+    ("user", "command"), [(user, command) for user, all_ in REFUSED.items() for command in all_]
+)
+def test_each_user_is_refused_what_is_not_its_part(
+    redis_user: UserUrl, user: str, command: tuple[str, ...]
+) -> None:
+    with (
+        redis.Redis.from_url(redis_user(user)) as client,
+        pytest.raises(redis.exceptions.NoPermissionError),
+    ):
+        client.execute_command(*command)
+
+
+@pytest.mark.parametrize(
+    ("user", "command"), [(user, command) for user, all_ in ALLOWED.items() for command in all_]
+)
+def test_each_user_is_allowed_its_part(
+    redis_user: UserUrl, user: str, command: tuple[str, ...]
+) -> None:
+    with redis.Redis.from_url(redis_user(user)) as client:
+        client.execute_command(*command)
+
+
+def test_without_a_name_nobody_may_do_anything(redis_user: UserUrl) -> None:
+    nameless = redis_user("").replace(":secret@", "")
+    with (
+        redis.Redis.from_url(nameless) as client,
+        pytest.raises(redis.exceptions.AuthenticationError),
+    ):
+        client.ping()

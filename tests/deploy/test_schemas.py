@@ -1,0 +1,68 @@
+"""Each file of `deploy/` is what the program that reads it takes."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.files import DEPLOY, checked_by, document, documents, text
+
+MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+EXAMPLE = "secrets.example.yaml"
+
+
+def test_the_dockerfile_has_no_lint() -> None:
+    checked_by("hadolint", "deploy/Dockerfile")
+
+
+def test_compose_takes_its_file() -> None:
+    schema = ("--builtin-schema", "vendor.compose-spec")
+    checked_by("check-jsonschema", *schema, "deploy/compose.yaml")
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
+def test_kubernetes_takes_its_manifests(path: Path) -> None:
+    if path.name != "kustomization.yaml":
+        checked_by("kubernetes-validate", "--strict", str(path))
+
+
+def test_kustomize_takes_every_manifest_but_the_example() -> None:
+    names = {path.name for path in MANIFESTS} - {"kustomization.yaml", EXAMPLE}
+    assert set(document(DEPLOY / "kubernetes" / "kustomization.yaml")["resources"]) == names
+    if shutil.which("kubectl"):
+        checked_by("kubectl", "kustomize", "deploy/kubernetes")
+
+
+def test_prometheus_takes_its_rules_and_its_configuration() -> None:
+    checked_by("promtool", "check", "rules", "deploy/prometheus/rules.yaml")
+    checked_by("promtool", "check", "config", "deploy/prometheus/prometheus.yaml")
+
+
+def test_grafana_is_told_where_prometheus_and_the_board_are() -> None:
+    [source] = document(DEPLOY / "grafana" / "datasource.yaml")["datasources"]
+    services = document(DEPLOY / "compose.yaml")["services"]
+    assert source["url"].removeprefix("http://").split(":")[0] in services
+    [provider] = document(DEPLOY / "grafana" / "boards.yaml")["providers"]
+    mounts = services["grafana"]["volumes"]
+    assert any(f":{provider['options']['path']}/board.json" in mount for mount in mounts)
+    ids = [panel["id"] for panel in json.loads(text(DEPLOY / "grafana" / "board.json"))["panels"]]
+    assert len(ids) == len(set(ids)) > 20
+
+
+def test_systemd_takes_the_unit_and_finds_it_confined(tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd here")
+    unit = text(DEPLOY / "systemd" / "conductor@.service")
+    # The program's place is checked, too, and it is not installed here.
+    there = unit.replace("/opt/conductor/bin/python", shutil.which("true") or "")
+    path = tmp_path / "conductor@collect.service"
+    path.write_text(there, encoding="utf-8")
+    assert checked_by("systemd-analyze", "verify", str(path)) == ""
+    most = ("--offline=true", "--threshold=14")  # tenths: as it is, so that nothing gets lost
+    checked_by("systemd-analyze", "security", *most, str(path))
+
+
+def test_every_file_is_read_as_what_it_is() -> None:
+    for path in DEPLOY.rglob("*.yaml"):
+        assert all(isinstance(each, dict) for each in documents(path)), path

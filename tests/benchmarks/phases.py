@@ -1,0 +1,45 @@
+"""What events cost: the CPU time of a stretch with events, less that of one without.
+
+Both stretches begin and end when the process is at rest after a tick, so that what they differ in
+is the events: reading, decoding, grouping, applying them, wherever and however late that is done.
+"""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tests.benchmarks.watched import Watched
+
+
+class Spent(NamedTuple):
+    cpu_s: float
+    ticks: int
+
+
+def idle(process: Watched) -> Spent:
+    """Look at one tick to which no event has come."""
+    return _stretch(process, lambda: None)
+
+
+def cost_us(process: Watched, bring: Callable[[], None], events: int) -> float:
+    """Give the CPU time, in microseconds, that each of the events adds."""
+    quiet = idle(process)
+    busy = _stretch(process, bring)
+    return (busy.cpu_s - busy.ticks * quiet.cpu_s / quiet.ticks) / events * 1e6
+
+
+def wait_routed(process: Watched, events: int) -> None:
+    """Wait until so many events were read since its start."""
+    process.wait(
+        lambda: sum(line["events"] for line in process.lines.get("events_routed", ())) >= events,
+        f"{events} events",
+    )
+
+
+def _stretch(process: Watched, bring: Callable[[], None]) -> Spent:
+    """Let something come at rest, and wait until the tick that shows it is over."""
+    ticks, cpu_s = len(process.all("tick_completed")), process.cpu_s()
+    bring()
+    process.wait_tick(after_ms=time.time() * 1000)
+    process.settle()
+    return Spent(process.cpu_s() - cpu_s, len(process.all("tick_completed")) - ticks)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from conductor_actors import logs
-from tests.benchmarks import delay, growth, ingest, memory, restart, shards, ticks
+from tests.benchmarks import comparison, delay, growth, ingest, memory, restart, shards, ticks
 from tests.benchmarks.figures import Bench, Figure, table
 from tests.benchmarks.machine import describe
 from tests.benchmarks.world import Unmeasured, world
@@ -34,6 +34,7 @@ FAMILIES: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
     "delay": delay.delay,
     "restart": restart.restart,
     "shards": shards.shards,
+    "peers": comparison.peers,
 }
 
 

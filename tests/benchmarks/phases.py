@@ -6,13 +6,16 @@ is the events: reading, decoding, grouping, applying them, wherever and however 
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tests.benchmarks.watched import Watched
+
+REST_S: Final = 0.5
 
 
 class Spent(NamedTuple):
     cpu_s: float
+    wall_s: float
     ticks: int
 
 
@@ -28,6 +31,15 @@ def cost_us(process: Watched, bring: Callable[[], None], events: int) -> float:
     return (busy.cpu_s - busy.ticks * quiet.cpu_s / quiet.ticks) / events * 1e6
 
 
+def tick_cpu_s(process: Watched) -> float:
+    """Give the CPU time of one tick to which no event has come, without that of waiting."""
+    spent = idle(process)
+    began_s, cpu_s = time.monotonic(), process.cpu_s()
+    time.sleep(REST_S)
+    waiting = (process.cpu_s() - cpu_s) / (time.monotonic() - began_s)
+    return (spent.cpu_s - waiting * spent.wall_s) / spent.ticks
+
+
 def wait_routed(process: Watched, events: int) -> None:
     """Wait until so many events were read since its start."""
     process.wait(
@@ -38,8 +50,10 @@ def wait_routed(process: Watched, events: int) -> None:
 
 def _stretch(process: Watched, bring: Callable[[], None]) -> Spent:
     """Let something come at rest, and wait until the tick that shows it is over."""
-    ticks, cpu_s = len(process.all("tick_completed")), process.cpu_s()
+    began_s, cpu_s = time.monotonic(), process.cpu_s()
+    ticks = len(process.all("tick_completed"))
     bring()
     process.wait_tick(after_ms=time.time() * 1000)
     process.settle()
-    return Spent(process.cpu_s() - cpu_s, len(process.all("tick_completed")) - ticks)
+    passed = len(process.all("tick_completed")) - ticks
+    return Spent(process.cpu_s() - cpu_s, time.monotonic() - began_s, passed)

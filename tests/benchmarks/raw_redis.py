@@ -13,7 +13,8 @@ READ_BYTES: Final = 1 << 18
 
 def command(*parts: Any) -> bytes:
     """Pack one command."""
-    return hiredis.pack_command(parts)
+    packed: bytes = hiredis.pack_command(parts)
+    return packed
 
 
 class RawRedis:
@@ -23,7 +24,7 @@ class RawRedis:
         where = urlsplit(url)
         self._socket = socket.create_connection((where.hostname, where.port), patience_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._reader = hiredis.Reader()
+        self._reader: Any = hiredis.Reader()
         self._buffer = bytearray(READ_BYTES)
 
     def __enter__(self) -> Self:

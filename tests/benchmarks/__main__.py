@@ -11,6 +11,7 @@ Each figure is the median of its runs; a ratio is one of medians, beside it the 
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -41,6 +42,7 @@ FAMILIES: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
 def main() -> None:
     arguments = _arguments()
     logs.configure("error", "text", sys.stderr)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves no server behind
     began_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as made:
         bench = Bench(made, arguments.runs or (2 if arguments.quick else 7), arguments.quick)

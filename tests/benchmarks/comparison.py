@@ -17,6 +17,7 @@ from tests.benchmarks.watched import Watched, watched
 from tests.benchmarks.world import World
 
 SESSIONS: Final = 1_000
+EVENTS: Final = 100_000
 TICK_S: Final = "2"
 INSTALL: Final = "not installed: pip install -e '.[bench]'"
 BROKER: Final = "does not run without a Kafka broker, not even with a source of its own"
@@ -36,6 +37,7 @@ class Cost(NamedTuple):
 
 def peers(bench: Bench) -> Iterator[Figure]:
     """By turns, what an event costs them and us, and what a session's tick does."""
+    bench.not_quick()
     present: dict[str, Start] = {
         name: partial(_peer, bench.world, module)
         for name, (module, package) in PEERS.items()
@@ -43,7 +45,7 @@ def peers(bench: Bench) -> Iterator[Figure]:
     }
     ours: Start = partial(bench.world.collecting, TICK_S=TICK_S)
     costs: dict[str, list[Cost]] = {name: [] for name in ("ours", *present)}
-    for run in range(bench.few()):
+    for run in range(bench.few):
         for name, start in {"ours": ours, **present}.items():
             costs[name].append(_cost(bench, start, run))
     for name in PEERS:
@@ -58,14 +60,14 @@ def peers(bench: Bench) -> Iterator[Figure]:
 
 
 def _cost(bench: Bench, start: Start, run: int) -> Cost:
-    world, events = bench.world, 20_000 if bench.is_quick else 100_000
+    world = bench.world
     world.clear()
     made.send(world.redis_url, made.added(bulk(SESSIONS, SESSIONS, seed=1000)))
-    packed = made.added(bulk(events, SESSIONS, seed=run))
+    packed = made.added(bulk(EVENTS, SESSIONS, seed=run))
     with start() as process:
         process.wait_tick(0, SESSIONS)
         process.settle()
-        event_us = cost_us(process, partial(_bring, world, process, packed), events)
+        event_us = cost_us(process, partial(_bring, world, process, packed), EVENTS)
         return Cost(event_us, tick_cpu_s(process) / SESSIONS * 1e6)
 
 

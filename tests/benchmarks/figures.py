@@ -3,7 +3,7 @@
 import statistics
 from typing import Any, Final, NamedTuple
 
-from tests.benchmarks.world import World
+from tests.benchmarks.world import Unmeasured, World
 
 RATIO: Final = "x"
 HEADING: Final = ("what", "measured", "limit", "ratio", "target", "verdict", "note")
@@ -16,9 +16,19 @@ class Bench(NamedTuple):
     runs: int
     is_quick: bool
 
+    @property
     def few(self) -> int:
         """Say how often to repeat what takes long."""
         return min(3, self.runs)
+
+    @property
+    def tick_s(self) -> str:
+        """Give a short tick, for what does not depend on its length."""
+        return "1" if self.is_quick else "2"
+
+    def not_quick(self) -> None:
+        if self.is_quick:
+            raise Unmeasured("takes minutes: not with --quick")
 
 
 class Target(NamedTuple):

@@ -47,7 +47,7 @@ def pubsub(bench: Bench) -> Iterator[Figure]:
     world = bench.world
     world.clear()
     ours, limit = [], []
-    with world.collecting(TICK_S="2", TRANSPORT="pubsub") as collector:
+    with world.collecting(TICK_S=bench.tick_s, TRANSPORT="pubsub") as collector:
         made.send(world.redis_url, made.published(bulk(sessions, sessions, seed=1000)))
         collector.wait_tick(0, sessions)
         collector.settle()
@@ -71,7 +71,7 @@ def _read_beside_the_limit(
     world = bench.world
     world.clear()
     ours, limit = [], []
-    with world.collecting(TICK_S="2") as collector:
+    with world.collecting(TICK_S=bench.tick_s) as collector:
         made.send(world.redis_url, made.added(bulk(sessions, sessions, seed=1000)))
         collector.wait_tick(0, sessions)
         collector.settle()

@@ -22,18 +22,28 @@ FEW: Final = 0.1
 
 def memory(bench: Bench) -> Iterator[Figure]:
     """RSS with many sessions, less that with a tenth: code and buffers are in both."""
-    idle, active = (2_000, 20) if bench.is_quick else (10_000, 200)
-    bytes_each = [_rss(bench.world, size, IDLE_USERS) for size in (int(idle * FEW), idle)]
-    each_kb = (bytes_each[1] - bytes_each[0]) / idle / (1 - FEW) / 1000
+    if not bench.is_quick:
+        yield _idle(bench.world, 10_000)
+    yield _active(bench.world, 20 if bench.is_quick else 200)
+
+
+def _idle(world: World, sessions: int) -> Figure:
+    few = int(sessions * FEW)
+    bytes_more = _rss(world, sessions, IDLE_USERS) - _rss(world, few, IDLE_USERS)
     what = f"memory of an idle session with {IDLE_USERS} users"
-    note = f"RSS of {idle:,} sessions less that of {idle * FEW:,.0f}; ids are UUIDs"
-    yield Figure(what, "KB", (each_kb,), target=Target(6, "KB"), note=note)
-    sizes = (int(active * FEW), active)
-    bytes_each = [_rss(bench.world, size, ACTIVE_USERS, reacts=True) for size in sizes]
-    each_b = (bytes_each[1] - bytes_each[0]) / active / (1 - FEW) / ACTIVE_USERS
+    note = f"RSS of {sessions:,} sessions less that of {few:,}; ids are UUIDs"
+    each_kb = bytes_more / (sessions - few) / 1000
+    return Figure(what, "KB", (each_kb,), target=Target(6, "KB"), note=note)
+
+
+def _active(world: World, sessions: int) -> Figure:
+    few = int(sessions * FEW)
+    bytes_more = _rss(world, sessions, ACTIVE_USERS, reacts=True)
+    bytes_more -= _rss(world, few, ACTIVE_USERS, reacts=True)
     what = f"memory of a user, {ACTIVE_USERS:,} active in a session"
-    note = f"the same, {active:,} sessions; each user has joined and reacted"
-    yield Figure(what, "B", (each_b,), target=Target(250, "B"), note=note)
+    note = f"the same, {sessions:,} sessions; each user has joined and reacted"
+    each_b = bytes_more / (sessions - few) / ACTIVE_USERS
+    return Figure(what, "B", (each_b,), target=Target(250, "B"), note=note)
 
 
 def _rss(world: World, sessions: int, users: int, *, reacts: bool = False) -> int:

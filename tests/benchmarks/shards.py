@@ -26,11 +26,10 @@ def shards(bench: Bench) -> Iterator[Figure]:
     """Both read the same events, by turns; what counts is the wall clock."""
     if not _can_shard():
         raise Unmeasured("`collect` has no --shards yet")
-    if bench.is_quick:
-        raise Unmeasured("takes minutes: not with --quick")
+    bench.not_quick()
     if len(os.sched_getaffinity(0)) < 2:
         raise Unmeasured("needs two cores")
-    runs = range(bench.few())
+    runs = range(bench.few)
     packed = [made.added(bulk(EVENTS, SESSIONS, seed=run)) for run in runs]
     found = [
         (_events_per_s(bench.world, 1, each), _events_per_s(bench.world, 2, each))

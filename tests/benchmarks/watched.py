@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from threading import Condition, Thread
@@ -46,7 +46,8 @@ class Watched:
         found = [self.pid]
         for pid in found:
             for task in Path(f"/proc/{pid}/task").iterdir():
-                found += map(int, (task / "children").read_text().split())
+                with suppress(FileNotFoundError, ProcessLookupError):  # a thread has just ended
+                    found += map(int, (task / "children").read_text().split())
         return found
 
     def all(self, event: str) -> list[Line]:
@@ -65,8 +66,9 @@ class Watched:
         """Give the CPU time of its threads but those whose names begin so (see `tidy`)."""
         total_ns = 0
         for task in Path(f"/proc/{self.pid}/task").iterdir():
-            if not (task / "comm").read_text().startswith(but):
-                total_ns += int((task / "schedstat").read_text().split()[0])
+            with suppress(FileNotFoundError, ProcessLookupError):
+                if not (task / "comm").read_text().startswith(but):
+                    total_ns += int((task / "schedstat").read_text().split()[0])
         return total_ns / 1e9
 
     def rss_bytes(self) -> int:

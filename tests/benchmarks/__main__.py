@@ -70,7 +70,7 @@ def _measured(name: str, bench: Bench) -> Iterator[Figure]:
         yield Figure(name, note=str(reason))
     except (AssertionError, OSError) as failure:
         print(f"{name}: {failure!r}", file=sys.stderr)
-        yield Figure(name, note=f"failed: {str(failure)[:80]}")
+        yield Figure(name, note=f"failed: {str(failure).partition(chr(10))[0][:80]}")
     print(f"{name}: {time.monotonic() - began_s:.0f} s", file=sys.stderr, flush=True)
 
 

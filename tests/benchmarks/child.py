@@ -6,6 +6,7 @@ It collects garbage and gives each thread its Python name where /proc shows it. 
 import gc
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from conductor_actors.cli import main
@@ -14,7 +15,8 @@ from conductor_actors.cli import main
 def tidy(*_: object) -> None:
     gc.collect()
     for thread in threading.enumerate():
-        Path(f"/proc/self/task/{thread.native_id}/comm").write_text(thread.name[:15])
+        with suppress(OSError):  # it has just ended
+            Path(f"/proc/self/task/{thread.native_id}/comm").write_text(thread.name[:15])
 
 
 if __name__ == "__main__":

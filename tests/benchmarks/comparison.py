@@ -18,7 +18,7 @@ from tests.benchmarks.world import World
 
 SESSIONS: Final = 1_000
 EVENTS: Final = 100_000
-TICK_S: Final = "2"
+TICK_S: Final = "1"
 INSTALL: Final = "not installed: pip install -e '.[bench]'"
 BROKER: Final = "does not run without a Kafka broker, not even with a source of its own"
 PEERS: Final = {

@@ -24,7 +24,7 @@ FOUND: Final = "SELECT DISTINCT session_id FROM engagement_metrics WHERE session
 
 def delay(bench: Bench) -> Iterator[Figure]:
     """With ticks every second, and every five."""
-    lengths_s = {1: 5} if bench.is_quick else {1: 15, 5: 30}
+    lengths_s = {1: 5} if bench.is_quick else {1: 15, 5: 20}
     for tick_s, length_s in lengths_s.items():
         bench.world.clear()
         with bench.world.collecting(TICK_S=str(tick_s)) as collector:

@@ -24,7 +24,7 @@ PUBLISHED_PER_S: Final = 50_000
 
 def streams(bench: Bench) -> Iterator[Figure]:
     """One event, read from streams, of many sessions that have all begun."""
-    sessions, events = (2_000, 50_000) if bench.is_quick else (10_000, 200_000)
+    sessions, events = (2_000, 50_000) if bench.is_quick else (10_000, 100_000)
     ours, limit = _read_beside_the_limit(
         bench, sessions, lambda run: bulk(events, sessions, seed=run)
     )

@@ -27,8 +27,13 @@ def idle(process: Watched) -> Spent:
 def cost_us(process: Watched, bring: Callable[[], None], events: int) -> float:
     """Give the CPU time, in microseconds, that each of the events adds."""
     quiet = idle(process)
+    return added_us(quiet.cpu_s / quiet.ticks, process, bring, events)
+
+
+def added_us(tick_cpu_s: float, process: Watched, bring: Callable[[], None], events: int) -> float:
+    """Give the same where it is known what a tick without events takes."""
     busy = _stretch(process, bring)
-    return (busy.cpu_s - busy.ticks * quiet.cpu_s / quiet.ticks) / events * 1e6
+    return (busy.cpu_s - busy.ticks * tick_cpu_s) / events * 1e6
 
 
 def tick_cpu_s(process: Watched) -> float:

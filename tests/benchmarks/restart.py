@@ -38,7 +38,7 @@ def restart(bench: Bench) -> Iterator[Figure]:
         )
         collector.kill()
     time.sleep(TICK_S)
-    starts_s = tuple(_start_s(world, sessions) for _ in range(bench.runs))
+    starts_s = tuple(_start_s(world, sessions) for _ in range(bench.few))
     what = f"start with {sessions:,} checkpointed sessions until the first tick"
     note = "after kill -9, once its lease is gone; the process's own start included"
     yield Figure(what, "s", starts_s, target=Target(3, "s"), note=note)

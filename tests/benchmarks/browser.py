@@ -27,6 +27,7 @@ from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.embedded_server import free_port
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.simulate import bulk
+from tests.benchmarks.figures import Figure, table
 from tests.dashboard.page.conftest import ARGUMENTS, CHROMIUM
 
 CHAT: Final = next(name for name in DECODERS if "chat" in name)
@@ -59,11 +60,13 @@ def main() -> None:
             delays = measure_delays(page, client, address, arguments.events, arguments.tick)
             script_ms = measure_list(page, address, arguments.sessions, arguments.tick)
     print(f"{arguments.sessions:,} sessions, a tick every {arguments.tick} s")
-    print(
-        f"XADD until the browser, {len(delays)} events: {_spread(d.from_event_s for d in delays)}"
-    )
-    print(f"the tick's instant until the browser: {_spread(d.from_tick_s for d in delays)}")
-    print(f"script time of the list of all sessions: {script_ms:.1f} ms a tick")
+    events, ticks = ([delay[index] * 1000 for delay in delays] for index in range(2))
+    figures = [
+        Figure("XADD until the browser, p99", "ms", (_p99(events),), note=_p50(events)),
+        Figure("the tick's instant until the browser, p99", "ms", (_p99(ticks),), note=_p50(ticks)),
+        Figure("script time of the list of all sessions, a tick", "ms", (script_ms,)),
+    ]
+    print(table(figures))
 
 
 def measure_delays(
@@ -154,9 +157,12 @@ def _page() -> Iterator[Page]:
         browser.close()
 
 
-def _spread(values: Iterator[float]) -> str:
-    hundredths = statistics.quantiles(values, n=100)
-    return f"p50 {hundredths[49] * 1e3:.0f} ms, p99 {hundredths[98] * 1e3:.0f} ms"
+def _p99(values_ms: list[float]) -> float:
+    return statistics.quantiles(values_ms, n=100)[98]
+
+
+def _p50(values_ms: list[float]) -> str:
+    return f"{len(values_ms)} events, p50 {statistics.median(values_ms):.0f} ms"
 
 
 def _arguments() -> argparse.Namespace:

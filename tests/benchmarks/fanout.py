@@ -25,13 +25,10 @@ from conductor_actors.adapters import migrations
 from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.embedded_server import free_port
 from conductor_actors.adapters.redis_feed import RedisFeed
+from tests.benchmarks.figures import Figure, table
 from tests.owners import owning
 from tests.score_rows import row
 
-HEADING: Final = (
-    "clients | not reading | messages | CPU µs a message | KB a client | p50 ms | p99 ms | most ms "
-    "| closed"
-)
 TICK_S: Final = 2.0
 CLOCK_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
@@ -53,17 +50,18 @@ class Case(NamedTuple):
 
 def main() -> None:
     arguments = _arguments()
-    logs.configure("warning", "text")
-    print(HEADING)
+    logs.configure("error", "text")
+    figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder, EmbeddedServers(Path(folder)) as servers:
         redis_url, database_url = servers.start_valkey(), servers.start_postgres()
         migrations.migrate(database_url)
         for deaf in (0, arguments.deaf):
-            measure(redis_url, database_url, Case(1000, 100, deaf, arguments.ticks))
+            figures += measure(redis_url, database_url, Case(1000, 100, deaf, arguments.ticks))
+    print(table(figures))
 
 
-def measure(redis_url: str, database_url: str, case: Case) -> None:
-    """Let a crowd listen, publish ticks, and print what it took and how long."""
+def measure(redis_url: str, database_url: str, case: Case) -> list[Figure]:
+    """Let a crowd listen, publish ticks, and tell what it took and how long."""
     with ExitStack() as stack:
         dashboard = stack.enter_context(_dashboard(redis_url, database_url))
         empty_kb = _memory_kb(dashboard.pid)
@@ -73,12 +71,14 @@ def measure(redis_url: str, database_url: str, case: Case) -> None:
         got = json.loads(_line(crowd))
         cpu_s = _cpu_s(dashboard.pid) - began_cpu_s
         closed = _closed(dashboard.metrics_port)
-    print(
-        f"{case.clients:7,} | {case.deaf:11} | {got['messages']:8,} | "
-        f"{cpu_s / got['messages'] * 1e6:16.0f} | {(full_kb - empty_kb) / case.clients:11.1f} | "
-        f"{got['p50_ms']:6.1f} | {got['p99_ms']:6.1f} | {got['most_ms']:7.1f} | {closed:6.0f}",
-        flush=True,
-    )
+    who = f"{case.clients:,} clients" + (f", {case.deaf} not reading" if case.deaf else "")
+    delays = f"p50 {got['p50_ms']:.0f} ms, most {got['most_ms']:.0f} ms"
+    cpu_us, each_kb = cpu_s / got["messages"] * 1e6, (full_kb - empty_kb) / case.clients
+    return [
+        Figure(f"CPU of a message, {who}", "µs", (cpu_us,), note=f"{got['messages']:,} messages"),
+        Figure(f"memory of a client, {who}", "KB", (each_kb,), note=f"{closed:.0f} closed"),
+        Figure(f"PUBLISH until the socket, p99, {who}", "ms", (got["p99_ms"],), note=delays),
+    ]
 
 
 def _publish(redis_url: str, case: Case) -> None:

@@ -29,4 +29,7 @@ class Report:
     def within(self, name: str, took_s: float, at_most_s: float) -> None:
         """Note how long something took, and that it was not in time."""
         self.saw(**{f"{name}_s": round(took_s, 2)})
-        self.must(took_s <= at_most_s * self.patience, f"{name} took {took_s:.2f} s, at most {at_most_s:g} s")
+        self.must(
+            took_s <= at_most_s * self.patience,
+            f"{name} took {took_s:.2f} s, at most {at_most_s:g} s",
+        )

@@ -1,0 +1,59 @@
+"""A real Valkey and PostgreSQL, and the collector as its operators run it."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import psycopg
+import redis
+
+from conductor_actors.adapters import migrations
+from conductor_actors.adapters.embedded import EmbeddedServers
+from tests.benchmarks.watched import Watched, watched
+
+
+class Unmeasured(Exception):  # noqa: N818 - not an error: the reason stands in the table
+    """Something can't be measured here."""
+
+
+class World(NamedTuple):
+    redis_url: str
+    database_url: str
+    folder: Path
+
+    def clear(self) -> None:
+        with redis.Redis.from_url(self.redis_url) as client:
+            client.flushall()
+        with psycopg.connect(self.database_url, autocommit=True) as connection:
+            connection.execute("TRUNCATE engagement_metrics")
+
+    def variables(self) -> dict[str, str]:
+        return {
+            "REDIS_URL": self.redis_url,
+            "DATABASE_URL": self.database_url,
+            "CONDUCTOR_STATE_DIR": str(self.folder / "state"),
+            "CONDUCTOR_LOG_FORMAT": "json",
+            "CONDUCTOR_TRANSPORT": "streams",
+            "CONDUCTOR_START": "window",
+        }
+
+    @contextmanager
+    def collecting(self, *arguments: str, **variables: str) -> Iterator[Watched]:
+        """Run `collect`, with settings of `CONDUCTOR_…` on top, for as long as the block."""
+        command = [sys.executable, "-m", "tests.benchmarks.child", "collect", *arguments]
+        settings = self.variables()
+        settings |= {f"CONDUCTOR_{name}": value for name, value in variables.items()}
+        with watched(command, settings, self.folder) as collector:
+            collector.wait(lambda: "service_started" in collector.lines, "its start")
+            yield collector
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[World]:
+    """Start both servers, for as long as the block."""
+    with EmbeddedServers(folder / "servers") as servers:
+        made = World(servers.start_valkey(), servers.start_postgres(), folder)
+        migrations.migrate(made.database_url)
+        yield made

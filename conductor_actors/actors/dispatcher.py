@@ -133,6 +133,8 @@ class Dispatcher:
         refused, mailbox.mail = mailbox.mail, []
         for envelope in refused:
             answer_for_dead(envelope)
+            if mailbox.on_refusal is not None:
+                mailbox.on_refusal(mailbox, envelope.message)
         mailbox.refused += len(refused)
         self.refused += len(refused)
         self.waiting -= len(refused)

@@ -137,6 +137,7 @@ class PooledMailbox:
         "is_queued",
         "mail",
         "name",
+        "on_refusal",
         "refused",
         "run",
         "turn",
@@ -150,6 +151,7 @@ class PooledMailbox:
         self.is_new = False  # its actor has not had a turn yet
         self.is_queued = False
         self.is_closed = False
+        self.on_refusal: Callable[[PooledMailbox, object], None] | None = None
         self.refused = 0
         self.handled = 0
         self.busy_s = 0.0  # how long its turns have taken

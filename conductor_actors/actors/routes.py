@@ -47,6 +47,7 @@ class Routes:
         self._timeout_ms = timeout_s * 1000
         self._check_every_ms = min(CHECK_EVERY_MS, self._timeout_ms)
         self._next_check_ms = 0.0
+        self._on_refusal = self._refused
         self._routes: dict[SessionKey, _Route] = {}
         self._leaving: list[PooledMailbox] = []
         self.changes = changes or Changes()
@@ -133,6 +134,12 @@ class Routes:
 
     def _open(self, key: SessionKey, state: SessionState | None = None) -> _Route:
         mailbox = PooledMailbox("/".join(key), self._dispatcher)
+        mailbox.on_refusal = self._on_refusal
         route = self._routes[key] = _Route(mailbox, 0)
         self._supervisor.tell(StartSession(key, mailbox, state))
         return route
+
+    def _refused(self, mailbox: PooledMailbox, message: object) -> None:
+        """Have whoever left a session alone answer what was asked of it just before."""
+        if isinstance(message, Capture):
+            self._supervisor.tell(CaptureQuarantined(mailbox, message))

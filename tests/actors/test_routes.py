@@ -244,6 +244,21 @@ def test_a_session_in_quarantine_is_answered_for(cast: Cast, routes: Routes) -> 
     assert captured(answers) == {}
 
 
+def test_a_session_that_goes_into_quarantine_while_it_is_asked_is_answered_for(
+    cast: Cast, routes: Routes
+) -> None:
+    for _ in range(3):
+        routes.deliver(batch([chat(), poison()]))
+        cast.settle()
+    held = Held(cast.dispatcher)
+    routes.deliver(batch([poison()]))
+    _, answers = cut(routes)
+    held.release()
+    cast.settle()
+    assert cast.sessions.quarantined == 1
+    assert set(captured(answers)) == {KEY}
+
+
 def test_a_session_that_left_and_went_into_quarantine_is_dismissed_when_it_is_out(
     cast: Cast, routes: Routes
 ) -> None:

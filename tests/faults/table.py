@@ -157,9 +157,9 @@ EXPERIMENTS: Final = (
 )
 
 
-def ran(run: Run) -> Report:
+def ran(run: Run, patience: float = 1.0) -> Report:
     """Run an experiment in a plant of its own; what it waited for in vain is a broken promise."""
-    report = Report()
+    report = Report(patience)
     with planted() as plant:
         try:
             run(plant, report)

@@ -4,8 +4,10 @@ It is the program itself that is measured, from outside: `collect`, in a process
 kernel's account of its CPU time and by its log lines. Events lie in the streams beforehand, added
 while it is stopped, so their producer costs nothing. What an event costs is the CPU time of a
 stretch that ends with the tick showing it, less that of a stretch with the same ticks and no
-events; all sessions have begun before. Limits are measured by turns with what they are beside.
-Each figure is the median of its runs; a ratio is one of medians, beside it the ratio of the least.
+events; all sessions have begun before, and their windows fill up from run to run. Of a tick's CPU
+time that of waiting as long, measured right after it, is taken off. Limits are measured by turns
+with what they are beside. Each figure is the median of its runs; a ratio is one of medians, beside
+it the ratio of the least.
 """
 
 import argparse

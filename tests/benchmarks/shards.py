@@ -16,7 +16,7 @@ from tests.benchmarks.watched import Watched
 from tests.benchmarks.world import Unmeasured, World
 
 SESSIONS: Final = 1_000
-EVENTS: Final = 500_000
+EVENTS: Final = 300_000
 LOOK_S: Final = 0.02
 WORKS: Final = 0.2  # of one core: less is waiting
 PATIENCE_S: Final = 60.0

@@ -1,6 +1,7 @@
 """Read many streams in the order of their entries' ids."""
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -178,12 +179,12 @@ class StreamReader:
 
 def entries_of(name: str, raw_entries: Sequence[Any]) -> list[Entry]:
     """Make entries of what hiredis parsed of a stream."""
-    entries = []
-    for entry_id, fields in raw_entries:
-        ms, _, sequence = entry_id.partition(b"-")
-        body = fields[1] if fields[0] == BODY_FIELD else _body(fields)
-        entries.append((int(ms), int(sequence), name, body))
-    return entries
+    ids = b" ".join([entry_id for entry_id, _ in raw_entries]).replace(b"-", b" ").split()
+    numbers = [*map(int, ids)]
+    bodies = [
+        fields[1] if fields[0] == BODY_FIELD else _body(fields) for _, fields in raw_entries
+    ]
+    return [*zip(numbers[::2], numbers[1::2], repeat(name), bodies, strict=False)]
 
 
 def _before(first: Frontier) -> bytes:

@@ -4,7 +4,8 @@ This is where "the same entries give the same rows" is decided: a tick `t` comes
 event before `t` and before every event at or after it, whoever reads, however fast.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -102,22 +103,20 @@ class Intake:
         self._next_tick_ms = -(-at_ms // self._tick_ms) * self._tick_ms
 
     def take(
-        self, entries: Iterable[Entry], watermark_ms: int | None = None
+        self, entries: Sequence[Entry], watermark_ms: int | None = None
     ) -> Iterator[EventsBySession | TickDue]:
         """Hand out the entries' events and each tick that is due up to the watermark, in order.
 
         Events after the last tick stay gathered. An entry that comes too late for its tick
         counts in the next one.
         """
-        for entry in entries:
-            at_ms = max(entry[0], self._passed_ms)
-            if self._next_tick_ms is None:
-                self._next_tick_ms = at_ms - at_ms % self._tick_ms + self._tick_ms
-            if at_ms >= self._next_tick_ms:
-                yield from self._ticks_until(at_ms)
-            self._put(entry, at_ms)
+        taken = 0
+        while taken < len(entries):
+            taken = self._gather(entries, taken)
             if self._events >= self._most_events:
                 yield self.rest()
+            elif taken < len(entries):
+                yield from self._ticks_until(entries[taken][0])
         if watermark_ms is not None:
             yield from self._ticks_until(watermark_ms)
 
@@ -131,29 +130,46 @@ class Intake:
         """Give the first tick that shows everything taken so far."""
         return self._next_tick_ms
 
-    def _put(self, entry: Entry, at_ms: int) -> None:
-        _, _, name, body = entry
-        try:
-            tenant, decoder = self._sources.get(name) or self._source(name)
-            decoded = decode(decoder, body, at_ms, self._max_bytes)
-        except InvalidEvent as invalid:
-            self.rejected.append(Rejected(entry, invalid.reason))
-            return
-        if decoded is None:
-            self.skipped += 1
-            return
-        session_id, event = decoded
-        self.counted += 1
-        self._last_event_ms = at_ms
-        self._events += 1
-        key = (tenant, session_id)
-        events = self.gathered.get(key)
-        if events is not None:
-            events.append(event)
-        else:
-            self.gathered[key] = [event]
-            enough = max(LEAST_EVENTS, EVENTS_PER_SESSION * len(self.gathered))
-            self._most_events = min(MOST_EVENTS, enough)
+    def _gather(self, entries: Sequence[Entry], begin: int) -> int:
+        """Take entries from the one at `begin` on, and return where the first is that can't be.
+
+        A tick is due before that one, or there is enough to hand out.
+        """
+        passed_ms = self._passed_ms
+        if self._next_tick_ms is None:
+            first_ms = max(entries[begin][0], passed_ms)
+            self._next_tick_ms = first_ms - first_ms % self._tick_ms + self._tick_ms
+        until_ms = self._next_tick_ms
+        sources, gathered, max_bytes = self._sources, self.gathered, self._max_bytes
+        end = begin
+        for entry in islice(entries, begin, begin + self._most_events - self._events):
+            ms, _, name, body = entry
+            if ms >= until_ms:
+                break
+            end += 1
+            at_ms = ms if ms > passed_ms else passed_ms
+            try:
+                tenant, decoder = sources.get(name) or self._source(name)
+                decoded = decode(decoder, body, at_ms, max_bytes)
+            except InvalidEvent as invalid:
+                self.rejected.append(Rejected(entry, invalid.reason))
+                continue
+            if decoded is None:
+                self.skipped += 1
+                continue
+            session_id, event = decoded
+            key = (tenant, session_id)
+            events = gathered.get(key)
+            if events is None:
+                gathered[key] = [event]
+            else:
+                events.append(event)
+            self._last_event_ms = at_ms
+            self.counted += 1
+            self._events += 1
+        enough = max(LEAST_EVENTS, EVENTS_PER_SESSION * len(gathered))
+        self._most_events = min(MOST_EVENTS, enough)
+        return end
 
     def _source(self, name: str) -> tuple[str, Decoder]:
         parts = split(name)

@@ -128,7 +128,7 @@ class RouterActor(SystemActor):
                     self._routes.deliver(step)
                 case TickDue():
                     self._tick(step, read.now_ms)
-        if not self._intake.gathered:  # else the next tick sees to it
+        if not self._intake.holds_events:  # else the next tick sees to it
             self._routes.passivate(read.watermark_ms)
         self._put_aside()
 

@@ -181,9 +181,7 @@ def entries_of(name: str, raw_entries: Sequence[Any]) -> list[Entry]:
     """Make entries of what hiredis parsed of a stream."""
     ids = b" ".join([entry_id for entry_id, _ in raw_entries]).replace(b"-", b" ").split()
     numbers = [*map(int, ids)]
-    bodies = [
-        fields[1] if fields[0] == BODY_FIELD else _body(fields) for _, fields in raw_entries
-    ]
+    bodies = [fields[1] if fields[0] == BODY_FIELD else _body(fields) for _, fields in raw_entries]
     return [*zip(numbers[::2], numbers[1::2], repeat(name), bodies, strict=False)]
 
 

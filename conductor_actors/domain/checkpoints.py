@@ -14,7 +14,7 @@ import msgspec
 from conductor_actors.domain.intake import IntakeState, SessionKey
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.session import SessionRules, SessionState
-from conductor_actors.domain.windows import CountWindow, RecencyWindow
+from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 from conductor_actors.errors import ConfigError
 
 VERSION: Final = 1
@@ -59,7 +59,7 @@ class _Poll(msgspec.Struct, array_like=True, gc=False):
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
-    """A session. Users are numbers: places in `users`, where those active come first, in order."""
+    """A session. Users are numbers: places in `users`, where those active come first."""
 
     event_id: str | None
     last_event_ms: int | None
@@ -98,8 +98,8 @@ def encode_state(state: SessionState) -> bytes:
         _State(
             state.real_event_id,
             state.last_event_ms,
-            _Counts([*state.chats.counts], state.chats.newest_s),
-            _Counts([*state.reactions.counts], state.reactions.newest_s),
+            _Counts([*(state.chats.counts or ())], state.chats.newest_s),
+            _Counts([*(state.reactions.counts or ())], state.reactions.newest_s),
             [*state.messages.moments],
             _distances(state.messages),
             users,
@@ -122,9 +122,9 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
         rules,
         _counted(packed.chats, rules.window_s),
         _counted(packed.reactions, rules.window_s),
-        RecencyWindow(window_ms, _moments(packed.messages, packed.messages_ms)),
-        RecencyWindow(window_ms, _moments(users[: len(packed.active_ms)], packed.active_ms)),
-        RecencyWindow(
+        RepeatWindow(window_ms, _moments(packed.messages, packed.messages_ms)),
+        PresenceWindow(window_ms, _moments(users[: len(packed.active_ms)], packed.active_ms)),
+        PresenceWindow(
             window_ms, _moments([users[place] for place in packed.leavers], packed.leavers_ms)
         ),
         {users[place]: packed.connections.get(place, 1) for place in packed.connected},
@@ -170,7 +170,7 @@ def _goes_on(state: SessionState, intake: IntakeState) -> bool:
     return state.has_row_at(intake.passed_ms)
 
 
-def _distances(window: RecencyWindow) -> list[int]:
+def _distances(window: RepeatWindow | PresenceWindow) -> list[int]:
     """Give the first moment, and from each to the next."""
     return [later - earlier for earlier, later in pairwise((0, *window.moments.values()))]
 
@@ -181,7 +181,7 @@ def _moments(keys: list[str], distances: list[int]) -> dict[str, int]:
 
 def _counted(packed: _Counts, length_s: int) -> CountWindow:
     window = CountWindow(length_s)
-    window.counts = deque(packed.counts, maxlen=length_s)
+    window.counts = deque(packed.counts, length_s) if packed.counts else None
     window.newest_s = packed.newest_s
     window.total = sum(packed.counts)
     return window
@@ -203,7 +203,7 @@ def _unpacked(packed: _Poll, users: list[str]) -> Poll:
         packed.poll_id,
         packed.most_connected,
         packed.last_vote_ms,
-        {users[place] for place in packed.voters},
+        dict.fromkeys(users[place] for place in packed.voters),
         packed.votes_without_user,
         packed.closed_ms,
     )

@@ -132,7 +132,7 @@ class Replay:
             counted, skipped, self._invalid, self._rows, self._failed, self._last_tick_ms
         )
 
-    def _follow(self, entries: Iterable[Entry], watermark_ms: int | None) -> None:
+    def _follow(self, entries: Sequence[Entry], watermark_ms: int | None) -> None:
         for step in self._intake.take(entries, watermark_ms):
             match step:
                 case EventsBySession():

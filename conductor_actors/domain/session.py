@@ -22,7 +22,7 @@ from conductor_actors.domain.events import (
 from conductor_actors.domain.gaps import NO_MARKS, Marks, mark_of
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals, category, clamped
-from conductor_actors.domain.windows import CountWindow, RecencyWindow
+from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 
 _PLACEHOLDER_EVENT_ID = "unknown"
 _NEVER_FIRST = (PollClosed, UserLeft)  # a session does not begin with one of these
@@ -47,9 +47,9 @@ class SessionState:
     rules: SessionRules
     chats: CountWindow
     reactions: CountWindow
-    messages: RecencyWindow  # when each message id was first counted
-    active: RecencyWindow  # when each user last chatted, voted, reacted or joined
-    leavers: RecencyWindow  # when each user's last connection ended
+    messages: RepeatWindow  # when each message id was first counted
+    active: PresenceWindow  # when each user last chatted, voted, reacted or joined
+    leavers: PresenceWindow  # when each user's last connection ended
     connections: dict[str, int] = field(default_factory=dict)
     poll: Poll | None = None
     real_event_id: str | None = None
@@ -60,8 +60,8 @@ class SessionState:
         """Make the state of a session of which nothing was heard yet."""
         window_s, window_ms = rules.window_s, rules.window_s * 1000
         counts = CountWindow(window_s), CountWindow(window_s)
-        recent = RecencyWindow(window_ms), RecencyWindow(window_ms), RecencyWindow(window_ms)
-        return cls(session_id, rules, *counts, *recent)
+        users = PresenceWindow(window_ms), PresenceWindow(window_ms)
+        return cls(session_id, rules, *counts, RepeatWindow(window_ms), *users)
 
     def after(self, events: Iterable[Event]) -> "SessionState":
         """Return the state after these events; this one stays as it is."""
@@ -73,8 +73,11 @@ class SessionState:
         timeout_ms = self.rules.timeout_s * 1000
         for event in events:
             last_ms = state.last_event_ms
-            if last_ms is not None and event.at_ms - last_ms >= timeout_ms:
-                state = SessionState.unbegun(self.session_id, self.rules)
+            if last_ms is None or event.at_ms - last_ms >= timeout_ms:
+                if last_ms is not None:
+                    state = SessionState.unbegun(self.session_id, self.rules)
+                if isinstance(event, _NEVER_FIRST):
+                    continue
             state._apply(event)  # noqa: SLF001 - of its own kind
         return state
 
@@ -129,54 +132,38 @@ class SessionState:
         )
 
     def _apply(self, event: Event) -> None:
-        if self.last_event_ms is None and isinstance(event, _NEVER_FIRST):
-            return
-        if isinstance(event, ChatMessage) and self._is_repeat(event):
-            return
-        self.last_event_ms = event.at_ms
+        at_ms = event.at_ms
+        match event:
+            case ChatMessage():
+                message_id = event.message_id
+                if message_id is not None and self.messages.is_repeat(message_id, at_ms):
+                    return
+                self.chats.add(at_ms)
+            case Reaction():
+                self.reactions.add(at_ms)
+            case PollVote():
+                self._vote(event)
+            case UserJoined():
+                self._join(event.user_id)
+            case UserLeft():
+                self._leave(event.user_id, at_ms)
+            case PollClosed():
+                self._close(event)
+            case _:
+                assert_never(event)
+        self.last_event_ms = at_ms
         if self.real_event_id is None:
             self._learn_event_id(event.event_id)
-        self._count(event)
-
-    def _is_repeat(self, chat: ChatMessage) -> bool:
-        return chat.message_id is not None and self.messages.holds(chat.message_id, chat.at_ms)
+        if not isinstance(event, _NEVER_FIRST) and event.user_id is not None:
+            self.active.moments[event.user_id] = at_ms
 
     def _learn_event_id(self, event_id: str | None) -> None:
         if event_id not in (None, _PLACEHOLDER_EVENT_ID, self.session_id):
             self.real_event_id = event_id
 
-    def _count(self, event: Event) -> None:
-        at_ms = event.at_ms
-        match event:
-            case ChatMessage():
-                self.chats.add(at_ms)
-                if event.message_id is not None:
-                    self.messages.touch(event.message_id, at_ms)
-                self._saw(event.user_id, at_ms)
-            case Reaction():
-                self.reactions.add(at_ms)
-                self._saw(event.user_id, at_ms)
-            case PollVote():
-                self._vote(event)
-                self._saw(event.user_id, at_ms)
-            case UserJoined():
-                self._join(event.user_id)
-                self.active.touch(event.user_id, at_ms)
-            case UserLeft():
-                self._leave(event.user_id, at_ms)
-            case PollClosed():
-                if self.poll and self.poll.poll_id == event.poll_id:
-                    self.poll.close(at_ms)
-            case _:
-                assert_never(event)
-
-    def _saw(self, user_id: str | None, at_ms: int) -> None:
-        if user_id is not None:
-            self.active.touch(user_id, at_ms)
-
     def _vote(self, vote: PollVote) -> None:
         if self.poll is None or self.poll.poll_id != vote.poll_id:
-            self.poll = Poll(vote.poll_id, len(self.connections), vote.at_ms, set())
+            self.poll = Poll(vote.poll_id, len(self.connections), vote.at_ms, {})
         self.poll.vote(vote.user_id, vote.at_ms)
 
     def _join(self, user_id: str) -> None:
@@ -191,7 +178,11 @@ class SessionState:
             self.connections[user_id] = connections - 1
         elif connections == 1:
             del self.connections[user_id]
-            self.leavers.touch(user_id, at_ms)
+            self.leavers.moments[user_id] = at_ms
+
+    def _close(self, closed: PollClosed) -> None:
+        if self.poll and self.poll.poll_id == closed.poll_id:
+            self.poll.close(closed.at_ms)
 
 
 def row_at(

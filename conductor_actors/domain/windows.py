@@ -7,54 +7,62 @@ from collections import deque
 
 
 class CountWindow:
-    """Count events of the last `length_s` seconds: a deque of one-second counts and their sum."""
+    """Count events of the last `length_s` seconds: a deque of one-second counts and their sum.
 
-    __slots__ = ("counts", "newest_s", "total")
+    There is none while there is nothing to count: most sessions are idle, and it takes 624 bytes.
+    """
+
+    __slots__ = ("counts", "length_s", "newest_s", "total")
 
     def __init__(self, length_s: int) -> None:
-        self.counts: deque[int] = deque(maxlen=length_s)
+        self.length_s = length_s
+        self.counts: deque[int] | None = None
         self.newest_s = 0
         self.total = 0
 
     def add(self, at_ms: int) -> None:
         """Count one event."""
         second = at_ms // 1000
-        if second != self.newest_s or not self.counts:
-            self._slide_to(second)
-        self.counts[-1] += 1
+        if self.counts is None:
+            self.counts = deque((1,), self.length_s)
+            self.newest_s = second
+        else:
+            if second != self.newest_s:
+                self._slide_to(self.counts, second)
+            self.counts[-1] += 1
         self.total += 1
 
     def expire(self, at_ms: int) -> None:
         """Forget what a window ending at `at_ms`, a whole second, no longer holds."""
-        if self.total:
-            self._slide_to(at_ms // 1000 - 1)
+        if self.counts is not None:
+            self._slide_to(self.counts, at_ms // 1000 - 1)
+            if not self.total:
+                self.counts = None
 
     def copy(self) -> "CountWindow":
         """Make one that can go its own way."""
-        twin = CountWindow.__new__(CountWindow)
-        twin.counts = self.counts.copy()
+        twin = CountWindow(self.length_s)
+        twin.counts = None if self.counts is None else self.counts.copy()
         twin.newest_s = self.newest_s
         twin.total = self.total
         return twin
 
-    def _slide_to(self, second: int) -> None:
-        counts = self.counts
-        length_s = counts.maxlen or 0
+    def _slide_to(self, counts: deque[int], second: int) -> None:
         ahead = second - self.newest_s
-        if not counts or ahead >= length_s:
+        if ahead >= self.length_s:
             counts.clear()
             counts.append(0)
             self.total = 0
         else:
             for _ in range(ahead):
-                if len(counts) == length_s:
+                if len(counts) == self.length_s:
                     self.total -= counts[0]
                 counts.append(0)
         self.newest_s = second
 
 
-class RecencyWindow:
-    """Remember keys for `length_ms` after a moment of theirs: who was active, what was said.
+class RepeatWindow:
+    """Tell what came already: remember keys for less than `length_ms` after they came first.
 
     A dict in the order of those moments, so that only what expires is ever looked at.
     """
@@ -65,21 +73,15 @@ class RecencyWindow:
         self.length_ms = length_ms
         self.moments: dict[str, int] = {} if moments is None else moments
 
-    def touch(self, key: str, at_ms: int) -> None:
-        """Remember the key from `at_ms` on."""
-        moments = self.moments
-        if key in moments:
-            del moments[key]  # so that it moves to the end
-        moments[key] = at_ms
-
-    def holds(self, key: str, at_ms: int) -> bool:
-        """Tell whether the key's moment is less than one window before `at_ms`."""
+    def is_repeat(self, key: str, at_ms: int) -> bool:
+        """Tell whether the key came within one length before `at_ms`; if not, it has come now."""
         moment = self.moments.get(key)
-        return moment is not None and at_ms - moment < self.length_ms
-
-    def forget(self, key: str) -> None:
-        """Drop the key, known or not."""
-        self.moments.pop(key, None)
+        if moment is not None:
+            if at_ms - moment < self.length_ms:
+                return True
+            del self.moments[key]  # so that it moves to the end
+        self.moments[key] = at_ms
+        return False
 
     def expire(self, at_ms: int) -> None:
         """Forget every key whose moment is before the window ending at `at_ms`."""
@@ -89,9 +91,37 @@ class RecencyWindow:
             if moment >= horizon:
                 break
             expired.append(key)
-        for key in expired:
-            del self.moments[key]
+        if len(expired) == len(self.moments):
+            self.moments = {}  # a dict does not give back the room of what is deleted
+        else:
+            for key in expired:
+                del self.moments[key]
 
-    def copy(self) -> "RecencyWindow":
+    def copy(self) -> "RepeatWindow":
         """Make one that can go its own way."""
-        return RecencyWindow(self.length_ms, self.moments.copy())
+        return RepeatWindow(self.length_ms, self.moments.copy())
+
+
+class PresenceWindow:
+    """Remember keys for `length_ms` after their last moment: who was active, who has left."""
+
+    __slots__ = ("length_ms", "moments")
+
+    def __init__(self, length_ms: int, moments: dict[str, int] | None = None) -> None:
+        self.length_ms = length_ms
+        self.moments: dict[str, int] = {} if moments is None else moments
+
+    def forget(self, key: str) -> None:
+        """Drop the key, known or not."""
+        self.moments.pop(key, None)
+
+    def expire(self, at_ms: int) -> None:
+        """Forget every key whose moment is before the window ending at `at_ms`."""
+        horizon = at_ms - self.length_ms
+        moments = self.moments
+        if moments and min(moments.values()) < horizon:
+            self.moments = {key: moment for key, moment in moments.items() if moment >= horizon}
+
+    def copy(self) -> "PresenceWindow":
+        """Make one that can go its own way."""
+        return PresenceWindow(self.length_ms, self.moments.copy())

@@ -1,6 +1,6 @@
 """A state and an intake that were written and read again are what they were."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -30,7 +30,7 @@ from conductor_actors.domain.intake import (
 )
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session import SessionRules, SessionState, row_at
-from conductor_actors.domain.windows import CountWindow, RecencyWindow
+from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 from conductor_actors.errors import ConfigError
 from tests.domain.test_intake import GOOD, end_of, entry, logs
 from tests.domain.test_session import (
@@ -48,7 +48,7 @@ TENANT = "default"
 def facts(state: SessionState) -> list[object]:
     """Give all there is to know of a state, down to the order in its dicts."""
     counts = [
-        (list(window.counts), window.counts.maxlen, window.newest_s, window.total)
+        (window.counts, window.length_s, window.newest_s, window.total)
         for window in (state.chats, state.reactions)
     ]
     moments = [
@@ -116,7 +116,7 @@ class Engine:
         self.states: dict[SessionKey, SessionState] = {}
         self.rows: list[ScoreRow] = []
 
-    def take(self, entries: Iterable[Entry], watermark_ms: int | None) -> None:
+    def take(self, entries: Sequence[Entry], watermark_ms: int | None) -> None:
         for step in self.intake.take(entries, watermark_ms):
             match step:
                 case EventsBySession():
@@ -287,5 +287,5 @@ def test_every_field_of_a_state_is_looked_at() -> None:
         *("session_id", "rules", "chats", "reactions", "messages", "active", "leavers"),
         *("connections", "poll", "real_event_id", "last_event_ms"),
     )
-    assert CountWindow.__slots__ == ("counts", "newest_s", "total")
-    assert RecencyWindow.__slots__ == ("length_ms", "moments")
+    assert CountWindow.__slots__ == ("counts", "length_s", "newest_s", "total")
+    assert RepeatWindow.__slots__ == PresenceWindow.__slots__ == ("length_ms", "moments")

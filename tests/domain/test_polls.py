@@ -9,7 +9,7 @@ VOTERS = ("ada", "bob", None)
 
 
 def poll(*voters: str | None, connected: int = 0) -> Poll:
-    fresh = Poll("lunch", connected, 0, set())
+    fresh = Poll("lunch", connected, 0, {})
     for voter in voters:
         fresh.vote(voter, 0)
     return fresh

@@ -1,9 +1,10 @@
 from bisect import bisect_left
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.domain.windows import CountWindow, RecencyWindow
+from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 
 gaps_ms = st.one_of(st.just(0), st.integers(0, 1500), st.integers(0, 3).map((1000).__mul__))
 long_gaps_ms = gaps_ms | st.integers(0, 20_000)
@@ -25,7 +26,7 @@ def test_a_count_window_counts_what_a_list_would(
         else:
             window.add(now_ms)
             moments.append(now_ms)
-        assert len(window.counts) <= length_s
+        assert len(window.counts or ()) <= length_s
 
 
 def test_a_count_window_holds_its_first_second_and_then_lets_go() -> None:
@@ -48,39 +49,74 @@ def test_a_copied_count_window_goes_its_own_way() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(gaps_ms, keys, st.sampled_from(("touch", "forget", "expire")))))
-def test_a_recency_window_remembers_what_a_search_would_find(
+@given(st.lists(st.tuples(gaps_ms, keys, st.booleans())))
+def test_a_repeat_window_tells_repeats_as_a_search_of_first_moments_would(
+    steps: list[tuple[int, str, bool]],
+) -> None:
+    window, first, now_ms = RepeatWindow(3000), dict[str, int](), 0
+    for gap_ms, key, is_tick in steps:
+        now_ms += gap_ms
+        if is_tick:
+            window.expire(now_ms)
+            first = {k: at_ms for k, at_ms in first.items() if at_ms >= now_ms - 3000}
+            assert window.moments == first
+        else:
+            is_repeat = key in first and now_ms - first[key] < 3000
+            assert window.is_repeat(key, now_ms) == is_repeat
+            if not is_repeat:
+                first[key] = now_ms
+
+
+def test_a_repeat_is_one_within_less_than_the_length_of_the_first() -> None:
+    window = RepeatWindow(3000)
+    assert not window.is_repeat("ada", 1000)
+    assert window.is_repeat("ada", 3999)
+    assert not window.is_repeat("ada", 4000)
+    assert not window.is_repeat("bob", 4000)
+
+
+def test_a_repeat_window_lets_go_of_what_came_again_only_after_that() -> None:
+    window = RepeatWindow(3000)
+    for key, at_ms in (("ada", 1000), ("bob", 2000), ("ada", 4000)):
+        window.is_repeat(key, at_ms)
+    window.expire(6000)
+    assert window.moments == {"ada": 4000}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(gaps_ms, keys, st.sampled_from(("seen", "forget", "expire")))))
+def test_a_presence_window_remembers_what_a_search_would_find(
     steps: list[tuple[int, str, str]],
 ) -> None:
-    window, touched, now_ms = RecencyWindow(3000), dict[str, int](), 0
+    window, seen, now_ms = PresenceWindow(3000), dict[str, int](), 0
     for gap_ms, key, step in steps:
         now_ms += gap_ms
         match step:
-            case "touch":
-                window.touch(key, now_ms)
-                touched[key] = now_ms
+            case "seen":
+                window.moments[key] = seen[key] = now_ms
             case "forget":
                 window.forget(key)
-                touched.pop(key, None)
+                seen.pop(key, None)
             case _:
                 window.expire(now_ms)
-                touched = {k: at_ms for k, at_ms in touched.items() if at_ms >= now_ms - 3000}
-                assert window.moments == touched
-        assert window.holds(key, now_ms) == (key in touched and now_ms - touched[key] < 3000)
+                seen = {k: at_ms for k, at_ms in seen.items() if at_ms >= now_ms - 3000}
+        assert window.moments == seen
 
 
-def test_a_recency_window_holds_a_key_for_less_than_its_length() -> None:
-    window = RecencyWindow(3000)
-    window.touch("ada", 1000)
-    assert window.holds("ada", 3999)
-    assert not window.holds("ada", 4000)
-    assert not window.holds("bob", 1000)
-
-
-def test_a_copied_recency_window_goes_its_own_way() -> None:
-    window = RecencyWindow(3000)
-    window.touch("ada", 1000)
+@pytest.mark.parametrize("kind", [RepeatWindow, PresenceWindow])
+def test_a_copied_window_goes_its_own_way(kind: type[RepeatWindow | PresenceWindow]) -> None:
+    window = kind(3000, {"ada": 1000})
     copy = window.copy()
-    copy.forget("ada")
-    copy.touch("bob", 1000)
-    assert (list(window.moments), list(copy.moments)) == (["ada"], ["bob"])
+    copy.moments["bob"] = 2000
+    window.expire(4001)
+    assert (window.moments, copy.moments) == ({}, {"ada": 1000, "bob": 2000})
+
+
+def test_a_count_window_with_nothing_to_count_keeps_no_counts() -> None:
+    window = CountWindow(3)
+    assert window.counts is None
+    window.add(1000)
+    window.expire(5000)
+    assert (window.counts, window.total) == (None, 0)
+    window.add(6000)
+    assert window.total == 1

@@ -48,7 +48,7 @@ class SessionActor(PooledActor):
         self._tenant_id = tenant_id
         self._state = state
         self._parts = parts
-        self._poison: list[tuple[Event, Exception]] = []
+        self._poison: Sequence[tuple[Event, Exception]] = ()
 
     def on_receive(self, message: SessionMessage) -> None:
         match message:
@@ -63,7 +63,7 @@ class SessionActor(PooledActor):
             case _:
                 assert_never(message)
         if self._poison:
-            poison, self._poison = self._poison, []
+            poison, self._poison = self._poison, ()
             raise Poisoned(poison) from poison[0][1]
 
     def legacy(self) -> SessionState:

@@ -131,9 +131,8 @@ class Sessions:
         return is_idle
 
     def _seat_actor(self, seat: _Seat, state: SessionState) -> None:
-        tenant_id, session_id = seat.key
-        place = Place(f"{tenant_id}/{session_id}", seat.mailbox, self._supervisor)
-        SessionActor.start(place, tenant_id, state, self._parts)
+        place = Place(seat.mailbox.name, seat.mailbox, self._supervisor)
+        SessionActor.start(place, seat.key[0], state, self._parts)
 
     def _quarantine(self, seat: _Seat, state: SessionState) -> None:
         self._parts.dispatcher.close_mailbox(seat.mailbox)

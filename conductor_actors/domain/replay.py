@@ -36,7 +36,7 @@ class Salvage(Protocol):
 
     def __call__(
         self, step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T], /
-    ) -> tuple[S, list[tuple[T, Exception]]]:
+    ) -> tuple[S, Sequence[tuple[T, Exception]]]:
         """Do it."""
 
 

@@ -133,6 +133,19 @@ VOCABULARY: Final[dict[str, Line]] = {
     "tenant_stats": _line(
         "every 5 s, how many tenants have sessions, and a list of the busiest", "count", "tenants"
     ),
+    # Traces, which `inspect session TENANT/ID --trace` asks for
+    "trace_began": _line(
+        "every message of a session is told from now on", "actor", "tenant", "session", "for_s"
+    ),
+    "message_traced": _line(
+        "a session handled a message; what does not belong to its kind is null or nothing",
+        *("actor", "tenant", "session", "kind", "events", "kinds", "tick_at_ms", "score"),
+        *("duration_s", "mailbox_depth", "has_failed", "suppressed"),
+    ),
+    "trace_ended": _line(
+        "so many messages were handled, of which so many were not told",
+        *("actor", "tenant", "session", "messages", "suppressed"),
+    ),
     # Events in
     "events_read": _line(
         "once a second, at the level debug: since the last such line, and how far behind Redis",

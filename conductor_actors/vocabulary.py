@@ -29,6 +29,19 @@ message, messages or time, and those that don't run: a hundred at most; of tenan
 `python -m conductor_actors inspect --once --json` gives all of it as one document, whose keys are
 described in `inspection/report.py`.
 
+Traces. `python -m conductor_actors inspect session TENANT/ID --trace` has a service tell every
+message that one session handles, for 60 s: `trace_began`, `message_traced`, `trace_ended`. In
+`message_traced`, `kind` is EventBatch (`events`, and how many of each of `kinds`), Tick
+(`tick_at_ms`, and the `score` if there was a row), Capture, Passivate, Describe or Trace;
+`duration_s` is how long it was handled, `has_failed` that its handler raised. There are 20 lines a
+second at most; `suppressed` messages were left out before a line.
+
+Questions. Without `--trace` the service answers what it knows of the session, by message before all
+its mail; `--json` prints the answer, whose keys are described in `domain/inquiries.py`. On the wire
+a request is `PUBLISH conductor:requests '{"id": "<hex>", "tenant": …, "session": …}'`, with
+`trace_s` for a trace; each collector that hears it leaves one answer in the list
+`conductor:answer:<id>`, for a minute: `is_known` is true for the one that has the session.
+
 Examples. `log` stands for what prints the lines: `python -m conductor_actors`, a file, or
 `redis-cli --raw XRANGE conductor:log - + | grep '^{'`.
 
@@ -40,6 +53,10 @@ How late each tick came, in seconds:
 
 The session that keeps a thread busiest, every 5 s:
     log | jq -c 'select(.event == "session_stats") | .sessions | max_by(.busy_share)'
+
+What kinds of messages a traced session spent its time on, in seconds, once the log has ended:
+    log | jq -sc 'map(select(.event == "message_traced")) | group_by(.kind)[]
+        | {kind: .[0].kind, seconds: map(.duration_s) | add}'
 
 Events that were lost, by tenant, once the log has ended:
     log | jq -sc 'map(select(.event == "gap_detected")) | group_by(.tenant)[]

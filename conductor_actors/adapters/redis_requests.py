@@ -126,5 +126,5 @@ class RedisAsker:
 def _request_of(body: bytes) -> Request | None:
     try:
         return _request.decode(body)
-    except ValueError:  # msgspec's errors are ValueErrors
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None

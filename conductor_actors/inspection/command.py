@@ -15,12 +15,10 @@ from rich.console import Console
 
 from conductor_actors import logs
 from conductor_actors import settings as configuration
-from conductor_actors.adapters.embedded_running import running_valkey
-from conductor_actors.domain.names import DEFAULT_TENANT
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.inspection.drawing import plain
-from conductor_actors.inspection.histories import Key
 from conductor_actors.inspection.keys import Keyboard, keyboard
+from conductor_actors.inspection.reach import REDIS, key_of, url_of
 from conductor_actors.inspection.reporting import Choice, Order
 from conductor_actors.inspection.screen import LOOK_EVERY_S, Watch, show
 from conductor_actors.inspection.sources import FileSource, PipeSource, RedisSource, Source
@@ -29,7 +27,6 @@ from conductor_actors.inspection.view import View
 from conductor_actors.settings import Settings
 
 PIPE: Final = "-"
-REDIS: Final = ("redis://", "rediss://", "unix://")
 
 
 def inspect(  # noqa: PLR0913 - an option each
@@ -60,8 +57,8 @@ def inspect(  # noqa: PLR0913 - an option each
     """
     settings = configuration.load()
     logs.configure(settings.log_level, settings.log_format, sys.stderr)
-    view = View(Choice(sort, tenant), followed=_key(follow))
-    redis_url = _redis_url(settings, source)
+    view = View(Choice(sort, tenant), followed=key_of(follow) if follow else None)
+    redis_url = url_of(source, settings)
     with (
         closing(_source(source, redis_url, settings, minutes)) as lines,
         closing(Updates(redis_url)) as updates,
@@ -72,19 +69,6 @@ def inspect(  # noqa: PLR0913 - an option each
         else:
             with keyboard() as keys:
                 show(watch, Console(), keys)
-
-
-def _key(name: str | None) -> Key | None:
-    if name is None:
-        return None
-    tenant, slash, session = name.partition("/")
-    return (tenant, session) if slash else (DEFAULT_TENANT, name)
-
-
-def _redis_url(settings: Settings, source: str | None) -> str | None:
-    if source is not None and source.startswith(REDIS):
-        return source
-    return settings.redis_url or running_valkey(settings.state_dir)
 
 
 def _source(

@@ -18,13 +18,14 @@ know. A test holds this list against the code.
 What `inspect` shows comes from: `service_started`, `service_stats`, `drain_began`,
 `service_stopped`; `actor_stats`, `session_stats`, `tenant_stats` (every 5 s); `actor_started`,
 `actor_stopped`, `actor_failed`, `actor_restarted`, `restarts_exhausted`, `session_quarantined`,
-`session_released`, `handler_slow`; `events_routed`, `events_invalid`, `gap_detected`,
-`tick_completed`, `batch_written`, `rows_refused`, `updates_dropped`; `outage_began`,
-`outage_continues`, `outage_ended`; `log_lines_dropped`. In `session_stats` and `tenant_stats` stand
-lists, `sessions` and `tenants`, whose keys are `SESSION_KEYS` and `TENANT_KEYS`: figures are those
-of the last 5 s, `handled_per_s` counts messages (a batch of events, or a tick), `busy_share` is the
-share of one thread's time. Sessions are those that lead in mailbox depth, age of the oldest
-message, messages or time, and those that don't run: a hundred at most; of tenants fifty.
+`session_released`, `handler_slow`, `message_traced`; `events_routed`, `events_invalid`,
+`gap_detected`, `tick_completed`, `batch_written`, `rows_refused`, `updates_dropped`;
+`outage_began`, `outage_continues`, `outage_ended`; `log_lines_dropped`. In `session_stats` and
+`tenant_stats` stand lists, `sessions` and `tenants`, whose keys are `SESSION_KEYS` and
+`TENANT_KEYS`: figures are those of the last 5 s, `handled_per_s` counts messages (a batch of
+events, or a tick), `busy_share` is the share of one thread's time. Sessions are those that lead in
+mailbox depth, age of the oldest message, messages or time, and those that don't run: a hundred at
+most; of tenants fifty.
 
 `python -m conductor_actors inspect --once --json` gives all of it as one document, whose keys are
 described in `inspection/report.py`.

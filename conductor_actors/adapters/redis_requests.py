@@ -102,8 +102,8 @@ class RedisRequests:
 class RedisAsker:
     """Ask the collectors that listen at a Redis."""
 
-    def __init__(self, url: str) -> None:
-        self._client = open_client(url, ASK_DEADLINE_S)
+    def __init__(self, url: str, deadline_s: float = ASK_DEADLINE_S) -> None:
+        self._client = open_client(url, deadline_s)
 
     def ask(self, request: Request) -> int:
         """Ask; return how many will answer."""

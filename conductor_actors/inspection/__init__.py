@@ -27,16 +27,11 @@ class _WithDefault(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - click's, vendored
         """Name the command that was meant."""
-        if not args or args[0] not in (*self.commands, *ctx.help_option_names):
+        if not args or args[0] not in self.commands:
             args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)
 
 
-app: Final = typer.Typer(
-    cls=_WithDefault,
-    rich_markup_mode=None,
-    help="Look at a running service. `inspect` alone is `inspect actors`, with all its options and "
-    "its SOURCE.",
-)
+app: Final = typer.Typer(cls=_WithDefault, rich_markup_mode=None)
 app.command(_DEFAULT, short_help="Show the actors, live, from the log lines.")(inspect)
 app.command("session", short_help="Ask about one session, or trace it.")(session)

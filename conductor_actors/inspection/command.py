@@ -22,6 +22,7 @@ from conductor_actors.inspection.reach import REDIS, key_of, url_of
 from conductor_actors.inspection.reporting import Choice, Order
 from conductor_actors.inspection.screen import LOOK_EVERY_S, Watch, show
 from conductor_actors.inspection.sources import FileSource, PipeSource, RedisSource, Source
+from conductor_actors.inspection.traces import Traces
 from conductor_actors.inspection.updates import Updates
 from conductor_actors.inspection.view import View
 from conductor_actors.settings import Settings
@@ -52,6 +53,8 @@ def inspect(  # noqa: PLR0913 - an option each
 ) -> None:
     """Show the actors of a running service, live, from its log lines; q ends it.
 
+    `inspect session [TENANT/]ID` asks the service itself about one session.
+
     Of a file the last 8 MB are read; a pipe is read to its end by --once. Without a terminal it
     prints once.
     """
@@ -67,8 +70,9 @@ def inspect(  # noqa: PLR0913 - an option each
         if once or as_json or not sys.stdout.isatty():
             _print(watch, lines, as_json=as_json)
         else:
-            with keyboard() as keys:
-                show(watch, Console(), keys)
+            traced_url = redis_url if isinstance(lines, RedisSource) else None
+            with closing(Traces(traced_url)) as traces, keyboard() as keys:
+                show(watch, traces, Console(), keys)
 
 
 def _source(

@@ -4,7 +4,10 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
+
 from conductor_actors.domain.inquiries import Description, PollFigures, Score, StateFigures, Upkeep
+from conductor_actors.inspection.lines import MessageTraced
 from conductor_actors.inspection.tables import session_name
 from conductor_actors.inspection.words import count, duration, printable, share, span
 
@@ -40,17 +43,19 @@ def lines_of(one: Description, next_tick_ms: int | None) -> Iterable[str]:
 
 def trace_line(line: Mapping[str, Any]) -> str:
     """Write a line of the log stream, of whatever kind, that is about one session."""
-    at = printable(str(line.get("timestamp", "")))[11:23]
-    if line["event"] != "message_traced":
-        told = {key: line[key] for key in line.keys() - _KNOWN}
-        return printable(f"{at}  {line['event']} {_pairs(told)}").rstrip()
-    about = _pairs(line["kinds"]) if isinstance(line.get("kinds"), dict) else ""
-    if line.get("tick_at_ms") is not None:
-        about = f"score {line.get('score')}"
-    figures = _pairs({key: line.get(key) for key in ("duration_s", "mailbox_depth")})
-    notes = " failed" if line.get("has_failed") else ""
-    notes += f" · {line['suppressed']} left out before" if line.get("suppressed") else ""
-    return printable(f"{at}  {line.get('kind')!s:{_KIND_CELLS}} {figures} · {about}{notes}")
+    at = str(line.get("timestamp", ""))[11:23]
+    try:
+        traced = msgspec.convert(line, MessageTraced)
+    except ValueError:  # msgspec's errors are ValueErrors
+        told = _pairs({key: line[key] for key in line if key not in _KNOWN})
+        return printable(f"{at}  {line['event']}  {told}").rstrip()
+    about = _pairs(traced.kinds)
+    if traced.score is not None:
+        about = f"score {share(traced.score)}"
+    notes = " failed" if traced.has_failed else ""
+    notes += f" ({traced.suppressed} left out before)" if traced.suppressed else ""
+    figures = f"{duration(traced.duration_s):>7}, {traced.mailbox_depth:,} waiting"
+    return printable(f"{at}  {traced.kind:{_KIND_CELLS}} {figures}  {about}{notes}".rstrip())
 
 
 _KNOWN: Final = {"timestamp", "level", "event", "actor", "tenant", "session", "exception"}

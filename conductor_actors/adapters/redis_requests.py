@@ -32,8 +32,12 @@ _answer: Final = msgspec.json.Decoder(Answer)
 class RedisRequests:
     """Hear questions on a connection of its own, which has a deadline; leave answers."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, ping_after_s: float = PING_AFTER_S, pong_within_s: float = PONG_WITHIN_S
+    ) -> None:
         self._client = open_client(url, DEADLINE_S)
+        self._ping_after_s = ping_after_s
+        self._pong_within_s = pong_within_s
         self._connection: Any = None  # redis-py's kinds of connection
         self._heard_s = 0.0
         self._pinged_s: float | None = None
@@ -86,9 +90,9 @@ class RedisRequests:
     def _require_life(self) -> None:
         """Ask a connection that is quiet for long whether it lives: TCP would not say."""
         now_s = time.monotonic()
-        if self._pinged_s is not None and now_s - self._pinged_s > PONG_WITHIN_S:
+        if self._pinged_s is not None and now_s - self._pinged_s > self._pong_within_s:
             raise Unavailable("redis: pub/sub does not answer")
-        if self._pinged_s is None and now_s - self._heard_s > PING_AFTER_S:
+        if self._pinged_s is None and now_s - self._heard_s > self._ping_after_s:
             self._pinged_s = now_s
             self._connection.send_command("PING", check_health=False)
 

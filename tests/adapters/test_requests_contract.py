@@ -162,3 +162,20 @@ def test_a_redis_that_is_away_and_one_that_grants_nothing_are_told_apart(
         poor = valkey_url.replace("//", "//poor:secret@")
         with closing(RedisRequests(poor)) as desk, pytest.raises(ConfigError, match="grant it"):
             use(desk)
+
+
+def test_a_quiet_connection_that_lives_is_kept(valkey_url: str, redis_client: redis.Redis) -> None:
+    good = request()
+    with closing(RedisRequests(valkey_url, ping_after_s=0)) as desk:
+        for _ in range(3):
+            assert desk.take() == []
+        redis_client.publish(CHANNEL, msgspec.json.encode(good))
+        assert heard(desk, 1) == [good]
+
+
+def test_a_connection_that_is_deaf_is_given_up(valkey_url: str, redis_client: redis.Redis) -> None:
+    with closing(RedisRequests(valkey_url, 0, pong_within_s=0)) as desk:
+        desk.take()
+        redis_client.client_pause(1500)
+        with pytest.raises(Unavailable, match="does not answer"):
+            [desk.take() for _ in range(4)]

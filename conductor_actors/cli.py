@@ -297,7 +297,9 @@ def _compare(recorded: Recorded, settings: Settings, kept: Kept, *, cold_start: 
     _exit_with(0 if comparison.is_equal else 1)
 
 
-app.command("inspect", short_help="Show the actors, live, from the log lines.")(inspection.inspect)
+app.add_typer(
+    inspection.app, name="inspect", short_help="Show the actors, live; ask about one session."
+)
 
 
 @contextmanager

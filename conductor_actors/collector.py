@@ -12,6 +12,7 @@ from conductor_actors.actors.base import Place, SystemActor
 from conductor_actors.actors.changes import Changes
 from conductor_actors.actors.checkpointer import CheckpointerActor
 from conductor_actors.actors.dispatcher import Dispatcher
+from conductor_actors.actors.inquiry import InquiryActor, Surroundings
 from conductor_actors.actors.janitor import JanitorActor
 from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import ActorFailed, Drain, Scored
@@ -42,6 +43,7 @@ from conductor_actors.ports import (
     EventSource,
     Lease,
     Outbox,
+    RequestDesk,
     Retention,
     ScoreFeed,
     ScoreStore,
@@ -83,6 +85,7 @@ class Ports(NamedTuple):
     lease: Lease
     outbox: Outbox
     checkpoints: CheckpointStore
+    requests: RequestDesk
 
 
 class Collector:
@@ -102,7 +105,11 @@ class Collector:
         self._dispatcher = Dispatcher(settings.dispatcher_threads)
         batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
         self._backlog = Backlog(batch, settings.outbox_after_rows)
-        names = ["supervisor", "owner", "publisher", "writer", "checkpointer", ROUTER, "ticker"]
+        self._intake = self._begun_intake()
+        names = [
+            *("supervisor", "inquiry", "owner", "publisher"),
+            *("writer", "checkpointer", ROUTER, "ticker"),
+        ]
         if settings.retention_days:
             names.append("janitor")
         self._mail = {name: ThreadMailbox() for name in names}
@@ -158,6 +165,15 @@ class Collector:
         """List the system actors in start order, each with its restart budget."""
         settings, ports, mail = self._settings, self._ports, self._mail
         children = [
+            # First, so that it ends last: it holds nobody up, and tells of a drain, too.
+            self._child(
+                "inquiry",
+                THREE_A_MINUTE,
+                InquiryActor,
+                ports.requests,
+                mail["supervisor"],
+                self._surroundings(),
+            ),
             self._child("owner", THREE_A_MINUTE, OwnerActor, ports.lease),
             self._child("ticker", THREE_A_MINUTE, TickerActor, self._subscriptions()),
             self._child(
@@ -186,7 +202,7 @@ class Collector:
                 THREE_A_MINUTE,
                 RouterActor,
                 ports.source,
-                self._intake(),
+                self._intake,
                 self._routes(),
                 self._downstream(),
             ),
@@ -212,7 +228,7 @@ class Collector:
 
         return Child(name, self._mail[name], start, RestartBudget(budget.restarts, budget.within_s))
 
-    def _intake(self) -> Intake:
+    def _begun_intake(self) -> Intake:
         rules = self._settings.intake_rules()
         return Intake(rules, self._recovered.header.intake if self._recovered else None)
 
@@ -224,6 +240,9 @@ class Collector:
         if recovered:
             routes.restore(recovered.states)
         return routes
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self._intake.tick_after_last_event, self._settings.traces_go_to())
 
     def _downstream(self) -> Downstream:
         depths = (

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from conductor_actors.domain.gaps import Gap
+from conductor_actors.domain.inquiries import Answer, Request
 from conductor_actors.domain.intake import Entry, SessionKey
 from conductor_actors.domain.scoring import ScoreRow
 
@@ -172,6 +173,22 @@ class Outbox(Protocol):
 
     def size(self) -> int:
         """Count the entries; each has many rows."""
+
+    def close(self) -> None:
+        """Let go of every connection."""
+
+
+class RequestDesk(Protocol):
+    """Where somebody asks about sessions, and is answered."""
+
+    def take(self) -> Sequence[Request]:
+        """Give what was asked since the last call, waiting a fraction of a second for it.
+
+        What was asked during an outage is not heard of.
+        """
+
+    def answer(self, answer: Answer) -> None:
+        """Leave an answer for whoever asked, for a minute."""
 
     def close(self) -> None:
         """Let go of every connection."""

@@ -15,6 +15,7 @@ from conductor_actors.adapters.redis_checkpoints import RedisCheckpoints
 from conductor_actors.adapters.redis_feed import RedisFeed
 from conductor_actors.adapters.redis_lease import RedisLease
 from conductor_actors.adapters.redis_outbox import RedisOutbox
+from conductor_actors.adapters.redis_requests import RedisRequests
 from conductor_actors.adapters.redis_source import RedisSource, SourceOptions
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.collector import DATABASE_WAIT_S, Collector, Ports
@@ -158,8 +159,8 @@ class Service:
         feed = RedisFeed(self._redis_url, self._lease.fence)
         checkpoints = RedisCheckpoints(self._redis_url, self._lease.fence)
         store, old_rows = TimescaleStore(self._database_url), TimescaleStore(self._database_url)
-        outbox = RedisOutbox(self._redis_url)
-        for port in (source, feed, outbox, checkpoints, store, old_rows, self._lease):
+        outbox, requests = RedisOutbox(self._redis_url), RedisRequests(self._redis_url)
+        for port in (source, feed, outbox, requests, checkpoints, store, old_rows, self._lease):
             to_close.callback(port.close)
         progress = self._progress
         return Ports(
@@ -171,6 +172,7 @@ class Service:
             self._lease,
             outbox,
             WatchedCheckpoints(checkpoints, progress),
+            requests,
         )
 
     def _source_options(self) -> SourceOptions:

@@ -282,6 +282,12 @@ class Settings(BaseSettings):
             self.max_reactions_per_min,
         )
 
+    def traces_go_to(self) -> Literal["stream", "stdout", "none"]:
+        """Say where the lines of a trace, whose level is info, can be read."""
+        if self.log_level not in ("debug", "info"):
+            return "none"
+        return "stream" if self.log_stream else "stdout"
+
     def session_rules(self) -> SessionRules:
         """Give a session's window and lifetime."""
         return SessionRules(self.window_s, self.session_timeout_s)

@@ -18,16 +18,30 @@ know. A test holds this list against the code.
 What `inspect` shows comes from: `service_started`, `service_stats`, `drain_began`,
 `service_stopped`; `actor_stats`, `session_stats`, `tenant_stats` (every 5 s); `actor_started`,
 `actor_stopped`, `actor_failed`, `actor_restarted`, `restarts_exhausted`, `session_quarantined`,
-`session_released`, `handler_slow`; `events_routed`, `events_invalid`, `gap_detected`,
-`tick_completed`, `batch_written`, `rows_refused`, `updates_dropped`; `outage_began`,
-`outage_continues`, `outage_ended`; `log_lines_dropped`. In `session_stats` and `tenant_stats` stand
-lists, `sessions` and `tenants`, whose keys are `SESSION_KEYS` and `TENANT_KEYS`: figures are those
-of the last 5 s, `handled_per_s` counts messages (a batch of events, or a tick), `busy_share` is the
-share of one thread's time. Sessions are those that lead in mailbox depth, age of the oldest
-message, messages or time, and those that don't run: a hundred at most; of tenants fifty.
+`session_released`, `handler_slow`, `message_traced`; `events_routed`, `events_invalid`,
+`gap_detected`, `tick_completed`, `batch_written`, `rows_refused`, `updates_dropped`;
+`outage_began`, `outage_continues`, `outage_ended`; `log_lines_dropped`. In `session_stats` and
+`tenant_stats` stand lists, `sessions` and `tenants`, whose keys are `SESSION_KEYS` and
+`TENANT_KEYS`: figures are those of the last 5 s, `handled_per_s` counts messages (a batch of
+events, or a tick), `busy_share` is the share of one thread's time. Sessions are those that lead in
+mailbox depth, age of the oldest message, messages or time, and those that don't run: a hundred at
+most; of tenants fifty.
 
 `python -m conductor_actors inspect --once --json` gives all of it as one document, whose keys are
 described in `inspection/report.py`.
+
+Traces. `python -m conductor_actors inspect session TENANT/ID --trace` has a service tell every
+message that one session handles, for 60 s: `trace_began`, `message_traced`, `trace_ended`. In
+`message_traced`, `kind` is EventBatch (`events`, and how many of each of `kinds`), Tick
+(`tick_at_ms`, and the `score` if there was a row), Capture, Passivate, Describe or Trace;
+`duration_s` is how long it was handled, `has_failed` that its handler raised. There are 20 lines a
+second at most; `suppressed` messages were left out before a line.
+
+Questions. Without `--trace` the service answers what it knows of the session, by message before all
+its mail; `--json` prints the answer, whose keys are described in `domain/inquiries.py`. On the wire
+a request is `PUBLISH conductor:requests '{"id": "<hex>", "tenant": …, "session": …}'`, with
+`trace_s` for a trace; each collector that hears it leaves one answer in the list
+`conductor:answer:<id>`, for a minute: `is_known` is true for the one that has the session.
 
 Examples. `log` stands for what prints the lines: `python -m conductor_actors`, a file, or
 `redis-cli --raw XRANGE conductor:log - + | grep '^{'`.
@@ -40,6 +54,10 @@ How late each tick came, in seconds:
 
 The session that keeps a thread busiest, every 5 s:
     log | jq -c 'select(.event == "session_stats") | .sessions | max_by(.busy_share)'
+
+What kinds of messages a traced session spent its time on, in seconds, once the log has ended:
+    log | jq -sc 'map(select(.event == "message_traced")) | group_by(.kind)[]
+        | {kind: .[0].kind, seconds: map(.duration_s) | add}'
 
 Events that were lost, by tenant, once the log has ended:
     log | jq -sc 'map(select(.event == "gap_detected")) | group_by(.tenant)[]
@@ -132,6 +150,19 @@ VOCABULARY: Final[dict[str, Line]] = {
     ),
     "tenant_stats": _line(
         "every 5 s, how many tenants have sessions, and a list of the busiest", "count", "tenants"
+    ),
+    # Traces, which `inspect session TENANT/ID --trace` asks for
+    "trace_began": _line(
+        "every message of a session is told from now on", "actor", "tenant", "session", "for_s"
+    ),
+    "message_traced": _line(
+        "a session handled a message; what does not belong to its kind is null or nothing",
+        *("actor", "tenant", "session", "kind", "events", "kinds", "tick_at_ms", "score"),
+        *("duration_s", "mailbox_depth", "has_failed", "suppressed"),
+    ),
+    "trace_ended": _line(
+        "so many messages were handled, of which so many were not told",
+        *("actor", "tenant", "session", "messages", "suppressed"),
     ),
     # Events in
     "events_read": _line(

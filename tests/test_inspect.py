@@ -27,7 +27,16 @@ from tests.running import (
 from tests.terminal import terminal
 
 TENANTS = ("acme", "globex")
-ACTORS = ("checkpointer", "owner", "publisher", "router", "supervisor", "ticker", "writer")
+ACTORS = (
+    "checkpointer",
+    "inquiry",
+    "owner",
+    "publisher",
+    "router",
+    "supervisor",
+    "ticker",
+    "writer",
+)
 SAID = (
     service(0, 60),
     actor("writer"),

@@ -26,6 +26,7 @@ from tests.fakes.list_feed import ListFeed
 from tests.fakes.memory_checkpoints import MemoryCheckpoints
 from tests.fakes.memory_lease import MemoryLease
 from tests.fakes.memory_outbox import MemoryOutbox
+from tests.fakes.memory_requests import MemoryRequests
 from tests.fakes.memory_retention import MemoryRetention
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.scripted_source import ScriptedSource, Step
@@ -78,6 +79,7 @@ class Run:
             MemoryLease(),
             MemoryOutbox(),
             self.checkpoints,
+            MemoryRequests(),
         )
         settings = settings_of(**variables)
         self.collector = Collector(settings, ports, self._recovered(settings))

@@ -18,6 +18,10 @@ LOG = b"\n".join(
         line("actor_failed", actor="writer", error="OSError()"),
         line("tick_completed", tick_at_ms=5000, lag_s=0.25, duration_s=0.5, sessions=2),
         sessions(row("acme/idle", busy_share=0.0), row("acme/busy", busy_share=0.5)),
+        *(
+            line("message_traced", kind=kind, duration_s=duration_s)
+            for kind, duration_s in (("Tick", 0.5), ("EventBatch", 0.25), ("Tick", 0.25))
+        ),
         *(line("gap_detected", tenant="acme", lost_events=lost) for lost in (3, None, 4)),
         line("gap_detected", tenant="*", lost_events=None),
     ]
@@ -26,6 +30,8 @@ EXPECTED = {
     "Sessions that failed, and of what": ["acme\tkeynote\tKeyError('a')"],
     "How late each tick came, in seconds": [[5000, 0.25, 0.5]],
     "The session that keeps a thread busiest, every 5 s": [row("acme/busy", busy_share=0.5)],
+    "What kinds of messages a traced session spent its time on, in seconds, once the log has "
+    "ended": [{"kind": "EventBatch", "seconds": 0.25}, {"kind": "Tick", "seconds": 0.75}],
     "Events that were lost, by tenant, once the log has ended": [
         {"tenant": "*", "lost": 0},
         {"tenant": "acme", "lost": 7},

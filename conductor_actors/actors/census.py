@@ -145,7 +145,7 @@ def _tenant(one: Sum, over_s: float) -> dict[str, Any]:
 
 
 def _rates(one: Counted | Sum, over_s: float) -> tuple[float, float, float]:
-    return round(one.handled / over_s, 2), round(one.busy_s / over_s, 5), round(one.oldest_s, 3)
+    return round(one.handled / over_s, 2), round(one.busy_s / over_s, 7), round(one.oldest_s, 3)
 
 
 def _state(mailbox: PooledMailbox) -> str:

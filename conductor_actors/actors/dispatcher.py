@@ -61,6 +61,20 @@ class Dispatcher:
                     self._queue(mailbox, now_s)
             self._work_came.notify(len(self._threads))
 
+    def urge(self, mailbox: PooledMailbox, message: object) -> None:
+        """Put a message before all mail: it is handled in the mailbox's next turn."""
+        with self._lock:
+            now_s = self._clock()
+            envelope = Envelope(message)
+            envelope.since_s = now_s
+            mailbox.control = (*mailbox.control, envelope)
+            self.waiting += 1
+            if mailbox.is_closed:
+                self._refuse_mail(mailbox)
+            else:
+                self._queue(mailbox, now_s)
+                self._work_came.notify()
+
     def attach(self, mailbox: PooledMailbox, run: Callable[[], None]) -> None:
         """Give a mailbox its actor: it has a turn now, even if no mail has come yet."""
         with self._lock:
@@ -124,13 +138,14 @@ class Dispatcher:
             thread.join(timeout_s)
 
     def _queue(self, mailbox: PooledMailbox, now_s: float) -> None:
-        has_work = bool(mailbox.mail) or mailbox.is_new
+        has_work = mailbox.mail or mailbox.is_new or mailbox.control
         if has_work and mailbox.run is not None and not mailbox.is_queued:
             mailbox.is_queued = True
             self._run_queue.append((now_s, mailbox))
 
     def _refuse_mail(self, mailbox: PooledMailbox) -> int:
-        refused, mailbox.mail = mailbox.mail, []
+        refused = [*mailbox.control, *mailbox.mail]
+        mailbox.mail, mailbox.control = [], ()
         for envelope in refused:
             answer_for_dead(envelope)
             if mailbox.on_refusal is not None:
@@ -157,6 +172,8 @@ class Dispatcher:
                 return None
             _, mailbox = self._run_queue.popleft()
             mail, mailbox.mail = mailbox.mail[:MAX_MESSAGES], mailbox.mail[MAX_MESSAGES:]
+            if mailbox.control:
+                mail, mailbox.control = [*mailbox.control, *mail], ()
             self.waiting -= len(mail)
             self.handled += len(mail)
             mailbox.handled += len(mail)

@@ -131,6 +131,7 @@ class PooledMailbox:
     __slots__ = (
         "_dispatcher",
         "busy_s",
+        "control",
         "handled",
         "is_closed",
         "is_new",
@@ -147,6 +148,7 @@ class PooledMailbox:
         self.name = name
         self._dispatcher = dispatcher
         self.mail: list[Envelope] = []  # only grows, until it is replaced
+        self.control: tuple[Envelope, ...] = ()  # goes before all mail, in the next turn
         self.run: Callable[[], None] | None = None  # gives the actor a turn, when there is one
         self.is_new = False  # its actor has not had a turn yet
         self.is_queued = False

@@ -6,9 +6,11 @@ from itertools import count
 from typing import TypeAlias
 
 from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
+from conductor_actors.actors.tracing import Tracing
 from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.gaps import NO_MARKS, Marks
+from conductor_actors.domain.inquiries import Answer, Request, Upkeep
 from conductor_actors.domain.intake import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.session import SessionState
@@ -69,12 +71,45 @@ class Passivate:
     """To a session: nothing was heard of you for your timeout; stop."""
 
 
-SessionMessage: TypeAlias = EventBatch | Tick | Capture | Passivate
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """To the Supervisor: somebody asks about a session; see that `reply_to` is answered."""
+
+    request: Request
+    reply_to: Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """To a session, before all its mail: answer, with what is known of your upkeep."""
+
+    inquiry: Inquiry
+    upkeep: Upkeep
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """To a session, before all its mail: tell of every message that you handle."""
+
+    tracing: Tracing
+
+
+SessionMessage: TypeAlias = EventBatch | Tick | Capture | Passivate | Describe | Trace
 
 
 @dataclass(frozen=True, slots=True)
 class ReadNext:
-    """To the Router, from itself: read again."""
+    """From an actor to itself: read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """To whoever passed an inquiry on: the answer."""
+
+    answer: Answer
+
+
+InquiryMessage: TypeAlias = ReadNext | Answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +250,7 @@ class FinishSessions:
 SupervisorMessage: TypeAlias = (
     StartSession
     | CaptureQuarantined
+    | Inquiry
     | ActorFailed
     | ActorStopped
     | TimePassed

@@ -12,6 +12,7 @@ from conductor_actors.actors.messages import (
     Capture,
     CaptureQuarantined,
     Countdown,
+    Describe,
     EventBatch,
     Passivate,
     StartSession,
@@ -143,3 +144,5 @@ class Routes:
         """Have whoever left a session alone answer what was asked of it just before."""
         if isinstance(message, Capture):
             self._supervisor.tell(CaptureQuarantined(mailbox, message))
+        elif isinstance(message, Describe):
+            self._supervisor.tell(message.inquiry)

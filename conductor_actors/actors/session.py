@@ -1,25 +1,32 @@
 """One session: applies its events, and at each tick tells its score to Writer and Publisher."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple, assert_never
 
 import structlog
 
+from conductor_actors.actors import traced
 from conductor_actors.actors.base import Place, Poisoned, PooledActor, salvage
+from conductor_actors.actors.describing import described, mailbox_figures
 from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
 from conductor_actors.actors.messages import (
     AllCaptured,
     Capture,
     Captured,
+    Describe,
     EventBatch,
     Passivate,
     Scored,
     SessionMessage,
     Tick,
+    Trace,
 )
+from conductor_actors.actors.tracing import Tracing
 from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.events import Event
+from conductor_actors.domain.inquiries import figures
 from conductor_actors.domain.intake import SessionKey
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session import SessionState, row_at
@@ -49,6 +56,7 @@ class SessionActor(PooledActor):
         self._state = state
         self._parts = parts
         self._poison: Sequence[tuple[Event, Exception]] = ()
+        self._tick_ms: int | None = None
 
     def on_receive(self, message: SessionMessage) -> None:
         match message:
@@ -60,6 +68,10 @@ class SessionActor(PooledActor):
                 answer(message, (self._tenant_id, self._state.session_id), self._state)
             case Passivate():
                 self.stop()
+            case Describe():
+                self._describe(message)
+            case Trace(tracing):
+                self.on_receive = partial(self._receive_traced, tracing)  # type: ignore[method-assign]
             case _:
                 assert_never(message)
         if self._poison:
@@ -74,6 +86,7 @@ class SessionActor(PooledActor):
         self._state, self._poison = salvage(SessionState.after, self._state, events)
 
     def _score(self, tick: Tick) -> None:
+        self._tick_ms = tick.at_ms
         try:
             if self._state.has_row_at(tick.at_ms):
                 self._tell_row(tick)
@@ -87,6 +100,37 @@ class SessionActor(PooledActor):
         parts.writer.tell(scored)
         if tick.is_live:
             parts.publisher.tell(scored)
+
+    def _describe(self, describe: Describe) -> None:
+        parts, inquiry = self._parts, describe.inquiry
+        known = figures(self._tenant_id, self._state, parts.scoring, self._tick_ms)
+        mailbox, upkeep = self._place.mailbox, describe.upkeep
+        inquiry.reply_to.tell(described(inquiry, known, mailbox, parts.clock(), upkeep))
+
+    def _receive_traced(self, tracing: Tracing, message: SessionMessage) -> None:
+        """Stand in for `on_receive`, so that an actor that is not traced has nothing to look at."""
+        if tracing.is_over:
+            del self.on_receive
+            self.on_receive(message)
+            return
+        began_s, has_failed = self._parts.clock(), True
+        try:
+            SessionActor.on_receive(self, message)
+            has_failed = False
+        finally:
+            suppressed = tracing.allow()
+            if suppressed is not None:
+                duration_s = self._parts.clock() - began_s
+                depth = mailbox_figures(self._place.mailbox, began_s).depth
+                score = None if has_failed else self._score_at(message)
+                handling = traced.Handling(duration_s, depth, score, has_failed, suppressed)
+                traced.tell((self._tenant_id, self._state.session_id), message, handling)
+
+    def _score_at(self, message: SessionMessage) -> float | None:
+        """Give the score of a tick that was handled, the same once more."""
+        if not isinstance(message, Tick) or not self._state.has_row_at(message.at_ms):
+            return None
+        return row_at(message.at_ms, self._tenant_id, self._state, self._parts.scoring).score
 
     def _completed(self, tick: Tick) -> None:
         log.info(

@@ -1,20 +1,28 @@
 """The Supervisor's part that cares for sessions: start, restart, quarantine, farewell."""
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
 import structlog
 
 from conductor_actors.actors.base import Place, Poisoned
+from conductor_actors.actors.describing import described
 from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
+    Answered,
     CaptureQuarantined,
+    Describe,
+    Inquiry,
     StartSession,
+    Trace,
     Undeliverable,
 )
 from conductor_actors.actors.session import SessionActor, SessionParts, answer
+from conductor_actors.actors.tracing import Tracings
+from conductor_actors.domain.inquiries import Answer, Failure, Upkeep, figures
 from conductor_actors.domain.intake import SessionKey
 from conductor_actors.domain.restarts import RestartBudget
 from conductor_actors.domain.session import SessionRules, SessionState
@@ -23,6 +31,8 @@ from conductor_actors.ports import DeadLetter
 log = structlog.get_logger()
 
 REASON: Final = "handler_failed"
+MOST_FAILURES: Final = 10  # of a session, to be told to who asks
+LONGEST_ERROR: Final = 500
 
 
 class SessionLimits(NamedTuple):
@@ -34,12 +44,21 @@ class SessionLimits(NamedTuple):
 
 
 @dataclass(slots=True)
+class _Record:
+    """How often a session has failed and of what; a quarantine gives it a new budget."""
+
+    budget: RestartBudget
+    restarts: int = 0
+    failures: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=MOST_FAILURES))
+
+
+@dataclass(slots=True)
 class _Seat:
-    """One session as the Supervisor sees it. The budget is made at the first failure."""
+    """One session as the Supervisor sees it. The record is made at the first failure."""
 
     key: SessionKey
     mailbox: PooledMailbox
-    budget: RestartBudget | None = None
+    record: _Record | None = None
 
 
 class _Quarantine(NamedTuple):
@@ -60,6 +79,7 @@ class Sessions:
         self._supervisor = supervisor
         self._seats: dict[int, _Seat] = {}  # by the identity of the mailbox: names come again
         self._quarantined: list[_Quarantine] = []
+        self._tracings = Tracings(parts.clock)
         self.failures = 0
 
     def __len__(self) -> int:
@@ -103,9 +123,9 @@ class Sessions:
         self.failures += 1
         _log_of(seat).error("actor_failed", error=repr(failure.error), exc_info=failure.error)
         self._put_aside(seat, failure)
-        if seat.budget is None:
-            seat.budget = RestartBudget(self._limits.restarts, self._limits.within_s)
-        if seat.budget.spend(self._parts.clock()):
+        record = self._noted(seat, failure)
+        if record.budget.spend(self._parts.clock()):
+            record.restarts += 1
             self._seat_actor(seat, failure.legacy)
             _log_of(seat).warning("actor_restarted")
         else:
@@ -119,9 +139,26 @@ class Sessions:
         for each in due:
             self._quarantined.remove(each)
             refused = self._parts.dispatcher.open_mailbox(each.seat.mailbox)
-            each.seat.budget = None
+            if each.seat.record is not None:
+                each.seat.record.budget = self._budget()
             self._seat_actor(each.seat, each.state)
             _log_of(each.seat).warning("session_released", lost_messages=refused)
+
+    def inquire(self, inquiry: Inquiry) -> None:
+        """See that somebody who asks about a session is answered."""
+        request = inquiry.request
+        seats = reversed(self._seats.values())  # one that left may be there still
+        seat = next((seat for seat in seats if seat.key == request.key), None)
+        if seat is None:
+            inquiry.reply_to.tell(Answered(Answer(id=request.id)))
+        elif request.trace_s is not None:
+            inquiry.reply_to.tell(self._trace(seat, request.id, request.trace_s))
+        else:
+            self._describe(seat, inquiry)
+
+    def end_traces(self) -> None:
+        """End the traces whose time is over."""
+        self._tracings.end_due()
 
     def finish(self, timeout_s: float) -> bool:
         """Wait until every session that lives has handled its mail; False if that took too long."""
@@ -133,6 +170,48 @@ class Sessions:
     def _seat_actor(self, seat: _Seat, state: SessionState) -> None:
         place = Place(seat.mailbox.name, seat.mailbox, self._supervisor)
         SessionActor.start(place, seat.key[0], state, self._parts)
+        tracing = self._tracings.of(seat.key)
+        if tracing is not None:
+            self._parts.dispatcher.urge(seat.mailbox, Trace(tracing))
+
+    def _trace(self, seat: _Seat, request_id: str, for_s: float) -> Answered:
+        tracing = self._tracings.begin(seat.key)
+        left_s = tracing.extend(for_s)
+        if not seat.mailbox.is_closed:  # one in quarantine is told when it goes on
+            self._parts.dispatcher.urge(seat.mailbox, Trace(tracing))
+        return Answered(Answer(id=request_id, is_known=True, traced_s=left_s))
+
+    def _describe(self, seat: _Seat, inquiry: Inquiry) -> None:
+        """Pass it on, or answer in the place of one that is left alone or has just stopped."""
+        if not seat.mailbox.is_closed:
+            self._parts.dispatcher.urge(seat.mailbox, Describe(inquiry, self._upkeep(seat)))
+            return
+        parts, now_s = self._parts, self._parts.clock()
+        for each in self._quarantined:
+            if each.seat is seat:
+                known = figures(seat.key[0], each.state, parts.scoring, None)
+                upkeep = self._upkeep(seat, each.until_s - now_s)
+                inquiry.reply_to.tell(described(inquiry, known, seat.mailbox, now_s, upkeep))
+                return
+        inquiry.reply_to.tell(Answered(Answer(id=inquiry.request.id)))
+
+    def _upkeep(self, seat: _Seat, quarantine_left_s: float | None = None) -> Upkeep:
+        if seat.record is None:
+            return Upkeep()
+        now_s = self._parts.clock()
+        failures = [Failure(round(now_s - at_s, 1), text) for at_s, text in seat.record.failures]
+        return Upkeep(seat.record.restarts, failures, quarantine_left_s)
+
+    def _noted(self, seat: _Seat, failure: ActorFailed) -> _Record:
+        """Note a failure, and give the record of all of them."""
+        if seat.record is None:
+            seat.record = _Record(self._budget())
+        error = repr(failure.error)[:LONGEST_ERROR]
+        seat.record.failures.append((self._parts.clock(), error))
+        return seat.record
+
+    def _budget(self) -> RestartBudget:
+        return RestartBudget(self._limits.restarts, self._limits.within_s)
 
     def _quarantine(self, seat: _Seat, state: SessionState) -> None:
         self._parts.dispatcher.close_mailbox(seat.mailbox)

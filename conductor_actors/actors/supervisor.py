@@ -16,6 +16,7 @@ from conductor_actors.actors.messages import (
     CaptureQuarantined,
     Drain,
     FinishSessions,
+    Inquiry,
     StartSession,
     SupervisorMessage,
     TimePassed,
@@ -107,12 +108,15 @@ class SupervisorActor(SystemActor):
                 self._sessions.start(message)
             case CaptureQuarantined():
                 self._sessions.capture(message)
+            case Inquiry():
+                self._sessions.inquire(message)
             case ActorFailed():
                 self._failed(message)
             case ActorStopped():
                 self._stopped(message)
             case TimePassed():
                 self._sessions.release_quarantined()
+                self._sessions.end_traces()
                 self._stats.report()
             case Drain():
                 self._drain()

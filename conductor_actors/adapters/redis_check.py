@@ -5,7 +5,7 @@ from typing import Any
 
 import redis
 
-from conductor_actors.adapters import redis_feed, redis_fence, redis_lease
+from conductor_actors.adapters import redis_feed, redis_fence, redis_lease, redis_requests
 from conductor_actors.adapters.redis_client import Command, exchange, open_client, translated
 from conductor_actors.adapters.redis_source import Transport
 from conductor_actors.adapters.redis_streams import StreamReader
@@ -56,6 +56,8 @@ def _asked_only(names: EventNames, transport: Transport) -> list[Command]:
         ("HSET", sessions, "check", ""),
         ("HSCAN", sessions, 0),
         *((name, sessions, "check") for name in ("HGET", "HDEL")),
+        ("RPUSH", redis_requests.ANSWERS, "check"),
+        ("SUBSCRIBE", redis_requests.CHANNEL),
         ("XRANGE", events[0], "-", "+"),
         ("TYPE", events[0]),
         *(("PUBLISH", prefixed(tenant, redis_feed.UPDATES), "") for tenant in tenants),

@@ -26,10 +26,11 @@ GRANTS: Final = " ".join(
         "ACL SETUSER conductor on >PASSWORD",
         "%R~sync-events %R~platform.events.* %R~*:sync-events %R~*:platform.events.* ~conductor:*",
         *(f"&{name} &*:{name}" for name in (*DECODERS, "engagement:update", "anomaly:detected")),
+        "&conductor:requests",
         "+ping +select +client|setinfo +info +time +scan +type +exists",
         "+multi +exec +discard +watch +unwatch",
         "+xread +xrange +xinfo|stream +xadd +xlen +xdel +xtrim +publish +subscribe +psubscribe",
-        "+set +get +incr +del +pexpire +hset +hdel +hget +hscan",
+        "+set +get +incr +del +pexpire +hset +hdel +hget +hscan +rpush",
     )
 )
 

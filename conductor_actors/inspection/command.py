@@ -15,21 +15,19 @@ from rich.console import Console
 
 from conductor_actors import logs
 from conductor_actors import settings as configuration
-from conductor_actors.adapters.embedded_running import running_valkey
-from conductor_actors.domain.names import DEFAULT_TENANT
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.inspection.drawing import plain
-from conductor_actors.inspection.histories import Key
 from conductor_actors.inspection.keys import Keyboard, keyboard
+from conductor_actors.inspection.reach import REDIS, key_of, url_of
 from conductor_actors.inspection.reporting import Choice, Order
 from conductor_actors.inspection.screen import LOOK_EVERY_S, Watch, show
 from conductor_actors.inspection.sources import FileSource, PipeSource, RedisSource, Source
+from conductor_actors.inspection.traces import Traces
 from conductor_actors.inspection.updates import Updates
 from conductor_actors.inspection.view import View
 from conductor_actors.settings import Settings
 
 PIPE: Final = "-"
-REDIS: Final = ("redis://", "rediss://", "unix://")
 
 
 def inspect(  # noqa: PLR0913 - an option each
@@ -55,13 +53,15 @@ def inspect(  # noqa: PLR0913 - an option each
 ) -> None:
     """Show the actors of a running service, live, from its log lines; q ends it.
 
+    `inspect session [TENANT/]ID` asks the service itself about one session.
+
     Of a file the last 8 MB are read; a pipe is read to its end by --once. Without a terminal it
     prints once.
     """
     settings = configuration.load()
     logs.configure(settings.log_level, settings.log_format, sys.stderr)
-    view = View(Choice(sort, tenant), followed=_key(follow))
-    redis_url = _redis_url(settings, source)
+    view = View(Choice(sort, tenant), followed=key_of(follow) if follow else None)
+    redis_url = url_of(source, settings)
     with (
         closing(_source(source, redis_url, settings, minutes)) as lines,
         closing(Updates(redis_url)) as updates,
@@ -70,21 +70,9 @@ def inspect(  # noqa: PLR0913 - an option each
         if once or as_json or not sys.stdout.isatty():
             _print(watch, lines, as_json=as_json)
         else:
-            with keyboard() as keys:
-                show(watch, Console(), keys)
-
-
-def _key(name: str | None) -> Key | None:
-    if name is None:
-        return None
-    tenant, slash, session = name.partition("/")
-    return (tenant, session) if slash else (DEFAULT_TENANT, name)
-
-
-def _redis_url(settings: Settings, source: str | None) -> str | None:
-    if source is not None and source.startswith(REDIS):
-        return source
-    return settings.redis_url or running_valkey(settings.state_dir)
+            traced_url = redis_url if isinstance(lines, RedisSource) else None
+            with closing(Traces(traced_url)) as traces, keyboard() as keys:
+                show(watch, traces, Console(), keys)
 
 
 def _source(

@@ -1,6 +1,6 @@
 """One session, closely: its figures, its score and what adds to it, what became of it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from textwrap import wrap
 from typing import Final
@@ -8,13 +8,15 @@ from typing import Final
 from rich.console import RenderableType
 from rich.text import Text
 
-from conductor_actors.inspection.report import Followed, Incident
+from conductor_actors.inspection.report import Followed, Incident, Message
 from conductor_actors.inspection.tables import SESSIONS, table
 from conductor_actors.inspection.updates import Update
-from conductor_actors.inspection.words import printable, share
+from conductor_actors.inspection.words import duration, printable, share
 
 _EVENT_CELLS: Final = 20
 _SIGNAL_CELLS: Final = 14
+_KIND_CELLS: Final = 12
+_LINES_OF_OTHERS: Final = 15
 
 
 def followed(one: Followed, update: Update | None, width: int, room: int) -> list[RenderableType]:
@@ -24,6 +26,7 @@ def followed(one: Followed, update: Update | None, width: int, room: int) -> lis
         Text(),
         *_score(update),
         Text(),
+        *_messages(one.messages, room - _LINES_OF_OTHERS),
         _line("what became of it", "dim"),
     ]
     left = max(1, room - len(lines) - 1)
@@ -54,6 +57,23 @@ def _score(update: Update | None) -> list[Text]:
             for name, measured, worth in rows
         ),
     ]
+
+
+def _messages(messages: Sequence[Message], room: int) -> list[Text]:
+    """Draw what it handled last, if that is known and there is room."""
+    shown = messages[max(0, len(messages) - max(0, room)) :]
+    if not shown:
+        return []
+    drawn = [_line("its last messages", "dim")]
+    for one in shown:
+        about = ", ".join(f"{count:,} {kind}" for kind, count in one.kinds.items())
+        if one.score is not None:
+            about = f"score {share(one.score)}"
+        if one.has_failed:
+            about += " failed"
+        head = f"{one.at:%H:%M:%S}  {printable(one.kind):{_KIND_CELLS}} {duration(one.duration_s)}"
+        drawn.append(_line(f"{head}  {printable(about)}"))
+    return [*drawn, Text()]
 
 
 def _incident(incident: Incident, width: int) -> Iterable[Text]:

@@ -13,13 +13,15 @@ from conductor_actors.inspection.lines import (
     ActorStarted,
     ActorStopped,
     HandlerSlow,
+    MessageTraced,
     SessionQuarantined,
     SessionReleased,
 )
-from conductor_actors.inspection.report import Incident
+from conductor_actors.inspection.report import Incident, Message
 
 MOST_SESSIONS: Final = 1000
 MOST_INCIDENTS: Final = 20
+MOST_MESSAGES: Final = 5
 LONGEST_DETAIL: Final = 500
 
 Key: TypeAlias = tuple[str, str]  # tenant, session
@@ -72,6 +74,23 @@ class Histories:
         self.followed = followed
         self._histories: OrderedDict[Key, History] = OrderedDict()
         self.restarts = 0
+        self._messages: deque[Message] = deque(maxlen=MOST_MESSAGES)
+
+    def follow(self, followed: Key | None) -> None:
+        """Keep all that is said of this session from now on."""
+        if followed != self.followed:
+            self.followed = followed
+            self._messages.clear()
+
+    def messages(self) -> list[Message]:
+        """Give the last messages of the session that is followed, as far as it is traced."""
+        return [*self._messages]
+
+    def trace(self, key: Key, line: MessageTraced) -> None:
+        """Take what was said of one message."""
+        if key == self.followed:
+            about = line.kind, line.kinds, line.duration_s, line.score, line.has_failed
+            self._messages.append(Message(line.timestamp, *about))
 
     def take(self, key: Key, line: Told) -> None:
         """Take a line that names a session."""

@@ -14,6 +14,7 @@ from conductor_actors.vocabulary import VOCABULARY
 
 LONGEST_BYTES: Final = 1 << 18
 MOST_ROWS: Final = 1000
+MOST_KINDS: Final = 20
 
 Name = Annotated[str, msgspec.Meta(max_length=512)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
@@ -92,6 +93,18 @@ class HandlerSlow(Line, tag="handler_slow", kw_only=True):
 
     name: Name
     running_s: Figure
+
+
+class MessageTraced(Line, tag="message_traced", kw_only=True):
+    """A session that is traced handled a message."""
+
+    kind: Name
+    kinds: Annotated[dict[Name, Count], msgspec.Meta(max_length=MOST_KINDS)] = {}
+    duration_s: Figure = 0.0
+    score: Figure | None = None
+    mailbox_depth: Count = 0
+    has_failed: bool = False
+    suppressed: Count = 0
 
 
 class ActorStats(Line, tag="actor_stats", kw_only=True):
@@ -231,6 +244,7 @@ AnyLine: TypeAlias = (
     | SessionQuarantined
     | SessionReleased
     | HandlerSlow
+    | MessageTraced
     | ActorStats
     | SessionStats
     | TenantStats

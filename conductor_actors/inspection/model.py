@@ -21,6 +21,7 @@ from conductor_actors.inspection.lines import (
     GapDetected,
     HandlerSlow,
     LogLinesDropped,
+    MessageTraced,
     OutageBegan,
     OutageContinues,
     OutageEnded,
@@ -95,7 +96,8 @@ class Model:
 
     def follow(self, key: Key | None) -> None:
         """Keep all that is said of this session from now on."""
-        self.followed = self.process.histories.followed = key
+        self.followed = key
+        self.process.histories.follow(key)
 
     def take(self, text: bytes) -> None:
         """Take a line, whatever it is."""
@@ -130,6 +132,8 @@ class Model:
                 now.tenants = {row.tenant: row for row in line.tenants}
             case HandlerSlow():
                 self._session(line.name.partition("/"), line)
+            case MessageTraced():
+                now.histories.trace((line.tenant, line.session), line)
             case SessionQuarantined() | SessionReleased():
                 self._session((line.tenant, "", line.session), line)
             case ActorStarted() | ActorStopped() | ActorFailed() | ActorRestarted():

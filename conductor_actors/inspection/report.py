@@ -79,7 +79,7 @@ class Session(msgspec.Struct, frozen=True):
     """A session; failures and restarts count since the first line read. Figures may be unknown.
 
     `state`: running, restarting, quarantined, passivating, stopped. `busy_share` is that of one
-    thread's time.
+    thread's time, `handling_s` what a message took in the mean.
     """
 
     tenant: str
@@ -93,6 +93,7 @@ class Session(msgspec.Struct, frozen=True):
     failures: int = 0
     restarts: int = 0
     last_error: str | None = None
+    handling_s: float | None = None
 
 
 class Tenant(msgspec.Struct, frozen=True):
@@ -108,6 +109,7 @@ class Tenant(msgspec.Struct, frozen=True):
     refused: int
     gaps: int
     lost_events: int
+    handling_s: float | None = None
 
 
 class Incident(msgspec.Struct, frozen=True):
@@ -118,11 +120,26 @@ class Incident(msgspec.Struct, frozen=True):
     detail: str
 
 
+class Message(msgspec.Struct, frozen=True):
+    """A message that a traced session handled; of a batch of events, how many of each kind."""
+
+    at: datetime
+    kind: str
+    kinds: dict[str, int]
+    duration_s: float
+    score: float | None
+    has_failed: bool
+
+
 class Followed(msgspec.Struct, frozen=True):
-    """The session that was asked for, and what was said of it, oldest first."""
+    """The session that was asked for, and what was said of it, oldest first.
+
+    `messages` are there while it is traced, as it is while somebody follows it on a screen.
+    """
 
     session: Session
     incidents: Sequence[Incident]
+    messages: Sequence[Message] = ()
 
 
 class Report(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from conductor_actors.inspection.histories import Key
+from conductor_actors.inspection.lines import SessionRow, TenantRow
 from conductor_actors.inspection.model import Kind, Model, Process
 from conductor_actors.inspection.report import (
     FORMAT,
@@ -28,7 +29,7 @@ SESSIONS: Final = "session"  # the kind whose restarts are those of all sessions
 _FIGURES: Final[dict[Order, Figure]] = {
     "depth": lambda one: one.mailbox_depth or 0,
     "rate": lambda one: one.handled_per_s or 0,
-    "handling": lambda one: one.busy_share or 0,
+    "handling": lambda one: one.handling_s or 0,
     "oldest": lambda one: one.oldest_s or 0,
     "name": lambda _: 0,
 }
@@ -124,6 +125,7 @@ def _session(key: Key, process: Process) -> Session:
         failures=history.failures,
         restarts=history.restarts,
         last_error=history.last_error,
+        handling_s=_handling_s(row) if row else None,
     )
 
 
@@ -140,16 +142,24 @@ def _tenants(process: Process) -> Iterable[Tenant]:
             row.refused,
             process.gaps[row.tenant],
             process.lost[row.tenant],
+            _handling_s(row),
         )
         for row in process.tenants.values()
     ]
 
 
+def _handling_s(row: SessionRow | TenantRow) -> float | None:
+    """Say how long a message took in the mean; None if there was none."""
+    return round(row.busy_share / row.handled_per_s, 7) if row.handled_per_s > 0 else None
+
+
 def _followed(model: Model) -> Followed | None:
     if model.followed is None:
         return None
-    history = model.process.histories.of(model.followed)
-    return Followed(_session(model.followed, model.process), [*history.incidents])
+    histories = model.process.histories
+    incidents = histories.of(model.followed).incidents
+    session = _session(model.followed, model.process)
+    return Followed(session, [*incidents], histories.messages())
 
 
 def _sorted(rows: Iterable[One], order: Order) -> list[One]:

@@ -13,6 +13,7 @@ from conductor_actors.inspection.model import Model
 from conductor_actors.inspection.report import Report
 from conductor_actors.inspection.reporting import report
 from conductor_actors.inspection.sources import Source
+from conductor_actors.inspection.traces import Traces
 from conductor_actors.inspection.updates import Updates
 from conductor_actors.inspection.view import View
 
@@ -55,11 +56,12 @@ class Watch:
         return Surroundings(source.name, source.trouble, updates.newest, updates.is_possible)
 
 
-def show(watch: Watch, console: Console, keyboard: Keyboard) -> None:
+def show(watch: Watch, traces: Traces, console: Console, keyboard: Keyboard) -> None:
     """Show it until somebody has seen enough."""
     shown: tuple[ConsoleDimensions, int] | None = None
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not watch.view.is_over:
+            traces.keep(watch.view.followed)
             has_news = watch.step()
             now = console.size, int(watch.now().timestamp())
             if has_news or now != shown:

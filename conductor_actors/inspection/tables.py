@@ -9,7 +9,7 @@ from rich.text import Text
 from conductor_actors.domain.names import DEFAULT_TENANT
 from conductor_actors.inspection.report import Actor, Session, Tenant
 from conductor_actors.inspection.reporting import Order
-from conductor_actors.inspection.words import count, duration, printable, rate, share
+from conductor_actors.inspection.words import count, duration, printable, rate
 
 R = TypeVar("R", Actor, Tenant, Session)
 
@@ -97,7 +97,7 @@ TENANTS: Final[Sequence[Column[Tenant]]] = (
     Column("mailbox", 8, lambda one: count(one.mailbox_depth), order="depth"),
     Column("handled/s", 10, lambda one: rate(one.handled_per_s), order="rate"),
     Column("oldest", 8, lambda one: duration(one.oldest_s), order="oldest"),
-    Column("busy", 7, lambda one: share(one.busy_share), order="handling"),
+    Column("takes", 7, lambda one: duration(one.handling_s), order="handling"),
     Column("sessions", 8, lambda one: count(one.sessions)),
 )
 SESSIONS: Final[Sequence[Column[Session]]] = (
@@ -106,6 +106,6 @@ SESSIONS: Final[Sequence[Column[Session]]] = (
     Column("mailbox", 8, lambda one: count(one.mailbox_depth), order="depth"),
     Column("handled/s", 10, lambda one: rate(one.handled_per_s), order="rate"),
     Column("oldest", 8, lambda one: duration(one.oldest_s), order="oldest"),
-    Column("busy", 7, lambda one: share(one.busy_share), order="handling"),
+    Column("takes", 7, lambda one: duration(one.handling_s), order="handling"),
     Column("restarts", 8, lambda one: _troubled(one.restarts)),
 )

@@ -32,6 +32,8 @@ def duration(seconds: float | None) -> str:
     """Write how long something took or waits."""
     if seconds is None:
         return UNKNOWN
+    if 0 < abs(seconds) < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
     if abs(seconds) < 1:
         return f"{seconds * 1000:.0f} ms"
     return f"{seconds:.1f} s" if abs(seconds) < 100 else f"{seconds:,.0f} s"

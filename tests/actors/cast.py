@@ -9,7 +9,9 @@ from conductor_actors.actors.messages import (
     ActorStopped,
     CaptureQuarantined,
     Countdown,
+    Describe,
     EventBatch,
+    Inquiry,
     Scored,
     StartSession,
     Tick,
@@ -46,6 +48,7 @@ class Cast:
 
     def enter(self, session_id: str) -> PooledMailbox:
         mailbox = PooledMailbox(f"default/{session_id}", self.dispatcher)
+        mailbox.on_refusal = self._refused
         self.sessions.start(StartSession(("default", session_id), mailbox))
         return mailbox
 
@@ -69,12 +72,18 @@ class Cast:
     def letters(self) -> list[DeadLetter]:
         return [letter for told in self.publisher.of(Undeliverable) for letter in told.letters]
 
+    def _refused(self, _: PooledMailbox, message: object) -> None:
+        if isinstance(message, Describe):
+            self.supervisor.tell(message.inquiry)
+
     def _supervise(self, message: object) -> None:
         match message:
             case StartSession():
                 self.sessions.start(message)
             case CaptureQuarantined():
                 self.sessions.capture(message)
+            case Inquiry():
+                self.sessions.inquire(message)
             case ActorFailed():
                 assert self.sessions.failed(message)
             case ActorStopped():

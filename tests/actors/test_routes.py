@@ -6,9 +6,11 @@ from conductor_actors.actors.changes import Changes, Difference
 from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.messages import (
     AllCaptured,
+    Answered,
     Captured,
     Countdown,
     EventBatch,
+    Inquiry,
     Passivate,
     StartSession,
     Tick,
@@ -16,11 +18,12 @@ from conductor_actors.actors.messages import (
 from conductor_actors.actors.routes import CHECK_EVERY_MS, Routes
 from conductor_actors.domain.checkpoints import decode_state
 from conductor_actors.domain.events import Event
+from conductor_actors.domain.inquiries import Request
 from conductor_actors.domain.intake import EventsBySession, SessionKey
 from conductor_actors.domain.session import SessionRules, SessionState
 from tests.actors.cast import Cast
 from tests.actors.session_events import chat, chats, poison
-from tests.actors.turns import Held
+from tests.actors.turns import PATIENCE_S, Held
 from tests.fakes.recording_mailbox import RecordingMailbox
 from tests.score_rows import AT_MS
 
@@ -299,3 +302,19 @@ def test_sessions_of_a_checkpoint_go_on_where_they_were(cast: Cast) -> None:
     assert set(captured(answers)) == {KEY}
     routes.passivate(OVER_MS)
     assert len(routes) == 0
+
+
+def test_who_asks_a_session_that_is_left_alone_before_it_hears_is_answered(
+    cast: Cast, routes: Routes
+) -> None:
+    for _ in range(3):
+        routes.deliver(batch([poison()]))
+        cast.settle()
+    routes.deliver(batch([poison()]))
+    assert cast.dispatcher.wait_idle(PATIENCE_S)  # it is dead, and the Supervisor has yet to hear
+    desk = RecordingMailbox()
+    cast.sessions.inquire(Inquiry(Request("1", *KEY), desk))
+    cast.settle()
+    description = desk.take(Answered).answer.description
+    assert description is not None
+    assert description.state == "quarantined"

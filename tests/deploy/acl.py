@@ -2,7 +2,8 @@
 
 `collector` may do what the program says that it needs. `dashboard` hears scores. A producer sends
 events of its tenant and can't read them, `acme-producer` is an example of one. `inspector` reads
-what the collector keeps for operators. Nobody may do anything without a name.
+what the collector keeps for operators, and asks it about sessions. Nobody may do anything without
+a name.
 """
 
 from typing import Final
@@ -20,7 +21,8 @@ _RULES: Final = {
     f"{_TALK} +xadd +publish",
     "acme-producer": "%W~acme:sync-events %W~acme:platform.events.* "
     f"&acme:sync-events &acme:platform.events.* {_TALK} +xadd +publish",
-    "inspector": f"%R~conductor:* {_TALK} +time +xread +xrange +xrevrange +xlen",
+    "inspector": f"%R~conductor:* ~conductor:answer:* &conductor:requests {_TALK} "
+    "+time +xread +xrange +xrevrange +xlen +publish +blpop",
 }
 
 

@@ -14,7 +14,7 @@ from conductor_actors.adapters.embedded_server import free_port
 from conductor_actors.adapters.migrations import migrate
 from tests.deploy.conftest import UserUrl, valkey
 from tests.hostile import CHAT
-from tests.running import QUICK, Program, running
+from tests.running import QUICK, Program, finished, running
 
 
 def chat(number: int) -> bytes:
@@ -72,6 +72,8 @@ def test_events_become_rows_and_updates_without_a_right_too_many(
         collecting.wait_for("events_invalid")
         collecting.wait_for("tick_completed", sessions=2)
         collecting.wait_for("batch_written")
+        inspector = {"REDIS_URL": redis_user("inspector")}
+        answer = finished("inspect", "session", "acme/room", "--json", cwd=tmp_path, **inspector)
         assert httpx.get(f"{address}ready").status_code == 200
         assert httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200
         measured = httpx.get(f"http://127.0.0.1:{port}/metrics").text
@@ -81,6 +83,7 @@ def test_events_become_rows_and_updates_without_a_right_too_many(
     assert "conductor_owner 1.0" in measured
     assert 'conductor_events_total{result="invalid"} 1.0' in measured
     assert found["points"]
+    assert answer.exit_code == 0, answer.stderr
     for program in (collecting, showing):
         assert [line for line in program.lines if line["level"] == "error"] == []
         assert "outage_began" not in {line["event"] for line in program.lines}

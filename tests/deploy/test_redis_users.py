@@ -29,6 +29,7 @@ REFUSED = {
         ("XRANGE", CHAT, "-", "+"),
         ("XADD", SYNC, "*", "data", "x"),
         ("PUBLISH", "engagement:update", "x"),  # it can't make scores up
+        ("PUBLISH", "conductor:requests", "x"),
         ("SUBSCRIBE", SYNC),
         ("PSUBSCRIBE", "*"),
         ("SCAN", "0"),
@@ -59,6 +60,8 @@ REFUSED = {
         ("SET", "conductor:owner", "x"),
         ("XRANGE", CHAT, "-", "+"),
         ("PUBLISH", "engagement:update", "x"),
+        ("RPUSH", "conductor:answer:1", "x"),  # it can't make answers up
+        ("BLPOP", "conductor:owner", "0.01"),
         ("SCAN", "0"),
     ],
 }
@@ -69,6 +72,8 @@ ALLOWED = {
         ("XREVRANGE", "conductor:dead-letters", "+", "-", "COUNT", "10"),
         ("XLEN", "conductor:outbox"),
         ("XREAD", "STREAMS", "conductor:log", "$"),
+        ("PUBLISH", "conductor:requests", "x"),
+        ("BLPOP", "conductor:answer:1", "0.01"),
     ],
 }
 

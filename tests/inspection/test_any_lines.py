@@ -74,6 +74,8 @@ def test_no_line_of_the_vocabulary_with_typical_keys_is_ignored(event: str) -> N
         typical["sessions"] = [row()]
     if event in ("tenant_stats", "service_started"):
         typical["tenants"] = [tenant_row("acme")]
+    if event == "message_traced":
+        typical |= {"kinds": {"ChatMessage": 1}, "has_failed": True}
     assert report_of(line(event, **typical)).lines.ignored == 0
 
 

@@ -72,10 +72,10 @@ def test_actors_tenants_and_sessions_stand_in_tables_of_the_same_columns() -> No
     screen = drawn(*SAID)
     titles = [text.split() for text in screen if "handled/s" in text]
     assert titles[0] == ["actor", "state", "mailbox", "handled/s", "oldest", "count", "failures"]
-    assert titles[1][1:] == ["quarantined", "mailbox▾", "handled/s", "oldest", "busy", "sessions"]
-    assert titles[2][1:] == ["state", "mailbox▾", "handled/s", "oldest", "busy", "restarts"]
+    assert titles[1][1:] == ["quarantined", "mailbox▾", "handled/s", "oldest", "takes", "sessions"]
+    assert titles[2][1:] == ["state", "mailbox▾", "handled/s", "oldest", "takes", "restarts"]
     [room] = [text.split() for text in screen if text.startswith("acme/room-00")]
-    assert room[1:] == ["running", "40", "1.0", "0", "ms", "1.0%", "0"]
+    assert room[1:] == ["running", "40", "1.0", "0", "ms", "10", "ms", "0"]
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 15), (120, 50), (200, 45), (80, 18)])
@@ -177,6 +177,32 @@ FAILED = (
     of_session("actor_failed", at_s=1, error="KeyError('a')"),
     of_session("actor_restarted", at_s=2),
 )
+
+
+def message(at_s: float, kind: str = "EventBatch", **keys: Any) -> bytes:
+    return of_session("message_traced", at_s=at_s, kind=kind, **keys)
+
+
+def test_a_followed_session_that_is_traced_has_its_last_messages() -> None:
+    said = (
+        *FAILED,
+        *(message(number, kinds={"ChatMessage": number + 1}) for number in range(5)),
+        of_session("message_traced", "acme/other", kind="Tick", score=0.1),
+        message(6, kinds={"UserJoined": 2, "ChatMessage": 1}, duration_s=26e-6),
+        message(7, "Tick", score=0.57, duration_s=0.0015),
+        message(8, has_failed=True),
+    )
+    screen = [text.rstrip() for text in drawn(*said, view=View(followed=KEYNOTE))]
+    begin = screen.index("its last messages")
+    assert screen[begin + 3 : begin + 8] == [
+        "12:00:06  EventBatch   26 µs  2 UserJoined, 1 ChatMessage",
+        "12:00:07  Tick         2 ms  score 57%",
+        "12:00:08  EventBatch   0 ms   failed",
+        "",
+        "what became of it",
+    ]
+    assert len(drawn(*said, view=View(followed=KEYNOTE), height=18)) <= 18
+    assert drawn(*said)[-1] == drawn(*SAID)[-1]
 
 
 def test_the_followed_session_has_its_score_and_what_became_of_it() -> None:

@@ -216,7 +216,7 @@ def test_sessions_that_only_come_and_go_are_not_kept() -> None:
     [
         ("depth", ["c", "a", "b", "d"]),
         ("rate", ["b", "a", "c", "d"]),
-        ("handling", ["a", "b", "c", "d"]),
+        ("handling", ["a", "c", "d", "b"]),
         ("oldest", ["d", "a", "b", "c"]),
         ("name", ["a", "b", "c", "d"]),
     ],

@@ -1,0 +1,90 @@
+"""Hears what is asked about sessions, has it answered, and leaves the answers.
+
+A full mailbox or a Router that waits holds up no answer: the Supervisor knows every session, and
+a session is asked before all its mail.
+"""
+
+from collections.abc import Callable
+from random import random
+from typing import Final, Literal, NamedTuple, TypeAlias, assert_never
+
+import msgspec
+
+from conductor_actors.actors.base import Place, SystemActor
+from conductor_actors.actors.mailbox import Mailbox, ThreadMailbox
+from conductor_actors.actors.messages import Answered, Inquiry, InquiryMessage, ReadNext
+from conductor_actors.actors.outage import Outage
+from conductor_actors.domain.inquiries import Answer
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.ports import RequestDesk
+
+ANSWER_WAIT_S: Final = 0.25  # so that answers don't wait for the next read
+OUTAGE_PAUSE_S: Final = 2.0
+
+Lines: TypeAlias = Literal["stream", "stdout", "none"]
+
+
+class Surroundings(NamedTuple):
+    """What no session knows: the next tick, and where the lines of a trace can be read."""
+
+    next_tick_ms: Callable[[], int | None]
+    lines: Lines
+
+
+class InquiryActor(SystemActor):
+    """A switch over `InquiryMessage`. An outage loses questions: who asks is there to ask again."""
+
+    def __init__(
+        self,
+        place: Place[ThreadMailbox],
+        desk: RequestDesk,
+        supervisor: Mailbox,
+        surroundings: Surroundings,
+    ) -> None:
+        super().__init__(place)
+        self._desk = desk
+        self._supervisor = supervisor
+        self._surroundings = surroundings
+        self._outage = Outage("redis requests", place.mailbox.clock)
+
+    def on_start(self) -> None:
+        self._next = ReadNext()
+        self._place.mailbox.tell(self._next)
+
+    def on_receive(self, message: InquiryMessage) -> None:
+        match message:
+            case ReadNext():
+                if message is self._next:  # not a failed predecessor's, which is still in the mail
+                    self._read()
+                    self._place.mailbox.tell(message)
+            case Answered(answer):
+                self._answer(answer)
+            case _:
+                assert_never(message)
+
+    def _read(self) -> None:
+        mailbox = self._place.mailbox
+        try:
+            requests = self._desk.take()
+        except (Unavailable, ConfigError) as error:
+            self._note(error)
+            mailbox.wait(random() * OUTAGE_PAUSE_S)  # noqa: S311 - jitter
+            return
+        self._outage.is_over()
+        for request in requests:
+            self._supervisor.tell(Inquiry(request, mailbox))
+        if requests:
+            mailbox.wait(ANSWER_WAIT_S)
+
+    def _answer(self, answer: Answer) -> None:
+        next_tick_ms, lines = self._surroundings
+        whole = msgspec.structs.replace(answer, next_tick_ms=next_tick_ms(), lines=lines)
+        try:
+            self._desk.answer(whole)
+        except (Unavailable, ConfigError) as error:
+            self._note(error)
+
+    def _note(self, error: Unavailable | ConfigError) -> None:
+        """Speak of what an operator must grant; of a Redis that is away others tell."""
+        if isinstance(error, ConfigError):
+            self._outage.goes_on(error)

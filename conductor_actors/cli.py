@@ -14,7 +14,16 @@ from typing import Annotated, Final, NamedTuple, NoReturn, TextIO
 
 import typer
 
-from conductor_actors import dead_letters, demo, inspection, logs, probes, replay_check
+from conductor_actors import (
+    dead_letters,
+    demo,
+    fleet,
+    inspection,
+    logs,
+    probes,
+    replay_check,
+    sharding,
+)
 from conductor_actors import replay as replaying
 from conductor_actors import settings as configuration
 from conductor_actors.adapters import migrations, redis_check
@@ -23,6 +32,7 @@ from conductor_actors.adapters.redis_letters import RedisLetters
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.domain.comparison import Kept
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.fleet import Fleet
 from conductor_actors.metrics import CollectorMetrics
 from conductor_actors.replay import Recorded
 from conductor_actors.service import DashboardAlone, Service
@@ -51,6 +61,14 @@ letters_app = typer.Typer(
 app.add_typer(letters_app, name="dead-letters", short_help="See what failed; send it again.")
 
 
+Shards = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=64, help="How many collector processes share the sessions (CONDUCTOR_SHARDS)."
+    ),
+]
+
+
 class Urls(NamedTuple):
     """Where the two servers are."""
 
@@ -61,6 +79,7 @@ class Urls(NamedTuple):
 def main() -> NoReturn:
     """Run a command; say what the operator must change in one line, and exit with 2."""
     _on_stop_signals(partial(_leave, EXIT_INTERRUPTED))
+    fleet.drain_with_parent()
     try:
         app()
     except ConfigError as error:
@@ -71,21 +90,25 @@ def main() -> NoReturn:
 
 
 @app.callback(invoke_without_command=True)
-def default(context: typer.Context) -> None:
+def default(context: typer.Context, shards: Shards = None) -> None:
     """Run the service when no command is given."""
     if context.invoked_subcommand is None:
-        run()
+        run(shards)
+    elif shards is not None:
+        raise ConfigError(f"--shards: goes behind the command: {context.invoked_subcommand}")
 
 
 @app.command(
     short_help="Run the service; this is what happens without a command.",
     epilog=configuration.listing(),
 )
-def run() -> None:
+def run(shards: Shards = None) -> None:
     """Run the service: score every session every 5 s, store, announce and show it on port 3002.
 
     SIGTERM or Ctrl-C drains it: what was read is scored and stored, and it exits with 0.
     """
+    if _shared(shards, with_dashboard=True):
+        return
     settings = _configured(sys.stdout, CollectorMetrics())
     _on_stop_signals(partial(_leave, 0))
     with servers(settings) as urls:
@@ -93,11 +116,13 @@ def run() -> None:
 
 
 @app.command(short_help="Run the collector alone.")
-def collect() -> None:
+def collect(shards: Shards = None) -> None:
     """Run the collector alone, for dashboards that run elsewhere.
 
     Beside /metrics it answers /health and /ready on CONDUCTOR_METRICS_PORT.
     """
+    if _shared(shards, with_dashboard=False):
+        return
     metrics = CollectorMetrics()
     settings = _configured(sys.stdout, metrics)
     _on_stop_signals(partial(_leave, 0))
@@ -315,11 +340,27 @@ def servers(settings: Settings, *, redis: bool = True, database: bool = True) ->
 def _configured(stream: TextIO, metrics: CollectorMetrics | None = None) -> Settings:
     settings = configuration.load()
     hear = metrics.hear if metrics else None
-    logs.configure(settings.log_level, settings.log_format, stream, hear)
+    logs.configure(settings.log_level, settings.log_format, stream, hear, settings.shard)
     return settings
 
 
-def _until_stopped(service: Service | DashboardAlone) -> int:
+def _shared(shards: int | None, *, with_dashboard: bool) -> bool:
+    """Run as several processes, if that is wanted; tell whether it was."""
+    settings = configuration.load()
+    count = settings.shards if shards is None else shards
+    if count == 1 or settings.shard is not None:
+        return False
+    settings = _configured(sys.stdout)
+    _on_stop_signals(partial(_leave, 0))
+    with servers(settings) as urls:
+        workers = sharding.workers(settings, urls.redis, urls.database, count)
+        if with_dashboard:
+            workers.append(sharding.dashboard(settings, urls.redis, urls.database, count))
+        _exit_with(_until_stopped(Fleet(workers)))
+    return True
+
+
+def _until_stopped(service: Service | DashboardAlone | Fleet) -> int:
     """Run until SIGINT or SIGTERM asks for a drain; asking again changes nothing."""
     asked: SimpleQueue[None] = SimpleQueue()
 

@@ -20,10 +20,14 @@ from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.collector import DATABASE_WAIT_S, Collector, Ports
 from conductor_actors.dashboard.app import Urls
 from conductor_actors.dashboard.server import Dashboard
+from conductor_actors.domain.shards import WHOLE
+from conductor_actors.domain.sieve import Sieve
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_relay import relayed
+from conductor_actors.ports import EventSource
 from conductor_actors.progress import Progress, WatchedCheckpoints, WatchedFeed, WatchedSource
 from conductor_actors.settings import Settings
+from conductor_actors.shard_source import ShardSource
 from conductor_actors.takeover import Takeover
 from conductor_actors.vocabulary import VERSION
 
@@ -63,7 +67,8 @@ class Service:
         self._settings = settings
         self._redis_url = redis_url
         self._database_url = database_url
-        self._lease = RedisLease(redis_url)
+        self._shard = settings.own_shard()
+        self._lease = RedisLease(redis_url, self._shard)
         self._progress = Progress()
         self._stop = threading.Event()
         self._stopping_s: float | None = None
@@ -156,14 +161,14 @@ class Service:
     def _ports(self, to_close: ExitStack) -> Ports:
         source = RedisSource(self._redis_url, self._source_options())
         feed = RedisFeed(self._redis_url, self._lease.fence)
-        checkpoints = RedisCheckpoints(self._redis_url, self._lease.fence)
+        checkpoints = RedisCheckpoints(self._redis_url, self._lease.fence, self._shard)
         store, old_rows = TimescaleStore(self._database_url), TimescaleStore(self._database_url)
-        outbox = RedisOutbox(self._redis_url)
+        outbox = RedisOutbox(self._redis_url, self._shard)
         for port in (source, feed, outbox, checkpoints, store, old_rows, self._lease):
             to_close.callback(port.close)
         progress = self._progress
         return Ports(
-            WatchedSource(source, progress),
+            WatchedSource(self._sieved(source), progress),
             store,
             WatchedFeed(feed, progress),
             feed,
@@ -172,6 +177,10 @@ class Service:
             outbox,
             WatchedCheckpoints(checkpoints, progress),
         )
+
+    def _sieved(self, source: EventSource) -> EventSource:
+        sieve = Sieve(self._shard, self._settings.max_event_bytes)
+        return source if self._shard == WHOLE else ShardSource(source, sieve)
 
     def _source_options(self) -> SourceOptions:
         settings = self._settings

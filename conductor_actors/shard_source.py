@@ -1,0 +1,33 @@
+"""A source of which one shard's entries alone are taken, and everything else is as it is."""
+
+from conductor_actors.domain.sieve import Sieve
+from conductor_actors.ports import EventSource, Read
+
+
+class ShardSource:
+    """An `EventSource`. Watermark and gaps are everybody's: each shard ticks and marks by them."""
+
+    def __init__(self, source: EventSource, sieve: Sieve) -> None:
+        self._source = source
+        self._sieve = sieve
+
+    def listen(self) -> None:
+        """Begin to hear what can't be read later."""
+        self._source.listen()
+
+    def resume(self, position: bytes) -> None:
+        """Begin to read where another source was."""
+        self._source.resume(position)
+
+    def read(self) -> Read:
+        """Read what is there, and keep what is ours."""
+        read = self._source.read()
+        return read._replace(entries=self._sieve.ours(read.entries))
+
+    def position(self) -> bytes:
+        """Tell how far was read."""
+        return self._source.position()
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._source.close()

@@ -1,0 +1,118 @@
+"""Several collectors share the sessions: their rows are those of one, whatever happens to them."""
+
+import os
+import select
+import signal
+from contextlib import suppress
+
+from conductor_actors.domain.shards import owner
+from tests.hostile import CHAT
+from tests.running import Program, Row, finished, replayed, running, same, stored
+from tests.test_takeovers import Plant, plant, stop
+
+__all__ = ["plant"]
+
+FIRST, SECOND = "0/2", "1/2"
+
+
+def both(program: Program, event: str) -> None:
+    """Wait until both shards have said something, in any order."""
+    said = program.wait_for(event)["shard"]
+    program.wait_for(event, shard=SECOND if said == FIRST else FIRST)
+
+
+def pids(program: Program) -> dict[str, int]:
+    return {line["shard"]: line["pid"] for line in program.all("shard_started")}
+
+
+def must_have_the_rows_of_a_replay(plant: Plant) -> None:
+    """Compare each shard's rows as far as it came: they need not stop at the same tick."""
+    rows = stored(plant.settings["DATABASE_URL"])
+    again = replayed(plant.settings["REDIS_URL"], plant.cwd, **plant.settings)
+    for shard in range(2):
+        assert same(of(shard, rows), of(shard, again))
+
+
+def of(shard: int, rows: list[Row]) -> list[Row]:
+    return [row for row in rows if owner((row[1], row[2]), 2) == shard]
+
+
+def ended(pid: int) -> None:
+    """Wait for the end of a process that is not a child."""
+    with suppress(ProcessLookupError):
+        watched = os.pidfd_open(pid)
+        try:
+            assert select.select([watched], [], [], 20.0)[0]
+        finally:
+            os.close(watched)
+
+
+def test_two_shards_have_the_rows_of_a_replay(plant: Plant) -> None:
+    with (
+        plant.load(),
+        running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet,
+    ):
+        both(fleet, "service_started")
+        for _ in range(3):
+            both(fleet, "batch_written")
+        stop(fleet)
+    assert {line["shard"] for line in fleet.all("service_stopped")} == {FIRST, SECOND}
+    must_have_the_rows_of_a_replay(plant)
+
+
+def test_a_shard_that_is_killed_comes_back_and_the_other_goes_on(plant: Plant) -> None:
+    with (
+        plant.load(),
+        running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet,
+    ):
+        both(fleet, "checkpoint_committed")
+        os.kill(pids(fleet)[FIRST], signal.SIGKILL)
+        assert fleet.wait_for("shard_stopped", shard=FIRST)["exit_code"] == -signal.SIGKILL
+        fleet.wait_for("batch_written", shard=SECOND)
+        fleet.wait_for("checkpoint_loaded", shard=FIRST)
+        fleet.wait_for("batch_written", shard=FIRST)
+        stop(fleet)
+    assert [line["shard"] for line in fleet.all("checkpoint_loaded")] == [FIRST]
+    must_have_the_rows_of_a_replay(plant)
+
+
+def test_no_shard_outlives_a_parent_that_is_killed(plant: Plant) -> None:
+    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet:
+        both(fleet, "service_started")
+        children = pids(fleet)
+        fleet.kill()  # and its output is read to the end: of every process that writes to it
+        for pid in children.values():
+            ended(pid)
+    assert not plant.client.exists("conductor:owner:0-of-2", "conductor:owner:1-of-2")
+
+
+def test_what_is_no_event_is_counted_once(plant: Plant) -> None:
+    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet:
+        both(fleet, "service_started")
+        for body in (b"no json", b'{"sessionId":"room"}', b'{"sessionId":"hall"}', b"\xff", b"{}"):
+            plant.client.xadd(CHAT, {"data": body})
+        plant.client.xadd("sync-events", {"data": b'{"resource":"polls","action":"x","payload":1}'})
+        plant.react()
+        fleet.wait_for("batch_written")
+        stop(fleet)
+    assert plant.client.xlen("conductor:dead-letters") == 5
+    assert sum(line["events"] for line in fleet.all("events_invalid")) == 5
+    routed = fleet.all("events_routed")
+    assert sum(line["skipped"] for line in routed) == sum(line["events"] for line in routed) == 1
+
+
+def test_a_shard_that_dies_too_often_ends_all(plant: Plant) -> None:
+    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet:
+        for _ in range(4):
+            pid = fleet.wait_for("shard_started", shard=SECOND)["pid"]
+            os.kill(pid, signal.SIGKILL)
+        assert fleet.wait_for("restarts_exhausted")["actor"] == SECOND
+        assert fleet.finish().exit_code == 70
+    assert fleet.all("shard_stopped")[-1]["shard"] == FIRST
+
+
+def test_a_setting_that_is_wrong_for_all_ends_all_with_2(plant: Plant) -> None:
+    wrong = plant.settings | {"DATABASE_URL": plant.settings["DATABASE_URL"] + "-of-nobody"}
+    ended = finished("collect", "--shards", "2", cwd=plant.cwd, **wrong)
+    assert ended.exit_code == 2
+    assert "DATABASE_URL" in ended.stderr

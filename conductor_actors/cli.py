@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from typing import Annotated, Final, NamedTuple, NoReturn, TextIO
+from typing import Annotated, Final, NoReturn, TextIO
 
 import typer
 
@@ -37,6 +37,7 @@ from conductor_actors.metrics import CollectorMetrics
 from conductor_actors.replay import Recorded
 from conductor_actors.service import DashboardAlone, Service
 from conductor_actors.settings import Settings
+from conductor_actors.sharding import Urls
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 EXIT_INTERRUPTED: Final = 130
@@ -67,13 +68,6 @@ Shards = Annotated[
         min=1, max=64, help="How many collector processes share the sessions (CONDUCTOR_SHARDS)."
     ),
 ]
-
-
-class Urls(NamedTuple):
-    """Where the two servers are."""
-
-    redis: str
-    database: str
 
 
 def main() -> NoReturn:
@@ -112,11 +106,15 @@ def run(shards: Shards = None) -> None:
     settings = _configured(sys.stdout, CollectorMetrics())
     _on_stop_signals(partial(_leave, 0))
     with servers(settings) as urls:
+        _reshare(settings, urls, 1)
         _exit_with(_until_stopped(Service(settings, urls.redis, urls.database)))
 
 
 @app.command(short_help="Run the collector alone.")
-def collect(shards: Shards = None) -> None:
+def collect(
+    shards: Shards = None,
+    until_ms: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
     """Run the collector alone, for dashboards that run elsewhere.
 
     Beside /metrics it answers /health and /ready on CONDUCTOR_METRICS_PORT.
@@ -127,7 +125,10 @@ def collect(shards: Shards = None) -> None:
     settings = _configured(sys.stdout, metrics)
     _on_stop_signals(partial(_leave, 0))
     with servers(settings) as urls, probes.answered(settings, metrics.standing):
-        collector = Service(settings, urls.redis, urls.database, with_dashboard=False)
+        _reshare(settings, urls, 1)
+        collector = Service(
+            settings, urls.redis, urls.database, with_dashboard=False, until_ms=until_ms
+        )
         _exit_with(_until_stopped(collector))
 
 
@@ -170,6 +171,21 @@ def migrate() -> None:
     for name in applied:
         typer.echo(f"applied {name}")
     typer.echo("the tables are up to date")
+
+
+@app.command(short_help="Change how many collectors share the sessions.")
+def reshard(shards: Shards = None) -> None:
+    """Give the sessions to another number of collectors, all of which are stopped; then stop.
+
+    `run` and `collect` do the same at their start. This is for collectors that something else
+    starts, each with its CONDUCTOR_SHARD.
+    """
+    settings = _configured(sys.stdout)
+    _on_stop_signals(partial(_leave, 0))
+    count = settings.shards if shards is None else shards
+    with servers(settings) as urls:
+        _reshare(settings, urls, count)
+    typer.echo(f"the sessions are shared by {count}", err=True)
 
 
 @app.command(short_help="Say whether Redis and the database can be used.")
@@ -353,11 +369,18 @@ def _shared(shards: int | None, *, with_dashboard: bool) -> bool:
     settings = _configured(sys.stdout)
     _on_stop_signals(partial(_leave, 0))
     with servers(settings) as urls:
-        workers = sharding.workers(settings, urls.redis, urls.database, count)
+        _reshare(settings, urls, count)
+        workers = sharding.collectors(settings, urls, count)
         if with_dashboard:
-            workers.append(sharding.dashboard(settings, urls.redis, urls.database, count))
+            workers.append(sharding.dashboard(settings, urls, count))
         _exit_with(_until_stopped(Fleet(workers)))
     return True
+
+
+def _reshare(settings: Settings, urls: Urls, count: int) -> None:
+    """Take over from another number of collectors, unless somebody else sees to that."""
+    if settings.shard is None:
+        _exit_with(sharding.reshared(settings, urls, count, _until_stopped))
 
 
 def _until_stopped(service: Service | DashboardAlone | Fleet) -> int:

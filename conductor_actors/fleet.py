@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, Final, NamedTuple
 
 import structlog
@@ -33,7 +33,7 @@ class Worker(NamedTuple):
     """One process: how log lines call it, its command, and its environment on top of ours."""
 
     name: str
-    command: str
+    command: Sequence[str]
     variables: Mapping[str, str]
 
 
@@ -49,7 +49,7 @@ class _Running:
 
     def start(self) -> None:
         self.process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", "conductor_actors", self._worker.command],
+            [sys.executable, "-m", "conductor_actors", *self._worker.command],
             env=os.environ | self._worker.variables | {HAS_PARENT: "true"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -77,10 +77,13 @@ class _Running:
 
 
 class Fleet:
-    """Workers, each with a restart budget of three a minute."""
+    """Workers, each with a restart budget of three a minute; those that end by themselves: none."""
 
-    def __init__(self, workers: Sequence[Worker], clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, workers: Sequence[Worker], *, they_end: bool = False, clock: Clock = time.monotonic
+    ) -> None:
         self._workers = workers
+        self._they_end = they_end
         self._clock = clock
         self._stop = threading.Event()
         self._running: list[_Running] = []
@@ -89,16 +92,17 @@ class Fleet:
         """Ask for a drain; may be called by any thread, and more than once."""
         self._stop.set()
 
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether somebody asked for a drain."""
+        return self._stop.is_set()
+
     def run(self) -> int:
-        """Run until `stop`, or until a worker can't go on; drain all, return the exit code."""
-        return self._run(self._keep_up)
+        """Run until `stop`, until all have ended, or until one can't go on; return the exit code.
 
-    def finish(self) -> int:
-        """Run until every worker has ended as asked, or one has not; return the exit code."""
-        return self._run(lambda: next(filter(None, self._ended()), EXIT_OK))
-
-    def _run(self, look: Callable[[], int]) -> int:
-        exit_code = EXIT_OK
+        Whoever still runs then is drained.
+        """
+        look, exit_code = self._look if self._they_end else self._keep_up, EXIT_OK
         try:
             self._running = [_Running(each, self._clock) for each in self._workers]
             while self._running and exit_code == EXIT_OK and not self._stop.wait(LOOK_EVERY_S):
@@ -106,6 +110,9 @@ class Fleet:
         finally:
             drained = self._drain()
         return exit_code or drained
+
+    def _look(self) -> int:
+        return next(filter(None, self._ended()), EXIT_OK)
 
     def _keep_up(self) -> int:
         """Restart who has died; return an exit code other than 0 if that can't help."""

@@ -27,7 +27,7 @@ from conductor_actors.log_relay import relayed
 from conductor_actors.ports import EventSource
 from conductor_actors.progress import Progress, WatchedCheckpoints, WatchedFeed, WatchedSource
 from conductor_actors.settings import Settings
-from conductor_actors.shard_source import ShardSource
+from conductor_actors.shard_source import EndingSource, ShardSource
 from conductor_actors.takeover import Takeover
 from conductor_actors.vocabulary import VERSION
 
@@ -62,12 +62,20 @@ class Service:
     """The collector on real servers, and a dashboard of it, from first connection to drain."""
 
     def __init__(
-        self, settings: Settings, redis_url: str, database_url: str, *, with_dashboard: bool = True
+        self,
+        settings: Settings,
+        redis_url: str,
+        database_url: str,
+        *,
+        with_dashboard: bool = True,
+        until_ms: int | None = None,
     ) -> None:
+        """Stop by itself when all of what comes before `until_ms` was read, if that is given."""
         self._settings = settings
         self._redis_url = redis_url
         self._database_url = database_url
         self._shard = settings.own_shard()
+        self._until_ms = until_ms
         self._lease = RedisLease(redis_url, self._shard)
         self._progress = Progress()
         self._stop = threading.Event()
@@ -179,8 +187,11 @@ class Service:
         )
 
     def _sieved(self, source: EventSource) -> EventSource:
-        sieve = Sieve(self._shard, self._settings.max_event_bytes)
-        return source if self._shard == WHOLE else ShardSource(source, sieve)
+        if self._shard != WHOLE:
+            source = ShardSource(source, Sieve(self._shard, self._settings.max_event_bytes))
+        if self._until_ms is not None:
+            source = EndingSource(source, self._until_ms, self._stop)
+        return source
 
     def _source_options(self) -> SourceOptions:
         settings = self._settings
@@ -190,6 +201,7 @@ class Service:
             settings.start,
             settings.window_s,
             settings.mailbox_limit,
+            self._until_ms,
         )
 
     def _log_start(self) -> None:

@@ -92,6 +92,13 @@ VOCABULARY: Final[dict[str, Line]] = {
         "shard",
         "pid",
     ),
+    "sessions_reshared": _line(
+        "another number of collectors share the sessions from now on",
+        "old_shards",
+        "new_shards",
+        "sessions",
+        "duration_s",
+    ),
     "service_stopped": _line("everything was drained", "duration_s", "exit_code"),
     "drain_began": _line("a signal came: nothing more is read", "within_s"),
     "drain_incomplete": _line(

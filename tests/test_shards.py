@@ -116,3 +116,23 @@ def test_a_setting_that_is_wrong_for_all_ends_all_with_2(plant: Plant) -> None:
     ended = finished("collect", "--shards", "2", cwd=plant.cwd, **wrong)
     assert ended.exit_code == 2
     assert "DATABASE_URL" in ended.stderr
+
+
+def test_another_number_of_shards_goes_on_where_the_last_were(plant: Plant) -> None:
+    with plant.load():
+        for old, count in ((None, 1), (1, 2), (2, 3), (3, 1)):
+            with running(
+                "collect", "--shards", str(count), cwd=plant.cwd, **plant.settings
+            ) as program:
+                if old:
+                    line = program.wait_for("sessions_reshared")
+                    assert (line["old_shards"], line["sessions"]) == (old, 50)
+                program.wait_for("checkpoint_committed")
+                for _ in range(2 * count):
+                    program.wait_for("batch_written")
+                if count > 1:  # they stop at different moments
+                    program.kill()
+                else:
+                    stop(program)
+    assert plant.client.keys("conductor:checkpoint*:*-of-*") == []
+    plant.must_have_the_rows_of_a_replay()

@@ -22,6 +22,7 @@ class RedisCheckpoints:
     def __init__(self, url: str, fence: Fence, shard: Shard = WHOLE) -> None:
         self._client = open_client(url)
         self._fence = fence
+        self._shard = shard
         self._header_key = shard.name(HEADER_KEY)
         self._sessions_key = shard.name(SESSIONS_KEY)
 
@@ -40,7 +41,8 @@ class RedisCheckpoints:
                 self._client, [("EXISTS", self._header_key)]
             ) == [0]:
                 return False
-            self._fence.guarded(self._client, list(self._commands(checkpoint)))
+            commands = list(stored(checkpoint, self._shard, self._fence.number))
+            self._fence.guarded(self._client, commands)
         return True
 
     def close(self) -> None:
@@ -56,15 +58,18 @@ class RedisCheckpoints:
             if cursor == b"0":
                 return
 
-    def _commands(self, checkpoint: Checkpoint) -> Iterator[Command]:
-        if checkpoint.is_whole:
-            yield "DEL", self._sessions_key
-        for part in _parts([_field(key) for key in checkpoint.ended]):
-            yield "HDEL", self._sessions_key, *part
-        changed = [(_field(key), state) for key, state in checkpoint.sessions.items()]
-        for pairs in _parts(changed):
-            yield "HSET", self._sessions_key, *chain.from_iterable(pairs)
-        yield "HSET", self._header_key, "header", checkpoint.header, "fence", self._fence.number
+
+def stored(checkpoint: Checkpoint, shard: Shard, fence: bytes) -> Iterator[Command]:
+    """Give the commands that store a checkpoint, all to be run in one transaction."""
+    sessions_key = shard.name(SESSIONS_KEY)
+    if checkpoint.is_whole:
+        yield "DEL", sessions_key
+    for part in _parts([_field(key) for key in checkpoint.ended]):
+        yield "HDEL", sessions_key, *part
+    changed = [(_field(key), state) for key, state in checkpoint.sessions.items()]
+    for pairs in _parts(changed):
+        yield "HSET", sessions_key, *chain.from_iterable(pairs)
+    yield "HSET", shard.name(HEADER_KEY), "header", checkpoint.header, "fence", fence
 
 
 def _field(key: SessionKey) -> str:

@@ -27,6 +27,7 @@ from conductor_actors.log_relay import relayed
 from conductor_actors.ports import EventSource
 from conductor_actors.progress import Progress, WatchedCheckpoints, WatchedFeed, WatchedSource
 from conductor_actors.settings import Settings
+from conductor_actors.shard_owners import ShardOwners
 from conductor_actors.shard_source import EndingSource, ShardSource
 from conductor_actors.takeover import Takeover
 from conductor_actors.vocabulary import VERSION
@@ -40,7 +41,10 @@ class DashboardAlone:
     """The dashboard on real servers, fed by whatever collector announces in that Redis."""
 
     def __init__(self, settings: Settings, redis_url: str, database_url: str) -> None:
-        self._dashboard = Dashboard(settings.dashboard(), Urls(redis_url, database_url))
+        self._redis_url = redis_url
+        self._shards = ShardOwners(settings.shards) if settings.shards > 1 else None
+        urls = Urls(redis_url, database_url)
+        self._dashboard = Dashboard(settings.dashboard(), urls, self._shards)
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -49,6 +53,10 @@ class DashboardAlone:
 
     def run(self) -> int:
         """Run until `stop`, or until it fails; return the exit code."""
+        with self._shards.looking(self._redis_url) if self._shards else nullcontext():
+            return self._run()
+
+    def _run(self) -> int:
         self._dashboard.start()
         while not self._stop.wait(LOOK_EVERY_S):
             if _has_failed(self._dashboard):
@@ -71,6 +79,8 @@ class Service:
         until_ms: int | None = None,
     ) -> None:
         """Stop by itself when all of what comes before `until_ms` was read, if that is given."""
+        if settings.own_shard().number > 0:  # the first one does it for all
+            settings = settings.model_copy(update={"retention_days": 0.0})
         self._settings = settings
         self._redis_url = redis_url
         self._database_url = database_url

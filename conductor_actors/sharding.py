@@ -92,7 +92,7 @@ def _wait_for_nobody(redis: RedisShards, count: int) -> None:
         if time.monotonic() >= until_s:
             raise ConfigError(
                 f"CONDUCTOR_SHARDS: the sessions are shared by {count}, who still run "
-                f"({', '.join(owners)}): stop them first, or set CONDUCTOR_SHARDS={count}"
+                f"({', '.join(owners.values())}): stop them first, or set CONDUCTOR_SHARDS={count}"
             )
         time.sleep(LOOK_EVERY_S)
 

@@ -5,6 +5,8 @@ import select
 import signal
 from contextlib import suppress
 
+import httpx
+
 from conductor_actors.domain.shards import owner
 from tests.hostile import CHAT
 from tests.running import Program, Row, finished, replayed, running, same, stored
@@ -136,3 +138,43 @@ def test_another_number_of_shards_goes_on_where_the_last_were(plant: Plant) -> N
                     stop(program)
     assert plant.client.keys("conductor:checkpoint*:*-of-*") == []
     plant.must_have_the_rows_of_a_replay()
+
+
+def test_the_dashboard_beside_shards_is_ready_when_each_has_an_owner(plant: Plant) -> None:
+    with running("run", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet:
+        address = fleet.wait_for("dashboard_started")["address"]
+        said = {shard: f"collector: nobody has shard {shard}" for shard in (FIRST, SECOND)}
+        while (ready := httpx.get(f"{address}ready")).status_code == 503:
+            assert set(ready.json()["reasons"]) <= set(said.values())
+        assert httpx.get(f"{address}health").json()["collector"] == "running"
+        os.kill(pids(fleet)[SECOND], signal.SIGSTOP)
+        while (ready := httpx.get(f"{address}ready")).status_code == 200:
+            assert fleet.all("shard_stopped") == []
+        assert ready.json()["reasons"] == [said[SECOND]]
+        assert httpx.get(f"{address}health").json()["collector"] == "stalled"
+        os.kill(pids(fleet)[SECOND], signal.SIGCONT)
+        while httpx.get(f"{address}ready").status_code == 503:
+            assert fleet.all("shard_stopped") == []
+        stop(fleet)
+
+
+def test_collectors_of_another_number_are_refused_while_there_are_some(plant: Plant) -> None:
+    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet:
+        both(fleet, "checkpoint_committed")
+        for wanted in ({"CONDUCTOR_SHARDS": "3"}, {"CONDUCTOR_SHARD": "0/3"}, {}):
+            ended = finished("collect", cwd=plant.cwd, **plant.settings | wanted)
+            assert ended.exit_code == 2
+            assert "are shared by 2" in ended.stderr
+        stop(fleet)
+    assert len(fleet.all("shard_started")) == 2
+    ended = finished("reshard", "--shards", "3", cwd=plant.cwd, **plant.settings)
+    assert ended.exit_code == 0, ended.stderr
+    assert plant.client.get("conductor:shards") == b"3"
+
+
+def test_the_first_to_share_waits_for_no_collector_that_has_all(plant: Plant) -> None:
+    with plant.running() as alone:
+        alone.wait_for("checkpoint_committed")
+        ended = finished("collect", "--shards", "2", cwd=plant.cwd, **plant.settings)
+        assert (ended.exit_code, "are shared by 1" in ended.stderr) == (2, True)
+        stop(alone)

@@ -54,12 +54,13 @@ class RedisShards:
             )
         return int(count) if count else WHOLE.of if whole else None
 
-    def owners(self, count: int) -> list[str]:
-        """Say who of so many has a lease."""
+    def owners(self, count: int) -> dict[Shard, str]:
+        """Say who of so many has a lease, and by what name."""
         with translated():
             names = [shard.name(redis_lease.NAME) for shard in shards(count)]
             found = exchange(self._client, [("GET", name) for name in names])
-        return [owner.decode("utf-8", "replace") for owner in found if owner]
+        said = zip(shards(count), found, strict=True)
+        return {shard: name.decode("utf-8", "replace") for shard, name in said if name}
 
     def now_ms(self) -> int:
         """Tell Redis' time."""

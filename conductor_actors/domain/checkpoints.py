@@ -22,8 +22,9 @@ HEADER_KEY: Final = "conductor:checkpoint"
 SESSIONS_KEY: Final = "conductor:checkpoint:sessions"
 
 START_ANEW: Final = (
-    f"delete {HEADER_KEY} and {SESSIONS_KEY} in Redis: reading then begins as CONDUCTOR_START "
-    "says, and sessions forget who is connected and what came before"
+    f"delete {HEADER_KEY} and {SESSIONS_KEY} in Redis (those of shards end in :0-of-2 and the "
+    "like): reading then begins as CONDUCTOR_START says, and sessions forget who is connected and "
+    "what came before"
 )
 
 

@@ -3,13 +3,9 @@
 Exit codes: 0 as asked, 1 a check failed or a server is away, 2 a setting is wrong, 70 a bug.
 """
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import partial
-from queue import SimpleQueue
-from threading import Thread
 from typing import Annotated, Final, NoReturn, TextIO
 
 import typer
@@ -38,8 +34,8 @@ from conductor_actors.replay import Recorded
 from conductor_actors.service import DashboardAlone, Service
 from conductor_actors.settings import Settings
 from conductor_actors.sharding import Urls
+from conductor_actors.stopping import leaving_with, until_stopped
 
-STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 EXIT_INTERRUPTED: Final = 130
 
 app = typer.Typer(
@@ -72,7 +68,7 @@ Shards = Annotated[
 
 def main() -> NoReturn:
     """Run a command; say what the operator must change in one line, and exit with 2."""
-    _on_stop_signals(partial(_leave, EXIT_INTERRUPTED))
+    leaving_with(EXIT_INTERRUPTED)
     fleet.drain_with_parent()
     try:
         app()
@@ -104,10 +100,10 @@ def run(shards: Shards = None) -> None:
     if _shared(shards, with_dashboard=True):
         return
     settings = _configured(sys.stdout, CollectorMetrics())
-    _on_stop_signals(partial(_leave, 0))
+    leaving_with(0)
     with servers(settings) as urls:
         _reshare(settings, urls, 1)
-        _exit_with(_until_stopped(Service(settings, urls.redis, urls.database)))
+        _exit_with(until_stopped(Service(settings, urls.redis, urls.database)))
 
 
 @app.command(short_help="Run the collector alone.")
@@ -123,22 +119,22 @@ def collect(
         return
     metrics = CollectorMetrics()
     settings = _configured(sys.stdout, metrics)
-    _on_stop_signals(partial(_leave, 0))
+    leaving_with(0)
     with servers(settings) as urls, probes.answered(settings, metrics.standing):
         _reshare(settings, urls, 1)
         collector = Service(
             settings, urls.redis, urls.database, with_dashboard=False, until_ms=until_ms
         )
-        _exit_with(_until_stopped(collector))
+        _exit_with(until_stopped(collector))
 
 
 @app.command(short_help="Run the dashboard alone.")
 def dashboard() -> None:
     """Run the dashboard alone, any number of times, for a collector that runs elsewhere."""
     settings = _configured(sys.stdout)
-    _on_stop_signals(partial(_leave, 0))
+    leaving_with(0)
     with servers(settings) as urls:
-        _exit_with(_until_stopped(DashboardAlone(settings, urls.redis, urls.database)))
+        _exit_with(until_stopped(DashboardAlone(settings, urls.redis, urls.database)))
 
 
 @app.command("demo", short_help="Run the service with simulated sessions.")
@@ -151,11 +147,11 @@ def demonstrate(
     the simulated events go there. Ctrl-C stops it.
     """
     settings = configuration.load()
-    _on_stop_signals(partial(_leave, 0))
+    leaving_with(0)
     with demo.logs_aside(settings), servers(settings) as urls:
         service = Service(settings, urls.redis, urls.database)
         with demo.shown(urls.redis, sessions, settings, service.stop):
-            exit_code = _until_stopped(service)
+            exit_code = until_stopped(service)
     _exit_with(exit_code)
 
 
@@ -181,7 +177,7 @@ def reshard(shards: Shards = None) -> None:
     starts, each with its CONDUCTOR_SHARD.
     """
     settings = _configured(sys.stdout)
-    _on_stop_signals(partial(_leave, 0))
+    leaving_with(0)
     count = settings.shards if shards is None else shards
     with servers(settings) as urls:
         _reshare(settings, urls, count)
@@ -367,46 +363,20 @@ def _shared(shards: int | None, *, with_dashboard: bool) -> bool:
     if count == 1 or settings.shard is not None:
         return False
     settings = _configured(sys.stdout)
-    _on_stop_signals(partial(_leave, 0))
+    leaving_with(0)
     with servers(settings) as urls:
         _reshare(settings, urls, count)
         workers = sharding.collectors(settings, urls, count)
         if with_dashboard:
             workers.append(sharding.dashboard(settings, urls, count))
-        _exit_with(_until_stopped(Fleet(workers)))
+        _exit_with(until_stopped(Fleet(workers)))
     return True
 
 
 def _reshare(settings: Settings, urls: Urls, count: int) -> None:
     """Take over from another number of collectors, unless somebody else sees to that."""
     if settings.shard is None:
-        _exit_with(sharding.reshared(settings, urls, count, _until_stopped))
-
-
-def _until_stopped(service: Service | DashboardAlone | Fleet) -> int:
-    """Run until SIGINT or SIGTERM asks for a drain; asking again changes nothing."""
-    asked: SimpleQueue[None] = SimpleQueue()
-
-    def stop_when_asked() -> None:
-        asked.get()
-        service.stop()
-
-    # A handler may put into this queue, but not touch a lock that it may have interrupted.
-    Thread(target=stop_when_asked, daemon=True).start()
-    _on_stop_signals(partial(asked.put, None))
-    return service.run()
-
-
-def _on_stop_signals(react: Callable[[], None]) -> None:
-    for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: react())
-
-
-def _leave(code: int) -> NoReturn:
-    """Exit, undoing everything on the way; nothing interrupts that."""
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    sys.exit(code)
+        _exit_with(sharding.reshared(settings, urls, count, until_stopped))
 
 
 def _exit_with(code: int) -> None:

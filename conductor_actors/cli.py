@@ -3,18 +3,23 @@
 Exit codes: 0 as asked, 1 a check failed or a server is away, 2 a setting is wrong, 70 a bug.
 """
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import partial
-from queue import SimpleQueue
-from threading import Thread
-from typing import Annotated, Final, NamedTuple, NoReturn, TextIO
+from typing import Annotated, Final, NoReturn, TextIO
 
 import typer
 
-from conductor_actors import dead_letters, demo, inspection, logs, probes, replay_check
+from conductor_actors import (
+    dead_letters,
+    demo,
+    fleet,
+    inspection,
+    logs,
+    probes,
+    replay_check,
+    sharding,
+)
 from conductor_actors import replay as replaying
 from conductor_actors import settings as configuration
 from conductor_actors.adapters import migrations, redis_check
@@ -23,12 +28,14 @@ from conductor_actors.adapters.redis_letters import RedisLetters
 from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.domain.comparison import Kept
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.fleet import Fleet
 from conductor_actors.metrics import CollectorMetrics
 from conductor_actors.replay import Recorded
 from conductor_actors.service import DashboardAlone, Service
 from conductor_actors.settings import Settings
+from conductor_actors.sharding import Urls
+from conductor_actors.stopping import leaving_with, until_stopped
 
-STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 EXIT_INTERRUPTED: Final = 130
 
 app = typer.Typer(
@@ -51,16 +58,18 @@ letters_app = typer.Typer(
 app.add_typer(letters_app, name="dead-letters", short_help="See what failed; send it again.")
 
 
-class Urls(NamedTuple):
-    """Where the two servers are."""
-
-    redis: str
-    database: str
+Shards = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=64, help="How many collector processes share the sessions (CONDUCTOR_SHARDS)."
+    ),
+]
 
 
 def main() -> NoReturn:
     """Run a command; say what the operator must change in one line, and exit with 2."""
-    _on_stop_signals(partial(_leave, EXIT_INTERRUPTED))
+    leaving_with(EXIT_INTERRUPTED)
+    fleet.drain_with_parent()
     try:
         app()
     except ConfigError as error:
@@ -71,48 +80,61 @@ def main() -> NoReturn:
 
 
 @app.callback(invoke_without_command=True)
-def default(context: typer.Context) -> None:
+def default(context: typer.Context, shards: Shards = None) -> None:
     """Run the service when no command is given."""
     if context.invoked_subcommand is None:
-        run()
+        run(shards)
+    elif shards is not None:
+        raise ConfigError(f"--shards: goes behind the command: {context.invoked_subcommand}")
 
 
 @app.command(
     short_help="Run the service; this is what happens without a command.",
     epilog=configuration.listing(),
 )
-def run() -> None:
+def run(shards: Shards = None) -> None:
     """Run the service: score every session every 5 s, store, announce and show it on port 3002.
 
     SIGTERM or Ctrl-C drains it: what was read is scored and stored, and it exits with 0.
     """
+    if _shared(shards, with_dashboard=True):
+        return
     settings = _configured(sys.stdout, CollectorMetrics())
-    _on_stop_signals(partial(_leave, 0))
+    leaving_with(0)
     with servers(settings) as urls:
-        _exit_with(_until_stopped(Service(settings, urls.redis, urls.database)))
+        _reshare(settings, urls, 1)
+        _exit_with(until_stopped(Service(settings, urls.redis, urls.database)))
 
 
 @app.command(short_help="Run the collector alone.")
-def collect() -> None:
+def collect(
+    shards: Shards = None,
+    until_ms: Annotated[int | None, typer.Option(hidden=True)] = None,
+) -> None:
     """Run the collector alone, for dashboards that run elsewhere.
 
     Beside /metrics it answers /health and /ready on CONDUCTOR_METRICS_PORT.
     """
+    if _shared(shards, with_dashboard=False):
+        return
     metrics = CollectorMetrics()
     settings = _configured(sys.stdout, metrics)
-    _on_stop_signals(partial(_leave, 0))
+    leaving_with(0)
     with servers(settings) as urls, probes.answered(settings, metrics.standing):
-        collector = Service(settings, urls.redis, urls.database, with_dashboard=False)
-        _exit_with(_until_stopped(collector))
+        _reshare(settings, urls, 1)
+        collector = Service(
+            settings, urls.redis, urls.database, with_dashboard=False, until_ms=until_ms
+        )
+        _exit_with(until_stopped(collector))
 
 
 @app.command(short_help="Run the dashboard alone.")
 def dashboard() -> None:
     """Run the dashboard alone, any number of times, for a collector that runs elsewhere."""
     settings = _configured(sys.stdout)
-    _on_stop_signals(partial(_leave, 0))
+    leaving_with(0)
     with servers(settings) as urls:
-        _exit_with(_until_stopped(DashboardAlone(settings, urls.redis, urls.database)))
+        _exit_with(until_stopped(DashboardAlone(settings, urls.redis, urls.database)))
 
 
 @app.command("demo", short_help="Run the service with simulated sessions.")
@@ -125,11 +147,11 @@ def demonstrate(
     the simulated events go there. Ctrl-C stops it.
     """
     settings = configuration.load()
-    _on_stop_signals(partial(_leave, 0))
+    leaving_with(0)
     with demo.logs_aside(settings), servers(settings) as urls:
         service = Service(settings, urls.redis, urls.database)
         with demo.shown(urls.redis, sessions, settings, service.stop):
-            exit_code = _until_stopped(service)
+            exit_code = until_stopped(service)
     _exit_with(exit_code)
 
 
@@ -145,6 +167,21 @@ def migrate() -> None:
     for name in applied:
         typer.echo(f"applied {name}")
     typer.echo("the tables are up to date")
+
+
+@app.command(short_help="Change how many collectors share the sessions.")
+def reshard(shards: Shards = None) -> None:
+    """Give the sessions to another number of collectors, all of which are stopped; then stop.
+
+    `run` and `collect` do the same at their start. This is for collectors that something else
+    starts, each with its CONDUCTOR_SHARD.
+    """
+    settings = _configured(sys.stdout)
+    leaving_with(0)
+    count = settings.shards if shards is None else shards
+    with servers(settings) as urls:
+        _reshare(settings, urls, count)
+    typer.echo(f"the sessions are shared by {count}", err=True)
 
 
 @app.command(short_help="Say whether Redis and the database can be used.")
@@ -317,34 +354,31 @@ def servers(settings: Settings, *, redis: bool = True, database: bool = True) ->
 def _configured(stream: TextIO, metrics: CollectorMetrics | None = None) -> Settings:
     settings = configuration.load()
     hear = metrics.hear if metrics else None
-    logs.configure(settings.log_level, settings.log_format, stream, hear)
+    logs.configure(settings.log_level, settings.log_format, stream, hear, settings.shard)
     return settings
 
 
-def _until_stopped(service: Service | DashboardAlone) -> int:
-    """Run until SIGINT or SIGTERM asks for a drain; asking again changes nothing."""
-    asked: SimpleQueue[None] = SimpleQueue()
-
-    def stop_when_asked() -> None:
-        asked.get()
-        service.stop()
-
-    # A handler may put into this queue, but not touch a lock that it may have interrupted.
-    Thread(target=stop_when_asked, daemon=True).start()
-    _on_stop_signals(partial(asked.put, None))
-    return service.run()
-
-
-def _on_stop_signals(react: Callable[[], None]) -> None:
-    for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: react())
+def _shared(shards: int | None, *, with_dashboard: bool) -> bool:
+    """Run as several processes, if that is wanted; tell whether it was."""
+    settings = configuration.load()
+    count = settings.shards if shards is None else shards
+    if count == 1 or settings.shard is not None:
+        return False
+    settings = _configured(sys.stdout)
+    leaving_with(0)
+    with servers(settings) as urls:
+        _reshare(settings, urls, count)
+        workers = sharding.collectors(settings, urls, count)
+        if with_dashboard:
+            workers.append(sharding.dashboard(settings, urls, count))
+        _exit_with(until_stopped(Fleet(workers)))
+    return True
 
 
-def _leave(code: int) -> NoReturn:
-    """Exit, undoing everything on the way; nothing interrupts that."""
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    sys.exit(code)
+def _reshare(settings: Settings, urls: Urls, count: int) -> None:
+    """Take over from another number of collectors, unless somebody else sees to that."""
+    if settings.shard is None:
+        _exit_with(sharding.reshared(settings, urls, count, until_stopped))
 
 
 def _exit_with(code: int) -> None:

@@ -69,17 +69,19 @@ def configure(
     style: Literal["auto", "json", "text"] = "auto",
     stream: TextIO | None = None,
     hear: Hear | None = None,
+    shard: str | None = None,
 ) -> None:
     """Send the log stream to `stream` (default: stdout).
 
     `hear` is called with every line on the thread that speaks, also with those that are below
-    `level`; it must neither wait nor raise nor keep the line.
+    `level`; it must neither wait nor raise nor keep the line. `shard` stands in every line.
     """
     stream = stream or sys.stdout
     is_text = style == "text" or (style == "auto" and stream.isatty())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            *([] if shard is None else [_of(shard)]),
             structlog.processors.add_log_level,
             *([] if hear is None else [_hearing(hear), _from(level)]),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -90,6 +92,13 @@ def configure(
         logger_factory=lambda *_: LineWriter(stream),
         cache_logger_on_first_use=False,
     )
+
+
+def _of(shard: str) -> structlog.typing.Processor:
+    def process(_: Any, __: str, line: Line) -> Line:  # noqa: ANN401 - structlog's kind
+        return {**line, "shard": shard}
+
+    return process
 
 
 def _hearing(hear: Hear) -> structlog.typing.Processor:

@@ -21,10 +21,15 @@ from conductor_actors.adapters.timescale import TimescaleStore
 from conductor_actors.collector import DATABASE_WAIT_S, Collector, Ports
 from conductor_actors.dashboard.app import Urls
 from conductor_actors.dashboard.server import Dashboard
+from conductor_actors.domain.shards import WHOLE
+from conductor_actors.domain.sieve import Sieve
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_relay import relayed
+from conductor_actors.ports import EventSource
 from conductor_actors.progress import Progress, WatchedCheckpoints, WatchedFeed, WatchedSource
 from conductor_actors.settings import Settings
+from conductor_actors.shard_owners import ShardOwners
+from conductor_actors.shard_source import EndingSource, ShardSource
 from conductor_actors.takeover import Takeover
 from conductor_actors.vocabulary import VERSION
 
@@ -37,7 +42,10 @@ class DashboardAlone:
     """The dashboard on real servers, fed by whatever collector announces in that Redis."""
 
     def __init__(self, settings: Settings, redis_url: str, database_url: str) -> None:
-        self._dashboard = Dashboard(settings.dashboard(), Urls(redis_url, database_url))
+        self._redis_url = redis_url
+        self._shards = ShardOwners(settings.shards) if settings.shards > 1 else None
+        urls = Urls(redis_url, database_url)
+        self._dashboard = Dashboard(settings.dashboard(), urls, self._shards)
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -46,6 +54,10 @@ class DashboardAlone:
 
     def run(self) -> int:
         """Run until `stop`, or until it fails; return the exit code."""
+        with self._shards.looking(self._redis_url) if self._shards else nullcontext():
+            return self._run()
+
+    def _run(self) -> int:
         self._dashboard.start()
         while not self._stop.wait(LOOK_EVERY_S):
             if _has_failed(self._dashboard):
@@ -59,12 +71,23 @@ class Service:
     """The collector on real servers, and a dashboard of it, from first connection to drain."""
 
     def __init__(
-        self, settings: Settings, redis_url: str, database_url: str, *, with_dashboard: bool = True
+        self,
+        settings: Settings,
+        redis_url: str,
+        database_url: str,
+        *,
+        with_dashboard: bool = True,
+        until_ms: int | None = None,
     ) -> None:
+        """Stop by itself when all of what comes before `until_ms` was read, if that is given."""
+        if settings.own_shard().number > 0:  # the first one does it for all
+            settings = settings.model_copy(update={"retention_days": 0.0})
         self._settings = settings
         self._redis_url = redis_url
         self._database_url = database_url
-        self._lease = RedisLease(redis_url)
+        self._shard = settings.own_shard()
+        self._until_ms = until_ms
+        self._lease = RedisLease(redis_url, self._shard)
         self._progress = Progress()
         self._stop = threading.Event()
         self._stopping_s: float | None = None
@@ -157,14 +180,15 @@ class Service:
     def _ports(self, to_close: ExitStack) -> Ports:
         source = RedisSource(self._redis_url, self._source_options())
         feed = RedisFeed(self._redis_url, self._lease.fence)
-        checkpoints = RedisCheckpoints(self._redis_url, self._lease.fence)
+        checkpoints = RedisCheckpoints(self._redis_url, self._lease.fence, self._shard)
         store, old_rows = TimescaleStore(self._database_url), TimescaleStore(self._database_url)
-        outbox, requests = RedisOutbox(self._redis_url), RedisRequests(self._redis_url)
+        outbox = RedisOutbox(self._redis_url, self._shard)
+        requests = RedisRequests(self._redis_url)
         for port in (source, feed, outbox, requests, checkpoints, store, old_rows, self._lease):
             to_close.callback(port.close)
         progress = self._progress
         return Ports(
-            WatchedSource(source, progress),
+            WatchedSource(self._sieved(source), progress),
             store,
             WatchedFeed(feed, progress),
             feed,
@@ -175,6 +199,13 @@ class Service:
             requests,
         )
 
+    def _sieved(self, source: EventSource) -> EventSource:
+        if self._shard != WHOLE:
+            source = ShardSource(source, Sieve(self._shard, self._settings.max_event_bytes))
+        if self._until_ms is not None:
+            source = EndingSource(source, self._until_ms, self._stop)
+        return source
+
     def _source_options(self) -> SourceOptions:
         settings = self._settings
         return SourceOptions(
@@ -183,6 +214,7 @@ class Service:
             settings.start,
             settings.window_s,
             settings.mailbox_limit,
+            self._until_ms,
         )
 
     def _log_start(self) -> None:

@@ -17,6 +17,7 @@ from conductor_actors.domain.intake import IntakeRules
 from conductor_actors.domain.names import DEFAULT_TENANT, EVERY_TENANT, TENANT
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session import SessionRules
+from conductor_actors.domain.shards import WHOLE, Shard, parsed
 from conductor_actors.errors import ConfigError
 
 LISTING_CHARS: Final = 70  # fits a terminal of 80
@@ -77,6 +78,21 @@ class Settings(BaseSettings):
         "earliest",
         "Where streams are read from at the first start: one window back, all there is, or only "
         "what is new.",
+    )
+    shards: int = _variable(
+        "CONDUCTOR_SHARDS",
+        1,
+        "2",
+        "Collector processes that share the sessions, as `--shards`: one for each core.",
+        ge=1,
+        le=64,
+    )
+    shard: str | None = _variable(
+        "CONDUCTOR_SHARD",
+        None,
+        "0/2",
+        "Which of how many `collect` is, where something else than `--shards` starts them: "
+        "`0/2` and `1/2`.",
     )
     max_event_bytes: int = _variable(
         "CONDUCTOR_MAX_EVENT_BYTES", 65536, "65536", "Larger events are invalid.", gt=0
@@ -252,6 +268,11 @@ class Settings(BaseSettings):
                 raise ValueError(f"{tenant!r} does not match {TENANT.pattern}")
         return tuple(dict.fromkeys(tenants))
 
+    @field_validator("shard")
+    @classmethod
+    def _check_shard(cls, shard: str | None) -> str | None:
+        return None if shard is None else str(parsed(shard))
+
     @field_validator("tick_s")
     @classmethod
     def _check_tick(cls, tick_s: int) -> int:
@@ -269,6 +290,10 @@ class Settings(BaseSettings):
                 "CONDUCTOR_SESSION_TIMEOUT_S=1800"
             )
         return self
+
+    def own_shard(self) -> Shard:
+        """Give which of how many collectors this is."""
+        return WHOLE if self.shard is None else parsed(self.shard)
 
     def scoring(self) -> Scoring:
         """Give the formula's weights and maxima."""

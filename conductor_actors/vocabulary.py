@@ -68,7 +68,7 @@ from typing import Final, NamedTuple
 
 VERSION: Final = 1  # a key or a line was taken away or means something else: one more
 
-ALWAYS: Final = ("actor", "tenant", "session")  # bound where they apply, to any line
+ALWAYS: Final = ("actor", "tenant", "session", "shard")  # bound where they apply, to any line
 
 # What is said of each session and of each tenant in the lists of two lines.
 SESSION_KEYS: Final = (
@@ -100,6 +100,22 @@ VOCABULARY: Final[dict[str, Line]] = {
     ),
     "service_stats": _line(
         "every 5 s, what it is and how it is doing", "version", "vocabulary", "uptime_s", "cpu_s"
+    ),
+    "shard_started": _line("a process of several begins; or the dashboard's", "shard", "pid"),
+    "shard_stopped": _line(
+        "it has ended; unless it was asked to, it is started again", "shard", "pid", "exit_code"
+    ),
+    "shard_killed": _line(
+        "it did not drain within 20 s; what it had not stored is read again at the next start",
+        "shard",
+        "pid",
+    ),
+    "sessions_reshared": _line(
+        "another number of collectors share the sessions from now on",
+        "old_shards",
+        "new_shards",
+        "sessions",
+        "duration_s",
     ),
     "service_stopped": _line("everything was drained", "duration_s", "exit_code"),
     "drain_began": _line("a signal came: nothing more is read", "within_s"),

@@ -8,6 +8,7 @@ from conductor_actors.adapters.redis_client import Command, exchange, open_clien
 from conductor_actors.adapters.redis_fence import Fence
 from conductor_actors.domain.checkpoints import HEADER_KEY, SESSIONS_KEY
 from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.shards import WHOLE, Shard
 from conductor_actors.ports import Checkpoint
 
 T = TypeVar("T")
@@ -18,14 +19,17 @@ PER_COMMAND: Final = 500  # sessions, so that no single command holds up Redis
 class RedisCheckpoints:
     """A `CheckpointStore`. Every checkpoint carries the fencing number of who wrote it."""
 
-    def __init__(self, url: str, fence: Fence) -> None:
+    def __init__(self, url: str, fence: Fence, shard: Shard = WHOLE) -> None:
         self._client = open_client(url)
         self._fence = fence
+        self._shard = shard
+        self._header_key = shard.name(HEADER_KEY)
+        self._sessions_key = shard.name(SESSIONS_KEY)
 
     def load(self) -> Checkpoint | None:
         """Give the last checkpoint, whole, if there is one. Only the owner may rely on it."""
         with translated():
-            [header] = exchange(self._client, [("HGET", HEADER_KEY, "header")])
+            [header] = exchange(self._client, [("HGET", self._header_key, "header")])
             if header is None:
                 return None
             return Checkpoint(header, dict(self._sessions()), is_whole=True)
@@ -33,9 +37,12 @@ class RedisCheckpoints:
     def commit(self, checkpoint: Checkpoint) -> bool:
         """Store it in one transaction; False if it is not whole and there is none to add to."""
         with translated():
-            if not checkpoint.is_whole and exchange(self._client, [("EXISTS", HEADER_KEY)]) == [0]:
+            if not checkpoint.is_whole and exchange(
+                self._client, [("EXISTS", self._header_key)]
+            ) == [0]:
                 return False
-            self._fence.guarded(self._client, list(self._commands(checkpoint)))
+            commands = list(stored(checkpoint, self._shard, self._fence.number))
+            self._fence.guarded(self._client, commands)
         return True
 
     def close(self) -> None:
@@ -45,21 +52,24 @@ class RedisCheckpoints:
     def _sessions(self) -> Iterator[tuple[SessionKey, bytes]]:
         cursor = b"0"
         while True:
-            scan: Command = ("HSCAN", SESSIONS_KEY, cursor, "COUNT", PER_COMMAND)
+            scan: Command = ("HSCAN", self._sessions_key, cursor, "COUNT", PER_COMMAND)
             [(cursor, found)] = exchange(self._client, [scan])
             yield from zip(map(_key, found[::2]), found[1::2], strict=True)
             if cursor == b"0":
                 return
 
-    def _commands(self, checkpoint: Checkpoint) -> Iterator[Command]:
-        if checkpoint.is_whole:
-            yield "DEL", SESSIONS_KEY
-        for part in _parts([_field(key) for key in checkpoint.ended]):
-            yield "HDEL", SESSIONS_KEY, *part
-        changed = [(_field(key), state) for key, state in checkpoint.sessions.items()]
-        for pairs in _parts(changed):
-            yield "HSET", SESSIONS_KEY, *chain.from_iterable(pairs)
-        yield "HSET", HEADER_KEY, "header", checkpoint.header, "fence", self._fence.number
+
+def stored(checkpoint: Checkpoint, shard: Shard, fence: bytes) -> Iterator[Command]:
+    """Give the commands that store a checkpoint, all to be run in one transaction."""
+    sessions_key = shard.name(SESSIONS_KEY)
+    if checkpoint.is_whole:
+        yield "DEL", sessions_key
+    for part in _parts([_field(key) for key in checkpoint.ended]):
+        yield "HDEL", sessions_key, *part
+    changed = [(_field(key), state) for key, state in checkpoint.sessions.items()]
+    for pairs in _parts(changed):
+        yield "HSET", sessions_key, *chain.from_iterable(pairs)
+    yield "HSET", shard.name(HEADER_KEY), "header", checkpoint.header, "fence", fence
 
 
 def _field(key: SessionKey) -> str:

@@ -13,6 +13,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from conductor_actors.adapters.redis_client import Command, conversation
+from conductor_actors.domain.shards import WHOLE, Shard
 from conductor_actors.errors import OwnershipLost, Unavailable
 
 NAME: Final = "conductor:fence"
@@ -24,7 +25,8 @@ class Fence:
     Threads share it. Whoever changes the number in Redis holds `changing` until it is here, too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, shard: Shard = WHOLE) -> None:
+        self.name = shard.name(NAME)
         self.number = b""
         self.changing = Lock()
 
@@ -37,7 +39,7 @@ class Fence:
         replies: Sequence[Any] | None = None
         while replies is None:
             with conversation(client) as say:
-                _, number = say([("WATCH", NAME), ("GET", NAME)])
+                _, number = say([("WATCH", self.name), ("GET", self.name)])
                 if self._is_ours(number):
                     replies = say([("MULTI",), *commands, ("EXEC",)])[-1]
                 else:

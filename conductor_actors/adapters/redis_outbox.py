@@ -13,6 +13,7 @@ import structlog
 
 from conductor_actors.adapters.redis_client import Command, exchange, open_client, translated
 from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.domain.shards import WHOLE, Shard
 from conductor_actors.ports import SetAside
 
 NAME: Final = "conductor:outbox"
@@ -26,8 +27,9 @@ log = structlog.get_logger()
 class RedisOutbox:
     """An `Outbox`. An entry that can't be read is said once, and left where it is."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, shard: Shard = WHOLE) -> None:
         self._client = open_client(url)
+        self._name = shard.name(NAME)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(list[ScoreRow])
         self._start = "-"
@@ -42,7 +44,7 @@ class RedisOutbox:
     def oldest(self, count: int) -> SetAside:
         """Show about so many rows, oldest first: those of whole entries, one at least."""
         entries = max(1, count // ENTRY_ROWS)
-        while found := self._ask(("XRANGE", NAME, self._start, "+", "COUNT", entries)):
+        while found := self._ask(("XRANGE", self._name, self._start, "+", "COUNT", entries)):
             shown = self._readable(found)
             if shown.ids:
                 return shown
@@ -52,11 +54,11 @@ class RedisOutbox:
     def remove(self, stored: SetAside) -> None:
         """Let go of the entries that `oldest` has shown."""
         if stored.ids:
-            self._ask(("XDEL", NAME, *stored.ids))
+            self._ask(("XDEL", self._name, *stored.ids))
 
     def size(self) -> int:
         """Count the entries."""
-        return int(self._ask(("XLEN", NAME)))
+        return int(self._ask(("XLEN", self._name)))
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -64,7 +66,7 @@ class RedisOutbox:
 
     def _xadd(self, rows: Sequence[ScoreRow]) -> Command:
         body = zlib.compress(self._encoder.encode(rows), FASTEST)
-        return ("XADD", NAME, "*", "version", VERSION, "rows", body)
+        return ("XADD", self._name, "*", "version", VERSION, "rows", body)
 
     def _ask(self, *commands: Command) -> Any:  # noqa: ANN401
         """Return the last reply; an error inside of a transaction's reply is one, too."""
@@ -99,5 +101,5 @@ class RedisOutbox:
             "outbox_entry_unreadable",
             entry_id=entry_id,
             advice="another version wrote it: run that one until the outbox is drained, or give "
-            f"its rows up: XDEL {NAME} {entry_id}",
+            f"its rows up: XDEL {self._name} {entry_id}",
         )

@@ -13,13 +13,14 @@ from conductor_actors.adapters.redis_streams import (
     Start,
     StreamPositions,
     StreamReader,
+    joined,
 )
 from conductor_actors.adapters.tenants import EventNames
 from conductor_actors.domain.checkpoints import HEADER_KEY, START_ANEW
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.names import EVERY_TENANT
-from conductor_actors.errors import ConfigError
+from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Read
 
 # Between reads when all was read: fewer, larger reads cost less, and a score is due every 5 s.
@@ -38,6 +39,7 @@ class SourceOptions(NamedTuple):
     start: Start = "window"
     window_s: int = 60
     pubsub_limit: int = 100_000
+    until_ms: int | None = None  # nothing that comes later is read
 
 
 class _Position(msgspec.Struct, array_like=True):
@@ -55,6 +57,7 @@ class RedisSource:
         self._options = options
         self._names = EventNames(self._client, options.tenants)
         self._streams = StreamReader(self._client, options.start, options.window_s)
+        self._streams.until_ms = options.until_ms
         self._listener: PubSubListener | None = None
         self._has_begun = False
         self._heard = 0
@@ -161,6 +164,16 @@ class RedisSource:
             return []
         self._is_missed_said = True
         return [Gap(EVERY_TENANT, "restarted", None, self._resumed_ms, now_ms)]
+
+
+def joined_positions(positions: Sequence[bytes]) -> bytes:
+    """Make one position of those of shards; raise `Unavailable` if they are not of one moment."""
+    found = [msgspec.msgpack.decode(position, type=_Position) for position in positions]
+    frontiers = {each.streams.frontier for each in found}
+    if len(frontiers) > 1:
+        raise Unavailable("the shards' checkpoints are of different moments; start once more")
+    has_heard = any(each.has_heard for each in found)
+    return msgspec.msgpack.encode(_Position(joined([each.streams for each in found]), has_heard))
 
 
 def _shifted(gap: Gap, by_ms: float) -> Gap:

@@ -68,6 +68,7 @@ class StreamReader:
         self._trims = Trims()
         self.gaps: list[Gap] = []
         self.is_behind = False
+        self.until_ms: int | None = None
 
     def resume(self, positions: StreamPositions) -> None:
         """Go on where another was."""
@@ -108,7 +109,8 @@ class StreamReader:
             self.is_behind |= is_cut
             self._take(name, raw_entries, (0, 0) if is_cut else now)
         # What was given out stays so, although a clock may go back or a stream turn up late.
-        self._frontier = max(self._frontier, min((now, *self._frontiers.values())))
+        until = now if self.until_ms is None else (self.until_ms, 0)
+        self._frontier = max(self._frontier, min((now, until, *self._frontiers.values())))
         return Ordered(self._merge.release(self._frontier), self._frontier, answer.now_ms)
 
     def _started(self) -> bytes:
@@ -175,6 +177,19 @@ class StreamReader:
         self._positions[name] = raw_entries[-1][0]
         self._frontiers[name] = max(at_least, _behind(entries[-1][:2]))
         self._merge.add(name, entries)
+
+
+def joined(positions: Sequence[StreamPositions]) -> StreamPositions:
+    """Make one of several that have the same frontier: nothing lies between where they are."""
+    streams: dict[str, tuple[bytes, int | None]] = {}
+    for name, at in (item for each in positions for item in each.streams.items()):
+        streams[name] = min(at, streams.get(name, at), key=_position)
+    start = min((each.start for each in positions if each.start), key=parsed, default=None)
+    return StreamPositions(positions[0].frontier, start, streams)
+
+
+def _position(at: tuple[bytes, int | None]) -> Frontier:
+    return parsed(at[0])
 
 
 def entries_of(name: str, raw_entries: Sequence[Any]) -> list[Entry]:

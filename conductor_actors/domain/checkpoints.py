@@ -5,7 +5,7 @@ user once; its times are distances, because small numbers take little room.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
@@ -22,8 +22,9 @@ HEADER_KEY: Final = "conductor:checkpoint"
 SESSIONS_KEY: Final = "conductor:checkpoint:sessions"
 
 START_ANEW: Final = (
-    f"delete {HEADER_KEY} and {SESSIONS_KEY} in Redis: reading then begins as CONDUCTOR_START "
-    "says, and sessions forget who is connected and what came before"
+    f"delete {HEADER_KEY} and {SESSIONS_KEY} in Redis (those of shards end in :0-of-2 and the "
+    "like): reading then begins as CONDUCTOR_START says, and sessions forget who is connected and "
+    "what came before"
 )
 
 
@@ -136,7 +137,7 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
 
 def recover(header: bytes, sessions: Mapping[SessionKey, bytes], rules: SessionRules) -> Recovered:
     """Read a checkpoint; raise `ConfigError` that says what to do when it can't be gone on with."""
-    found = _read_header(header)
+    found = read_header(header)
     if found.window_s != rules.window_s:
         raise ConfigError(
             f"CONDUCTOR_WINDOW_S={rules.window_s}: the checkpoint has windows of {found.window_s} "
@@ -152,7 +153,26 @@ def recover(header: bytes, sessions: Mapping[SessionKey, bytes], rules: SessionR
     )
 
 
-def _read_header(data: bytes) -> Header:
+def joined(headers: Sequence[Header], position: bytes) -> Header:
+    """Make one header of those of shards that have all read up to the same moment.
+
+    Gaps are everybody's, so each shard has met the same ones; nobody's next tick is skipped.
+    """
+    intakes = [header.intake for header in headers]
+    ticks = [intake.next_tick_ms for intake in intakes if intake.next_tick_ms is not None]
+    events = [intake.last_event_ms for intake in intakes if intake.last_event_ms is not None]
+    intake = IntakeState(
+        min(ticks, default=None),
+        max(intake.passed_ms for intake in intakes),
+        max(events, default=None),
+        max((intake.gaps for intake in intakes), key=len),
+    )
+    number = max(header.number for header in headers)
+    return Header(number, headers[0].window_s, position, intake)
+
+
+def read_header(data: bytes) -> Header:
+    """Read a header; raise `ConfigError` that says what to do if that can't be done."""
     try:
         version, header = _envelope.decode(data)
         if version == VERSION:

@@ -1,8 +1,6 @@
 """How many more events two shards take than one, on two cores."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -24,8 +22,6 @@ PATIENCE_S: Final = 60.0
 
 def shards(bench: Bench) -> Iterator[Figure]:
     """Both read the same events, by turns; what counts is the wall clock."""
-    if not _can_shard():
-        raise Unmeasured("`collect` has no --shards yet")
     bench.not_quick()
     if len(os.sched_getaffinity(0)) < 2:
         raise Unmeasured("needs two cores")
@@ -64,14 +60,3 @@ def _busy_s(collector: Watched) -> float:
         if cpu_s - before_s > WORKS * (time.monotonic() - looked_s):
             last_s = time.monotonic()
     return last_s - began_s
-
-
-def _can_shard() -> bool:
-    shown = subprocess.run(
-        [sys.executable, "-m", "conductor_actors", "collect", "--help"],
-        env=os.environ | {"COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return "--shards" in shown.stdout

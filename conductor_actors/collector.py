@@ -12,6 +12,7 @@ from conductor_actors.actors.base import Place, SystemActor
 from conductor_actors.actors.changes import Changes
 from conductor_actors.actors.checkpointer import CheckpointerActor
 from conductor_actors.actors.dispatcher import Dispatcher
+from conductor_actors.actors.gathering import GatheringMailbox
 from conductor_actors.actors.janitor import JanitorActor
 from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import ActorFailed, Drain, Scored
@@ -102,10 +103,13 @@ class Collector:
         self._dispatcher = Dispatcher(settings.dispatcher_threads)
         batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
         self._backlog = Backlog(batch, settings.outbox_after_rows)
-        names = ["supervisor", "owner", "publisher", "writer", "checkpointer", ROUTER, "ticker"]
+        names = ["supervisor", "owner", "checkpointer", ROUTER, "ticker"]
         if settings.retention_days:
             names.append("janitor")
         self._mail = {name: ThreadMailbox() for name in names}
+        self._to_writer: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored)
+        self._to_publisher: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored)
+        self._mail |= {"writer": self._to_writer, "publisher": self._to_publisher}
 
     def start(self) -> None:
         """Start every actor; returns at once."""
@@ -138,8 +142,8 @@ class Collector:
 
     def _report_left(self) -> None:
         session_messages = self._dispatcher.waiting
-        rows = len(self._backlog) + self._mail["writer"].count(Scored)
-        updates = self._mail["publisher"].count(Scored)
+        rows = len(self._backlog) + self._to_writer.items()
+        updates = self._to_publisher.items()
         if session_messages or rows or updates:
             log.error(
                 "drain_incomplete", session_messages=session_messages, rows=rows, updates=updates
@@ -148,8 +152,8 @@ class Collector:
     def _session_parts(self) -> SessionParts:
         return SessionParts(
             self._settings.scoring(),
-            self._mail["writer"],
-            self._mail["publisher"],
+            self._to_writer,
+            self._to_publisher,
             self._dispatcher,
             time.monotonic,
         )
@@ -243,7 +247,7 @@ class Collector:
         subscriptions = [
             Subscription(mail[ROUTER], self._settings.tick_s),
             Subscription(mail["writer"], min(WRITER_EVERY_S, self._settings.batch_age_s)),
-            Subscription(mail["publisher"], self._settings.tick_s),
+            Subscription(mail["publisher"], min(WRITER_EVERY_S, self._settings.tick_s)),
             Subscription(mail["supervisor"], WATCH_EVERY_S),
             Subscription(mail["owner"], LEASE_EVERY_S),
             Subscription(mail["checkpointer"], self._settings.checkpoint_s),

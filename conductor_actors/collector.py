@@ -1,6 +1,7 @@
 """The collector's actors, wired: who there is, who tells whom, start order, drain order."""
 
 import gc
+import sys
 import threading
 import time
 from typing import Any, Final, NamedTuple
@@ -12,6 +13,7 @@ from conductor_actors.actors.base import Place, SystemActor
 from conductor_actors.actors.changes import Changes
 from conductor_actors.actors.checkpointer import CheckpointerActor
 from conductor_actors.actors.dispatcher import Dispatcher
+from conductor_actors.actors.gathering import GatheringMailbox
 from conductor_actors.actors.inquiry import InquiryActor, Surroundings
 from conductor_actors.actors.janitor import JanitorActor
 from conductor_actors.actors.mailbox import ThreadMailbox
@@ -55,11 +57,14 @@ log = structlog.get_logger()
 # State lives long and has no cycles, so Python's garbage collector finds nothing in it; with the
 # default thresholds (700, 10, 10) its walks over 10,000 sessions cost more than all other work.
 GC_THRESHOLDS: Final = (50_000, 20, 50)
+# Writer and Publisher wait for the interpreter after each answer from outside, while sessions are
+# scored. With the default of 5 ms a tick waits longer for that than for the database.
+SWITCH_S: Final = 0.001
 DRAIN_WITHIN_S: Final = 20.0
 GIVE_UP_AFTER_S: Final = 17.0  # what is left must still be counted and logged in time
 DATABASE_WAIT_S: Final = 15.0  # the longest pause between two attempts
 LEASE_EVERY_S: Final = 2.5  # it expires after 8
-WRITER_EVERY_S: Final = 0.5  # or sooner, for batches that are due sooner
+LOOK_EVERY_S: Final = 0.5  # for rows that no message has followed; sooner if they are due sooner
 WATCH_EVERY_S: Final = 1.0
 RETENTION_EVERY_S: Final = 3600.0
 
@@ -106,17 +111,18 @@ class Collector:
         batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
         self._backlog = Backlog(batch, settings.outbox_after_rows)
         self._intake = self._begun_intake()
-        names = [
-            *("supervisor", "inquiry", "owner", "publisher"),
-            *("writer", "checkpointer", ROUTER, "ticker"),
-        ]
+        names = ["supervisor", "inquiry", "owner", "checkpointer", ROUTER, "ticker"]
         if settings.retention_days:
             names.append("janitor")
         self._mail = {name: ThreadMailbox() for name in names}
+        self._to_writer: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored)
+        self._to_publisher: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored)
+        self._mail |= {"writer": self._to_writer, "publisher": self._to_publisher}
 
     def start(self) -> None:
         """Start every actor; returns at once."""
         gc.set_threshold(*GC_THRESHOLDS)
+        sys.setswitchinterval(SWITCH_S)
         supervisor = self._mail["supervisor"]
         sessions = Sessions(
             self._session_parts(),
@@ -145,8 +151,8 @@ class Collector:
 
     def _report_left(self) -> None:
         session_messages = self._dispatcher.waiting
-        rows = len(self._backlog) + self._mail["writer"].count(Scored)
-        updates = self._mail["publisher"].count(Scored)
+        rows = len(self._backlog) + self._to_writer.items()
+        updates = self._to_publisher.items()
         if session_messages or rows or updates:
             log.error(
                 "drain_incomplete", session_messages=session_messages, rows=rows, updates=updates
@@ -155,8 +161,8 @@ class Collector:
     def _session_parts(self) -> SessionParts:
         return SessionParts(
             self._settings.scoring(),
-            self._mail["writer"],
-            self._mail["publisher"],
+            self._to_writer,
+            self._to_publisher,
             self._dispatcher,
             time.monotonic,
         )
@@ -261,8 +267,8 @@ class Collector:
         mail = self._mail
         subscriptions = [
             Subscription(mail[ROUTER], self._settings.tick_s),
-            Subscription(mail["writer"], min(WRITER_EVERY_S, self._settings.batch_age_s)),
-            Subscription(mail["publisher"], self._settings.tick_s),
+            Subscription(mail["writer"], min(LOOK_EVERY_S, self._settings.batch_age_s)),
+            Subscription(mail["publisher"], min(LOOK_EVERY_S, self._settings.tick_s)),
             Subscription(mail["supervisor"], WATCH_EVERY_S),
             Subscription(mail["owner"], LEASE_EVERY_S),
             Subscription(mail["checkpointer"], self._settings.checkpoint_s),

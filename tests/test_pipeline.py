@@ -218,9 +218,9 @@ def test_rows_that_nobody_takes_stop_the_reading() -> None:
     run = Run([], mailbox_limit=10, outbox_after_rows=100)
     downstream, backlog = run.collector._downstream(), run.collector._backlog
     for number in range(109):
-        backlog.add(row(f"session-{number}"), 0.0)
+        backlog.add([row(f"session-{number}")], 0.0)
     assert not downstream.is_full()
-    backlog.add(row(), 0.0)
+    backlog.add([row()], 0.0)
     assert downstream.is_full()
 
 

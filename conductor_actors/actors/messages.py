@@ -139,9 +139,14 @@ RouterMessage: TypeAlias = ReadNext | TimePassed | Cut | Committed | StartOver
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """To Writer and Publisher: a session's row at a tick."""
+    """To Writer and Publisher: sessions' rows at a tick, each session's in order."""
 
-    row: ScoreRow
+    rows: Sequence[ScoreRow]
+
+
+@dataclass(frozen=True, slots=True)
+class TickScored:
+    """To Writer and Publisher: you have all rows of a tick, and no more come before the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +172,8 @@ class Flushed:
     by: str
 
 
-WriterMessage: TypeAlias = Scored | TimePassed | Flush
-PublisherMessage: TypeAlias = Scored | Undeliverable | TimePassed | Flush
+WriterMessage: TypeAlias = Scored | TickScored | TimePassed | Flush
+PublisherMessage: TypeAlias = Scored | TickScored | Undeliverable | TimePassed | Flush
 
 
 @dataclass(frozen=True, slots=True)

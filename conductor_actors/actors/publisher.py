@@ -12,6 +12,7 @@ from conductor_actors.actors.messages import (
     Flushed,
     PublisherMessage,
     Scored,
+    TickScored,
     TimePassed,
     Undeliverable,
 )
@@ -43,13 +44,13 @@ class PublisherActor(SystemActor):
 
     def on_receive(self, message: PublisherMessage) -> None:
         match message:
-            case Scored(row):
-                self._rows.append(row)
+            case Scored(rows):
+                self._rows.extend(rows)
             case Undeliverable(letters):
                 self._letters.extend(letters)
             case Flush():
                 self._flushes.append(message)
-            case TimePassed():
+            case TickScored() | TimePassed():
                 pass
             case _:
                 assert_never(message)
@@ -60,12 +61,16 @@ class PublisherActor(SystemActor):
         """Send what there is: a full Redis refuses dead letters, and still passes updates on."""
         rows, self._rows = self._rows, []
         letters, self._letters = self._letters, []
-        if rows and not _worked(lambda: self._feed.publish(rows), self._feed_outage):
-            log.warning("updates_dropped", updates=len(rows), dead_letters=0)  # worth nothing late
+        for first in range(0, len(rows), MAX_BATCH):
+            self._publish(rows[first : first + MAX_BATCH])
         if letters and not _worked(lambda: self._dead_letter_box.add(letters), self._box_outage):
             self._keep(letters)
         if not self._letters:
             self._report_flushed()
+
+    def _publish(self, rows: list[ScoreRow]) -> None:
+        if not _worked(lambda: self._feed.publish(rows), self._feed_outage):
+            log.warning("updates_dropped", updates=len(rows), dead_letters=0)  # worth nothing late
 
     def _keep(self, letters: list[DeadLetter]) -> None:
         """Keep letters for the next attempt."""

@@ -1,4 +1,4 @@
-"""One session: applies its events, and at each tick tells its score to Writer and Publisher."""
+"""One session: applies its events, and at each tick leaves its score for Writer and Publisher."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -10,7 +10,8 @@ from conductor_actors.actors import traced
 from conductor_actors.actors.base import Place, Poisoned, PooledActor, salvage
 from conductor_actors.actors.describing import described, mailbox_figures
 from conductor_actors.actors.dispatcher import Dispatcher
-from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
+from conductor_actors.actors.gathering import Gathering
+from conductor_actors.actors.mailbox import PooledMailbox
 from conductor_actors.actors.messages import (
     AllCaptured,
     Capture,
@@ -18,9 +19,9 @@ from conductor_actors.actors.messages import (
     Describe,
     EventBatch,
     Passivate,
-    Scored,
     SessionMessage,
     Tick,
+    TickScored,
     Trace,
 )
 from conductor_actors.actors.tracing import Tracing
@@ -28,7 +29,7 @@ from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.inquiries import figures
 from conductor_actors.domain.intake import SessionKey
-from conductor_actors.domain.scoring import Scoring
+from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session import SessionState, row_at
 from conductor_actors.ports import Clock
 
@@ -39,8 +40,8 @@ class SessionParts(NamedTuple):
     """What all sessions share."""
 
     scoring: Scoring
-    writer: Mailbox
-    publisher: Mailbox
+    writer: Gathering[ScoreRow]
+    publisher: Gathering[ScoreRow]
     dispatcher: Dispatcher
     clock: Clock
 
@@ -89,17 +90,17 @@ class SessionActor(PooledActor):
         self._tick_ms = tick.at_ms
         try:
             if self._state.has_row_at(tick.at_ms):
-                self._tell_row(tick)
+                self._leave_row(tick)
         finally:
             if tick.sessions.is_last():
                 self._completed(tick)
 
-    def _tell_row(self, tick: Tick) -> None:
+    def _leave_row(self, tick: Tick) -> None:
         parts = self._parts
-        scored = Scored(row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring, tick.marks))
-        parts.writer.tell(scored)
+        row = row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring, tick.marks)
+        parts.writer.leave(row)
         if tick.is_live:
-            parts.publisher.tell(scored)
+            parts.publisher.leave(row)
 
     def _describe(self, describe: Describe) -> None:
         parts, inquiry = self._parts, describe.inquiry
@@ -133,6 +134,9 @@ class SessionActor(PooledActor):
         return row_at(message.at_ms, self._tenant_id, self._state, self._parts.scoring).score
 
     def _completed(self, tick: Tick) -> None:
+        if tick.is_live:  # many that were missed go into one batch
+            self._parts.writer.tell(TickScored())
+            self._parts.publisher.tell(TickScored())
         log.info(
             "tick_completed",
             tick_at_ms=tick.at_ms,

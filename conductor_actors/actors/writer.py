@@ -14,6 +14,7 @@ from conductor_actors.actors.messages import (
     Flush,
     Flushed,
     Scored,
+    TickScored,
     TimePassed,
     Undeliverable,
     WriterMessage,
@@ -70,10 +71,12 @@ class WriterActor(SystemActor):
 
     def on_receive(self, message: WriterMessage) -> None:
         match message:
-            case Scored(row):
-                self._backlog.add(row, self._clock())
+            case Scored(rows):
+                self._backlog.add(rows, self._clock())
                 if not self._backlog.has_batch() and not self._place.mailbox.empty():
                     return  # the next message looks what is to be done
+            case TickScored():
+                self._backlog.hurry()
             case TimePassed():
                 pass
             case Flush():

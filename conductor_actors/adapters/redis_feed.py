@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -42,7 +43,7 @@ class RedisFeed:
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
         """Announce the rows, each on its tenant's channel."""
-        commands = [("PUBLISH", prefixed(row.tenant_id, UPDATES), self._body(row)) for row in rows]
+        commands = [("PUBLISH", _channel(row.tenant_id), self._body(row)) for row in rows]
         with translated():
             self._fence.guarded(self._client, commands)
 
@@ -70,6 +71,12 @@ class RedisFeed:
         )
 
 
+@lru_cache(1024)
+def _channel(tenant_id: str) -> str:
+    return prefixed(tenant_id, UPDATES)
+
+
+@lru_cache(64)  # a tick's rows have the same
 def _timestamp(at_ms: int) -> str:
     at = datetime.fromtimestamp(at_ms / 1000, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

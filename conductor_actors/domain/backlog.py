@@ -3,6 +3,7 @@
 What is set aside is always older than what is in memory, so order is kept.
 """
 
+from collections.abc import Iterable
 from enum import Enum, auto
 from math import inf
 from typing import Final, Generic, NamedTuple, TypeVar
@@ -61,9 +62,13 @@ class Backlog(Generic[T]):
         """Count what is in memory and should not be."""
         return max(0, len(self._batch) - self._most)
 
-    def add(self, item: T, now_s: float) -> None:
-        """Put an item behind all others."""
-        self._batch.add(item, now_s)
+    def add(self, items: Iterable[T], now_s: float) -> None:
+        """Put items behind all others."""
+        self._batch.add(items, now_s)
+
+    def hurry(self) -> None:
+        """Let what is in memory not wait for more: none comes soon."""
+        self._batch.hurry()
 
     def has_batch(self) -> bool:
         """Tell whether a full batch is in memory."""

@@ -1,5 +1,7 @@
 """When to write: as soon as a batch is full or its oldest item is old enough."""
 
+from collections.abc import Iterable
+from math import inf
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -17,11 +19,15 @@ class Batch(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def add(self, item: T, now_s: float) -> None:
-        """Put an item behind the others."""
+    def add(self, items: Iterable[T], now_s: float) -> None:
+        """Put items behind the others."""
         if not self._items:
             self._since_s = now_s
-        self._items.append(item)
+        self._items.extend(items)
+
+    def hurry(self) -> None:
+        """Let the items that are there wait no longer."""
+        self._since_s = -inf
 
     def is_due(self, now_s: float) -> bool:
         """Tell whether it is time to write."""

@@ -3,6 +3,7 @@
 Source of the formula: the contract, section 2. Nothing here rounds.
 """
 
+from functools import lru_cache
 from math import log
 from typing import NamedTuple
 
@@ -132,6 +133,7 @@ def category(score: float) -> str:
     return "VERY_LOW"
 
 
+@lru_cache(4096)  # of the few counts that a window holds
 def _full_marks(per_min: float, max_per_min: float) -> float:
     return min(1.0, log(per_min + 1) / log(max_per_min + 1))
 

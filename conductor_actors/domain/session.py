@@ -95,10 +95,14 @@ class SessionState:
 
         Forgets what no later tick can see, which changes no answer at `at_ms` or after.
         """
-        for window in (self.chats, self.reactions, self.messages, self.active, self.leavers):
-            window.expire(at_ms)
-        active = self.active.moments.keys()
-        total = len(self.connections) + len(active - self.connections.keys())
+        for counts in (self.chats, self.reactions):
+            if counts.total:
+                counts.expire(at_ms)
+        for recent in (self.messages, self.active, self.leavers):
+            if recent.moments:
+                recent.expire(at_ms)
+        active, connected = self.active.moments.keys(), self.connections.keys()
+        total = len(active) + len(connected) - len(active & connected)
         leavers = len(self.leavers.moments)
         per_min = 60 / self.rules.window_s
         return Signals(

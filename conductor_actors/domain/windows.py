@@ -4,6 +4,7 @@ All take times that never go back, in milliseconds; a window at `t` is `[t - len
 """
 
 from collections import deque
+from itertools import islice, repeat
 
 
 class CountWindow:
@@ -54,10 +55,10 @@ class CountWindow:
             counts.append(0)
             self.total = 0
         else:
-            for _ in range(ahead):
-                if len(counts) == self.length_s:
-                    self.total -= counts[0]
-                counts.append(0)
+            leaving = len(counts) + ahead - self.length_s
+            if leaving > 0:
+                self.total -= sum(islice(counts, leaving))
+            counts.extend(repeat(0, ahead))
         self.newest_s = second
 
 

@@ -67,7 +67,7 @@ class Cast:
         return self.rows()[told:]
 
     def rows(self) -> list[ScoreRow]:
-        return [scored.row for scored in self.writer.of(Scored)]
+        return [row for scored in self.writer.of(Scored) for row in scored.rows]
 
     def letters(self) -> list[DeadLetter]:
         return [letter for told in self.publisher.of(Undeliverable) for letter in told.letters]

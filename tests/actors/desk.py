@@ -79,7 +79,7 @@ class Desk:
 
     def tell(self, rows: Sequence[ScoreRow]) -> None:
         for row in rows:
-            self.writer.on_receive(Scored(row))
+            self.writer.on_receive(Scored([row]))
 
     def flush(self, number: int = 1) -> None:
         self.writer.on_receive(Flush(number, self.checkpointer))

@@ -78,7 +78,7 @@ def letters(count: int) -> list[DeadLetter]:
 
 
 def scores(count: int) -> list[Scored]:
-    return [Scored(row(f"session-{number}")) for number in range(count)]
+    return [Scored([row(f"session-{number}")]) for number in range(count)]
 
 
 def said(lines: list[EventDict]) -> list[object]:
@@ -88,7 +88,7 @@ def said(lines: list[EventDict]) -> list[object]:
 def test_what_waits_is_sent_together_in_order(desk: Desk) -> None:
     waiting = scores(7)
     desk.play(waiting)
-    assert desk.feed.batches == [[scored.row for scored in waiting]]
+    assert desk.feed.batches == [[row for scored in waiting for row in scored.rows]]
 
 
 def test_a_round_trip_carries_a_thousand_rows_at_most(desk: Desk) -> None:
@@ -101,7 +101,7 @@ def test_a_row_that_comes_alone_is_sent_at_once(desk: Desk) -> None:
     ref = desk.start()
     for scored in scores(3):
         ref.ask(scored, timeout=PATIENCE_S)
-        assert desk.feed.batches[-1] == [scored.row]
+        assert desk.feed.batches[-1] == scored.rows
 
 
 def test_dead_letters_are_put_aside(desk: Desk) -> None:

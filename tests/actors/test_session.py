@@ -19,6 +19,7 @@ from conductor_actors.actors.messages import (
     Passivate,
     Scored,
     Tick,
+    TickScored,
 )
 from conductor_actors.actors.session import SessionActor, SessionParts
 from conductor_actors.domain.checkpoints import decode_state
@@ -62,7 +63,7 @@ class Stage:
         assert self.dispatcher.wait_idle(PATIENCE_S)
 
     def rows(self) -> list[ScoreRow]:
-        return [scored.row for scored in self.writer.of(Scored)]
+        return [row for scored in self.writer.of(Scored) for row in scored.rows]
 
 
 @pytest.fixture
@@ -172,6 +173,20 @@ def test_the_last_session_of_a_tick_says_that_it_is_complete(stage: Stage) -> No
             "lag_s": 0.25,
         }
     ]
+
+
+def test_behind_the_last_row_of_a_tick_its_end_is_told(stage: Stage) -> None:
+    last = tick(total=2)
+    stage.tell(EventBatch(chats(1)), last)
+    assert stage.publisher.of(TickScored) == []
+    stage.tell(last)
+    assert [type(message) for message in stage.writer.messages] == [Scored, Scored, TickScored]
+    assert stage.publisher.messages == stage.writer.messages
+
+
+def test_the_end_of_an_old_tick_hurries_nobody(stage: Stage) -> None:
+    stage.tell(EventBatch(chats(1)), tick(is_live=False))
+    assert stage.writer.of(TickScored) == stage.publisher.of(TickScored) == []
 
 
 def test_a_tick_is_complete_though_a_row_failed(dispatcher: Dispatcher) -> None:

@@ -9,12 +9,14 @@ from structlog.typing import EventDict
 
 from conductor_actors.actors.base import Place
 from conductor_actors.actors.dispatcher import Dispatcher
+from conductor_actors.actors.gathering import GatheringMailbox
 from conductor_actors.actors.mailbox import AnyEnvelope, PooledMailbox, ThreadMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
     Countdown,
     Drain,
     EventBatch,
+    Scored,
     StartSession,
     Tick,
     TimePassed,
@@ -24,7 +26,7 @@ from conductor_actors.actors.sessions import SessionLimits, Sessions
 from conductor_actors.actors.stats import Stats
 from conductor_actors.actors.supervisor import Child, Outcome, SupervisorActor
 from conductor_actors.domain.restarts import RestartBudget
-from conductor_actors.domain.scoring import Scoring
+from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session import SessionRules
 from conductor_actors.errors import OwnershipLost
 from tests.actors.probes import Ref, Script, SystemProbe
@@ -66,10 +68,11 @@ class Company:
         self.root, self.outcome = RecordingMailbox(), Outcome()
         self.mailbox = Ear(self.clock)
         self.mail = {name: ThreadMailbox(self.clock) for name in CHILDREN}
+        to_writer: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored, self.clock)
+        to_publisher: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored, self.clock)
+        self.mail |= {"writer": to_writer, "publisher": to_publisher}
         self.on_stop: dict[str, Callable[[], object]] = {}
-        parts = SessionParts(
-            Scoring(), self.mail["writer"], self.mail["publisher"], dispatcher, self.clock
-        )
+        parts = SessionParts(Scoring(), to_writer, to_publisher, dispatcher, self.clock)
         self.sessions = Sessions(parts, SessionRules(), SessionLimits(), self.mailbox)
 
     def start(self) -> Ref:
@@ -140,7 +143,7 @@ def start_session(company: Company, ref: Ref) -> PooledMailbox:
 
 
 def rows_told_to_writer(company: Company) -> int:
-    return sum(name == "writer" and "Scored" in repr(noted) for name, noted in company.diary)
+    return sum(repr(noted).count("ScoreRow(") for name, noted in company.diary if name == "writer")
 
 
 def test_children_start_in_the_order_given(company: Company) -> None:

@@ -9,6 +9,7 @@ from conductor_actors.actors.messages import (
     Flush,
     Flushed,
     Scored,
+    TickScored,
     TimePassed,
     Undeliverable,
 )
@@ -57,6 +58,13 @@ def test_a_row_waits_no_longer_than_its_age(desk: Desk) -> None:
     desk.pass_time(MAX_AGE_S - 0.01)
     assert desk.stored == []
     desk.pass_time(0.01)
+    assert desk.stored == rows
+
+
+def test_behind_the_last_row_of_a_tick_nothing_is_waited_for(desk: Desk) -> None:
+    rows = rows_of(MAX_ROWS + 1)
+    desk.tell(rows)
+    desk.writer.on_receive(TickScored())
     assert desk.stored == rows
 
 
@@ -342,7 +350,7 @@ def started(desk: Desk) -> Ref:
 def test_a_running_writer_does_the_same_on_a_thread_of_its_own(desk: Desk) -> None:
     ref, rows = started(desk), rows_of(MAX_ROWS + 1)
     for each in rows:
-        ref.tell(Scored(each))
+        ref.tell(Scored([each]))
     ref.tell(Flush(7, desk.checkpointer))
     assert desk.checkpointer.take(Flushed) == Flushed(7, by="writer")
     assert desk.stored == rows
@@ -352,7 +360,7 @@ def test_a_running_writer_does_the_same_on_a_thread_of_its_own(desk: Desk) -> No
 def test_a_stopping_writer_stores_the_rest(desk: Desk) -> None:
     ref, rows = started(desk), rows_of(2 * MAX_ROWS + 1)
     for each in rows:
-        ref.tell(Scored(each))
+        ref.tell(Scored([each]))
     assert ref.stop(timeout=PATIENCE_S)
     assert desk.stored == rows
     assert len(desk.backlog) == 0
@@ -364,7 +372,7 @@ def test_a_stopping_writer_sets_aside_what_it_can_t_store(
     desk.store.outage = AWAY
     ref, rows = started(desk), rows_of(MOST)
     for each in rows:
-        ref.tell(Scored(each))
+        ref.tell(Scored([each]))
     assert ref.stop(timeout=PATIENCE_S)
     assert desk.outbox.rows == rows
     assert {line["reason"] for line in said(log_lines, "rows_set_aside")} == {"stop"}
@@ -398,7 +406,7 @@ def test_a_writer_told_to_give_up_leaves_its_rows_to_be_counted(desk: Desk) -> N
     desk.give_up.set()
     ref = started(desk)
     for each in rows_of(MAX_ROWS + 2):
-        ref.tell(Scored(each))
+        ref.tell(Scored([each]))
     assert ref.stop(timeout=PATIENCE_S)
     assert len(desk.backlog) == MAX_ROWS + 2
     assert not desk.supervisor.of(ActorFailed)

@@ -62,7 +62,7 @@ class Storm(RuleBasedStateMachine):
         while not self.desk.mailbox.empty():
             self.desk.mailbox.get()
         if waits:
-            self.desk.mailbox.tell(Scored(row()))
+            self.desk.mailbox.tell(Scored([row()]))
 
     @rule()
     def fail_in_the_middle_of_a_write(self) -> None:

@@ -20,12 +20,18 @@ from conductor_actors.adapters.embedded import EmbeddedServers
 from conductor_actors.adapters.migrations import migrate
 from conductor_actors.adapters.postgres import connect
 from conductor_actors.adapters.timescale import TimescaleStore
+from conductor_actors.domain.gaps import Mark
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.adapters.ambush import Ambush, Strike, hang_up, keep_silent, lose_the_answer
 from tests.score_rows import row
 
 DEADLINE_S = 0.5
+GAP = Mark("trimmed", 7)  # sends rows the long way
+
+# What the client says last before rows are there, and of which rows.
+COPY_DONE = b"c\0\0\0\4"
+COMMITS = [(COPY_DONE, None), (b"COMMIT", GAP)]
 
 
 @pytest.fixture
@@ -52,8 +58,8 @@ def stored(url: str) -> list[str]:
     return [str(session_id) for (session_id,) in found]
 
 
-def rows_of(count: int) -> list[ScoreRow]:
-    return [row(f"session-{number:04}") for number in range(count)]
+def rows_of(count: int, gap: Mark | None = None) -> list[ScoreRow]:
+    return [row(f"session-{number:04}", gap=gap) for number in range(count)]
 
 
 def raise_at_every_row(operator: psycopg.Connection, sqlstate: str) -> None:
@@ -158,26 +164,33 @@ def ambushed(url: str, word: bytes, strike: Strike) -> Iterator[TimescaleStore]:
         yield store
 
 
-@pytest.mark.parametrize("word", [b"set_config", b"CREATE TEMP", b"BEGIN", b"COPY", b"COMMIT"])
+@pytest.mark.parametrize(
+    ("word", "gap"),
+    [
+        *((word, None) for word in (b"set_config", b"COPY engagement_metrics", COPY_DONE)),
+        *((word, GAP) for word in (b"CREATE TEMP", b"BEGIN", b"COPY arrivals", b"COMMIT")),
+    ],
+)
 def test_a_server_that_falls_silent_is_given_up_at_the_deadline_wherever_it_does(
-    store: TimescaleStore, database: str, word: bytes
+    store: TimescaleStore, database: str, word: bytes, gap: Mark | None
 ) -> None:
     with (
         ambushed(database, word, keep_silent) as silent,
         pytest.raises(Unavailable, match=r"did not answer within 0\.5 s"),
     ):
-        silent.write(rows_of(1))
-    assert store.write(rows_of(1)).stored == 1
+        silent.write(rows_of(1, gap))
+    assert store.write(rows_of(1, gap)).stored == 1
 
 
+@pytest.mark.parametrize(("word", "gap"), COMMITS)
 def test_a_connection_that_ends_in_the_middle_of_commit_loses_and_doubles_nothing(
-    store: TimescaleStore, database: str
+    store: TimescaleStore, database: str, word: bytes, gap: Mark | None
 ) -> None:
     for number in range(20):
         strike = hang_up if number % 2 else lose_the_answer
-        with ambushed(database, b"COMMIT", strike) as unlucky, pytest.raises(Unavailable):
-            unlucky.write(rows_of(number + 1))
-        store.write(rows_of(number + 1))
+        with ambushed(database, word, strike) as unlucky, pytest.raises(Unavailable):
+            unlucky.write(rows_of(number + 1, gap))
+        store.write(rows_of(number + 1, gap))
         assert stored(database) == [each.session_id for each in rows_of(number + 1)]
 
 
@@ -203,15 +216,16 @@ def crash(pid: int, *, is_asked: bool) -> Strike:
     return strike
 
 
+@pytest.mark.parametrize(("word", "gap"), COMMITS)
 def test_a_server_that_crashes_in_the_middle_of_commit_loses_and_doubles_nothing(
-    own_database: str,
+    own_database: str, word: bytes, gap: Mark | None
 ) -> None:
     patience = Patience("database", 0.2, Event())
     for number in range(4):  # a crash takes 3 s
-        rows = rows_of(number + 1)
+        rows = rows_of(number + 1, gap)
         with closing(patience.call(partial(connect, own_database))) as victim:
             strike = crash(victim.info.backend_pid, is_asked=number % 2 > 0)
-            with ambushed(own_database, b"COMMIT", strike) as unlucky, pytest.raises(Unavailable):
+            with ambushed(own_database, word, strike) as unlucky, pytest.raises(Unavailable):
                 unlucky.write(rows)
         with closing(TimescaleStore(own_database)) as store:
             patience.call(partial(store.write, rows))

@@ -19,13 +19,13 @@ def backlog_of(items: int) -> Backlog[int]:
     backlog = Backlog(Batch[int](max_items=8, max_age_s=1.0), MOST)
     backlog.aside(holds=False)
     for item in range(items):
-        backlog.add(item, 0.0)
+        backlog.add([item], 0.0)
     return backlog
 
 
 def test_it_looks_for_what_a_predecessor_has_set_aside_before_all_else() -> None:
     backlog = Backlog(Batch[int](1, 1.0), MOST)
-    backlog.add(1, 0.0)
+    backlog.add([1], 0.0)
     assert backlog.next_step(0.0, ALL) is Step.LOOK
     assert backlog.next_step(0.0, ALL._replace(drain=False)) is Step.WRITE
 
@@ -76,7 +76,7 @@ def test_too_much_for_memory_is_set_aside_only_when_writing_is_not_as_quick() ->
 def test_a_promise_is_kept_by_writing_or_by_setting_aside() -> None:
     backlog = backlog_of(3)
     promise = backlog.promise()
-    backlog.add(3, 0.0)
+    backlog.add([3], 0.0)
     assert backlog.next_step(0.0, BUSY) is Step.WRITE
     backlog.failed(0.0)
     assert backlog.next_step(0.0, BUSY) is Step.SET_ASIDE

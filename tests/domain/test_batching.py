@@ -6,7 +6,7 @@ from conductor_actors.domain.batching import Batch
 def batch_of(items: Iterable[str], now_s: float = 0.0) -> Batch[str]:
     batch = Batch[str](max_items=3, max_age_s=1.0)
     for item in items:
-        batch.add(item, now_s)
+        batch.add([item], now_s)
     return batch
 
 
@@ -22,7 +22,7 @@ def test_a_batch_is_due_as_soon_as_it_is_full() -> None:
 
 def test_a_batch_is_due_when_its_first_item_has_waited_long_enough() -> None:
     batch = batch_of("a", now_s=10.0)
-    batch.add("b", 10.9)
+    batch.add(["b"], 10.9)
     assert not batch.is_due(10.9)
     assert batch.is_due(11.0)
 
@@ -44,7 +44,7 @@ def test_items_stay_until_they_are_done() -> None:
 
 def test_what_is_left_behind_waits_no_longer_than_the_first_item_could() -> None:
     batch = batch_of("abc", now_s=0.0)
-    batch.add("d", 0.5)
+    batch.add(["d"], 0.5)
     batch.done(3)
     assert batch.is_due(1.5)
 
@@ -52,6 +52,17 @@ def test_what_is_left_behind_waits_no_longer_than_the_first_item_could() -> None
 def test_a_batch_that_was_emptied_waits_anew() -> None:
     batch = batch_of("a", now_s=0.0)
     batch.done(1)
-    batch.add("b", 5.0)
+    batch.add(["b"], 5.0)
     assert not batch.is_due(5.9)
     assert batch.is_due(6.0)
+
+
+def test_a_batch_in_a_hurry_is_due_at_once_and_the_next_waits_again() -> None:
+    batch = batch_of("a")
+    batch.hurry()
+    assert batch.is_due(0.0)
+    batch.done(1)
+    batch.hurry()
+    assert not batch.is_due(0.0)
+    batch.add(["b"], 0.0)
+    assert not batch.is_due(0.5)

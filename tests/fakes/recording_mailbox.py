@@ -3,6 +3,9 @@
 import queue
 from typing import TypeVar
 
+from conductor_actors.actors.messages import Scored
+from conductor_actors.domain.scoring import ScoreRow
+
 PATIENCE_S = 5.0
 
 M = TypeVar("M")
@@ -18,6 +21,9 @@ class RecordingMailbox:
     def tell(self, message: object) -> None:
         self.messages.append(message)
         self._mail.put(message)
+
+    def leave(self, row: ScoreRow) -> None:
+        self.tell(Scored([row]))
 
     def depth(self) -> int:
         return self._mail.qsize()

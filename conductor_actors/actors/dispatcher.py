@@ -1,20 +1,22 @@
 """Run many actors on few threads: a mailbox per actor, one run queue, turns of bounded length.
 
 An actor with mail is queued once, takes at most `max_messages` or `max_turn_s` a turn and goes
-to the back of the queue, so no actor starves another. Handlers must not wait: a pool of two
-threads stalls when two do, which is why `slow_turns` tells of any that takes long.
+to the back of the queue, so no actor starves another; nor does a tenant, for they take turns, too.
+Handlers must not wait: a pool of two threads stalls when two do, which is why `slow_turns` tells
+of any that takes long, and `give_up_hung` gives its place to another thread.
 """
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from conductor_actors.actors.mailbox import Envelope, PooledMailbox, Turn, answer_for_dead
+from conductor_actors.actors.run_queue import RunQueue
 
 MAX_MESSAGES: Final = 64
 MAX_TURN_S: Final = 0.005
+HUNG_LOOKS: Final = 5
 
 
 class SlowTurn(NamedTuple):
@@ -33,17 +35,15 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._work_came = threading.Condition(self._lock)
         self._went_idle = threading.Condition(self._lock)
-        self._run_queue: deque[tuple[float, PooledMailbox]] = deque()
+        self._run_queue = RunQueue()
         self._turns: dict[int, tuple[float, PooledMailbox]] = {}
+        self._looks: dict[tuple[int, float, PooledMailbox], int] = {}
         self._attached: dict[PooledMailbox, None] = {}  # in order
         self._is_closed = False
         self.waiting = 0
         self.handled = 0
         self.refused = 0
-        self._threads = [
-            threading.Thread(target=self._work, name=f"dispatcher-{n}", daemon=True)
-            for n in range(threads)
-        ]
+        self._threads = [self._thread(f"dispatcher-{n}") for n in range(threads)]
         for thread in self._threads:
             thread.start()
 
@@ -61,14 +61,28 @@ class Dispatcher:
                     self._queue(mailbox, now_s)
             self._work_came.notify(len(self._threads))
 
-    def attach(self, mailbox: PooledMailbox, run: Callable[[], None]) -> None:
+    def attach(
+        self,
+        mailbox: PooledMailbox,
+        run: Callable[[], None],
+        discard: Callable[[float], None] | None = None,
+    ) -> None:
         """Give a mailbox its actor: it has a turn now, even if no mail has come yet."""
         with self._lock:
             self._attached[mailbox] = None
             mailbox.run = run
+            mailbox.discard = discard
             mailbox.is_new = True
             self._queue(mailbox, self._clock())
             self._work_came.notify()
+
+    def detach(self, mailbox: PooledMailbox) -> bool:
+        """Take a mailbox from its actor, whose turn this is; False if it was given up before."""
+        with self._lock:
+            if threading.get_ident() not in self._turns:
+                return False
+            mailbox.run = None
+            return True
 
     def forget(self, mailbox: PooledMailbox) -> None:
         """Note that this mailbox will never have an actor again."""
@@ -103,7 +117,7 @@ class Dispatcher:
     def oldest_s(self) -> float:
         """Say how long the actor at the head of the queue has waited for its turn."""
         with self._lock:
-            return self._clock() - self._run_queue[0][0] if self._run_queue else 0.0
+            return self._run_queue.oldest_s(self._clock())
 
     def slow_turns(self, longer_than_s: float) -> list[SlowTurn]:
         """List the turns that have been running for longer."""
@@ -114,6 +128,28 @@ class Dispatcher:
                 for thread_id, (began_s, mailbox) in self._turns.items()
                 if now_s - began_s > longer_than_s
             ]
+
+    def give_up_hung(self) -> None:
+        """Look who has a turn: one seen five times in a row hangs. To be called every second.
+
+        Its place goes to a fresh thread; its mail is refused. Should its handler ever return,
+        its thread ends. By looks and not by time: a process that was stopped hangs nowhere.
+        """
+        with self._lock:
+            turns = {(thread_id, *turn): thread_id for thread_id, turn in self._turns.items()}
+            self._looks = {turn: self._looks.get(turn, 0) + 1 for turn in turns}
+            hung = [
+                self._replace(thread_id)
+                for turn, thread_id in turns.items()
+                if self._looks[turn] >= HUNG_LOOKS and turn[2].run is not None
+            ]
+        for running_s, mailbox in hung:
+            if mailbox.discard is not None:
+                mailbox.discard(running_s)
+            self.close_mailbox(mailbox)  # last: whoever is told of its mail has heard of its end
+        if hung:
+            with self._lock:
+                self._notice_idle()
 
     def close(self, timeout_s: float = 1.0) -> None:
         """End the threads after their current turns."""
@@ -127,7 +163,7 @@ class Dispatcher:
         has_work = bool(mailbox.mail) or mailbox.is_new
         if has_work and mailbox.run is not None and not mailbox.is_queued:
             mailbox.is_queued = True
-            self._run_queue.append((now_s, mailbox))
+            self._run_queue.push(mailbox, now_s)
 
     def _refuse_mail(self, mailbox: PooledMailbox) -> int:
         refused, mailbox.mail = mailbox.mail, []
@@ -140,12 +176,27 @@ class Dispatcher:
         self.waiting -= len(refused)
         return len(refused)
 
+    def _replace(self, thread_id: int) -> tuple[float, PooledMailbox]:
+        """Give the place of a thread to a fresh one; return what it is lost in, and since when."""
+        began_s, mailbox = self._turns.pop(thread_id)
+        mailbox.is_closed, mailbox.run = True, None
+        self._leave(mailbox, began_s)
+        lost = next(thread for thread in self._threads if thread.ident == thread_id)
+        fresh = self._thread(lost.name)
+        self._threads[self._threads.index(lost)] = fresh
+        fresh.start()
+        return self._clock() - began_s, mailbox
+
+    def _thread(self, name: str) -> threading.Thread:
+        return threading.Thread(target=self._work, name=name, daemon=True)
+
     def _work(self) -> None:
         me = threading.get_ident()
         while (mailbox := self._begin_turn(me)) is not None:
             if mailbox.run is not None:
                 mailbox.run()
-            self._end_turn(me, mailbox)
+            if not self._end_turn(me, mailbox):
+                return
 
     def _begin_turn(self, me: int) -> PooledMailbox | None:
         with self._lock:
@@ -155,7 +206,7 @@ class Dispatcher:
                 self._work_came.wait()
             if self._is_closed:
                 return None
-            _, mailbox = self._run_queue.popleft()
+            mailbox = self._run_queue.pop()
             mail, mailbox.mail = mailbox.mail[:MAX_MESSAGES], mailbox.mail[MAX_MESSAGES:]
             self.waiting -= len(mail)
             self.handled += len(mail)
@@ -165,17 +216,29 @@ class Dispatcher:
             self._turns[me] = (self._clock(), mailbox)
             return mailbox
 
-    def _end_turn(self, me: int, mailbox: PooledMailbox) -> None:
+    def _end_turn(self, me: int, mailbox: PooledMailbox) -> bool:
+        """Let others have their turns; False if another thread has this one's place."""
         with self._lock:
-            now_s = self._clock()
-            mailbox.busy_s += now_s - self._turns.pop(me)[0]
-            self._put_back(mailbox)
+            turn = self._turns.pop(me, None)
+            if turn is None:
+                return False
+            now_s = self._leave(mailbox, turn[0])
             if mailbox.is_closed:  # since the turn began: its actor failed once too often
                 self._refuse_mail(mailbox)
-            mailbox.is_queued = False
             self._queue(mailbox, now_s)
-            if not self._run_queue and not self._turns:
-                self._went_idle.notify_all()
+            self._notice_idle()
+            return True
+
+    def _leave(self, mailbox: PooledMailbox, began_s: float) -> float:
+        now_s = self._clock()
+        mailbox.busy_s += now_s - began_s
+        self._put_back(mailbox)
+        mailbox.is_queued = False
+        return now_s
+
+    def _notice_idle(self) -> None:
+        if not self._run_queue and not self._turns:
+            self._went_idle.notify_all()
 
     def _put_back(self, mailbox: PooledMailbox) -> None:
         """Return what a turn had no time for to the front of the mailbox."""

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import msgspec
 import structlog
 
-from conductor_actors.actors.base import Place, Poisoned
+from conductor_actors.actors.base import Hung, Place, Poisoned
 from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
@@ -105,12 +105,18 @@ class Sessions:
         self._put_aside(seat, failure)
         if seat.budget is None:
             seat.budget = RestartBudget(self._limits.restarts, self._limits.within_s)
-        if seat.budget.spend(self._parts.clock()):
+        if isinstance(failure.error, Hung):  # its thread may still hold what it has
+            self._quarantine(seat, failure.legacy.copy())
+        elif seat.budget.spend(self._parts.clock()):
             self._seat_actor(seat, failure.legacy)
             _log_of(seat).warning("actor_restarted")
         else:
             self._quarantine(seat, failure.legacy)
         return True
+
+    def give_up_hung(self) -> None:
+        """Quarantine those whose handler does not return; to be called every second."""
+        self._parts.dispatcher.give_up_hung()
 
     def release_quarantined(self) -> None:
         """Let those go on whose time is over, with the state they had."""

@@ -15,6 +15,7 @@ from conductor_actors.actors.messages import (
     ActorStopped,
     CaptureQuarantined,
     Drain,
+    EventsRefused,
     FinishSessions,
     StartSession,
     SupervisorMessage,
@@ -111,7 +112,10 @@ class SupervisorActor(SystemActor):
                 self._failed(message)
             case ActorStopped():
                 self._stopped(message)
+            case EventsRefused():
+                self._stats.count_refused(message)
             case TimePassed():
+                self._sessions.give_up_hung()
                 self._sessions.release_quarantined()
                 self._stats.report()
             case Drain():

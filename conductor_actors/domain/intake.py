@@ -12,6 +12,7 @@ import msgspec
 from conductor_actors.domain.events import DECODERS, Decoder, Event, decode
 from conductor_actors.domain.gaps import NO_MARKS, Gap, Gaps, Marks
 from conductor_actors.domain.names import split
+from conductor_actors.domain.quotas import NO_LIMITS, Bucket, Limits, Quotas, QuotasState
 from conductor_actors.errors import InvalidEvent
 
 # One event as read: (milliseconds, sequence) of its entry id, Redis name, body. A plain tuple
@@ -34,6 +35,7 @@ class IntakeRules(msgspec.Struct, frozen=True):
     timeout_s: int = 1800
     max_event_bytes: int = 65536
     window_s: int = 60
+    limits: Limits = NO_LIMITS
 
 
 class IntakeState(msgspec.Struct, frozen=True, array_like=True):
@@ -43,6 +45,7 @@ class IntakeState(msgspec.Struct, frozen=True, array_like=True):
     passed_ms: int = 0
     last_event_ms: int | None = None
     gaps: tuple[Gap, ...] = ()
+    quotas: QuotasState | None = None
 
 
 class EventsBySession(dict[SessionKey, list[Event]]):
@@ -67,7 +70,7 @@ class Intake:
     """Decode, gather by session and cut: nobody needs events sooner than their tick.
 
     Keeps count: `counted`, `skipped`, and the `rejected` entries. `gaps` are told of what was
-    never read.
+    never read. `quotas` keep count of what is over: most of it is not even decoded.
     """
 
     def __init__(self, rules: IntakeRules, state: IntakeState | None = None) -> None:
@@ -75,7 +78,7 @@ class Intake:
         self._tick_ms = rules.tick_s * 1000
         self._timeout_ms = rules.timeout_s * 1000
         self._max_bytes = rules.max_event_bytes
-        self._sources: dict[str, tuple[str, Decoder]] = {}
+        self._sources: dict[str, tuple[str, Decoder, Bucket | None]] = {}
         state = state or IntakeState()
         self._next_tick_ms: int | None = None
         if state.next_tick_ms is not None:
@@ -84,6 +87,7 @@ class Intake:
         self._last_event_ms = state.last_event_ms
         self.window_s = rules.window_s
         self.gaps = Gaps(rules.window_s, state.gaps)
+        self.quotas = Quotas(rules.limits, self._tick_ms, self._timeout_ms, state.quotas)
         self.gathered = EventsBySession()
         self._events = 0
         self._most_events = LEAST_EVENTS
@@ -94,7 +98,11 @@ class Intake:
     def state(self) -> IntakeState:
         """Tell where it is when all steps of a `take` were taken, and the `rest`."""
         return IntakeState(
-            self._next_tick_ms, self._passed_ms, self._last_event_ms, self.gaps.open()
+            self._next_tick_ms,
+            self._passed_ms,
+            self._last_event_ms,
+            self.gaps.open(),
+            self.quotas.state(self._passed_ms),
         )
 
     def no_tick_before(self, at_ms: int) -> None:
@@ -122,7 +130,11 @@ class Intake:
             yield from self._ticks_until(watermark_ms)
 
     def rest(self) -> EventsBySession:
-        """Hand out what is gathered, be it nothing."""
+        """Hand out what is gathered, be it nothing, before its tick."""
+        self.quotas.hand_out(self.gathered, self._last_event_ms or 0)
+        return self._hand_out()
+
+    def _hand_out(self) -> EventsBySession:
         gathered, self.gathered = self.gathered, EventsBySession()
         self._events, self._most_events = 0, LEAST_EVENTS
         return gathered
@@ -134,7 +146,9 @@ class Intake:
     def _put(self, entry: Entry, at_ms: int) -> None:
         _, _, name, body = entry
         try:
-            tenant, decoder = self._sources.get(name) or self._source(name)
+            tenant, decoder, bucket = self._sources.get(name) or self._source(name)
+            if bucket is not None and not bucket.takes(at_ms):
+                return
             decoded = decode(decoder, body, at_ms, self._max_bytes)
         except InvalidEvent as invalid:
             self.rejected.append(Rejected(entry, invalid.reason))
@@ -143,23 +157,28 @@ class Intake:
             self.skipped += 1
             return
         session_id, event = decoded
-        self.counted += 1
-        self._last_event_ms = at_ms
-        self._events += 1
         key = (tenant, session_id)
         events = self.gathered.get(key)
         if events is not None:
+            if len(events) >= self.quotas.unasked and self.quotas.is_spent(key, events, at_ms):
+                return
             events.append(event)
-        else:
+        elif self.quotas.admits(key, at_ms):
             self.gathered[key] = [event]
             enough = max(LEAST_EVENTS, EVENTS_PER_SESSION * len(self.gathered))
             self._most_events = min(MOST_EVENTS, enough)
+        else:
+            return
+        self.counted += 1
+        self._last_event_ms = at_ms
+        self._events += 1
 
-    def _source(self, name: str) -> tuple[str, Decoder]:
+    def _source(self, name: str) -> tuple[str, Decoder, Bucket | None]:
         parts = split(name)
         if parts is None or parts[1] not in DECODERS:
             raise InvalidEvent("unknown_name")
-        source = self._sources[name] = (parts[0], DECODERS[parts[1]])
+        tenant, decoder = parts[0], DECODERS[parts[1]]
+        source = self._sources[name] = (tenant, decoder, self.quotas.bucket(tenant))
         return source
 
     def _ticks_until(self, until_ms: int) -> Iterator[EventsBySession | TickDue]:
@@ -170,12 +189,14 @@ class Intake:
             if self._all_over_at(next_ms):
                 next_ms = until_ms - until_ms % self._tick_ms + self._tick_ms
                 self._passed_ms = next_ms - self._tick_ms
+                self.quotas.pass_to(self._passed_ms)
             else:
                 self._passed_ms = next_ms
                 next_ms += self._tick_ms
                 self._next_tick_ms = next_ms
+                self.quotas.pass_to(self._passed_ms)
                 if self.gathered:
-                    yield self.rest()
+                    yield self._hand_out()
                 yield TickDue(self._passed_ms, self.gaps.marks_at(self._passed_ms))
         self._next_tick_ms = next_ms
 

@@ -122,7 +122,7 @@ class Quotas:
         if limit and len(heard.moments) >= limit and session_id not in heard.moments:
             self._refused[tenant, TENANT_SESSIONS] += 1
             return False
-        if self._handed_out and self.is_spent(key, (), at_ms):
+        if not self.unasked and self.is_spent(key, (), at_ms):
             return False
         heard.touch(session_id, self._tick_before(at_ms) + self._tick_ms)
         return True
@@ -146,7 +146,9 @@ class Quotas:
         if begin_ms != self._handed_out_ms:
             self._handed_out, self._handed_out_ms = {}, begin_ms
         for key, events in gathered.items():
-            since = sum(event.at_ms >= begin_ms for event in events)
+            since = len(events)
+            if events[0].at_ms < begin_ms:  # before the first tick of all, which cuts nothing
+                since = sum(event.at_ms >= begin_ms for event in events)
             self._handed_out[key] = self._handed_out.get(key, 0) + since
         self._ask_sooner()
 

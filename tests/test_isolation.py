@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from random import Random
 from typing import Final, NamedTuple
 
 import pytest
@@ -70,9 +71,9 @@ def of_others(begin_ms: int) -> list[Entry]:
 
 def of_flood(begin_ms: int) -> list[Entry]:
     """Make a flood over all limits: in all, by single sessions, and by their number."""
-    entries = []
+    entries, chance = [], Random(5)
     for number in range(FLOOD):
-        session = f"s-{number % (5 if number < FLOOD / 2 else 20)}"
+        session = f"s-{chance.randrange(5 if number < FLOOD / 2 else 20)}"
         body = json.dumps({"sessionId": session, "userId": f"user-{number}"}).encode()
         at_ms = begin_ms + number * LENGTH_S * 1000 // FLOOD
         entries.append((at_ms, number, f"{FLOODING}:{REACTION}", body))

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import cycle
 from typing import Final, NamedTuple
 
 from conductor_actors.simulate import bulk
@@ -67,34 +68,20 @@ class Ears:
 
 
 class Sender:
-    """Adds the same events again and again, at a rate, until it is stopped."""
+    """A process that adds the same events again and again, at a rate, for as long as the block."""
 
-    def __init__(self, url: str, packed: made.Packed, per_s: float) -> None:
-        self._url, self._packed, self._per_s = url, packed, per_s
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+    def __init__(self, url: str, *kind: str) -> None:
+        self._command = [sys.executable, "-m", "tests.benchmarks.isolation", url, *kind]
         self.sent = 0
-
-    def _run(self) -> None:
-        began_s = time.monotonic()
-        with RawRedis(self._url) as line:
-            while True:
-                for chunk, commands in self._packed.chunks:
-                    if self._stop.wait(
-                        max(0.0, began_s + self.sent / self._per_s - time.monotonic())
-                    ):
-                        return
-                    line.exchange(chunk, commands)
-                    self.sent += commands
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        self._thread.start()
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, text=True)
         try:
             yield
         finally:
-            self._stop.set()
-            self._thread.join()
+            self.sent = int(process.communicate("stop")[0])
 
 
 class Seen(NamedTuple):
@@ -138,9 +125,9 @@ def _run(world: World, length_s: float) -> Seen:
         "TICK_S": str(TICK_S),
         "TENANTS": ",".join((FLOOD, *OTHERS)),
         "TENANT_EVENTS_PER_S": str(LIMIT_PER_S),
+        "TENANT_SESSIONS": str(2 * SESSIONS_EACH),
     }
-    others = Sender(world.redis_url, _of_others(), SHARE_PER_S * len(OTHERS))
-    flood = Sender(world.redis_url, _of_flood(), FLOOD_PER_S)
+    others, flood = Sender(world.redis_url, "others"), Sender(world.redis_url, FLOOD)
     with (
         RawRedis(world.redis_url, patience_s=None) as line,
         world.collecting(**settings) as collector,
@@ -155,7 +142,7 @@ def _run(world: World, length_s: float) -> Seen:
             with flood.sending():
                 rss_most = _pass(collector, length_s)
                 ended_s = time.time()
-            rss_most = max(rss_most, _pass(collector, 3.0))
+            rss_most = max(rss_most, _pass(collector, 5.0))
         sent = others.sent + flood.sent
         collector.wait(lambda: _routed(collector) + _refused(collector) >= sent, "all of it")
         last = collector.wait_tick(time.time() * 1000)
@@ -231,3 +218,29 @@ def _replayed(world: World, last_ms: int) -> int:
 
 def _p(delays_s: list[float], hundredth: int) -> float:
     return statistics.quantiles(delays_s, n=100)[hundredth - 1]
+
+
+def send() -> None:
+    """Send until there is something on stdin; then say how many were sent."""
+    url, kind = sys.argv[1:]
+    is_flood = kind == FLOOD
+    packed = _of_flood() if is_flood else _of_others()
+    per_s = FLOOD_PER_S if is_flood else SHARE_PER_S * len(OTHERS)
+    stop, sent, began_s = threading.Event(), 0, time.monotonic()
+    threading.Thread(target=_stop_when_asked, args=(stop,), daemon=True).start()
+    with RawRedis(url) as line:
+        for chunk, commands in cycle(packed.chunks):
+            if stop.wait(max(0.0, began_s + sent / per_s - time.monotonic())):
+                break
+            line.exchange(chunk, commands)
+            sent += commands
+    print(sent)
+
+
+def _stop_when_asked(stop: threading.Event) -> None:
+    sys.stdin.read()
+    stop.set()
+
+
+if __name__ == "__main__":
+    send()

@@ -11,7 +11,7 @@ from structlog.typing import EventDict
 
 from conductor_actors.actors.base import Hung
 from conductor_actors.actors.dispatcher import HUNG_LOOKS, Dispatcher
-from conductor_actors.actors.mailbox import PooledMailbox
+from conductor_actors.actors.mailbox import Envelope, PooledMailbox
 from conductor_actors.actors.messages import (
     Capture,
     Captured,
@@ -150,6 +150,25 @@ def test_a_handler_that_comes_back_late_finds_its_actor_gone(cast: Cast, hanging
     assert (row.signals.chat_msgs_per_min, later.signals.chat_msgs_per_min) == (4, 5)
     assert cast.sessions.failures == 1
     assert cast.dispatcher.mailboxes() == [bad]
+
+
+def test_a_handler_that_comes_back_late_takes_no_mail_of_its_successors_turn(
+    cast: Cast, hanging: Hanging
+) -> None:
+    bad, busy = cast.enter("bad"), Hanging()
+    hang(cast, bad, hanging)
+    cast.clock.advance(QUARANTINE_S)
+    cast.sessions.release_quarantined()
+    cast.settle()
+    cast.dispatcher.deliver(
+        (bad, Envelope(EventBatch(events))) for events in ([busy.event()], chats(2))
+    )
+    busy.wait()
+    hanging.release()
+    busy._released.set()
+    cast.settle()
+    (row,) = cast.play(bad, [], TICK_MS)
+    assert row.signals.chat_msgs_per_min == 2
 
 
 def test_a_handler_that_raises_late_is_not_heard_of_again(cast: Cast) -> None:

@@ -141,6 +141,16 @@ def test_a_session_has_no_more_for_being_handed_out_before_the_tick() -> None:
     assert intake.counted == 10
 
 
+def test_nor_for_a_checkpoint_between_two_ticks() -> None:
+    state = IntakeState()
+    counted = 0
+    for number in range(50):
+        intake = Intake(rules(session_events_per_s=2), state)
+        taken(intake, [entry(number)])
+        state, counted = intake.state(), counted + intake.counted
+    assert counted == 10
+
+
 def test_the_time_before_the_first_tick_is_cut_as_any_other() -> None:
     """A service begins to tick a window after its first entry, a replay at once: no other rows."""
     entries = [entry(100 * number) for number in range(250)]

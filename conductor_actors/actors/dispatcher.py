@@ -111,7 +111,7 @@ class Dispatcher:
         """Wait until every actor that lives has handled its mail; False if that took too long."""
         with self._lock:
             return self._went_idle.wait_for(
-                lambda: not self._run_queue and not self._turns, timeout_s
+                lambda: not self._run_queue.waiting and not self._turns, timeout_s
             )
 
     def oldest_s(self) -> float:
@@ -149,7 +149,8 @@ class Dispatcher:
             self.close_mailbox(mailbox)  # last: whoever is told of its mail has heard of its end
         if hung:
             with self._lock:
-                self._notice_idle()
+                if not self._run_queue.waiting and not self._turns:
+                    self._went_idle.notify_all()
 
     def close(self, timeout_s: float = 1.0) -> None:
         """End the threads after their current turns."""
@@ -180,7 +181,9 @@ class Dispatcher:
         """Give the place of a thread to a fresh one; return what it is lost in, and since when."""
         began_s, mailbox = self._turns.pop(thread_id)
         mailbox.is_closed, mailbox.run = True, None
-        self._leave(mailbox, began_s)
+        mailbox.busy_s += self._clock() - began_s
+        self._put_back(mailbox)
+        mailbox.is_queued = False
         lost = next(thread for thread in self._threads if thread.ident == thread_id)
         fresh = self._thread(lost.name)
         self._threads[self._threads.index(lost)] = fresh
@@ -200,7 +203,7 @@ class Dispatcher:
 
     def _begin_turn(self, me: int) -> PooledMailbox | None:
         with self._lock:
-            while not self._run_queue:
+            while not self._run_queue.waiting:
                 if self._is_closed:
                     return None
                 self._work_came.wait()
@@ -222,23 +225,16 @@ class Dispatcher:
             turn = self._turns.pop(me, None)
             if turn is None:
                 return False
-            now_s = self._leave(mailbox, turn[0])
+            now_s = self._clock()
+            mailbox.busy_s += now_s - turn[0]
+            self._put_back(mailbox)
             if mailbox.is_closed:  # since the turn began: its actor failed once too often
                 self._refuse_mail(mailbox)
+            mailbox.is_queued = False
             self._queue(mailbox, now_s)
-            self._notice_idle()
+            if not self._run_queue.waiting and not self._turns:
+                self._went_idle.notify_all()
             return True
-
-    def _leave(self, mailbox: PooledMailbox, began_s: float) -> float:
-        now_s = self._clock()
-        mailbox.busy_s += now_s - began_s
-        self._put_back(mailbox)
-        mailbox.is_queued = False
-        return now_s
-
-    def _notice_idle(self) -> None:
-        if not self._run_queue and not self._turns:
-            self._went_idle.notify_all()
 
     def _put_back(self, mailbox: PooledMailbox) -> None:
         """Return what a turn had no time for to the front of the mailbox."""

@@ -12,15 +12,14 @@ Line: TypeAlias = deque[tuple[float, PooledMailbox]]  # since when each has wait
 
 
 class RunQueue:
-    """Mailboxes whose actors have work. Each operation takes constant time; not thread-safe."""
+    """Mailboxes whose actors have work. `push` and `pop` take constant time; not thread-safe."""
 
     def __init__(self) -> None:
         self._lines: dict[str, Line] = {}  # of every tenant that ever had a turn
-        self._waiting: deque[Line] = deque()  # those that are not empty, in turn
-        self._length = 0
+        self.waiting: deque[Line] = deque()  # those that are not empty, in turn
 
     def __len__(self) -> int:
-        return self._length
+        return sum(map(len, self.waiting))
 
     def push(self, mailbox: PooledMailbox, now_s: float) -> None:
         """Let an actor wait behind its tenant's others."""
@@ -28,19 +27,17 @@ class RunQueue:
         if line is None:
             line = self._lines[mailbox.tenant] = deque()
         if not line:
-            self._waiting.append(line)
+            self.waiting.append(line)
         line.append((now_s, mailbox))
-        self._length += 1
 
     def pop(self) -> PooledMailbox:
         """Give whose turn it is; its tenant is behind all others then."""
-        line = self._waiting.popleft()
+        line = self.waiting.popleft()
         _, mailbox = line.popleft()
         if line:
-            self._waiting.append(line)
-        self._length -= 1
+            self.waiting.append(line)
         return mailbox
 
     def oldest_s(self, now_s: float) -> float:
         """Say how long the one who has waited longest has waited, 0 when nobody does."""
-        return max((now_s - line[0][0] for line in self._waiting), default=0.0)
+        return max((now_s - line[0][0] for line in self.waiting), default=0.0)

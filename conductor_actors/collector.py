@@ -235,8 +235,12 @@ class Collector:
         return Child(name, self._mail[name], start, RestartBudget(budget.restarts, budget.within_s))
 
     def _begun_intake(self) -> Intake:
-        rules = self._settings.intake_rules()
-        return Intake(rules, self._recovered.header.intake if self._recovered else None)
+        rules, recovered = self._settings.intake_rules(), self._recovered
+        intake = Intake(rules, recovered.header.intake if recovered else None)
+        if recovered:
+            states = recovered.states.items()
+            intake.quotas.remember((key, state.last_event_ms or 0) for key, state in states)
+        return intake
 
     def _routes(self) -> Routes:
         recovered = self._recovered

@@ -13,6 +13,12 @@ from typing import Any, Final, TypeAlias
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from conductor_actors.actors.router import LIVE_MS
+from conductor_actors.domain.quotas import (
+    SESSION_EVENTS,
+    SESSION_USERS,
+    TENANT_EVENTS,
+    TENANT_SESSIONS,
+)
 from conductor_actors.vocabulary import VOCABULARY
 
 Line: TypeAlias = Mapping[str, Any]
@@ -23,6 +29,7 @@ NEEDED: Final = frozenset(
 
 # A series must be there at 0 before its first step up, or Prometheus sees no step.
 _GAPS: Final = ("flooded", "reconnected", "restarted", "trimmed")
+_LIMITS: Final = (TENANT_EVENTS, TENANT_SESSIONS, SESSION_EVENTS, SESSION_USERS)
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 _ROWS: Final = (1, 10, 50, 100, 500, 1000, 2500, 5000)
@@ -62,13 +69,17 @@ class Reading:
     def __init__(self, make: Maker) -> None:
         events = make.counter("events", "Events read, by what became of them.", "result")
         self._routed, self._skipped = events.labels("routed"), events.labels("skipped")
-        self._invalid = events.labels("invalid")
+        self._invalid, self._refused = events.labels("invalid"), events.labels("refused")
         self._reasons = make.counter("invalid_events", "What was no event.", "reason")
+        self._limits = make.counter("refused_events", "What was over a limit.", "reason")
+        for reason in _LIMITS:
+            self._limits.labels(reason)
         self._gaps = make.counter("gaps", "Times that events were never read.", "reason")
         self._lost = make.counter("lost_events", "Events never read, if counted.", "reason")
         for reason in _GAPS:
             self._gaps.labels(reason)
             self._lost.labels(reason)
+        self._unreadable = make.gauge("unreadable_streams", "Names that are no streams, left out.")
         self._lag = make.gauge("stream_lag_seconds", "Redis' clock less how far reading has come.")
         self._sessions = make.gauge("sessions", "Sessions that are scored.")
         self._has_read = make.success("read")
@@ -88,6 +99,18 @@ class Reading:
         """Count what went to the dead letters."""
         self._invalid.inc(line["events"])
         self._reasons.labels(line["reason"]).inc(line["events"])
+
+    def stream_unreadable(self, line: Line) -> None:
+        """Note how many names are left out."""
+        self._unreadable.set(line["streams"])
+
+    stream_readable = stream_unreadable
+
+    def events_refused(self, line: Line) -> None:
+        """Count what was over a limit; whose it was is said by the log."""
+        self._limits.labels(line["reason"]).inc(line["events"])
+        if line["reason"] != SESSION_USERS:  # which was routed, and counts but as connected
+            self._refused.inc(line["events"])
 
     def gap_detected(self, line: Line) -> None:
         """Count what was never read; how much is not always known."""

@@ -225,5 +225,7 @@ def _report(summary: Summary) -> None:
         f"{summary.events} events, {summary.skipped} skipped, {summary.invalid.total()} invalid"
         f"{f' ({invalid})' if invalid else ''}: {summary.rows} rows"
     )
+    for (tenant, reason), events in sorted(summary.refused.items()):
+        say(f"{events} events of {tenant!r} were refused: {reason}")
     if summary.failed:
         say(f"{summary.failed} events or rows were left out: their handler raised, a bug")

@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from conductor_actors.dashboard.options import Options
 from conductor_actors.domain.intake import IntakeRules
 from conductor_actors.domain.names import DEFAULT_TENANT, EVERY_TENANT, TENANT
+from conductor_actors.domain.quotas import Limits
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session import SessionRules
 from conductor_actors.domain.shards import WHOLE, Shard, parsed
@@ -25,6 +26,15 @@ LISTING_CHARS: Final = 70  # fits a terminal of 80
 Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PerMinute = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Port = Annotated[int, Field(ge=0, le=65535)]
+PerSecond = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Many = Annotated[int, Field(ge=0)]
+
+# For 50 tenants on two cores, which read 150,000 events a second in all. Tenants are protected from
+# each other: where there is but one, nothing is limited unless it is asked for.
+TENANT_EVENTS_PER_S: Final = 3000.0
+TENANT_SESSIONS: Final = 1000
+SESSION_EVENTS_PER_S: Final = 1000.0
+SESSION_USERS: Final = 20_000
 
 
 def _variable(name: str, default: Any, example: str, description: str, **bounds: Any) -> Any:  # noqa: ANN401
@@ -171,6 +181,42 @@ class Settings(BaseSettings):
         "How long a session that keeps failing is left alone.",
         gt=0,
     )
+    tenant_events_per_s: PerSecond | None = _variable(
+        "CONDUCTOR_TENANT_EVENTS_PER_S",
+        None,
+        "3000",
+        "Events a second of one tenant; more are refused and counted. 0: no limit. Unset, this and "
+        f"the next four limit nothing but where tenants are named; then it is "
+        f"{TENANT_EVENTS_PER_S:g}.",
+    )
+    tenant_burst_s: float = _variable(
+        "CONDUCTOR_TENANT_BURST_S",
+        10.0,
+        "10",
+        "So many seconds' events a tenant may send at once.",
+        gt=0,
+        le=3600,
+    )
+    tenant_sessions: Many | None = _variable(
+        "CONDUCTOR_TENANT_SESSIONS",
+        None,
+        "1000",
+        f"Live sessions of one tenant. With tenants {TENANT_SESSIONS}, else 0: no limit.",
+    )
+    session_events_per_s: PerSecond | None = _variable(
+        "CONDUCTOR_SESSION_EVENTS_PER_S",
+        None,
+        "1000",
+        "Events a second of one session, counted from tick to tick. With tenants "
+        f"{SESSION_EVENTS_PER_S:g}, else 0: no limit.",
+    )
+    session_users: Many | None = _variable(
+        "CONDUCTOR_SESSION_USERS",
+        None,
+        "20000",
+        "Users connected to one session at once; more are active without being connected. With "
+        f"tenants {SESSION_USERS}, else 0: no limit.",
+    )
     http_host: str = _variable(
         "CONDUCTOR_HTTP_HOST",
         "127.0.0.1",
@@ -314,8 +360,9 @@ class Settings(BaseSettings):
         return "stream" if self.log_stream else "stdout"
 
     def session_rules(self) -> SessionRules:
-        """Give a session's window and lifetime."""
-        return SessionRules(self.window_s, self.session_timeout_s)
+        """Give a session's window, lifetime and size."""
+        most_users = self._limit(self.session_users, SESSION_USERS)
+        return SessionRules(self.window_s, self.session_timeout_s, int(most_users))
 
     def dashboard(self) -> Options:
         """Give where the dashboard listens, whom it lets in, and how many."""
@@ -338,7 +385,26 @@ class Settings(BaseSettings):
 
     def intake_rules(self) -> IntakeRules:
         """Give how events become batches and ticks."""
-        return IntakeRules(self.tick_s, self.session_timeout_s, self.max_event_bytes, self.window_s)
+        return IntakeRules(
+            self.tick_s,
+            self.session_timeout_s,
+            self.max_event_bytes,
+            self.window_s,
+            self._limits(),
+        )
+
+    def _limits(self) -> Limits:
+        return Limits(
+            self._limit(self.tenant_events_per_s, TENANT_EVENTS_PER_S),
+            self.tenant_burst_s,
+            int(self._limit(self.tenant_sessions, TENANT_SESSIONS)),
+            self._limit(self.session_events_per_s, SESSION_EVENTS_PER_S),
+        )
+
+    def _limit(self, asked_for: float | None, among_tenants: float) -> float:
+        if asked_for is not None:
+            return asked_for
+        return among_tenants if self.tenants else 0
 
 
 def load() -> Settings:

@@ -187,6 +187,15 @@ VOCABULARY: Final[dict[str, Line]] = {
     ),
     "events_routed": _line("since the last such line", "events", "skipped", "sessions"),
     "events_invalid": _line("since the last such line", "source", "reason", "events"),
+    "stream_unreadable": _line(
+        "a name is taken by another kind of key and left out; `streams` counts them; every minute",
+        *("source", "kind", "streams"),
+    ),
+    "stream_readable": _line("it is a stream again, or gone", "source", "streams"),
+    "events_refused": _line(
+        "over a limit of the tenant's, or of a session's; since the last such line",
+        *("tenant", "reason", "events"),
+    ),
     "gap_detected": _line(
         "events were published that were never read", "tenant", "reason", "lost_events"
     ),

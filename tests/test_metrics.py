@@ -56,6 +56,23 @@ def test_events_are_counted_by_what_became_of_them(measured: Measured) -> None:
     assert measured.value("sessions") == 3
 
 
+def test_events_over_a_limit_are_counted_by_reason_and_never_by_tenant(measured: Measured) -> None:
+    for tenant, reason in (("acme", "tenant_events"), ("acme", "session_users")):
+        measured.log.warning("events_refused", tenant=tenant, reason=reason, events=3)
+    assert measured.value("refused_events_total", reason="tenant_events") == 3
+    assert measured.value("refused_events_total", reason="session_users") == 3
+    assert measured.value("refused_events_total", reason="session_events") == 0
+    assert measured.value("events_total", result="refused") == 3  # that user's join was routed
+
+
+def test_names_that_are_no_streams_are_counted_while_they_are_none(measured: Measured) -> None:
+    name = "acme:sync-events"
+    measured.log.warning("stream_unreadable", source=name, kind="string", streams=1)
+    assert measured.value("unreadable_streams") == 1
+    measured.log.info("stream_readable", source=name, streams=0)
+    assert measured.value("unreadable_streams") == 0
+
+
 def test_what_is_rare_is_there_at_0_so_that_its_first_step_is_seen(measured: Measured) -> None:
     stats = {"count": 1, "mailbox_depth": 0, "oldest_s": 0, "handled": 0}
     measured.log.info("actor_stats", kind="writer", **stats)

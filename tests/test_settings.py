@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from conductor_actors import settings
+from conductor_actors.domain.quotas import Limits
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.errors import ConfigError
 from conductor_actors.settings import Settings
@@ -50,6 +51,26 @@ def test_tenants_are_separated_by_commas_and_named_once(monkeypatch: pytest.Monk
     assert settings.load().tenants == ("acme", "globex")
 
 
+@pytest.mark.parametrize("tenants", ["acme,globex", "*"])
+def test_limits_hold_where_tenants_are_named(monkeypatch: pytest.MonkeyPatch, tenants: str) -> None:
+    assert settings.load().intake_rules().limits == Limits()
+    assert settings.load().session_rules().most_users == 0
+    monkeypatch.setenv("CONDUCTOR_TENANTS", tenants)
+    assert settings.load().intake_rules().limits == Limits(3000, 10, 1000, 1000)
+    assert settings.load().session_rules().most_users == 20_000
+
+
+@pytest.mark.parametrize("tenants", ["", "acme,globex"])
+def test_limits_that_are_asked_for_always_hold(
+    monkeypatch: pytest.MonkeyPatch, tenants: str
+) -> None:
+    monkeypatch.setenv("CONDUCTOR_TENANTS", tenants)
+    monkeypatch.setenv("CONDUCTOR_TENANT_EVENTS_PER_S", "7")
+    monkeypatch.setenv("CONDUCTOR_TENANT_SESSIONS", "0")
+    limits = settings.load().intake_rules().limits
+    assert (limits.tenant_events_per_s, limits.tenant_sessions) == (7, 0)
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -67,6 +88,10 @@ def test_tenants_are_separated_by_commas_and_named_once(monkeypatch: pytest.Monk
         ("CONDUCTOR_MAX_CHAT_PER_MIN", "0"),
         ("CONDUCTOR_LOG_LEVEL", "loud"),
         ("CONDUCTOR_MAX_EVENT_BYTES", "64k"),
+        ("CONDUCTOR_TENANT_EVENTS_PER_S", "-1"),
+        ("CONDUCTOR_TENANT_EVENTS_PER_S", "inf"),
+        ("CONDUCTOR_TENANT_BURST_S", "0"),
+        ("CONDUCTOR_TENANT_SESSIONS", "many"),
     ],
 )
 def test_a_wrong_value_is_told_in_one_line_with_variable_and_example(

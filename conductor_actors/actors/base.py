@@ -42,6 +42,10 @@ class Poisoned(Exception):  # noqa: N818 - the field says "poison message"
         self.items = items
 
 
+class Hung(Exception):  # noqa: N818 - what was found, not what was raised
+    """A handler did not come back; its thread can't be ended, only given up."""
+
+
 class _NotAnError(Exception):
     """Carries `SystemExit` and its like, for which Pykka would stop every actor."""
 
@@ -167,12 +171,20 @@ class PooledActor(_PlacedActor):
         super().__init__(place)
         self.actor_stopped = self.actor_ref.actor_stopped = _Flag()
 
+    def _hang(self, running_s: float) -> None:
+        """Die of a handler that does not come back; a thread that has given this up says so."""
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        self.actor_stopped.set()  # ends the loop, should the handler come back
+        name, mailbox, supervisor = self._place
+        hung = Hung(f"its handler did not return within {running_s:.0f} s")
+        supervisor.tell(ActorFailed(name, mailbox, self._message, hung, self.legacy()))
+
     @staticmethod
     def _create_future() -> pykka.Future[Any]:
         return pykka.ThreadingFuture()
 
     def _start_actor_loop(self) -> None:
-        self._dispatcher.attach(self._place.mailbox, self._take_turn)
+        self._dispatcher.attach(self._place.mailbox, self._take_turn, self._hang)
 
     def _take_turn(self) -> None:
         """Run Pykka's own loop until the mailbox ends the turn, or the actor's life is over."""
@@ -183,5 +195,5 @@ class PooledActor(_PlacedActor):
             self._actor_loop_running()
         except TurnEnded:
             return
-        self._place.mailbox.run = None
-        self._actor_loop_teardown()
+        if self._dispatcher.detach(self._place.mailbox):
+            self._actor_loop_teardown()

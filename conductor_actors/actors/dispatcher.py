@@ -1,20 +1,22 @@
 """Run many actors on few threads: a mailbox per actor, one run queue, turns of bounded length.
 
 An actor with mail is queued once, takes at most `max_messages` or `max_turn_s` a turn and goes
-to the back of the queue, so no actor starves another. Handlers must not wait: a pool of two
-threads stalls when two do, which is why `slow_turns` tells of any that takes long.
+to the back of the queue, so no actor starves another; nor does a tenant, for they take turns, too.
+Handlers must not wait: a pool of two threads stalls when two do, which is why `slow_turns` tells
+of any that takes long, and `give_up_hung` gives its place to another thread.
 """
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from conductor_actors.actors.mailbox import Envelope, PooledMailbox, Turn, answer_for_dead
+from conductor_actors.actors.run_queue import RunQueue
 
 MAX_MESSAGES: Final = 64
 MAX_TURN_S: Final = 0.005
+HUNG_LOOKS: Final = 5
 
 
 class SlowTurn(NamedTuple):
@@ -33,17 +35,15 @@ class Dispatcher:
         self._lock = threading.Lock()
         self._work_came = threading.Condition(self._lock)
         self._went_idle = threading.Condition(self._lock)
-        self._run_queue: deque[tuple[float, PooledMailbox]] = deque()
+        self._run_queue = RunQueue()
         self._turns: dict[int, tuple[float, PooledMailbox]] = {}
+        self._looks: dict[tuple[int, float, PooledMailbox], int] = {}
         self._attached: dict[PooledMailbox, None] = {}  # in order
         self._is_closed = False
         self.waiting = 0
         self.handled = 0
         self.refused = 0
-        self._threads = [
-            threading.Thread(target=self._work, name=f"dispatcher-{n}", daemon=True)
-            for n in range(threads)
-        ]
+        self._threads = [self._thread(f"dispatcher-{n}") for n in range(threads)]
         for thread in self._threads:
             thread.start()
 
@@ -75,14 +75,28 @@ class Dispatcher:
                 self._queue(mailbox, now_s)
                 self._work_came.notify()
 
-    def attach(self, mailbox: PooledMailbox, run: Callable[[], None]) -> None:
+    def attach(
+        self,
+        mailbox: PooledMailbox,
+        run: Callable[[], None],
+        discard: Callable[[float], None] | None = None,
+    ) -> None:
         """Give a mailbox its actor: it has a turn now, even if no mail has come yet."""
         with self._lock:
             self._attached[mailbox] = None
             mailbox.run = run
+            mailbox.discard = discard
             mailbox.is_new = True
             self._queue(mailbox, self._clock())
             self._work_came.notify()
+
+    def detach(self, mailbox: PooledMailbox) -> bool:
+        """Take a mailbox from its actor, whose turn this is; False if it was given up before."""
+        with self._lock:
+            if threading.get_ident() not in self._turns:
+                return False
+            mailbox.run = None
+            return True
 
     def forget(self, mailbox: PooledMailbox) -> None:
         """Note that this mailbox will never have an actor again."""
@@ -111,13 +125,13 @@ class Dispatcher:
         """Wait until every actor that lives has handled its mail; False if that took too long."""
         with self._lock:
             return self._went_idle.wait_for(
-                lambda: not self._run_queue and not self._turns, timeout_s
+                lambda: not self._run_queue.waiting and not self._turns, timeout_s
             )
 
     def oldest_s(self) -> float:
         """Say how long the actor at the head of the queue has waited for its turn."""
         with self._lock:
-            return self._clock() - self._run_queue[0][0] if self._run_queue else 0.0
+            return self._run_queue.oldest_s(self._clock())
 
     def slow_turns(self, longer_than_s: float) -> list[SlowTurn]:
         """List the turns that have been running for longer."""
@@ -128,6 +142,29 @@ class Dispatcher:
                 for thread_id, (began_s, mailbox) in self._turns.items()
                 if now_s - began_s > longer_than_s
             ]
+
+    def give_up_hung(self) -> None:
+        """Look who has a turn: one seen five times in a row hangs. To be called every second.
+
+        Its place goes to a fresh thread; its mail is refused. Should its handler ever return,
+        its thread ends. By looks and not by time: a process that was stopped hangs nowhere.
+        """
+        with self._lock:
+            turns = {(thread_id, *turn): thread_id for thread_id, turn in self._turns.items()}
+            self._looks = {turn: self._looks.get(turn, 0) + 1 for turn in turns}
+            hung = [
+                self._replace(thread_id)
+                for turn, thread_id in turns.items()
+                if self._looks[turn] >= HUNG_LOOKS and turn[2].run is not None
+            ]
+        for running_s, mailbox in hung:
+            if mailbox.discard is not None:
+                mailbox.discard(running_s)
+            self.close_mailbox(mailbox)  # last: whoever is told of its mail has heard of its end
+        if hung:
+            with self._lock:
+                if not self._run_queue.waiting and not self._turns:
+                    self._went_idle.notify_all()
 
     def close(self, timeout_s: float = 1.0) -> None:
         """End the threads after their current turns."""
@@ -141,7 +178,7 @@ class Dispatcher:
         has_work = mailbox.mail or mailbox.is_new or mailbox.control
         if has_work and mailbox.run is not None and not mailbox.is_queued:
             mailbox.is_queued = True
-            self._run_queue.append((now_s, mailbox))
+            self._run_queue.push(mailbox, now_s)
 
     def _refuse_mail(self, mailbox: PooledMailbox) -> int:
         refused = [*mailbox.control, *mailbox.mail]
@@ -155,22 +192,39 @@ class Dispatcher:
         self.waiting -= len(refused)
         return len(refused)
 
+    def _replace(self, thread_id: int) -> tuple[float, PooledMailbox]:
+        """Give the place of a thread to a fresh one; return what it is lost in, and since when."""
+        began_s, mailbox = self._turns.pop(thread_id)
+        mailbox.is_closed, mailbox.run = True, None
+        mailbox.busy_s += self._clock() - began_s
+        self._put_back(mailbox)
+        mailbox.is_queued = False
+        lost = next(thread for thread in self._threads if thread.ident == thread_id)
+        fresh = self._thread(lost.name)
+        self._threads[self._threads.index(lost)] = fresh
+        fresh.start()
+        return self._clock() - began_s, mailbox
+
+    def _thread(self, name: str) -> threading.Thread:
+        return threading.Thread(target=self._work, name=name, daemon=True)
+
     def _work(self) -> None:
         me = threading.get_ident()
         while (mailbox := self._begin_turn(me)) is not None:
             if mailbox.run is not None:
                 mailbox.run()
-            self._end_turn(me, mailbox)
+            if not self._end_turn(me, mailbox):
+                return
 
     def _begin_turn(self, me: int) -> PooledMailbox | None:
         with self._lock:
-            while not self._run_queue:
+            while not self._run_queue.waiting:
                 if self._is_closed:
                     return None
                 self._work_came.wait()
             if self._is_closed:
                 return None
-            _, mailbox = self._run_queue.popleft()
+            mailbox = self._run_queue.pop()
             mail, mailbox.mail = mailbox.mail[:MAX_MESSAGES], mailbox.mail[MAX_MESSAGES:]
             if mailbox.control:
                 mail, mailbox.control = [*mailbox.control, *mail], ()
@@ -182,17 +236,22 @@ class Dispatcher:
             self._turns[me] = (self._clock(), mailbox)
             return mailbox
 
-    def _end_turn(self, me: int, mailbox: PooledMailbox) -> None:
+    def _end_turn(self, me: int, mailbox: PooledMailbox) -> bool:
+        """Let others have their turns; False if another thread has this one's place."""
         with self._lock:
+            turn = self._turns.pop(me, None)
+            if turn is None:
+                return False
             now_s = self._clock()
-            mailbox.busy_s += now_s - self._turns.pop(me)[0]
+            mailbox.busy_s += now_s - turn[0]
             self._put_back(mailbox)
             if mailbox.is_closed:  # since the turn began: its actor failed once too often
                 self._refuse_mail(mailbox)
             mailbox.is_queued = False
             self._queue(mailbox, now_s)
-            if not self._run_queue and not self._turns:
+            if not self._run_queue.waiting and not self._turns:
                 self._went_idle.notify_all()
+            return True
 
     def _put_back(self, mailbox: PooledMailbox) -> None:
         """Return what a turn had no time for to the front of the mailbox."""

@@ -132,6 +132,7 @@ class PooledMailbox:
         "_dispatcher",
         "busy_s",
         "control",
+        "discard",
         "handled",
         "is_closed",
         "is_new",
@@ -141,15 +142,18 @@ class PooledMailbox:
         "on_refusal",
         "refused",
         "run",
+        "tenant",
         "turn",
     )
 
     def __init__(self, name: str, dispatcher: "Dispatcher") -> None:
-        self.name = name
+        self.name = name  # tenant/session
+        self.tenant = name.partition("/")[0]
         self._dispatcher = dispatcher
         self.mail: list[Envelope] = []  # only grows, until it is replaced
         self.control: tuple[Envelope, ...] = ()  # goes before all mail, in the next turn
         self.run: Callable[[], None] | None = None  # gives the actor a turn, when there is one
+        self.discard: Callable[[float], None] | None = None  # tells the actor that it hangs
         self.is_new = False  # its actor has not had a turn yet
         self.is_queued = False
         self.is_closed = False

@@ -241,6 +241,15 @@ class ActorStopped:
 
 
 @dataclass(frozen=True, slots=True)
+class EventsRefused:
+    """To the Supervisor, from a session: so many events were over a limit that it keeps itself."""
+
+    tenant: str
+    reason: str
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """To the Supervisor: stop everything in order, losing nothing."""
 
@@ -258,6 +267,7 @@ SupervisorMessage: TypeAlias = (
     | Inquiry
     | ActorFailed
     | ActorStopped
+    | EventsRefused
     | TimePassed
     | Drain
     | FinishSessions

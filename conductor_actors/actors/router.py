@@ -24,6 +24,7 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.outage import Outage
 from conductor_actors.actors.routes import Routes
+from conductor_actors.actors.stats import warn_of_refused
 from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import EventsBySession, Intake, Rejected, TickDue
@@ -171,6 +172,7 @@ class RouterActor(SystemActor):
         for (source, reason), events in self._rejected.items():
             log.warning("events_invalid", source=source, reason=reason, events=events)
         self._rejected.clear()
+        warn_of_refused(intake.quotas.take_refused())
 
     def on_stop(self) -> None:
         if self._has_routed:

@@ -18,6 +18,7 @@ from conductor_actors.actors.messages import (
     Captured,
     Describe,
     EventBatch,
+    EventsRefused,
     Passivate,
     SessionMessage,
     Tick,
@@ -29,6 +30,7 @@ from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.inquiries import figures
 from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.quotas import SESSION_USERS
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session import SessionState, row_at
 from conductor_actors.ports import Clock
@@ -84,7 +86,11 @@ class SessionActor(PooledActor):
         return self._state
 
     def _apply(self, events: Sequence[Event]) -> None:
+        before = self._state.refused_users
         self._state, self._poison = salvage(SessionState.after, self._state, events)
+        if self._state.refused_users > before:
+            refused = self._state.refused_users - before
+            self._place.supervisor.tell(EventsRefused(self._tenant_id, SESSION_USERS, refused))
 
     def _score(self, tick: Tick) -> None:
         self._tick_ms = tick.at_ms

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import msgspec
 import structlog
 
-from conductor_actors.actors.base import Place, Poisoned
+from conductor_actors.actors.base import Hung, Place, Poisoned
 from conductor_actors.actors.describing import described
 from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
 from conductor_actors.actors.messages import (
@@ -124,13 +124,19 @@ class Sessions:
         _log_of(seat).error("actor_failed", error=repr(failure.error), exc_info=failure.error)
         self._put_aside(seat, failure)
         record = self._noted(seat, failure)
-        if record.budget.spend(self._parts.clock()):
+        if isinstance(failure.error, Hung):  # its thread may still hold what it has
+            self._quarantine(seat, failure.legacy.copy())
+        elif record.budget.spend(self._parts.clock()):
             record.restarts += 1
             self._seat_actor(seat, failure.legacy)
             _log_of(seat).warning("actor_restarted")
         else:
             self._quarantine(seat, failure.legacy)
         return True
+
+    def give_up_hung(self) -> None:
+        """Quarantine those whose handler does not return; to be called every second."""
+        self._parts.dispatcher.give_up_hung()
 
     def release_quarantined(self) -> None:
         """Let those go on whose time is over, with the state they had."""

@@ -13,6 +13,7 @@ import structlog
 from conductor_actors.actors.census import Census
 from conductor_actors.actors.dispatcher import Dispatcher
 from conductor_actors.actors.mailbox import ThreadMailbox
+from conductor_actors.actors.messages import EventsRefused
 from conductor_actors.actors.sessions import Sessions
 from conductor_actors.ports import Clock
 from conductor_actors.vocabulary import VERSION
@@ -38,6 +39,7 @@ class Stats:
         self._mailboxes = mailboxes
         self._clock = clock
         self._failures: Counter[str] = Counter()
+        self._refused: Counter[tuple[str, str]] = Counter()
         self._census = Census(dispatcher, clock)
         self._version = version("conductor-actors")
         self._began_s = clock()
@@ -47,6 +49,10 @@ class Stats:
         """Count the failure of a system actor."""
         self._failures[name] += 1
 
+    def count_refused(self, refused: EventsRefused) -> None:
+        """Count events that a session has refused."""
+        self._refused[refused.tenant, refused.reason] += refused.events
+
     def report(self) -> None:
         """Look for slow handlers; every 5 s, say how each kind of actor is doing."""
         self._warn_of_slow_handlers()
@@ -55,6 +61,8 @@ class Stats:
         self._next_s = self._clock() + REPORT_EVERY_S
         self._report_service()
         self._report_sessions()
+        refused, self._refused = self._refused, Counter()
+        warn_of_refused(refused)
         for name, mailbox in self._mailboxes.items():
             log.info(
                 "actor_stats",
@@ -98,3 +106,9 @@ class Stats:
                 running_s=round(turn.running_s, 1),
                 stack="".join(traceback.format_stack(frame)),
             )
+
+
+def warn_of_refused(refused: Mapping[tuple[str, str], int]) -> None:
+    """Say whose events were over which limit since the last report."""
+    for (tenant, reason), events in refused.items():
+        log.warning("events_refused", tenant=tenant, reason=reason, events=events)

@@ -15,6 +15,7 @@ from conductor_actors.actors.messages import (
     ActorStopped,
     CaptureQuarantined,
     Drain,
+    EventsRefused,
     FinishSessions,
     Inquiry,
     StartSession,
@@ -114,7 +115,10 @@ class SupervisorActor(SystemActor):
                 self._failed(message)
             case ActorStopped():
                 self._stopped(message)
+            case EventsRefused():
+                self._stats.count_refused(message)
             case TimePassed():
+                self._sessions.give_up_hung()
                 self._sessions.release_quarantined()
                 self._sessions.end_traces()
                 self._stats.report()

@@ -47,7 +47,10 @@ class Stretch:
             names = EventNames(self._client, tenants).current()
             seconds, micros = self._client.time()
             self.now_ms = seconds * 1000 + micros // 1000
-            self._places = {name: _Place(first, self._begin(name)) for name in names}
+            begins = {name: self._begin(name) for name in names}
+        self._places = {
+            name: _Place(first, begin) for name, begin in begins.items() if begin is not None
+        }
 
     def chunks(self) -> Iterator[Sequence[Entry]]:
         """Read it once, in bounded chunks."""
@@ -67,8 +70,11 @@ class Stretch:
         """Let go of every connection."""
         self._client.close()
 
-    def _begin(self, name: str) -> Frontier:
-        """Find out what was trimmed, and give the first entry that should be found."""
+    def _begin(self, name: str) -> Frontier | None:
+        """Find out what was trimmed, and give the first entry that should be found.
+
+        None: the name is taken by another kind of key, so that nothing is read from it.
+        """
         wanted = _position(self._first)
         try:
             info: Any = self._client.xinfo_stream(name)
@@ -76,6 +82,8 @@ class Stretch:
             self.begins_ms = None
             return _END
         except ResponseError as error:
+            if str(error).startswith("WRONGTYPE"):
+                return None
             if "no such key" not in str(error):
                 raise
             return _END

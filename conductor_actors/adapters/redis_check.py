@@ -38,7 +38,13 @@ def _use(client: redis.Redis, transport: Transport, tenants: Sequence[str]) -> N
         guard: list[Command] = [("WATCH", redis_fence.NAME), ("UNWATCH",)]
         exchange(client, [*guard, ("MULTI",), *_asked_only(names, transport), ("DISCARD",)])
     if transport != "pubsub":
-        StreamReader(client, "latest", 0).read(streams)
+        reader = StreamReader(client, "latest", 0)
+        reader.read(streams)
+        for name in reader.strangers:
+            raise ConfigError(
+                f"the key {name} is a {reader.strangers.kind(name)}, not a stream: nothing is read "
+                "from it; rename it, or set CONDUCTOR_TRANSPORT=pubsub"
+            )
 
 
 def _asked_only(names: EventNames, transport: Transport) -> list[Command]:

@@ -9,11 +9,12 @@ import redis
 from redis.exceptions import ResponseError
 
 from conductor_actors.adapters.redis_client import Command, exchange, translated
+from conductor_actors.adapters.redis_strangers import Strangers
 from conductor_actors.adapters.redis_trims import Extent, Portion, Trims, parsed
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.merging import Frontier, Merge
-from conductor_actors.errors import ConfigError
+from conductor_actors.errors import Unavailable
 
 ENTRIES_PER_READ: Final = 12_000  # shared by the streams, so that many tenants cost no more
 MOST_PER_STREAM: Final = 2_000
@@ -48,12 +49,17 @@ class _Answer(NamedTuple):
     extents: dict[str, Extent]
 
 
+class _Stranger(Unavailable):
+    """A name is taken by another kind of key, whichever it is."""
+
+
 class StreamReader:
     """Reads from positions it keeps. A read is atomic in Redis: clock and entries together.
 
     Every stream is read from one moment on, the start; one that turns up later is so from a
     window before the frontier at most, and brings entries that are older than what was given out;
-    so does a Redis whose clock went back. `gaps` are those that the last read has found.
+    so does a Redis whose clock went back. `gaps` are those that the last read has found. Names
+    that are taken by another kind of key are `strangers`: the others are read as if they were not.
     """
 
     def __init__(self, client: redis.Redis, start: Start, window_s: int) -> None:
@@ -66,6 +72,7 @@ class StreamReader:
         self._frontier: Frontier = (0, 0)
         self._merge = Merge()
         self._trims = Trims()
+        self.strangers = Strangers(client)
         self.gaps: list[Gap] = []
         self.is_behind = False
         self.until_ms: int | None = None
@@ -82,7 +89,8 @@ class StreamReader:
         """Tell how far was given out. What is held is read again."""
         oldest = self._merge.oldest()
         streams = {}
-        for name in self._frontiers or self._positions:  # those being read, once they are
+        being_read = [*self._frontiers, *self.strangers]
+        for name in being_read or self._positions:  # nothing is, before the first read
             count = self._trims.count(name)
             streams[name] = (
                 _before(oldest[name]) if name in oldest else self._positions[name],
@@ -92,6 +100,16 @@ class StreamReader:
 
     def read(self, names: Sequence[str]) -> Ordered:
         """Read on in all streams."""
+        try:
+            return self._read(self.strangers.without(names))
+        except _Stranger:
+            self.strangers.find(names)
+            for name in self.strangers:
+                self._frontiers.pop(name, None)
+                self._trims.doubt(name)
+        return self._read(self.strangers.without(names))
+
+    def _read(self, names: Sequence[str]) -> Ordered:
         for name in names:
             if name not in self._positions:
                 self._positions[name] = self._started()
@@ -155,22 +173,13 @@ class StreamReader:
             (seconds, micros), *replies = exchange(self._client, commands)[-1]
             streams = (replies.pop() or ()) if names else ()
             if isinstance(streams, ResponseError):
-                self._refuse_other_types(names)
-                raise streams
+                is_stranger = str(streams).startswith("WRONGTYPE")
+                raise _Stranger(f"redis: {streams}") if is_stranger else streams
         return _Answer(
             int(seconds) * 1000 + int(micros) // 1000,
             {key.decode(): raw_entries for key, raw_entries in streams},
             {name: Extent.of(said) for name, said in zip(doubtful, replies, strict=True)},
         )
-
-    def _refuse_other_types(self, names: Sequence[str]) -> None:
-        kinds = exchange(self._client, [("TYPE", name) for name in names])
-        for name, kind in zip(names, kinds, strict=True):
-            if kind not in (b"stream", b"none"):
-                raise ConfigError(
-                    f"REDIS_URL: the key {name} is a {kind.decode()}, not a stream; "
-                    "rename it, or set CONDUCTOR_TRANSPORT=pubsub"
-                )
 
     def _take(self, name: str, raw_entries: Sequence[Any], at_least: Frontier) -> None:
         entries = entries_of(name, raw_entries)

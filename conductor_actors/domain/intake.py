@@ -14,6 +14,7 @@ import msgspec
 from conductor_actors.domain.events import DECODERS, Decoder, Event, decode
 from conductor_actors.domain.gaps import NO_MARKS, Gap, Gaps, Marks
 from conductor_actors.domain.names import split
+from conductor_actors.domain.quotas import NO_LIMITS, Bucket, Limits, Quotas, QuotasState
 from conductor_actors.errors import InvalidEvent
 
 # One event as read: (milliseconds, sequence) of its entry id, Redis name, body. A plain tuple
@@ -36,6 +37,7 @@ class IntakeRules(msgspec.Struct, frozen=True):
     timeout_s: int = 1800
     max_event_bytes: int = 65536
     window_s: int = 60
+    limits: Limits = NO_LIMITS
 
 
 class IntakeState(msgspec.Struct, frozen=True, array_like=True):
@@ -45,6 +47,7 @@ class IntakeState(msgspec.Struct, frozen=True, array_like=True):
     passed_ms: int = 0
     last_event_ms: int | None = None
     gaps: tuple[Gap, ...] = ()
+    quotas: QuotasState | None = None
 
 
 class EventsBySession(dict[SessionKey, list[Event]]):
@@ -69,7 +72,7 @@ class Intake:
     """Decode, gather by session and cut: nobody needs events sooner than their tick.
 
     Keeps count: `counted`, `skipped`, and the `rejected` entries. `gaps` are told of what was
-    never read.
+    never read. `quotas` keep count of what is over: most of it is not even decoded.
     """
 
     def __init__(self, rules: IntakeRules, state: IntakeState | None = None) -> None:
@@ -77,7 +80,7 @@ class Intake:
         self._tick_ms = rules.tick_s * 1000
         self._timeout_ms = rules.timeout_s * 1000
         self._max_bytes = rules.max_event_bytes
-        self._sources: dict[str, tuple[str, Decoder]] = {}
+        self._sources: dict[str, tuple[str, Decoder, Bucket | None]] = {}
         state = state or IntakeState()
         self._next_tick_ms: int | None = None
         if state.next_tick_ms is not None:
@@ -86,6 +89,7 @@ class Intake:
         self._last_event_ms = state.last_event_ms
         self.window_s = rules.window_s
         self.gaps = Gaps(rules.window_s, state.gaps)
+        self.quotas = Quotas(rules.limits, self._tick_ms, self._timeout_ms, state.quotas)
         # A dict of dicts, because looking up a tuple costs twice as much as looking up a string.
         self._gathered: defaultdict[str, dict[str, list[Event]]] = defaultdict(dict)
         self._events = 0
@@ -102,7 +106,11 @@ class Intake:
     def state(self) -> IntakeState:
         """Tell where it is when all steps of a `take` were taken, and the `rest`."""
         return IntakeState(
-            self._next_tick_ms, self._passed_ms, self._last_event_ms, self.gaps.open()
+            self._next_tick_ms,
+            self._passed_ms,
+            self._last_event_ms,
+            self.gaps.open(),
+            self.quotas.state(self._passed_ms),
         )
 
     def no_tick_before(self, at_ms: int) -> None:
@@ -128,7 +136,12 @@ class Intake:
             yield from self._ticks_until(watermark_ms)
 
     def rest(self) -> EventsBySession:
-        """Hand out what is gathered, be it nothing."""
+        """Hand out what is gathered, be it nothing, before its tick."""
+        events = self._hand_out()
+        self.quotas.hand_out(events, self._last_event_ms or 0)
+        return events
+
+    def _hand_out(self) -> EventsBySession:
         gathered, self._gathered = self._gathered, defaultdict(dict)
         self._events, self._most_events = 0, LEAST_EVENTS
         return EventsBySession(
@@ -150,43 +163,52 @@ class Intake:
         if self._next_tick_ms is None:
             first_ms = max(entries[begin][0], passed_ms)
             self._next_tick_ms = first_ms - first_ms % self._tick_ms + self._tick_ms
-        until_ms = self._next_tick_ms
-        sources, gathered, max_bytes = self._sources, self._gathered, self._max_bytes
-        end = begin
+        until_ms, end = self._next_tick_ms, begin
         for entry in islice(entries, begin, begin + self._most_events - self._events):
-            ms, _, name, body = entry
-            if ms >= until_ms:
+            if entry[0] >= until_ms:
                 break
             end += 1
-            at_ms = ms if ms > passed_ms else passed_ms  # noqa: FURB136 - a call is a tenth of all
             try:
-                tenant, decoder = sources.get(name) or self._source(name)
-                decoded = decode(decoder, body, at_ms, max_bytes)
+                self._put(entry, passed_ms)
             except InvalidEvent as invalid:
                 self.rejected.append(Rejected(entry, invalid.reason))
-                continue
-            if decoded is None:
-                self.skipped += 1
-                continue
-            session_id, event = decoded
-            sessions = gathered[tenant]
-            events = sessions.get(session_id)
-            if events is None:
-                sessions[session_id] = [event]
-            else:
-                events.append(event)
-            self._last_event_ms = at_ms
-            self.counted += 1
-            self._events += 1
-        enough = max(LEAST_EVENTS, EVENTS_PER_SESSION * sum(map(len, gathered.values())))
+        enough = max(LEAST_EVENTS, EVENTS_PER_SESSION * sum(map(len, self._gathered.values())))
         self._most_events = min(MOST_EVENTS, enough)
         return end
 
-    def _source(self, name: str) -> tuple[str, Decoder]:
+    def _put(self, entry: Entry, passed_ms: int) -> None:
+        ms, _, name, body = entry
+        at_ms = ms if ms > passed_ms else passed_ms  # noqa: FURB136 - a call costs too much here
+        tenant, decoder, bucket = self._sources.get(name) or self._source(name)
+        if bucket is not None and not bucket.takes(at_ms):
+            return
+        decoded = decode(decoder, body, at_ms, self._max_bytes)
+        if decoded is None:
+            self.skipped += 1
+            return
+        session_id, event = decoded
+        sessions, quotas = self._gathered[tenant], self.quotas
+        events = sessions.get(session_id)
+        if events is not None:
+            if len(events) >= quotas.unasked and quotas.is_spent(
+                (tenant, session_id), events, at_ms
+            ):
+                return
+            events.append(event)
+        elif quotas.admits((tenant, session_id), at_ms):
+            sessions[session_id] = [event]
+        else:
+            return
+        self._last_event_ms = at_ms
+        self.counted += 1
+        self._events += 1
+
+    def _source(self, name: str) -> tuple[str, Decoder, Bucket | None]:
         parts = split(name)
         if parts is None or parts[1] not in DECODERS:
             raise InvalidEvent("unknown_name")
-        source = self._sources[name] = (parts[0], DECODERS[parts[1]])
+        tenant, decoder = parts[0], DECODERS[parts[1]]
+        source = self._sources[name] = (tenant, decoder, self.quotas.bucket(tenant))
         return source
 
     def _ticks_until(self, until_ms: int) -> Iterator[EventsBySession | TickDue]:
@@ -197,12 +219,14 @@ class Intake:
             if self._all_over_at(next_ms):
                 next_ms = until_ms - until_ms % self._tick_ms + self._tick_ms
                 self._passed_ms = next_ms - self._tick_ms
+                self.quotas.pass_to(self._passed_ms)
             else:
                 self._passed_ms = next_ms
                 next_ms += self._tick_ms
                 self._next_tick_ms = next_ms
+                self.quotas.pass_to(self._passed_ms)
                 if self.holds_events:
-                    yield self.rest()
+                    yield self._hand_out()
                 yield TickDue(self._passed_ms, self.gaps.marks_at(self._passed_ms))
         self._next_tick_ms = next_ms
 

@@ -6,9 +6,10 @@ real time, can't be replayed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import islice
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from conductor_actors.domain.events import Event
@@ -41,7 +42,10 @@ class Salvage(Protocol):
 
 
 class Summary(NamedTuple):
-    """What a replay came to. `invalid` counts by reason, `failed` what a handler raised on."""
+    """What a replay came to. `invalid` counts by reason, `failed` what a handler raised on.
+
+    `refused` counts what was over a limit, by tenant and reason.
+    """
 
     events: int
     skipped: int
@@ -49,6 +53,7 @@ class Summary(NamedTuple):
     rows: int
     failed: int
     last_tick_ms: int | None
+    refused: Mapping[tuple[str, str], int] = MappingProxyType({})
 
 
 class Rules(NamedTuple):
@@ -129,7 +134,13 @@ class Replay:
             self._follow((), last_tick_ms)
         counted, skipped = self._intake.counted, self._intake.skipped
         return Summary(
-            counted, skipped, self._invalid, self._rows, self._failed, self._last_tick_ms
+            counted,
+            skipped,
+            self._invalid,
+            self._rows,
+            self._failed,
+            self._last_tick_ms,
+            self._intake.quotas.take_refused(),
         )
 
     def _follow(self, entries: Sequence[Entry], watermark_ms: int | None) -> None:

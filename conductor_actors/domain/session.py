@@ -33,6 +33,7 @@ class SessionRules(msgspec.Struct, frozen=True):
 
     window_s: int = 60
     timeout_s: int = 1800
+    most_users: int = 0  # connected at once; 0: any number
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class SessionState:
     poll: Poll | None = None
     real_event_id: str | None = None
     last_event_ms: int | None = None
+    refused_users: int = 0  # who joined when it was full
 
     @classmethod
     def unbegun(cls, session_id: str, rules: SessionRules) -> "SessionState":
@@ -133,6 +135,7 @@ class SessionState:
             self.poll.copy() if self.poll else None,
             self.real_event_id,
             self.last_event_ms,
+            self.refused_users,
         )
 
     def _apply(self, event: Event) -> None:
@@ -148,7 +151,7 @@ class SessionState:
             case PollVote():
                 self._vote(event)
             case UserJoined():
-                self._join(event.user_id)
+                self._join(event.user_id)  # one user too many is active all the same
             case UserLeft():
                 self._leave(event.user_id, at_ms)
             case PollClosed():
@@ -171,7 +174,11 @@ class SessionState:
         self.poll.vote(vote.user_id, vote.at_ms)
 
     def _join(self, user_id: str) -> None:
-        self.connections[user_id] = self.connections.get(user_id, 0) + 1
+        connections = self.connections.get(user_id, 0)
+        if not connections and 0 < self.rules.most_users <= len(self.connections):
+            self.refused_users += 1
+            return
+        self.connections[user_id] = connections + 1
         self.leavers.forget(user_id)
         if self.poll:
             self.poll.connected(len(self.connections))

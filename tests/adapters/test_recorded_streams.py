@@ -103,12 +103,12 @@ def test_an_id_that_is_none_is_refused(valkey_url: str, wrong: str) -> None:
             read(valkey_url, (), first, last)
 
 
-def test_a_name_taken_by_another_key_is_an_error_of_the_operator(
+def test_a_name_taken_by_another_kind_of_key_is_left_out(
     valkey_url: str, client: redis.Redis
 ) -> None:
     client.set(SYNC, "x")
-    with pytest.raises(ConfigError, match="must be streams"):
-        read(valkey_url, (), "-", "+")
+    add(client, (5, 0, CHAT, b""))
+    assert read(valkey_url, (), "-", "+") == [(5, 0, CHAT, b"")]
 
 
 def test_a_redis_that_is_away_is_unavailable() -> None:

@@ -9,12 +9,14 @@ import pytest
 import redis
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from conductor_actors.adapters.redis_client import open_client
+from conductor_actors.adapters.redis_strangers import LOOK_EVERY_S, Strangers
 from conductor_actors.adapters.redis_streams import MOST_PER_STREAM, StreamReader
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.merging import Frontier
-from conductor_actors.errors import ConfigError
+from tests.fakes.fake_clock import FakeClock
 
 A, B, C = "a", "b", "c"
 NAMES = (A, B, C)
@@ -250,13 +252,78 @@ def test_reading_is_never_ahead_of_the_clock(reader: StreamReader, client: redis
     assert (entries, frontier) == ([], (now, 0))
 
 
+@pytest.fixture
+def strange_reader(client: redis.Redis) -> tuple[StreamReader, FakeClock]:
+    """Give one that looks for strangers by a clock of its own."""
+    reader, clock = StreamReader(client, "earliest", 60), FakeClock()
+    reader.strangers = Strangers(client, clock)
+    return reader, clock
+
+
 @pytest.mark.parametrize("number", [0, 6])
-def test_a_name_taken_by_another_kind_of_key_is_named(client: redis.Redis, number: int) -> None:
+def test_a_name_taken_by_another_kind_of_key_stops_no_other(
+    strange_reader: tuple[StreamReader, FakeClock], client: redis.Redis, number: int
+) -> None:
+    reader, _ = strange_reader
     client.lpush(MANY_NAMES[number], "x")
-    reader = StreamReader(client, "earliest", 60)
-    what = f"^REDIS_URL: the key {MANY_NAMES[number]} is a list, not a stream; rename it"
-    for _ in range(2):
-        with pytest.raises(ConfigError, match=what):
+    add(client, [(1, 0, B, b"other")])
+    with capture_logs() as lines:
+        assert reader.read(MANY_NAMES).entries == [(1, 0, B, b"other")]
+        for _ in range(3):
             reader.read(MANY_NAMES)
-    client.delete(MANY_NAMES[number])
-    assert reader.read(MANY_NAMES).entries == []
+    assert lines == [
+        {
+            "event": "stream_unreadable",
+            "log_level": "warning",
+            "source": MANY_NAMES[number],
+            "kind": "list",
+            "streams": 1,
+        }
+    ]
+
+
+def test_a_stream_that_is_replaced_goes_on_when_it_is_a_stream_again(
+    strange_reader: tuple[StreamReader, FakeClock], client: redis.Redis
+) -> None:
+    reader, clock = strange_reader
+    for number in range(2):
+        client.xadd(A, {"data": b"%d" % number})
+    before = joined(read_past(reader, NAMES, now_ms(client)))
+    client.rename(A, "kept")
+    client.set(A, "no stream")
+    client.xadd(B, {"data": b"other"})
+    with capture_logs() as lines:
+        meanwhile = joined(read_past(reader, NAMES, now_ms(client)))
+        client.rename("kept", A)
+        client.xadd(A, {"data": b"2"})
+        clock.advance(LOOK_EVERY_S)
+        after = joined(read_past(reader, NAMES, now_ms(client)))
+    assert [entry[3] for entry in before + meanwhile + after] == [b"0", b"1", b"other", b"2"]
+    assert [line["event"] for line in lines] == ["stream_unreadable", "stream_readable"]
+
+
+def test_a_checkpoint_keeps_the_place_in_a_stream_that_was_replaced(
+    strange_reader: tuple[StreamReader, FakeClock], client: redis.Redis
+) -> None:
+    reader, _ = strange_reader
+    client.xadd(A, {"data": b"before"})
+    read_past(reader, NAMES, now_ms(client))
+    client.rename(A, "kept")
+    client.set(A, "no stream")
+    reader.read(NAMES)
+    successor = StreamReader(client, "earliest", 60)
+    successor.resume(reader.positions())
+    client.rename("kept", A)
+    assert joined(read_past(successor, NAMES, now_ms(client))) == []
+
+
+def test_a_name_that_stays_taken_is_told_of_every_minute(
+    strange_reader: tuple[StreamReader, FakeClock], client: redis.Redis
+) -> None:
+    reader, clock = strange_reader
+    client.set(A, "no stream")
+    with capture_logs() as lines:
+        for _ in range(25):
+            reader.read(NAMES)
+            clock.advance(LOOK_EVERY_S)
+    assert [line["event"] for line in lines] == ["stream_unreadable"] * 3

@@ -22,7 +22,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from conductor_actors import logs
-from tests.benchmarks import comparison, delay, growth, ingest, memory, restart, shards, ticks
+from tests.benchmarks import (
+    comparison,
+    delay,
+    growth,
+    ingest,
+    isolation,
+    memory,
+    restart,
+    shards,
+    ticks,
+)
 from tests.benchmarks.figures import Bench, Figure, table
 from tests.benchmarks.machine import describe
 from tests.benchmarks.world import Unmeasured, world
@@ -36,6 +46,7 @@ FAMILIES: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
     "memory": memory.memory,
     "delay": delay.delay,
     "restart": restart.restart,
+    "isolation": isolation.isolation,
     "shards": shards.shards,
     "peers": comparison.peers,
 }

@@ -34,6 +34,8 @@ WELL = {
     "conductor_stream_lag_seconds": "0x60",
     "conductor_ticks_late_total": "3x60",
     'conductor_gaps_total{reason="flooded"}': "1x60",
+    'conductor_refused_events_total{reason="tenant_events"}': "7x60",
+    "conductor_unreadable_streams": "0x60",
     'conductor_events_total{result="routed"}': "0+1000x60",
     'conductor_events_total{result="invalid"}': "0+1x60",
     'conductor_outage{service="database"}': "0x60",
@@ -66,6 +68,8 @@ WRONG = {
     },
     "ConductorEventsLost": {'conductor_gaps_total{reason="flooded"}': "1x35 2x30"},
     "ConductorEventsInvalid": {'conductor_events_total{result="invalid"}': "0+100x60"},
+    "ConductorEventsRefused": {'conductor_refused_events_total{reason="tenant_events"}': "0+9x60"},
+    "ConductorStreamUnreadable": {"conductor_unreadable_streams": "0x30 1x30"},
     "ConductorDatabaseAway": {'conductor_outage{service="database"}': "0x30 1x30"},
     "ConductorOutboxFills": {"conductor_outbox_rows": "0x20 0+1000x40"},
     "ConductorStoresNothing": {

@@ -286,6 +286,7 @@ def test_every_field_of_a_state_is_looked_at() -> None:
     assert SessionState.__slots__ == (
         *("session_id", "rules", "chats", "reactions", "messages", "active", "leavers"),
         *("connections", "poll", "real_event_id", "last_event_ms"),
+        "refused_users",  # is told at once, so it need not be kept
     )
     assert CountWindow.__slots__ == ("counts", "length_s", "newest_s", "total")
     assert RepeatWindow.__slots__ == PresenceWindow.__slots__ == ("length_ms", "moments")

@@ -14,7 +14,15 @@ from typing import Annotated, Final, NamedTuple, NoReturn, TextIO
 
 import typer
 
-from conductor_actors import dead_letters, demo, inspection, logs, probes, replay_check
+from conductor_actors import (
+    dead_letters,
+    demo,
+    inspection,
+    logs,
+    probes,
+    replay_check,
+    settings_text,
+)
 from conductor_actors import replay as replaying
 from conductor_actors import settings as configuration
 from conductor_actors.adapters import migrations, redis_check
@@ -79,7 +87,7 @@ def default(context: typer.Context) -> None:
 
 @app.command(
     short_help="Run the service; this is what happens without a command.",
-    epilog=configuration.listing(),
+    epilog=settings_text.listing(),
 )
 def run() -> None:
     """Run the service: score every session every 5 s, store, announce and show it on port 3002.

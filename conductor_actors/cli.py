@@ -18,6 +18,7 @@ from conductor_actors import (
     logs,
     probes,
     replay_check,
+    settings_text,
     sharding,
 )
 from conductor_actors import replay as replaying
@@ -90,7 +91,7 @@ def default(context: typer.Context, shards: Shards = None) -> None:
 
 @app.command(
     short_help="Run the service; this is what happens without a command.",
-    epilog=configuration.listing(),
+    epilog=settings_text.listing(),
 )
 def run(shards: Shards = None) -> None:
     """Run the service: score every session every 5 s, store, announce and show it on port 3002.

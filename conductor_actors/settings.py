@@ -1,10 +1,9 @@
 """Every setting, documented once: environment variables, or a `.env` file.
 
-The README's table is made from here, and a test holds the two equal.
+The README's table is made from here (`settings_text.py`), and a test holds the two equal.
 """
 
 from pathlib import Path
-from textwrap import wrap
 from typing import Annotated, Any, Final, Literal, Self
 
 import platformdirs
@@ -20,8 +19,6 @@ from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session import SessionRules
 from conductor_actors.domain.shards import WHOLE, Shard, parsed
 from conductor_actors.errors import ConfigError
-
-LISTING_CHARS: Final = 70  # fits a terminal of 80
 
 Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 PerMinute = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -413,37 +410,6 @@ def load() -> Settings:
         return Settings()
     except ValidationError as error:
         raise ConfigError(_first_problem(error.errors(include_url=False)[0])) from None
-
-
-def table() -> str:
-    """Make the README's table of settings."""
-    lines = ["| variable | default | what |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        default = "" if name == "state_dir" else _shown(field.default)
-        lines.append(f"| `{field.validation_alias}` | {default} | {field.description} |")
-    return "\n".join(lines)
-
-
-def listing() -> str:
-    """List the variables for a terminal: each with its default, and below what it is."""
-    paragraphs = [
-        f"{field.validation_alias}  {_plain(field.default)}".rstrip()
-        + "".join(f"\n    {line}" for line in wrap(field.description or "", LISTING_CHARS))
-        for field in Settings.model_fields.values()
-    ]
-    return "\b\n" + "\n".join(["Settings, with their defaults:", *paragraphs])
-
-
-def _shown(default: object) -> str:
-    return f"`{_plain(default)}`" if _plain(default) else ""
-
-
-def _plain(default: object) -> str:
-    if default in (None, ()):
-        return ""
-    if isinstance(default, bool):
-        return str(default).lower()
-    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def _first_problem(problem: ErrorDetails) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from conductor_actors import settings
+from conductor_actors import settings, settings_text
 from conductor_actors.domain.quotas import Limits
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.errors import ConfigError
@@ -107,7 +107,7 @@ def test_a_wrong_value_is_told_in_one_line_with_variable_and_example(
 
 
 def test_every_variable_is_in_the_readme_as_the_code_describes_it() -> None:
-    assert settings.table() in README.read_text(encoding="utf-8")
+    assert settings_text.table() in README.read_text(encoding="utf-8")
 
 
 def test_every_setting_is_used() -> None:

@@ -4,45 +4,22 @@ The README's table is made from here (`settings_text.py`), and a test holds the 
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Literal, Self
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from conductor_actors.dashboard.options import Options
 from conductor_actors.domain.intake import IntakeRules
 from conductor_actors.domain.names import DEFAULT_TENANT, EVERY_TENANT, TENANT
-from conductor_actors.domain.quotas import Limits
+from conductor_actors.domain.quotas import AMONG_TENANTS, MOST_USERS_AMONG_TENANTS, Limits
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session import SessionRules
 from conductor_actors.domain.shards import WHOLE, Shard, parsed
 from conductor_actors.errors import ConfigError
-
-Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-PerMinute = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Port = Annotated[int, Field(ge=0, le=65535)]
-PerSecond = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-Many = Annotated[int, Field(ge=0)]
-
-# For 50 tenants on two cores, which read 150,000 events a second in all. Tenants are protected from
-# each other: where there is but one, nothing is limited unless it is asked for.
-TENANT_EVENTS_PER_S: Final = 3000.0
-TENANT_SESSIONS: Final = 1000
-SESSION_EVENTS_PER_S: Final = 1000.0
-SESSION_USERS: Final = 20_000
-
-
-def _variable(name: str, default: Any, example: str, description: str, **bounds: Any) -> Any:  # noqa: ANN401
-    """Describe one environment variable."""
-    return Field(
-        default,
-        validation_alias=name,
-        examples=[example],
-        description=description,
-        **bounds,
-    )
+from conductor_actors.variables import Many, PerMinute, PerSecond, Port, Weight, variable
 
 
 class Settings(BaseSettings):
@@ -52,41 +29,41 @@ class Settings(BaseSettings):
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    redis_url: str | None = _variable(
+    redis_url: str | None = variable(
         "REDIS_URL",
         None,
         "redis://user:password@host:6379/0",
         "Redis or Valkey with the events. Unset: an own Valkey under the state folder.",
     )
-    database_url: str | None = _variable(
+    database_url: str | None = variable(
         "DATABASE_URL",
         None,
         "postgresql://user:password@host:5432/conductor",
         "TimescaleDB or PostgreSQL 15+. Unset: an own PostgreSQL under the state folder.",
     )
-    state_dir: Path = _variable(
+    state_dir: Path = variable(
         "CONDUCTOR_STATE_DIR",
         platformdirs.user_state_path("conductor_actors"),
         "/var/lib/conductor",
         "Folder of the own Valkey and PostgreSQL.",
     )
-    transport: Literal["both", "streams", "pubsub"] = _variable(
+    transport: Literal["both", "streams", "pubsub"] = variable(
         "CONDUCTOR_TRANSPORT", "both", "streams", "Which transports are read."
     )
-    tenants: Annotated[tuple[str, ...], NoDecode] = _variable(
+    tenants: Annotated[tuple[str, ...], NoDecode] = variable(
         "CONDUCTOR_TENANTS",
         (),
         "acme,globex",
         "Tenants whose prefixed names are read beside the bare ones; `*` finds them by itself.",
     )
-    start: Literal["window", "earliest", "latest"] = _variable(
+    start: Literal["window", "earliest", "latest"] = variable(
         "CONDUCTOR_START",
         "window",
         "earliest",
         "Where streams are read from at the first start: one window back, all there is, or only "
         "what is new.",
     )
-    shards: int = _variable(
+    shards: int = variable(
         "CONDUCTOR_SHARDS",
         1,
         "2",
@@ -94,99 +71,99 @@ class Settings(BaseSettings):
         ge=1,
         le=64,
     )
-    shard: str | None = _variable(
+    shard: str | None = variable(
         "CONDUCTOR_SHARD",
         None,
         "0/2",
         "Which of how many `collect` is, where something else than `--shards` starts them: "
         "`0/2` and `1/2`.",
     )
-    max_event_bytes: int = _variable(
+    max_event_bytes: int = variable(
         "CONDUCTOR_MAX_EVENT_BYTES", 65536, "65536", "Larger events are invalid.", gt=0
     )
-    tick_s: int = _variable(
+    tick_s: int = variable(
         "CONDUCTOR_TICK_S", 5, "5", "Whole seconds between scores; divides a day.", gt=0
     )
-    window_s: int = _variable(
+    window_s: int = variable(
         "CONDUCTOR_WINDOW_S", 60, "60", "Whole seconds that a score looks back.", gt=0, le=3600
     )
-    session_timeout_s: int = _variable(
+    session_timeout_s: int = variable(
         "CONDUCTOR_SESSION_TIMEOUT_S",
         1800,
         "1800",
         "A session is over after this long without an event; at least the window.",
         gt=0,
     )
-    weight_chat: Weight = _variable(
+    weight_chat: Weight = variable(
         "CONDUCTOR_WEIGHT_CHAT", 0.30, "0.3", "What full chat adds to the score."
     )
-    weight_poll: Weight = _variable(
+    weight_poll: Weight = variable(
         "CONDUCTOR_WEIGHT_POLL", 0.25, "0.25", "What full poll participation adds."
     )
-    weight_active_users: Weight = _variable(
+    weight_active_users: Weight = variable(
         "CONDUCTOR_WEIGHT_ACTIVE_USERS", 0.25, "0.25", "What all users being active adds."
     )
-    weight_reactions: Weight = _variable(
+    weight_reactions: Weight = variable(
         "CONDUCTOR_WEIGHT_REACTIONS", 0.10, "0.1", "What full reactions add."
     )
-    weight_leave_rate: Weight = _variable(
+    weight_leave_rate: Weight = variable(
         "CONDUCTOR_WEIGHT_LEAVE_RATE", 0.10, "0.1", "What everybody leaving takes away."
     )
-    max_chat_per_min: PerMinute = _variable(
+    max_chat_per_min: PerMinute = variable(
         "CONDUCTOR_MAX_CHAT_PER_MIN", 20.0, "20", "Chat messages a minute that count as full."
     )
-    max_reactions_per_min: PerMinute = _variable(
+    max_reactions_per_min: PerMinute = variable(
         "CONDUCTOR_MAX_REACTIONS_PER_MIN", 10.0, "10", "Reactions a minute that count as full."
     )
-    batch_rows: int = _variable(
+    batch_rows: int = variable(
         "CONDUCTOR_BATCH_ROWS", 5000, "5000", "Rows are written when this many wait,", gt=0
     )
-    batch_age_s: float = _variable(
+    batch_age_s: float = variable(
         "CONDUCTOR_BATCH_AGE_S", 0.5, "0.5", "… or the first has waited this long.", gt=0
     )
-    outbox_after_rows: int = _variable(
+    outbox_after_rows: int = variable(
         "CONDUCTOR_OUTBOX_AFTER_ROWS",
         20_000,
         "20000",
         "While the database is away, so many rows wait in memory; more in `conductor:outbox`.",
         gt=0,
     )
-    retention_days: float = _variable(
+    retention_days: float = variable(
         "CONDUCTOR_RETENTION_DAYS", 0.0, "90", "Rows older than this are dropped; 0: none.", ge=0
     )
-    checkpoint_s: float = _variable(
+    checkpoint_s: float = variable(
         "CONDUCTOR_CHECKPOINT_S",
         30.0,
         "30",
         "Seconds between checkpoints: how much is computed again after a crash.",
         gt=0,
     )
-    mailbox_limit: int = _variable(
+    mailbox_limit: int = variable(
         "CONDUCTOR_MAILBOX_LIMIT",
         100_000,
         "100000",
         "Messages that may wait in a mailbox before reading pauses (streams) or drops (pub/sub).",
         gt=0,
     )
-    dispatcher_threads: int = _variable(
+    dispatcher_threads: int = variable(
         "CONDUCTOR_DISPATCHER_THREADS", 1, "2", "Threads that run the sessions.", gt=0, le=64
     )
-    quarantine_s: float = _variable(
+    quarantine_s: float = variable(
         "CONDUCTOR_QUARANTINE_S",
         300.0,
         "300",
         "How long a session that keeps failing is left alone.",
         gt=0,
     )
-    tenant_events_per_s: PerSecond | None = _variable(
+    tenant_events_per_s: PerSecond | None = variable(
         "CONDUCTOR_TENANT_EVENTS_PER_S",
         None,
         "3000",
         "Events a second of one tenant; more are refused and counted. 0: no limit. Unset, this and "
         f"the next four limit nothing but where tenants are named; then it is "
-        f"{TENANT_EVENTS_PER_S:g}.",
+        f"{AMONG_TENANTS.tenant_events_per_s:g}.",
     )
-    tenant_burst_s: float = _variable(
+    tenant_burst_s: float = variable(
         "CONDUCTOR_TENANT_BURST_S",
         10.0,
         "10",
@@ -194,36 +171,37 @@ class Settings(BaseSettings):
         gt=0,
         le=3600,
     )
-    tenant_sessions: Many | None = _variable(
+    tenant_sessions: Many | None = variable(
         "CONDUCTOR_TENANT_SESSIONS",
         None,
         "1000",
-        f"Live sessions of one tenant. With tenants {TENANT_SESSIONS}, else 0: no limit.",
+        "Live sessions of one tenant. With tenants "
+        f"{AMONG_TENANTS.tenant_sessions}, else 0: no limit.",
     )
-    session_events_per_s: PerSecond | None = _variable(
+    session_events_per_s: PerSecond | None = variable(
         "CONDUCTOR_SESSION_EVENTS_PER_S",
         None,
         "1000",
         "Events a second of one session, counted from tick to tick. With tenants "
-        f"{SESSION_EVENTS_PER_S:g}, else 0: no limit.",
+        f"{AMONG_TENANTS.session_events_per_s:g}, else 0: no limit.",
     )
-    session_users: Many | None = _variable(
+    session_users: Many | None = variable(
         "CONDUCTOR_SESSION_USERS",
         None,
         "20000",
         "Users connected to one session at once; more are active without being connected. With "
-        f"tenants {SESSION_USERS}, else 0: no limit.",
+        f"tenants {MOST_USERS_AMONG_TENANTS}, else 0: no limit.",
     )
-    http_host: str = _variable(
+    http_host: str = variable(
         "CONDUCTOR_HTTP_HOST",
         "127.0.0.1",
         "0.0.0.0",  # noqa: S104 - an example
         "Where the dashboard listens; anything but loopback needs a key.",
     )
-    http_port: Port = _variable(
+    http_port: Port = variable(
         "CONDUCTOR_HTTP_PORT", 3002, "3003", "Its port; 0: any that is free, as the log says."
     )
-    jwt_secret: SecretStr | None = _variable(
+    jwt_secret: SecretStr | None = variable(
         "CONDUCTOR_JWT_SECRET",
         None,
         "$(openssl rand -hex 32)",
@@ -231,55 +209,55 @@ class Settings(BaseSettings):
         "data needs a token with the claims `exp` and `tenant`, and sees that tenant alone; a "
         "claim `sessions` names the only sessions.",
     )
-    jwt_public_key: str | None = _variable(
+    jwt_public_key: str | None = variable(
         "CONDUCTOR_JWT_PUBLIC_KEY",
         None,
         "/etc/conductor/jwt.pem",
         "Key of tokens that are signed with RS256 or EdDSA: PEM, or the path of such a file.",
     )
-    jwt_audience: str | None = _variable(
+    jwt_audience: str | None = variable(
         "CONDUCTOR_JWT_AUDIENCE", None, "engagement", "The claim `aud` that tokens must have."
     )
-    allow_anonymous: bool = _variable(
+    allow_anonymous: bool = variable(
         "CONDUCTOR_ALLOW_ANONYMOUS",
         default=False,
         example="true",
         description="Without a key, let everybody who reaches it see the tenant `default`.",
     )
-    allowed_origins: Annotated[tuple[str, ...], NoDecode] = _variable(
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = variable(
         "CONDUCTOR_ALLOWED_ORIGINS",
         (),
         "https://app.example.com,http://localhost:3000",
         "Other pages that may connect, or `*`; on loopback those of this machine may anyway.",
     )
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = _variable(
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = variable(
         "CONDUCTOR_TRUSTED_PROXIES",
         (),
         "10.0.0.0/8",
         "Addresses or networks of proxies that say where a client is (`X-Forwarded-For`).",
     )
-    max_clients_per_address: int = _variable(
+    max_clients_per_address: int = variable(
         "CONDUCTOR_MAX_CLIENTS_PER_ADDRESS", 256, "1000", "Connections from one address.", gt=0
     )
-    max_clients_per_tenant: int = _variable(
+    max_clients_per_tenant: int = variable(
         "CONDUCTOR_MAX_CLIENTS_PER_TENANT", 5000, "5000", "Connections of one tenant.", gt=0
     )
-    metrics_host: str = _variable(
+    metrics_host: str = variable(
         "CONDUCTOR_METRICS_HOST",
         "127.0.0.1",
         "0.0.0.0",  # noqa: S104 - an example
         "Where `/metrics` listens.",
     )
-    metrics_port: Port = _variable(
+    metrics_port: Port = variable(
         "CONDUCTOR_METRICS_PORT", 9464, "9464", "Its port; 0: no metrics."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = _variable(
+    log_level: Literal["debug", "info", "warning", "error"] = variable(
         "CONDUCTOR_LOG_LEVEL", "info", "warning", "The least important log lines to show."
     )
-    log_format: Literal["auto", "json", "text"] = _variable(
+    log_format: Literal["auto", "json", "text"] = variable(
         "CONDUCTOR_LOG_FORMAT", "auto", "json", "auto: text on a terminal, JSON elsewhere."
     )
-    log_stream: bool = _variable(
+    log_stream: bool = variable(
         "CONDUCTOR_LOG_STREAM",
         default=True,
         example="false",
@@ -358,7 +336,7 @@ class Settings(BaseSettings):
 
     def session_rules(self) -> SessionRules:
         """Give a session's window, lifetime and size."""
-        most_users = self._limit(self.session_users, SESSION_USERS)
+        most_users = self._limit(self.session_users, MOST_USERS_AMONG_TENANTS)
         return SessionRules(self.window_s, self.session_timeout_s, int(most_users))
 
     def dashboard(self) -> Options:
@@ -382,21 +360,15 @@ class Settings(BaseSettings):
 
     def intake_rules(self) -> IntakeRules:
         """Give how events become batches and ticks."""
-        return IntakeRules(
-            self.tick_s,
-            self.session_timeout_s,
-            self.max_event_bytes,
-            self.window_s,
-            self._limits(),
-        )
-
-    def _limits(self) -> Limits:
-        return Limits(
-            self._limit(self.tenant_events_per_s, TENANT_EVENTS_PER_S),
+        among = AMONG_TENANTS
+        limits = Limits(
+            self._limit(self.tenant_events_per_s, among.tenant_events_per_s),
             self.tenant_burst_s,
-            int(self._limit(self.tenant_sessions, TENANT_SESSIONS)),
-            self._limit(self.session_events_per_s, SESSION_EVENTS_PER_S),
+            int(self._limit(self.tenant_sessions, among.tenant_sessions)),
+            self._limit(self.session_events_per_s, among.session_events_per_s),
         )
+        timeout_s, window_s = self.session_timeout_s, self.window_s
+        return IntakeRules(self.tick_s, timeout_s, self.max_event_bytes, window_s, limits)
 
     def _limit(self, asked_for: float | None, among_tenants: float) -> float:
         if asked_for is not None:

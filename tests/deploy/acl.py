@@ -2,11 +2,13 @@
 
 `collector` may do what the program says that it needs. `dashboard` hears scores. A producer sends
 events of its tenant and can't read them, `acme-producer` is an example of one. `inspector` reads
-what the collector keeps for operators. Nobody may do anything without a name.
+what the collector keeps for operators; `operator` also sends dead letters again. Nobody may do
+anything without a name.
 """
 
 from typing import Final
 
+from conductor_actors.adapters import redis_letters
 from conductor_actors.adapters.redis_client import GRANTS
 from tests.deploy.files import DEPLOY
 
@@ -21,6 +23,7 @@ _RULES: Final = {
     "acme-producer": "%W~acme:sync-events %W~acme:platform.events.* "
     f"&acme:sync-events &acme:platform.events.* {_TALK} +xadd +publish",
     "inspector": f"%R~conductor:* {_TALK} +time +xread +xrange +xrevrange +xlen",
+    "operator": f"%R~conductor:* {redis_letters.GRANTS} {_TALK} +time +xread +xlen",
 }
 
 

@@ -15,7 +15,7 @@ from conductor_actors.ports import DeadLetter
 
 PAGE: Final = 500
 
-_GRANTS: Final = (
+GRANTS: Final = (
     "~conductor:dead-letters ~sync-events ~platform.events.* ~*:sync-events ~*:platform.events.* "
     "+xrange +xrevrange +xadd +xdel +multi +exec"
 )
@@ -94,7 +94,7 @@ def _translated() -> Iterator[None]:
             yield
         except NoPermissionError as error:
             raise ConfigError(
-                f"REDIS_URL: {error}; dead letters need a Redis user with: {_GRANTS}"
+                f"REDIS_URL: {error}; dead letters need a Redis user with: {GRANTS}"
             ) from None
 
 

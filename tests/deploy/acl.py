@@ -2,12 +2,13 @@
 
 `collector` may do what the program says that it needs. `dashboard` hears scores. A producer sends
 events of its tenant and can't read them, `acme-producer` is an example of one. `inspector` reads
-what the collector keeps for operators, and asks it about sessions. Nobody may do anything without
-a name.
+what the collector keeps for operators, and asks it about sessions; `operator` also sends dead
+letters again. Nobody may do anything without a name.
 """
 
 from typing import Final
 
+from conductor_actors.adapters import redis_letters
 from conductor_actors.adapters.redis_client import GRANTS
 from tests.deploy.files import DEPLOY
 
@@ -23,6 +24,7 @@ _RULES: Final = {
     f"&acme:sync-events &acme:platform.events.* {_TALK} +xadd +publish",
     "inspector": f"%R~conductor:* ~conductor:answer:* &conductor:requests {_TALK} "
     "+time +xread +xrange +xrevrange +xlen +publish +blpop",
+    "operator": f"%R~conductor:* {redis_letters.GRANTS} {_TALK} +time +xread +xlen",
 }
 
 

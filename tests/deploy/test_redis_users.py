@@ -1,5 +1,7 @@
 """What each user of `redis.acl` may not do, on a real Valkey that compose's own command started."""
 
+from pathlib import Path
+
 import pytest
 import redis
 
@@ -7,6 +9,7 @@ from tests.deploy import acl
 from tests.deploy.conftest import UserUrl
 from tests.deploy.files import text
 from tests.hostile import CHAT, SYNC
+from tests.running import finished
 
 REFUSED = {
     "collector": [
@@ -64,6 +67,13 @@ REFUSED = {
         ("BLPOP", "conductor:owner", "0.01"),
         ("SCAN", "0"),
     ],
+    "operator": [
+        ("XADD", "conductor:outbox", "*", "data", "x"),
+        ("SET", "conductor:owner", "x"),
+        ("DEL", CHAT),
+        ("PUBLISH", "engagement:update", "x"),
+        ("SCAN", "0"),
+    ],
 }
 ALLOWED = {
     "producer": [("XADD", CHAT, "MAXLEN", "~", "1000", "*", "data", "x"), ("PUBLISH", SYNC, "x")],
@@ -103,6 +113,18 @@ def test_each_user_is_allowed_its_part(
 ) -> None:
     with redis.Redis.from_url(redis_user(user)) as client:
         client.execute_command(*command)
+
+
+def test_an_operator_sends_dead_letters_again(redis_user: UserUrl, tmp_path: Path) -> None:
+    with redis.Redis.from_url(redis_user("producer")) as producer:
+        sent = producer.xadd(CHAT, {"data": b"no event"})
+    with redis.Redis.from_url(redis_user("collector")) as collector:
+        letter = {"source": CHAT, "entry_id": sent, "reason": "not_json", "body": b"no event"}
+        collector.xadd("conductor:dead-letters", letter)
+    as_operator = {"REDIS_URL": redis_user("operator")}
+    done = finished("dead-letters", "retry", "--all", cwd=tmp_path, **as_operator)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.endswith("1 sent again, 0 left\n")
 
 
 def test_without_a_name_nobody_may_do_anything(redis_user: UserUrl) -> None:

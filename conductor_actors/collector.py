@@ -56,7 +56,8 @@ log = structlog.get_logger()
 
 # State lives long and has no cycles, so Python's garbage collector finds nothing in it; with the
 # default thresholds (700, 10, 10) its walks over 10,000 sessions cost more than all other work.
-GC_THRESHOLDS: Final = (50_000, 20, 50)
+# The first is more than what a tick of 100,000 sessions makes, which is gone right after it.
+GC_THRESHOLDS: Final = (500_000, 10, 10)
 # Writer and Publisher wait for the interpreter after each answer from outside, while sessions are
 # scored. With the default of 5 ms a tick waits longer for that than for the database.
 SWITCH_S: Final = 0.001

@@ -77,8 +77,8 @@ class Routes:
 
     def broadcast(self, message: object) -> None:
         """Tell every session."""
-        routes = self._routes.values()
-        self._dispatcher.deliver([(route.mailbox, Envelope(message)) for route in routes])
+        routes, envelope = self._routes.values(), Envelope(message)
+        self._dispatcher.deliver((route.mailbox, envelope) for route in routes)
 
     def passivate(self, now_ms: int) -> None:
         """Part with sessions that were silent for their timeout; looks every 5 minutes at most."""
@@ -117,13 +117,11 @@ class Routes:
             reply_to.tell(AllCaptured(difference.number))
         for mailbox in absent:
             self._supervisor.tell(CaptureQuarantined(mailbox, capture))
+        asked, passed_by, dismissed = Envelope(capture), Envelope(pass_by), Envelope(Passivate())
         self._dispatcher.deliver(
-            [
-                (mailbox, Envelope(capture if has_changed else pass_by))
-                for mailbox, has_changed in present
-            ]
+            (mailbox, asked if has_changed else passed_by) for mailbox, has_changed in present
         )
-        self._dispatcher.deliver([(mailbox, Envelope(Passivate())) for mailbox in leaving])
+        self._dispatcher.deliver((mailbox, dismissed) for mailbox in leaving)
 
     def _dismissible(self) -> list[PooledMailbox]:
         """Take those out that can be told to stop: not in quarantine since."""

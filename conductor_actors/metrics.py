@@ -23,9 +23,8 @@ from conductor_actors.vocabulary import VOCABULARY
 
 Line: TypeAlias = Mapping[str, Any]
 
-NEEDED: Final = frozenset(
-    {"redis events", "redis updates"}
-)  # while they are away, scores stand still
+# While they are away, scores stand still. A standby says `redis`.
+NEEDED: Final = frozenset({"redis", "redis events", "redis updates"})
 
 # A series must be there at 0 before its first step up, or Prometheus sees no step.
 _GAPS: Final = ("flooded", "reconnected", "restarted", "trimmed")
@@ -243,7 +242,7 @@ class Standing:
         self._has_saved = make.success("checkpoint")
         build = make.gauge("build_info", "1, with the version as its label.", "version")
         build.labels(version("conductor-actors")).set(1)
-        self._phase = "starting"
+        self.phase = "starting"  # then standby, running, draining
         self._away: set[str] = set()
 
     def obstacles(self) -> list[str]:
@@ -251,22 +250,22 @@ class Standing:
 
         A standby does its part by waiting: a rollout that replaces it may go on to the owner.
         """
-        if self._phase in ("starting", "draining"):
-            return [f"collector: {self._phase}", *(f"{each}: away" for each in sorted(self._away))]
+        if self.phase in ("starting", "draining"):
+            return [f"collector: {self.phase}", *(f"{each}: away" for each in sorted(self._away))]
         return [f"{each}: away" for each in sorted(self._away & NEEDED)]
 
     def lease_awaited(self, _: Line) -> None:
         """Note that another process is the owner."""
-        self._phase = "standby"
+        self.phase = "standby"
 
     def service_started(self, _: Line) -> None:
         """Note that this process is the owner."""
-        self._phase = "running"
+        self.phase = "running"
         self._owner.set(1)
 
     def drain_began(self, _: Line) -> None:
         """Note that it reads no more."""
-        self._phase = "draining"
+        self.phase = "draining"
         self._owner.set(0)
 
     def checkpoint_committed(self, _: Line) -> None:

@@ -21,6 +21,8 @@ def answered(
     """Answer while the block runs, unless there is no port.
 
     Health says that the process answers at all: what a restart can't mend is no reason for one.
+    A standby is ready: nothing is routed to it, and those who replace or evict one process after
+    the other must see that it stands by. (That of `run` is not: clients are routed to that.)
     """
     if not settings.metrics_port:
         yield
@@ -30,12 +32,16 @@ def answered(
         yield
 
 
+def _health(phase: str) -> dict[str, str]:
+    return {"status": phase if phase in ("standby", "draining") else "ok", "collector": phase}
+
+
 def _routed(metrics: Any, standing: Standing) -> Wsgi:  # noqa: ANN401 - wsgiref's kind
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body: dict[str, Any]
         match environ["PATH_INFO"]:
             case "/health":
-                status, body = "200 OK", {"status": "ok"}
+                status, body = "200 OK", _health(standing.phase)
             case "/ready":
                 reasons = standing.obstacles()
                 status = "503 Service Unavailable" if reasons else "200 OK"

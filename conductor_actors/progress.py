@@ -83,6 +83,8 @@ class Progress:
 
     def obstacles(self) -> Sequence[str]:
         """Say what keeps events from being read or scores from leaving, if anything does."""
+        if self._phase == "standby":
+            return ("standby: another process owns the events",)
         if self._phase != "running":
             return (f"collector: {self._phase}",)
         obstacles = []

@@ -71,6 +71,15 @@ def finished(*arguments: str, cwd: Path, **variables: str) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def assert_refused(ended: Ended, *parts: str) -> None:
+    """Check that it ended with 2 and one line that says these things."""
+    assert ended.exit_code == 2, ended
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    assert ended.stderr.startswith("conductor_actors: ")
+    for part in parts:
+        assert part in ended.stderr
+
+
 def replayed(source: str, cwd: Path, **variables: str) -> list[Row]:
     """Score the events of a source again."""
     ended = finished("replay", source, "--csv", "-", cwd=cwd, **variables)

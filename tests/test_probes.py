@@ -57,7 +57,16 @@ def test_one_that_starts_is_not_ready_and_says_what_it_waits_for(collector: Coll
 
 
 def test_a_standby_is_ready_because_waiting_is_its_part(collector: Collector) -> None:
-    collector.says("lease_awaited", owner="other", up_to_s=10)
+    collector.says("lease_awaited", owner="other", waited_s=0)
+    assert readiness(collector) == (200, [])
+    assert collector.answer("/health").json() == {"status": "standby", "collector": "standby"}
+
+
+def test_a_standby_that_can_t_reach_redis_can_t_take_over(collector: Collector) -> None:
+    collector.says("lease_awaited", owner="other", waited_s=0)
+    collector.says("outage_began", service="redis", error="refused")
+    assert readiness(collector) == (503, ["redis: away"])
+    collector.says("outage_ended", service="redis", lasted_s=1)
     assert readiness(collector) == (200, [])
 
 
@@ -83,7 +92,7 @@ def test_an_owner_is_ready_while_events_are_read_and_scores_can_leave(
 
 def test_its_health_is_that_it_answers_whatever_is_away(collector: Collector) -> None:
     collector.says("outage_began", service="redis events", error="refused")
-    assert collector.answer("/health").json() == {"status": "ok"}
+    assert collector.answer("/health").json() == {"status": "ok", "collector": "starting"}
 
 
 def test_its_metrics_are_beside_them(collector: Collector) -> None:

@@ -117,8 +117,11 @@ def test_a_standby_says_that_it_is_one_and_ends_at_once_when_asked(plant: Plant)
         with plant.running() as standby:
             address = standby.wait_for("dashboard_started")["address"]
             standby.wait_for("lease_awaited")
-            assert httpx.get(f"{address}health").json()["collector"] == "standby"
-            assert httpx.get(f"{address}ready").status_code == 503
+            health = httpx.get(f"{address}health")
+            assert (health.status_code, health.json()["status"]) == (200, "standby")
+            ready = httpx.get(f"{address}ready")
+            assert ready.status_code == 503
+            assert ready.json()["reasons"] == ["standby: another process owns the events"]
             stop(standby)
             assert standby.all("service_started") == []
         plant.react()

@@ -161,7 +161,7 @@ class Health(msgspec.Struct, gc=False):
     what was never read since the start, by reason.
     """
 
-    status: Literal["ok", "draining"]
+    status: Literal["ok", "standby", "draining"]
     redis: Literal["ok", "away"]
     database: Literal["ok", "away", "unknown"]
     collector: str

@@ -1,7 +1,7 @@
 """Whether the process works, and whether updates reach clients: for those who restart and route."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -81,7 +81,7 @@ class Condition:
     async def _answer_health(self, _: Request) -> Response:
         collector = self._collector
         health = Health(
-            "draining" if self.is_draining else "ok",
+            self._status(),
             "ok" if self._redis.state == "ok" else "away",
             self._database.state,
             collector.state(),
@@ -95,6 +95,11 @@ class Condition:
     async def _answer_ready(self, _: Request) -> Response:
         reasons = self.reasons()
         return _answer(Readiness(not reasons, reasons), 503 if reasons else 200)
+
+    def _status(self) -> Literal["ok", "standby", "draining"]:
+        if self.is_draining:
+            return "draining"
+        return "standby" if self._collector.state() == "standby" else "ok"
 
 
 def _answer(body: object, status: int) -> Response:

@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Sequence
 
+from structlog.typing import EventDict
+
 from conductor_actors.actors.base import Place
 from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import Flush, Scored, TimePassed
@@ -16,11 +18,20 @@ from tests.fakes.fake_clock import FakeClock
 from tests.fakes.memory_outbox import MemoryOutbox
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.recording_mailbox import RecordingMailbox
+from tests.score_rows import row
 
 MAX_ROWS = 3
 MAX_AGE_S = 0.5
 MOST = 7
 AWAY = Unavailable("connection refused")
+
+
+def rows_of(count: int, first: int = 0) -> list[ScoreRow]:
+    return [row(f"session-{number}") for number in range(first, first + count)]
+
+
+def said(lines: list[EventDict], *events: str) -> list[EventDict]:
+    return [line for line in lines if line["event"] in events]
 
 
 class SlowStore(MemoryStore):
@@ -78,8 +89,8 @@ class Desk:
         return place, shelves, self.backlog, self.dead_letters, self.give_up
 
     def tell(self, rows: Sequence[ScoreRow]) -> None:
-        for row in rows:
-            self.writer.on_receive(Scored([row]))
+        for each in rows:
+            self.writer.on_receive(Scored([each]))
 
     def flush(self, number: int = 1) -> None:
         self.writer.on_receive(Flush(number, self.checkpointer))

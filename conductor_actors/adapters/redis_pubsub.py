@@ -6,8 +6,10 @@ a PING when it is quiet, and a reply to it in time.
 
 import threading
 import time
-from collections import Counter, deque
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from random import random
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +22,9 @@ from conductor_actors.domain.names import EVERY_TENANT
 from conductor_actors.errors import ConfigError, Unavailable
 
 CLOSE_WITHIN_S: Final = 2.0
+# Between two looks: each costs three calls of the system, however much has come.
+GATHER_S: Final = 0.005
+MOST_AT_ONCE: Final = 1000
 UNIT_BYTES: Final = 1024  # a message of an event fits; what is larger counts as several
 
 
@@ -55,7 +60,7 @@ class Waiting:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._queues: dict[str, deque[Heard]] = {}
+        self._queues: dict[str, list[Heard]] = {}
         self._units: Counter[str] = Counter()
         self._total = 0
         self._lost: Counter[str] = Counter()
@@ -71,7 +76,7 @@ class Waiting:
             self._lost[flooding] += 1
             self._forget(flooding, _units(self._queues[flooding].pop()))
         if tenant not in self._queues:
-            self._queues[tenant] = deque()
+            self._queues[tenant] = []
         self._queues[tenant].append(message)
         self._units[tenant] += units
         self._total += units
@@ -80,13 +85,10 @@ class Waiting:
         """Give and forget what was heard before a moment, in order."""
         taken: list[Heard] = []
         for tenant, queue in [*self._queues.items()]:
-            if queue and queue[-1].at_s < before_s:
-                taken += queue
-                queue.clear()
-                self._forget(tenant, self._units[tenant])
-            while queue and queue[0].at_s < before_s:
-                taken.append(queue.popleft())
-                self._forget(tenant, _units(taken[-1]))
+            due = bisect_left(queue, before_s, key=_at)
+            taken += queue[:due]
+            self._forget(tenant, sum(map(_units, queue[:due])))
+            del queue[:due]
             if not queue:
                 del self._queues[tenant], self._units[tenant]
         taken.sort(key=_at)
@@ -188,7 +190,8 @@ class PubSubListener:
             while not self._is_closed.is_set():
                 if connection.can_read(timeout=self._deadlines.quiet_s):
                     self._alive_s, pinged_s = time.monotonic(), None
-                    self._handle(connection.read_response(disconnect_on_error=False))
+                    self._read(connection)
+                    self._is_closed.wait(GATHER_S)
                     continue
                 pinged_s = pinged_s or self._ping(connection)
                 if time.monotonic() - pinged_s > self._deadlines.pong_within_s:
@@ -205,7 +208,9 @@ class PubSubListener:
         connection.send_packed_command(connection.pack_commands(commands))
         missing = len(channels) + len(patterns)
         while missing:
-            missing -= not self._handle(connection.read_response())
+            reply = connection.read_response()
+            missing -= not _is_message(reply)
+            self._keep([reply])
         if self._was_subscribed.is_set():
             since_ms, until_ms = int(self._alive_s * 1000), int(time.monotonic() * 1000)
             gap = Gap(EVERY_TENANT, "reconnected", None, since_ms, until_ms)
@@ -218,16 +223,32 @@ class PubSubListener:
         connection.send_command("PING", check_health=False)
         return time.monotonic()
 
-    def _handle(self, reply: Sequence[Any]) -> bool:
-        """Keep a message; tell whether it was one."""
-        if reply[0] not in (b"message", b"pmessage"):
-            return False
-        name = reply[-2].decode("utf-8", "replace")
-        tenant = event_tenant(name)
-        if tenant is not None:
-            with self._lock:
-                self._waiting.add(tenant, Heard(time.monotonic(), name, reply[-1]))
-        return True
+    def _read(self, connection: Any) -> None:  # noqa: ANN401 - the same
+        """Read what has come, a part at a time: who takes it waits for no more than that."""
+        replies: list[Sequence[Any]] = []
+        while len(replies) < MOST_AT_ONCE and (not replies or connection.can_read()):
+            replies.append(connection.read_response(disconnect_on_error=False))
+        self._keep(replies)
+
+    def _keep(self, replies: Sequence[Sequence[Any]]) -> None:
+        """Keep the messages among the replies."""
+        with self._lock:
+            clock, add = time.monotonic, self._waiting.add
+            for reply in filter(_is_message, replies):
+                name, tenant = _channel(reply[-2])
+                if tenant is not None:
+                    add(tenant, Heard(clock(), name, reply[-1]))
+
+
+def _is_message(reply: Sequence[Any]) -> bool:
+    return reply[0] in (b"message", b"pmessage")
+
+
+@lru_cache(4096)
+def _channel(raw: bytes) -> tuple[str, str | None]:
+    """Give a channel's name, and whose events come there, if any do."""
+    name = raw.decode("utf-8", "replace")
+    return name, event_tenant(name)
 
 
 def _units(message: Heard) -> int:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from threading import Barrier
+from contextlib import closing, contextmanager
+from threading import Barrier, Event
 from uuid import uuid4
 
 import psycopg
@@ -16,9 +16,12 @@ from conductor_actors.adapters.editions import Edition, detect_server
 from conductor_actors.adapters.migrations import migrate
 from conductor_actors.adapters.postgres import Connection
 from conductor_actors.adapters.timescale import TimescaleStore
+from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
-from tests.score_rows import row
+from tests.running import stored
+from tests.score_rows import AT_MS, row
 
+PATIENCE_S = 10.0
 TABLES = ["001_tables"]
 HYPERTABLES = ["002_hypertables.timescaledb"]
 COMMUNITY = ["003_columnstore.community", "004_engagement_1m.community"]
@@ -198,6 +201,57 @@ def test_a_plain_database_that_gets_timescaledb_is_upgraded_with_its_rows(
     assert _hypertables(timescale) == COLUMNS.keys()
     with closing(TimescaleStore(timescale_database)) as store:
         assert store.write([row(), row("new")]).stored == 1
+
+
+@contextmanager
+def written_on(url: str) -> Iterator[list[ScoreRow]]:
+    """Store a row after the other, from before the block until after it; give them."""
+    rows: list[ScoreRow] = []
+    begun, ended = Event(), Event()
+
+    def write_next(store: TimescaleStore) -> None:
+        rows.append(row("busy", AT_MS + 5000 * len(rows)))
+        assert store.write(rows[-1:]).stored == 1
+
+    def write() -> None:
+        with closing(TimescaleStore(url)) as store:
+            while not ended.is_set():
+                write_next(store)
+                begun.set()
+            write_next(store)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        assert begun.wait(PATIENCE_S)
+        try:
+            yield rows
+        finally:
+            ended.set()
+        writing.result()
+
+
+def test_migrating_from_the_earliest_schema_stops_no_writer(
+    timescale_database: str, newcomer: str, timescale: Connection
+) -> None:
+    timescale.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    assert migrate(newcomer) == TABLES
+    with written_on(newcomer) as rows:
+        assert migrate(timescale_database)[0] == HYPERTABLES[0]
+    assert _hypertables(timescale) == COLUMNS.keys()
+    assert len(stored(timescale_database)) == len(rows)
+
+
+def test_a_migration_of_the_future_stops_no_writer_of_today(
+    plain_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(plain_database)
+    known = migrations.load()
+    more = "ALTER TABLE engagement_metrics ADD COLUMN note text"
+    newer = known[0]._replace(number=len(known) + 1, name="future", sql=more)
+    with written_on(plain_database) as rows:
+        monkeypatch.setattr(migrations, "load", lambda: [*known, newer])
+        assert migrate(plain_database) == ["future"]
+    assert len(stored(plain_database)) == len(rows)
 
 
 def test_the_community_edition_s_sql_is_understood_by_the_server(

@@ -128,7 +128,9 @@ def test_every_alert_has_its_paragraph_with_cause_and_command(
     assert (path, anchor) == ("deploy/OPERATIONS.md", name.lower())
     paragraph = re.search(rf"^### {name}\n(.*?)(?=^##)", OPERATIONS, re.MULTILINE | re.DOTALL)
     assert paragraph, name
-    assert "```sh\n" in paragraph[1], f"{name} names no command"
+    symptom, _, rest = paragraph[1].partition("\n*Cause")
+    _, _, command = rest.partition("```sh\n")
+    assert all((symptom, rest, command)), f"{name} needs symptom, cause and command, in this order"
     assert rule["annotations"]["summary"].endswith((".", "left."))
 
 

@@ -142,7 +142,11 @@ def test_budgets_services_and_the_autoscaler_select_the_pods_that_there_are() ->
 
 
 def test_there_is_a_standby_and_a_rollout_takes_one_collector_at_a_time() -> None:
+    """Its command is `collect`, whose standby is ready: each pod of a rollout must become so."""
     collector = named("StatefulSet", "collector")["spec"]
+    [container] = collector["template"]["spec"]["containers"]
+    assert container["args"] == ["collect"]
+    assert collector.get("updateStrategy", {"type": "RollingUpdate"})["type"] == "RollingUpdate"
     assert collector["replicas"] == 2
     assert collector["podManagementPolicy"] == "Parallel"
     assert named("PodDisruptionBudget", "collector")["spec"]["maxUnavailable"] == 1

@@ -21,6 +21,7 @@ DRAINED_WITHIN_S: Final = 10.0
 PATIENCE_S: Final = 45.0
 MORE_MEMORY_MB: Final = 200.0
 COUNT_EVERY_S: Final = 0.25
+COPY_DONE: Final = b"c\0\0\0\4"  # of the protocol between client and server
 
 Mood: TypeAlias = Callable[[Plant], AbstractContextManager[None]]
 
@@ -85,14 +86,14 @@ def _ended_while_away(plant: Plant, seconds: float) -> Program:
 
 
 def cut_at_commit(plant: Plant, report: Report, times: int) -> None:
-    """Cut the connection before a COMMIT, after it, before its answer; or crash the server."""
+    """Cut the connection before a commit, after it, before its answer; or crash the server."""
     with flowing(plant.redis_url, Simulated(50, speed=10.0)):
         program = plant.started()
         traps = (_before, _after, _unanswered, _crashing(plant))
         for number, trap in enumerate(islice(cycle(traps), times)):
             program.wait_for("batch_written")
             plant.database.filter = sprung = trap()
-            report.must(sprung.wait(NOTICED_WITHIN_S), "there was no COMMIT")
+            report.must(sprung.wait(NOTICED_WITHIN_S), "there was no commit")
             if number % len(traps) == 3:
                 plant.restart_database()
             program.wait_for("outage_ended", PATIENCE_S, service="database")
@@ -150,17 +151,23 @@ def refusing(plant: Plant, report: Report, seconds: float) -> None:
 
 
 class Trap:
-    """A filter that acts once: on a COMMIT on its way, or on the answer to one."""
+    """A filter that acts once: on what commits on its way, or on the answer to it.
+
+    That is a COMMIT, or the end of a COPY of rows, which has no transaction around it.
+    """
 
     def __init__(self, way: Way, act: Callable[[bytes], bytes]) -> None:
         self._way = way
         self._act = act
         self._asked = Event()
         self._sprung = Event()
+        self._ends: tuple[bytes, ...] = ()
         self.wait = self._sprung.wait
 
     def __call__(self, way: Way, piece: bytes) -> bytes:
-        if way is Way.REQUEST and b"COMMIT" in piece:
+        if way is Way.REQUEST and b"COPY " in piece:
+            self._ends = (COPY_DONE,) if b"COPY engagement_metrics" in piece else ()
+        if way is Way.REQUEST and (b"COMMIT" in piece or piece.endswith(self._ends)):
             self._asked.set()
         if way is not self._way or not self._asked.is_set() or self._sprung.is_set():
             return piece

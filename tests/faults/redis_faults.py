@@ -95,7 +95,8 @@ def _flood(plant: Plant, report: Report) -> None:
     def is_closed() -> bool:
         for _ in range(5):
             plant.client.publish(LIVE, LARGE)
-        return not plant.client.client_list(_type="pubsub")
+        [(_, listeners)] = plant.client.pubsub_numsub(LIVE)
+        return not listeners
 
     report.must(waited(is_closed, PATIENCE_S), "Redis did not close the subscription")
 

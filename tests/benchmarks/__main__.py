@@ -50,6 +50,7 @@ FAMILIES: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
     "shards": shards.shards,
     "peers": comparison.peers,
 }
+ON_REQUEST: Final = ("isolation",)  # which floods for a minute, twice
 
 
 def main() -> None:
@@ -60,9 +61,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as made:
         bench = Bench(made, arguments.runs or (2 if arguments.quick else 7), arguments.quick)
         about = describe(made)
-        figures = [
-            figure for name in arguments.only or FAMILIES for figure in _measured(name, bench)
-        ]
+        names = arguments.only or [name for name in FAMILIES if name not in ON_REQUEST]
+        figures = [figure for name in names for figure in _measured(name, bench)]
     about |= {"load after": ", ".join(f"{load:.2f}" for load in os.getloadavg())}
     about |= {"runs": str(bench.runs), "took": f"{time.monotonic() - began_s:.0f} s"}
     print(__doc__.partition("\n\n")[2])
@@ -101,7 +101,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="fewer and smaller, under a minute")
     parser.add_argument(
-        "--only", nargs="+", choices=FAMILIES, metavar="NAME", help=" ".join(FAMILIES)
+        "--only",
+        nargs="+",
+        choices=FAMILIES,
+        metavar="NAME",
+        help=f"{' '.join(FAMILIES)} (left out without this: {' '.join(ON_REQUEST)})",
     )
     parser.add_argument("--runs", type=int, help="7, or with --quick 2")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")

@@ -1,7 +1,9 @@
 """What the files of `deploy/` say of the program, held against the program."""
 
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,12 +45,21 @@ def named(kind: str, name: str) -> Any:
     return found
 
 
+def literals() -> dict[str, str]:
+    [generator] = document(DEPLOY / "kubernetes" / "kustomization.yaml")["configMapGenerator"]
+    return dict(literal.split("=", 1) for literal in generator["literals"])
+
+
+def command(container: Any) -> str:
+    """Give the program's command; that of a shell stands at the end of its line."""
+    return str(container["args"][0].split()[-1])
+
+
 def test_every_variable_that_is_set_is_one_that_the_program_knows() -> None:
     said = {name for service in OURS for name in COMPOSE["services"][service]["environment"]}
     for each in manifests():
         said |= set(each.get("stringData", ())) if each["kind"] == "Secret" else set()
-    [generator] = document(DEPLOY / "kubernetes" / "kustomization.yaml")["configMapGenerator"]
-    said |= {literal.partition("=")[0] for literal in generator["literals"]}
+    said |= literals().keys()
     said |= {
         name
         for line in [*DOCKERFILE.splitlines(), *UNIT.splitlines()]
@@ -61,8 +72,8 @@ def test_every_variable_that_is_set_is_one_that_the_program_knows() -> None:
 
 def test_every_command_that_is_run_is_one_of_the_programs() -> None:
     run = {COMPOSE["services"][service]["command"][0] for service in OURS}
-    run |= {each["args"][0] for each in CONTAINERS}
-    assert run == {"migrate", "collect", "dashboard"}
+    run |= {command(each) for each in CONTAINERS}
+    assert run == {"migrate", "reshard", "collect", "dashboard"}
     assert run <= COMMANDS
 
 
@@ -112,7 +123,7 @@ def test_each_pod_runs_as_the_images_user_without_a_token(pod: Any) -> None:
 @pytest.mark.parametrize("pod", PODS, ids=lambda pod: str(pod["containers"][0]["name"]))
 def test_each_pod_is_asked_for_health_and_readiness_where_it_answers(pod: Any) -> None:
     [container] = pod["containers"]
-    port = {"collect": 9464, "dashboard": 3002}[container["args"][0]]
+    port = {"collect": 9464, "dashboard": 3002}[command(container)]
     ports = {each["name"]: each["containerPort"] for each in container["ports"]}
     for probe, path in (("livenessProbe", "/health"), ("readinessProbe", "/ready")):
         asked = container[probe]["httpGet"]
@@ -141,13 +152,38 @@ def test_budgets_services_and_the_autoscaler_select_the_pods_that_there_are() ->
     assert named(target["kind"], target["name"])
 
 
+@pytest.mark.parametrize(
+    ("shards", "owned"), [(1, ["0/1", "0/1"]), (2, ["0/2", "1/2", "0/2", "1/2"])]
+)
+def test_each_shard_has_two_pods(shards: int, owned: list[str]) -> None:
+    """Run the shell's line as a pod does, with another program at its end."""
+    pod = named("StatefulSet", "collector")["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    line = container["args"][0].replace(
+        "python -m conductor_actors collect", "printenv CONDUCTOR_SHARD"
+    )
+    said = [
+        subprocess.run(
+            [*container["command"], line],
+            env={"ORDINAL": str(ordinal), "CONDUCTOR_SHARDS": str(shards), "PATH": os.defpath},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for ordinal in range(2 * shards)
+    ]
+    assert said == owned
+
+
 def test_there_is_a_standby_and_a_rollout_takes_one_collector_at_a_time() -> None:
     """Its command is `collect`, whose standby is ready: each pod of a rollout must become so."""
     collector = named("StatefulSet", "collector")["spec"]
     [container] = collector["template"]["spec"]["containers"]
-    assert container["args"] == ["collect"]
+    assert container["args"][0].endswith(
+        " exec python -m conductor_actors collect"
+    )  # is told to stop
     assert collector.get("updateStrategy", {"type": "RollingUpdate"})["type"] == "RollingUpdate"
-    assert collector["replicas"] == 2
+    assert collector["replicas"] == 2 * int(literals()["CONDUCTOR_SHARDS"])
     assert collector["podManagementPolicy"] == "Parallel"
     assert named("PodDisruptionBudget", "collector")["spec"]["maxUnavailable"] == 1
 

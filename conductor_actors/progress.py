@@ -17,6 +17,7 @@ from conductor_actors.ports import (
     Read,
     ScoreFeed,
 )
+from conductor_actors.wrapped_source import WrappedSource
 
 log = structlog.get_logger()
 
@@ -96,25 +97,17 @@ class Progress:
         return obstacles
 
 
-class WatchedSource:
+class WatchedSource(WrappedSource):
     """An `EventSource` that tells of each read that worked, of gaps, and how far reading came."""
 
     def __init__(
         self, source: EventSource, progress: Progress, clock: Clock = time.monotonic
     ) -> None:
-        self._source = source
+        super().__init__(source)
         self._progress = progress
         self._clock = clock
         self._speak_s = clock()
         self._entries = 0
-
-    def listen(self) -> None:
-        """Begin to hear what can't be read later."""
-        self._source.listen()
-
-    def resume(self, position: bytes) -> None:
-        """Begin to read where another source was."""
-        self._source.resume(position)
 
     def read(self) -> Read:
         """Read what is there."""
@@ -127,14 +120,6 @@ class WatchedSource:
             log.debug("events_read", entries=self._entries, lag_s=lag_s)
             self._entries = 0
         return read
-
-    def position(self) -> bytes:
-        """Tell how far was read."""
-        return self._source.position()
-
-    def close(self) -> None:
-        """Let go of every connection."""
-        self._source.close()
 
 
 class WatchedFeed:

@@ -4,53 +4,30 @@ from threading import Event
 
 from conductor_actors.domain.sieve import Sieve
 from conductor_actors.ports import EventSource, Read
+from conductor_actors.wrapped_source import WrappedSource
 
 
-class ShardSource:
+class ShardSource(WrappedSource):
     """An `EventSource`. Watermark and gaps are everybody's: each shard ticks and marks by them."""
 
     def __init__(self, source: EventSource, sieve: Sieve) -> None:
-        self._source = source
+        super().__init__(source)
         self._sieve = sieve
-
-    def listen(self) -> None:
-        """Begin to hear what can't be read later."""
-        self._source.listen()
-
-    def resume(self, position: bytes) -> None:
-        """Begin to read where another source was."""
-        self._source.resume(position)
 
     def read(self) -> Read:
         """Read what is there, and keep what is ours."""
         read = self._source.read()
         return read._replace(entries=self._sieve.ours(read.entries))
 
-    def position(self) -> bytes:
-        """Tell how far was read."""
-        return self._source.position()
 
-    def close(self) -> None:
-        """Let go of every connection."""
-        self._source.close()
-
-
-class EndingSource:
+class EndingSource(WrappedSource):
     """An `EventSource` that says when all of what comes before a moment has been routed."""
 
     def __init__(self, source: EventSource, until_ms: int, reached: Event) -> None:
-        self._source = source
+        super().__init__(source)
         self._until_ms = until_ms
         self._reached = reached
         self._watermark_ms = 0
-
-    def listen(self) -> None:
-        """Begin to hear what can't be read later."""
-        self._source.listen()
-
-    def resume(self, position: bytes) -> None:
-        """Begin to read where another source was."""
-        self._source.resume(position)
 
     def read(self) -> Read:
         """Read what is there; who asks for more has routed what it was given before."""
@@ -59,11 +36,3 @@ class EndingSource:
         read = self._source.read()
         self._watermark_ms = read.watermark_ms
         return read
-
-    def position(self) -> bytes:
-        """Tell how far was read."""
-        return self._source.position()
-
-    def close(self) -> None:
-        """Let go of every connection."""
-        self._source.close()

@@ -12,6 +12,7 @@ from conductor_actors.domain.checkpoints import Recovered, recover
 from conductor_actors.domain.session import SessionRules
 from conductor_actors.errors import OwnershipLost, Unavailable
 from conductor_actors.ports import CheckpointStore, Clock, EventSource, Lease, Read
+from conductor_actors.wrapped_source import WrappedSource
 
 log = structlog.get_logger()
 
@@ -111,25 +112,13 @@ class _Standby:
             log.warning("lease_awaited", owner=owner(), waited_s=round(now_s - self._began_s, 1))
 
 
-class _Begun:
+class _Begun(WrappedSource):
     """An `EventSource` whose first read is done already. No cut is made before it was routed."""
 
     def __init__(self, source: EventSource, first: Read) -> None:
-        self._source = source
+        super().__init__(source)
         self._first: Read | None = first
-
-    def listen(self) -> None:
-        self._source.listen()
-
-    def resume(self, position: bytes) -> None:
-        self._source.resume(position)
 
     def read(self) -> Read:
         first, self._first = self._first, None
         return self._source.read() if first is None else first
-
-    def position(self) -> bytes:
-        return self._source.position()
-
-    def close(self) -> None:
-        self._source.close()

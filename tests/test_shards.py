@@ -3,13 +3,14 @@
 import os
 import select
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import httpx
 
 from conductor_actors.domain.shards import owner
 from tests.hostile import CHAT
-from tests.running import Program, Row, finished, replayed, running, same, stored
+from tests.running import Ended, Program, Row, finished, replayed, running, same, stored
 from tests.test_takeovers import Plant, plant, stop
 
 __all__ = ["plant"]
@@ -162,10 +163,15 @@ def test_the_dashboard_beside_shards_is_ready_when_each_has_an_owner(plant: Plan
 def test_collectors_of_another_number_are_refused_while_there_are_some(plant: Plant) -> None:
     with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet:
         both(fleet, "checkpoint_committed")
-        for wanted in ({"CONDUCTOR_SHARDS": "3"}, {"CONDUCTOR_SHARD": "0/3"}, {}):
-            ended = finished("collect", cwd=plant.cwd, **plant.settings | wanted)
-            assert ended.exit_code == 2
-            assert "are shared by 2" in ended.stderr
+        wanted = [{"CONDUCTOR_SHARDS": "3"}, {"CONDUCTOR_SHARD": "0/3"}, dict[str, str]()]
+
+        def collected(variables: dict[str, str]) -> Ended:
+            return finished("collect", cwd=plant.cwd, **plant.settings | variables)
+
+        with ThreadPoolExecutor() as pool:  # each waits for 10 s
+            for ended in pool.map(collected, wanted):
+                assert ended.exit_code == 2
+                assert "are shared by 2" in ended.stderr
         stop(fleet)
     assert len(fleet.all("shard_started")) == 2
     ended = finished("reshard", "--shards", "3", cwd=plant.cwd, **plant.settings)

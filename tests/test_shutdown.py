@@ -51,7 +51,8 @@ def test_a_signal_under_load_ends_it_with_0_and_every_row_that_was_due_is_stored
         with running(cwd=tmp_path, **settings) as program:
             program.wait_for("service_started")
             with load(valkey_url):
-                program.wait_for("tick_completed", sessions=50)
+                for _ in range(4):
+                    program.wait_for("tick_completed", sessions=50)
                 program.wait_for("batch_written")
                 program.signal(ending)
                 program.wait_for("drain_began")
@@ -87,7 +88,10 @@ def test_ctrl_c_stops_own_servers_too_and_the_next_start_has_the_data(tmp_path: 
                 program.wait_for("service_started")
                 client.xadd(REACTION, {"data": REACTED})
             program.wait_for("tick_completed", sessions=1)
-            assert running_on(state_dir) == ["postgres", "valkey-server"]
+            assert {*running_on(state_dir)} == {
+                "postgres",
+                "valkey-server",
+            }  # which may fork to save
             program.press_ctrl_c()
             ended = program.finish()
             assert (ended.exit_code, ended.stderr) == (0, "")

@@ -52,6 +52,10 @@ _MEASURED: Final = sql.SQL(", ").join(map(sql.Identifier, [*_COLUMNS][:-1]))  # 
 # waiting for an answer, each of which ends with waiting for the threads that score.
 _ADD: Final = sql.SQL("COPY engagement_metrics ({}) FROM STDIN (FORMAT BINARY)").format(_MEASURED)
 
+# What it can't do, and the other way can: some rows are there; the table, for whose lock it waited,
+# is a hypertable by now.
+_NOT_BY_COPY: Final = (psycopg.errors.UniqueViolation, psycopg.errors.FeatureNotSupported)
+
 # COPY can't skip rows that are there. So those that may be arrive in a table of their own first,
 # which lives as long as the connection and is emptied by every commit.
 _CREATE_ARRIVALS: Final = sql.SQL(
@@ -155,20 +159,26 @@ class TimescaleStore:
 
     def _insert(self, connection: Connection, rows: Sequence[ScoreRow]) -> int:
         if not self._meets_known_rows and not any(row.gap for row in rows):
-            with suppress(psycopg.errors.UniqueViolation):
-                return self._add(connection, rows)
+            added = self._add(connection, rows)
+            if added is not None:
+                return added
         stored = self._merge(connection, rows)
         self._meets_known_rows = stored < len(rows)
         return stored
 
-    def _add(self, connection: Connection, rows: Sequence[ScoreRow]) -> int:
-        """Store rows of which none is there yet, else none."""
-        with answered_within(connection, self._deadline_s), connection.cursor() as cursor:
+    def _add(self, connection: Connection, rows: Sequence[ScoreRow]) -> int | None:
+        """Store new rows, all or none; None where that is not possible."""
+        with (
+            answered_within(connection, self._deadline_s),
+            suppress(*_NOT_BY_COPY),
+            connection.cursor() as cursor,
+        ):
             with cursor.copy(_ADD) as copy:
                 copy.set_types([*_COLUMNS.values()][:-1])
                 for record in _records(rows):
                     copy.write_row(record[:-1])
             return cursor.rowcount
+        return None
 
     def _merge(self, connection: Connection, rows: Sequence[ScoreRow]) -> int:
         """Store those of the rows that are not there yet."""

@@ -159,9 +159,9 @@ class Settings(BaseSettings):
         "CONDUCTOR_TENANT_EVENTS_PER_S",
         None,
         "3000",
-        "Events a second of one tenant; more are refused and counted. 0: no limit. Unset, this and "
-        f"the next four limit nothing but where tenants are named; then it is "
-        f"{AMONG_TENANTS.tenant_events_per_s:g}.",
+        "Events a second of one tenant, each further kilobyte of one counting as another; more are "
+        "refused and counted. 0: no limit. Unset, this and the next four limit nothing but where "
+        f"tenants are named; then it is {AMONG_TENANTS.tenant_events_per_s:g}.",
     )
     tenant_burst_s: float = variable(
         "CONDUCTOR_TENANT_BURST_S",

@@ -19,13 +19,13 @@ from conductor_actors.adapters.redis_client import Command, impatient, translate
 from conductor_actors.adapters.tenants import event_tenant
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.names import EVERY_TENANT
+from conductor_actors.domain.quotas import units
 from conductor_actors.errors import ConfigError, Unavailable
 
 CLOSE_WITHIN_S: Final = 2.0
 # Between two looks: each costs three calls of the system, however much has come.
 GATHER_S: Final = 0.005
 MOST_AT_ONCE: Final = 1000
-UNIT_BYTES: Final = 1024  # a message of an event fits; what is larger counts as several
 
 
 class Heard(NamedTuple):
@@ -252,7 +252,7 @@ def _channel(raw: bytes) -> tuple[str, str | None]:
 
 
 def _units(message: Heard) -> int:
-    return 1 + len(message.body) // UNIT_BYTES
+    return units(len(message.body))
 
 
 def _at(heard: Heard) -> float:

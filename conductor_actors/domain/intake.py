@@ -180,7 +180,7 @@ class Intake:
         ms, _, name, body = entry
         at_ms = ms if ms > passed_ms else passed_ms  # noqa: FURB136 - a call costs too much here
         tenant, decoder, bucket = self._sources.get(name) or self._source(name)
-        if bucket is not None and not bucket.takes(at_ms):
+        if bucket is not None and not bucket.takes(at_ms, len(body)):
             return
         decoded = decode(decoder, body, at_ms, self._max_bytes)
         if decoded is None:

@@ -18,6 +18,7 @@ from conductor_actors.domain.windows import PresenceWindow
 NS_PER_S: Final = 1_000_000_000
 NS_PER_MS: Final = 1_000_000
 UNLIMITED: Final = 1 << 60
+UNIT_BYTES: Final = 1024
 
 # Why an event is refused: a key of the log stream.
 TENANT_EVENTS: Final = "tenant_events"
@@ -57,6 +58,11 @@ class QuotasState(msgspec.Struct, frozen=True, array_like=True):
     sessions: dict[str, list[SessionsHeard]]
 
 
+def units(size_bytes: int) -> int:
+    """Say as how many an event counts: a usual one as one, a larger one by its kilobytes."""
+    return 1 + size_bytes // UNIT_BYTES
+
+
 class Bucket:
     """A token bucket as one number: the moment until which a tenant has used up its rate."""
 
@@ -68,14 +74,15 @@ class Bucket:
         self.until_ns = until_ns
         self.refused = 0
 
-    def takes(self, at_ms: int) -> bool:
-        """Take one event, or count it as refused."""
+    def takes(self, at_ms: int, size_bytes: int) -> bool:
+        """Take one event, which costs by its size, or count it as refused."""
         at_ns = at_ms * NS_PER_MS
+        cost_ns = self._cost_ns * units(size_bytes)
         until_ns = self.until_ns
         if until_ns <= at_ns:
-            self.until_ns = at_ns + self._cost_ns
+            self.until_ns = at_ns + cost_ns
             return True
-        until_ns += self._cost_ns
+        until_ns += cost_ns
         if until_ns - at_ns > self._burst_ns:
             self.refused += 1
             return False

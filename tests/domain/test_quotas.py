@@ -66,6 +66,23 @@ def taken(intake: Intake, entries: Sequence[Entry]) -> Taken:
     return sorted(found), intake.quotas.take_refused()
 
 
+def test_a_large_event_takes_the_room_of_as_many_as_it_has_kilobytes() -> None:
+    intake = Intake(rules(tenant_events_per_s=10, tenant_burst_s=2))
+    flood = [entry(0, number=number) for number in range(100)]
+    large = [(ms, number, name, body + b" " * 4000) for ms, number, name, body in flood]
+    at_once, refused = taken(intake, large)
+    assert (len(at_once), refused) == (5, {("acme", TENANT_EVENTS): 95})
+    assert len(taken(intake, [entry(400)])[0]) == 1
+
+
+def test_an_event_larger_than_the_burst_is_taken_when_nothing_else_came() -> None:
+    intake = Intake(rules(tenant_events_per_s=1, tenant_burst_s=1))
+    ms, number, name, body = entry(0)
+    assert len(taken(intake, [(ms, number, name, body + b" " * 9000)])[0]) == 1
+    assert taken(intake, [entry(7_999)])[0] == []
+    assert len(taken(intake, [entry(9_000)])[0]) == 1
+
+
 def test_a_tenant_sends_its_burst_at_once_and_then_its_rate() -> None:
     intake = Intake(rules(tenant_events_per_s=10, tenant_burst_s=2))
     flood = [entry(0, number=number) for number in range(100)]

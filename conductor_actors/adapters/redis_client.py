@@ -1,7 +1,7 @@
 """One way to reach Redis, and one way to say what went wrong."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, TypeAlias
 
 import redis
@@ -132,9 +132,9 @@ def conversation(client: redis.Redis) -> Iterator[Say]:
         return [connection.read_response() for _ in packed]
 
     try:
-        yield say
-    except BaseException:
-        connection.disconnect()  # replies that were not read must not meet another question
-        raise
+        with ExitStack() as on_failure:  # replies not read yet must not meet another question
+            on_failure.callback(connection.disconnect)
+            yield say
+            on_failure.pop_all()
     finally:
         client.connection_pool.release(connection)

@@ -7,6 +7,7 @@ asks knows by the number of listeners how many answers will come.
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any, Final
 
 import msgspec
@@ -47,14 +48,13 @@ class RedisRequests:
 
         What is no request is passed over.
         """
-        try:
-            with translated():
-                if self._connection is None:
-                    self._subscribe()
-                return self._read()
-        except BaseException:
-            self._disconnect()
-            raise
+        with ExitStack() as on_failure, translated():
+            on_failure.callback(self._disconnect)
+            if self._connection is None:
+                self._subscribe()
+            requests = self._read()
+            on_failure.pop_all()
+        return requests
 
     def answer(self, answer: Answer) -> None:
         """Leave an answer for whoever asked, for a minute."""

@@ -104,7 +104,11 @@ class RepeatWindow:
 
 
 class PresenceWindow:
-    """Remember keys for `length_ms` after their last moment: who was active, who has left."""
+    """Remember keys for `length_ms` after their last moment: who was active, who has left.
+
+    Whoever sees a key sets its moment: `window.moments[key] = at_ms`, which keeps the string that
+    is there already, shared with other dicts.
+    """
 
     __slots__ = ("length_ms", "moments")
 

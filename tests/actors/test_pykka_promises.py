@@ -39,6 +39,22 @@ def wait_dead(ref: Ref) -> None:
     assert ref.actor_stopped.wait(PATIENCE_S)
 
 
+def test_who_waits_for_the_end_of_an_actor_without_limit_is_woken_by_it(any_model: Model) -> None:
+    ref = any_model.start(Script())
+    waits, woken = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        waits.set()
+        ref.actor_stopped.wait()
+        woken.set()
+
+    threading.Thread(target=wait, daemon=True).start()
+    assert waits.wait(PATIENCE_S)
+    ref.ask("barrier", timeout=PATIENCE_S)  # meanwhile it has begun to wait
+    ref.stop()
+    assert woken.wait(PATIENCE_S)
+
+
 def test_ask_answers_with_what_the_handler_returned(any_model: Model) -> None:
     ref = any_model.start(Script(on_receive=lambda number: number + 1))
     assert ref.ask(41, timeout=PATIENCE_S) == 42

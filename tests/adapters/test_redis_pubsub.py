@@ -1,8 +1,9 @@
 """What is heard on pub/sub, what is dropped when it can't be kept, and what is said of gaps."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from itertools import chain, repeat
 from time import monotonic
 
 import pytest
@@ -231,3 +232,51 @@ def test_a_permission_that_is_taken_away_is_noticed(
             heard_of(listener, redis_client, 1)
     finally:
         redis_client.acl_deluser("deaf")
+
+
+class Flood:
+    """A connection on which there is always one more message; as the pool of itself, too."""
+
+    def __init__(self) -> None:
+        self._left = 200_000  # only who never stops reading comes to the end
+
+    def get_connection(self) -> "Flood":
+        return self
+
+    def release(self, connection: object) -> None:
+        del connection
+
+    def disconnect(self) -> None:
+        pass
+
+    def pack_commands(self, commands: Iterable[object]) -> list[bytes]:
+        del commands
+        return []
+
+    def send_packed_command(self, packed: Sequence[bytes]) -> None:
+        del packed
+        first: list[object] = [b"subscribe", SYNC.encode(), 1]
+        others: list[object] = [b"message", SYNC.encode(), b"{}"]
+        self._replies = chain([first], repeat(others))
+
+    def can_read(self, timeout: float = 0) -> bool:
+        del timeout
+        return True
+
+    def read_response(self, *, disconnect_on_error: bool = True) -> list[object]:
+        del disconnect_on_error
+        self._left -= 1
+        assert self._left, "it never stopped reading"
+        return next(self._replies)
+
+
+def test_a_flood_without_a_pause_is_handed_out_all_the_same(
+    valkey_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(open_client(valkey_url)) as client:
+        flood = Flood()
+        monkeypatch.setattr(client.connection_pool, "get_connection", flood.get_connection)
+        monkeypatch.setattr(client.connection_pool, "release", flood.release)
+        with closing(PubSubListener(client, ONE_NAME, 1000)) as listener:
+            while not listener.take(FOREVER)[0]:
+                pass

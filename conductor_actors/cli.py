@@ -10,32 +10,27 @@ from typing import Annotated, Final, NoReturn, TextIO
 
 import typer
 
-from conductor_actors import (
-    dead_letters,
-    demo,
-    fleet,
-    inspection,
-    logs,
-    probes,
-    replay_check,
-    settings_text,
-    sharding,
-)
-from conductor_actors import replay as replaying
 from conductor_actors import settings as configuration
-from conductor_actors.adapters import migrations, redis_check
-from conductor_actors.adapters.embedded import EmbeddedServers
-from conductor_actors.adapters.redis_letters import RedisLetters
-from conductor_actors.adapters.timescale import TimescaleStore
+from conductor_actors import settings_text
+from conductor_actors.adapters.embedded.servers import EmbeddedServers
+from conductor_actors.adapters.postgres import migrations
+from conductor_actors.adapters.postgres.score_store import TimescaleStore
+from conductor_actors.adapters.redis import access_check
+from conductor_actors.adapters.redis.dead_letter_stream import RedisLetters
+from conductor_actors.app import process_group, sharding
+from conductor_actors.app.process_group import Fleet
+from conductor_actors.app.service import DashboardAlone, Service
+from conductor_actors.app.sharding import Urls
+from conductor_actors.app.signals import leaving_with, until_stopped
+from conductor_actors.commands import dead_letters, inspect, verify
+from conductor_actors.commands import replay as replaying
+from conductor_actors.commands.demo import companions
+from conductor_actors.commands.replay import Recorded
 from conductor_actors.domain.comparison import Kept
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.fleet import Fleet
-from conductor_actors.metrics import CollectorMetrics
-from conductor_actors.replay import Recorded
-from conductor_actors.service import DashboardAlone, Service
+from conductor_actors.observability import logs, probes
+from conductor_actors.observability.metrics import CollectorMetrics
 from conductor_actors.settings import Settings
-from conductor_actors.sharding import Urls
-from conductor_actors.stopping import leaving_with, until_stopped
 
 EXIT_INTERRUPTED: Final = 130
 
@@ -70,7 +65,7 @@ Shards = Annotated[
 def main() -> NoReturn:
     """Run a command; say what the operator must change in one line, and exit with 2."""
     leaving_with(EXIT_INTERRUPTED)
-    fleet.drain_with_parent()
+    process_group.drain_with_parent()
     try:
         app()
     except ConfigError as error:
@@ -121,7 +116,10 @@ def collect(
     metrics = CollectorMetrics()
     settings = _configured(sys.stdout, metrics)
     leaving_with(0)
-    with servers(settings) as urls, probes.answered(settings, metrics.standing):
+    with (
+        servers(settings) as urls,
+        probes.answered(settings.metrics_host, settings.metrics_port, metrics.standing),
+    ):
         _reshare(settings, urls, 1)
         collector = Service(
             settings, urls.redis, urls.database, with_dashboard=False, until_ms=until_ms
@@ -149,9 +147,9 @@ def demonstrate(
     """
     settings = configuration.load()
     leaving_with(0)
-    with demo.logs_aside(settings), servers(settings) as urls:
+    with companions.logs_aside(settings), servers(settings) as urls:
         service = Service(settings, urls.redis, urls.database)
-        with demo.shown(urls.redis, sessions, settings, service.stop):
+        with companions.shown(urls.redis, sessions, settings, service.stop):
             exit_code = until_stopped(service)
     _exit_with(exit_code)
 
@@ -191,7 +189,7 @@ def check() -> None:
     settings = _configured(sys.stderr)
     with servers(settings) as urls:
         findings = [
-            *redis_check.check(urls.redis, settings.transport, settings.tenants),
+            *access_check.check(urls.redis, settings.transport, settings.tenants),
             *TimescaleStore(urls.database).check(),
         ]
     for finding in findings:
@@ -265,10 +263,10 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
                 replaying.to_database(recorded, settings, urls.database)
         elif against == "database":
             with servers(settings, redis=False) as urls:
-                kept = replay_check.in_database(recorded, urls.database)
+                kept = verify.in_database(recorded, urls.database)
                 _compare(recorded, settings, kept, cold_start=cold_start)
         else:
-            kept = replay_check.in_file(recorded, against)
+            kept = verify.in_file(recorded, against)
             _compare(recorded, settings, kept, cold_start=cold_start)
 
 
@@ -329,14 +327,14 @@ def _letters() -> Iterator[tuple[RedisLetters, Settings]]:
 
 
 def _compare(recorded: Recorded, settings: Settings, kept: Kept, *, cold_start: bool) -> None:
-    comparison = replay_check.compare(recorded, settings, kept, cold_start=cold_start)
-    for line in replay_check.report(comparison):
+    comparison = verify.compare(recorded, settings, kept, cold_start=cold_start)
+    for line in verify.report(comparison):
         typer.echo(line)
     _exit_with(0 if comparison.is_equal else 1)
 
 
 app.add_typer(
-    inspection.app, name="inspect", short_help="Show the actors, live; ask about one session."
+    inspect.app, name="inspect", short_help="Show the actors, live; ask about one session."
 )
 
 

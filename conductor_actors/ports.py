@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from conductor_actors.domain.gaps import Gap
-from conductor_actors.domain.inquiries import Answer, Request
 from conductor_actors.domain.intake import Entry, SessionKey
+from conductor_actors.domain.introspection_protocol import Answer, Request
 from conductor_actors.domain.scoring import ScoreRow
 
 # Seconds that never go back: what waits and budgets are measured with.

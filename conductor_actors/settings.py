@@ -12,11 +12,11 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from conductor_actors.dashboard.options import Options
+from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT, TENANT
 from conductor_actors.domain.intake import IntakeRules
-from conductor_actors.domain.names import DEFAULT_TENANT, EVERY_TENANT, TENANT
 from conductor_actors.domain.quotas import AMONG_TENANTS, MOST_USERS_AMONG_TENANTS, Limits
 from conductor_actors.domain.scoring import Scoring
-from conductor_actors.domain.session import SessionRules
+from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.domain.shards import WHOLE, Shard, parsed
 from conductor_actors.errors import ConfigError
 from conductor_actors.variables import Many, PerMinute, PerSecond, Port, Weight, variable

@@ -13,8 +13,10 @@ import psycopg
 import pytest
 import redis
 from psycopg import sql
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
-from conductor_actors.adapters.embedded import EmbeddedServers
+from conductor_actors.adapters.embedded.servers import EmbeddedServers
 
 # Whoever is started in the background by a shell ignores SIGINT, and so would all that we start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -48,6 +50,12 @@ def timescaledb_url() -> str:
     if "CONDUCTOR_TEST_REQUIRE_ALL" in os.environ:
         pytest.fail(how)
     pytest.skip(how)
+
+
+@pytest.fixture
+def log_lines() -> Iterator[list[EventDict]]:
+    with capture_logs() as lines:
+        yield lines
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
-from conductor_actors.vocabulary import ALWAYS, VOCABULARY
+from conductor_actors.log_events import ALWAYS, VOCABULARY
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "conductor_actors"
@@ -30,7 +30,7 @@ def test_only_the_actors_base_catches_every_exception() -> None:
         if isinstance(node, ast.ExceptHandler)
         and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
     }
-    assert broad == {"actors/base.py"}
+    assert broad == {"actors/runtime/base.py"}
 
 
 def test_the_vocabulary_lists_every_log_line_with_exactly_its_keys() -> None:

@@ -6,8 +6,6 @@ from typing import Final, assert_never
 
 import structlog
 
-from conductor_actors.actors.base import Place, SystemActor
-from conductor_actors.actors.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.actors.messages import (
     AllCaptured,
     Captured,
@@ -20,6 +18,8 @@ from conductor_actors.actors.messages import (
     StartOver,
     TimePassed,
 )
+from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.domain.checkpoints import encode_header
 from conductor_actors.domain.intake import SessionKey
 from conductor_actors.errors import Unavailable

@@ -5,15 +5,15 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeAlias
 
-from conductor_actors.actors.mailbox import Mailbox, PooledMailbox
+from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.actors.tracing import Tracing
 from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.gaps import NO_MARKS, Marks
-from conductor_actors.domain.inquiries import Answer, Request, Upkeep
 from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.introspection_protocol import Answer, Request, Upkeep
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.domain.session import SessionState
+from conductor_actors.domain.session_state import SessionState
 from conductor_actors.ports import DeadLetter
 
 

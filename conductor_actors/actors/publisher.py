@@ -5,8 +5,6 @@ from typing import Final, assert_never
 
 import structlog
 
-from conductor_actors.actors.base import Place, SystemActor
-from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import (
     Flush,
     Flushed,
@@ -16,9 +14,11 @@ from conductor_actors.actors.messages import (
     TimePassed,
     Undeliverable,
 )
-from conductor_actors.actors.outage import Outage
+from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import Unavailable
+from conductor_actors.outages import Outage
 from conductor_actors.ports import DeadLetter, DeadLetterBox, ScoreFeed
 
 log = structlog.get_logger()

@@ -8,8 +8,6 @@ from typing import Final, NamedTuple, assert_never
 
 import structlog
 
-from conductor_actors.actors.base import Place, SystemActor
-from conductor_actors.actors.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.actors.messages import (
     Committed,
     Countdown,
@@ -22,18 +20,19 @@ from conductor_actors.actors.messages import (
     TimePassed,
     Undeliverable,
 )
-from conductor_actors.actors.outage import Outage
-from conductor_actors.actors.routes import Routes
+from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
+from conductor_actors.actors.session_table import Routes
 from conductor_actors.actors.stats import warn_of_refused
 from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.gaps import Gap
-from conductor_actors.domain.intake import EventsBySession, Intake, Rejected, TickDue
+from conductor_actors.domain.intake import LIVE_MS, EventsBySession, Intake, Rejected, TickDue
 from conductor_actors.errors import Unavailable
+from conductor_actors.outages import Outage
 from conductor_actors.ports import DeadLetter, EventSource, Read
 
 log = structlog.get_logger()
 
-LIVE_MS: Final = 15_000  # ticks older than this are stored, no longer announced
 FULL_PAUSE_S: Final = 0.005
 OUTAGE_PAUSE_S: Final = 0.5
 

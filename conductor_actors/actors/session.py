@@ -6,12 +6,8 @@ from typing import NamedTuple, assert_never
 
 import structlog
 
-from conductor_actors.actors import traced
-from conductor_actors.actors.base import Place, Poisoned, PooledActor, salvage
-from conductor_actors.actors.describing import described, mailbox_figures
-from conductor_actors.actors.dispatcher import Dispatcher
-from conductor_actors.actors.gathering import Gathering
-from conductor_actors.actors.mailbox import PooledMailbox
+from conductor_actors.actors import introspection
+from conductor_actors.actors.introspection import described, mailbox_figures
 from conductor_actors.actors.messages import (
     AllCaptured,
     Capture,
@@ -25,14 +21,17 @@ from conductor_actors.actors.messages import (
     TickScored,
     Trace,
 )
+from conductor_actors.actors.runtime.base import Place, Poisoned, PooledActor, salvage
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import Gathering, PooledMailbox
 from conductor_actors.actors.tracing import Tracing
 from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.events import Event
-from conductor_actors.domain.inquiries import figures
 from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.introspection_protocol import figures
 from conductor_actors.domain.quotas import SESSION_USERS
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.domain.session import SessionState, row_at
+from conductor_actors.domain.session_state import SessionState, row_at
 from conductor_actors.ports import Clock
 
 log = structlog.get_logger()
@@ -130,8 +129,8 @@ class SessionActor(PooledActor):
                 duration_s = self._parts.clock() - began_s
                 depth = mailbox_figures(self._place.mailbox, began_s).depth
                 score = None if has_failed else self._score_at(message)
-                handling = traced.Handling(duration_s, depth, score, has_failed, suppressed)
-                traced.tell((self._tenant_id, self._state.session_id), message, handling)
+                handling = introspection.Handling(duration_s, depth, score, has_failed, suppressed)
+                introspection.tell((self._tenant_id, self._state.session_id), message, handling)
 
     def _score_at(self, message: SessionMessage) -> float | None:
         """Give the score of a tick that was handled, the same once more."""

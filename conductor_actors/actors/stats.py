@@ -4,19 +4,21 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from heapq import nlargest
 from importlib.metadata import version
-from typing import Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
 import structlog
 
-from conductor_actors.actors.census import Census
-from conductor_actors.actors.dispatcher import Dispatcher
-from conductor_actors.actors.mailbox import ThreadMailbox
-from conductor_actors.actors.messages import EventsRefused
-from conductor_actors.actors.sessions import Sessions
+from conductor_actors.actors.messages import EventsRefused, Passivate
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
+from conductor_actors.actors.session_supervisor import Sessions
+from conductor_actors.log_events import SESSION_KEYS, TENANT_KEYS, VERSION
 from conductor_actors.ports import Clock
-from conductor_actors.vocabulary import VERSION
 
 log = structlog.get_logger()
 
@@ -112,3 +114,142 @@ def warn_of_refused(refused: Mapping[tuple[str, str], int]) -> None:
     """Say whose events were over which limit since the last report."""
     for (tenant, reason), events in refused.items():
         log.warning("events_refused", tenant=tenant, reason=reason, events=events)
+
+
+MOST_EACH: Final = 20  # sessions: those that lead in one of four figures, or are out of order
+MOST_TENANTS: Final = 50
+
+
+class Counted(NamedTuple):
+    """One session since the last report."""
+
+    mailbox: PooledMailbox
+    mailbox_depth: int
+    handled: int
+    busy_s: float
+    oldest_s: float
+
+
+@dataclass(slots=True)
+class Sum:
+    """One tenant's sessions since the last report."""
+
+    tenant: str
+    sessions: int = 0
+    quarantined: int = 0
+    mailbox_depth: int = 0
+    handled: int = 0
+    busy_s: float = 0.0
+    oldest_s: float = 0.0
+    refused: int = 0
+
+    def add(self, one: Counted) -> None:
+        """Add a session."""
+        self.sessions += 1
+        self.quarantined += one.mailbox.is_closed
+        self.mailbox_depth += one.mailbox_depth
+        self.handled += one.handled
+        self.busy_s += one.busy_s
+        self.oldest_s = max(self.oldest_s, one.oldest_s)
+        self.refused += one.mailbox.refused
+
+
+class Census:
+    """Says in one line which sessions lead, and in one how each tenant is doing."""
+
+    def __init__(self, dispatcher: Dispatcher, clock: Clock) -> None:
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._before: dict[PooledMailbox, tuple[int, float]] = {}
+        self._counted_s = clock()
+
+    def report(self) -> None:
+        """Count what happened since the last report, and say it."""
+        now_s = self._clock()
+        over_s, self._counted_s = max(now_s - self._counted_s, 1e-3), now_s
+        counted = self._count(now_s)
+        log.info(
+            "session_stats",
+            count=len(counted),
+            sessions=[_session(one, over_s) for one in _leading(counted)],
+        )
+        tenants = _by_tenant(counted)
+        busiest = nlargest(MOST_TENANTS, tenants, key=attrgetter("mailbox_depth", "busy_s"))
+        log.info(
+            "tenant_stats", count=len(tenants), tenants=[_tenant(each, over_s) for each in busiest]
+        )
+
+    def _count(self, now_s: float) -> list[Counted]:
+        before, self._before = self._before, {}
+        counted = []
+        for mailbox in self._dispatcher.mailboxes():
+            total = mailbox.handled, mailbox.busy_s
+            handled, busy_s = before.get(mailbox, (0, 0.0))
+            self._before[mailbox] = total
+            counted.append(
+                Counted(
+                    mailbox,
+                    mailbox.depth(),
+                    total[0] - handled,
+                    total[1] - busy_s,
+                    mailbox.oldest_s(now_s),
+                )
+            )
+        return counted
+
+
+def _leading(counted: list[Counted]) -> Iterable[Counted]:
+    """Give those that lead in a figure or don't run, once each."""
+    waiting = [one for one in counted if one.mailbox_depth]
+    leading = [
+        *nlargest(MOST_EACH, waiting, key=attrgetter("mailbox_depth")),
+        *nlargest(MOST_EACH, waiting, key=attrgetter("oldest_s")),
+        *nlargest(MOST_EACH, counted, key=attrgetter("busy_s")),
+        *nlargest(MOST_EACH, counted, key=attrgetter("handled")),
+        *[one for one in counted if one.mailbox.run is None][:MOST_EACH],
+    ]
+    return {one.mailbox: one for one in leading}.values()
+
+
+def _by_tenant(counted: list[Counted]) -> list[Sum]:
+    sums: dict[str, Sum] = {}
+    for one in counted:
+        tenant = one.mailbox.name.partition("/")[0]
+        if tenant not in sums:
+            sums[tenant] = Sum(tenant)
+        sums[tenant].add(one)
+    return [*sums.values()]
+
+
+def _session(one: Counted, over_s: float) -> dict[str, Any]:
+    tenant, _, session = one.mailbox.name.partition("/")
+    values = (
+        *(tenant, session, _state(one.mailbox), one.mailbox_depth),
+        *_rates(one, over_s),
+        one.mailbox.refused,
+    )
+    return dict(zip(SESSION_KEYS, values, strict=True))
+
+
+def _tenant(one: Sum, over_s: float) -> dict[str, Any]:
+    values = (
+        *(one.tenant, one.sessions, one.quarantined, one.mailbox_depth),
+        *_rates(one, over_s),
+        one.refused,
+    )
+    return dict(zip(TENANT_KEYS, values, strict=True))
+
+
+def _rates(one: Counted | Sum, over_s: float) -> tuple[float, float, float]:
+    return round(one.handled / over_s, 2), round(one.busy_s / over_s, 7), round(one.oldest_s, 3)
+
+
+def _state(mailbox: PooledMailbox) -> str:
+    if mailbox.is_closed:
+        return "quarantined"
+    if mailbox.run is None:
+        return "restarting"
+    mail = mailbox.mail
+    if mail and isinstance(mail[-1].message, Passivate):
+        return "passivating"
+    return "running"

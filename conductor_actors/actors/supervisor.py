@@ -8,8 +8,6 @@ from typing import Final, assert_never
 import pykka
 import structlog
 
-from conductor_actors.actors.base import Place, SystemActor
-from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
     ActorStopped,
@@ -22,9 +20,11 @@ from conductor_actors.actors.messages import (
     SupervisorMessage,
     TimePassed,
 )
-from conductor_actors.actors.sessions import Sessions
+from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
+from conductor_actors.actors.session_supervisor import Sessions
 from conductor_actors.actors.stats import Stats
-from conductor_actors.domain.restarts import RestartBudget
+from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.errors import OwnershipLost
 
 log = structlog.get_logger()

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from conductor_actors.actors.base import Place, SystemActor
-from conductor_actors.actors.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.actors.messages import TimePassed
+from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
 
 LONGEST_NAP_S: Final = 0.25  # so that a stop is heard soon
 

@@ -8,8 +8,6 @@ from typing import Final, NamedTuple, assert_never
 import msgspec
 import structlog
 
-from conductor_actors.actors.base import Place, SystemActor
-from conductor_actors.actors.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.actors.messages import (
     Flush,
     Flushed,
@@ -19,10 +17,12 @@ from conductor_actors.actors.messages import (
     Undeliverable,
     WriterMessage,
 )
-from conductor_actors.actors.outage import Attempts
+from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.domain.backlog import Backlog, Can, Step
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.outages import Attempts
 from conductor_actors.ports import DeadLetter, Outbox, ScoreStore
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from conductor_actors.dashboard import openapi, questions
+from conductor_actors.dashboard import openapi, query
 from conductor_actors.dashboard.auth import Caller, Denied, Doorkeeper, is_session_id
 from conductor_actors.dashboard.bodies import (
     Explanation,
@@ -30,11 +30,11 @@ from conductor_actors.dashboard.bodies import (
     sessions_body,
     timestamp,
 )
+from conductor_actors.dashboard.client_metrics import Metrics
 from conductor_actors.dashboard.hub import Hub, Key
-from conductor_actors.dashboard.metrics import Metrics
 from conductor_actors.dashboard.recent import as_update
 from conductor_actors.dashboard.rows import Row, Rows, Step
-from conductor_actors.dashboard.sockets import bearer
+from conductor_actors.dashboard.socketio import bearer
 from conductor_actors.domain.scoring import Scoring, category
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import Clock
@@ -101,9 +101,9 @@ class Api:
         """Give a session's stored scores."""
         key = self._key(request)
         sources = self._sources
-        asked = questions.read_range(request.query_params, sources.now(), sources.tick_s)
+        asked = query.read_range(request.query_params, sources.now(), sources.tick_s)
         body: History | StepHistory
-        shown = questions.shown(asked.step, sources.tick_s)
+        shown = query.shown(asked.step, sources.tick_s)
         if asked.step is None:
             rows = await sources.rows.between(key, asked.first_ms, asked.until_ms)
             body = History(key.session, shown, [_tick(row) for row in rows])

@@ -12,23 +12,22 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from conductor_actors.dashboard import sockets
 from conductor_actors.dashboard.api import Api, Sources, page_routes
-from conductor_actors.dashboard.audience import Audience
 from conductor_actors.dashboard.auth import Denied, Doorkeeper
+from conductor_actors.dashboard.broadcast import Audience
+from conductor_actors.dashboard.client_metrics import Metrics
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.connections import Connections
 from conductor_actors.dashboard.feed import Feed
-from conductor_actors.dashboard.guard import Guard, Origins
 from conductor_actors.dashboard.health import Condition, Neighbour
 from conductor_actors.dashboard.hub import Hub
 from conductor_actors.dashboard.live import Live
-from conductor_actors.dashboard.metrics import Metrics
 from conductor_actors.dashboard.options import Options
+from conductor_actors.dashboard.origins import Guard, Origins
 from conductor_actors.dashboard.reach import Reach
 from conductor_actors.dashboard.recent import Recent
 from conductor_actors.dashboard.rows import Rows
-from conductor_actors.dashboard.sockets import Access, Sockets
+from conductor_actors.dashboard.socketio import PATH, Access, Sockets, make_server
 from conductor_actors.errors import Unavailable
 
 SWEEP_S: Final = 1.0
@@ -87,7 +86,7 @@ class Parts:
     def _serve_sockets(
         self, options: Options, gate: Gate, metrics: Metrics, clocks: Clocks
     ) -> None:
-        self._server: Any = sockets.make_server()
+        self._server: Any = make_server()
         self._connections = Connections(
             self._server.eio, options.clients_per_address, metrics, clocks
         )
@@ -109,7 +108,7 @@ class Parts:
             ],
         )
         http.router.redirect_slashes = False
-        app: ASGIApp = socketio.ASGIApp(self._server, http, socketio_path=sockets.PATH)
+        app: ASGIApp = socketio.ASGIApp(self._server, http, socketio_path=PATH)
         return app
 
     async def _sweep(self) -> None:

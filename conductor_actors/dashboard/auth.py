@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from conductor_actors.dashboard.options import Options
-from conductor_actors.domain.names import DEFAULT_TENANT, TENANT
+from conductor_actors.domain.identity import DEFAULT_TENANT, TENANT
 from conductor_actors.errors import ConfigError
 
 LEEWAY_S: Final = 5.0  # between two machines' clocks

@@ -13,8 +13,8 @@ from engineio.packet import Packet
 from socketio import packet as socketio_packet
 from socketio.packet import Packet as Message
 
+from conductor_actors.dashboard.client_metrics import Metrics
 from conductor_actors.dashboard.clocks import Clocks
-from conductor_actors.dashboard.metrics import Metrics
 
 ADMITTED_WITHIN_S: Final = 10.0  # a namespace is connected to, with whatever token it takes
 PONG_WITHIN_S: Final = 10.0  # after a PING; the library itself looks less often

@@ -16,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from conductor_actors.dashboard.reach import Reach
-from conductor_actors.domain import names
+from conductor_actors.domain import identity
 from conductor_actors.errors import ConfigError
 
 UPDATES: Final = "engagement:update"
@@ -118,6 +118,6 @@ class Feed:
 def split(channel: str) -> tuple[str, str] | None:
     """Take a channel apart into tenant and name; None if it is none of a tenant's."""
     if channel in _CHANNELS:
-        return names.DEFAULT_TENANT, channel
-    name = names.split(channel)
+        return identity.DEFAULT_TENANT, channel
+    name = identity.split(channel)
     return name if name is not None and name[1] in _CHANNELS else None

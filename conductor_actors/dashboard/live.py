@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from conductor_actors.dashboard.audience import Audience, Client, Message
 from conductor_actors.dashboard.bodies import (
     at_ms,
     encode,
@@ -12,10 +11,11 @@ from conductor_actors.dashboard.bodies import (
     read_anomaly,
     read_update,
 )
+from conductor_actors.dashboard.broadcast import Audience, Client, Message
+from conductor_actors.dashboard.client_metrics import Metrics
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.feed import ANOMALIES, UPDATES
 from conductor_actors.dashboard.hub import Hub, Key
-from conductor_actors.dashboard.metrics import Metrics
 from conductor_actors.dashboard.recent import Recent
 
 BEAT_S: Final = 0.1  # how soon a client that has caught up gets what has waited

@@ -9,8 +9,8 @@ from typing import Any, Final, LiteralString, NamedTuple
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from conductor_actors.dashboard.client_metrics import Metrics
 from conductor_actors.dashboard.hub import Key
-from conductor_actors.dashboard.metrics import Metrics
 from conductor_actors.dashboard.reach import Reach
 from conductor_actors.domain.scoring import Signals
 from conductor_actors.errors import Unavailable

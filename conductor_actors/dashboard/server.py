@@ -14,12 +14,12 @@ from starlette.types import ASGIApp
 
 from conductor_actors.dashboard import complaints
 from conductor_actors.dashboard.app import Gate, Parts, Urls
-from conductor_actors.dashboard.guard import is_loopback
+from conductor_actors.dashboard.client_metrics import Metrics, served
 from conductor_actors.dashboard.health import Elsewhere, Neighbour
-from conductor_actors.dashboard.lines import protocols
-from conductor_actors.dashboard.metrics import Metrics, served
 from conductor_actors.dashboard.options import Options
-from conductor_actors.dashboard.sockets import MESSAGE_BYTES
+from conductor_actors.dashboard.origins import is_loopback
+from conductor_actors.dashboard.socketio import MESSAGE_BYTES
+from conductor_actors.dashboard.timeouts import protocols
 from conductor_actors.errors import ConfigError
 
 log = structlog.get_logger()

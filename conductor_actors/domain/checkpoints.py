@@ -13,7 +13,7 @@ import msgspec
 
 from conductor_actors.domain.intake import IntakeState, SessionKey
 from conductor_actors.domain.polls import Poll
-from conductor_actors.domain.session import SessionRules, SessionState
+from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 from conductor_actors.errors import ConfigError
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from conductor_actors.domain.names import EVERY_TENANT
+from conductor_actors.domain.identity import EVERY_TENANT
 
 
 class Gap(NamedTuple):

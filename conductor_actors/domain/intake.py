@@ -13,7 +13,7 @@ import msgspec
 
 from conductor_actors.domain.events import DECODERS, Decoder, Event, decode
 from conductor_actors.domain.gaps import NO_MARKS, Gap, Gaps, Marks
-from conductor_actors.domain.names import split
+from conductor_actors.domain.identity import split
 from conductor_actors.domain.quotas import NO_LIMITS, Bucket, Limits, Quotas, QuotasState
 from conductor_actors.errors import InvalidEvent
 
@@ -28,6 +28,8 @@ SessionKey: TypeAlias = tuple[str, str]  # tenant, session
 LEAST_EVENTS: Final = 4_096
 EVENTS_PER_SESSION: Final = 16
 MOST_EVENTS: Final = 200_000
+
+LIVE_MS: Final = 15_000  # ticks older than this are stored, no longer announced
 
 
 class IntakeRules(msgspec.Struct, frozen=True):

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-from conductor_actors.actors.dispatcher import Dispatcher
-from conductor_actors.actors.mailbox import PooledMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
     ActorStopped,
@@ -17,15 +15,17 @@ from conductor_actors.actors.messages import (
     Tick,
     Undeliverable,
 )
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionParts
-from conductor_actors.actors.sessions import SessionLimits, Sessions
+from conductor_actors.actors.session_supervisor import SessionLimits, Sessions
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.domain.session import SessionRules
+from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.ports import DeadLetter
 from tests.actors.turns import PATIENCE_S
-from tests.fakes.fake_clock import FakeClock
-from tests.fakes.recording_mailbox import RecordingMailbox
+from tests.support.fakes.fake_clock import FakeClock
+from tests.support.fakes.recording_mailbox import RecordingMailbox
 
 
 class Cast:

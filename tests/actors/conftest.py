@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from conductor_actors.actors.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from tests.actors.probes import Model, PooledModel, PykkaModel, SystemModel
 from tests.actors.turns import PATIENCE_S
 

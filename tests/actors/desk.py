@@ -5,20 +5,19 @@ from collections.abc import Sequence
 
 from structlog.typing import EventDict
 
-from conductor_actors.actors.base import Place
-from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import Flush, Scored, TimePassed
+from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.writer import LONGEST_WAIT_S, Shelves, WriterActor
-from conductor_actors.domain.backlog import Backlog
-from conductor_actors.domain.batching import Batch
+from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import Written
-from tests.fakes.fake_clock import FakeClock
-from tests.fakes.memory_outbox import MemoryOutbox
-from tests.fakes.memory_store import MemoryStore
-from tests.fakes.recording_mailbox import RecordingMailbox
-from tests.score_rows import row
+from tests.support.fakes.fake_clock import FakeClock
+from tests.support.fakes.memory_outbox import MemoryOutbox
+from tests.support.fakes.memory_store import MemoryStore
+from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.score_rows import row
 
 MAX_ROWS = 3
 MAX_AGE_S = 0.5

@@ -6,10 +6,10 @@ from typing import Any, Protocol, TypeAlias
 
 import pykka
 
-from conductor_actors.actors.base import Place, PooledActor, SystemActor
-from conductor_actors.actors.dispatcher import Dispatcher
-from conductor_actors.actors.mailbox import PooledMailbox, ThreadMailbox
-from tests.fakes.recording_mailbox import RecordingMailbox
+from conductor_actors.actors.runtime.base import Place, PooledActor, SystemActor
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
+from tests.support.fakes.recording_mailbox import RecordingMailbox
 
 Ref: TypeAlias = pykka.ActorRef[Any]
 AnyMailbox: TypeAlias = ThreadMailbox | PooledMailbox

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from conductor_actors.domain.events import ChatMessage, Event, Reaction, UserJoined
-from tests.score_rows import AT_MS
+from tests.support.score_rows import AT_MS
 
 
 def chat(number: int = 0, at_ms: int = AT_MS) -> Event:

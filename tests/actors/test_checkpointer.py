@@ -5,9 +5,7 @@ import threading
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.base import Place
 from conductor_actors.actors.checkpointer import GIVE_UP_AFTER_S, CheckpointerActor
-from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
     ActorStopped,
@@ -21,13 +19,15 @@ from conductor_actors.actors.messages import (
     StartOver,
     TimePassed,
 )
+from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.checkpoints import Header, encode_header
 from conductor_actors.domain.intake import IntakeState
 from conductor_actors.errors import OwnershipLost, Unavailable
 from tests.actors.probes import Ref
-from tests.fakes.fake_clock import FakeClock
-from tests.fakes.memory_checkpoints import MemoryCheckpoints
-from tests.fakes.recording_mailbox import RecordingMailbox
+from tests.support.fakes.fake_clock import FakeClock
+from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
+from tests.support.fakes.recording_mailbox import RecordingMailbox
 
 PATIENCE_S = 5.0
 KEY, OTHER = ("default", "s"), ("acme", "s")

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.base import Place
-from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
     Flush,
@@ -17,14 +15,16 @@ from conductor_actors.actors.messages import (
     Undeliverable,
 )
 from conductor_actors.actors.publisher import MAX_BATCH, MAX_LETTERS, PublisherActor
+from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import OwnershipLost, Unavailable
 from conductor_actors.ports import DeadLetter
 from tests.actors.probes import Ref
-from tests.fakes.fake_clock import FakeClock
-from tests.fakes.list_feed import ListFeed
-from tests.fakes.recording_mailbox import RecordingMailbox
-from tests.score_rows import row
+from tests.support.fakes.fake_clock import FakeClock
+from tests.support.fakes.list_feed import ListFeed
+from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.score_rows import row
 
 PATIENCE_S = 5.0
 AWAY = Unavailable("connection refused")

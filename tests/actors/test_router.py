@@ -6,9 +6,6 @@ from collections.abc import Callable, Sequence
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.base import Place
-from conductor_actors.actors.dispatcher import Dispatcher
-from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
     Capture,
@@ -23,17 +20,20 @@ from conductor_actors.actors.messages import (
     Undeliverable,
 )
 from conductor_actors.actors.router import Downstream, RouterActor
-from conductor_actors.actors.routes import Routes
+from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
+from conductor_actors.actors.session_table import Routes
 from conductor_actors.domain.gaps import Gap, Mark
 from conductor_actors.domain.intake import Entry, Intake, IntakeRules, IntakeState
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import DeadLetter, Read
 from tests.actors.probes import Ref
-from tests.fakes.fake_clock import FakeClock
-from tests.fakes.recording_mailbox import RecordingMailbox
-from tests.fakes.scripted_source import ScriptedSource, Step
-from tests.hostile import CHAT, REACTION
-from tests.score_rows import AT_MS
+from tests.support.fakes.fake_clock import FakeClock
+from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.fakes.scripted_source import ScriptedSource, Step
+from tests.support.hostile import CHAT, REACTION
+from tests.support.score_rows import AT_MS
 
 PATIENCE_S = 5.0
 LIMIT = 10

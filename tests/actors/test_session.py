@@ -5,9 +5,6 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
-from conductor_actors.actors.base import Place, Poisoned
-from conductor_actors.actors.dispatcher import Dispatcher
-from conductor_actors.actors.mailbox import PooledMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
     ActorStopped,
@@ -21,18 +18,21 @@ from conductor_actors.actors.messages import (
     Tick,
     TickScored,
 )
+from conductor_actors.actors.runtime.base import Place, Poisoned
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts
 from conductor_actors.domain.checkpoints import decode_state
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.gaps import Mark
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.domain.session import SessionRules, SessionState, row_at
+from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
 from tests.actors.probes import Ref
 from tests.actors.session_events import chat, chats, poison
 from tests.actors.turns import PATIENCE_S
-from tests.fakes.fake_clock import FakeClock
-from tests.fakes.recording_mailbox import RecordingMailbox
-from tests.score_rows import AT_MS
+from tests.support.fakes.fake_clock import FakeClock
+from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.score_rows import AT_MS
 
 TICK_MS = AT_MS + 5000
 NO_SCORE = Scoring(chat_max_per_min=0)  # divides by zero: every row fails

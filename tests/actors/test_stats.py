@@ -3,15 +3,15 @@
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.dispatcher import Dispatcher
-from conductor_actors.actors.mailbox import ThreadMailbox
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.stats import Stats
-from conductor_actors.vocabulary import VERSION
+from conductor_actors.log_events import VERSION
 from tests.actors.cast import Cast
 from tests.actors.session_events import poison
 from tests.actors.turns import Held
-from tests.fakes.fake_clock import FakeClock
-from tests.score_rows import AT_MS
+from tests.support.fakes.fake_clock import FakeClock
+from tests.support.score_rows import AT_MS
 
 
 @pytest.fixture

@@ -7,10 +7,6 @@ from functools import partial
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.base import Place
-from conductor_actors.actors.dispatcher import Dispatcher
-from conductor_actors.actors.gathering import GatheringMailbox
-from conductor_actors.actors.mailbox import AnyEnvelope, PooledMailbox, ThreadMailbox
 from conductor_actors.actors.messages import (
     ActorFailed,
     Countdown,
@@ -21,20 +17,28 @@ from conductor_actors.actors.messages import (
     Tick,
     TimePassed,
 )
+from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import (
+    AnyEnvelope,
+    GatheringMailbox,
+    PooledMailbox,
+    ThreadMailbox,
+)
 from conductor_actors.actors.session import SessionParts
-from conductor_actors.actors.sessions import SessionLimits, Sessions
+from conductor_actors.actors.session_supervisor import SessionLimits, Sessions
 from conductor_actors.actors.stats import Stats
 from conductor_actors.actors.supervisor import Child, Outcome, SupervisorActor
-from conductor_actors.domain.restarts import RestartBudget
+from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.domain.session import SessionRules
+from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.errors import OwnershipLost
 from tests.actors.probes import Ref, Script, SystemProbe
 from tests.actors.session_events import chat, chats, poison
 from tests.actors.turns import Held
-from tests.fakes.fake_clock import FakeClock
-from tests.fakes.recording_mailbox import RecordingMailbox
-from tests.score_rows import AT_MS
+from tests.support.fakes.fake_clock import FakeClock
+from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.score_rows import AT_MS
 
 PATIENCE_S = 5.0
 CHILDREN = ("owner", "publisher", "writer", "router", "ticker")

@@ -2,13 +2,13 @@
 
 from pykka.messages import ProxyGetAttr
 
-from conductor_actors.actors.base import Place
-from conductor_actors.actors.mailbox import ThreadMailbox
 from conductor_actors.actors.messages import TimePassed
+from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.ticker import Subscription, TickerActor
 from tests.actors.probes import Ref
-from tests.fakes.fake_clock import FakeClock
-from tests.fakes.recording_mailbox import RecordingMailbox
+from tests.support.fakes.fake_clock import FakeClock
+from tests.support.fakes.recording_mailbox import RecordingMailbox
 
 PATIENCE_S = 5.0
 

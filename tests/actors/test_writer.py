@@ -18,7 +18,7 @@ from conductor_actors.errors import ConfigError
 from conductor_actors.ports import DeadLetter
 from tests.actors.desk import AWAY, MAX_AGE_S, MAX_ROWS, MOST, Desk, rows_of, said
 from tests.actors.probes import Ref
-from tests.score_rows import AT_MS, row
+from tests.support.score_rows import AT_MS, row
 
 PATIENCE_S = 5.0
 

@@ -4,12 +4,12 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import Flushed, TimePassed, Undeliverable
-from conductor_actors.actors.outage import FIRST_WAIT_S
 from conductor_actors.actors.writer import LONGEST_WAIT_S
 from conductor_actors.errors import ConfigError
+from conductor_actors.outages import FIRST_WAIT_S
 from tests.actors.desk import AWAY, MAX_ROWS, MOST, Desk, rows_of, said
-from tests.fakes.recording_mailbox import RecordingMailbox
-from tests.score_rows import row
+from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.score_rows import row
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from conductor_actors.actors.messages import Flushed, Scored
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from tests.actors.desk import AWAY, MAX_ROWS, MOST, Desk
-from tests.score_rows import row
+from tests.support.score_rows import row
 
 OUTAGES = [None, None, AWAY, ConfigError("no table")]
 

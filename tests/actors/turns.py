@@ -3,8 +3,8 @@
 import threading
 from collections.abc import Callable
 
-from conductor_actors.actors.dispatcher import Dispatcher
-from conductor_actors.actors.mailbox import PooledMailbox, TurnEnded
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import PooledMailbox, TurnEnded
 
 PATIENCE_S = 10.0
 

@@ -9,7 +9,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from conductor_actors.adapters.migrations import migrate
+from conductor_actors.adapters.postgres.migrations import migrate
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from conductor_actors import logs
+from conductor_actors.observability import logs
 from tests.benchmarks import (
     comparison,
     delay,

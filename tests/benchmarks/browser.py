@@ -23,8 +23,8 @@ import httpx
 import redis
 from playwright.sync_api import Page, sync_playwright
 
-from conductor_actors.adapters.embedded import EmbeddedServers
-from conductor_actors.adapters.embedded_server import free_port
+from conductor_actors.adapters.embedded.server_process import free_port
+from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.simulate import bulk
 from tests.benchmarks.figures import Figure, table

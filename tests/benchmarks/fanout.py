@@ -20,14 +20,14 @@ from typing import Final, NamedTuple
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from conductor_actors import logs
-from conductor_actors.adapters import migrations
-from conductor_actors.adapters.embedded import EmbeddedServers
-from conductor_actors.adapters.embedded_server import free_port
-from conductor_actors.adapters.redis_feed import RedisFeed
+from conductor_actors.adapters.embedded.server_process import free_port
+from conductor_actors.adapters.embedded.servers import EmbeddedServers
+from conductor_actors.adapters.postgres import migrations
+from conductor_actors.adapters.redis.score_feed import RedisFeed
+from conductor_actors.observability import logs
 from tests.benchmarks.figures import Figure, table
-from tests.owners import owning
-from tests.score_rows import row
+from tests.support.owners import owning
+from tests.support.score_rows import row
 
 TICK_S: Final = 2.0
 CLOCK_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import psycopg
 import redis
 
-from conductor_actors.adapters import migrations
-from conductor_actors.adapters.embedded import EmbeddedServers
+from conductor_actors.adapters.embedded.servers import EmbeddedServers
+from conductor_actors.adapters.postgres import migrations
 from tests.benchmarks.watched import Watched, watched
 
 

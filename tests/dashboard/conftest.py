@@ -13,15 +13,15 @@ import redis
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from conductor_actors.adapters.migrations import migrate
-from conductor_actors.adapters.redis_feed import RedisFeed
-from conductor_actors.adapters.timescale import TimescaleStore
+from conductor_actors.adapters.postgres.migrations import migrate
+from conductor_actors.adapters.postgres.score_store import TimescaleStore
+from conductor_actors.adapters.redis.score_feed import RedisFeed
 from conductor_actors.dashboard.app import Urls
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.scoring import ScoreRow
 from tests.dashboard.clients import Client
-from tests.owners import owning
+from tests.support.owners import owning
 
 WITHIN_S = 10.0
 

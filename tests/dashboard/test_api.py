@@ -11,7 +11,7 @@ import pytest
 from conductor_actors.dashboard.server import Dashboard
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Serve, metric, this_tick_ms
-from tests.score_rows import AT_MS, SIGNALS, row
+from tests.support.score_rows import AT_MS, SIGNALS, row
 
 Write = Callable[..., None]
 Fetch = Callable[..., httpx.Response]

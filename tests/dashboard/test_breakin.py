@@ -18,7 +18,7 @@ from conductor_actors.dashboard.server import Dashboard
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Serve, this_tick_ms
 from tests.dashboard.raw import RawWebSocket
-from tests.score_rows import row
+from tests.support.score_rows import row
 
 TRIES = int(os.environ.get("CONDUCTOR_TEST_TRIES", "200"))
 ON_ONE_LINE = 4

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from conductor_actors.dashboard import connections, sockets
-from conductor_actors.dashboard.lines import ImpatientHttp, ImpatientWebSocket
+from conductor_actors.dashboard import connections, socketio
+from conductor_actors.dashboard.timeouts import ImpatientHttp, ImpatientWebSocket
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Connect, Serve, metric, this_tick_ms
 from tests.dashboard.raw import SMALL, RawSocket, RawWebSocket
-from tests.score_rows import row
+from tests.support.score_rows import row
 
 SOON_S = 0.5
 
@@ -246,7 +246,7 @@ async def _until(holds: Callable[[], bool]) -> None:
 def test_one_that_does_not_answer_the_heartbeat_is_closed_and_counted(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sockets, "PING_EVERY_S", SOON_S)
+    monkeypatch.setattr(socketio, "PING_EVERY_S", SOON_S)
     monkeypatch.setattr(connections, "PONG_WITHIN_S", SOON_S)
     dashboard = serve()
     deaf = opened.enter_context(RawWebSocket(dashboard.address))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from conductor_actors.dashboard.bodies import Update, at_ms, decode_update, encode, timestamp
 from conductor_actors.dashboard.hub import HISTORY_S, Hub, Key
 from conductor_actors.domain.scoring import Contributions
-from tests.score_rows import AT_MS, SIGNALS
+from tests.support.score_rows import AT_MS, SIGNALS
 
 TICK_MS = 5000
 KEY = Key("default", "s")

@@ -8,7 +8,7 @@ import pytest
 from conductor_actors.dashboard import bodies, openapi
 from tests.dashboard.conftest import Serve
 from tests.dashboard.test_api import Fetch, Write, dashboard, fetch
-from tests.score_rows import AT_MS, row
+from tests.support.score_rows import AT_MS, row
 
 __all__ = ["dashboard", "fetch"]
 

@@ -14,7 +14,7 @@ from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.scoring import Scoring
 from tests.dashboard.conftest import Connect, Serve, this_tick_ms, wait_ready
-from tests.score_rows import SIGNALS, row
+from tests.support.score_rows import SIGNALS, row
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ letters again. Nobody may do anything without a name.
 
 from typing import Final
 
-from conductor_actors.adapters import redis_letters
-from conductor_actors.adapters.redis_client import GRANTS
+from conductor_actors.adapters.redis import dead_letter_stream
+from conductor_actors.adapters.redis.client import GRANTS
 from tests.deploy.files import DEPLOY
 
 FILE: Final = DEPLOY / "redis.acl"
@@ -24,7 +24,7 @@ _RULES: Final = {
     f"&acme:sync-events &acme:platform.events.* {_TALK} +xadd +publish",
     "inspector": f"%R~conductor:* ~conductor:answer:* &conductor:requests {_TALK} "
     "+time +xread +xrange +xrevrange +xlen +publish +blpop",
-    "operator": f"%R~conductor:* {redis_letters.GRANTS} {_TALK} +time +xread +xlen",
+    "operator": f"%R~conductor:* {dead_letter_stream.GRANTS} {_TALK} +time +xread +xlen",
 }
 
 

@@ -14,9 +14,9 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from conductor_actors.adapters.embedded import EmbeddedServers
-from conductor_actors.adapters.embedded_postgresql import PostgreSQL
-from conductor_actors.adapters.embedded_server import binary, free_port
+from conductor_actors.adapters.embedded.postgresql import PostgreSQL
+from conductor_actors.adapters.embedded.server_process import binary, free_port
+from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from tests.deploy.files import DEPLOY, document
 
 PASSWORD = "secret"

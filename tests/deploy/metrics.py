@@ -7,8 +7,8 @@ import promql_parser
 from prometheus_client import REGISTRY, CollectorRegistry
 from promql_parser import VectorSelector
 
-from conductor_actors.dashboard.metrics import Metrics
-from conductor_actors.metrics import CollectorMetrics
+from conductor_actors.dashboard.client_metrics import Metrics
+from conductor_actors.observability.metrics import CollectorMetrics
 
 FOREIGN = {"up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"}
 _SUFFIXES = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conductor_actors.vocabulary import VOCABULARY
+from conductor_actors.log_events import VOCABULARY
 from tests.deploy.files import DEPLOY, ROOT, checked_by, document, text
 from tests.deploy.metrics import selectors, series
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from conductor_actors.adapters import migrations
-from conductor_actors.adapters.migrations import migrate
-from conductor_actors.adapters.timescale import TimescaleStore
+from conductor_actors.adapters.postgres import migrations
+from conductor_actors.adapters.postgres.migrations import migrate
+from conductor_actors.adapters.postgres.score_store import TimescaleStore
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from tests.deploy.conftest import PSQL, UserUrl, make_roles
 from tests.deploy.files import DEPLOY, text
-from tests.running import stored
-from tests.score_rows import AT_MS, row
+from tests.support.running import stored
+from tests.support.score_rows import AT_MS, row
 
 ROWS = [row(f"session {n % 7}", AT_MS + n * 86_400_000) for n in range(70)]  # many chunks
 

@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
-from conductor_actors.adapters.migrations import migrate
-from conductor_actors.adapters.timescale import TimescaleStore
+from conductor_actors.adapters.postgres.migrations import migrate
+from conductor_actors.adapters.postgres.score_store import TimescaleStore
 from tests.deploy.conftest import UserUrl, make_roles, user_url
-from tests.score_rows import row
+from tests.support.score_rows import row
 
 NEVER = [
     "CREATE TABLE other ()",

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 import redis
 
-from conductor_actors.adapters.embedded_server import free_port
-from conductor_actors.adapters.migrations import migrate
+from conductor_actors.adapters.embedded.server_process import free_port
+from conductor_actors.adapters.postgres.migrations import migrate
 from tests.deploy.conftest import UserUrl, valkey
-from tests.hostile import CHAT
-from tests.running import QUICK, Program, finished, running
+from tests.support.hostile import CHAT
+from tests.support.running import QUICK, Program, finished, running
 
 
 def chat(number: int) -> bytes:

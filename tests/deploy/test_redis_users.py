@@ -8,8 +8,8 @@ import redis
 from tests.deploy import acl
 from tests.deploy.conftest import UserUrl
 from tests.deploy.files import text
-from tests.hostile import CHAT, SYNC
-from tests.running import finished
+from tests.support.hostile import CHAT, SYNC
+from tests.support.running import finished
 
 REFUSED = {
     "collector": [

@@ -3,10 +3,10 @@ from conductor_actors.domain.backlog import (
     MAIL_FIRST_S,
     SLOW_S,
     Backlog,
+    Batch,
     Can,
     Step,
 )
-from conductor_actors.domain.batching import Batch
 
 MOST = 20
 ALL = Can(write=True, set_aside=True, drain=True, mail_waits=False)

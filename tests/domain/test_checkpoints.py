@@ -29,11 +29,11 @@ from conductor_actors.domain.intake import (
     TickDue,
 )
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.domain.session import SessionRules, SessionState, row_at
+from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 from conductor_actors.errors import ConfigError
 from tests.domain.test_intake import GOOD, end_of, entry, logs
-from tests.domain.test_session import (
+from tests.domain.test_session_state import (
     START_MS,
     TICK_MS,
     rules_of_all_kinds,

@@ -17,7 +17,7 @@ from conductor_actors.domain.comparison import (
     record_of,
 )
 from conductor_actors.domain.scoring import ScoreRow
-from tests.score_rows import AT_MS, SIGNALS, row
+from tests.support.score_rows import AT_MS, SIGNALS, row
 
 TICK_MS = 5000
 ALL = Known(0, AT_MS + 10**9)

@@ -20,7 +20,7 @@ from conductor_actors.domain.events import (
     decode_sync,
 )
 from conductor_actors.errors import InvalidEvent
-from tests.hostile import (
+from tests.support.hostile import (
     CHAT,
     CLOSED,
     HARMLESS,

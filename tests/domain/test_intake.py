@@ -16,7 +16,7 @@ from conductor_actors.domain.intake import (
     SessionKey,
     TickDue,
 )
-from tests.reference import row_at
+from tests.support.reference import row_at
 
 CHAT = "platform.events.chat.message.v1"
 VOTE = "platform.events.poll.vote.v1"

@@ -26,8 +26,8 @@ from conductor_actors.domain.quotas import (
     Limits,
     QuotasState,
 )
-from conductor_actors.domain.session import SessionRules, SessionState
-from tests.hostile import REACTION
+from conductor_actors.domain.session_state import SessionRules, SessionState
+from tests.support.hostile import REACTION
 
 START_MS = 1_767_528_000_000
 TICK_MS = 5000

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conductor_actors.domain.scoring import Scoring, Signals, category, clamped
-from tests.reference import category_of, score_of
+from tests.support.reference import category_of, score_of
 
 rates = st.one_of(st.just(0.0), st.floats(0, 40), st.floats(0, 1e9))
 shares = st.floats(0, 1)

@@ -7,7 +7,7 @@ from io import StringIO
 from pathlib import Path
 from time import monotonic
 
-from conductor_actors import logs
+from conductor_actors.observability import logs
 from tests.faults.report import Report
 from tests.faults.table import EXPERIMENTS, Experiment, ran
 

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from conductor_actors.adapters.rows_csv import COLUMNS
-from tests.running import Row, command, environment
+from conductor_actors.adapters.recordings.csv_rows import COLUMNS
+from tests.support.running import Row, command, environment
 
 REPLAY_WITHIN_S: Final = 600.0
 

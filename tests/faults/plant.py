@@ -13,14 +13,14 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from conductor_actors.adapters.embedded import EmbeddedServers
-from conductor_actors.adapters.embedded_server import free_port
+from conductor_actors.adapters.embedded.server_process import free_port
+from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from tests.faults.oracle import at_ms, difference, replayed
 from tests.faults.proxy import Proxy
 from tests.faults.report import Report
 from tests.faults.samples import waited
 from tests.faults.traffic import impatient_client
-from tests.running import QUICK, ROOT, Line, Program, Row, running, stored, until
+from tests.support.running import QUICK, ROOT, Line, Program, Row, running, stored, until
 
 DRAIN_WITHIN_S: Final = 20.0
 OWNER: Final = "conductor:owner"

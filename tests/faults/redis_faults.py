@@ -8,8 +8,8 @@ from tests.faults.plant import Plant, since_s
 from tests.faults.report import Report
 from tests.faults.samples import pause, waited
 from tests.faults.traffic import Simulated, flowing
-from tests.hostile import LIVE
-from tests.running import Program
+from tests.support.hostile import LIVE
+from tests.support.running import Program
 
 FOUND_WITHIN_S: Final = 5.0
 BACK_WITHIN_S: Final = 2.0

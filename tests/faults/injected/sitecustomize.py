@@ -38,7 +38,7 @@ def set_wall_clock_back_and_forth() -> None:
 def fail_on_poison() -> None:
     """Let a session fail when a poll called `poison` is closed."""
     from conductor_actors.domain.events import Event, PollClosed  # noqa: PLC0415
-    from conductor_actors.domain.session import SessionState  # noqa: PLC0415
+    from conductor_actors.domain.session_state import SessionState  # noqa: PLC0415
 
     sound: Any = SessionState.after
 

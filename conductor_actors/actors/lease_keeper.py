@@ -1,0 +1,36 @@
+"""Keeps the right to own this data, and dies when another process has taken it."""
+
+import structlog
+
+from conductor_actors.actors.messages import TimePassed
+from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
+from conductor_actors.errors import Unavailable
+from conductor_actors.outages import Outage
+from conductor_actors.ports import Lease
+
+log = structlog.get_logger()
+
+
+class OwnerActor(SystemActor):
+    """Renews the lease each time its interval has passed."""
+
+    def __init__(self, place: Place[ThreadMailbox], lease: Lease) -> None:
+        super().__init__(place)
+        self._lease = lease
+        self._outage = Outage("redis lease", place.mailbox.clock)
+
+    def on_receive(self, message: TimePassed) -> None:
+        del message
+        try:
+            self._lease.hold()
+        except Unavailable as error:
+            self._outage.goes_on(error)
+        else:
+            self._outage.is_over()
+
+    def on_stop(self) -> None:
+        try:
+            self._lease.release()
+        except Unavailable as error:
+            self._outage.goes_on(error)

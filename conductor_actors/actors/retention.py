@@ -1,0 +1,35 @@
+"""Lets go of old rows, where the server does not do so by itself."""
+
+import structlog
+
+from conductor_actors.actors.messages import TimePassed
+from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.outages import Outage
+from conductor_actors.ports import Retention
+
+log = structlog.get_logger()
+
+
+class JanitorActor(SystemActor):
+    """Applies retention each time its interval has passed, and at the start."""
+
+    def __init__(self, place: Place[ThreadMailbox], retention: Retention, days: float) -> None:
+        super().__init__(place)
+        self._retention = retention
+        self._days = days
+        self._outage = Outage("database retention", place.mailbox.clock)
+
+    def on_start(self) -> None:
+        self._place.mailbox.tell(TimePassed())
+
+    def on_receive(self, message: TimePassed) -> None:
+        del message
+        try:
+            dropped = self._retention.retain(self._days)
+        except (Unavailable, ConfigError) as error:  # an operator's to end, not worth a restart
+            self._outage.goes_on(error)
+        else:
+            self._outage.is_over()
+            log.info("rows_expired", dropped=dropped, older_than_days=self._days)

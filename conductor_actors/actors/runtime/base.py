@@ -1,0 +1,199 @@
+"""What every actor here has in common: a place that outlives it, and a death that is noticed.
+
+Facts of Pykka, each seen in a run, that this module answers: `tell` to a dead actor raises in
+the sender (so senders hold mailboxes) · a crash silently drops the rest of the inbox (so teardown
+leaves it alone) · a failing `on_start` calls no hook (so it is caught here) · `SystemExit` in
+one actor stops them all, or ends the thread unheard (so it becomes an ordinary failure) · errors
+under `ask` go to the asker and don't stop the actor · an `ActorRef` copies its inbox when it is
+made (so ours is in place before). This is the only module that may catch `Exception`.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+import pykka
+
+from conductor_actors.actors.messages import ActorFailed, ActorStopped
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox, ThreadMailbox, TurnEnded
+
+S = TypeVar("S")
+T = TypeVar("T")
+M = TypeVar("M", ThreadMailbox, PooledMailbox)
+
+_NO_MESSAGE: Final = None
+
+
+class Place(NamedTuple, Generic[M]):
+    """An actor's place in the system, which its successors take over."""
+
+    name: str
+    mailbox: M
+    supervisor: Mailbox
+
+
+class Poisoned(Exception):  # noqa: N818 - the field says "poison message"
+    """Some items could not be handled; they were left out, everything else is done."""
+
+    def __init__(self, items: Sequence[tuple[object, Exception]]) -> None:
+        super().__init__(f"{len(items)} left out, the first: {items[0][1]!r}")
+        self.items = items
+
+
+class Hung(Exception):  # noqa: N818 - what was found, not what was raised
+    """A handler did not come back; its thread can't be ended, only given up."""
+
+
+class _NotAnError(Exception):
+    """Carries `SystemExit` and its like, for which Pykka would stop every actor."""
+
+
+def salvage(
+    step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
+) -> tuple[S, Sequence[tuple[T, Exception]]]:
+    """Fold items into a state; should that fail, one by one, leaving out those that fail."""
+    try:
+        return step(state, items), ()
+    except Exception:  # noqa: BLE001 - whatever it is, one item's bug is not the others'
+        return _one_by_one(step, state, items)
+
+
+def _one_by_one(
+    step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
+) -> tuple[S, Sequence[tuple[T, Exception]]]:
+    poison = []
+    for item in items:
+        try:
+            state = step(state, (item,))
+        except Exception as error:  # noqa: BLE001 - the same
+            poison.append((item, error))
+    return state, poison
+
+
+class _PlacedActor(pykka.Actor):
+    """Take mail from the place's mailbox, and tell the Supervisor of the end."""
+
+    def __init__(self, place: Place[Any]) -> None:
+        self._place = place
+        self._message: object = _NO_MESSAGE
+        self._error: BaseException | None = None
+        super().__init__()
+
+    def legacy(self) -> object:
+        """Give what a successor needs to go on from before the failure."""
+        return None
+
+    def _create_actor_inbox(self) -> Any:  # type: ignore[override]  # noqa: ANN401
+        return self._place.mailbox
+
+    def _actor_loop_setup(self) -> None:
+        try:
+            super()._actor_loop_setup()
+        except BaseException as error:  # noqa: BLE001 - Pykka lets it end the thread
+            self._handle_failure(type(error), error, error.__traceback__)
+
+    def _stop(self) -> None:
+        try:
+            super()._stop()
+        except BaseException as error:  # noqa: BLE001 - Pykka stops every actor
+            self._handle_failure(type(error), error, error.__traceback__)
+
+    def _handle_receive(self, message: Any) -> Any:  # noqa: ANN401
+        self._message = message
+        try:
+            return super()._handle_receive(message)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise _NotAnError(repr(error)) from error
+
+    def _handle_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        del exception_type, traceback
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        self.actor_stopped.set()
+        self._error = exception_value
+
+    def _actor_loop_teardown(self) -> None:
+        """Leave the mail to the successor; tell the Supervisor that one is needed, or not.
+
+        An actor that stopped as asked has no successor.
+        """
+        name, mailbox, supervisor = self._place
+        if self._error is None:
+            mailbox.retire()
+            supervisor.tell(ActorStopped(name, mailbox))
+        else:
+            legacy = self.legacy()
+            supervisor.tell(ActorFailed(name, mailbox, self._message, self._error, legacy))
+
+
+class SystemActor(_PlacedActor, pykka.ThreadingActor):
+    """An actor that waits on the outside world, on a thread of its own."""
+
+    use_daemon_thread = True  # a thread that hangs in a call must not hold up the exit
+
+
+class _Flag(threading.Event):
+    """An event of 64 bytes instead of 1,300: those who wait for one of them share a condition."""
+
+    __slots__ = ("_is_set",)
+    _some_was_set: Final = threading.Condition()
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        with self._some_was_set:
+            self._is_set = True
+            self._some_was_set.notify_all()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        with self._some_was_set:
+            return self._some_was_set.wait_for(self.is_set, timeout)
+
+
+class PooledActor(_PlacedActor):
+    """An actor that never waits, run by a dispatcher with thousands of others."""
+
+    def __init__(self, place: Place[PooledMailbox], dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._is_set_up = False
+        super().__init__(place)
+        self.actor_stopped = self.actor_ref.actor_stopped = _Flag()
+
+    def _hang(self, running_s: float) -> None:
+        """Die of a handler that does not come back; a thread that has given this up says so."""
+        pykka.ActorRegistry.unregister(self.actor_ref)
+        self.actor_stopped.set()  # ends the loop, should the handler come back
+        name, mailbox, supervisor = self._place
+        hung = Hung(f"its handler did not return within {running_s:.0f} s")
+        supervisor.tell(ActorFailed(name, mailbox, self._message, hung, self.legacy()))
+
+    @staticmethod
+    def _create_future() -> pykka.Future[Any]:
+        return pykka.ThreadingFuture()
+
+    def _start_actor_loop(self) -> None:
+        self._dispatcher.attach(self._place.mailbox, self._take_turn, self._hang)
+
+    def _take_turn(self) -> None:
+        """Run Pykka's own loop until the mailbox ends the turn, or the actor's life is over."""
+        if not self._is_set_up:
+            self._is_set_up = True
+            self._actor_loop_setup()
+        try:
+            self._actor_loop_running()
+        except TurnEnded:
+            return
+        if self._dispatcher.detach(self._place.mailbox):
+            self._actor_loop_teardown()

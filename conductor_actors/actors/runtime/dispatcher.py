@@ -1,0 +1,300 @@
+"""Run many actors on few threads: a mailbox per actor, one run queue, turns of bounded length.
+
+An actor with mail is queued once, takes at most `max_messages` or `max_turn_s` a turn and goes
+to the back of the queue, so no actor starves another; nor does a tenant, for they take turns, too.
+Handlers must not wait: a pool of two threads stalls when two do, which is why `slow_turns` tells
+of any that takes long, and `give_up_hung` gives its place to another thread.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple, TypeAlias
+
+from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox, Turn, answer_for_dead
+
+MAX_MESSAGES: Final = 64
+MAX_TURN_S: Final = 0.005
+HUNG_LOOKS: Final = 5
+
+
+class SlowTurn(NamedTuple):
+    """A turn that takes long: whose, for how long, on which thread."""
+
+    name: str
+    running_s: float
+    thread_id: int
+
+
+class Dispatcher:
+    """A pool of threads that gives actors their turns. All methods may be called by any thread."""
+
+    def __init__(self, threads: int = 2, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._work_came = threading.Condition(self._lock)
+        self._went_idle = threading.Condition(self._lock)
+        self._run_queue = RunQueue()
+        self._turns: dict[int, tuple[float, PooledMailbox]] = {}
+        self._looks: dict[tuple[int, float, PooledMailbox], int] = {}
+        self._attached: dict[PooledMailbox, None] = {}  # in order
+        self._is_closed = False
+        self.waiting = 0
+        self.handled = 0
+        self.refused = 0
+        self._threads = [self._thread(f"dispatcher-{n}") for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
+
+    def deliver(self, letters: Iterable[tuple[PooledMailbox, Envelope]]) -> None:
+        """Put envelopes into mailboxes, in order: one lock and one wake-up for all of them."""
+        with self._lock:
+            now_s = self._clock()
+            for mailbox, envelope in letters:
+                envelope.since_s = now_s
+                mailbox.mail.append(envelope)
+                self.waiting += 1
+                if mailbox.is_closed:
+                    self._refuse_mail(mailbox)
+                else:
+                    self._queue(mailbox, now_s)
+            self._work_came.notify(len(self._threads))
+
+    def urge(self, mailbox: PooledMailbox, message: object) -> None:
+        """Put a message before all mail: it is handled in the mailbox's next turn."""
+        with self._lock:
+            now_s = self._clock()
+            envelope = Envelope(message)
+            envelope.since_s = now_s
+            mailbox.control = (*mailbox.control, envelope)
+            self.waiting += 1
+            if mailbox.is_closed:
+                self._refuse_mail(mailbox)
+            else:
+                self._queue(mailbox, now_s)
+                self._work_came.notify()
+
+    def attach(
+        self,
+        mailbox: PooledMailbox,
+        run: Callable[[], None],
+        discard: Callable[[float], None] | None = None,
+    ) -> None:
+        """Give a mailbox its actor: it has a turn now, even if no mail has come yet."""
+        with self._lock:
+            self._attached[mailbox] = None
+            mailbox.run = run
+            mailbox.discard = discard
+            mailbox.is_new = True
+            self._queue(mailbox, self._clock())
+            self._work_came.notify()
+
+    def detach(self, mailbox: PooledMailbox) -> bool:
+        """Take a mailbox from its actor, whose turn this is; False if it was given up before."""
+        with self._lock:
+            if threading.get_ident() not in self._turns:
+                return False
+            mailbox.run = None
+            return True
+
+    def forget(self, mailbox: PooledMailbox) -> None:
+        """Note that this mailbox will never have an actor again."""
+        with self._lock:
+            self._attached.pop(mailbox, None)
+
+    def mailboxes(self) -> list[PooledMailbox]:
+        """List the mailboxes that have an actor, or had one and will again; the oldest first."""
+        with self._lock:
+            return [*self._attached]
+
+    def close_mailbox(self, mailbox: PooledMailbox) -> int:
+        """Refuse and count all mail, that which waits too; return how much waited."""
+        with self._lock:
+            mailbox.is_closed = True
+            return self._refuse_mail(mailbox)
+
+    def open_mailbox(self, mailbox: PooledMailbox) -> int:
+        """Take mail again; return how much was refused."""
+        with self._lock:
+            mailbox.is_closed = False
+            refused, mailbox.refused = mailbox.refused, 0
+            return refused
+
+    def wait_idle(self, timeout_s: float) -> bool:
+        """Wait until every actor that lives has handled its mail; False if that took too long."""
+        with self._lock:
+            return self._went_idle.wait_for(
+                lambda: not self._run_queue.waiting and not self._turns, timeout_s
+            )
+
+    def oldest_s(self) -> float:
+        """Say how long the actor at the head of the queue has waited for its turn."""
+        with self._lock:
+            return self._run_queue.oldest_s(self._clock())
+
+    def slow_turns(self, longer_than_s: float) -> list[SlowTurn]:
+        """List the turns that have been running for longer."""
+        with self._lock:
+            now_s = self._clock()
+            return [
+                SlowTurn(mailbox.name, now_s - began_s, thread_id)
+                for thread_id, (began_s, mailbox) in self._turns.items()
+                if now_s - began_s > longer_than_s
+            ]
+
+    def give_up_hung(self) -> None:
+        """Look who has a turn: one seen five times in a row hangs. To be called every second.
+
+        Its place goes to a fresh thread; its mail is refused. Should its handler ever return,
+        its thread ends. By looks and not by time: a process that was stopped hangs nowhere.
+        """
+        with self._lock:
+            turns = {(thread_id, *turn): thread_id for thread_id, turn in self._turns.items()}
+            self._looks = {turn: self._looks.get(turn, 0) + 1 for turn in turns}
+            hung = [
+                self._replace(thread_id)
+                for turn, thread_id in turns.items()
+                if self._looks[turn] >= HUNG_LOOKS and turn[2].run is not None
+            ]
+        for running_s, mailbox in hung:
+            if mailbox.discard is not None:
+                mailbox.discard(running_s)
+            self.close_mailbox(mailbox)  # last: whoever is told of its mail has heard of its end
+        if hung:
+            with self._lock:
+                if not self._run_queue.waiting and not self._turns:
+                    self._went_idle.notify_all()
+
+    def close(self, timeout_s: float = 1.0) -> None:
+        """End the threads after their current turns."""
+        with self._lock:
+            self._is_closed = True
+            self._work_came.notify_all()
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def _queue(self, mailbox: PooledMailbox, now_s: float) -> None:
+        has_work = mailbox.mail or mailbox.is_new or mailbox.control
+        if has_work and mailbox.run is not None and not mailbox.is_queued:
+            mailbox.is_queued = True
+            self._run_queue.push(mailbox, now_s)
+
+    def _refuse_mail(self, mailbox: PooledMailbox) -> int:
+        refused = [*mailbox.control, *mailbox.mail]
+        mailbox.mail, mailbox.control = [], ()
+        for envelope in refused:
+            answer_for_dead(envelope)
+            if mailbox.on_refusal is not None:
+                mailbox.on_refusal(mailbox, envelope.message)
+        mailbox.refused += len(refused)
+        self.refused += len(refused)
+        self.waiting -= len(refused)
+        return len(refused)
+
+    def _replace(self, thread_id: int) -> tuple[float, PooledMailbox]:
+        """Give the place of a thread to a fresh one; return what it is lost in, and since when."""
+        began_s, mailbox = self._turns.pop(thread_id)
+        mailbox.is_closed, mailbox.run = True, None
+        mailbox.busy_s += self._clock() - began_s
+        self._put_back(mailbox)
+        mailbox.is_queued = False
+        lost = next(thread for thread in self._threads if thread.ident == thread_id)
+        fresh = self._thread(lost.name)
+        self._threads[self._threads.index(lost)] = fresh
+        fresh.start()
+        return self._clock() - began_s, mailbox
+
+    def _thread(self, name: str) -> threading.Thread:
+        return threading.Thread(target=self._work, name=name, daemon=True)
+
+    def _work(self) -> None:
+        me = threading.get_ident()
+        while (mailbox := self._begin_turn(me)) is not None:
+            if mailbox.run is not None:
+                mailbox.run()
+            if not self._end_turn(me, mailbox):
+                return
+
+    def _begin_turn(self, me: int) -> PooledMailbox | None:
+        with self._lock:
+            while not self._run_queue.waiting:
+                if self._is_closed:
+                    return None
+                self._work_came.wait()
+            if self._is_closed:
+                return None
+            mailbox = self._run_queue.pop()
+            mail, mailbox.mail = mailbox.mail[:MAX_MESSAGES], mailbox.mail[MAX_MESSAGES:]
+            if mailbox.control:
+                mail, mailbox.control = [*mailbox.control, *mail], ()
+            self.waiting -= len(mail)
+            self.handled += len(mail)
+            mailbox.handled += len(mail)
+            mailbox.is_new = False
+            mailbox.turn = Turn(mail, self._clock, MAX_TURN_S)
+            self._turns[me] = (self._clock(), mailbox)
+            return mailbox
+
+    def _end_turn(self, me: int, mailbox: PooledMailbox) -> bool:
+        """Let others have their turns; False if another thread has this one's place."""
+        with self._lock:
+            turn = self._turns.pop(me, None)
+            if turn is None:
+                return False
+            now_s = self._clock()
+            mailbox.busy_s += now_s - turn[0]
+            self._put_back(mailbox)
+            if mailbox.is_closed:  # since the turn began: its actor failed once too often
+                self._refuse_mail(mailbox)
+            mailbox.is_queued = False
+            self._queue(mailbox, now_s)
+            if not self._run_queue.waiting and not self._turns:
+                self._went_idle.notify_all()
+            return True
+
+    def _put_back(self, mailbox: PooledMailbox) -> None:
+        """Return what a turn had no time for to the front of the mailbox."""
+        rest = mailbox.turn.rest if mailbox.turn else []
+        mailbox.turn = None
+        if rest:
+            rest.reverse()
+            mailbox.mail = rest + mailbox.mail
+            self.waiting += len(rest)
+            self.handled -= len(rest)
+            mailbox.handled -= len(rest)
+
+
+Line: TypeAlias = deque[tuple[float, PooledMailbox]]  # since when each has waited
+
+
+class RunQueue:
+    """Mailboxes whose actors have work. `push` and `pop` take constant time; not thread-safe."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, Line] = {}  # of every tenant that ever had a turn
+        self.waiting: deque[Line] = deque()  # those that are not empty, in turn
+
+    def __len__(self) -> int:
+        return sum(map(len, self.waiting))
+
+    def push(self, mailbox: PooledMailbox, now_s: float) -> None:
+        """Let an actor wait behind its tenant's others."""
+        line = self._lines.get(mailbox.tenant)
+        if line is None:
+            line = self._lines[mailbox.tenant] = deque()
+        if not line:
+            self.waiting.append(line)
+        line.append((now_s, mailbox))
+
+    def pop(self) -> PooledMailbox:
+        """Give whose turn it is; its tenant is behind all others then."""
+        line = self.waiting.popleft()
+        _, mailbox = line.popleft()
+        if line:
+            self.waiting.append(line)
+        return mailbox
+
+    def oldest_s(self, now_s: float) -> float:
+        """Say how long the one who has waited longest has waited, 0 when nobody does."""
+        return max((now_s - line[0][0] for line in self.waiting), default=0.0)

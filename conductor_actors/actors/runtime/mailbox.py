@@ -1,0 +1,286 @@
+"""Mailboxes outlive their actors: mail can come before the start and stays across a restart.
+
+Both kinds are what Pykka asks of an actor's inbox (`put`, `get`, `empty`), so `ActorRef.tell`
+and `ask` work; senders of ours hold the mailbox itself, because telling a dead `ActorRef` raises.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+
+import pykka
+from pykka.messages import _ActorStop
+
+if TYPE_CHECKING:
+    from conductor_actors.actors.runtime.dispatcher import Dispatcher
+
+
+class Envelope:
+    """A message and, for `ask`, the future that waits for the answer."""
+
+    __slots__ = ("message", "reply_to", "since_s")
+
+    since_s: float  # when a dispatcher took it
+
+    def __init__(self, message: object, reply_to: pykka.Future[Any] | None = None) -> None:
+        self.message = message
+        self.reply_to = reply_to
+
+
+class AnyEnvelope(Protocol):
+    """Ours or Pykka's own, which `ask` makes."""
+
+    message: Any
+    reply_to: Any
+
+
+def answer_for_dead(envelope: AnyEnvelope) -> None:
+    """Tell whoever asked that the actor is dead; whoever asked it to stop has what they want."""
+    if envelope.reply_to is None:
+        return
+    if isinstance(envelope.message, _ActorStop):
+        envelope.reply_to.set(None)
+    else:
+        envelope.reply_to.set_exception((pykka.ActorDeadError, None, None))
+
+
+class Mailbox(Protocol):
+    """Where a message can be left for an actor, alive or not."""
+
+    def tell(self, message: object) -> None:
+        """Leave a message; never blocks, never raises."""
+
+    def depth(self) -> int:
+        """Count the messages waiting."""
+
+
+class ThreadMailbox:
+    """The mailbox of an actor with a thread of its own, which sleeps until mail comes."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._mail: deque[tuple[float, AnyEnvelope]] = deque()
+        self._came = threading.Condition()
+        self.clock = clock
+        self.handled = 0
+
+    def tell(self, message: object) -> None:
+        """Leave a message; never blocks, never raises."""
+        self.put(Envelope(message))
+
+    def put(self, envelope: AnyEnvelope, /) -> None:
+        """Take an envelope from Pykka."""
+        with self._came:
+            self._mail.append((self.clock(), envelope))
+            self._came.notify()
+
+    def get(self) -> AnyEnvelope:
+        """Give the actor its next envelope, waiting for one."""
+        with self._came:
+            while not self._mail:
+                self._came.wait()
+            self.handled += 1
+            return self._mail.popleft()[1]
+
+    def empty(self) -> bool:
+        """Tell whether nothing is waiting."""
+        return not self._mail
+
+    def depth(self) -> int:
+        """Count the messages waiting."""
+        return len(self._mail)
+
+    def count(self, kind: type) -> int:
+        """Count the messages of one kind."""
+        with self._came:
+            return sum(isinstance(envelope.message, kind) for _, envelope in self._mail)
+
+    def oldest_s(self) -> float:
+        """Say how long the oldest message has waited, 0 when there is none."""
+        with self._came:
+            return self.clock() - self._mail[0][0] if self._mail else 0.0
+
+    def retire(self) -> None:
+        """Answer those who asked, for nobody will; what was told stays and is counted."""
+        with self._came:
+            mail, self._mail = self._mail, deque()
+            for since_s, envelope in mail:
+                if envelope.reply_to is None:
+                    self._mail.append((since_s, envelope))
+                else:
+                    answer_for_dead(envelope)
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when there is mail, or after the timeout."""
+        with self._came:
+            self._came.wait_for(lambda: bool(self._mail), timeout_s)
+
+
+class TurnEnded(Exception):  # noqa: N818 - not an error: how Pykka's loop is left and re-entered
+    """An actor on the pool has had its turn."""
+
+
+class PooledMailbox:
+    """The mailbox of an actor on the dispatcher's pool.
+
+    Everything but `turn` belongs to the dispatcher and is changed under its lock only. Counters
+    may be read without it.
+    """
+
+    __slots__ = (
+        "_dispatcher",
+        "busy_s",
+        "control",
+        "discard",
+        "handled",
+        "is_closed",
+        "is_new",
+        "is_queued",
+        "mail",
+        "name",
+        "on_refusal",
+        "refused",
+        "run",
+        "tenant",
+        "turn",
+    )
+
+    def __init__(self, name: str, dispatcher: "Dispatcher") -> None:
+        self.name = name  # tenant/session
+        self.tenant = name.partition("/")[0]
+        self._dispatcher = dispatcher
+        self.mail: list[Envelope] = []  # only grows, until it is replaced
+        self.control: tuple[Envelope, ...] = ()  # goes before all mail, in the next turn
+        self.run: Callable[[], None] | None = None  # gives the actor a turn, when there is one
+        self.discard: Callable[[float], None] | None = None  # tells the actor that it hangs
+        self.is_new = False  # its actor has not had a turn yet
+        self.is_queued = False
+        self.is_closed = False
+        self.on_refusal: Callable[[PooledMailbox, object], None] | None = None
+        self.refused = 0
+        self.handled = 0
+        self.busy_s = 0.0  # how long its turns have taken
+        self.turn: Turn | None = None
+
+    def tell(self, message: object) -> None:
+        """Leave a message; never blocks, never raises."""
+        self._dispatcher.deliver(((self, Envelope(message)),))
+
+    def put(self, envelope: AnyEnvelope, /) -> None:
+        """Take an envelope from Pykka."""
+        ours = Envelope(envelope.message, envelope.reply_to)
+        self._dispatcher.deliver(((self, ours),))
+
+    def get(self) -> AnyEnvelope:
+        """Give the actor the next envelope of its turn."""
+        if self.turn is None:
+            raise TurnEnded
+        return self.turn.next()
+
+    def empty(self) -> bool:
+        """Tell whether nothing is waiting."""
+        return not self.mail
+
+    def depth(self) -> int:
+        """Count the messages waiting."""
+        return len(self.mail)
+
+    def oldest_s(self, now_s: float) -> float:
+        """Say how long the oldest message has waited, 0 when there is none."""
+        mail = self.mail  # once, for it may be replaced meanwhile
+        return now_s - mail[0].since_s if mail else 0.0
+
+    def retire(self) -> None:
+        """Refuse and count all mail: nobody will handle it."""
+        self._dispatcher.close_mailbox(self)
+        self._dispatcher.forget(self)
+
+
+class Turn:
+    """What an actor may handle before it goes to the back of the queue: one envelope at least."""
+
+    __slots__ = ("_clock", "_max_s", "_until_s", "rest")
+
+    def __init__(self, mail: list[Envelope], clock: Callable[[], float], max_s: float) -> None:
+        mail.reverse()  # so that the next one is popped from the end
+        self.rest = mail
+        self._clock = clock
+        self._max_s = max_s
+        self._until_s: float | None = None
+
+    def next(self) -> Envelope:
+        """Give the next envelope; raise `TurnEnded` when there is none or time is up."""
+        if not self.rest:
+            raise TurnEnded
+        if self._until_s is None:  # now, not when the turn began: a busy machine may have slept
+            self._until_s = self._clock() + self._max_s
+        elif self._clock() > self._until_s:
+            raise TurnEnded
+        return self.rest.pop()
+
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+WAKE_EVERY: Final = 1000
+
+
+class Gathering(Mailbox, Protocol[T_contra]):
+    """A mailbox in which items can be left, too."""
+
+    def leave(self, item: T_contra) -> None:
+        """Leave an item: the actor gets it before any message that is told from now on."""
+
+
+class GatheringMailbox(ThreadMailbox, Generic[T]):
+    """Also takes items, of which the actor gets all that are there as one message.
+
+    An item wakes nobody: every thousandth does, or the next message, which comes behind them.
+    A lock, a message and a change of threads for each would cost more than scoring it.
+    """
+
+    def __init__(
+        self,
+        gathered: Callable[[list[T]], object],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(clock)
+        self._gathered = gathered
+        self._items: deque[T] = deque()
+        self._number = count(1)
+        self._has_many = False
+
+    def leave(self, item: T) -> None:
+        """Leave an item; never blocks for long, never raises."""
+        self._items.append(item)  # one step of the interpreter, and so is `next`
+        if not next(self._number) % WAKE_EVERY:
+            with self._came:
+                self._has_many = True
+                self._came.notify()
+
+    def get(self) -> AnyEnvelope:
+        """Give the actor what was left, else its next envelope, waiting for either."""
+        with self._came:
+            while not (self._mail or (self._has_many and self._items)):
+                self._has_many = False  # they came with the message before
+                self._came.wait()
+            self._has_many = False
+            if not self._items:
+                return super().get()
+            items = [self._items.popleft() for _ in range(len(self._items))]
+            self.handled += len(items)
+            return Envelope(self._gathered(items))
+
+    def empty(self) -> bool:
+        """Tell whether nothing is waiting that the actor would be woken for."""
+        return not (self._mail or (self._has_many and self._items))
+
+    def depth(self) -> int:
+        """Count the messages and items waiting."""
+        return len(self._mail) + len(self._items)
+
+    def items(self) -> int:
+        """Count the items waiting."""
+        return len(self._items)

@@ -1,0 +1,254 @@
+"""The Supervisor's part that cares for sessions: start, restart, quarantine, farewell."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import msgspec
+import structlog
+
+from conductor_actors.actors.introspection import described
+from conductor_actors.actors.messages import (
+    ActorFailed,
+    Answered,
+    CaptureQuarantined,
+    Describe,
+    Inquiry,
+    StartSession,
+    Trace,
+    Undeliverable,
+)
+from conductor_actors.actors.runtime.base import Hung, Place, Poisoned
+from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
+from conductor_actors.actors.session import SessionActor, SessionParts, answer
+from conductor_actors.actors.tracing import Tracings
+from conductor_actors.domain.failures import RestartBudget
+from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.introspection_protocol import Answer, Failure, Upkeep, figures
+from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.ports import DeadLetter
+
+log = structlog.get_logger()
+
+REASON: Final = "handler_failed"
+MOST_FAILURES: Final = 10  # of a session, to be told to who asks
+LONGEST_ERROR: Final = 500
+
+
+class SessionLimits(NamedTuple):
+    """How often a session may fail, and how long it is left alone when it fails more often."""
+
+    restarts: int = 3
+    within_s: float = 60.0
+    quarantine_s: float = 300.0
+
+
+@dataclass(slots=True)
+class _Record:
+    """How often a session has failed and of what; a quarantine gives it a new budget."""
+
+    budget: RestartBudget
+    restarts: int = 0
+    failures: deque[tuple[float, str]] = field(default_factory=lambda: deque(maxlen=MOST_FAILURES))
+
+
+@dataclass(slots=True)
+class _Seat:
+    """One session as the Supervisor sees it. The record is made at the first failure."""
+
+    key: SessionKey
+    mailbox: PooledMailbox
+    record: _Record | None = None
+
+
+class _Quarantine(NamedTuple):
+    seat: _Seat
+    state: SessionState
+    until_s: float
+
+
+class Sessions:
+    """Every session's actor. Used by the Supervisor's thread alone."""
+
+    def __init__(
+        self, parts: SessionParts, rules: SessionRules, limits: SessionLimits, supervisor: Mailbox
+    ) -> None:
+        self._parts = parts
+        self._rules = rules
+        self._limits = limits
+        self._supervisor = supervisor
+        self._seats: dict[int, _Seat] = {}  # by the identity of the mailbox: names come again
+        self._quarantined: list[_Quarantine] = []
+        self._tracings = Tracings(parts.clock)
+        self.failures = 0
+
+    def __len__(self) -> int:
+        return len(self._seats)
+
+    @property
+    def quarantined(self) -> int:
+        """Count the sessions that are left alone at the moment."""
+        return len(self._quarantined)
+
+    def start(self, start: StartSession) -> None:
+        """Give a session its first actor; thousands that go on at a start are not news."""
+        seat = self._seats[id(start.mailbox)] = _Seat(start.key, start.mailbox)
+        if start.state is not None:
+            self._seat_actor(seat, start.state)
+            return
+        self._seat_actor(seat, SessionState.unbegun(start.key[1], self._rules))
+        _log_of(seat).info("actor_started")
+
+    def capture(self, request: CaptureQuarantined) -> None:
+        """Tell the state of a session in quarantine.
+
+        One that was just released knows of later events: this checkpoint is given up.
+        """
+        for each in self._quarantined:
+            if each.seat.mailbox is request.mailbox:
+                answer(request.capture, each.seat.key, each.state)
+
+    def stopped(self, mailbox: object) -> bool:
+        """Say farewell to a session that was passivated; False if it is none of ours."""
+        seat = self._seats.pop(id(mailbox), None)
+        if seat is not None:
+            _log_of(seat).info("actor_stopped")
+        return seat is not None
+
+    def failed(self, failure: ActorFailed) -> bool:
+        """Restart a session without what it failed on; False if it is none of ours."""
+        seat = self._seats.get(id(failure.mailbox))
+        if seat is None or not isinstance(failure.legacy, SessionState):
+            return False
+        self.failures += 1
+        _log_of(seat).error("actor_failed", error=repr(failure.error), exc_info=failure.error)
+        self._put_aside(seat, failure)
+        record = self._noted(seat, failure)
+        if isinstance(failure.error, Hung):  # its thread may still hold what it has
+            self._quarantine(seat, failure.legacy.copy())
+        elif record.budget.spend(self._parts.clock()):
+            record.restarts += 1
+            self._seat_actor(seat, failure.legacy)
+            _log_of(seat).warning("actor_restarted")
+        else:
+            self._quarantine(seat, failure.legacy)
+        return True
+
+    def give_up_hung(self) -> None:
+        """Quarantine those whose handler does not return; to be called every second."""
+        self._parts.dispatcher.give_up_hung()
+
+    def release_quarantined(self) -> None:
+        """Let those go on whose time is over, with the state they had."""
+        now_s = self._parts.clock()
+        due = [each for each in self._quarantined if each.until_s <= now_s]
+        for each in due:
+            self._quarantined.remove(each)
+            refused = self._parts.dispatcher.open_mailbox(each.seat.mailbox)
+            if each.seat.record is not None:
+                each.seat.record.budget = self._budget()
+            self._seat_actor(each.seat, each.state)
+            _log_of(each.seat).warning("session_released", lost_messages=refused)
+
+    def inquire(self, inquiry: Inquiry) -> None:
+        """See that somebody who asks about a session is answered."""
+        request = inquiry.request
+        seats = reversed(self._seats.values())  # one that left may be there still
+        seat = next((seat for seat in seats if seat.key == request.key), None)
+        if seat is None:
+            inquiry.reply_to.tell(Answered(Answer(id=request.id)))
+        elif request.trace_s is not None:
+            inquiry.reply_to.tell(self._trace(seat, request.id, request.trace_s))
+        else:
+            self._describe(seat, inquiry)
+
+    def end_traces(self) -> None:
+        """End the traces whose time is over."""
+        self._tracings.end_due()
+
+    def finish(self, timeout_s: float) -> bool:
+        """Wait until every session that lives has handled its mail; False if that took too long."""
+        is_idle = self._parts.dispatcher.wait_idle(timeout_s)
+        if not is_idle:
+            log.error("sessions_unfinished", messages=self._parts.dispatcher.waiting)
+        return is_idle
+
+    def _seat_actor(self, seat: _Seat, state: SessionState) -> None:
+        place = Place(seat.mailbox.name, seat.mailbox, self._supervisor)
+        SessionActor.start(place, seat.key[0], state, self._parts)
+        tracing = self._tracings.of(seat.key)
+        if tracing is not None:
+            self._parts.dispatcher.urge(seat.mailbox, Trace(tracing))
+
+    def _trace(self, seat: _Seat, request_id: str, for_s: float) -> Answered:
+        tracing = self._tracings.begin(seat.key)
+        left_s = tracing.extend(for_s)
+        if not seat.mailbox.is_closed:  # one in quarantine is told when it goes on
+            self._parts.dispatcher.urge(seat.mailbox, Trace(tracing))
+        return Answered(Answer(id=request_id, is_known=True, traced_s=left_s))
+
+    def _describe(self, seat: _Seat, inquiry: Inquiry) -> None:
+        """Pass it on, or answer in the place of one that is left alone or has just stopped."""
+        if not seat.mailbox.is_closed:
+            self._parts.dispatcher.urge(seat.mailbox, Describe(inquiry, self._upkeep(seat)))
+            return
+        parts, now_s = self._parts, self._parts.clock()
+        for each in self._quarantined:
+            if each.seat is seat:
+                known = figures(seat.key[0], each.state, parts.scoring, None)
+                upkeep = self._upkeep(seat, each.until_s - now_s)
+                inquiry.reply_to.tell(described(inquiry, known, seat.mailbox, now_s, upkeep))
+                return
+        inquiry.reply_to.tell(Answered(Answer(id=inquiry.request.id)))
+
+    def _upkeep(self, seat: _Seat, quarantine_left_s: float | None = None) -> Upkeep:
+        if seat.record is None:
+            return Upkeep()
+        now_s = self._parts.clock()
+        failures = [Failure(round(now_s - at_s, 1), text) for at_s, text in seat.record.failures]
+        return Upkeep(seat.record.restarts, failures, quarantine_left_s)
+
+    def _noted(self, seat: _Seat, failure: ActorFailed) -> _Record:
+        """Note a failure, and give the record of all of them."""
+        if seat.record is None:
+            seat.record = _Record(self._budget())
+        error = repr(failure.error)[:LONGEST_ERROR]
+        seat.record.failures.append((self._parts.clock(), error))
+        return seat.record
+
+    def _budget(self) -> RestartBudget:
+        return RestartBudget(self._limits.restarts, self._limits.within_s)
+
+    def _quarantine(self, seat: _Seat, state: SessionState) -> None:
+        self._parts.dispatcher.close_mailbox(seat.mailbox)
+        until_s = self._parts.clock() + self._limits.quarantine_s
+        self._quarantined.append(_Quarantine(seat, state, until_s))
+        _log_of(seat).error("session_quarantined", for_s=self._limits.quarantine_s)
+
+    def _put_aside(self, seat: _Seat, failure: ActorFailed) -> None:
+        if isinstance(failure.error, Poisoned):
+            messages = [item for item, _ in failure.error.items]
+        else:
+            messages = [failure.message]
+        source = "session:" + "/".join(seat.key)
+        letters = [
+            DeadLetter(source, f"{getattr(each, 'at_ms', 0)}-0", REASON, letter_body(each))
+            for each in messages
+        ]
+        self._parts.publisher.tell(Undeliverable(letters))
+
+
+def letter_body(message: object) -> bytes:
+    """Write down what a handler raised on."""
+    content = {
+        field: getattr(message, field) for field in getattr(message, "__struct_fields__", ())
+    }
+    return msgspec.json.encode({"type": type(message).__name__, **content})
+
+
+def _log_of(seat: _Seat) -> structlog.typing.FilteringBoundLogger:
+    tenant_id, session_id = seat.key
+    bound: structlog.typing.FilteringBoundLogger = log.bind(
+        actor="session", tenant=tenant_id, session=session_id
+    )
+    return bound

@@ -1,0 +1,1 @@
+"""The embedded Valkey and PostgreSQL, for whoever has set no URL."""

@@ -1,0 +1,1 @@
+"""TimescaleDB and PostgreSQL: connections, migrations, and the rows."""

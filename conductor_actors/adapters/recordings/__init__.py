@@ -1,0 +1,1 @@
+"""Recorded events to replay, and the rows of a replay as CSV."""

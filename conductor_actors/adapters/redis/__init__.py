@@ -1,0 +1,1 @@
+"""Redis and Valkey: one module per port, on one client."""

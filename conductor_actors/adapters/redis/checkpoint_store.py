@@ -1,0 +1,85 @@
+"""The last checkpoint in Redis: a header, and a hash of sessions, changed together."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Final, TypeVar
+
+from conductor_actors.adapters.redis.client import Command, exchange, open_client, translated
+from conductor_actors.adapters.redis.fence import Fence
+from conductor_actors.domain.checkpoints import HEADER_KEY, SESSIONS_KEY
+from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.shards import WHOLE, Shard
+from conductor_actors.ports import Checkpoint
+
+T = TypeVar("T")
+
+PER_COMMAND: Final = 500  # sessions, so that no single command holds up Redis
+
+
+class RedisCheckpoints:
+    """A `CheckpointStore`. Every checkpoint carries the fencing number of who wrote it."""
+
+    def __init__(self, url: str, fence: Fence, shard: Shard = WHOLE) -> None:
+        self._client = open_client(url)
+        self._fence = fence
+        self._shard = shard
+        self._header_key = shard.name(HEADER_KEY)
+        self._sessions_key = shard.name(SESSIONS_KEY)
+
+    def load(self) -> Checkpoint | None:
+        """Give the last checkpoint, whole, if there is one. Only the owner may rely on it."""
+        with translated():
+            [header] = exchange(self._client, [("HGET", self._header_key, "header")])
+            if header is None:
+                return None
+            return Checkpoint(header, dict(self._sessions()), is_whole=True)
+
+    def commit(self, checkpoint: Checkpoint) -> bool:
+        """Store it in one transaction; False if it is not whole and there is none to add to."""
+        with translated():
+            if not checkpoint.is_whole and exchange(
+                self._client, [("EXISTS", self._header_key)]
+            ) == [0]:
+                return False
+            commands = list(stored(checkpoint, self._shard, self._fence.number))
+            self._fence.guarded(self._client, commands)
+        return True
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._client.close()
+
+    def _sessions(self) -> Iterator[tuple[SessionKey, bytes]]:
+        cursor = b"0"
+        while True:
+            scan: Command = ("HSCAN", self._sessions_key, cursor, "COUNT", PER_COMMAND)
+            [(cursor, found)] = exchange(self._client, [scan])
+            yield from zip(map(_key, found[::2]), found[1::2], strict=True)
+            if cursor == b"0":
+                return
+
+
+def stored(checkpoint: Checkpoint, shard: Shard, fence: bytes) -> Iterator[Command]:
+    """Give the commands that store a checkpoint, all to be run in one transaction."""
+    sessions_key = shard.name(SESSIONS_KEY)
+    if checkpoint.is_whole:
+        yield "DEL", sessions_key
+    for part in _parts([_field(key) for key in checkpoint.ended]):
+        yield "HDEL", sessions_key, *part
+    changed = [(_field(key), state) for key, state in checkpoint.sessions.items()]
+    for pairs in _parts(changed):
+        yield "HSET", sessions_key, *chain.from_iterable(pairs)
+    yield "HSET", shard.name(HEADER_KEY), "header", checkpoint.header, "fence", fence
+
+
+def _field(key: SessionKey) -> str:
+    return "/".join(key)
+
+
+def _key(field: bytes) -> SessionKey:
+    tenant, _, session_id = field.decode().partition("/")  # no tenant has a slash
+    return tenant, session_id
+
+
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (items[start : start + PER_COMMAND] for start in range(0, len(items), PER_COMMAND))

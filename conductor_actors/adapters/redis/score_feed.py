@@ -1,0 +1,90 @@
+"""Announce scores with PUBLISH, and keep dead letters in a capped stream."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from conductor_actors.adapters.redis.client import Command, open_client, translated
+from conductor_actors.adapters.redis.fence import Fence
+from conductor_actors.domain.identity import prefixed
+from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
+from conductor_actors.ports import DeadLetter
+
+UPDATES: Final = "engagement:update"
+DEAD_LETTERS: Final = "conductor:dead-letters"
+MOST_DEAD_LETTERS: Final = 10_000
+BODY_BYTES: Final = 256
+
+
+class _Update(msgspec.Struct, rename="camel", gc=False):
+    timestamp: str
+    tenant_id: str
+    session_id: str
+    event_id: str
+    score: float
+    category: str
+    signals: Signals
+    contributions: Contributions
+
+
+class RedisFeed:
+    """A `ScoreFeed` and `DeadLetterBox`: commands packed by hiredis, a batch at a time.
+
+    Who is not the owner any more announces nothing, and keeps nothing: the new owner meets it, too.
+    """
+
+    def __init__(self, url: str, fence: Fence) -> None:
+        self._client = open_client(url)
+        self._fence = fence
+        self._encoder = msgspec.json.Encoder()
+
+    def publish(self, rows: Sequence[ScoreRow]) -> None:
+        """Announce the rows, each on its tenant's channel."""
+        commands = [("PUBLISH", _channel(row.tenant_id), self._body(row)) for row in rows]
+        with translated():
+            self._fence.guarded(self._client, commands)
+
+    def add(self, letters: Sequence[DeadLetter]) -> None:
+        """Keep the letters; of each body the first 256 bytes."""
+        with translated():
+            self._fence.guarded(self._client, [_xadd(letter) for letter in letters])
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._client.close()
+
+    def _body(self, row: ScoreRow) -> bytes:
+        return self._encoder.encode(
+            _Update(
+                _timestamp(row.at_ms),
+                row.tenant_id,
+                row.session_id,
+                row.event_id,
+                row.score,
+                row.category,
+                row.signals,
+                row.contributions,
+            )
+        )
+
+
+@lru_cache(1024)
+def _channel(tenant_id: str) -> str:
+    return prefixed(tenant_id, UPDATES)
+
+
+@lru_cache(64)  # a tick's rows have the same
+def _timestamp(at_ms: int) -> str:
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _xadd(letter: DeadLetter) -> Command:
+    return (
+        *("XADD", DEAD_LETTERS, "MAXLEN", "~", MOST_DEAD_LETTERS, "*"),
+        *("source", letter.source, "entry_id", letter.entry_id),
+        *("reason", letter.reason, "body", letter.body[:BODY_BYTES]),
+    )

@@ -1,0 +1,143 @@
+"""By how many collectors the sessions of a Redis are shared, and the change of that."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import chain
+from typing import Final, NamedTuple
+
+from conductor_actors.adapters.redis import lease
+from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpoints, stored
+from conductor_actors.adapters.redis.client import (
+    Command,
+    conversation,
+    exchange,
+    open_client,
+    translated,
+)
+from conductor_actors.adapters.redis.event_source import joined_positions
+from conductor_actors.adapters.redis.lease import RedisLease
+from conductor_actors.adapters.redis.outbox import RedisOutbox
+from conductor_actors.domain.checkpoints import (
+    HEADER_KEY,
+    SESSIONS_KEY,
+    encode_header,
+    joined,
+    read_header,
+)
+from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.shards import WHOLE, Shard, owner, shards
+from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
+from conductor_actors.ports import Checkpoint
+
+NO_CHECKPOINT: Final = b"0"
+
+
+class _Held(NamedTuple):
+    shard: Shard
+    lease: RedisLease
+    checkpoint: Checkpoint
+
+
+class RedisShards:
+    """Who shares the sessions now, and a way to have others do so, while nobody owns any."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = open_client(url)
+
+    def count(self) -> int | None:
+        """Say by how many the sessions are shared; None if nobody has ever had any."""
+        with translated():
+            [count, whole] = exchange(
+                self._client,
+                [("GET", lease.COUNT_NAME), ("EXISTS", lease.NAME, HEADER_KEY)],
+            )
+        return int(count) if count else WHOLE.of if whole else None
+
+    def owners(self, count: int) -> dict[Shard, str]:
+        """Say who of so many has a lease, and by what name."""
+        with translated():
+            names = [shard.name(lease.NAME) for shard in shards(count)]
+            found = exchange(self._client, [("GET", name) for name in names])
+        said = zip(shards(count), found, strict=True)
+        return {shard: name.decode("utf-8", "replace") for shard, name in said if name}
+
+    def now_ms(self) -> int:
+        """Tell Redis' time."""
+        with translated():
+            [(seconds, micros)] = exchange(self._client, [("TIME",)])
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    def require_checkpoints(self, count: int) -> None:
+        """Raise `ConfigError` unless each of so many has left one."""
+        with translated():
+            names = [shard.name(HEADER_KEY) for shard in shards(count)]
+            found = exchange(self._client, [("EXISTS", name) for name in names])
+        missing = [name for name, is_there in zip(names, found, strict=True) if not is_there]
+        if missing:
+            raise _missing(missing[0], count)
+
+    def change(self, old: int, new: int) -> int:
+        """Give every session's checkpoint to its new shard, all at once; return how many.
+
+        The old shards must all have read up to the same moment.
+        """
+        with ExitStack() as at_the_end:
+            held = [self._take(shard, at_the_end) for shard in shards(old)]
+            headers = [read_header(each.checkpoint.header) for each in held]
+            position = joined_positions([header.position for header in headers])
+            header = encode_header(joined(headers, position))
+            sessions = dict(chain.from_iterable(each.checkpoint.sessions.items() for each in held))
+            self._exchange(held, list(_commands(old, new, header, sessions)))
+        return len(sessions)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._client.close()
+
+    def _take(self, shard: Shard, at_the_end: ExitStack) -> _Held:
+        """Become a shard's owner, so that nobody else is or can go on as if they were."""
+        lease, outbox = RedisLease(self._url, shard), RedisOutbox(self._url, shard)
+        at_the_end.callback(lease.close)
+        at_the_end.callback(outbox.close)
+        lease.hold()
+        at_the_end.callback(lease.release)
+        if outbox.size():
+            raise Unavailable(f"rows wait in the outbox of shard {shard}; start once more")
+        checkpoints = RedisCheckpoints(self._url, lease.fence, shard)
+        at_the_end.callback(checkpoints.close)
+        checkpoint = checkpoints.load()
+        if checkpoint is None:
+            raise _missing(shard.name(HEADER_KEY), shard.of)
+        return _Held(shard, lease, checkpoint)
+
+    def _exchange(self, held: Sequence[_Held], commands: Sequence[Command]) -> None:
+        names = [each.lease.fence.name for each in held]
+        with translated(), conversation(self._client) as say:
+            _, *numbers = say([("WATCH", *names), *(("GET", name) for name in names)])
+            is_ours = numbers == [each.lease.fence.number for each in held]
+            if not is_ours or say([("MULTI",), *commands, ("EXEC",)])[-1] is None:
+                raise OwnershipLost("another conductor_actors has taken these events over")
+
+
+def _commands(
+    old: int, new: int, header: bytes, sessions: dict[SessionKey, bytes]
+) -> Iterator[Command]:
+    for shard in shards(old):
+        yield "DEL", shard.name(HEADER_KEY), shard.name(SESSIONS_KEY)
+    parts: list[dict[SessionKey, bytes]] = [{} for _ in range(new)]
+    for key, state in sessions.items():
+        parts[owner(key, new)][key] = state
+    for shard, part in zip(shards(new), parts, strict=True):
+        yield from stored(Checkpoint(header, part, is_whole=True), shard, NO_CHECKPOINT)
+    if new == WHOLE.of:
+        yield "DEL", lease.COUNT_NAME
+    else:
+        yield "SET", lease.COUNT_NAME, new
+
+
+def _missing(name: str, count: int) -> ConfigError:
+    return ConfigError(
+        f"REDIS_URL: the sessions are shared by {count}, and the checkpoint {name} is not there; "
+        f"start with --shards {count} once more, then change it"
+    )

@@ -1,0 +1,296 @@
+"""The collector's actors, wired: who there is, who tells whom, start order, drain order."""
+
+import gc
+import sys
+import threading
+import time
+from typing import Any, Final, NamedTuple
+
+import pykka
+import structlog
+
+from conductor_actors.actors.checkpointer import CheckpointerActor
+from conductor_actors.actors.introspection import InquiryActor, Surroundings
+from conductor_actors.actors.lease_keeper import OwnerActor
+from conductor_actors.actors.messages import ActorFailed, Drain, Scored
+from conductor_actors.actors.publisher import PublisherActor
+from conductor_actors.actors.retention import JanitorActor
+from conductor_actors.actors.router import Downstream, RouterActor
+from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import GatheringMailbox, ThreadMailbox
+from conductor_actors.actors.session import SessionParts
+from conductor_actors.actors.session_supervisor import SessionLimits, Sessions
+from conductor_actors.actors.session_table import Changes, Routes
+from conductor_actors.actors.stats import Stats
+from conductor_actors.actors.supervisor import (
+    ROUTER,
+    Child,
+    Outcome,
+    SupervisorActor,
+)
+from conductor_actors.actors.ticker import Subscription, TickerActor
+from conductor_actors.actors.writer import Shelves, WriterActor
+from conductor_actors.domain.backlog import Backlog, Batch
+from conductor_actors.domain.checkpoints import Recovered
+from conductor_actors.domain.failures import RestartBudget
+from conductor_actors.domain.intake import Intake
+from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.ports import (
+    CheckpointStore,
+    DeadLetterBox,
+    EventSource,
+    Lease,
+    Outbox,
+    RequestDesk,
+    Retention,
+    ScoreFeed,
+    ScoreStore,
+)
+from conductor_actors.settings import Settings
+
+log = structlog.get_logger()
+
+# State lives long and has no cycles, so Python's garbage collector finds nothing in it; with the
+# default thresholds (700, 10, 10) its walks over 10,000 sessions cost more than all other work.
+# The first is more than what a tick of 100,000 sessions makes, which is gone right after it.
+GC_THRESHOLDS: Final = (500_000, 10, 10)
+# Writer and Publisher wait for the interpreter after each answer from outside, while sessions are
+# scored. With the default of 5 ms a tick waits longer for that than for the database.
+SWITCH_S: Final = 0.001
+DRAIN_WITHIN_S: Final = 20.0
+GIVE_UP_AFTER_S: Final = 17.0  # what is left must still be counted and logged in time
+DATABASE_WAIT_S: Final = 15.0  # the longest pause between two attempts
+LEASE_EVERY_S: Final = 2.5  # it expires after 8
+LOOK_EVERY_S: Final = 0.5  # for rows that no message has followed; sooner if they are due sooner
+WATCH_EVERY_S: Final = 1.0
+RETENTION_EVERY_S: Final = 3600.0
+
+
+class Budget(NamedTuple):
+    """How often an actor may be restarted."""
+
+    restarts: int
+    within_s: float
+
+
+THREE_A_MINUTE: Final = Budget(3, 60.0)
+
+
+class Ports(NamedTuple):
+    """Every edge of the collector, fake or real."""
+
+    source: EventSource
+    store: ScoreStore
+    feed: ScoreFeed
+    dead_letters: DeadLetterBox
+    retention: Retention
+    lease: Lease
+    outbox: Outbox
+    checkpoints: CheckpointStore
+    requests: RequestDesk
+
+
+class Collector:
+    """Events in, rows and updates out. Start it once, drain it once.
+
+    With what was `recovered` it goes on where another was, whose source's position it needs.
+    """
+
+    def __init__(
+        self, settings: Settings, ports: Ports, recovered: Recovered | None = None
+    ) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._recovered = recovered
+        self._give_up = threading.Event()
+        self._outcome = Outcome()
+        self._dispatcher = Dispatcher(settings.dispatcher_threads)
+        batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
+        self._backlog = Backlog(batch, settings.outbox_after_rows)
+        self._intake = self._begun_intake()
+        names = ["supervisor", "inquiry", "owner", "checkpointer", ROUTER, "ticker"]
+        if settings.retention_days:
+            names.append("janitor")
+        self._mail = {name: ThreadMailbox() for name in names}
+        self._to_writer: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored)
+        self._to_publisher: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored)
+        self._mail |= {"writer": self._to_writer, "publisher": self._to_publisher}
+
+    def start(self) -> None:
+        """Start every actor; returns at once."""
+        gc.set_threshold(*GC_THRESHOLDS)
+        sys.setswitchinterval(SWITCH_S)
+        supervisor = self._mail["supervisor"]
+        sessions = Sessions(
+            self._session_parts(),
+            self._settings.session_rules(),
+            SessionLimits(quarantine_s=self._settings.quarantine_s),
+            supervisor,
+        )
+        place = Place("supervisor", supervisor, _Root(self._outcome))
+        stats = Stats(self._dispatcher, sessions, self._mail, time.monotonic)
+        SupervisorActor.start(place, self._children(), sessions, stats, self._outcome)
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Wait for a failure that ends it all; return its exit code, or None if there was none."""
+        return self._outcome.exit_code if self._outcome.wait_failed(timeout_s) else None
+
+    def drain(self) -> int:
+        """Stop reading, finish what was read, store it; 20 s at most. Return the exit code."""
+        log.info("drain_began", within_s=DRAIN_WITHIN_S)
+        self._mail["supervisor"].tell(Drain())
+        if not self._outcome.wait_drained(GIVE_UP_AFTER_S):
+            self._give_up.set()
+            self._outcome.wait_drained(DRAIN_WITHIN_S - GIVE_UP_AFTER_S - 1)
+        self._report_left()
+        self._dispatcher.close()
+        return self._outcome.exit_code
+
+    def _report_left(self) -> None:
+        session_messages = self._dispatcher.waiting
+        rows = len(self._backlog) + self._to_writer.items()
+        updates = self._to_publisher.items()
+        if session_messages or rows or updates:
+            log.error(
+                "drain_incomplete", session_messages=session_messages, rows=rows, updates=updates
+            )
+
+    def _session_parts(self) -> SessionParts:
+        return SessionParts(
+            self._settings.scoring(),
+            self._to_writer,
+            self._to_publisher,
+            self._dispatcher,
+            time.monotonic,
+        )
+
+    def _children(self) -> list[Child]:
+        """List the system actors in start order, each with its restart budget."""
+        settings, ports, mail = self._settings, self._ports, self._mail
+        children = [
+            # First, so that it ends last: it holds nobody up, and tells of a drain, too.
+            self._child(
+                "inquiry",
+                THREE_A_MINUTE,
+                InquiryActor,
+                ports.requests,
+                mail["supervisor"],
+                self._surroundings(),
+            ),
+            self._child("owner", THREE_A_MINUTE, OwnerActor, ports.lease),
+            self._child("ticker", THREE_A_MINUTE, TickerActor, self._subscriptions()),
+            self._child(
+                "publisher", THREE_A_MINUTE, PublisherActor, ports.feed, ports.dead_letters
+            ),
+            self._child(
+                "writer",
+                THREE_A_MINUTE,
+                WriterActor,
+                Shelves(ports.store, ports.outbox),
+                self._backlog,
+                mail["publisher"],
+                self._give_up,
+            ),
+            self._child(
+                "checkpointer",
+                THREE_A_MINUTE,
+                CheckpointerActor,
+                ports.checkpoints,
+                mail[ROUTER],
+                (mail["writer"], mail["publisher"]),
+                lambda: self._give_up.is_set() or self._outcome.wait_failed(0),
+            ),
+            self._child(
+                ROUTER,
+                THREE_A_MINUTE,
+                RouterActor,
+                ports.source,
+                self._intake,
+                self._routes(),
+                self._downstream(),
+            ),
+        ]
+        if settings.retention_days:
+            days = settings.retention_days
+            children.insert(
+                0, self._child("janitor", THREE_A_MINUTE, JanitorActor, ports.retention, days)
+            )
+        return children
+
+    def _child(
+        self,
+        name: str,
+        budget: Budget,
+        actor: type[SystemActor],
+        *parts: Any,  # noqa: ANN401
+    ) -> Child:
+        """Describe a child. What it works on outlives it, so a successor goes on where it was."""
+
+        def start(place: Place[ThreadMailbox]) -> pykka.ActorRef[Any]:
+            return actor.start(place, *parts)
+
+        return Child(name, self._mail[name], start, RestartBudget(budget.restarts, budget.within_s))
+
+    def _begun_intake(self) -> Intake:
+        rules, recovered = self._settings.intake_rules(), self._recovered
+        intake = Intake(rules, recovered.header.intake if recovered else None)
+        if recovered:
+            states = recovered.states.items()
+            intake.quotas.remember((key, state.last_event_ms or 0) for key, state in states)
+        return intake
+
+    def _routes(self) -> Routes:
+        recovered = self._recovered
+        changes = Changes(recovered.header.number, recovered.ended) if recovered else Changes()
+        supervisor, timeout_s = self._mail["supervisor"], self._settings.session_timeout_s
+        routes = Routes(self._dispatcher, supervisor, timeout_s, changes)
+        if recovered:
+            routes.restore(recovered.states)
+        return routes
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self._intake.tick_after_last_event, self._settings.traces_go_to())
+
+    def _downstream(self) -> Downstream:
+        depths = (
+            lambda: self._dispatcher.waiting,
+            lambda: self._mail["writer"].depth() + self._backlog.excess(),
+            self._mail["publisher"].depth,
+        )
+        return Downstream(
+            depths,
+            self._settings.mailbox_limit,
+            self._mail["publisher"],
+            self._mail["checkpointer"],
+        )
+
+    def _subscriptions(self) -> list[Subscription]:
+        mail = self._mail
+        subscriptions = [
+            Subscription(mail[ROUTER], self._settings.tick_s),
+            Subscription(mail["writer"], min(LOOK_EVERY_S, self._settings.batch_age_s)),
+            Subscription(mail["publisher"], min(LOOK_EVERY_S, self._settings.tick_s)),
+            Subscription(mail["supervisor"], WATCH_EVERY_S),
+            Subscription(mail["owner"], LEASE_EVERY_S),
+            Subscription(mail["checkpointer"], self._settings.checkpoint_s),
+        ]
+        if self._settings.retention_days:
+            subscriptions.append(Subscription(mail["janitor"], RETENTION_EVERY_S))
+        return subscriptions
+
+
+class _Root:
+    """Stands above the Supervisor: its death is the end of the process."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._outcome = outcome
+
+    def tell(self, message: object) -> None:
+        if isinstance(message, ActorFailed):
+            log.error("actor_failed", actor=message.name, error=repr(message.error))
+            self._outcome.fail()
+            self._outcome.drained()
+
+    def depth(self) -> int:
+        return 0

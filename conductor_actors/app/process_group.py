@@ -1,0 +1,169 @@
+"""Many processes as one: started, watched, restarted when they die, drained together.
+
+Each has a pipe from its parent as stdin, and drains when that closes: so none outlives a parent
+that was killed. Its log lines come through a pipe, and go out whole.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import IO, Final, NamedTuple
+
+import structlog
+
+from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
+from conductor_actors.domain.failures import RestartBudget
+from conductor_actors.observability.logs import LineWriter
+from conductor_actors.ports import Clock
+
+log = structlog.get_logger()
+
+HAS_PARENT: Final = "CONDUCTOR_HAS_PARENT"
+EXIT_CONFIG: Final = 2
+LOOK_EVERY_S: Final = 0.1
+DRAIN_WITHIN_S: Final = 20.0
+RELAY_WITHIN_S: Final = 1.0
+
+
+class Worker(NamedTuple):
+    """One process: how log lines call it, its command, and its environment on top of ours."""
+
+    name: str
+    command: Sequence[str]
+    variables: Mapping[str, str]
+
+
+class _Running:
+    """A worker's process, and its successors."""
+
+    def __init__(self, worker: Worker, clock: Clock) -> None:
+        self.name = worker.name
+        self.budget = RestartBudget()
+        self._worker = worker
+        self._clock = clock
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(  # noqa: S603 - our own program
+            [sys.executable, "-m", "conductor_actors", *self._worker.command],
+            env=os.environ | self._worker.variables | {HAS_PARENT: "true"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            process_group=0,  # Ctrl-C is the parent's to hear
+        )
+        self._relay = threading.Thread(target=_relayed, args=(self.process.stdout,), daemon=True)
+        self._relay.start()
+        log.info("shard_started", shard=self.name, pid=self.process.pid)
+
+    def ended(self) -> int | None:
+        """Say how it ended, if it has; to be asked once after that."""
+        exit_code = self.process.poll()
+        if exit_code is not None:
+            self._relay.join(RELAY_WITHIN_S)
+            for pipe in (self.process.stdin, self.process.stdout):
+                if pipe:
+                    pipe.close()
+            log.info("shard_stopped", shard=self.name, pid=self.process.pid, exit_code=exit_code)
+        return exit_code
+
+    def may_restart(self) -> bool:
+        return self.budget.spend(self._clock())
+
+
+class Fleet:
+    """Workers, each with a restart budget of three a minute; those that end by themselves: none."""
+
+    def __init__(
+        self, workers: Sequence[Worker], *, they_end: bool = False, clock: Clock = time.monotonic
+    ) -> None:
+        self._workers = workers
+        self._they_end = they_end
+        self._clock = clock
+        self._stop = threading.Event()
+        self._running: list[_Running] = []
+
+    def stop(self) -> None:
+        """Ask for a drain; may be called by any thread, and more than once."""
+        self._stop.set()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Tell whether somebody asked for a drain."""
+        return self._stop.is_set()
+
+    def run(self) -> int:
+        """Run until `stop`, until all have ended, or until one can't go on; return the exit code.
+
+        Whoever still runs then is drained.
+        """
+        look, exit_code = self._look if self._they_end else self._keep_up, EXIT_OK
+        try:
+            self._running = [_Running(each, self._clock) for each in self._workers]
+            while self._running and exit_code == EXIT_OK and not self._stop.wait(LOOK_EVERY_S):
+                exit_code = look()
+        finally:
+            drained = self._drain()
+        return exit_code or drained
+
+    def _look(self) -> int:
+        return next(filter(None, self._ended()), EXIT_OK)
+
+    def _keep_up(self) -> int:
+        """Restart who has died; return an exit code other than 0 if that can't help."""
+        for worker in self._running:
+            exit_code = worker.ended()
+            if exit_code == EXIT_CONFIG:
+                self._running.remove(worker)
+                return EXIT_CONFIG
+            if exit_code is not None and not worker.may_restart():
+                log.error("restarts_exhausted", actor=worker.name, restarts=worker.budget.limit)
+                self._running.remove(worker)
+                return EXIT_FAILED
+            if exit_code is not None:
+                worker.start()
+        return EXIT_OK
+
+    def _ended(self) -> list[int]:
+        """Forget who has ended; give their exit codes."""
+        looked = [(worker, worker.ended()) for worker in self._running]
+        self._running = [worker for worker, exit_code in looked if exit_code is None]
+        return [exit_code for _, exit_code in looked if exit_code is not None]
+
+    def _drain(self) -> int:
+        """Have all drain at once; kill who has not within 20 s, and say who that was."""
+        for worker in self._running:
+            worker.process.send_signal(signal.SIGTERM)
+        until_s, has_failed = self._clock() + DRAIN_WITHIN_S, False
+        while self._running and self._clock() < until_s:
+            has_failed |= any(self._ended())
+            time.sleep(LOOK_EVERY_S)
+        for worker in self._running:
+            log.error("shard_killed", shard=worker.name, pid=worker.process.pid)
+            worker.process.kill()
+            worker.process.wait()
+            worker.ended()
+        return EXIT_FAILED if has_failed or self._running else EXIT_OK
+
+
+def drain_with_parent() -> None:
+    """Have this process drain when its parent is gone, if a parent watches it."""
+    if os.environ.pop(HAS_PARENT, None):
+        threading.Thread(target=_wait_for_the_end_of_the_parent, daemon=True).start()
+
+
+def _wait_for_the_end_of_the_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _relayed(lines: IO[str] | None) -> None:
+    writer = LineWriter(sys.stdout)
+    for line in lines or ():
+        writer.msg(line.removesuffix("\n"))

@@ -1,0 +1,253 @@
+"""The composition root: which adapter is behind which port, and a run from start to drain."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
+from importlib.metadata import version
+from typing import Final
+
+import structlog
+
+from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
+from conductor_actors.adapters.postgres import migrations
+from conductor_actors.adapters.postgres.score_store import TimescaleStore
+from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpoints
+from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
+from conductor_actors.adapters.redis.introspection_channel import RedisRequests
+from conductor_actors.adapters.redis.lease import RedisLease
+from conductor_actors.adapters.redis.log_stream import RedisLog
+from conductor_actors.adapters.redis.outbox import RedisOutbox
+from conductor_actors.adapters.redis.score_feed import RedisFeed
+from conductor_actors.app.collector import DATABASE_WAIT_S, Collector, Ports
+from conductor_actors.app.shard_owners import ShardOwners
+from conductor_actors.app.sources import (
+    EndingSource,
+    ShardSource,
+    WatchedCheckpoints,
+    WatchedFeed,
+    WatchedSource,
+)
+from conductor_actors.app.takeover import Takeover
+from conductor_actors.dashboard.app import Urls
+from conductor_actors.dashboard.server import Dashboard
+from conductor_actors.domain.shards import WHOLE, Sieve
+from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
+from conductor_actors.log_events import VERSION
+from conductor_actors.observability import logs
+from conductor_actors.observability.log_relay import LogRelay
+from conductor_actors.observability.status import Progress
+from conductor_actors.outages import Patience
+from conductor_actors.ports import EventSource
+from conductor_actors.settings import Settings
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S: Final = 0.1
+
+
+class DashboardAlone:
+    """The dashboard on real servers, fed by whatever collector announces in that Redis."""
+
+    def __init__(self, settings: Settings, redis_url: str, database_url: str) -> None:
+        self._redis_url = redis_url
+        self._shards = ShardOwners(settings.shards) if settings.shards > 1 else None
+        urls = Urls(redis_url, database_url)
+        self._dashboard = Dashboard(settings.dashboard(), urls, self._shards)
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        """Ask for an end; may be called by a signal handler, and more than once."""
+        self._stop.set()
+
+    def run(self) -> int:
+        """Run until `stop`, or until it fails; return the exit code."""
+        with self._shards.looking(self._redis_url) if self._shards else nullcontext():
+            return self._run()
+
+    def _run(self) -> int:
+        self._dashboard.start()
+        while not self._stop.wait(LOOK_EVERY_S):
+            if _has_failed(self._dashboard):
+                return EXIT_FAILED
+        self._dashboard.drain()
+        self._dashboard.stop()
+        return EXIT_OK
+
+
+class Service:
+    """The collector on real servers, and a dashboard of it, from first connection to drain."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        redis_url: str,
+        database_url: str,
+        *,
+        with_dashboard: bool = True,
+        until_ms: int | None = None,
+    ) -> None:
+        """Stop by itself when all of what comes before `until_ms` was read, if that is given."""
+        if settings.own_shard().number > 0:  # the first one does it for all
+            settings = settings.model_copy(update={"retention_days": 0.0})
+        self._settings = settings
+        self._redis_url = redis_url
+        self._database_url = database_url
+        self._shard = settings.own_shard()
+        self._until_ms = until_ms
+        self._lease = RedisLease(redis_url, self._shard)
+        self._progress = Progress()
+        self._stop = threading.Event()
+        self._stopping_s: float | None = None
+        self._dashboard: Dashboard | None = None
+        if with_dashboard:
+            urls = Urls(redis_url, database_url)
+            self._dashboard = Dashboard(settings.dashboard(), urls, self._progress)
+
+    def stop(self) -> None:
+        """Ask for a drain; may be called by any thread, and more than once."""
+        self._stop.set()
+
+    def run(self) -> int:
+        """Run until `stop`, or until something fails too often; return the exit code.
+
+        Raises `ConfigError` if it can't start, with a line that says what to set or grant.
+        """
+        with relayed(self._redis_url) if self._settings.log_stream else nullcontext():
+            with ExitStack() as at_the_end:
+                exit_code = self._run(at_the_end)
+            if self._stopping_s is not None:
+                duration_s = round(time.monotonic() - self._stopping_s, 2)
+                log.info("service_stopped", duration_s=duration_s, exit_code=exit_code)
+        return exit_code
+
+    def _run(self, at_the_end: ExitStack) -> int:
+        if self._dashboard is not None:  # first, because it says why there are no scores yet
+            self._dashboard.start()
+            at_the_end.callback(self._dashboard.stop)
+        ports = self._ports(at_the_end)
+        try:
+            self._prepare_database()
+            collector = self._take_over(ports)
+        except Unavailable:  # asked to stop while it was waiting for a server, or its turn
+            return EXIT_OK
+        except OwnershipLost as lost:
+            log.warning("ownership_lost", reason=str(lost))
+            return EXIT_FAILED
+        return self._collect(collector)
+
+    def _collect(self, collector: Collector) -> int:
+        collector.start()
+        self._progress.begins()
+        self._log_start()
+        exit_code = self._watch(collector)
+        self._stopping_s = time.monotonic()
+        self._progress.ends()
+        if self._dashboard is not None:
+            self._dashboard.drain()
+        return collector.drain() or exit_code
+
+    def _watch(self, collector: Collector) -> int:
+        while not self._stop.is_set():
+            failure = collector.wait(LOOK_EVERY_S)
+            if failure is not None:
+                return failure
+            if self._dashboard is not None and _has_failed(self._dashboard):
+                return EXIT_FAILED
+        return EXIT_OK
+
+    def _prepare_database(self) -> None:
+        """Wait for it, bring the tables up to date, and find out now what can't be granted."""
+        database = Patience("database", DATABASE_WAIT_S, self._stop)
+        database.call(lambda: migrations.migrate(self._database_url))
+        database.call(self._require_tables)
+
+    def _take_over(self, ports: Ports) -> Collector:
+        """Wait until nobody else is the owner, and begin to read where the last one was."""
+        takeover = Takeover(self._lease, ports.source, ports.checkpoints, self._stop)
+        with ExitStack() as on_failure:
+            on_failure.callback(self._release_lease)
+            rules = self._settings.session_rules()
+            source, recovered = takeover.complete(rules, self._progress.stands_by)
+            on_failure.pop_all()
+        return Collector(self._settings, ports._replace(source=source), recovered)
+
+    def _release_lease(self) -> None:
+        with suppress(Unavailable):
+            self._lease.release()
+
+    def _require_tables(self) -> None:
+        """Find out now, not at the first row, that a grant is missing."""
+        connected, *others = TimescaleStore(self._database_url).check()
+        if not connected.ok:  # migrating has just worked, so it went away since
+            raise Unavailable(connected.line)
+        obstacles = [finding.line for finding in others if not finding.ok]
+        if obstacles:
+            raise ConfigError(f"DATABASE_URL: {'; '.join(obstacles)}")
+
+    def _ports(self, to_close: ExitStack) -> Ports:
+        source = RedisSource(self._redis_url, self._source_options())
+        feed = RedisFeed(self._redis_url, self._lease.fence)
+        checkpoints = RedisCheckpoints(self._redis_url, self._lease.fence, self._shard)
+        store, old_rows = TimescaleStore(self._database_url), TimescaleStore(self._database_url)
+        outbox = RedisOutbox(self._redis_url, self._shard)
+        requests = RedisRequests(self._redis_url)
+        for port in (source, feed, outbox, requests, checkpoints, store, old_rows, self._lease):
+            to_close.callback(port.close)
+        progress = self._progress
+        return Ports(
+            WatchedSource(self._sieved(source), progress),
+            store,
+            WatchedFeed(feed, progress),
+            feed,
+            old_rows,
+            self._lease,
+            outbox,
+            WatchedCheckpoints(checkpoints, progress),
+            requests,
+        )
+
+    def _sieved(self, source: EventSource) -> EventSource:
+        if self._shard != WHOLE:
+            source = ShardSource(source, Sieve(self._shard, self._settings.max_event_bytes))
+        if self._until_ms is not None:
+            source = EndingSource(source, self._until_ms, self._stop)
+        return source
+
+    def _source_options(self) -> SourceOptions:
+        settings = self._settings
+        return SourceOptions(
+            settings.transport,
+            settings.tenants,
+            settings.start,
+            settings.window_s,
+            settings.mailbox_limit,
+            self._until_ms,
+        )
+
+    def _log_start(self) -> None:
+        log.info(
+            "service_started",
+            version=version("conductor-actors"),
+            vocabulary=VERSION,
+            tenants=["default", *self._settings.tenants],
+            transport=self._settings.transport,
+        )
+
+
+@contextmanager
+def relayed(url: str) -> Iterator[None]:
+    """Send every log line to that Redis, until the block ends."""
+    with (
+        closing(RedisLog(url)) as redis_log,
+        closing(LogRelay(redis_log)) as relay,
+        logs.copied_to(relay.add),
+    ):
+        yield
+
+
+def _has_failed(dashboard: Dashboard) -> bool:
+    if not dashboard.wait(0):
+        return False
+    log.error("dashboard_failed")
+    return True

@@ -1,0 +1,109 @@
+"""Which processes there are when several collectors share the sessions of one Redis.
+
+Another number of them goes on where the last ones were: those read up to one moment once more and
+drain, and then every session's checkpoint is given to the shard that it now belongs to.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from typing import Final, NamedTuple
+
+import structlog
+
+from conductor_actors.adapters.redis.shard_registry import RedisShards
+from conductor_actors.app.process_group import Fleet, Worker
+from conductor_actors.domain.shards import shards
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.settings import Settings
+
+log = structlog.get_logger()
+
+GONE_WITHIN_S: Final = 10.0  # a lease expires after 8
+LOOK_EVERY_S: Final = 0.25
+
+
+class Urls(NamedTuple):
+    """Where the two servers are."""
+
+    redis: str
+    database: str
+
+
+def collectors(settings: Settings, urls: Urls, count: int, *options: str) -> list[Worker]:
+    """List the collectors. Each answers on a metrics port of its own: shard k on the k-th."""
+    shared = _shared(settings, urls)
+    return [
+        Worker(
+            str(shard),
+            ("collect", *options),
+            {**shared, "CONDUCTOR_SHARD": str(shard), **_metrics(settings, shard.number)},
+        )
+        for shard in shards(count)
+    ]
+
+
+def dashboard(settings: Settings, urls: Urls, count: int) -> Worker:
+    """Give the dashboard, whose metrics stand on the port behind those of the shards."""
+    shared = _shared(settings, urls)
+    variables = {**shared, "CONDUCTOR_SHARDS": str(count), **_metrics(settings, count)}
+    return Worker("dashboard", ("dashboard",), variables)
+
+
+def reshared(settings: Settings, urls: Urls, count: int, run: Callable[[Fleet], int]) -> int:
+    """Have the sessions shared by so many from now on; return the exit code of what that took.
+
+    While Redis is away nothing is done: who then finds that it is wrong says so.
+    """
+    with closing(RedisShards(urls.redis)) as redis:
+        found = None
+        with suppress(Unavailable):
+            found = redis.count()
+        if found in (None, count):
+            return 0
+        _wait_for_nobody(redis, found)
+        began_s = time.monotonic()
+        if found > 1:
+            redis.require_checkpoints(found)
+            until = collectors(settings, urls, found, "--until-ms", str(redis.now_ms()))
+            fleet = Fleet(until, they_end=True)
+            exit_code = run(fleet)
+            if exit_code:
+                return exit_code
+            if fleet.is_stopped:
+                raise Unavailable("asked to stop before the sessions had changed hands")
+        sessions = redis.change(found, count)
+        duration_s = round(time.monotonic() - began_s, 2)
+        log.info(
+            "sessions_reshared",
+            old_shards=found,
+            new_shards=count,
+            sessions=sessions,
+            duration_s=duration_s,
+        )
+    return 0
+
+
+def _wait_for_nobody(redis: RedisShards, count: int) -> None:
+    """Wait as long as a lease lasts whose owner was killed; whoever still has it lives."""
+    until_s = time.monotonic() + GONE_WITHIN_S
+    while owners := redis.owners(count):
+        if time.monotonic() >= until_s:
+            raise ConfigError(
+                f"CONDUCTOR_SHARDS: the sessions are shared by {count}, who still run "
+                f"({', '.join(owners.values())}): stop them first, or set CONDUCTOR_SHARDS={count}"
+            )
+        time.sleep(LOOK_EVERY_S)
+
+
+def _shared(settings: Settings, urls: Urls) -> dict[str, str]:
+    style = settings.log_format
+    if style == "auto":  # they write into a pipe, whatever we write to
+        style = "text" if sys.stdout.isatty() else "json"
+    return {"REDIS_URL": urls.redis, "DATABASE_URL": urls.database, "CONDUCTOR_LOG_FORMAT": style}
+
+
+def _metrics(settings: Settings, offset: int) -> dict[str, str]:
+    port = settings.metrics_port
+    return {"CONDUCTOR_METRICS_PORT": str(port + offset if port else 0)}

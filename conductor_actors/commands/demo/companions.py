@@ -1,0 +1,78 @@
+"""What the `demo` command adds to the service: simulated sessions, and a scoreboard."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final
+
+from rich.console import Console
+
+from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.commands.demo import watching
+from conductor_actors.dashboard.server import address
+from conductor_actors.errors import ConfigError
+from conductor_actors.observability import logs
+from conductor_actors.settings import Settings
+from conductor_actors.simulate import Simulation, feed
+
+JOIN_S: Final = 5.0
+
+
+@contextmanager
+def logs_aside(settings: Settings) -> Iterator[None]:
+    """Write the log stream to a file, because the terminal belongs to the scoreboard."""
+    path = settings.state_dir / "demo.log"
+    try:
+        settings.state_dir.mkdir(parents=True, exist_ok=True)
+        file = path.open("a", encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"CONDUCTOR_STATE_DIR={settings.state_dir}: {error.strerror}; set another folder, "
+            "e.g. CONDUCTOR_STATE_DIR=/var/lib/conductor"
+        ) from None
+    with file:
+        logs.configure(settings.log_level, settings.log_format, file)
+        Console(stderr=True).out(f"starting; the log is in {path}", highlight=False)
+        yield
+
+
+@contextmanager
+def shown(
+    redis_url: str, sessions: int, settings: Settings, over: Callable[[], None]
+) -> Iterator[None]:
+    """Feed simulated events and show the scores that come back, until the block ends.
+
+    `over` is called when there is nobody left to show them to.
+    """
+    stop = threading.Event()
+    console = Console()
+    footer = f"{address(settings.http_host, settings.http_port)} shows it · Ctrl-C stops"
+    with ExitStack() as stack:
+        for run in (
+            lambda: feed(open_client(redis_url), Simulation(sessions, seed=time.time_ns()), stop),
+            lambda: watching.run(open_client(redis_url), console, stop, footer),
+        ):
+            stack.enter_context(companion(run, stop, over))
+        yield
+
+
+@contextmanager
+def companion(
+    run: Callable[[], None], stop: threading.Event, over: Callable[[], None]
+) -> Iterator[None]:
+    """Run beside the block until `stop`, which its end sets; say `over` whenever that ends."""
+
+    def run_out() -> None:
+        try:
+            run()
+        finally:
+            over()
+
+    thread = threading.Thread(target=run_out, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(JOIN_S)

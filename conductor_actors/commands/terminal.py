@@ -1,0 +1,136 @@
+"""Figures and texts as a terminal shows them."""
+
+import os
+import select
+import termios
+import tty
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from conductor_actors.commands.demo.score_table import printable
+
+UNKNOWN: Final = "-"
+
+__all__ = ["count", "duration", "printable", "rate", "share", "span"]
+
+
+def count(number: int | None) -> str:
+    """Write a number of things."""
+    return UNKNOWN if number is None else f"{number:,}"
+
+
+def rate(per_s: float | None) -> str:
+    """Write a number a second."""
+    if per_s is None:
+        return UNKNOWN
+    return f"{per_s:,.1f}" if abs(per_s) < 100 else f"{per_s:,.0f}"
+
+
+def share(part: float | None) -> str:
+    """Write a part of one."""
+    if part is None:
+        return UNKNOWN
+    return f"{part:.1%}" if 0 < part < 0.1 else f"{part:.0%}"
+
+
+def duration(seconds: float | None) -> str:
+    """Write how long something took or waits."""
+    if seconds is None:
+        return UNKNOWN
+    if 0 < abs(seconds) < 0.001:
+        return f"{seconds * 1e6:.0f} µs"
+    if abs(seconds) < 1:
+        return f"{seconds * 1000:.0f} ms"
+    return f"{seconds:.1f} s" if abs(seconds) < 100 else f"{seconds:,.0f} s"
+
+
+def span(seconds: float | None) -> str:
+    """Write how long something has been there."""
+    if seconds is None:
+        return UNKNOWN
+    minutes, left_s = divmod(int(seconds), 60)
+    hours, left_min = divmod(minutes, 60)
+    days, left_h = divmod(hours, 24)
+    if days:
+        return f"{days:,} d {left_h} h"
+    if hours:
+        return f"{hours} h {left_min} min"
+    return f"{minutes} min {left_s} s" if minutes else f"{left_s} s"
+
+
+READ_BYTES: Final = 1024
+
+_ESCAPE: Final = "\x1b"
+_NAMED: Final = {
+    "\x1b[A": "up",
+    "\x1bOA": "up",
+    "\x1b[B": "down",
+    "\x1bOB": "down",
+    "\r": "enter",
+    "\n": "enter",
+    "\x7f": "backspace",
+    "\x08": "backspace",
+}
+
+
+def keys_of(typed: bytes) -> list[str]:
+    """Name the keys that a terminal sends: characters, and up, down, enter, escape, backspace."""
+    text = typed.decode("utf-8", "ignore")
+    keys = []
+    while text:
+        length = _length(text)
+        key = text[:length]
+        text = text[length:]
+        if key == _ESCAPE:
+            keys.append("escape")
+        elif key in _NAMED:
+            keys.append(_NAMED[key])
+        elif key.isprintable():
+            keys.append(key)
+    return keys
+
+
+def _length(text: str) -> int:
+    """Count the characters of the first key: an escape sequence ends with a letter or `~`."""
+    if len(text) < 2 or text[0] != _ESCAPE or text[1] not in "[O":
+        return 1
+    for index, char in enumerate(text[2:], 2):
+        if "@" <= char <= "~":
+            return index + 1
+    return len(text)
+
+
+class Keyboard:
+    """The terminal's keys; without a terminal there are none."""
+
+    def __init__(self, descriptor: int | None) -> None:
+        self._descriptor = descriptor
+
+    def read(self, wait_s: float) -> Sequence[str]:
+        """Give the keys that were pressed, waiting for one."""
+        descriptors = [] if self._descriptor is None else [self._descriptor]
+        if not select.select(descriptors, [], [], wait_s)[0]:
+            return ()
+        typed = os.read(descriptors[0], READ_BYTES)
+        if not typed:  # the terminal is gone
+            self._descriptor = None
+        return keys_of(typed)
+
+
+@contextmanager
+def keyboard() -> Iterator[Keyboard]:
+    """Open the terminal that we run in, and have each key at once and unseen for the block."""
+    try:
+        descriptor = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+    except OSError:  # no terminal, only a screen
+        yield Keyboard(None)
+        return
+    before = termios.tcgetattr(descriptor)
+    try:
+        tty.setcbreak(descriptor)
+        yield Keyboard(descriptor)
+    finally:
+        with suppress(termios.error):
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""How the service reports on itself: log lines, metrics, health and readiness."""

@@ -1,0 +1,84 @@
+"""Send log lines to Redis too, on a thread of its own: whoever logs never waits and never fails."""
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+from typing import Final, Protocol
+
+import structlog
+
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.outages import Outage
+
+log = structlog.get_logger()
+
+MOST_WAITING: Final = 10_000  # as many as the stream keeps: more would push each other out of it
+BATCH: Final = 500
+RETRY_S: Final = 1.0
+CLOSE_WITHIN_S: Final = 3.0
+
+
+class Lines(Protocol):
+    """Where lines are kept."""
+
+    def append(self, lines: Sequence[str]) -> None:
+        """Append the lines; raises `Unavailable` or `ConfigError`."""
+
+
+class LogRelay:
+    """Keeps lines until they are sent: a bounded number, past which new ones are dropped."""
+
+    def __init__(self, lines: Lines, limit: int = MOST_WAITING) -> None:
+        self._lines = lines
+        self._limit = limit
+        self._waiting: deque[str] = deque()
+        self._dropped = 0
+        self._came = threading.Condition()
+        self._is_closed = threading.Event()
+        self._outage = Outage("redis log")
+        self._thread = threading.Thread(target=self._run, name="log-relay", daemon=True)
+        self._thread.start()
+
+    def add(self, line: str) -> None:
+        """Take a line, or count it as dropped; never waits, never raises."""
+        with self._came:
+            if len(self._waiting) < self._limit:
+                self._waiting.append(line)
+                self._came.notify()
+            else:
+                self._dropped += 1
+
+    def close(self) -> None:
+        """Send what is there, within 3 s; the rest is lost."""
+        self._is_closed.set()
+        with self._came:
+            self._came.notify()
+        self._thread.join(CLOSE_WITHIN_S)
+
+    def _run(self) -> None:
+        while batch := self._next():
+            try:
+                self._lines.append(batch)
+            except (Unavailable, ConfigError) as error:  # stdout has the lines: no reason to end
+                if self._dropped or isinstance(error, ConfigError):  # else others tell of it
+                    self._outage.goes_on(error)
+                if self._is_closed.wait(RETRY_S):
+                    return
+            else:
+                self._sent(len(batch))
+
+    def _next(self) -> list[str]:
+        """Wait for lines; give the oldest, or none when it is over. They stay until sent."""
+        with self._came:
+            self._came.wait_for(lambda: self._waiting or self._is_closed.is_set())
+            return list(islice(self._waiting, BATCH))
+
+    def _sent(self, lines: int) -> None:
+        with self._came:
+            for _ in range(lines):
+                self._waiting.popleft()
+            dropped, self._dropped = self._dropped, 0
+        self._outage.is_over()
+        if dropped:
+            log.warning("log_lines_dropped", lines=dropped)

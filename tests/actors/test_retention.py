@@ -1,0 +1,52 @@
+"""When old rows are let go of."""
+
+import pytest
+from structlog.typing import EventDict
+
+from conductor_actors.actors.messages import TimePassed
+from conductor_actors.actors.retention import JanitorActor
+from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
+from conductor_actors.errors import ConfigError, Unavailable
+from tests.actors.probes import Ref
+from tests.support.fakes.memory_retention import MemoryRetention
+from tests.support.fakes.recording_mailbox import RecordingMailbox
+
+PATIENCE_S = 5.0
+DAYS = 90.0
+
+
+def start(retention: MemoryRetention) -> Ref:
+    place = Place("janitor", ThreadMailbox(), RecordingMailbox())
+    return JanitorActor.start(place, retention, DAYS)
+
+
+def pass_time(ref: Ref) -> None:
+    ref.ask(TimePassed(), timeout=PATIENCE_S)
+
+
+def test_old_rows_are_dropped_at_the_start_and_each_time(log_lines: list[EventDict]) -> None:
+    retention = MemoryRetention(dropped=7)
+    ref = start(retention)
+    pass_time(ref)
+    assert retention.asked == [DAYS, DAYS]
+    assert [(line["event"], line["dropped"], line["older_than_days"]) for line in log_lines] == [
+        ("rows_expired", 7, DAYS)
+    ] * 2
+
+
+@pytest.mark.parametrize("outage", [Unavailable("refused"), ConfigError("no right to DELETE")])
+def test_an_outage_is_said_and_the_next_time_is_tried_again(
+    outage: Exception, log_lines: list[EventDict]
+) -> None:
+    retention = MemoryRetention()
+    retention.outage = outage
+    ref = start(retention)
+    pass_time(ref)
+    retention.outage = None
+    pass_time(ref)
+    assert [line["event"] for line in log_lines] == [
+        "outage_began",
+        "outage_ended",
+        "rows_expired",
+    ]

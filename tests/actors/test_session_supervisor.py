@@ -1,0 +1,231 @@
+"""How sessions are cared for: restart, quarantine, release, farewell."""
+
+import json
+
+import pytest
+from structlog.testing import capture_logs
+
+from conductor_actors.actors.messages import (
+    ActorFailed,
+    Capture,
+    Captured,
+    CaptureQuarantined,
+    Countdown,
+    EventBatch,
+    Passivate,
+    StartSession,
+    Tick,
+)
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
+from conductor_actors.actors.session_supervisor import SessionLimits
+from conductor_actors.domain.scoring import Scoring
+from conductor_actors.domain.session_state import SessionRules, SessionState
+from tests.actors.cast import Cast
+from tests.actors.session_events import chat, chats, poison
+from tests.actors.turns import PATIENCE_S, Held
+from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.score_rows import AT_MS
+
+TICK_MS = AT_MS + 5000
+QUARANTINE_S = 300.0
+
+
+@pytest.fixture
+def cast(dispatcher: Dispatcher) -> Cast:
+    return Cast(dispatcher)
+
+
+def batch_with_poison() -> EventBatch:
+    return EventBatch([chat(), poison()])
+
+
+def tick(at_ms: int) -> Tick:
+    return Tick(at_ms, is_live=False, sessions=Countdown(1, 0.0, 0.0))
+
+
+def fail(cast: Cast, mailbox: PooledMailbox, times: int) -> None:
+    for _ in range(times):
+        cast.play(mailbox, [poison()], TICK_MS)
+
+
+def test_a_session_that_fails_goes_on_and_exactly_the_bad_event_is_put_aside(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    cast.play(mailbox, [*chats(2), poison(AT_MS + 7), chat(2)], TICK_MS)
+    (row,) = cast.play(mailbox, [chat(3, TICK_MS)], TICK_MS + 5000)
+    assert row.signals.chat_msgs_per_min == 4
+    (letter,) = cast.letters()
+    assert (letter.source, letter.entry_id) == ("session:default/s", f"{AT_MS + 7}-0")
+    assert letter.reason == "handler_failed"
+    assert json.loads(letter.body) == {
+        "type": "Reaction",
+        "at_ms": AT_MS + 7,
+        "event_id": None,
+        "user_id": ["no", "id"],
+    }
+    assert cast.sessions.failures == 1
+
+
+def test_every_bad_event_of_a_batch_is_put_aside_for_one_restart(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    bad = [poison(AT_MS + number) for number in range(5)]
+    (row,) = cast.play(mailbox, [chat(0), *bad, chat(1)], TICK_MS)
+    assert row.signals.chat_msgs_per_min == 2
+    assert [letter.entry_id for letter in cast.letters()] == [
+        f"{AT_MS + number}-0" for number in range(5)
+    ]
+    assert cast.sessions.failures == 1
+
+
+def test_mail_behind_a_bad_event_is_handled_by_the_successor(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    held = Held(cast.dispatcher)
+    for at_ms in (TICK_MS, TICK_MS + 5000):
+        mailbox.tell(batch_with_poison())
+        mailbox.tell(tick(at_ms))
+    mailbox.tell(tick(TICK_MS + 10_000))
+    held.release()
+    cast.settle()
+    assert [(row.at_ms, row.signals.chat_msgs_per_min) for row in cast.rows()] == [
+        (TICK_MS, 1),
+        (TICK_MS + 5000, 1),
+        (TICK_MS + 10_000, 1),
+    ]
+    assert len(cast.letters()) == 2
+
+
+def test_a_message_that_can_not_be_handled_is_put_aside_itself(dispatcher: Dispatcher) -> None:
+    cast = Cast(dispatcher, Scoring(chat_max_per_min=0))  # every row divides by zero
+    cast.play(cast.enter("s"), chats(1), TICK_MS)
+    (letter,) = cast.letters()
+    assert letter.entry_id == f"{TICK_MS}-0"
+    assert json.loads(letter.body) == {"type": "Tick"}
+
+
+def test_neighbours_do_not_notice(cast: Cast) -> None:
+    bad, neighbour = cast.enter("bad"), cast.enter("neighbour")
+    for number in range(6):
+        at_ms = TICK_MS + number * 5000
+        cast.play(bad, [poison()], at_ms)
+        (row,) = cast.play(neighbour, [chat(number, at_ms - 1)], at_ms)
+        assert row.signals.chat_msgs_per_min == number + 1
+    assert cast.sessions.quarantined == 1
+    assert len(cast.sessions) == 2
+
+
+def test_three_restarts_within_a_minute_are_free_the_fourth_is_quarantine(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    with capture_logs() as lines:
+        fail(cast, mailbox, 3)
+        assert cast.sessions.quarantined == 0
+        fail(cast, mailbox, 1)
+    assert cast.sessions.quarantined == 1
+    assert [line["event"] for line in lines if line["event"] != "tick_completed"] == [
+        *["actor_failed", "actor_restarted"] * 3,
+        *["actor_failed", "session_quarantined"],
+    ]
+
+
+def test_failures_a_minute_apart_never_lead_to_quarantine(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    for _ in range(9):
+        fail(cast, mailbox, 1)
+        cast.clock.advance(20)
+    assert cast.sessions.quarantined == 0
+
+
+def test_mail_in_quarantine_is_refused_and_counted(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    fail(cast, mailbox, 4)
+    handled = cast.dispatcher.handled
+    assert cast.play(mailbox, [chat(1, TICK_MS)], TICK_MS + 5000) == []
+    assert cast.dispatcher.handled == handled
+    assert (cast.dispatcher.waiting, mailbox.refused) == (
+        0,
+        3,
+    )  # the tick behind the last failure, too
+
+
+def test_quarantine_lasts_five_minutes_and_the_state_outlasts_it(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    cast.play(mailbox, chats(3), TICK_MS)
+    fail(cast, mailbox, 4)
+    cast.play(mailbox, [chat(8, TICK_MS)], TICK_MS + 5000)
+    cast.clock.advance(QUARANTINE_S - 0.1)
+    cast.sessions.release_quarantined()
+    assert cast.play(mailbox, [chat(9, TICK_MS)], TICK_MS + 5000) == []
+    cast.clock.advance(0.1)
+    with capture_logs() as lines:
+        cast.sessions.release_quarantined()
+    (row,) = cast.play(mailbox, [chat(10, TICK_MS)], TICK_MS + 5000)
+    assert row.signals.chat_msgs_per_min == 4
+    assert cast.sessions.quarantined == 0
+    assert [(line["event"], line["lost_messages"]) for line in lines] == [("session_released", 5)]
+
+
+def test_after_quarantine_the_budget_is_whole_again(dispatcher: Dispatcher) -> None:
+    cast = Cast(dispatcher, limits=SessionLimits(quarantine_s=1))
+    mailbox = cast.enter("s")
+    fail(cast, mailbox, 4)
+    cast.clock.advance(1)
+    cast.sessions.release_quarantined()
+    fail(cast, mailbox, 3)
+    assert cast.sessions.quarantined == 0
+    fail(cast, mailbox, 1)
+    assert cast.sessions.quarantined == 1
+
+
+def test_the_end_of_an_old_session_does_not_touch_the_new_one_of_its_name(cast: Cast) -> None:
+    old, new = cast.enter("s"), cast.enter("s")
+    cast.play(new, chats(2), TICK_MS)
+    old.tell(Passivate())
+    cast.settle()
+    assert len(cast.sessions) == 1
+    fail(cast, new, 1)
+    (row,) = cast.play(new, [chat(2, TICK_MS)], TICK_MS + 5000)
+    assert row.signals.chat_msgs_per_min == 3
+
+
+def test_whoever_is_no_session_is_none_of_its_business(cast: Cast) -> None:
+    stranger = ThreadMailbox()
+    failure = ActorFailed("writer", stranger, None, ValueError("bug"), None)
+    assert not cast.sessions.failed(failure)
+    assert not cast.sessions.stopped(stranger)
+
+
+def test_no_line_of_a_failure_says_whom_it_was_about(cast: Cast) -> None:
+    with capture_logs() as lines:
+        cast.play(cast.enter("s"), [chat(4711), poison()], TICK_MS)
+    assert "4711" not in str([{**line, "exc_info": None} for line in lines])
+
+
+def test_finishing_waits_for_sessions_that_have_mail(cast: Cast) -> None:
+    held = Held(cast.dispatcher)
+    with capture_logs() as lines:
+        assert not cast.sessions.finish(0.01)
+    assert [line["event"] for line in lines] == ["sessions_unfinished"]
+    held.release()
+    assert cast.sessions.finish(PATIENCE_S)
+
+
+def test_thousands_that_go_on_at_a_start_are_no_news(cast: Cast) -> None:
+    state = SessionState.unbegun("s", SessionRules()).after(chats(3))
+    mailbox = PooledMailbox("default/s", cast.dispatcher)
+    with capture_logs() as lines:
+        cast.sessions.start(StartSession(("default", "s"), mailbox, state))
+    assert lines == []
+    (row,) = cast.play(mailbox, [chat(7)], TICK_MS)
+    assert row.signals.chat_msgs_per_min == 4
+
+
+def test_who_was_just_released_is_not_answered_for(cast: Cast) -> None:
+    """Its state has events from behind the cut by now."""
+    mailbox = cast.enter("s")
+    fail(cast, mailbox, 4)
+    asked = Capture(1, True, Countdown(1, 0.0, 0.0), RecordingMailbox())  # noqa: FBT003
+    cast.sessions.capture(CaptureQuarantined(mailbox, asked))
+    cast.clock.advance(QUARANTINE_S)
+    cast.sessions.release_quarantined()
+    cast.sessions.capture(CaptureQuarantined(mailbox, asked))
+    assert isinstance(asked.reply_to, RecordingMailbox)
+    assert len(asked.reply_to.of(Captured)) == 1

@@ -1,0 +1,319 @@
+"""Where sessions' mail goes, and what becomes of it when a session is passivated."""
+
+import pytest
+
+from conductor_actors.actors.messages import (
+    AllCaptured,
+    Answered,
+    Captured,
+    Countdown,
+    EventBatch,
+    Inquiry,
+    Passivate,
+    StartSession,
+    Tick,
+)
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.session_table import CHECK_EVERY_MS, Changes, Difference, Routes
+from conductor_actors.domain.checkpoints import decode_state
+from conductor_actors.domain.events import Event
+from conductor_actors.domain.intake import EventsBySession, SessionKey
+from conductor_actors.domain.introspection_protocol import Request
+from conductor_actors.domain.session_state import SessionRules, SessionState
+from tests.actors.cast import Cast
+from tests.actors.session_events import chat, chats, poison
+from tests.actors.turns import PATIENCE_S, Held
+from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.score_rows import AT_MS
+
+TIMEOUT_S = 1800
+OVER_MS = AT_MS + TIMEOUT_S * 1000
+KEY = ("default", "s")
+
+
+@pytest.fixture
+def cast(dispatcher: Dispatcher) -> Cast:
+    return Cast(dispatcher)
+
+
+@pytest.fixture
+def routes(cast: Cast) -> Routes:
+    return Routes(cast.dispatcher, cast.supervisor, TIMEOUT_S)
+
+
+def batch(events: list[Event], session_id: str = "s") -> EventsBySession:
+    return EventsBySession({("default", session_id): events})
+
+
+def tick(at_ms: int) -> Tick:
+    return Tick(at_ms, is_live=False, sessions=Countdown(1, 0.0, 0.0))
+
+
+def mail(start: StartSession) -> list[object]:
+    return [envelope.message for envelope in start.mailbox.mail]
+
+
+def cut(routes: Routes) -> tuple[Difference, RecordingMailbox]:
+    """Begin a checkpoint, as the Router does."""
+    answers = RecordingMailbox()
+    difference = routes.cut()
+    routes.capture(difference, answers, 0.0)
+    return difference, answers
+
+
+def captured(answers: RecordingMailbox) -> dict[SessionKey, bytes]:
+    """Give the states of a checkpoint that is whole: the end is told once, and last."""
+    assert isinstance(answers.messages[-1], AllCaptured)
+    assert len(answers.of(AllCaptured)) == 1
+    return {each.key: each.state for each in answers.of(Captured)}
+
+
+def test_each_session_is_told_its_own_events_and_everyone_every_tick(
+    cast: Cast, routes: Routes
+) -> None:
+    ours, theirs = chats(2), [chat(7)]
+    routes.deliver(EventsBySession({KEY: ours, ("acme", "s"): theirs}))
+    routes.broadcast("tick")
+    first, second = cast.supervisor.of(StartSession)
+    assert (first.key, mail(first)) == (KEY, [EventBatch(ours), "tick"])
+    assert (second.key, mail(second)) == (("acme", "s"), [EventBatch(theirs), "tick"])
+
+
+def test_a_session_is_started_once(cast: Cast, routes: Routes) -> None:
+    for _ in range(3):
+        routes.deliver(batch(chats(1)))
+    assert len(cast.supervisor.of(StartSession)) == len(routes) == 1
+
+
+def test_a_session_is_passivated_after_its_timeout_without_an_event_whatever_ticks(
+    cast: Cast, routes: Routes
+) -> None:
+    routes.deliver(batch(chats(1)))
+    routes.passivate(OVER_MS - CHECK_EVERY_MS - 1)
+    routes.broadcast(tick(OVER_MS - 5000))
+    routes.passivate(OVER_MS - 1)
+    assert len(routes) == 1
+    routes.passivate(OVER_MS - 1 + CHECK_EVERY_MS)
+    assert len(routes) == 0
+    cut(routes)
+    assert mail(cast.supervisor.take(StartSession))[-1] == Passivate()
+
+
+def test_whoever_was_heard_of_in_time_stays(cast: Cast, routes: Routes) -> None:
+    routes.deliver(batch(chats(1)))
+    routes.deliver(batch([chat(1, AT_MS + 1)], "lively"))
+    routes.passivate(OVER_MS)
+    assert len(routes) == 1
+    routes.broadcast("tick")
+    cut(routes)
+    silent, lively = (mail(start) for start in cast.supervisor.of(StartSession))
+    assert (silent[-1], lively[-2]) == (Passivate(), "tick")
+
+
+def test_mail_after_passivation_goes_to_a_successor_and_none_is_lost(
+    cast: Cast, routes: Routes
+) -> None:
+    routes.deliver(batch(chats(3)))
+    routes.broadcast(tick(AT_MS + 5000))
+    routes.passivate(OVER_MS)
+    routes.deliver(batch([chat(7, OVER_MS)]))  # while the old one has yet to stop
+    routes.broadcast(tick(OVER_MS + 5000))
+    cut(routes)
+    cast.settle()
+    assert [(row.at_ms, row.signals.chat_msgs_per_min) for row in cast.rows()] == [
+        (AT_MS + 5000, 3),
+        (OVER_MS + 5000, 1),
+    ]
+    assert len(cast.sessions) == len(routes) == 1
+    assert (cast.dispatcher.waiting, cast.dispatcher.refused) == (0, 0)
+
+
+def test_a_session_in_quarantine_is_passivated_once_it_is_out(cast: Cast, routes: Routes) -> None:
+    """It would not hear of it, come back, and stay for good."""
+    for _ in range(4):
+        routes.deliver(batch([chat(), poison()]))
+        routes.broadcast(tick(AT_MS + 5000))
+        cast.settle()
+    assert (len(routes), routes.listening()) == (1, 0)
+    routes.passivate(OVER_MS)
+    cast.clock.advance(300)
+    cast.sessions.release_quarantined()
+    assert (len(routes), routes.listening()) == (1, 1)
+    routes.passivate(OVER_MS + CHECK_EVERY_MS)
+    cut(routes)
+    cast.settle()
+    assert len(routes) == len(cast.sessions) == 0
+
+
+def test_the_first_checkpoint_has_every_session_and_the_next_those_that_changed(
+    cast: Cast, routes: Routes
+) -> None:
+    routes.deliver(EventsBySession({KEY: chats(2), ("acme", "s"): [chat(7)]}))
+    whole, answers = cut(routes)
+    cast.settle()
+    assert (whole.number, whole.is_whole) == (1, True)
+    assert set(captured(answers)) == {KEY, ("acme", "s")}
+    routes.changes.committed(1)
+    routes.deliver(batch([chat(3)]))
+    routes.broadcast(tick(AT_MS + 5000))  # changes nothing
+    second, answers = cut(routes)
+    cast.settle()
+    assert (second.number, second.is_whole) == (2, False)
+    assert decode_state(captured(answers)[KEY], "s", SessionRules()).chats.total == 3
+    assert set(captured(answers)) == {KEY}
+
+
+def test_what_is_not_known_to_be_durable_is_in_the_next_checkpoint_too(
+    cast: Cast, routes: Routes
+) -> None:
+    routes.deliver(batch(chats(1), "silent"))
+    cut(routes)
+    routes.changes.committed(1)
+    routes.deliver(
+        EventsBySession({KEY: [chat(1, OVER_MS - 1)], ("acme", "s"): [chat(7, OVER_MS)]})
+    )
+    routes.passivate(OVER_MS)
+    lost, _ = cut(routes)
+    routes.deliver(batch([chat(2, OVER_MS)], "new"))
+    routes.changes.committed(lost.number - 1)  # of the one before
+    again, answers = cut(routes)
+    cast.settle()
+    assert again.ended == lost.ended == {("default", "silent")}
+    assert set(captured(answers)) == again.changed == {*lost.changed, ("default", "new")}
+
+
+def test_a_session_that_ended_and_began_anew_has_not_ended(cast: Cast, routes: Routes) -> None:
+    routes.deliver(batch(chats(3)))
+    cut(routes)
+    routes.passivate(OVER_MS)
+    routes.deliver(batch([chat(7, OVER_MS)]))
+    routes.changes.committed(1)
+    difference, answers = cut(routes)
+    cast.settle()
+    assert difference.ended == frozenset()
+    assert decode_state(captured(answers)[KEY], "s", SessionRules()).chats.total == 1
+
+
+def test_after_a_loss_the_next_checkpoint_is_whole(cast: Cast, routes: Routes) -> None:
+    routes.deliver(EventsBySession({KEY: chats(1), ("acme", "s"): [chat(7)]}))
+    cut(routes)
+    routes.changes.committed(1)
+    routes.changes.note_loss()
+    difference, answers = cut(routes)
+    cast.settle()
+    assert difference.is_whole
+    assert len(captured(answers)) == 2
+
+
+def test_the_end_of_a_checkpoint_comes_behind_the_rows_of_every_session_changed_or_not(
+    cast: Cast, routes: Routes
+) -> None:
+    """Otherwise it would be ahead of a row: a start from it would not compute that again."""
+    routes.deliver(EventsBySession({(tenant, "s"): [chat(1, OVER_MS - 1)] for tenant in "abc"}))
+    routes.deliver(batch(chats(1), "leaving"))
+    cast.settle()
+    cut(routes)
+    cast.settle()
+    routes.changes.committed(1)
+    held = Held(cast.dispatcher)
+    routes.broadcast(tick(OVER_MS - 1000))
+    routes.passivate(OVER_MS)
+    routes.deliver(EventsBySession({("a", "s"): [chat(2, OVER_MS)]}))
+    difference = routes.cut()
+    routes.capture(difference, cast.writer, 0.0)  # so that their order can be seen
+    held.release()
+    cast.settle()
+    assert difference.changed == {("a", "s")}
+    assert cast.writer.messages[-1] == AllCaptured(2)
+    assert len(cast.rows()) == 4
+
+
+def test_a_session_in_quarantine_is_answered_for(cast: Cast, routes: Routes) -> None:
+    for _ in range(4):
+        routes.deliver(batch([chat(), poison()]))
+        cast.settle()
+        routes.broadcast(tick(AT_MS + 5000))
+        cast.settle()
+    routes.deliver(batch(chats(1), "neighbour"))
+    _, answers = cut(routes)
+    cast.settle()
+    states = captured(answers)
+    assert set(states) == {KEY, ("default", "neighbour")}
+    assert decode_state(states[KEY], "s", SessionRules()).chats.total == 1
+    routes.changes.committed(1)
+    _, answers = cut(routes)
+    cast.settle()
+    assert captured(answers) == {}
+
+
+def test_a_session_that_goes_into_quarantine_while_it_is_asked_is_answered_for(
+    cast: Cast, routes: Routes
+) -> None:
+    for _ in range(3):
+        routes.deliver(batch([chat(), poison()]))
+        cast.settle()
+    held = Held(cast.dispatcher)
+    routes.deliver(batch([poison()]))
+    _, answers = cut(routes)
+    held.release()
+    cast.settle()
+    assert cast.sessions.quarantined == 1
+    assert set(captured(answers)) == {KEY}
+
+
+def test_a_session_that_left_and_went_into_quarantine_is_dismissed_when_it_is_out(
+    cast: Cast, routes: Routes
+) -> None:
+    routes.deliver(batch([chat()]))
+    cast.settle()
+    held = Held(cast.dispatcher)
+    for _ in range(4):
+        routes.deliver(batch([poison()]))
+        routes.broadcast(tick(AT_MS + 5000))
+    routes.passivate(OVER_MS)
+    held.release()
+    cast.settle()
+    assert (cast.sessions.quarantined, len(routes)) == (1, 0)
+    cut(routes)
+    cast.clock.advance(300)
+    cast.sessions.release_quarantined()
+    cut(routes)
+    cast.settle()
+    assert len(cast.sessions) == 0
+
+
+def test_a_checkpoint_of_nobody_ends_at_once(routes: Routes) -> None:
+    _, answers = cut(routes)
+    assert captured(answers) == {}
+
+
+def test_sessions_of_a_checkpoint_go_on_where_they_were(cast: Cast) -> None:
+    changes = Changes(7, ended=[("default", "over")])
+    routes = Routes(cast.dispatcher, cast.supervisor, TIMEOUT_S, changes)
+    routes.restore({KEY: SessionState.unbegun("s", SessionRules()).after(chats(3))})
+    routes.deliver(batch([chat(7)]))
+    routes.broadcast(tick(AT_MS + 5000))
+    difference, answers = cut(routes)
+    cast.settle()
+    assert [row.signals.chat_msgs_per_min for row in cast.rows()] == [4]
+    assert (difference.number, difference.is_whole) == (8, False)
+    assert difference.ended == {("default", "over")}
+    assert set(captured(answers)) == {KEY}
+    routes.passivate(OVER_MS)
+    assert len(routes) == 0
+
+
+def test_who_asks_a_session_that_is_left_alone_before_it_hears_is_answered(
+    cast: Cast, routes: Routes
+) -> None:
+    for _ in range(3):
+        routes.deliver(batch([poison()]))
+        cast.settle()
+    routes.deliver(batch([poison()]))
+    assert cast.dispatcher.wait_idle(PATIENCE_S)  # it is dead, and the Supervisor has yet to hear
+    desk = RecordingMailbox()
+    cast.sessions.inquire(Inquiry(Request("1", *KEY), desk))
+    cast.settle()
+    description = desk.take(Answered).answer.description
+    assert description is not None
+    assert description.state == "quarantined"

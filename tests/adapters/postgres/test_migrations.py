@@ -1,0 +1,313 @@
+"""Creating and updating the tables."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from threading import Barrier, Event
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from conductor_actors.adapters.postgres import migrations
+from conductor_actors.adapters.postgres.connection import Connection
+from conductor_actors.adapters.postgres.editions import Edition, detect_server
+from conductor_actors.adapters.postgres.migrations import migrate
+from conductor_actors.adapters.postgres.score_store import TimescaleStore
+from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.errors import ConfigError
+from tests.support.running import stored
+from tests.support.score_rows import AT_MS, row
+
+PATIENCE_S = 10.0
+TABLES = ["001_tables"]
+HYPERTABLES = ["002_hypertables.timescaledb"]
+COMMUNITY = ["003_columnstore.community", "004_engagement_1m.community"]
+
+# As the contract lists them.
+COLUMNS = {
+    "engagement_metrics": """
+        time tenant_id session_id event_id engagement_score category chat_msgs_per_min
+        poll_participation active_users total_users reactions_per_min user_leave_rate metadata
+    """,
+    "interventions": """
+        id timestamp tenant_id session_id event_id type status confidence reasoning outcome
+        metadata
+    """,
+    "agent_performance": """
+        id time tenant_id agent_id intervention_type success engagement_delta confidence
+        session_id metadata
+    """,
+    "anomalies": """
+        id timestamp tenant_id session_id event_id anomaly_type severity anomaly_score
+        current_engagement expected_engagement deviation signals metadata
+    """,
+}
+INDEXES = {
+    "engagement_metrics": {
+        "engagement_metrics_pkey": "tenant_id, session_id, time",
+        "idx_session_time": "session_id, time",
+        "idx_engagement_score": "engagement_score",
+    },
+    "interventions": {
+        "interventions_pkey": "id, timestamp",
+        "idx_intervention_session": "session_id, timestamp",
+    },
+    "agent_performance": {
+        "agent_performance_pkey": "id, time",
+        "idx_agent_performance": "agent_id, time",
+    },
+    "anomalies": {
+        "anomalies_pkey": "id, timestamp",
+        "idx_anomaly_session": "session_id, timestamp",
+    },
+}
+
+
+@pytest.fixture
+def plain(plain_database: str) -> Iterator[Connection]:
+    with psycopg.connect(plain_database, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def timescale(timescale_database: str) -> Iterator[Connection]:
+    with psycopg.connect(timescale_database, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def newcomer(timescale: Connection, timescale_database: str) -> Iterator[str]:
+    """Yield the URL of a user who may connect, and nothing else."""
+    name = sql.Identifier(f"newcomer_{uuid4().hex}")
+    timescale.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
+    yield make_conninfo(timescale_database, user=name.as_string().strip('"'))
+    timescale.execute(sql.SQL("DROP OWNED BY {}").format(name))
+    timescale.execute(sql.SQL("DROP ROLE {}").format(name))
+
+
+def _applied(connection: Connection) -> list[str]:
+    names = connection.execute("SELECT name FROM schema_migrations ORDER BY number")
+    return [name for (name,) in names]
+
+
+def _expected(connection: Connection) -> list[str]:
+    return {
+        Edition.PLAIN: TABLES,
+        Edition.APACHE: TABLES + HYPERTABLES,
+        Edition.COMMUNITY: TABLES + HYPERTABLES + COMMUNITY,
+    }[detect_server(connection).edition]
+
+
+def _hypertables(connection: Connection) -> set[str]:
+    found = connection.execute("SELECT hypertable_name FROM timescaledb_information.hypertables")
+    return {name for (name,) in found if name in COLUMNS}
+
+
+def test_an_empty_database_gets_what_its_server_offers(
+    plain: Connection, plain_database: str
+) -> None:
+    assert migrate(plain_database) == TABLES
+    assert _applied(plain) == TABLES
+
+
+def test_timescaledb_is_found_and_its_tables_are_hypertables(
+    timescale: Connection, timescale_database: str
+) -> None:
+    applied = migrate(timescale_database)
+    assert applied == _applied(timescale) == _expected(timescale)
+    assert applied[:2] == TABLES + HYPERTABLES
+    assert _hypertables(timescale) == COLUMNS.keys()
+
+
+@pytest.mark.parametrize("database", ["plain_database", "timescale_database"])
+def test_the_tables_are_those_of_the_contract(
+    database: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue(database)
+    migrate(url)
+    with psycopg.connect(url) as connection:
+        for table, columns in COLUMNS.items():
+            assert _columns(connection, table) == columns.split()
+            found = _indexes(connection, table)
+            found.pop("idx_engagement_time", None)  # what the continuous aggregate reads by
+            assert found == INDEXES[table]
+
+
+def _columns(connection: Connection, table: str) -> list[str]:
+    found = connection.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = %s"
+        " AND table_schema = 'public' ORDER BY ordinal_position",
+        (table,),
+    )
+    return [name for (name,) in found]
+
+
+def _indexes(connection: Connection, table: str) -> dict[str, str]:
+    found = connection.execute(
+        "SELECT indexname, replace(substring(indexdef FROM '\\((.*)\\)'), '\"', '') FROM pg_indexes"
+        " WHERE schemaname = 'public' AND tablename = %s",
+        (table,),
+    )
+    return dict(found.fetchall())
+
+
+def test_each_migration_is_applied_once(plain: Connection, plain_database: str) -> None:
+    migrate(plain_database)
+    assert migrate(plain_database) == []
+    assert _applied(plain) == TABLES
+
+
+def test_processes_that_migrate_at_once_share_the_work(timescale_database: str) -> None:
+    together = Barrier(4)
+
+    def migrate_together() -> list[str]:
+        together.wait()
+        return migrate(timescale_database)
+
+    with ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(migrate_together) for _ in range(4)]
+        applied = [name for run in runs for name in run.result()]
+    with psycopg.connect(timescale_database) as connection:
+        assert sorted(applied) == _expected(connection)
+
+
+def test_what_a_server_is_not_for_stays_pending(plain: Connection) -> None:
+    def names(edition: Edition) -> list[str]:
+        return [migration.name for migration in migrations.pending(plain, edition)]
+
+    assert names(Edition.PLAIN) == TABLES
+    assert names(Edition.APACHE) == TABLES + HYPERTABLES
+    assert names(Edition.COMMUNITY) == TABLES + HYPERTABLES + COMMUNITY
+
+
+def test_numbers_tell_the_order_and_each_is_used_once() -> None:
+    numbers = [migration.number for migration in migrations.load()]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_plain_database_that_gets_timescaledb_is_upgraded_with_its_rows(
+    timescale: Connection, timescale_database: str, newcomer: str
+) -> None:
+    timescale.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    assert migrate(newcomer) == TABLES
+    with closing(TimescaleStore(newcomer)) as store:
+        store.write([row()])
+
+    assert migrate(timescale_database)[0] == HYPERTABLES[0]
+
+    assert _hypertables(timescale) == COLUMNS.keys()
+    with closing(TimescaleStore(timescale_database)) as store:
+        assert store.write([row(), row("new")]).stored == 1
+
+
+@contextmanager
+def written_on(url: str) -> Iterator[list[ScoreRow]]:
+    """Store a row after the other, from before the block until after it; give them."""
+    rows: list[ScoreRow] = []
+    begun, ended = Event(), Event()
+
+    def write_next(store: TimescaleStore) -> None:
+        rows.append(row("busy", AT_MS + 5000 * len(rows)))
+        assert store.write(rows[-1:]).stored == 1
+
+    def write() -> None:
+        with closing(TimescaleStore(url)) as store:
+            while not ended.is_set():
+                write_next(store)
+                begun.set()
+            write_next(store)
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        assert begun.wait(PATIENCE_S)
+        try:
+            yield rows
+        finally:
+            ended.set()
+        writing.result()
+
+
+def test_migrating_from_the_earliest_schema_stops_no_writer(
+    timescale_database: str, newcomer: str, timescale: Connection
+) -> None:
+    timescale.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
+    assert migrate(newcomer) == TABLES
+    with written_on(newcomer) as rows:
+        assert migrate(timescale_database)[0] == HYPERTABLES[0]
+    assert _hypertables(timescale) == COLUMNS.keys()
+    assert len(stored(timescale_database)) == len(rows)
+
+
+def test_a_migration_of_the_future_stops_no_writer_of_today(
+    plain_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    migrate(plain_database)
+    known = migrations.load()
+    more = "ALTER TABLE engagement_metrics ADD COLUMN note text"
+    newer = known[0]._replace(number=len(known) + 1, name="future", sql=more)
+    with written_on(plain_database) as rows:
+        monkeypatch.setattr(migrations, "load", lambda: [*known, newer])
+        assert migrate(plain_database) == ["future"]
+    assert len(stored(plain_database)) == len(rows)
+
+
+def test_the_community_edition_s_sql_is_understood_by_the_server(
+    timescale: Connection, timescale_database: str
+) -> None:
+    # A server that may not do it still looks at every option and argument first.
+    migrate(timescale_database)
+    if detect_server(timescale).edition is Edition.COMMUNITY:
+        return
+    for migration in migrations.load():
+        if migration.name in COMMUNITY:
+            for statement in migration.sql.replace("engagement_1m',", "anomalies',").split(";\n"):
+                _assert_only_the_licence_forbids(timescale, statement)
+
+
+def _assert_only_the_licence_forbids(connection: Connection, statement: str) -> None:
+    try:
+        connection.execute(statement.encode())
+    except psycopg.errors.FeatureNotSupported as error:
+        assert "license" in str(error)  # noqa: PT017 - plain SQL raises nothing
+
+
+def test_a_changed_migration_is_refused_by_name(plain: Connection, plain_database: str) -> None:
+    migrate(plain_database)
+    plain.execute("UPDATE schema_migrations SET checksum = 'of another text'")
+    with pytest.raises(ConfigError, match="001_tables"):
+        migrate(plain_database)
+
+
+def test_a_database_from_the_future_is_refused(plain: Connection, plain_database: str) -> None:
+    migrate(plain_database)
+    plain.execute("INSERT INTO schema_migrations VALUES (999, '999_future', 'x')")
+    with pytest.raises(ConfigError, match="999_future"):
+        migrate(plain_database)
+
+
+def test_a_migration_that_fails_leaves_nothing_behind(
+    plain: Connection, plain_database: str
+) -> None:
+    plain.execute("CREATE TABLE anomalies (mine integer)")
+    with pytest.raises(ConfigError, match=r'001_tables.*"anomalies" already exists'):
+        migrate(plain_database)
+    tables = plain.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    assert tables.fetchall() == [("anomalies",)]
+
+
+def test_a_user_who_may_not_create_tables_is_told_what_to_grant(newcomer: str) -> None:
+    with pytest.raises(ConfigError, match=r"schema public.*CREATE on the schema") as refused:
+        migrate(newcomer)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_user_with_nothing_to_migrate_needs_no_right_to(
+    timescale_database: str, newcomer: str
+) -> None:
+    migrate(timescale_database)
+    with psycopg.connect(timescale_database) as connection:
+        connection.execute("GRANT SELECT ON schema_migrations TO PUBLIC")
+    assert migrate(newcomer) == []

@@ -1,0 +1,128 @@
+"""Recorded events, from files of any quality."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from conductor_actors.adapters.recordings.event_file import read_file
+from conductor_actors.domain.intake import Entry
+from conductor_actors.errors import ConfigError
+from tests.support.hostile import CHAT, SYNC, VOTE
+
+GOOD = b'{"id":"5-1","name":"sync-events","data":{"a":1}}'
+ENTRY: Entry = (5, 1, SYNC, b'{"a":1}')
+
+
+def a_file(tmp_path: Path, *lines: bytes) -> Path:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    return path
+
+
+def test_lines_in_any_order_are_read_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    ids = [(7, 0, SYNC), (5, 10, CHAT), (5, 9, SYNC), (5, 10, "acme:sync-events"), (4, 0, VOTE)]
+    lines = [
+        json.dumps({"id": f"{ms}-{sequence}", "name": name, "data": {}}).encode()
+        for ms, sequence, name in ids
+    ]
+    recording = read_file(a_file(tmp_path, *lines))
+    assert [entry[:3] for entry in recording.entries] == sorted(ids)
+    assert recording.unreadable == []
+
+
+@pytest.mark.parametrize(
+    ("data", "body"),
+    [
+        (b'{ "a" : [1, "\\u00e9"] }', b'{ "a" : [1, "\\u00e9"] }'),
+        (b'{"a":"\xe9"}', b'{"a":"\xe9"}'),
+        (b"null", b"null"),
+        (b'"text"', b'"text"'),
+        (b"[" * 500 + b"]" * 500, b"[" * 500 + b"]" * 500),
+    ],
+)
+def test_a_body_stays_as_it_was_recorded(tmp_path: Path, data: bytes, body: bytes) -> None:
+    line = b'{"id":"5-1","name":"sync-events","data":' + data + b',"more":1}'
+    assert read_file(a_file(tmp_path, line)).entries == [(5, 1, SYNC, body)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"{",
+        b"null",
+        b"[]",
+        b'"5-1"',
+        GOOD[:-1],
+        GOOD + b"x",
+        GOOD * 2,
+        b"\xef\xbb\xbf" + GOOD,
+        b"\x00\xff\x1f\x8b",
+        b'{"name":"sync-events","data":{}}',
+        b'{"id":"5-1","data":{}}',
+        b'{"id":"5-1","name":"sync-events"}',
+        b'{"id":5,"name":"sync-events","data":{}}',
+        b'{"id":"5-1","name":null,"data":{}}',
+        b'{"id":"5-1","name":"sync-events","data":NaN}',
+        b'{"id":"5-1","name":"sync-events","data":' + b"[" * 100_000 + b"}",
+        *(
+            b'{"id":"%s","name":"sync-events","data":{}}' % entry_id
+            for entry_id in (
+                *(b"", b"-", b"5-", b"-5", b"-5-1", b"5--1", b"5-1-1", b"+5-1", b" 5-1", b"5-1 "),
+                *(
+                    b"5_0-1",
+                    b"5.0-1",
+                    b"0x5-1",
+                    "\u0665-1".encode(),
+                    b"5-1\\n",
+                    b"9" * 15,
+                    b"9" * 5000,
+                ),
+            )
+        ),
+    ],
+)
+def test_a_line_that_is_none_is_numbered_and_stops_no_other(tmp_path: Path, line: bytes) -> None:
+    recording = read_file(a_file(tmp_path, GOOD, line, b"", GOOD, line))
+    assert recording.entries == [ENTRY, ENTRY]
+    assert recording.unreadable == [2, 5]
+
+
+def test_an_id_may_do_without_its_second_part(tmp_path: Path) -> None:
+    line = b'{"id":"5","name":"sync-events","data":{}}'
+    assert read_file(a_file(tmp_path, line)).entries == [(5, 0, SYNC, b"{}")]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\n \r\n\t\n"])
+def test_an_empty_file_has_no_entries(tmp_path: Path, content: bytes) -> None:
+    assert read_file(a_file(tmp_path, content)) == ([], [])
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+def test_lines_end_as_on_any_system(tmp_path: Path, end: bytes) -> None:
+    assert read_file(a_file(tmp_path, GOOD + end + GOOD + end)).entries == [ENTRY, ENTRY]
+
+
+def test_binary_junk_is_so_many_unreadable_lines(tmp_path: Path) -> None:
+    junk = os.urandom(200_000)
+    recording = read_file(a_file(tmp_path, junk, GOOD))
+    assert recording.entries == [ENTRY]
+    assert len(recording.unreadable) <= junk.count(b"\n") + 1
+
+
+def test_a_huge_line_is_read_as_any_other(tmp_path: Path) -> None:
+    body = b'{"text":"' + b"x" * 20_000_000 + b'"}'
+    line = b'{"id":"5-0","name":"sync-events","data":' + body + b"}"
+    recording = read_file(a_file(tmp_path, line, b"x" * 20_000_000, GOOD))
+    assert recording.entries == [(5, 0, SYNC, body), ENTRY]
+    assert recording.unreadable == [2]
+
+
+def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.jsonl: No such file or directory$"):
+        read_file(tmp_path / "nothing.jsonl")
+    with pytest.raises(ConfigError, match=r": Is a directory$"):
+        read_file(tmp_path)
+    with pytest.raises(ConfigError, match=r": Not a directory$"):
+        read_file(a_file(tmp_path, GOOD) / "below")

@@ -1,0 +1,187 @@
+"""Recorded events, from the streams of a real Valkey."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import chain
+
+import pytest
+import redis
+
+from conductor_actors.adapters.recordings.stream_range import PAGE, Stretch
+from conductor_actors.adapters.redis.client import exchange, open_client
+from conductor_actors.domain.intake import Entry
+from conductor_actors.errors import ConfigError, Unavailable
+from tests.support.hostile import CHAT, SYNC, VOTE
+
+
+@pytest.fixture
+def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
+    del redis_client  # for its empty database
+    with closing(open_client(valkey_url)) as client:
+        yield client
+
+
+def read(url: str, tenants: Sequence[str], first: str, last: str) -> list[Entry]:
+    with closing(Stretch(url, tenants, first, last)) as stretch:
+        return list(chain.from_iterable(stretch.chunks()))
+
+
+def add(client: redis.Redis, *entries: Entry) -> None:
+    with client.pipeline(transaction=False) as pipeline:
+        for ms, sequence, name, body in entries:
+            pipeline.xadd(name, {"data": body}, id=f"{ms}-{sequence}")
+        pipeline.execute()
+
+
+def test_streams_are_read_in_the_order_of_their_ids(valkey_url: str, client: redis.Redis) -> None:
+    log: list[Entry] = [
+        (5, 0, SYNC, b"1"),
+        (5, 0, CHAT, b"2"),
+        (4, 9, VOTE, b"3"),
+        (5, 1, "acme:sync-events", b"4"),
+        (5, 1, "globex:sync-events", b"of no tenant of ours"),
+    ]
+    add(client, *log)
+    found = read(valkey_url, ("acme",), "-", "+")
+    assert found == [log[2], log[1], log[0], log[3]]
+    assert len(read(valkey_url, ("*",), "-", "+")) == 5
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        ("-", "+", range(1, 9)),
+        ("3-0", "5-0", range(3, 6)),
+        ("3", "5", range(3, 6)),
+        ("3-1", "5-0", range(4, 6)),
+        ("-", "5-0", range(1, 6)),
+        ("3-0", "+", range(3, 9)),
+        ("9", "+", ()),
+        ("5", "3", ()),
+    ],
+)
+def test_both_ends_are_included(
+    valkey_url: str, client: redis.Redis, first: str, last: str, expected: range
+) -> None:
+    add(client, *((ms, 0, SYNC, b"") for ms in range(1, 9)))
+    found = read(valkey_url, (), first, last)
+    assert [entry[0] for entry in found] == list(expected)
+
+
+def test_a_whole_millisecond_is_read_when_no_sequence_is_given(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    add(client, *((5, sequence, SYNC, b"") for sequence in range(9)), (6, 0, SYNC, b""))
+    assert len(read(valkey_url, (), "5", "5")) == 9
+
+
+@pytest.mark.parametrize("count", [999, 1000, 1001, 2000, 3500])
+def test_every_page_is_read_once(valkey_url: str, client: redis.Redis, count: int) -> None:
+    log: list[Entry] = [(7, sequence, SYNC, b"%d" % sequence) for sequence in range(count)]
+    add(client, *log, *((8, sequence, CHAT, b"") for sequence in range(1500)))
+    found = read(valkey_url, (), "-", "+")
+    assert found[:count] == log
+    assert len(found) == count + 1500
+
+
+def test_without_streams_there_are_no_entries(valkey_url: str, client: redis.Redis) -> None:
+    del client
+    assert read(valkey_url, ("acme", "*"), "-", "+") == []
+
+
+def test_entries_of_a_time_that_has_no_date_are_left_out(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    add(client, (5, 0, SYNC, b""), (10**18, 0, SYNC, b""))
+    assert read(valkey_url, (), "-", "+") == [(5, 0, SYNC, b"")]
+
+
+@pytest.mark.parametrize("wrong", ["", "-5", "5-", "5-5-5", "now", "(5-0", "9" * 15])
+def test_an_id_that_is_none_is_refused(valkey_url: str, wrong: str) -> None:
+    for first, last in ((wrong, "+"), ("-", wrong)):
+        with pytest.raises(ConfigError, match=r"is no stream entry id, e\.g\. 1767528000000-0"):
+            read(valkey_url, (), first, last)
+
+
+def test_a_name_taken_by_another_kind_of_key_is_left_out(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    client.set(SYNC, "x")
+    add(client, (5, 0, CHAT, b""))
+    assert read(valkey_url, (), "-", "+") == [(5, 0, CHAT, b"")]
+
+
+def test_a_redis_that_is_away_is_unavailable() -> None:
+    for tenants in ((), ("*",)):
+        with pytest.raises(Unavailable, match="Connection refused"):
+            read("redis://127.0.0.1:1/0", tenants, "-", "+")
+
+
+def test_a_stretch_knows_since_when_nothing_was_trimmed(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    add(client, *((ms, 0, SYNC, b"") for ms in range(1, 9)), (1, 0, CHAT, b""))
+    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
+        assert stretch.begins_ms == 0
+    exchange(client, [("XTRIM", SYNC, "MAXLEN", 5)])
+    for first, begins_ms in (("-", 4), ("3", 4), ("4", 0), ("5", 0)):
+        with closing(Stretch(valkey_url, (), first, "+")) as stretch:
+            assert stretch.begins_ms == begins_ms
+    exchange(client, [("XTRIM", SYNC, "MAXLEN", 0)])
+    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
+        assert stretch.begins_ms == 8
+        assert [len(chunk) for chunk in stretch.chunks()] == [1]
+        assert not stretch.cut
+
+
+def test_a_stretch_knows_until_when_all_has_been_added(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    def time_ms() -> int:
+        [(seconds, micros)] = exchange(client, [("TIME",)])
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    before_ms = time_ms()
+    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
+        assert before_ms <= stretch.now_ms <= time_ms()
+
+
+@pytest.mark.parametrize(("length", "is_cut"), [(PAGE, False), (PAGE - 1, True), (0, True)])
+def test_a_stream_that_is_trimmed_while_it_is_read_is_noted(
+    length: int, is_cut: bool, valkey_url: str, client: redis.Redis
+) -> None:
+    add(client, *((ms, 0, SYNC, b"") for ms in range(2 * PAGE)[1:]), (1, 1, CHAT, b""))
+    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
+        chunks = stretch.chunks()
+        next(chunks)
+        exchange(client, [("XTRIM", SYNC, "MAXLEN", length)])
+        for _ in chunks:
+            pass
+        assert stretch.cut == ({SYNC} if is_cut else set())
+
+
+def test_without_the_right_to_ask_all_is_read_and_trimming_unknown(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    add(client, (5, 0, SYNC, b""))
+    rules = ("on", "nopass", "~*", "+@all", "-xinfo")
+    exchange(client, [("ACL", "SETUSER", "reader", "reset", *rules)])
+    try:
+        url = valkey_url.replace("//", "//reader:any@")
+        with closing(Stretch(url, (), "-", "+")) as stretch:
+            assert stretch.begins_ms is None
+            assert list(stretch.chunks()) == [[(5, 0, SYNC, b"")]]
+            assert not stretch.cut
+    finally:
+        exchange(client, [("ACL", "DELUSER", "reader")])
+
+
+def test_no_more_than_a_page_of_each_name_is_held(valkey_url: str, client: redis.Redis) -> None:
+    add(client, *((ms, 0, name, b"") for ms in range(1, 3 * PAGE) for name in (SYNC, CHAT)))
+    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
+        assert max(map(len, stretch.chunks())) <= 2 * PAGE
+
+
+def test_a_redis_is_looked_for_at_its_socket_too() -> None:
+    with pytest.raises(Unavailable, match="No such file"):
+        read("unix:///tmp/there-is-no-such.socket", (), "-", "+")

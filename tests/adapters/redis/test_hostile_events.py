@@ -1,0 +1,120 @@
+"""Every hostile body, through a real Valkey by both transports, with good events between."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import pytest
+import redis
+
+from conductor_actors.adapters.redis.client import Command, exchange, open_client
+from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions, Transport
+from conductor_actors.adapters.redis.score_feed import BODY_BYTES, DEAD_LETTERS, RedisFeed
+from conductor_actors.domain.intake import EventsBySession, Intake, IntakeRules, Rejected
+from conductor_actors.ports import DeadLetter
+from tests.support.hostile import HARMLESS, HOSTILE, REACTION
+from tests.support.owners import owning
+
+GOOD = b'{"sessionId":"good"}'
+PORTION = 100  # of bodies: less than what Redis lets wait for a slow listener
+TRANSPORTS: tuple[Transport, ...] = ("streams", "pubsub")
+
+
+@pytest.fixture
+def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
+    del redis_client  # for its empty database
+    with closing(open_client(valkey_url)) as client:
+        yield client
+
+
+def command(transport: Transport, name: str, body: bytes) -> Command:
+    return ("PUBLISH", name, body) if transport == "pubsub" else ("XADD", name, "*", "data", body)
+
+
+class Reading:
+    """A source and an intake that take what is sent to them, portion by portion."""
+
+    def __init__(self, url: str, transport: Transport) -> None:
+        self._transport = transport
+        self._source = RedisSource(url, SourceOptions(transport))
+        self._intake = Intake(IntakeRules())
+        self.good = 0
+        self._source.read()
+
+    def send(self, client: redis.Redis, bodies: Sequence[tuple[str, bytes]]) -> list[Rejected]:
+        """Send the bodies, a good event after each, and return what was rejected."""
+        for first in range(0, len(bodies), PORTION):
+            portion = bodies[first : first + PORTION]
+            both = [each for body in portion for each in (body, (REACTION, GOOD))]
+            exchange(client, [command(self._transport, *each) for each in both])
+            self._take(len(both))
+        return self._intake.rejected
+
+    def _take(self, count: int) -> None:
+        while count > 0:
+            read = self._source.read()
+            assert not read.gaps
+            count -= len(read.entries)
+            steps = self._intake.take(read.entries, read.watermark_ms)
+            for step in (*steps, self._intake.rest()):
+                if isinstance(step, EventsBySession):
+                    self.good += len(step.get(("default", "good"), ()))
+
+    def close(self) -> None:
+        self._source.close()
+
+
+@pytest.fixture
+def reading(valkey_url: str, transport: Transport, client: redis.Redis) -> Iterator[Reading]:
+    del client  # for its empty database
+    with closing(Reading(valkey_url, transport)) as reading:
+        yield reading
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_every_hostile_body_is_rejected_with_its_reason_and_every_good_event_counts(
+    reading: Reading, client: redis.Redis
+) -> None:
+    rejected = reading.send(client, [(name, body) for _, name, body, _ in HOSTILE])
+    found = [(name, body, reason) for (_, _, name, body), reason in rejected]
+    assert sorted(found) == sorted((name, body, reason) for _, name, body, reason in HOSTILE)
+    assert reading.good == len(HOSTILE)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_no_harmless_body_is_rejected(reading: Reading, client: redis.Redis) -> None:
+    assert reading.send(client, [(name, body) for _, name, body in HARMLESS]) == []
+    assert reading.good == len(HARMLESS)
+
+
+@pytest.mark.parametrize("transport", ["streams"])
+def test_an_entry_without_a_body_is_rejected_by_its_id(
+    reading: Reading, client: redis.Redis
+) -> None:
+    [entry_id] = exchange(client, [("XADD", REACTION, "*", "body", GOOD)])
+    [((ms, sequence, name, body), reason)] = reading.send(client, [(REACTION, GOOD)])
+    assert (b"%d-%d" % (ms, sequence), name, body, reason) == (entry_id, REACTION, b"", "not_json")
+
+
+@pytest.mark.parametrize("transport", ["streams"])
+def test_every_hostile_body_ends_in_the_dead_letters_with_its_origin(
+    reading: Reading, client: redis.Redis, valkey_url: str
+) -> None:
+    rejected = reading.send(client, [(name, body) for _, name, body, _ in HOSTILE])
+    with closing(RedisFeed(valkey_url, owning(valkey_url))) as feed:
+        feed.add([letter(each) for each in rejected])
+    [letters] = exchange(client, [("XRANGE", DEAD_LETTERS, "-", "+")])
+    assert len(letters) == len(HOSTILE)
+    for _, fields in letters:
+        found = dict(zip(fields[::2], fields[1::2], strict=True))
+        entry_id = found[b"entry_id"]
+        [[(_, (_, body))]] = exchange(client, [("XRANGE", found[b"source"], entry_id, entry_id)])
+        assert found[b"body"] == body[:BODY_BYTES]
+        assert (found[b"source"].decode(), body, found[b"reason"].decode()) in EXPECTED
+
+
+EXPECTED = {(name, body, reason) for _, name, body, reason in HOSTILE}
+
+
+def letter(rejected: Rejected) -> DeadLetter:
+    (ms, sequence, name, body), reason = rejected
+    return DeadLetter(name, f"{ms}-{sequence}", reason, body)

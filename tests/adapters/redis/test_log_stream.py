@@ -1,0 +1,71 @@
+"""The capped stream of log lines, as it is written and read."""
+
+from contextlib import closing
+
+import pytest
+import redis
+
+from conductor_actors.adapters.redis.log_stream import (
+    LINES_PER_READ,
+    MOST_LINES,
+    NAME,
+    RedisLog,
+    RedisLogReader,
+)
+from conductor_actors.errors import ConfigError, Unavailable
+
+
+def test_lines_are_read_in_order_and_each_once(redis_client: redis.Redis, valkey_url: str) -> None:
+    del redis_client  # for its empty database
+    with closing(RedisLog(valkey_url)) as log, closing(RedisLogReader(valkey_url, 1)) as reader:
+        log.append(["before", "Ü\x1b"])
+        first = reader.read()
+        log.append(["after"])
+        assert (first, reader.read(), reader.read()) == (
+            [b"before", "Ü\x1b".encode()],
+            [b"after"],
+            [],
+        )
+
+
+def test_only_the_last_minutes_are_read(redis_client: redis.Redis, valkey_url: str) -> None:
+    now_ms = redis_client.time()[0] * 1000
+    for minutes, line in ((11, "old"), (9, "new")):
+        redis_client.xadd(NAME, {"line": line}, id=f"{now_ms - minutes * 60_000}-0")
+    with closing(RedisLogReader(valkey_url, 10)) as reader:
+        assert reader.read() == [b"new"]
+
+
+def test_a_long_history_comes_in_parts(redis_client: redis.Redis, valkey_url: str) -> None:
+    del redis_client  # for its empty database
+    lines = [f"{number}" for number in range(LINES_PER_READ + 5)]
+    with closing(RedisLog(valkey_url)) as log, closing(RedisLogReader(valkey_url, 1)) as reader:
+        log.append(lines)
+        parts = [reader.read(), reader.read()]
+    assert [len(part) for part in parts] == [LINES_PER_READ, 5]
+    assert b"".join(parts[0] + parts[1]).decode() == "".join(lines)
+
+
+def test_the_newest_ten_thousand_are_kept(redis_client: redis.Redis, valkey_url: str) -> None:
+    with closing(RedisLog(valkey_url)) as log:
+        for first in range(0, 25_000, 500):
+            log.append([f"{number}" for number in range(first, first + 500)])
+    assert MOST_LINES <= redis_client.xlen(NAME) <= MOST_LINES + 100
+
+
+def test_an_entry_that_somebody_else_wrote_is_a_line_of_nothing(
+    redis_client: redis.Redis, valkey_url: str
+) -> None:
+    redis_client.xadd(NAME, {"other": "x", "line": "y"})
+    with closing(RedisLogReader(valkey_url, 1)) as reader:
+        assert reader.read() == [b""]
+
+
+def test_a_key_in_its_place_and_a_redis_that_is_away_are_told_apart(
+    redis_client: redis.Redis, valkey_url: str
+) -> None:
+    redis_client.set(NAME, "x")
+    with closing(RedisLog(valkey_url)) as log, pytest.raises(ConfigError):
+        log.append(["line"])
+    with closing(RedisLog("redis://127.0.0.1:1")) as log, pytest.raises(Unavailable):
+        log.append(["line"])

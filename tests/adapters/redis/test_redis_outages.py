@@ -1,0 +1,315 @@
+"""Redis dies, comes back, falls silent, or goes on with another clock."""
+
+import os
+import re
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+from time import monotonic
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from conductor_actors.adapters.embedded.server_process import free_port
+from conductor_actors.adapters.embedded.servers import EmbeddedServers
+from conductor_actors.adapters.redis.client import DEADLINE_S, exchange, open_client, translated
+from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
+from conductor_actors.adapters.redis.lease import RedisLease
+from conductor_actors.adapters.redis.pubsub import Deadlines, PubSubListener, Subscriptions
+from conductor_actors.adapters.redis.score_feed import RedisFeed
+from conductor_actors.adapters.redis.streams import StreamReader
+from conductor_actors.domain.gaps import Gap
+from conductor_actors.domain.intake import Entry
+from conductor_actors.errors import Unavailable
+from conductor_actors.ports import DeadLetter, Read
+from tests.support.hostile import CHAT, SYNC
+from tests.support.owners import owning
+from tests.support.score_rows import row
+
+FOREVER = float("inf")
+IMPATIENT = Deadlines(quiet_s=0.02, pong_within_s=0.2, reconnect_within_s=0.02)
+
+
+class Mortal:
+    """A Valkey that can be killed, and started again where it was, with the data it had."""
+
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        self._servers = EmbeddedServers(folder, lambda: port)
+        self.url = self.start()
+
+    def start(self) -> str:
+        self.url = self._servers.start_valkey()
+        return self.url
+
+    def kill(self) -> None:
+        with redis.Redis.from_url(self.url) as client:
+            os.kill(client.info("server")["process_id"], signal.SIGKILL)
+        self.stop()
+
+    def stop(self) -> None:
+        self._servers.stop()
+
+
+@pytest.fixture
+def mortal() -> Iterator[Mortal]:
+    with TemporaryDirectory() as folder:
+        server = Mortal(Path(folder))
+        yield server
+        server.stop()
+
+
+class Proxy:
+    """Stands between client and server: may fall silent, or change what the server says."""
+
+    def __init__(self, url: str) -> None:
+        self._server = urlsplit(url)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._sockets: list[socket.socket] = []
+        self._silenced: set[socket.socket] = set()
+        self._is_deaf = False
+        self._threads: list[Thread] = []
+        self.rewrite: Callable[[bytes], bytes] = bytes
+        self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
+        self._start(self._accept)
+
+    def silence_all(self) -> None:
+        """Forward nothing any more, on new connections either."""
+        self._is_deaf = True
+
+    def fall_silent(self) -> None:
+        """Forward nothing more on the connections there are, and close none."""
+        self._silenced = set(self._sockets)
+
+    def close(self) -> None:
+        for each in (self._listener, *self._sockets):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for each in (self._listener, *self._sockets):
+            each.close()
+
+    def _start(self, run: Callable[..., None], *arguments: object) -> None:
+        self._threads.append(Thread(target=run, args=arguments))
+        self._threads[-1].start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection((self._server.hostname, self._server.port))
+                self._sockets += [client, server]
+                self._start(self._forward, client, server)
+                self._start(self._forward, server, client)
+
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+        is_answer = self._sockets.index(source) % 2
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                if source not in self._silenced and not self._is_deaf:
+                    sink.sendall(self.rewrite(data) if is_answer else data)
+            sink.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def proxy(valkey_url: str, redis_client: redis.Redis) -> Iterator[Proxy]:
+    del redis_client  # for its empty database
+    with closing(Proxy(valkey_url)) as proxy:
+        yield proxy
+
+
+def ahead(ms: int) -> Callable[[bytes], bytes]:
+    """Make a change after which the server's clock seems to be so much ahead."""
+
+    def move(time: re.Match[bytes]) -> bytes:
+        return b"*2\r\n$10\r\n%d\r\n" % (int(time[1]) + ms // 1000)
+
+    return lambda data: re.sub(rb"\*2\r\n\$10\r\n(\d{10})\r\n", move, data)
+
+
+def read_when_back(source: RedisSource) -> Read:
+    until_s = monotonic() + 10
+    while monotonic() < until_s:
+        with suppress(Unavailable):
+            return source.read()
+    pytest.fail("it did not come back")
+
+
+def listened(listener: PubSubListener, client: redis.Redis) -> tuple[list[bytes], list[Gap]]:
+    """Take until a message comes, publishing some; say what came before it, too."""
+    heard, gaps = list[bytes](), list[Gap]()
+    until_s = monotonic() + 10
+    while not heard and monotonic() < until_s:
+        client.publish(SYNC, b"after")
+        part, missing = listener.take(FOREVER)
+        heard += [each.body for each in part]
+        gaps += missing
+    return heard, gaps
+
+
+def test_updates_are_refused_while_redis_is_away_and_go_out_when_it_is_back(
+    mortal: Mortal,
+) -> None:
+    with closing(RedisFeed(mortal.url, owning(mortal.url))) as feed:
+        feed.publish([row()])
+        mortal.kill()
+        for _ in range(2):
+            with pytest.raises(Unavailable, match=r"^redis: .*(refused|closed|reset)"):
+                feed.publish([row()])
+            with pytest.raises(Unavailable):
+                feed.add([DeadLetter("a", "1-0", "not_json", b"")])
+        mortal.start()
+        feed.publish([row()])
+        feed.add([DeadLetter("a", "1-0", "not_json", b"")])
+
+
+def test_a_lease_outlives_a_restart_of_redis(mortal: Mortal) -> None:
+    with closing(RedisLease(mortal.url)) as lease:
+        lease.hold()
+        mortal.kill()
+        with pytest.raises(Unavailable):
+            lease.hold()
+        with pytest.raises(Unavailable):
+            lease.owner()
+        mortal.start()
+        lease.hold()
+        assert lease.owner()
+
+
+def test_a_source_reads_on_where_it_was_when_redis_was_killed(mortal: Mortal) -> None:
+    with ExitStack() as stack:
+        source = stack.enter_context(closing(RedisSource(mortal.url, SourceOptions())))
+        source.read()
+        with redis.Redis.from_url(mortal.url) as client:
+            for number in range(5000):
+                client.xadd(CHAT, {"data": b"%d" % number})
+        bodies = [entry[3] for entry in source.read().entries]
+        mortal.kill()
+        with pytest.raises(Unavailable):
+            source.read()
+        mortal.start()
+        with redis.Redis.from_url(mortal.url) as client:
+            client.xadd(CHAT, {"data": b"5000"})
+        gaps = list[Gap]()
+        while b"5000" not in bodies or not gaps:
+            read = read_when_back(source)
+            bodies += [entry[3] for entry in read.entries]
+            gaps += read.gaps
+        assert bodies == [b"%d" % number for number in range(5001)]
+        assert [gap[:3] for gap in gaps] == [("*", "reconnected", None)]
+
+
+def test_a_source_can_be_made_before_there_is_a_redis() -> None:
+    source = RedisSource(f"redis://127.0.0.1:{free_port()}/0", SourceOptions("streams", ("*",)))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="Connection refused"):
+            source.read()
+    source.close()
+
+
+def test_a_command_that_is_not_answered_ends_with_its_deadline(proxy: Proxy) -> None:
+    with closing(open_client(proxy.url, deadline_s=0.1)) as client:
+        exchange(client, [("PING",)])
+        proxy.fall_silent()
+        began_s = monotonic()
+        with pytest.raises(Unavailable, match="Timeout"), translated():
+            exchange(client, [("PING",)])
+        assert monotonic() - began_s < 2
+        assert exchange(client, [("ECHO", "a new connection")]) == [b"a new connection"]
+
+
+def test_a_source_that_was_away_is_not_patient(proxy: Proxy, redis_client: redis.Redis) -> None:
+    with closing(RedisSource(proxy.url, SourceOptions("streams"))) as source:
+        source.read()
+        proxy.fall_silent()
+        with pytest.raises(Unavailable, match="Timeout"):
+            source.read()
+        redis_client.xadd(CHAT, {"data": b"back"})
+        assert [entry[3] for entry in read_when_back(source).entries] == [b"back"]
+        source._is_away = True
+        proxy.silence_all()
+        began_s = monotonic()
+        with pytest.raises(Unavailable):
+            source.read()
+        assert monotonic() - began_s < DEADLINE_S - 1
+
+
+def test_a_pubsub_connection_that_is_dead_without_a_word_is_noticed(
+    proxy: Proxy, redis_client: redis.Redis
+) -> None:
+    with closing(open_client(proxy.url)) as client:
+        listener = PubSubListener(client, Subscriptions([SYNC]), 1000, IMPATIENT)
+        listener.wait_subscribed(5)
+        proxy.fall_silent()
+        heard, gaps = listened(listener, redis_client)
+        listener.close()
+    assert set(heard) == {b"after"}
+    assert [gap[:3] for gap in gaps] == [("*", "reconnected", None)]
+
+
+def test_a_message_between_two_subscriptions_is_heard(
+    proxy: Proxy, redis_client: redis.Redis
+) -> None:
+    early = b"*3\r\n$7\r\nmessage\r\n$11\r\nsync-events\r\n$5\r\nearly\r\n"
+    confirmation = b"*3\r\n$10\r\npsubscribe"
+    proxy.rewrite = lambda data: data.replace(confirmation, early + confirmation)
+    with closing(open_client(proxy.url)) as client:
+        listener = PubSubListener(client, Subscriptions([SYNC], ["*:a", "*:b"]), 1000, IMPATIENT)
+        listener.wait_subscribed(5)
+        heard, _ = listener.take(FOREVER)
+        redis_client.publish("x:b", b"")  # a pattern that is really there
+        listener.close()
+    assert [each.body for each in heard] == [b"early", b"early"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_listener_that_died_of_a_bug_says_so(proxy: Proxy, redis_client: redis.Redis) -> None:
+    proxy.rewrite = lambda data: re.sub(
+        rb"^\*3\r\n\$7\r\nmessage.*", b":1\r\n", data, flags=re.DOTALL
+    )
+    with closing(open_client(proxy.url)) as client:
+        listener = PubSubListener(client, Subscriptions([SYNC]), 1000, IMPATIENT)
+        listener.wait_subscribed(5)
+        with pytest.raises(RuntimeError, match="pub/sub thread"):
+            listened(listener, redis_client)
+        listener.close()
+
+
+def test_a_clock_that_goes_back_delays_but_loses_nothing(
+    proxy: Proxy, redis_client: redis.Redis
+) -> None:
+    with closing(open_client(proxy.url)) as client:
+        reader = StreamReader(client, "window", 60)
+        proxy.rewrite = ahead(1000)
+        before = reader.read([CHAT, SYNC])
+        proxy.rewrite = bytes
+        for number in range(5):
+            redis_client.xadd(CHAT if number % 2 else SYNC, {"data": b"%d" % number})
+        entries, frontier, now_ms = reader.read([CHAT, SYNC])
+        assert sorted(entry[3] for entry in entries) == [b"0", b"1", b"2", b"3", b"4"]
+        assert frontier == before.frontier > (now_ms, 0)
+        while frontier == before.frontier:
+            entries, frontier, now_ms = reader.read([CHAT, SYNC])
+            assert not entries
+        assert frontier == (now_ms, 0)
+
+
+def test_messages_wait_for_a_clock_that_went_back(proxy: Proxy, redis_client: redis.Redis) -> None:
+    with closing(RedisSource(proxy.url, SourceOptions())) as source:
+        proxy.rewrite = ahead(1000)
+        given_ms = source.read().watermark_ms
+        proxy.rewrite = bytes
+        redis_client.publish(CHAT, b"waits")
+        entries = list[Entry]()
+        while not entries:
+            read = source.read()
+            entries += read.entries
+            assert read.watermark_ms >= given_ms
+    assert [entry[3] for entry in entries] == [b"waits"]
+    assert given_ms <= entries[0][0] < read.watermark_ms

@@ -1,0 +1,246 @@
+"""A source that goes on where another was reads what that one had not given, and nothing else."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from random import Random
+from time import monotonic
+
+import pytest
+import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.event_source import (
+    KEPT_S,
+    RedisSource,
+    SourceOptions,
+    Transport,
+)
+from conductor_actors.adapters.redis.streams import LAST_SEQUENCE, StreamReader
+from conductor_actors.domain.gaps import Gap
+from conductor_actors.domain.intake import Entry
+from conductor_actors.errors import ConfigError
+from conductor_actors.ports import Read
+from tests.adapters.redis.test_streams import (
+    MANY_NAMES,
+    A,
+    B,
+    add,
+    in_order,
+    joined,
+    now_ms,
+    random_log,
+    read_past,
+    shuffled,
+)
+from tests.support.hostile import CHAT, SYNC
+
+Opened = Callable[..., RedisSource]
+
+
+@pytest.fixture
+def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
+    del redis_client  # for its empty database
+    with closing(open_client(valkey_url)) as client:
+        yield client
+
+
+@pytest.fixture
+def opened(valkey_url: str, client: redis.Redis) -> Iterator[Opened]:
+    del client
+    with ExitStack() as stack:
+
+        def make(transport: Transport = "both", position: bytes | None = None) -> RedisSource:
+            source = RedisSource(valkey_url, SourceOptions(transport))
+            stack.callback(source.close)
+            if position is not None:
+                source.resume(position)
+            return source
+
+        yield make
+
+
+def resumed(client: redis.Redis, reader: StreamReader) -> StreamReader:
+    twin = StreamReader(client, "latest", 60)  # what it would start with must not matter
+    twin.resume(reader.positions())
+    return twin
+
+
+def read_until(source: RedisSource, bodies: set[bytes]) -> list[Read]:
+    """Read until all of these have come."""
+    reads, until_s = list[Read](), monotonic() + 10
+    while bodies - {entry[3] for read in reads for entry in read.entries}:
+        assert monotonic() < until_s, f"they never came: {bodies}"
+        reads.append(source.read())
+    return reads
+
+
+def bodies_of(reads: list[Read]) -> list[bytes]:
+    return [entry[3] for read in reads for entry in read.entries]
+
+
+def gaps_of(reads: list[Read]) -> list[Gap]:
+    return [gap for read in reads for gap in read.gaps]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32))
+def test_readers_that_are_cut_off_anywhere_give_every_entry_once_and_in_order(
+    valkey_url: str, seed: int
+) -> None:
+    random = Random(seed)
+    with closing(open_client(valkey_url)) as client:
+        client.flushall()
+        soon_ms = now_ms(client) + 100
+        past, future = random_log(random, soon_ms - 1000), random_log(random, soon_ms)
+        add(client, shuffled([*past, *future], random))
+        reader, given_out = StreamReader(client, "earliest", 60), list[list[Entry]]()
+        for _ in range(random.randrange(1, 8)):
+            given_out.append(reader.read(MANY_NAMES).entries)
+            reader = resumed(client, reader)
+            given_out.append(reader.read(MANY_NAMES).entries)
+        given_out += read_past(resumed(client, reader), MANY_NAMES, soon_ms + 8)
+    assert joined(given_out) == in_order([*past, *future])
+
+
+def test_a_position_that_was_not_read_from_changes_nothing(client: redis.Redis) -> None:
+    add(client, [(5, 0, A, b"1"), (now_ms(client) + 60_000, 0, B, b"of the future")])
+    reader = StreamReader(client, "earliest", 60)
+    reader.read([A, B])
+    positions = reader.positions()
+    assert positions.streams[A] == (b"5-0", 1)
+    held_ms = now_ms(client)
+    behind, count = positions.streams[B]
+    assert (int(behind.split(b"-")[0]) > held_ms, behind.split(b"-")[1], count) == (
+        True,
+        b"%d" % LAST_SEQUENCE,
+        0,
+    )
+
+
+def test_the_start_is_that_of_the_first_reader(client: redis.Redis) -> None:
+    first = StreamReader(client, "latest", 60)
+    first.read([A])
+    start_ms = int(first._started().split(b"-")[0]) + 1
+    add(client, [(start_ms - 1, 0, B, b"before the first"), (start_ms, 0, B, b"since")])
+    twin = StreamReader(client, "earliest", 60)
+    twin.resume(first.positions())
+    entries = joined(read_past(twin, [A, B], now_ms(client)))
+    assert [entry[3] for entry in entries] == [b"since"]
+
+
+def test_a_stream_that_turns_up_later_is_read_from_one_window_before(client: redis.Redis) -> None:
+    """A tenant that is named later may have had events for years."""
+    reader = StreamReader(client, "earliest", 60)
+    reader.read([A])
+    now = now_ms(client)
+    add(client, [(now - 70_000, 0, B, b"old"), (now - 50_000, 0, B, b"new")])
+    assert [entry[3] for entry in resumed(client, reader).read([A, B]).entries] == [b"new"]
+    assert [entry[3] for entry in reader.read([A, B]).entries] == [b"new"]
+
+
+@pytest.mark.parametrize("last", [(7, LAST_SEQUENCE), (LAST_SEQUENCE, LAST_SEQUENCE)])
+def test_the_last_ids_there_can_be_make_a_position_as_others(
+    opened: Opened, client: redis.Redis, last: tuple[int, int]
+) -> None:
+    add(client, [(*last, CHAT, b"x")])
+    source = opened("streams")
+    source.read()
+    opened("streams", source.position()).read()
+
+
+def test_a_source_goes_on_and_makes_every_row_since(opened: Opened, client: redis.Redis) -> None:
+    source = opened("streams")
+    client.xadd(CHAT, {"data": b"1"})
+    reads = read_until(source, {b"1"})
+    position = source.position()
+    client.xadd(CHAT, {"data": b"2"})
+    read_until(source, {b"2"})  # but nobody will know of it
+    client.xadd(SYNC, {"data": b"3"})
+    twin = opened("streams", position)
+    again = read_until(twin, {b"3"})
+    assert bodies_of(again) == [b"2", b"3"]
+    assert [read.first_tick_ms for read in again] == [None] * len(again)
+    assert again[0].watermark_ms >= reads[-1].watermark_ms
+    assert gaps_of(again) == []
+
+
+def test_what_was_heard_before_the_position_is_not_heard_again(
+    opened: Opened, client: redis.Redis
+) -> None:
+    standby = opened()
+    standby.listen()
+    assert standby._listener is not None
+    standby._listener.wait_subscribed(5)
+    owner = opened()
+    owner.read()
+    client.publish(CHAT, b"before")
+    reads = read_until(owner, {b"before"})
+    position, until_ms = owner.position(), reads[-1].watermark_ms
+    while now_ms(client) <= until_ms + 5:
+        pass
+    client.publish(CHAT, b"after")
+    standby.resume(position)
+    again = read_until(standby, {b"after"})
+    assert bodies_of(again) == [b"after"]
+    [gap] = gaps_of(again)
+    assert gap[:3] == ("*", "restarted", None)
+    assert gap.from_ms == until_ms
+    assert until_ms < gap.to_ms <= again[-1].now_ms
+
+
+def test_a_restart_that_pubsub_has_never_brought_anything_to_lost_nothing(
+    opened: Opened, client: redis.Redis
+) -> None:
+    source = opened()
+    client.xadd(CHAT, {"data": b"1"})
+    read_until(source, {b"1"})
+    twin = opened("both", source.position())
+    client.xadd(CHAT, {"data": b"2"})
+    assert gaps_of(read_until(twin, {b"2"})) == []
+
+
+def test_that_pubsub_has_ever_brought_an_event_is_remembered(
+    opened: Opened, client: redis.Redis
+) -> None:
+    source = opened("pubsub")
+    source.read()
+    client.publish(CHAT, b"1")
+    read_until(source, {b"1"})
+    for _ in range(3):
+        source = opened("pubsub", source.position())
+        assert [gap.reason for gap in source.read().gaps] == ["restarted"]
+        assert source.read().gaps == []
+
+
+def test_what_a_standby_has_heard_long_ago_is_let_go_of(
+    opened: Opened, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = opened()
+    source.listen()
+    listener = source._listener
+    assert listener is not None
+    listener.wait_subscribed(5)
+    client.publish(CHAT, b"old")
+    while not listener._waiting._total:
+        client.ping()
+    source.listen()
+    assert listener._waiting._total == 1
+    later_s = monotonic() + KEPT_S + 1
+    monkeypatch.setattr(
+        "conductor_actors.adapters.redis.event_source.time.monotonic", lambda: later_s
+    )
+    source.listen()
+    assert listener._waiting._total == 0
+
+
+def test_streams_alone_are_not_listened_to(opened: Opened) -> None:
+    source = opened("streams")
+    source.listen()
+    assert source._listener is None
+
+
+def test_a_position_that_can_not_be_read_is_an_error(opened: Opened) -> None:
+    with pytest.raises(ConfigError, match="can't be read; delete conductor:checkpoint"):
+        opened("streams", b"nonsense")

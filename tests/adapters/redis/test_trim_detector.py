@@ -1,0 +1,264 @@
+"""Entries that left their stream before they were read are counted, exactly."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from random import Random
+
+import pytest
+import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conductor_actors.adapters.redis.client import exchange, open_client
+from conductor_actors.adapters.redis.streams import MOST_PER_STREAM, StreamReader
+from conductor_actors.adapters.redis.trim_detector import CHECK_EVERY_S, Extent, Portion, Trims
+from conductor_actors.domain.gaps import Gap
+from tests.adapters.redis.test_streams import MANY_NAMES, now_ms
+from tests.support.fakes.fake_clock import FakeClock
+from tests.support.hostile import CHAT, SYNC
+
+ACME = f"acme:{SYNC}"
+NAMES = (CHAT, ACME)
+
+
+@pytest.fixture
+def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
+    del redis_client  # for its empty database
+    with closing(open_client(valkey_url)) as client:
+        yield client
+
+
+class Reading:
+    """A reader, its clock, and what it has read and missed."""
+
+    def __init__(self, client: redis.Redis, names: Sequence[str] = NAMES) -> None:
+        self.client = client
+        self.names = names
+        self.clock = FakeClock()
+        self.bodies: list[bytes] = []
+        self.gaps: list[Gap] = []
+        self._start(StreamReader(client, "earliest", 60))
+
+    def _start(self, reader: StreamReader) -> None:
+        reader._trims._clock = self.clock
+        self.reader = reader
+
+    def read(self, after_s: float = 0.025) -> None:
+        self.clock.advance(after_s)
+        self.bodies += [entry[3] for entry in self.reader.read(self.names).entries]
+        self.gaps += self.reader.gaps
+
+    def read_all(self, count: int) -> None:
+        """Read until so many were read or are known to be missed."""
+        while len(self.bodies) + sum(gap.lost or 0 for gap in self.gaps) < count:
+            self.read()
+
+    def crash(self) -> None:
+        reader = StreamReader(self.client, "latest", 60)
+        reader.resume(self.reader.positions())
+        self._start(reader)
+
+
+@pytest.fixture
+def reading(client: redis.Redis) -> Reading:
+    reading = Reading(client)
+    reading.read()
+    return reading
+
+
+def add(client: redis.Redis, name: str, count: int) -> None:
+    with client.pipeline(transaction=False) as pipeline:
+        for number in range(count):
+            pipeline.xadd(name, {"data": b"%d" % number})
+        pipeline.execute()
+
+
+def ids(client: redis.Redis, name: str) -> list[bytes]:
+    [entries] = exchange(client, [("XRANGE", name, "-", "+")])
+    return [entry_id for entry_id, _ in entries]
+
+
+def test_what_was_trimmed_while_it_was_down_is_counted(
+    reading: Reading, client: redis.Redis
+) -> None:
+    add(client, ACME, 10)
+    reading.read_all(10)
+    reading.crash()
+    down_ms = reading.reader._frontier[0]
+    add(client, ACME, 30)
+    client.xtrim(ACME, maxlen=5, approximate=False)
+    first_ms = int(ids(client, ACME)[0].split(b"-")[0])
+    reading.read_all(40)
+    [gap] = reading.gaps
+    assert gap == Gap("acme", "trimmed", 25, min(down_ms, first_ms), first_ms)
+    assert len(reading.bodies) == 15
+
+
+def test_a_stream_of_which_nothing_is_left_has_lost_what_was_not_read(
+    reading: Reading, client: redis.Redis
+) -> None:
+    add(client, CHAT, 10)
+    client.xtrim(CHAT, maxlen=0, approximate=False)
+    reading.read(after_s=2)
+    assert [gap[:3] for gap in reading.gaps] == [("default", "trimmed", 10)]
+    assert reading.gaps[0].to_ms >= reading.gaps[0].from_ms > now_ms(client) - 60_000
+
+
+def test_what_was_read_may_be_trimmed(reading: Reading, client: redis.Redis) -> None:
+    for _ in range(3):
+        add(client, CHAT, 10)
+        reading.read_all(len(reading.bodies) + 10)
+        client.xtrim(CHAT, maxlen=0, approximate=False)
+        reading.read(after_s=2)
+        add(client, CHAT, 10)
+        reading.crash()
+        reading.read_all(len(reading.bodies) + 10)
+    assert reading.gaps == []
+    assert len(reading.bodies) == 60
+
+
+def test_what_was_trimmed_before_the_first_start_is_nobodys_loss(client: redis.Redis) -> None:
+    add(client, CHAT, 10)
+    client.xtrim(CHAT, maxlen=4, approximate=False)
+    reading = Reading(client)
+    reading.read_all(4)
+    assert reading.gaps == []
+
+
+def test_a_gap_is_told_once(reading: Reading, client: redis.Redis) -> None:
+    add(client, CHAT, 10)
+    client.xtrim(CHAT, maxlen=1, approximate=False)
+    for _ in range(5):
+        reading.read(after_s=2)
+        reading.crash()
+    assert [gap.lost for gap in reading.gaps] == [9]
+
+
+def test_what_is_trimmed_while_reading_is_behind_is_counted(
+    reading: Reading, client: redis.Redis
+) -> None:
+    add(client, CHAT, 5 * MOST_PER_STREAM)
+    reading.read()
+    client.xtrim(CHAT, maxlen=MOST_PER_STREAM + 3, approximate=False)
+    reading.read_all(5 * MOST_PER_STREAM)
+    assert [gap.lost for gap in reading.gaps] == [3 * MOST_PER_STREAM - 3]
+    reading.read(after_s=2)
+    assert len(reading.gaps) == 1
+
+
+def test_what_is_trimmed_between_two_reads_is_found_within_ten_seconds(
+    reading: Reading, client: redis.Redis
+) -> None:
+    add(client, CHAT, 10)
+    client.xtrim(CHAT, maxlen=4, approximate=False)
+    reading.read_all(4)
+    assert (len(reading.bodies), reading.gaps) == (4, [])
+    for _ in range(int(CHECK_EVERY_S / 0.5)):
+        reading.read(after_s=0.5)
+    assert [gap.lost for gap in reading.gaps] == [6]
+
+
+def test_entries_that_were_deleted_unread_are_lost_too(
+    reading: Reading, client: redis.Redis
+) -> None:
+    add(client, CHAT, 10)
+    client.xdel(CHAT, *ids(client, CHAT)[3:5])
+    reading.read(after_s=2)
+    assert [gap.lost for gap in reading.gaps] == [2]
+
+
+def test_a_stream_that_was_deleted_may_have_lost_some(
+    reading: Reading, client: redis.Redis
+) -> None:
+    add(client, CHAT, 10)
+    reading.read_all(10)
+    client.delete(CHAT)
+    add(client, CHAT, 3)
+    reading.read(after_s=2)
+    reading.read(after_s=2)
+    assert [gap[:3] for gap in reading.gaps] == [("default", "trimmed", None)]
+
+
+def test_a_stream_that_turns_up_later_is_counted_from_its_first_read_on(
+    reading: Reading, client: redis.Redis
+) -> None:
+    new = f"globex:{SYNC}"
+    reading.names = (*NAMES, new)
+    add(client, new, 10)
+    reading.read_all(10)
+    reading.crash()
+    add(client, new, 10)
+    client.xtrim(new, maxlen=3, approximate=False)
+    reading.read_all(20)
+    assert [gap[:3] for gap in reading.gaps] == [("globex", "trimmed", 7)]
+
+
+def test_a_steady_reader_asks_for_nothing_more_for_ten_seconds() -> None:
+    clock = FakeClock()
+    trims = Trims(clock)
+    assert list(trims.to_ask(NAMES)) == list(NAMES)
+    for name in NAMES:
+        trims.check(Portion(name, (0, 0), 0, is_cut=False, until_ms=1), EMPTY, 1)
+    asked = []
+    for _ in range(40):
+        trims.worked()
+        clock.advance(CHECK_EVERY_S / 40)
+        asked.append(list(trims.to_ask(NAMES)))
+    assert asked == [[]] * 39 + [list(NAMES)]
+
+
+EMPTY = Extent(0, 0, None, (0, 0))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "is_lost"),
+    [
+        ((50, 0), (99, 0), False),
+        ((51, 0), (99, 0), True),
+        (None, (50, 0), False),
+        (None, (99, 0), True),
+    ],
+)
+def test_a_server_that_does_not_count_can_tell_that_some_are_lost_and_not_how_many(
+    first: tuple[int, int] | None, last: tuple[int, int], *, is_lost: bool
+) -> None:
+    trims = Trims(FakeClock())
+    trims.resume({ACME: None}, (40, 0))
+    gap = trims.check(
+        Portion(ACME, (50, 0), 3, is_cut=False, until_ms=120), Extent(None, 3, first, last), 120
+    )
+    assert gap == (
+        Gap("acme", "trimmed", None, 40, first[0] if first else 120) if is_lost else None
+    )
+
+
+def test_the_reply_of_a_server_that_does_not_count_is_read() -> None:
+    reply = [b"length", 1, b"last-generated-id", b"7-1", b"first-entry", [b"5-0", []]]
+    assert Extent.of(reply) == Extent(None, 1, (5, 0), (7, 1))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32))
+def test_every_entry_is_read_or_counted_as_lost(valkey_url: str, seed: int) -> None:
+    random = Random(seed)
+    with closing(open_client(valkey_url)) as client:
+        client.flushall()
+        reading, added = Reading(client, [*MANY_NAMES[3:], CHAT, ACME]), 0
+        reading.read()
+        for _ in range(random.randrange(1, 12)):
+            match random.randrange(4):
+                case 0 | 1:
+                    count = random.randrange(200)
+                    add(client, random.choice(NAMES), count)
+                    added += count
+                case 2:
+                    name, most = random.choice(NAMES), random.randrange(60)
+                    client.xtrim(name, maxlen=most, approximate=False)
+                case 3:
+                    reading.crash()
+            for _ in range(random.randrange(3)):
+                reading.read(after_s=random.choice([0.025, 2]))
+        reading.read_all(added)
+        reading.read(after_s=2)
+        assert all(gap.lost for gap in reading.gaps)
+        assert len(reading.bodies) + sum(gap.lost or 0 for gap in reading.gaps) == added

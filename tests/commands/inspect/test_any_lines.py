@@ -1,0 +1,189 @@
+"""Any lines at all: what is no line of ours changes nothing, and nothing breaks the model."""
+
+import json
+import math
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conductor_actors.commands.inspect.histories import MOST_INCIDENTS, MOST_SESSIONS
+from conductor_actors.commands.inspect.lines import LONGEST_BYTES
+from conductor_actors.commands.inspect.model import MOST_NAMES, Model
+from conductor_actors.commands.inspect.reporting import report
+from conductor_actors.log_events import SESSION_KEYS, TENANT_KEYS, VOCABULARY
+from tests.commands.inspect.said import (
+    NOON,
+    actor,
+    line,
+    of_session,
+    report_of,
+    row,
+    sessions,
+    tenant_row,
+)
+
+KEYNOTE = ("acme", "keynote")
+
+NOT_OURS = [
+    b"starting; the log is in /var/log/demo.log",
+    b"{",
+    b"{}",
+    b"[]",
+    b"null",
+    b'"batch_written"',
+    b"\xff\xfe{\x00}",
+    b"[" * 100_000 + b"{" * 100_000,
+    line("somebody_elses"),
+    line("batch_written"),
+    line("batch_written", rows=-1),
+    line("batch_written", rows="3"),
+    line("batch_written", rows=1e300),
+    line("batch_written", rows=10**400),
+    line("batch_written", rows=3).replace(b"2026", b"noon"),
+    line("batch_written", rows=3).replace(b"Z", b""),
+    line("batch_written", rows=3)[:-5],
+    line("batch_written", rows=3, more="x" * LONGEST_BYTES),
+    line("session_stats", count=1, sessions=[row(mailbox_depth=None)]),
+    line("session_stats", count=1, sessions=[row()] * 1001),
+    actor("k" * 513),
+]
+
+
+@pytest.mark.parametrize("text", NOT_OURS, ids=range(len(NOT_OURS)))
+def test_what_is_no_line_of_ours_is_ignored_and_counted(text: bytes) -> None:
+    known = report_of(text, text, sessions(row()))
+    assert (known.lines.read, known.lines.ignored) == (3, 2)
+    assert len(known.sessions) == 1
+
+
+@pytest.mark.parametrize("before", [b"collector-1  | ", b"Jan 04 12:00:00 host conductor[7]: "])
+def test_what_a_collector_of_logs_writes_before_a_line_is_passed_over(before: bytes) -> None:
+    known = report_of(before + sessions(row()))
+    assert (known.lines.ignored, len(known.sessions)) == (0, 1)
+
+
+@pytest.mark.parametrize("event", VOCABULARY)
+def test_no_line_of_the_vocabulary_with_typical_keys_is_ignored(event: str) -> None:
+    typical: dict[str, Any] = dict.fromkeys(VOCABULARY[event].keys, 1)
+    texts = ("version", "service", "error", "kind", "name", "actor", "tenant", "session", "reason")
+    typical |= {key: "text" for key in texts if key in typical}
+    if event == "session_stats":
+        typical["sessions"] = [row()]
+    if event in ("tenant_stats", "service_started"):
+        typical["tenants"] = [tenant_row("acme")]
+    if event == "message_traced":
+        typical |= {"kinds": {"ChatMessage": 1}, "has_failed": True}
+    assert report_of(line(event, **typical)).lines.ignored == 0
+
+
+def test_rows_have_the_keys_that_the_vocabulary_lists() -> None:
+    assert tuple(row()) == SESSION_KEYS
+    assert tuple(tenant_row("acme")) == TENANT_KEYS
+
+
+def test_however_many_names_are_made_up_memory_is_bounded() -> None:
+    model = Model(followed=("acme", "s0"))
+    for number in range(2 * MOST_SESSIONS):
+        model.take(of_session("actor_failed", f"acme/s{number}", error="x" * 100_000))
+        model.take(actor(f"kind {number}"))
+        model.take(line("outage_began", service=f"service {number}", error="x"))
+        model.take(line("gap_detected", tenant=f"t{number}", lost_events=1))
+    for _ in range(3 * MOST_INCIDENTS):
+        model.take(of_session("actor_restarted", "acme/s0"))
+    known = report(model, NOON)
+    assert len(known.sessions) == MOST_SESSIONS
+    assert len(known.actors) <= MOST_NAMES
+    assert len(known.outages) <= MOST_NAMES
+    assert known.followed is not None
+    assert len(known.followed.incidents) == MOST_INCIDENTS
+    assert known.followed.session.failures == 1
+    assert max(len(one.last_error or "") for one in known.sessions) <= 500
+
+
+def test_times_at_the_ends_of_the_calendar_break_nothing() -> None:
+    first, last = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"
+    for stamps in ([first, last], [last, first]):
+        for stamp in stamps:
+            lines = [
+                line("outage_continues", service="redis", lasted_s=1e12, timestamp=stamp),
+                line("batch_written", rows=1, timestamp=stamp),
+                line("events_routed", events=1, timestamp=stamp),
+                line("batch_written", rows=1, timestamp=stamps[0]),
+            ]
+            known = report_of(*lines)
+            assert known.lines.ignored == 0
+            json.dumps(msgspec.to_builtins(known), allow_nan=False)
+
+
+numbers = st.sampled_from([0, 1, -1, 0.5, 2**53, 2**64, 1e12, -1e300, None])
+names = st.sampled_from(["acme", "keynote", "writer", "session", "*", "", "\x1b[2J", "\u202e/", 7])
+stamps = st.sampled_from(
+    [
+        *("2026-01-04T12:00:00Z", "2026-01-04T12:00:05Z", "0001-01-01T00:00:00Z"),
+        *("9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"),
+    ]
+)
+LISTS = {
+    "sessions": st.lists(st.builds(row, mailbox_depth=numbers, state=names), max_size=3),
+    "tenants": st.lists(st.builds(tenant_row, names, oldest_s=numbers), max_size=3),
+}
+
+
+def said_of(event: str) -> st.SearchStrategy[bytes]:
+    """Make lines of an event whose keys may have any value."""
+    keys: dict[str, st.SearchStrategy[Any]] = {"tenant": names, "session": names, "actor": names}
+    for key in VOCABULARY[event].keys:
+        is_figure = key.endswith(("_s", "_ms", "count", "s", "depth", "handled"))
+        keys[key] = LISTS.get(key, numbers) if is_figure else names
+    filled = st.fixed_dictionaries({"event": st.just(event), "timestamp": stamps, **keys})
+    return filled.map(lambda each: json.dumps(each).encode())
+
+
+hostile_lines = st.one_of(*map(said_of, VOCABULARY))
+
+
+@given(st.lists(st.binary(max_size=80) | hostile_lines, max_size=30))
+def test_any_lines_make_a_document_that_json_can_hold(texts: list[bytes]) -> None:
+    known = report_of(*texts, followed=KEYNOTE)
+    assert known.lines.read == len(texts)
+    assert known.lines.ignored <= len(texts)
+    json.dumps(msgspec.to_builtins(known), allow_nan=False)
+
+
+ordinary = st.one_of(
+    st.integers(0, 1000).map(lambda rows: line("batch_written", rows=rows)),
+    st.builds(
+        of_session,
+        st.sampled_from(["actor_failed", "actor_restarted", "session_quarantined"]),
+        st.sampled_from(["acme/a", "acme/b"]),
+    ),
+    st.integers(0, 9).map(lambda depth: sessions(row("acme/a", mailbox_depth=depth))),
+    st.integers(0, 9).map(lambda lost: line("gap_detected", tenant="acme", lost_events=lost)),
+)
+
+
+@given(st.lists(ordinary, max_size=30), st.data())
+def test_lines_that_are_not_ours_change_nothing_but_their_count(
+    texts: list[bytes], data: st.DataObject
+) -> None:
+    mixed = [*texts]
+    for text in data.draw(st.lists(st.sampled_from(NOT_OURS[:16]), max_size=5)):
+        mixed.insert(data.draw(st.integers(0, len(mixed))), text)
+    plain, found = report_of(*texts), report_of(*mixed)
+    assert found.lines.ignored == len(mixed) - len(texts)
+    assert msgspec.structs.replace(found, lines=plain.lines) == plain
+
+
+@given(st.lists(ordinary, max_size=30))
+def test_figures_add_up_to_what_was_said(texts: list[bytes]) -> None:
+    said = [json.loads(text) for text in texts]
+    known = report_of(*texts)
+    assert known.flow.lost_events == sum(each.get("lost_events", 0) for each in said)
+    assert sum(one.restarts for one in known.sessions) == sum(
+        each["event"] == "actor_restarted" for each in said
+    )
+    rows = sum(each.get("rows", 0) for each in said)
+    assert math.isclose(known.flow.rows_per_s or 0, rows / 15, abs_tol=0.001)

@@ -1,0 +1,142 @@
+from typing import Any
+
+import httpx
+import pytest
+
+from conductor_actors.dashboard.options import Options
+from conductor_actors.dashboard.origins import Origins, is_loopback
+from conductor_actors.errors import ConfigError
+from tests.dashboard.clients import SECRET
+from tests.dashboard.conftest import Serve
+from tests.dashboard.raw import RawSocket
+
+APP = "https://app.example.com"
+
+
+def origins(*, loopback: bool = True, needs_token: bool = False, **options: Any) -> Origins:
+    return Origins(Options(**options), is_loopback=loopback, needs_token=needs_token)
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:3002", "127.0.0.1:3002", "[::1]:3002", "127.9.9.9"]
+)
+def test_on_loopback_the_names_of_this_machine_are_known(host: str) -> None:
+    assert origins().knows_host(host)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("", "evil.example", "evil.example:3002", "localhost.evil.example", "10.0.0.1"),
+        *("127.0.0.1.evil.example", "localhost@evil.example", "evil.example#localhost", "[::1"),
+    ],
+)
+def test_on_loopback_another_name_is_somebody_elses_trick(host: str) -> None:
+    assert not origins().knows_host(host)
+
+
+def test_the_host_of_an_allowed_origin_is_known_for_a_proxy_on_this_machine() -> None:
+    assert origins(allowed_origins=(APP,)).knows_host("app.example.com")
+
+
+def test_elsewhere_any_name_may_lead_here() -> None:
+    assert origins(loopback=False).knows_host("10.1.2.3:3002")
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_allowed"),
+    [
+        (None, True),
+        ("http://localhost:3002", True),
+        ("http://localhost:3000", True),
+        (APP, True),
+        ("https://app.example.com:8443", False),
+        ("http://app.example.com", False),
+        ("https://evil.example", False),
+        ("https://app.example.com.evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("null", False),
+        ("", False),
+    ],
+)
+def test_a_page_may_ask_if_it_is_ours_of_this_machine_or_allowed(
+    origin: str | None, *, is_allowed: bool
+) -> None:
+    assert origins(allowed_origins=(APP,)).allows(origin, "localhost:3002") == is_allowed
+
+
+def test_elsewhere_a_page_of_this_machine_is_like_any_other() -> None:
+    door = origins(loopback=False, needs_token=True)
+    assert door.allows("https://here.example", "here.example")
+    assert not door.allows("http://localhost:3000", "here.example")
+
+
+def test_every_page_may_ask_only_where_there_is_a_key_or_the_operator_says_so() -> None:
+    assert origins(allowed_origins=("*",), needs_token=True).allows("https://any.example", "h")
+    assert origins(allowed_origins=("*",), allow_anonymous=True).allows("https://a.example", "h")
+    with pytest.raises(ConfigError, match="CONDUCTOR_ALLOWED_ORIGINS"):
+        origins(allowed_origins=("*",))
+
+
+@pytest.mark.parametrize("text", ["app.example.com", "https://", "https://a/b", "ftp://a", "null"])
+def test_what_is_no_origin_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"e\.g\. CONDUCTOR_ALLOWED_ORIGINS="):
+        origins(allowed_origins=(text,))
+
+
+def test_an_origin_is_understood_however_it_is_written() -> None:
+    assert origins(allowed_origins=("HTTPS://App.Example.com/",)).allows(APP, "localhost")
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)],
+)
+def test_loopback_is_this_machine_and_nothing_else(host: str, *, expected: bool) -> None:
+    assert is_loopback(host) == expected
+
+
+@pytest.mark.parametrize("path", ["", "api/v1/sessions", "health", "socket.io/?EIO=4", "static/x"])
+@pytest.mark.parametrize("name", ["Host", "Origin"])
+def test_a_stranger_is_refused_on_every_path(serve: Serve, path: str, name: str) -> None:
+    found = httpx.get(serve().address + path, headers={name: "https://evil.example"})
+    assert found.status_code == 403
+    assert "unknown" in found.json()["error"]["code"]
+
+
+def test_a_stranger_gets_no_websocket(serve: Serve) -> None:
+    with RawSocket(serve(jwt_secret=SECRET).address) as client:
+        client.send(
+            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
+            b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://evil.example\r\n\r\n"
+        )
+        assert client.receive().startswith(b"HTTP/1.1 403")
+
+
+@pytest.mark.parametrize(
+    "path", ["", "api/v1/sessions", "nothing", "socket.io/?EIO=4&transport=polling"]
+)
+def test_every_answer_has_the_policy(serve: Serve, path: str) -> None:
+    headers = httpx.get(serve().address + path).headers
+    policy = headers["content-security-policy"].split("; ")
+    assert "default-src 'none'" in policy
+    assert "script-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "server" not in headers
+
+
+def test_an_allowed_page_may_read_the_answer(serve: Serve) -> None:
+    dashboard = serve(allowed_origins=(APP,))
+    asked = {"Origin": APP, "Access-Control-Request-Method": "GET"}
+    asked["Access-Control-Request-Headers"] = "authorization"
+    for path in ("api/v1/sessions", "socket.io/?EIO=4&transport=polling"):
+        found = httpx.options(dashboard.address + path, headers=asked)
+        assert found.status_code == 200
+        assert found.headers["access-control-allow-origin"] in ("*", APP)
+        assert "authorization" in found.headers["access-control-allow-headers"].lower()
+        found = httpx.get(dashboard.address + path, headers={"Origin": APP})
+        assert found.headers["access-control-allow-origin"] in ("*", APP)
+        assert "access-control-allow-credentials" not in found.headers

@@ -1,0 +1,313 @@
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conductor_actors.domain.events import (
+    ChatMessage,
+    Event,
+    PollClosed,
+    PollVote,
+    Reaction,
+    UserJoined,
+    UserLeft,
+)
+from conductor_actors.domain.scoring import Scoring, Signals, category, clamped
+from conductor_actors.domain.session_state import SessionRules, SessionState
+from tests.support.reference import row_at
+
+START_MS = 1_767_528_000_000
+TICK_MS = 5000
+MINUTE_MS = 60_000
+SESSION = "keynote"
+
+EDGES_MS = (1, 999, 1000, 5000, 10_000, 59_999, 60_000, 89_999, 90_000, 299_999, 300_000, 1_800_000)
+gaps_ms = st.one_of(
+    st.just(0),
+    st.integers(0, 2000),
+    st.integers(0, 15_000),
+    st.integers(0, 4).map(lambda seconds: seconds * 1000),
+    st.integers(0, 4).map(lambda ticks: ticks * TICK_MS),
+    st.integers(0, MINUTE_MS),
+    st.sampled_from(EDGES_MS) | st.integers(0, 40 * MINUTE_MS),
+)
+event_ids = st.sampled_from((None, "unknown", SESSION, "event-1", "event-2"))
+users = st.sampled_from(("ada", "bob", "cyd", "dan"))
+users_or_none = st.none() | users
+polls = st.sampled_from(("lunch", "venue"))
+messages = st.sampled_from((None, "m1", "m2", "m3"))
+at_start = st.just(START_MS)
+happenings: st.SearchStrategy[Event] = st.one_of(
+    st.builds(ChatMessage, at_start, event_ids, users_or_none, messages),
+    st.builds(PollVote, at_start, event_ids, users_or_none, polls),
+    st.builds(PollClosed, at_start, event_ids, polls),
+    st.builds(Reaction, at_start, event_ids, users_or_none),
+    st.builds(UserJoined, at_start, event_ids, users),
+    st.builds(UserLeft, at_start, event_ids, users),
+)
+
+
+def timed(steps: Sequence[tuple[int, Event]]) -> list[Event]:
+    at_ms = START_MS
+    events: list[Event] = []
+    for gap_ms, event in steps:
+        at_ms += gap_ms
+        events.append(msgspec.structs.replace(event, at_ms=at_ms))
+    return events
+
+
+# Of an even spread of lengths: left alone, lists come out short, and nothing collides in them.
+streams = st.integers(1, 40).flatmap(
+    lambda size: st.lists(st.tuples(gaps_ms, happenings), min_size=size, max_size=size).map(timed)
+)
+rules_of_all_kinds = st.sampled_from(
+    (SessionRules(), SessionRules(10, 1800), SessionRules(60, 90), SessionRules(10, 10))
+)
+batch_sizes = st.lists(st.integers(1, 7), min_size=1, max_size=5)
+
+
+def unbegun(rules: SessionRules | None = None) -> SessionState:
+    return SessionState.unbegun(SESSION, rules or SessionRules())
+
+
+def heard(*events: Event) -> SessionState:
+    return unbegun().after(events)
+
+
+def ticks_over(events: Sequence[Event], step_ms: int = TICK_MS) -> range:
+    """Give the ticks from before the first event until none can be seen any more."""
+    last_ms = events[-1].at_ms + 31 * MINUTE_MS
+    return range(START_MS, last_ms, step_ms)
+
+
+def batches(events: Sequence[Event], tick_ms: int, sizes: Sequence[int]) -> Iterator[list[Event]]:
+    """Cut what comes before the tick into batches."""
+    left = (event for event in events if event.at_ms < tick_ms)
+    for number in range(len(events) + 1):
+        yield list(islice(left, sizes[number % len(sizes)]))
+
+
+def states_at_ticks(
+    events: Sequence[Event], rules: SessionRules, sizes: Sequence[int], step_ms: int = TICK_MS
+) -> Iterator[tuple[int, SessionState]]:
+    """Feed a session tick by tick, each tick's events in batches."""
+    state, fed = unbegun(rules), 0
+    for tick_ms in ticks_over(events, step_ms):
+        for batch in batches(events[fed:], tick_ms, sizes):
+            state = state.after(batch)
+            fed += len(batch)
+        yield tick_ms, state
+
+
+def answers(state: SessionState, tick_ms: int) -> tuple[bool, str, Signals]:
+    return state.has_row_at(tick_ms), state.event_id, state.signals(tick_ms)
+
+
+def chat(at_ms: int, user: str | None = "ada", message: str | None = None) -> ChatMessage:
+    return ChatMessage(START_MS + at_ms, None, user, message)
+
+
+def vote(at_ms: int, user: str | None = "ada", poll: str = "lunch") -> PollVote:
+    return PollVote(START_MS + at_ms, None, user, poll)
+
+
+def closed(at_ms: int, poll: str = "lunch") -> PollClosed:
+    return PollClosed(START_MS + at_ms, None, poll)
+
+
+def reaction(at_ms: int, event_id: str | None = None) -> Reaction:
+    return Reaction(START_MS + at_ms, event_id, None)
+
+
+def joined(at_ms: int, user: str = "ada") -> UserJoined:
+    return UserJoined(START_MS + at_ms, None, user)
+
+
+def left(at_ms: int, user: str = "ada") -> UserLeft:
+    return UserLeft(START_MS + at_ms, None, user)
+
+
+BEGINNINGS: tuple[Callable[[int], Event], ...] = (chat, vote, reaction, joined)
+
+
+@settings(max_examples=60, deadline=None)
+@given(streams, rules_of_all_kinds, batch_sizes)
+def test_a_session_agrees_with_the_reference_at_every_tick(
+    events: list[Event], rules: SessionRules, sizes: list[int]
+) -> None:
+    window_ms, timeout_ms = rules.window_s * 1000, rules.timeout_s * 1000
+    for tick_ms, state in states_at_ticks(events, rules, sizes):
+        row = row_at(tick_ms, SESSION, events, window_ms, timeout_ms)
+        assert state.has_row_at(tick_ms) == (row is not None)
+        if row is not None:
+            signals = state.signals(tick_ms)
+            score = clamped(Scoring().contributions(signals).total())
+            assert msgspec.structs.asdict(signals) == pytest.approx(row.signals, rel=0, abs=1e-12)
+            assert state.event_id == row.event_id
+            assert score == pytest.approx(row.score, rel=0, abs=1e-12)
+            assert category(row.score) == row.category
+
+
+@settings(max_examples=20, deadline=None)
+@given(streams, rules_of_all_kinds, batch_sizes)
+def test_a_session_asked_seldom_answers_as_one_asked_at_every_tick(
+    events: list[Event], rules: SessionRules, sizes: list[int]
+) -> None:
+    often = {
+        tick_ms: answers(state, tick_ms) for tick_ms, state in states_at_ticks(events, rules, sizes)
+    }
+    for tick_ms, state in states_at_ticks(events, rules, sizes, 7 * TICK_MS):
+        if state.has_row_at(tick_ms):
+            assert answers(state, tick_ms) == often[tick_ms]
+
+
+@settings(max_examples=60, deadline=None)
+@given(streams, streams, rules_of_all_kinds)
+def test_what_comes_after_leaves_the_old_state_as_it_was(
+    before: list[Event], after: list[Event], rules: SessionRules
+) -> None:
+    old = unbegun(rules).after(before)
+    offset_ms = before[-1].at_ms - START_MS
+    later = [msgspec.structs.replace(event, at_ms=event.at_ms + offset_ms) for event in after]
+    tick_ms = before[-1].at_ms - before[-1].at_ms % TICK_MS + TICK_MS
+    end_ms = later[-1].at_ms - later[-1].at_ms % TICK_MS + TICK_MS
+    now, then = answers(old, tick_ms), answers(old.after(later), end_ms)
+    for _ in range(2):
+        assert answers(old, tick_ms) == now
+        assert answers(old.after(later[:1]).after(later[1:]), end_ms) == then
+
+
+@settings(max_examples=40, deadline=None)
+@given(streams, rules_of_all_kinds)
+def test_signals_asked_twice_answer_the_same(events: list[Event], rules: SessionRules) -> None:
+    state = unbegun(rules).after(events)
+    tick_ms = events[-1].at_ms - events[-1].at_ms % TICK_MS + TICK_MS
+    assert state.signals(tick_ms) == state.signals(tick_ms)
+
+
+@settings(max_examples=60, deadline=None)
+@given(streams)
+def test_everything_but_who_is_there_falls_to_zero_by_itself(events: list[Event]) -> None:
+    state = unbegun().after(events)
+    signals = state.signals(events[-1].at_ms + 5 * MINUTE_MS)
+    assert signals == Signals(0.0, 0.0, 0, len(state.connections), 0.0, 0.0)
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS)
+def test_a_chat_a_vote_a_reaction_or_a_join_begins_a_session(
+    beginning: Callable[[int], Event],
+) -> None:
+    assert not unbegun().has_row_at(START_MS)
+    assert heard(beginning(0)).has_row_at(START_MS + TICK_MS)
+
+
+@pytest.mark.parametrize("nothing", [left, closed])
+def test_a_leave_or_a_polls_end_does_not_begin_a_session(nothing: Callable[[int], Event]) -> None:
+    assert not heard(nothing(0)).has_row_at(START_MS + TICK_MS)
+
+
+@pytest.mark.parametrize("sign_of_life", [*BEGINNINGS, left, closed])
+def test_every_event_keeps_a_session_alive_for_its_timeout(
+    sign_of_life: Callable[[int], Event],
+) -> None:
+    state = heard(joined(0, "bob"), sign_of_life(20 * MINUTE_MS))
+    assert state.has_row_at(START_MS + 50 * MINUTE_MS - 1)
+    assert not state.has_row_at(START_MS + 50 * MINUTE_MS)
+
+
+def test_a_session_forgets_what_no_window_can_see() -> None:
+    state = heard(joined(0), left(1, "ada"), chat(2, "bob", "m"))
+    state.signals(START_MS + 2 * MINUTE_MS)
+    windows = (state.messages, state.active, state.leavers)
+    assert [window.moments for window in windows] == [{}, {}, {}]
+
+
+def test_a_repeated_message_does_not_keep_a_session_alive() -> None:
+    state = unbegun(SessionRules(60, 50)).after([chat(0, message="m"), chat(40_000, message="m")])
+    assert not state.has_row_at(START_MS + 50_000)
+
+
+def test_a_session_that_begins_anew_remembers_nothing() -> None:
+    first_life: list[Event] = [joined(0), vote(0), reaction(0, "event-1"), chat(0, message="m")]
+    second_life: list[Event] = [vote(30 * MINUTE_MS, "bob"), reaction(30 * MINUTE_MS, "event-2")]
+    tick_ms = START_MS + 30 * MINUTE_MS + TICK_MS
+    assert answers(heard(*first_life, *second_life), tick_ms) == answers(
+        heard(*second_life), tick_ms
+    )
+
+
+def test_a_message_counts_again_one_window_after_its_first_arrival() -> None:
+    repeated = [chat(at_ms, message="m") for at_ms in (0, 30_000, 59_999, 60_000)]
+    assert heard(*repeated[:3]).signals(START_MS + MINUTE_MS).chat_msgs_per_min == 1
+    assert heard(*repeated).signals(START_MS + MINUTE_MS + TICK_MS).chat_msgs_per_min == 1
+
+
+def test_a_repeat_has_no_effect_at_all() -> None:
+    first = chat(0, "ada", "m")
+    repeat = ChatMessage(START_MS + 1000, "event-1", "bob", "m")
+    tick_ms = START_MS + TICK_MS
+    assert answers(heard(first, repeat), tick_ms) == answers(heard(first), tick_ms)
+
+
+def test_messages_without_an_id_all_count() -> None:
+    state = heard(*(chat(0, message=None) for _ in range(7)))
+    assert state.signals(START_MS + TICK_MS).chat_msgs_per_min == 7
+
+
+def test_rates_are_scaled_to_a_minute() -> None:
+    state = unbegun(SessionRules(10)).after([chat(0), reaction(0), reaction(0)])
+    signals = state.signals(START_MS + TICK_MS)
+    assert (signals.chat_msgs_per_min, signals.reactions_per_min) == (6, 12)
+
+
+def test_a_window_holds_its_first_moment_and_not_its_last() -> None:
+    assert heard(chat(0)).signals(START_MS + MINUTE_MS).active_users == 1
+    assert heard(chat(0)).signals(START_MS + MINUTE_MS + TICK_MS).active_users == 0
+
+
+def test_a_user_on_two_devices_leaves_with_the_second() -> None:
+    still_there = heard(joined(0), joined(0), left(1000))
+    gone = still_there.after([left(2000)])
+    tick_ms = START_MS + TICK_MS
+    assert still_there.signals(tick_ms).user_leave_rate == 0
+    assert gone.signals(tick_ms).user_leave_rate == 0.5  # still active, and gone
+    assert gone.signals(START_MS + MINUTE_MS).total_users == 1
+    assert gone.signals(START_MS + MINUTE_MS + TICK_MS).total_users == 0
+
+
+def test_a_leave_at_zero_is_ignored() -> None:
+    state = heard(chat(0, "bob"), left(0), left(0), joined(1000), left(2000), left(2000))
+    state = state.after([joined(3000)])
+    signals = state.signals(START_MS + TICK_MS)
+    assert (signals.total_users, signals.user_leave_rate) == (2, 0)
+
+
+def test_who_comes_back_has_not_left() -> None:
+    state = heard(joined(0), left(1000), joined(2000))
+    assert state.signals(START_MS + TICK_MS).user_leave_rate == 0
+
+
+def test_participation_is_voters_of_the_most_connected_until_the_poll_closed() -> None:
+    crowd = [joined(0, user) for user in ("ada", "bob", "cyd", "dan")]
+    state = heard(*crowd, left(1, "dan"), vote(2), joined(3, "dan"), left(4, "dan"), vote(5))
+    late: list[Event] = [joined(6, "eve"), closed(7), joined(8, "dan"), closed(9), vote(10, "dan")]
+    tick_ms = START_MS + TICK_MS
+    assert state.signals(tick_ms).poll_participation == 1 / 4
+    assert state.after(late).signals(tick_ms).poll_participation == 2 / 4
+
+
+def test_a_vote_on_another_poll_starts_anew() -> None:
+    state = heard(joined(0), joined(0, "bob"), vote(1), vote(2, "bob"), vote(3, poll="venue"))
+    assert state.signals(START_MS + TICK_MS).poll_participation == 0.5
+    back = state.after([closed(4), vote(5)])
+    assert back.signals(START_MS + TICK_MS).poll_participation == 0.5
+
+
+@pytest.mark.parametrize("placeholder", [None, "unknown", SESSION])
+def test_the_event_is_the_first_real_id_seen(placeholder: str | None) -> None:
+    state = heard(reaction(0, placeholder))
+    assert state.event_id == SESSION
+    assert state.after([reaction(1, "event-1"), reaction(2, "event-2")]).event_id == "event-1"

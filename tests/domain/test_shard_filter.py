@@ -1,0 +1,103 @@
+"""Every entry is one shard's, and an event is that of its session's."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conductor_actors.domain.events import DECODERS, decode
+from conductor_actors.domain.identity import split
+from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.shards import Sieve, owner, shards
+from conductor_actors.errors import InvalidEvent
+from conductor_actors.simulate import Simulation
+from tests.support.hostile import CHAT, CLOSED, SYNC
+
+MOST_BYTES = 65536
+
+
+def shares(entries: list[Entry], count: int = 3) -> list[list[Entry]]:
+    return [Sieve(shard, MOST_BYTES).ours(entries) for shard in shards(count)]
+
+
+def session_of(entry: Entry) -> tuple[str, str] | None:
+    _, _, name, body = entry
+    parts = split(name)
+    assert parts
+    try:
+        decoded = decode(DECODERS[parts[1]], body, 0, MOST_BYTES)
+    except InvalidEvent:
+        return None
+    return (parts[0], decoded[0]) if decoded else None
+
+
+def test_real_events_go_to_the_shard_of_their_session_in_order() -> None:
+    simulation = Simulation(sessions=20, seed=3, tenants=("default", "acme"))
+    sent = [each for step in range(200) for each in simulation.step(step / 4, 0.25)]
+    entries: list[Entry] = [(1, number, name, body) for number, (name, body) in enumerate(sent)]
+    parts = shares(entries)
+    assert sorted(entry for part in parts for entry in part) == entries
+    assert all(part == sorted(part) for part in parts)
+    for number, part in enumerate(parts):
+        assert part
+        sessions = {session for entry in part if (session := session_of(entry))}
+        assert {owner(session, 3) for session in sessions} == {number}
+
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.integers() | st.text(max_size=3) | st.sampled_from("stu"),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["sessionId", "poll", "pollId", "id", "type", "userId", "resource"]),
+            inner,
+        )
+    ),
+    max_leaves=8,
+)
+NAMES = st.sampled_from([*DECODERS, "acme:" + CHAT, "acme:" + CLOSED])
+
+
+@given(st.lists(st.tuples(NAMES, JSON.map(msgspec.json.encode) | st.binary(max_size=9))))
+def test_whatever_comes_is_one_shards_alone(events: list[tuple[str, bytes]]) -> None:
+    entries: list[Entry] = [(1, number, *event) for number, event in enumerate(events)]
+    parts = shares(entries)
+    assert sorted(entry for part in parts for entry in part) == entries
+    for number, part in enumerate(parts):
+        for entry in part:
+            session = session_of(entry)
+            assert session is None or owner(session, 3) == number
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("unheard-of", b'{"sessionId":"s"}'),
+        ("Acme:" + CHAT, b'{"sessionId":"s"}'),
+        (CHAT, b'{"sessionId":7}'),
+        (CHAT, b'{"sessionId":"\xff"}'),
+        (CHAT, b'{"sessionId":"s"' + b" " * MOST_BYTES + b"}"),
+        (CHAT, b'{"sessionId":"s","x":' + b"[" * 60_000 + b"]" * 60_000 + b"}"),
+        (CHAT, b""),
+        (SYNC, b'{"resource":"polls"}'),
+    ],
+)
+def test_what_names_no_session_is_the_first_shards(name: str, body: bytes) -> None:
+    entry = (1, 0, name, body)
+    assert shares([entry]) == [[entry], [], []]
+
+
+def test_what_was_forgotten_is_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conductor_actors.domain.shards.MOST_KNOWN", 3)
+    entries: list[Entry] = [
+        (1, number, CHAT, b'{"sessionId":"s%d"}' % (number % 20)) for number in range(60)
+    ]
+    once = Sieve(shards(2)[0], MOST_BYTES)
+    assert (
+        once.ours(entries)
+        == [entry for entry in entries if once.ours([entry])]
+        == shares(entries, 2)[0]
+    )
+    assert once.ours([(1, 0, CHAT, b"")])

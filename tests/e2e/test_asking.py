@@ -1,0 +1,128 @@
+"""`inspect session`, as somebody uses it at night, on a service that runs."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.support.hostile import CHAT, SYNC
+from tests.support.running import QUICK, Program, database, finished, running
+from tests.support.terminal import terminal
+
+TENANTS = {"CONDUCTOR_TENANTS": "acme"}
+
+
+def said(client: redis.Redis, count: int = 3) -> None:
+    """Let users of one session join and chat."""
+    for number in range(count):
+        joined = {"type": "user_join", "sessionId": "room", "userId": f"joined-{number}"}
+        message = {"id": f"m{number}", "authorId": f"author-{number}", "text": "a secret"}
+        client.xadd(f"acme:{SYNC}", {"data": json.dumps(joined)})
+        client.xadd(f"acme:{CHAT}", {"data": json.dumps({"sessionId": "room", "message": message})})
+
+
+def end(program: Program) -> None:
+    program.signal(signal.SIGTERM)
+    assert program.finish().exit_code == 0
+
+
+def test_a_session_is_described_and_traced_by_the_service_that_has_it(
+    valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    asked = {"REDIS_URL": valkey_url}
+    with database(postgres_url) as url:
+        settings = QUICK | TENANTS | asked | {"DATABASE_URL": url}
+        with running("collect", cwd=tmp_path, **settings) as program:
+            program.wait_for("actor_started", actor="router")
+            said(redis_client)
+            program.wait_for("tick_completed", sessions=1)
+            program.wait_for("tick_completed", sessions=1)
+            text = finished("inspect", "session", "acme/room", cwd=tmp_path, **asked)
+            found = finished("inspect", "session", "acme/room", "--json", cwd=tmp_path, **asked)
+            nobody = finished("inspect", "session", "room", cwd=tmp_path, **asked)
+            with running(
+                *("inspect", "session", "acme/room", "--trace", "--for", "3", "--json"),
+                cwd=tmp_path,
+                **asked,
+            ) as tracing:
+                tracing.wait_for("trace_began")
+                said(redis_client)
+                tracing.wait_for("message_traced", kind="EventBatch")
+                tick = tracing.wait_for("message_traced", kind="Tick")
+                over = tracing.wait_for("trace_ended")
+                assert tracing.finish().exit_code == 0
+            with terminal(
+                *("-m", "conductor_actors", "inspect", valkey_url, "--follow", "acme/room"),
+                cwd=tmp_path,
+            ) as screen:
+                screen.wait_for("its last messages")
+                screen.press("q")
+                assert screen.ended() == 0
+            end(program)
+            gone = finished("inspect", "session", "acme/room", cwd=tmp_path, **asked)
+    assert (text.exit_code, text.stderr) == (0, "")
+    for part in ("acme/room · running", "6 active", "3 connected", "in a checkpoint", "+"):
+        assert part in text.stdout
+    answer = json.loads(found.stdout)
+    assert answer["description"]["known"]["active"] == 6
+    assert answer["description"]["known"]["score"]["is_tick"]
+    assert answer["next_tick_ms"] > answer["description"]["known"]["last_event_ms"]
+    assert answer["lines"] == "stream"
+    for secret in ("secret", "author-", "joined-"):
+        assert secret not in text.stdout + found.stdout + "".join(program.output + tracing.output)
+    assert (nobody.exit_code, nobody.stdout) == (1, "")
+    assert "no such session: default/room" in nobody.stderr
+    assert tick["score"] > 0
+    assert over["messages"] > 0
+    assert (gone.exit_code, gone.stdout) == (1, "")
+    assert "nobody listens" in gone.stderr
+
+
+def test_a_trace_that_no_stream_shows_is_said_to_be_on_stdout(
+    valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    asked = {"REDIS_URL": valkey_url}
+    with database(postgres_url) as url:
+        settings = QUICK | TENANTS | asked | {"DATABASE_URL": url, "CONDUCTOR_LOG_STREAM": "false"}
+        with running("collect", cwd=tmp_path, **settings) as program:
+            program.wait_for("actor_started", actor="router")
+            said(redis_client)
+            program.wait_for("tick_completed", sessions=1)
+            ended = finished("inspect", "session", "acme/room", "--trace", cwd=tmp_path, **asked)
+            program.wait_for("message_traced", tenant="acme", session="room", kind="Tick")
+            end(program)
+    assert (ended.exit_code, ended.stdout) == (0, "")
+    assert "stdout alone" in ended.stderr
+
+
+def test_a_collector_that_does_not_answer_is_said_to(
+    valkey_url: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    with redis_client.pubsub() as silent:  # type: ignore[no-untyped-call]
+        silent.subscribe("conductor:requests")
+        silent.get_message(timeout=5)
+        ended = finished("inspect", "session", "room", cwd=tmp_path, REDIS_URL=valkey_url)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert "no answer within 5 s from 1 of 1 collectors" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["session", ""], "inspect session"),
+        (["session", "x" * 256], "inspect session"),
+        (["session", "room"], "set REDIS_URL"),
+    ],
+)
+def test_what_can_not_be_asked_is_said_in_one_line(
+    arguments: list[str], part: str, tmp_path: Path
+) -> None:
+    variables = {"CONDUCTOR_STATE_DIR": str(tmp_path)}
+    if part != "set REDIS_URL":
+        variables["REDIS_URL"] = "redis://127.0.0.1:1"
+    ended = finished("inspect", *arguments, cwd=tmp_path, **variables)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert ended.stderr.count("\n") == 1
+    assert part in ended.stderr

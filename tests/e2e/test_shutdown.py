@@ -1,0 +1,146 @@
+"""The end of the running service: whoever ends it, and whatever it is doing, nothing is lost."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+import redis
+
+from conductor_actors.adapters.embedded.server_process import free_port
+from conductor_actors.adapters.embedded.servers import EmbeddedServers
+from conductor_actors.simulate import bulk
+from tests.support.hostile import REACTION
+from tests.support.running import (
+    QUICK,
+    database,
+    replayed,
+    running,
+    state_folder,
+    stored,
+    until,
+    valkey_of,
+)
+
+REACTED = b'{"sessionId":"room","userId":"ada"}'
+
+
+@contextmanager
+def load(url: str) -> Iterator[None]:
+    """Add thousands of events a second, as long as the block runs."""
+    stop = threading.Event()
+    events = bulk(1_000_000, sessions=50)
+
+    def add() -> None:
+        with redis.Redis.from_url(url) as client, client.pipeline(transaction=False) as pipeline:
+            while not stop.wait(0.02):
+                for _, (name, body) in zip(range(200), events, strict=False):
+                    pipeline.xadd(name, {"data": body})
+                pipeline.execute()
+
+    thread = threading.Thread(target=add)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_under_load_ends_it_with_0_and_every_row_that_was_due_is_stored(
+    ending: signal.Signals, valkey_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
+        client.flushall()
+        settings = QUICK | {"REDIS_URL": valkey_url, "DATABASE_URL": url}
+        with running(cwd=tmp_path, **settings) as program:
+            program.wait_for("service_started")
+            with load(valkey_url):
+                for _ in range(4):
+                    program.wait_for("tick_completed", sessions=50)
+                program.wait_for("batch_written")
+                program.signal(ending)
+                program.wait_for("drain_began")
+                program.signal(ending)  # once more changes nothing
+                ended = program.finish()
+        assert (ended.exit_code, ended.stderr) == (0, "")
+        assert client.exists("conductor:owner") == 0  # the next start need not wait
+        rows = stored(url)
+        assert rows == until(rows[-1][0], replayed(valkey_url, tmp_path, **settings))
+    ticks = program.all("tick_completed")
+    assert len(rows) == sum(tick["sessions"] for tick in ticks)
+    assert sum(line["events"] for line in program.all("events_routed")) > 2000
+    assert program.all("drain_incomplete") == []
+    assert program.lines[-1]["event"] == "service_stopped"
+    assert program.lines[-1]["exit_code"] == 0
+
+
+def running_on(state_dir: Path) -> list[str]:
+    """Name the processes whose command line names the folder."""
+    names = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if any(word.startswith(f"{state_dir}/") for word in process.cmdline()):
+                names.append(process.name())
+    return sorted(names)
+
+
+def test_ctrl_c_stops_own_servers_too_and_the_next_start_has_the_data(tmp_path: Path) -> None:
+    with state_folder() as state_dir:
+        settings = QUICK | {"CONDUCTOR_STATE_DIR": str(state_dir)}
+        with running(cwd=tmp_path, **settings) as program:
+            with valkey_of(program) as client:
+                program.wait_for("service_started")
+                client.xadd(REACTION, {"data": REACTED})
+            program.wait_for("tick_completed", sessions=1)
+            assert {*running_on(state_dir)} == {
+                "postgres",
+                "valkey-server",
+            }  # which may fork to save
+            program.press_ctrl_c()
+            ended = program.finish()
+            assert (ended.exit_code, ended.stderr) == (0, "")
+            assert running_on(state_dir) == []
+        with EmbeddedServers(state_dir) as servers:
+            with redis.Redis.from_url(servers.start_valkey()) as client:
+                assert [fields for _, fields in client.xrange(REACTION)] == [{b"data": REACTED}]
+            rows = stored(servers.start_postgres())
+        assert len(rows) == len(program.all("tick_completed"))
+        assert {row[2] for row in rows} == {"room"}
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_own_servers_start_leaves_nothing_running(
+    ending: signal.Signals, tmp_path: Path
+) -> None:
+    with (
+        state_folder() as state_dir,
+        # A signal can interrupt the opening of a file, of which Python warns.
+        running(cwd=tmp_path, CONDUCTOR_STATE_DIR=str(state_dir), PYTHONWARNINGS="") as program,
+    ):
+        program.wait_for("server_started", server="valkey")
+        program.signal(ending)
+        ended = program.finish()
+        assert (ended.exit_code, ended.stderr) == (0, "")
+        assert program.all("service_started") == []
+        assert running_on(state_dir) == []
+
+
+@pytest.mark.parametrize("away", ["database", "redis"])
+def test_a_signal_while_it_waits_for_a_server_ends_it_at_once(
+    away: str, valkey_url: str, postgres_url: str, tmp_path: Path
+) -> None:
+    urls = {"REDIS_URL": valkey_url, "DATABASE_URL": postgres_url}
+    if away == "database":
+        urls["DATABASE_URL"] = f"postgresql://conductor@127.0.0.1:{free_port()}/conductor"
+    else:
+        urls["REDIS_URL"] = f"redis://127.0.0.1:{free_port()}"
+    with running(cwd=tmp_path, **urls) as program:
+        program.wait_for("outage_began", service=away)
+        program.signal(signal.SIGTERM)
+        ended = program.finish(deadline_s=3)
+    assert (ended.exit_code, ended.stderr) == (0, "")

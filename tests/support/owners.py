@@ -1,0 +1,15 @@
+"""A process that owns a Redis, for tests of what only the owner may do."""
+
+from contextlib import closing
+
+from conductor_actors.adapters.redis.client import exchange, open_client
+from conductor_actors.adapters.redis.fence import Fence
+
+
+def owning(url: str, number: int = 7) -> Fence:
+    """Become the owner, whoever was it before."""
+    fence = Fence()
+    fence.number = b"%d" % number
+    with closing(open_client(url)) as client:
+        exchange(client, [("SET", fence.name, number)])
+    return fence

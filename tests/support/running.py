@@ -1,0 +1,269 @@
+"""The real program as a subprocess: its log lines as they come, every wait with a deadline."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Condition, Thread
+from time import monotonic
+from typing import IO, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+import redis
+from psycopg import sql
+
+from conductor_actors.adapters.embedded.orphans import stop_orphans
+from conductor_actors.adapters.recordings.csv_rows import COLUMNS
+
+ROOT: Final = Path(__file__).parent.parent.parent
+
+# A tick a second and a short memory, so that seconds show what takes minutes.
+QUICK: Final = {
+    "CONDUCTOR_TICK_S": "1",
+    "CONDUCTOR_WINDOW_S": "10",
+    "CONDUCTOR_SESSION_TIMEOUT_S": "60",
+    "CONDUCTOR_START": "earliest",
+}
+
+Line = dict[str, Any]
+Row = tuple[str, ...]  # the columns of a replay's CSV, as text: equal text is equal bits
+
+
+class Ended(NamedTuple):
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "conductor_actors", *arguments]
+
+
+def environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """Make a bare environment, in which a warning is an error, far from UTC."""
+    inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    ours = {"PYTHONWARNINGS": "error", "PYTHONPATH": str(ROOT), "COLUMNS": "80", "TZ": "FAR-12:45"}
+    free_ports = {"CONDUCTOR_HTTP_PORT": "0", "CONDUCTOR_METRICS_PORT": "0"}
+    return inherited | ours | free_ports | dict(variables)
+
+
+def finished(*arguments: str, cwd: Path, **variables: str) -> Ended:
+    """Run a command to its end."""
+    done = subprocess.run(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def assert_refused(ended: Ended, *parts: str) -> None:
+    """Check that it ended with 2 and one line that says these things."""
+    assert ended.exit_code == 2, ended
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    assert ended.stderr.startswith("conductor_actors: ")
+    for part in parts:
+        assert part in ended.stderr
+
+
+def replayed(source: str, cwd: Path, **variables: str) -> list[Row]:
+    """Score the events of a source again."""
+    ended = finished("replay", source, "--csv", "-", cwd=cwd, **variables)
+    assert ended.exit_code == 0, ended.stderr
+    header, *records = csv.reader(ended.stdout.splitlines())
+    assert tuple(header) == COLUMNS
+    return sorted(map(tuple, records))
+
+
+def stored(url: str) -> list[Row]:
+    """Give the rows of a database."""
+    columns = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+    query = sql.SQL("SELECT {} FROM engagement_metrics").format(columns)
+    with psycopg.connect(url) as connection:
+        records = connection.execute(query).fetchall()
+    return sorted((_iso(at), *map(str, values)) for at, *values in records)
+
+
+def same(one: list[Row], other: list[Row]) -> list[Row]:
+    """Compare two histories as far as both go; give what they share, which must be all of it."""
+    last = min(one[-1][0], other[-1][0])
+    assert until(last, one) == until(last, other)
+    return until(last, one)
+
+
+def until(last: str, rows: Iterable[Row]) -> list[Row]:
+    """Leave out what is later than a tick."""
+    return [row for row in rows if row[0] <= last]
+
+
+@contextmanager
+def database(server_url: str) -> Iterator[str]:
+    """Make an empty database, for as long as the block."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+        finally:
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+            server.execute(drop.format(sql.Identifier(name)))
+
+
+class Program:
+    """A running program. `lines` grows; `wait_for` goes through it once, from first to last."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self._grew = Condition()
+        self._passed = 0
+        self._open_pipes = 2
+        self.output: list[str] = []
+        self.errors: list[str] = []
+        self._readers = [
+            self._reader(process.stdout, self.output),
+            self._reader(process.stderr, self.errors),
+        ]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def lines(self) -> list[Line]:
+        with self._grew:
+            return [json.loads(text) for text in self.output if text.startswith("{")]
+
+    def all(self, event: str, **keys: object) -> list[Line]:
+        """Give the lines of this event that were written so far."""
+        return [line for line in self.lines if _is(line, event, keys)]
+
+    def wait_for(self, event: str, deadline_s: float = 15.0, **keys: object) -> Line:
+        """Wait for the next line of this event with these keys; what is before it is passed."""
+        found: list[Line] = []
+
+        def look() -> bool:
+            while self._passed < len(self.output) and not found:
+                text = self.output[self._passed]
+                self._passed += 1
+                if text.startswith("{") and _is(line := json.loads(text), event, keys):
+                    found.append(line)
+            return bool(found) or self.has_ended
+
+        self._wait(look, deadline_s, f"{event} {keys}")
+        assert found, f"ended without {event} {keys}: {self._story()}"
+        return found[0]
+
+    def wait_for_text(self, count: int, deadline_s: float = 15.0) -> list[str]:
+        """Wait until so many lines were written, whatever they are."""
+        self._wait(lambda: len(self.output) >= count, deadline_s, f"{count} lines")
+        return self.output[:]
+
+    @property
+    def has_ended(self) -> bool:
+        return not self._open_pipes
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def press_ctrl_c(self) -> None:
+        """Interrupt the whole group, as a terminal does."""
+        os.killpg(self._process.pid, signal.SIGINT)
+
+    def finish(self, deadline_s: float = 20.0) -> Ended:
+        """Wait for the end; the deadline is a promise of the program."""
+        exit_code = self._process.wait(deadline_s)
+        for reader in self._readers:
+            reader.join(deadline_s)
+        return Ended(exit_code, "".join(self.output), "".join(self.errors))
+
+    def kill(self) -> None:
+        self._process.kill()
+        self.finish()
+
+    def _wait(self, is_there: Callable[[], bool], deadline_s: float, what: str) -> None:
+        until_s = monotonic() + deadline_s
+        with self._grew:
+            while not is_there():
+                left_s = until_s - monotonic()
+                assert left_s > 0, f"not within {deadline_s} s: {what}: {self._story()}"
+                self._grew.wait(left_s)
+
+    def _reader(self, pipe: IO[str] | None, into: list[str]) -> Thread:
+        def read() -> None:
+            for text in pipe or ():
+                with self._grew:
+                    into.append(text)
+                    self._grew.notify_all()
+            with self._grew:
+                self._open_pipes -= 1
+                self._grew.notify_all()
+
+        reader = Thread(target=read, daemon=True)
+        reader.start()
+        return reader
+
+    def _story(self) -> str:
+        return "".join(["\n", *self.output[-40:], *self.errors[-40:]])
+
+
+@contextmanager
+def running(*arguments: str, cwd: Path, **variables: str) -> Iterator[Program]:
+    """Run the program beside the test, which may end it; whatever happens, it ends."""
+    process = subprocess.Popen(
+        command(*arguments),
+        cwd=cwd,
+        env=environment(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    program = Program(process)
+    try:
+        yield program
+    finally:
+        if process.poll() is None:
+            process.kill()
+        program.finish()
+        for pipe in (process.stdout, process.stderr):
+            if pipe:
+                pipe.close()
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat()
+
+
+def _is(line: Line, event: str, keys: Mapping[str, object]) -> bool:
+    return line["event"] == event and all(line.get(key) == keys[key] for key in keys)
+
+
+@contextmanager
+def state_folder() -> Iterator[Path]:
+    """Make a folder for own servers; those that are left there end with it."""
+    # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
+    with TemporaryDirectory() as folder:
+        path = Path(folder).resolve() / "state"
+        try:
+            yield path
+        finally:
+            stop_orphans(path)
+
+
+def valkey_of(program: Program) -> redis.Redis:
+    return redis.Redis(port=program.wait_for("server_started", server="valkey")["port"])

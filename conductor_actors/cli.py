@@ -14,11 +14,11 @@ from conductor_actors import settings as configuration
 from conductor_actors import settings_text
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres import migrations
-from conductor_actors.adapters.postgres.score_store import TimescaleStore
+from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.adapters.redis import access_check
-from conductor_actors.adapters.redis.dead_letter_stream import RedisLetters
+from conductor_actors.adapters.redis.dead_letter_stream import DeadLetterStream
 from conductor_actors.app import process_group, sharding
-from conductor_actors.app.process_group import Fleet
+from conductor_actors.app.process_group import ProcessGroup
 from conductor_actors.app.service import DashboardAlone, Service
 from conductor_actors.app.sharding import Urls
 from conductor_actors.app.signals import leaving_with, until_stopped
@@ -190,7 +190,7 @@ def check() -> None:
     with servers(settings) as urls:
         findings = [
             *access_check.check(urls.redis, settings.transport, settings.tenants),
-            *TimescaleStore(urls.database).check(),
+            *PostgresScoreStore(urls.database).check(),
         ]
     for finding in findings:
         typer.echo(f"{'ok    ' if finding.ok else 'WRONG '} {finding.line}")
@@ -320,9 +320,12 @@ def retry_letters(
 
 
 @contextmanager
-def _letters() -> Iterator[tuple[RedisLetters, Settings]]:
+def _letters() -> Iterator[tuple[DeadLetterStream, Settings]]:
     settings = _configured(sys.stderr)
-    with servers(settings, database=False) as urls, closing(RedisLetters(urls.redis)) as letters:
+    with (
+        servers(settings, database=False) as urls,
+        closing(DeadLetterStream(urls.redis)) as letters,
+    ):
         yield letters, settings
 
 
@@ -370,7 +373,7 @@ def _shared(shards: int | None, *, with_dashboard: bool) -> bool:
         workers = sharding.collectors(settings, urls, count)
         if with_dashboard:
             workers.append(sharding.dashboard(settings, urls, count))
-        _exit_with(until_stopped(Fleet(workers)))
+        _exit_with(until_stopped(ProcessGroup(workers)))
     return True
 
 

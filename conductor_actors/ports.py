@@ -109,7 +109,7 @@ class Checkpoint(NamedTuple):
     header: bytes
     sessions: Mapping[SessionKey, bytes]
     ended: Collection[SessionKey] = ()
-    is_whole: bool = False
+    is_full: bool = False
 
     def size_bytes(self) -> int:
         """Add up what is stored."""
@@ -149,7 +149,7 @@ class Finding(NamedTuple):
     line: str
 
 
-class SetAside(NamedTuple):
+class SpilledRows(NamedTuple):
     """Rows that wait in an outbox, and under which ids."""
 
     rows: Sequence[ScoreRow]
@@ -165,10 +165,10 @@ class Outbox(Protocol):
         After `Unavailable` they may be there all the same: append all again.
         """
 
-    def oldest(self, count: int) -> SetAside:
+    def oldest(self, count: int) -> SpilledRows:
         """Show about so many rows, oldest first; none when there are none. They stay."""
 
-    def remove(self, stored: SetAside) -> None:
+    def remove(self, stored: SpilledRows) -> None:
         """Let go of rows that `oldest` has shown."""
 
     def size(self) -> int:
@@ -178,7 +178,7 @@ class Outbox(Protocol):
         """Let go of every connection."""
 
 
-class RequestDesk(Protocol):
+class IntrospectionRequests(Protocol):
     """Where somebody asks about sessions, and is answered."""
 
     def take(self) -> Sequence[Request]:

@@ -7,18 +7,18 @@ from typing import Final, assert_never
 import structlog
 
 from conductor_actors.actors.messages import (
-    AllCaptured,
-    Captured,
+    AllSnapshotsTaken,
+    Barrier,
+    BarrierPassed,
     CheckpointerMessage,
     Committed,
-    Cut,
-    CutMade,
     Flush,
     Flushed,
-    StartOver,
+    RequireFull,
+    SnapshotTaken,
     TimePassed,
 )
-from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.domain.checkpoints import encode_header
 from conductor_actors.domain.intake import SessionKey
@@ -35,7 +35,7 @@ LOOK_EVERY_S: Final = 0.1
 class _Pending:
     """A checkpoint under way: what it will hold, and who has yet to be flushed."""
 
-    cut: CutMade
+    barrier: BarrierPassed
     began_s: float
     unflushed: list[Mailbox]
     states: dict[SessionKey, bytes] = field(default_factory=dict)
@@ -50,18 +50,18 @@ class CheckpointerActor(SystemActor):
 
     def __init__(
         self,
-        place: Place[ThreadMailbox],
+        context: ActorContext[ThreadMailbox],
         store: CheckpointStore,
         router: Mailbox,
         to_flush: Sequence[Mailbox],
         is_hopeless: Callable[[], bool],
     ) -> None:
-        super().__init__(place)
+        super().__init__(context)
         self._store = store
         self._router = router
         self._to_flush = to_flush
         self._is_hopeless = is_hopeless
-        self._clock = place.mailbox.clock
+        self._clock = context.mailbox.clock
         self._asked_s = 0.0
         self._is_asked = False
         self._pending: _Pending | None = None
@@ -73,13 +73,13 @@ class CheckpointerActor(SystemActor):
         match message:
             case TimePassed():
                 self._begin()
-            case CutMade():
+            case BarrierPassed():
                 self._take(message)
-            case Captured(number, key, state):
+            case SnapshotTaken(number, key, state):
                 pending = self._pending_of(number)
                 if pending is not None:
                     pending.states[key] = state
-            case AllCaptured(number) | Flushed(number):
+            case AllSnapshotsTaken(number) | Flushed(number):
                 pending = self._pending_of(number)
                 if pending is not None:
                     self._go_on(pending)
@@ -96,28 +96,28 @@ class CheckpointerActor(SystemActor):
 
     def _ask(self) -> None:
         self._is_asked, self._asked_s = True, self._clock()
-        self._router.tell(Cut())
+        self._router.tell(Barrier())
 
-    def _take(self, cut: CutMade) -> None:
+    def _take(self, barrier: BarrierPassed) -> None:
         """Take up a checkpoint. The last one comes unasked, and holds what another would have."""
         self._is_asked = True
-        self._pending = _Pending(cut, self._clock(), [*self._to_flush])
+        self._pending = _Pending(barrier, self._clock(), [*self._to_flush])
 
     def _pending_of(self, number: int) -> _Pending | None:
         pending = self._pending
-        return pending if pending and pending.cut.header.number == number else None
+        return pending if pending and pending.barrier.header.number == number else None
 
     def _go_on(self, pending: _Pending) -> None:
         if pending.unflushed:
-            flush = Flush(pending.cut.header.number, self._place.mailbox)
+            flush = Flush(pending.barrier.header.number, self._context.mailbox)
             pending.unflushed.pop(0).tell(flush)
         else:
             self._commit(pending)
 
     def _commit(self, pending: _Pending) -> None:
-        cut = pending.cut
+        barrier = pending.barrier
         checkpoint = Checkpoint(
-            encode_header(cut.header), pending.states, cut.ended, is_whole=cut.is_whole
+            encode_header(barrier.header), pending.states, barrier.ended, is_full=barrier.is_full
         )
         try:
             is_committed = self._store.commit(checkpoint)
@@ -128,15 +128,15 @@ class CheckpointerActor(SystemActor):
             self._committed(pending, checkpoint)
         else:
             self._postpone("the last checkpoint is gone, the next one must be whole")
-            self._router.tell(StartOver())
+            self._router.tell(RequireFull())
             self._ask()
 
     def _committed(self, pending: _Pending, checkpoint: Checkpoint) -> None:
         self._pending, self._is_asked = None, False
-        self._router.tell(Committed(pending.cut.header.number))
+        self._router.tell(Committed(pending.barrier.header.number))
         log.info(
             "checkpoint_committed",
-            number=pending.cut.header.number,
+            number=pending.barrier.header.number,
             sessions=len(checkpoint.sessions),
             ended=len(checkpoint.ended),
             size_bytes=checkpoint.size_bytes(),
@@ -149,7 +149,7 @@ class CheckpointerActor(SystemActor):
 
     def on_stop(self) -> None:
         """Finish the checkpoint under way, unless somebody who is to be flushed is no more."""
-        mailbox = self._place.mailbox
+        mailbox = self._context.mailbox
         while self._pending is not None and not self._is_hopeless():
             mailbox.wait(LOOK_EVERY_S)
             if not mailbox.empty():

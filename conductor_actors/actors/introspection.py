@@ -16,12 +16,12 @@ from conductor_actors.actors.messages import (
     Answered,
     EventBatch,
     Inquiry,
-    InquiryMessage,
+    IntrospectionMessage,
     ReadNext,
     SessionMessage,
     Tick,
 )
-from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox, ThreadMailbox
 from conductor_actors.domain.intake import SessionKey
 from conductor_actors.domain.introspection_protocol import (
@@ -33,7 +33,7 @@ from conductor_actors.domain.introspection_protocol import (
 )
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.outages import Outage
-from conductor_actors.ports import RequestDesk
+from conductor_actors.ports import IntrospectionRequests
 
 ANSWER_WAIT_S: Final = 0.25  # so that answers don't wait for the next read
 OUTAGE_PAUSE_S: Final = 2.0
@@ -41,46 +41,46 @@ OUTAGE_PAUSE_S: Final = 2.0
 Lines: TypeAlias = Literal["stream", "stdout", "none"]
 
 
-class Surroundings(NamedTuple):
+class ServiceFacts(NamedTuple):
     """What no session knows: the next tick, and where the lines of a trace can be read."""
 
     next_tick_ms: Callable[[], int | None]
     lines: Lines
 
 
-class InquiryActor(SystemActor):
-    """A switch over `InquiryMessage`. An outage loses questions: who asks is there to ask again."""
+class IntrospectionActor(SystemActor):
+    """A switch over `IntrospectionMessage`. Requests made during an outage are lost."""
 
     def __init__(
         self,
-        place: Place[ThreadMailbox],
-        desk: RequestDesk,
+        context: ActorContext[ThreadMailbox],
+        desk: IntrospectionRequests,
         supervisor: Mailbox,
-        surroundings: Surroundings,
+        facts: ServiceFacts,
     ) -> None:
-        super().__init__(place)
+        super().__init__(context)
         self._desk = desk
         self._supervisor = supervisor
-        self._surroundings = surroundings
-        self._outage = Outage("redis requests", place.mailbox.clock)
+        self._facts = facts
+        self._outage = Outage("redis requests", context.mailbox.clock)
 
     def on_start(self) -> None:
         self._next = ReadNext()
-        self._place.mailbox.tell(self._next)
+        self._context.mailbox.tell(self._next)
 
-    def on_receive(self, message: InquiryMessage) -> None:
+    def on_receive(self, message: IntrospectionMessage) -> None:
         match message:
             case ReadNext():
                 if message is self._next:  # not a failed predecessor's, which is still in the mail
                     self._read()
-                    self._place.mailbox.tell(message)
+                    self._context.mailbox.tell(message)
             case Answered(answer):
                 self._answer(answer)
             case _:
                 assert_never(message)
 
     def _read(self) -> None:
-        mailbox = self._place.mailbox
+        mailbox = self._context.mailbox
         try:
             requests = self._desk.take()
         except (Unavailable, ConfigError) as error:
@@ -94,7 +94,7 @@ class InquiryActor(SystemActor):
             mailbox.wait(ANSWER_WAIT_S)
 
     def _answer(self, answer: Answer) -> None:
-        next_tick_ms, lines = self._surroundings
+        next_tick_ms, lines = self._facts
         whole = msgspec.structs.replace(answer, next_tick_ms=next_tick_ms(), lines=lines)
         try:
             self._desk.answer(whole)

@@ -3,7 +3,7 @@
 import structlog
 
 from conductor_actors.actors.messages import TimePassed
-from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import Unavailable
 from conductor_actors.outages import Outage
@@ -12,13 +12,13 @@ from conductor_actors.ports import Lease
 log = structlog.get_logger()
 
 
-class OwnerActor(SystemActor):
+class LeaseKeeperActor(SystemActor):
     """Renews the lease each time its interval has passed."""
 
-    def __init__(self, place: Place[ThreadMailbox], lease: Lease) -> None:
-        super().__init__(place)
+    def __init__(self, context: ActorContext[ThreadMailbox], lease: Lease) -> None:
+        super().__init__(context)
         self._lease = lease
-        self._outage = Outage("redis lease", place.mailbox.clock)
+        self._outage = Outage("redis lease", context.mailbox.clock)
 
     def on_receive(self, message: TimePassed) -> None:
         del message

@@ -24,7 +24,7 @@ class EventBatch:
     events: Sequence[Event]
 
 
-class Countdown:
+class Latch:
     """Tell the last of `total` from the others, whichever threads they are on."""
 
     __slots__ = ("_count", "began_s", "lag_s", "total")
@@ -49,12 +49,12 @@ class Tick:
 
     at_ms: int
     is_live: bool
-    sessions: Countdown
+    sessions: Latch
     marks: Marks = field(default_factory=lambda: NO_MARKS)
 
 
 @dataclass(frozen=True, slots=True)
-class Capture:
+class Snapshot:
     """To every session: tell your state as it is now if it has changed; the last tells the end.
 
     Each has by then told its rows of every tick before, changed or not.
@@ -62,7 +62,7 @@ class Capture:
 
     number: int
     has_changed: bool
-    sessions: Countdown
+    sessions: Latch
     reply_to: Mailbox
 
 
@@ -94,7 +94,7 @@ class Trace:
     tracing: Tracing
 
 
-SessionMessage: TypeAlias = EventBatch | Tick | Capture | Passivate | Describe | Trace
+SessionMessage: TypeAlias = EventBatch | Tick | Snapshot | Passivate | Describe | Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Answered:
     answer: Answer
 
 
-InquiryMessage: TypeAlias = ReadNext | Answered
+IntrospectionMessage: TypeAlias = ReadNext | Answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class TimePassed:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class Barrier:
     """To the Router: begin a checkpoint behind the next read."""
 
 
@@ -130,11 +130,11 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
-class StartOver:
+class RequireFull:
     """To the Router: there is no checkpoint any more; the next has to be a whole one."""
 
 
-RouterMessage: TypeAlias = ReadNext | TimePassed | Cut | Committed | StartOver
+RouterMessage: TypeAlias = ReadNext | TimePassed | Barrier | Committed | RequireFull
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +177,16 @@ PublisherMessage: TypeAlias = Scored | TickScored | Undeliverable | TimePassed |
 
 
 @dataclass(frozen=True, slots=True)
-class CutMade:
+class BarrierPassed:
     """To the Checkpointer: a checkpoint has begun; which sessions ended since the last one."""
 
     header: Header
     ended: frozenset[SessionKey]
-    is_whole: bool
+    is_full: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Captured:
+class SnapshotTaken:
     """To the Checkpointer: a session's state at the cut."""
 
     number: int
@@ -195,13 +195,15 @@ class Captured:
 
 
 @dataclass(frozen=True, slots=True)
-class AllCaptured:
+class AllSnapshotsTaken:
     """To the Checkpointer: nothing more comes for this checkpoint."""
 
     number: int
 
 
-CheckpointerMessage: TypeAlias = TimePassed | CutMade | Captured | AllCaptured | Flushed
+CheckpointerMessage: TypeAlias = (
+    TimePassed | BarrierPassed | SnapshotTaken | AllSnapshotsTaken | Flushed
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,26 +216,26 @@ class StartSession:
 
 
 @dataclass(frozen=True, slots=True)
-class CaptureQuarantined:
+class SnapshotQuarantined:
     """To the Supervisor: answer in the place of a session that is left alone."""
 
     mailbox: PooledMailbox
-    capture: Capture
+    snapshot: Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class ActorFailed:
+class ChildFailed:
     """To the Supervisor: an actor died of `error`; `legacy` is what its successor inherits."""
 
     name: str
     mailbox: object
     message: object
     error: BaseException
-    legacy: object
+    handover: object
 
 
 @dataclass(frozen=True, slots=True)
-class ActorStopped:
+class ChildStopped:
     """To the Supervisor: an actor stopped as asked."""
 
     name: str
@@ -263,10 +265,10 @@ class FinishSessions:
 
 SupervisorMessage: TypeAlias = (
     StartSession
-    | CaptureQuarantined
+    | SnapshotQuarantined
     | Inquiry
-    | ActorFailed
-    | ActorStopped
+    | ChildFailed
+    | ChildStopped
     | EventsRefused
     | TimePassed
     | Drain

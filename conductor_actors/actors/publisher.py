@@ -14,7 +14,7 @@ from conductor_actors.actors.messages import (
     TimePassed,
     Undeliverable,
 )
-from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import Unavailable
@@ -31,13 +31,13 @@ class PublisherActor(SystemActor):
     """A switch over `PublisherMessage`. A batch is what came while the last one was sent."""
 
     def __init__(
-        self, place: Place[ThreadMailbox], feed: ScoreFeed, dead_letter_box: DeadLetterBox
+        self, context: ActorContext[ThreadMailbox], feed: ScoreFeed, dead_letter_box: DeadLetterBox
     ) -> None:
-        super().__init__(place)
+        super().__init__(context)
         self._feed = feed
         self._dead_letter_box = dead_letter_box
-        self._feed_outage = Outage("redis updates", place.mailbox.clock)
-        self._box_outage = Outage("redis dead letters", place.mailbox.clock)
+        self._feed_outage = Outage("redis updates", context.mailbox.clock)
+        self._box_outage = Outage("redis dead letters", context.mailbox.clock)
         self._rows: list[ScoreRow] = []
         self._letters: list[DeadLetter] = []
         self._flushes: list[Flush] = []
@@ -54,7 +54,7 @@ class PublisherActor(SystemActor):
                 pass
             case _:
                 assert_never(message)
-        if len(self._rows) >= MAX_BATCH or self._place.mailbox.empty():
+        if len(self._rows) >= MAX_BATCH or self._context.mailbox.empty():
             self._send()
 
     def _send(self) -> None:

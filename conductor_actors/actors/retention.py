@@ -3,7 +3,7 @@
 import structlog
 
 from conductor_actors.actors.messages import TimePassed
-from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.outages import Outage
@@ -12,17 +12,19 @@ from conductor_actors.ports import Retention
 log = structlog.get_logger()
 
 
-class JanitorActor(SystemActor):
+class RetentionActor(SystemActor):
     """Applies retention each time its interval has passed, and at the start."""
 
-    def __init__(self, place: Place[ThreadMailbox], retention: Retention, days: float) -> None:
-        super().__init__(place)
+    def __init__(
+        self, context: ActorContext[ThreadMailbox], retention: Retention, days: float
+    ) -> None:
+        super().__init__(context)
         self._retention = retention
         self._days = days
-        self._outage = Outage("database retention", place.mailbox.clock)
+        self._outage = Outage("database retention", context.mailbox.clock)
 
     def on_start(self) -> None:
-        self._place.mailbox.tell(TimePassed())
+        self._context.mailbox.tell(TimePassed())
 
     def on_receive(self, message: TimePassed) -> None:
         del message

@@ -9,20 +9,20 @@ from typing import Final, NamedTuple, assert_never
 import structlog
 
 from conductor_actors.actors.messages import (
+    Barrier,
+    BarrierPassed,
     Committed,
-    Countdown,
-    Cut,
-    CutMade,
+    Latch,
     ReadNext,
+    RequireFull,
     RouterMessage,
-    StartOver,
     Tick,
     TimePassed,
     Undeliverable,
 )
-from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
-from conductor_actors.actors.session_table import Routes
+from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.actors.stats import warn_of_refused
 from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.gaps import Gap
@@ -62,59 +62,59 @@ class RouterActor(SystemActor):
 
     def __init__(
         self,
-        place: Place[ThreadMailbox],
+        context: ActorContext[ThreadMailbox],
         source: EventSource,
         intake: Intake,
-        routes: Routes,
+        session_table: SessionTable,
         downstream: Downstream,
     ) -> None:
-        super().__init__(place)
+        super().__init__(context)
         self._source = source
         self._intake = intake
-        self._routes = routes
+        self._sessions = session_table
         self._downstream = downstream
-        self._outage = Outage("redis events", place.mailbox.clock)
+        self._outage = Outage("redis events", context.mailbox.clock)
         self._rejected: Counter[tuple[str, str]] = Counter()
-        self._is_cut_wanted = False
+        self._is_barrier_wanted = False
         self._has_routed = False
 
     def on_start(self) -> None:
         self._next = ReadNext()
-        self._place.mailbox.tell(self._next)
+        self._context.mailbox.tell(self._next)
 
     def on_receive(self, message: RouterMessage) -> None:
         match message:
             case ReadNext():
                 if message is self._next:  # not a failed predecessor's, which is still in the mail
                     self._read_next()
-                    self._place.mailbox.tell(message)
+                    self._context.mailbox.tell(message)
             case TimePassed():
                 self._report()
-            case Cut():
-                self._is_cut_wanted = True
+            case Barrier():
+                self._is_barrier_wanted = True
             case Committed(number):
-                self._routes.changes.committed(number)
-            case StartOver():
-                self._routes.changes.note_loss()
+                self._sessions.dirty.committed(number)
+            case RequireFull():
+                self._sessions.dirty.require_full()
             case _:
                 assert_never(message)
 
     def _read_next(self) -> None:
         if self._downstream.is_full():
-            self._place.mailbox.wait(FULL_PAUSE_S)
+            self._context.mailbox.wait(FULL_PAUSE_S)
             return
         try:
             read = self._source.read()
         except Unavailable as error:
             self._outage.goes_on(error)
-            self._place.mailbox.wait(random() * OUTAGE_PAUSE_S)  # noqa: S311 - jitter
+            self._context.mailbox.wait(random() * OUTAGE_PAUSE_S)  # noqa: S311 - jitter
             return
         self._outage.is_over()
         self._route(read)
         self._has_routed = True
-        if self._is_cut_wanted:
-            self._is_cut_wanted = False
-            self._cut()
+        if self._is_barrier_wanted:
+            self._is_barrier_wanted = False
+            self._pass_barrier()
 
     def _route(self, read: Read) -> None:
         if read.first_tick_ms is not None:
@@ -125,31 +125,31 @@ class RouterActor(SystemActor):
         for step in self._intake.take(read.entries, read.watermark_ms):
             match step:
                 case EventsBySession():
-                    self._routes.deliver(step)
+                    self._sessions.deliver(step)
                 case TickDue():
                     self._tick(step, read.now_ms)
         if not self._intake.holds_events:  # else the next tick sees to it
-            self._routes.passivate(read.watermark_ms)
+            self._sessions.passivate(read.watermark_ms)
         self._put_aside()
 
     def _tick(self, due: TickDue, now_ms: int) -> None:
         at_ms = due.at_ms
         while self._downstream.is_full():
             time.sleep(FULL_PAUSE_S)
-        self._routes.passivate(at_ms)
+        self._sessions.passivate(at_ms)
         lag_ms = now_ms - at_ms
-        began_s = self._place.mailbox.clock()
-        countdown = Countdown(self._routes.listening(), began_s, lag_ms / 1000)
-        self._routes.broadcast(Tick(at_ms, lag_ms <= LIVE_MS, countdown, due.marks))
+        began_s = self._context.mailbox.clock()
+        countdown = Latch(self._sessions.listening(), began_s, lag_ms / 1000)
+        self._sessions.broadcast(Tick(at_ms, lag_ms <= LIVE_MS, countdown, due.marks))
 
-    def _cut(self) -> None:
-        self._routes.deliver(self._intake.rest())
-        difference = self._routes.cut()
+    def _pass_barrier(self) -> None:
+        self._sessions.deliver(self._intake.rest())
+        contents = self._sessions.begin_checkpoint()
         intake = self._intake
-        header = Header(difference.number, intake.window_s, self._source.position(), intake.state())
+        header = Header(contents.number, intake.window_s, self._source.position(), intake.state())
         checkpointer = self._downstream.checkpointer
-        checkpointer.tell(CutMade(header, difference.ended, difference.is_whole))
-        self._routes.capture(difference, checkpointer, self._place.mailbox.clock())
+        checkpointer.tell(BarrierPassed(header, contents.ended, contents.is_full))
+        self._sessions.snapshot(contents, checkpointer, self._context.mailbox.clock())
 
     def _put_aside(self) -> None:
         """Count what is no event, and send it to the dead letters; its text is never logged."""
@@ -165,7 +165,7 @@ class RouterActor(SystemActor):
             "events_routed",
             events=intake.counted,
             skipped=intake.skipped,
-            sessions=len(self._routes),
+            sessions=len(self._sessions),
         )
         intake.counted = intake.skipped = 0
         for (source, reason), events in self._rejected.items():
@@ -175,7 +175,7 @@ class RouterActor(SystemActor):
 
     def on_stop(self) -> None:
         if self._has_routed:
-            self._cut()
+            self._pass_barrier()
         self._report()
         self._source.close()
 

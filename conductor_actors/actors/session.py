@@ -9,21 +9,21 @@ import structlog
 from conductor_actors.actors import introspection
 from conductor_actors.actors.introspection import described, mailbox_figures
 from conductor_actors.actors.messages import (
-    AllCaptured,
-    Capture,
-    Captured,
+    AllSnapshotsTaken,
     Describe,
     EventBatch,
     EventsRefused,
     Passivate,
     SessionMessage,
+    Snapshot,
+    SnapshotTaken,
     Tick,
     TickScored,
     Trace,
 )
-from conductor_actors.actors.runtime.base import Place, Poisoned, PooledActor, salvage
+from conductor_actors.actors.runtime.base import ActorContext, Poisoned, PooledActor, salvage
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
-from conductor_actors.actors.runtime.mailbox import Gathering, PooledMailbox
+from conductor_actors.actors.runtime.mailbox import ItemMailbox, PooledMailbox
 from conductor_actors.actors.tracing import Tracing
 from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.events import Event
@@ -41,8 +41,8 @@ class SessionParts(NamedTuple):
     """What all sessions share."""
 
     scoring: Scoring
-    writer: Gathering[ScoreRow]
-    publisher: Gathering[ScoreRow]
+    writer: ItemMailbox[ScoreRow]
+    publisher: ItemMailbox[ScoreRow]
     dispatcher: Dispatcher
     clock: Clock
 
@@ -51,9 +51,13 @@ class SessionActor(PooledActor):
     """A switch over `SessionMessage`."""
 
     def __init__(
-        self, place: Place[PooledMailbox], tenant_id: str, state: SessionState, parts: SessionParts
+        self,
+        context: ActorContext[PooledMailbox],
+        tenant_id: str,
+        state: SessionState,
+        parts: SessionParts,
     ) -> None:
-        super().__init__(place, parts.dispatcher)
+        super().__init__(context, parts.dispatcher)
         self._tenant_id = tenant_id
         self._state = state
         self._parts = parts
@@ -66,7 +70,7 @@ class SessionActor(PooledActor):
                 self._apply(events)
             case Tick():
                 self._score(message)
-            case Capture():
+            case Snapshot():
                 answer(message, (self._tenant_id, self._state.session_id), self._state)
             case Passivate():
                 self.stop()
@@ -80,7 +84,7 @@ class SessionActor(PooledActor):
             poison, self._poison = self._poison, ()
             raise Poisoned(poison) from poison[0][1]
 
-    def legacy(self) -> SessionState:
+    def handover(self) -> SessionState:
         """Give the state from before whatever failed."""
         return self._state
 
@@ -89,7 +93,7 @@ class SessionActor(PooledActor):
         self._state, self._poison = salvage(SessionState.after, self._state, events)
         if self._state.refused_users > before:
             refused = self._state.refused_users - before
-            self._place.supervisor.tell(EventsRefused(self._tenant_id, SESSION_USERS, refused))
+            self._context.supervisor.tell(EventsRefused(self._tenant_id, SESSION_USERS, refused))
 
     def _score(self, tick: Tick) -> None:
         self._tick_ms = tick.at_ms
@@ -103,14 +107,14 @@ class SessionActor(PooledActor):
     def _leave_row(self, tick: Tick) -> None:
         parts = self._parts
         row = row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring, tick.marks)
-        parts.writer.leave(row)
+        parts.writer.add(row)
         if tick.is_live:
-            parts.publisher.leave(row)
+            parts.publisher.add(row)
 
     def _describe(self, describe: Describe) -> None:
         parts, inquiry = self._parts, describe.inquiry
         known = figures(self._tenant_id, self._state, parts.scoring, self._tick_ms)
-        mailbox, upkeep = self._place.mailbox, describe.upkeep
+        mailbox, upkeep = self._context.mailbox, describe.upkeep
         inquiry.reply_to.tell(described(inquiry, known, mailbox, parts.clock(), upkeep))
 
     def _receive_traced(self, tracing: Tracing, message: SessionMessage) -> None:
@@ -127,7 +131,7 @@ class SessionActor(PooledActor):
             suppressed = tracing.allow()
             if suppressed is not None:
                 duration_s = self._parts.clock() - began_s
-                depth = mailbox_figures(self._place.mailbox, began_s).depth
+                depth = mailbox_figures(self._context.mailbox, began_s).depth
                 score = None if has_failed else self._score_at(message)
                 handling = introspection.Handling(duration_s, depth, score, has_failed, suppressed)
                 introspection.tell((self._tenant_id, self._state.session_id), message, handling)
@@ -151,9 +155,9 @@ class SessionActor(PooledActor):
         )
 
 
-def answer(capture: Capture, key: SessionKey, state: SessionState) -> None:
+def answer(snapshot: Snapshot, key: SessionKey, state: SessionState) -> None:
     """Tell a session's state, if that is asked for, and the end, if it is the last."""
-    if capture.has_changed:
-        capture.reply_to.tell(Captured(capture.number, key, encode_state(state)))
-    if capture.sessions.is_last():
-        capture.reply_to.tell(AllCaptured(capture.number))
+    if snapshot.has_changed:
+        snapshot.reply_to.tell(SnapshotTaken(snapshot.number, key, encode_state(state)))
+    if snapshot.sessions.is_last():
+        snapshot.reply_to.tell(AllSnapshotsTaken(snapshot.number))

@@ -9,16 +9,16 @@ import structlog
 
 from conductor_actors.actors.introspection import described
 from conductor_actors.actors.messages import (
-    ActorFailed,
     Answered,
-    CaptureQuarantined,
+    ChildFailed,
     Describe,
     Inquiry,
+    SnapshotQuarantined,
     StartSession,
     Trace,
     Undeliverable,
 )
-from conductor_actors.actors.runtime.base import Hung, Place, Poisoned
+from conductor_actors.actors.runtime.base import ActorContext, Hung, Poisoned
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts, answer
 from conductor_actors.actors.tracing import Tracings
@@ -53,7 +53,7 @@ class _Record:
 
 
 @dataclass(slots=True)
-class _Seat:
+class _SessionEntry:
     """One session as the Supervisor sees it. The record is made at the first failure."""
 
     key: SessionKey
@@ -62,7 +62,7 @@ class _Seat:
 
 
 class _Quarantine(NamedTuple):
-    seat: _Seat
+    entry: _SessionEntry
     state: SessionState
     until_s: float
 
@@ -77,13 +77,15 @@ class Sessions:
         self._rules = rules
         self._limits = limits
         self._supervisor = supervisor
-        self._seats: dict[int, _Seat] = {}  # by the identity of the mailbox: names come again
+        self._entries: dict[
+            int, _SessionEntry
+        ] = {}  # by the identity of the mailbox: names come again
         self._quarantined: list[_Quarantine] = []
         self._tracings = Tracings(parts.clock)
         self.failures = 0
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._entries)
 
     @property
     def quarantined(self) -> int:
@@ -92,46 +94,46 @@ class Sessions:
 
     def start(self, start: StartSession) -> None:
         """Give a session its first actor; thousands that go on at a start are not news."""
-        seat = self._seats[id(start.mailbox)] = _Seat(start.key, start.mailbox)
+        entry = self._entries[id(start.mailbox)] = _SessionEntry(start.key, start.mailbox)
         if start.state is not None:
-            self._seat_actor(seat, start.state)
+            self._start_actor(entry, start.state)
             return
-        self._seat_actor(seat, SessionState.unbegun(start.key[1], self._rules))
-        _log_of(seat).info("actor_started")
+        self._start_actor(entry, SessionState.unbegun(start.key[1], self._rules))
+        _log_of(entry).info("actor_started")
 
-    def capture(self, request: CaptureQuarantined) -> None:
+    def snapshot(self, request: SnapshotQuarantined) -> None:
         """Tell the state of a session in quarantine.
 
         One that was just released knows of later events: this checkpoint is given up.
         """
         for each in self._quarantined:
-            if each.seat.mailbox is request.mailbox:
-                answer(request.capture, each.seat.key, each.state)
+            if each.entry.mailbox is request.mailbox:
+                answer(request.snapshot, each.entry.key, each.state)
 
     def stopped(self, mailbox: object) -> bool:
         """Say farewell to a session that was passivated; False if it is none of ours."""
-        seat = self._seats.pop(id(mailbox), None)
-        if seat is not None:
-            _log_of(seat).info("actor_stopped")
-        return seat is not None
+        entry = self._entries.pop(id(mailbox), None)
+        if entry is not None:
+            _log_of(entry).info("actor_stopped")
+        return entry is not None
 
-    def failed(self, failure: ActorFailed) -> bool:
+    def failed(self, failure: ChildFailed) -> bool:
         """Restart a session without what it failed on; False if it is none of ours."""
-        seat = self._seats.get(id(failure.mailbox))
-        if seat is None or not isinstance(failure.legacy, SessionState):
+        entry = self._entries.get(id(failure.mailbox))
+        if entry is None or not isinstance(failure.handover, SessionState):
             return False
         self.failures += 1
-        _log_of(seat).error("actor_failed", error=repr(failure.error), exc_info=failure.error)
-        self._put_aside(seat, failure)
-        record = self._noted(seat, failure)
+        _log_of(entry).error("actor_failed", error=repr(failure.error), exc_info=failure.error)
+        self._put_aside(entry, failure)
+        record = self._noted(entry, failure)
         if isinstance(failure.error, Hung):  # its thread may still hold what it has
-            self._quarantine(seat, failure.legacy.copy())
+            self._quarantine(entry, failure.handover.copy())
         elif record.budget.spend(self._parts.clock()):
             record.restarts += 1
-            self._seat_actor(seat, failure.legacy)
-            _log_of(seat).warning("actor_restarted")
+            self._start_actor(entry, failure.handover)
+            _log_of(entry).warning("actor_restarted")
         else:
-            self._quarantine(seat, failure.legacy)
+            self._quarantine(entry, failure.handover)
         return True
 
     def give_up_hung(self) -> None:
@@ -144,23 +146,23 @@ class Sessions:
         due = [each for each in self._quarantined if each.until_s <= now_s]
         for each in due:
             self._quarantined.remove(each)
-            refused = self._parts.dispatcher.open_mailbox(each.seat.mailbox)
-            if each.seat.record is not None:
-                each.seat.record.budget = self._budget()
-            self._seat_actor(each.seat, each.state)
-            _log_of(each.seat).warning("session_released", lost_messages=refused)
+            refused = self._parts.dispatcher.open_mailbox(each.entry.mailbox)
+            if each.entry.record is not None:
+                each.entry.record.budget = self._budget()
+            self._start_actor(each.entry, each.state)
+            _log_of(each.entry).warning("session_released", lost_messages=refused)
 
     def inquire(self, inquiry: Inquiry) -> None:
         """See that somebody who asks about a session is answered."""
         request = inquiry.request
-        seats = reversed(self._seats.values())  # one that left may be there still
-        seat = next((seat for seat in seats if seat.key == request.key), None)
-        if seat is None:
+        entries = reversed(self._entries.values())  # one that left may be there still
+        entry = next((entry for entry in entries if entry.key == request.key), None)
+        if entry is None:
             inquiry.reply_to.tell(Answered(Answer(id=request.id)))
         elif request.trace_s is not None:
-            inquiry.reply_to.tell(self._trace(seat, request.id, request.trace_s))
+            inquiry.reply_to.tell(self._trace(entry, request.id, request.trace_s))
         else:
-            self._describe(seat, inquiry)
+            self._describe(entry, inquiry)
 
     def end_traces(self) -> None:
         """End the traces whose time is over."""
@@ -173,64 +175,64 @@ class Sessions:
             log.error("sessions_unfinished", messages=self._parts.dispatcher.waiting)
         return is_idle
 
-    def _seat_actor(self, seat: _Seat, state: SessionState) -> None:
-        place = Place(seat.mailbox.name, seat.mailbox, self._supervisor)
-        SessionActor.start(place, seat.key[0], state, self._parts)
-        tracing = self._tracings.of(seat.key)
+    def _start_actor(self, entry: _SessionEntry, state: SessionState) -> None:
+        context = ActorContext(entry.mailbox.name, entry.mailbox, self._supervisor)
+        SessionActor.start(context, entry.key[0], state, self._parts)
+        tracing = self._tracings.of(entry.key)
         if tracing is not None:
-            self._parts.dispatcher.urge(seat.mailbox, Trace(tracing))
+            self._parts.dispatcher.tell_first(entry.mailbox, Trace(tracing))
 
-    def _trace(self, seat: _Seat, request_id: str, for_s: float) -> Answered:
-        tracing = self._tracings.begin(seat.key)
+    def _trace(self, entry: _SessionEntry, request_id: str, for_s: float) -> Answered:
+        tracing = self._tracings.begin(entry.key)
         left_s = tracing.extend(for_s)
-        if not seat.mailbox.is_closed:  # one in quarantine is told when it goes on
-            self._parts.dispatcher.urge(seat.mailbox, Trace(tracing))
+        if not entry.mailbox.is_closed:  # one in quarantine is told when it goes on
+            self._parts.dispatcher.tell_first(entry.mailbox, Trace(tracing))
         return Answered(Answer(id=request_id, is_known=True, traced_s=left_s))
 
-    def _describe(self, seat: _Seat, inquiry: Inquiry) -> None:
+    def _describe(self, entry: _SessionEntry, inquiry: Inquiry) -> None:
         """Pass it on, or answer in the place of one that is left alone or has just stopped."""
-        if not seat.mailbox.is_closed:
-            self._parts.dispatcher.urge(seat.mailbox, Describe(inquiry, self._upkeep(seat)))
+        if not entry.mailbox.is_closed:
+            self._parts.dispatcher.tell_first(entry.mailbox, Describe(inquiry, self._upkeep(entry)))
             return
         parts, now_s = self._parts, self._parts.clock()
         for each in self._quarantined:
-            if each.seat is seat:
-                known = figures(seat.key[0], each.state, parts.scoring, None)
-                upkeep = self._upkeep(seat, each.until_s - now_s)
-                inquiry.reply_to.tell(described(inquiry, known, seat.mailbox, now_s, upkeep))
+            if each.entry is entry:
+                known = figures(entry.key[0], each.state, parts.scoring, None)
+                upkeep = self._upkeep(entry, each.until_s - now_s)
+                inquiry.reply_to.tell(described(inquiry, known, entry.mailbox, now_s, upkeep))
                 return
         inquiry.reply_to.tell(Answered(Answer(id=inquiry.request.id)))
 
-    def _upkeep(self, seat: _Seat, quarantine_left_s: float | None = None) -> Upkeep:
-        if seat.record is None:
+    def _upkeep(self, entry: _SessionEntry, quarantine_left_s: float | None = None) -> Upkeep:
+        if entry.record is None:
             return Upkeep()
         now_s = self._parts.clock()
-        failures = [Failure(round(now_s - at_s, 1), text) for at_s, text in seat.record.failures]
-        return Upkeep(seat.record.restarts, failures, quarantine_left_s)
+        failures = [Failure(round(now_s - at_s, 1), text) for at_s, text in entry.record.failures]
+        return Upkeep(entry.record.restarts, failures, quarantine_left_s)
 
-    def _noted(self, seat: _Seat, failure: ActorFailed) -> _Record:
+    def _noted(self, entry: _SessionEntry, failure: ChildFailed) -> _Record:
         """Note a failure, and give the record of all of them."""
-        if seat.record is None:
-            seat.record = _Record(self._budget())
+        if entry.record is None:
+            entry.record = _Record(self._budget())
         error = repr(failure.error)[:LONGEST_ERROR]
-        seat.record.failures.append((self._parts.clock(), error))
-        return seat.record
+        entry.record.failures.append((self._parts.clock(), error))
+        return entry.record
 
     def _budget(self) -> RestartBudget:
         return RestartBudget(self._limits.restarts, self._limits.within_s)
 
-    def _quarantine(self, seat: _Seat, state: SessionState) -> None:
-        self._parts.dispatcher.close_mailbox(seat.mailbox)
+    def _quarantine(self, entry: _SessionEntry, state: SessionState) -> None:
+        self._parts.dispatcher.close_mailbox(entry.mailbox)
         until_s = self._parts.clock() + self._limits.quarantine_s
-        self._quarantined.append(_Quarantine(seat, state, until_s))
-        _log_of(seat).error("session_quarantined", for_s=self._limits.quarantine_s)
+        self._quarantined.append(_Quarantine(entry, state, until_s))
+        _log_of(entry).error("session_quarantined", for_s=self._limits.quarantine_s)
 
-    def _put_aside(self, seat: _Seat, failure: ActorFailed) -> None:
+    def _put_aside(self, entry: _SessionEntry, failure: ChildFailed) -> None:
         if isinstance(failure.error, Poisoned):
             messages = [item for item, _ in failure.error.items]
         else:
             messages = [failure.message]
-        source = "session:" + "/".join(seat.key)
+        source = "session:" + "/".join(entry.key)
         letters = [
             DeadLetter(source, f"{getattr(each, 'at_ms', 0)}-0", REASON, letter_body(each))
             for each in messages
@@ -246,8 +248,8 @@ def letter_body(message: object) -> bytes:
     return msgspec.json.encode({"type": type(message).__name__, **content})
 
 
-def _log_of(seat: _Seat) -> structlog.typing.FilteringBoundLogger:
-    tenant_id, session_id = seat.key
+def _log_of(entry: _SessionEntry) -> structlog.typing.FilteringBoundLogger:
+    tenant_id, session_id = entry.key
     bound: structlog.typing.FilteringBoundLogger = log.bind(
         actor="session", tenant=tenant_id, session=session_id
     )

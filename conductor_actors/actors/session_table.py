@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from conductor_actors.actors.messages import (
-    AllCaptured,
-    Capture,
-    CaptureQuarantined,
-    Countdown,
+    AllSnapshotsTaken,
     Describe,
     EventBatch,
+    Latch,
     Passivate,
+    Snapshot,
+    SnapshotQuarantined,
     StartSession,
 )
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
@@ -22,16 +22,16 @@ from conductor_actors.domain.session_state import SessionState
 CHECK_EVERY_MS: Final = 5 * 60 * 1000
 
 
-class Difference(NamedTuple):
+class CheckpointContents(NamedTuple):
     """What a checkpoint must hold."""
 
     number: int
     changed: frozenset[SessionKey]
     ended: frozenset[SessionKey]
-    is_whole: bool
+    is_full: bool
 
 
-class Changes:
+class DirtySet:
     """Keeps what a checkpoint was to hold until that is durable: the next one holds it, too."""
 
     def __init__(self, last_number: int = 0, ended: Iterable[SessionKey] = ()) -> None:
@@ -39,50 +39,50 @@ class Changes:
         self._number = last_number
         self._changed: set[SessionKey] = set()
         self._ended: set[SessionKey] = set(ended)
-        self._is_whole = last_number == 0
-        self._cut: Difference | None = None
+        self._is_full = last_number == 0
+        self._in_flight: CheckpointContents | None = None
 
-    def note_change(self, keys: Iterable[SessionKey]) -> None:
+    def mark(self, keys: Iterable[SessionKey]) -> None:
         """Note sessions that were told something."""
         self._changed.update(keys)
 
-    def note_end(self, key: SessionKey) -> None:
+    def mark_ended(self, key: SessionKey) -> None:
         """Note a session that is told nothing more."""
         self._changed.discard(key)
         self._ended.add(key)
 
-    def note_loss(self) -> None:
+    def require_full(self) -> None:
         """Note that there is nothing to add to any more."""
-        self._is_whole = True
+        self._is_full = True
 
-    def cut(self, alive: Iterable[SessionKey]) -> Difference:
+    def begin_checkpoint(self, alive: Iterable[SessionKey]) -> CheckpointContents:
         """Say what the next checkpoint holds; everything noted later is for the one behind it."""
         living = frozenset(alive)
-        if self._cut is not None:  # nobody said that it is durable
-            self._changed |= self._cut.changed
-            self._ended |= self._cut.ended
-            self._is_whole |= self._cut.is_whole
-        changed = living if self._is_whole else living & self._changed
+        if self._in_flight is not None:  # nobody said that it is durable
+            self._changed |= self._in_flight.changed
+            self._ended |= self._in_flight.ended
+            self._is_full |= self._in_flight.is_full
+        changed = living if self._is_full else living & self._changed
         self._number += 1
-        self._cut = Difference(
-            self._number, changed, frozenset(self._ended - living), self._is_whole
+        self._in_flight = CheckpointContents(
+            self._number, changed, frozenset(self._ended - living), self._is_full
         )
-        self._changed, self._ended, self._is_whole = set(), set(), False
-        return self._cut
+        self._changed, self._ended, self._is_full = set(), set(), False
+        return self._in_flight
 
     def committed(self, number: int) -> None:
         """Note that a checkpoint is durable."""
-        if self._cut is not None and self._cut.number == number:
-            self._cut = None
+        if self._in_flight is not None and self._in_flight.number == number:
+            self._in_flight = None
 
 
 @dataclass(slots=True)
-class _Route:
+class _Entry:
     mailbox: PooledMailbox
     last_event_ms: int
 
 
-class Routes:
+class SessionTable:
     """The Router's table. The Router alone tells sessions anything, so no mail can be lost.
 
     A session's `Passivate` is the last mail of its mailbox: what comes later goes to a new one.
@@ -94,7 +94,7 @@ class Routes:
         dispatcher: Dispatcher,
         supervisor: Mailbox,
         timeout_s: float,
-        changes: Changes | None = None,
+        dirty: DirtySet | None = None,
     ) -> None:
         self._dispatcher = dispatcher
         self._supervisor = supervisor
@@ -102,16 +102,16 @@ class Routes:
         self._check_every_ms = min(CHECK_EVERY_MS, self._timeout_ms)
         self._next_check_ms = 0.0
         self._on_refusal = self._refused
-        self._routes: dict[SessionKey, _Route] = {}
+        self._entries: dict[SessionKey, _Entry] = {}
         self._leaving: list[PooledMailbox] = []
-        self.changes = changes or Changes()
+        self.dirty = dirty or DirtySet()
 
     def __len__(self) -> int:
-        return len(self._routes)
+        return len(self._entries)
 
     def listening(self) -> int:
         """Count the sessions that take mail: not those in quarantine."""
-        return sum(not route.mailbox.is_closed for route in self._routes.values())
+        return sum(not entry.mailbox.is_closed for entry in self._entries.values())
 
     def restore(self, states: Mapping[SessionKey, SessionState]) -> None:
         """Let sessions go on that were in a checkpoint."""
@@ -122,16 +122,16 @@ class Routes:
         """Tell each session its events, all under one lock."""
         letters = []
         for key, events in batch.items():
-            route = self._routes.get(key) or self._open(key)
-            route.last_event_ms = events[-1].at_ms
-            letters.append((route.mailbox, Envelope(EventBatch(events))))
-        self.changes.note_change(batch)
+            entry = self._entries.get(key) or self._open(key)
+            entry.last_event_ms = events[-1].at_ms
+            letters.append((entry.mailbox, Envelope(EventBatch(events))))
+        self.dirty.mark(batch)
         self._dispatcher.deliver(letters)
 
     def broadcast(self, message: object) -> None:
         """Tell every session."""
-        routes, envelope = self._routes.values(), Envelope(message)
-        self._dispatcher.deliver((route.mailbox, envelope) for route in routes)
+        entries, envelope = self._entries.values(), Envelope(message)
+        self._dispatcher.deliver((entry.mailbox, envelope) for entry in entries)
 
     def passivate(self, now_ms: int) -> None:
         """Part with sessions that were silent for their timeout; looks every 5 minutes at most."""
@@ -139,38 +139,38 @@ class Routes:
             return
         self._next_check_ms = now_ms + self._check_every_ms
         silent_since_ms = now_ms - self._timeout_ms
-        for key, route in list(self._routes.items()):
+        for key, entry in list(self._entries.items()):
             # One in quarantine would never hear of it, and its actor come back for good.
-            if route.last_event_ms <= silent_since_ms and not route.mailbox.is_closed:
-                del self._routes[key]
-                self._leaving.append(route.mailbox)
-                self.changes.note_end(key)
+            if entry.last_event_ms <= silent_since_ms and not entry.mailbox.is_closed:
+                del self._entries[key]
+                self._leaving.append(entry.mailbox)
+                self.dirty.mark_ended(key)
 
-    def cut(self) -> Difference:
+    def begin_checkpoint(self) -> CheckpointContents:
         """Say what the next checkpoint holds."""
-        return self.changes.cut(self._routes)
+        return self.dirty.begin_checkpoint(self._entries)
 
-    def capture(self, difference: Difference, reply_to: Mailbox, now_s: float) -> None:
+    def snapshot(self, contents: CheckpointContents, reply_to: Mailbox, now_s: float) -> None:
         """Ask the sessions for it; whoever is in quarantine is answered for."""
         present, absent = [], []
-        for key, route in self._routes.items():
-            has_changed = key in difference.changed
-            if not route.mailbox.is_closed:
-                present.append((route.mailbox, has_changed))
+        for key, entry in self._entries.items():
+            has_changed = key in contents.changed
+            if not entry.mailbox.is_closed:
+                present.append((entry.mailbox, has_changed))
             elif has_changed:
-                absent.append(route.mailbox)
+                absent.append(entry.mailbox)
         leaving = self._dismissible()
         present += [(mailbox, False) for mailbox in leaving]
-        sessions = Countdown(len(present) + len(absent), now_s, 0.0)
-        capture, pass_by = (
-            Capture(difference.number, has_changed, sessions, reply_to)
+        sessions = Latch(len(present) + len(absent), now_s, 0.0)
+        snapshot, pass_by = (
+            Snapshot(contents.number, has_changed, sessions, reply_to)
             for has_changed in (True, False)
         )
         if not sessions.total:
-            reply_to.tell(AllCaptured(difference.number))
+            reply_to.tell(AllSnapshotsTaken(contents.number))
         for mailbox in absent:
-            self._supervisor.tell(CaptureQuarantined(mailbox, capture))
-        asked, passed_by, dismissed = Envelope(capture), Envelope(pass_by), Envelope(Passivate())
+            self._supervisor.tell(SnapshotQuarantined(mailbox, snapshot))
+        asked, passed_by, dismissed = Envelope(snapshot), Envelope(pass_by), Envelope(Passivate())
         self._dispatcher.deliver(
             (mailbox, asked if has_changed else passed_by) for mailbox, has_changed in present
         )
@@ -184,16 +184,16 @@ class Routes:
             (self._leaving if mailbox.is_closed else leaving).append(mailbox)
         return leaving
 
-    def _open(self, key: SessionKey, state: SessionState | None = None) -> _Route:
+    def _open(self, key: SessionKey, state: SessionState | None = None) -> _Entry:
         mailbox = PooledMailbox("/".join(key), self._dispatcher)
         mailbox.on_refusal = self._on_refusal
-        route = self._routes[key] = _Route(mailbox, 0)
+        entry = self._entries[key] = _Entry(mailbox, 0)
         self._supervisor.tell(StartSession(key, mailbox, state))
-        return route
+        return entry
 
     def _refused(self, mailbox: PooledMailbox, message: object) -> None:
         """Have whoever left a session alone answer what was asked of it just before."""
-        if isinstance(message, Capture):
-            self._supervisor.tell(CaptureQuarantined(mailbox, message))
+        if isinstance(message, Snapshot):
+            self._supervisor.tell(SnapshotQuarantined(mailbox, message))
         elif isinstance(message, Describe):
             self._supervisor.tell(message.inquiry)

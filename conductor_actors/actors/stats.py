@@ -42,7 +42,7 @@ class Stats:
         self._clock = clock
         self._failures: Counter[str] = Counter()
         self._refused: Counter[tuple[str, str]] = Counter()
-        self._census = Census(dispatcher, clock)
+        self._top_sessions = TopSessions(dispatcher, clock)
         self._version = version("conductor-actors")
         self._began_s = clock()
         self._next_s = self._began_s + REPORT_EVERY_S
@@ -75,7 +75,7 @@ class Stats:
                 oldest_s=round(mailbox.oldest_s(), 3),
                 failures=self._failures[name],
             )
-        self._census.report()
+        self._top_sessions.report()
 
     def _report_service(self) -> None:
         log.info(
@@ -154,7 +154,7 @@ class Sum:
         self.refused += one.mailbox.refused
 
 
-class Census:
+class TopSessions:
     """Says in one line which sessions lead, and in one how each tenant is doing."""
 
     def __init__(self, dispatcher: Dispatcher, clock: Clock) -> None:

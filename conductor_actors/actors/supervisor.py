@@ -9,18 +9,18 @@ import pykka
 import structlog
 
 from conductor_actors.actors.messages import (
-    ActorFailed,
-    ActorStopped,
-    CaptureQuarantined,
+    ChildFailed,
+    ChildStopped,
     Drain,
     EventsRefused,
     FinishSessions,
     Inquiry,
+    SnapshotQuarantined,
     StartSession,
     SupervisorMessage,
     TimePassed,
 )
-from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.session_supervisor import Sessions
 from conductor_actors.actors.stats import Stats
@@ -42,7 +42,7 @@ class Child:
 
     name: str
     mailbox: ThreadMailbox
-    start: Callable[[Place[ThreadMailbox]], pykka.ActorRef[SystemActor]]
+    start: Callable[[ActorContext[ThreadMailbox]], pykka.ActorRef[SystemActor]]
     budget: RestartBudget
 
 
@@ -85,13 +85,13 @@ class SupervisorActor(SystemActor):
 
     def __init__(
         self,
-        place: Place[ThreadMailbox],
+        context: ActorContext[ThreadMailbox],
         children: Sequence[Child],
         sessions: Sessions,
         stats: Stats,
         outcome: Outcome,
     ) -> None:
-        super().__init__(place)
+        super().__init__(context)
         self._children = {child.name: child for child in children}
         self._sessions = sessions
         self._stats = stats
@@ -107,13 +107,13 @@ class SupervisorActor(SystemActor):
         match message:
             case StartSession():
                 self._sessions.start(message)
-            case CaptureQuarantined():
-                self._sessions.capture(message)
+            case SnapshotQuarantined():
+                self._sessions.snapshot(message)
             case Inquiry():
                 self._sessions.inquire(message)
-            case ActorFailed():
+            case ChildFailed():
                 self._failed(message)
-            case ActorStopped():
+            case ChildStopped():
                 self._stopped(message)
             case EventsRefused():
                 self._stats.count_refused(message)
@@ -130,11 +130,11 @@ class SupervisorActor(SystemActor):
                 assert_never(message)
 
     def _start(self, child: Child) -> None:
-        place = Place(child.name, child.mailbox, self._place.mailbox)
-        self._refs[child.name] = child.start(place)
+        context = ActorContext(child.name, child.mailbox, self._context.mailbox)
+        self._refs[child.name] = child.start(context)
         log.info("actor_started", actor=child.name)
 
-    def _failed(self, failure: ActorFailed) -> None:
+    def _failed(self, failure: ChildFailed) -> None:
         if self._sessions.failed(failure):
             return
         log.error(
@@ -148,14 +148,14 @@ class SupervisorActor(SystemActor):
         elif isinstance(failure.error, OwnershipLost):
             log.error("ownership_lost", reason=str(failure.error))
             self._outcome.fail()
-        elif child.budget.spend(self._place.mailbox.clock()):
+        elif child.budget.spend(self._context.mailbox.clock()):
             log.warning("actor_restarted", actor=child.name)
             self._start(child)
         else:
             log.error("restarts_exhausted", actor=child.name, restarts=child.budget.limit)
             self._outcome.fail()
 
-    def _stopped(self, stopped: ActorStopped) -> None:
+    def _stopped(self, stopped: ChildStopped) -> None:
         if self._sessions.stopped(stopped.mailbox):
             return
         log.info("actor_stopped", actor=stopped.name)
@@ -179,7 +179,7 @@ class SupervisorActor(SystemActor):
         while self._draining:
             name = self._draining.pop(0)
             if name == SESSIONS:
-                self._place.mailbox.tell(FinishSessions(failures=-1))
+                self._context.mailbox.tell(FinishSessions(failures=-1))
                 return
             if name in self._refs:
                 self._refs[name].stop(block=False)
@@ -195,4 +195,4 @@ class SupervisorActor(SystemActor):
         if not is_idle or self._sessions.failures == failures:
             self._stop_next()
         else:
-            self._place.mailbox.tell(FinishSessions(self._sessions.failures))
+            self._context.mailbox.tell(FinishSessions(self._sessions.failures))

@@ -17,7 +17,7 @@ from conductor_actors.actors.messages import (
     Undeliverable,
     WriterMessage,
 )
-from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.domain.backlog import Backlog, Can, Step
 from conductor_actors.domain.scoring import ScoreRow
@@ -33,7 +33,7 @@ LONGEST_WAIT_S: Final = 5.0
 LAST_WAIT_S: Final = 0.1
 
 
-class Shelves(NamedTuple):
+class Sinks(NamedTuple):
     """Where rows can be put."""
 
     store: ScoreStore
@@ -48,18 +48,18 @@ class WriterActor(SystemActor):
 
     def __init__(
         self,
-        place: Place[ThreadMailbox],
-        shelves: Shelves,
+        context: ActorContext[ThreadMailbox],
+        sinks: Sinks,
         backlog: Backlog[ScoreRow],
         dead_letters: Mailbox,
         give_up: threading.Event,
     ) -> None:
-        super().__init__(place)
-        self._store, self._outbox = shelves
+        super().__init__(context)
+        self._store, self._outbox = sinks
         self._backlog = backlog
         self._dead_letters = dead_letters
         self._give_up = give_up
-        self._clock = place.mailbox.clock
+        self._clock = context.mailbox.clock
         self._writes = Attempts("database", LONGEST_WAIT_S, self._clock)
         # A full Redis takes no rows and still gives them out: what is written makes room in it.
         self._appends = Attempts("redis outbox", LONGEST_WAIT_S, self._clock)
@@ -73,10 +73,10 @@ class WriterActor(SystemActor):
         match message:
             case Scored(rows):
                 self._backlog.add(rows, self._clock())
-                if not self._backlog.has_batch() and not self._place.mailbox.empty():
+                if not self._backlog.has_batch() and not self._context.mailbox.empty():
                     return  # the next message looks what is to be done
             case TickScored():
-                self._backlog.hurry()
+                self._backlog.flush_now()
             case TimePassed():
                 pass
             case Flush():
@@ -102,7 +102,7 @@ class WriterActor(SystemActor):
             self._writes.are_due() and not self._is_finished(),
             self._appends.are_due(),
             self._drains.are_due(),
-            not self._place.mailbox.empty(),
+            not self._context.mailbox.empty(),
         )
 
     def _is_finished(self) -> bool:
@@ -113,8 +113,8 @@ class WriterActor(SystemActor):
         match step:
             case Step.LOOK:
                 self._look()
-            case Step.SET_ASIDE:
-                self._set_aside()
+            case Step.SPILL:
+                self._spill()
             case Step.DRAIN:
                 self._drain()
             case Step.WRITE:
@@ -129,15 +129,15 @@ class WriterActor(SystemActor):
     def _look(self) -> None:
         with self._drains.attempt():
             entries = self._outbox.size()
-        self._backlog.aside(holds=entries > 0)
+        self._backlog.mark_outbox(holds=entries > 0)
         if entries:
             log.info("outbox_found", entries=entries)
 
-    def _set_aside(self) -> None:
-        rows = self._backlog.next_aside()
+    def _spill(self) -> None:
+        rows = self._backlog.next_spill()
         with self._appends.attempt():
             self._outbox.append(rows)
-        self._backlog.aside(holds=True)
+        self._backlog.mark_outbox(holds=True)
         self._backlog.left(len(rows))
         reason = "stop" if self._is_stopping else "flush" if self._flushes else "memory"
         log.info("rows_set_aside", rows=len(rows), reason=reason)
@@ -157,7 +157,7 @@ class WriterActor(SystemActor):
             self._outbox.remove(shown)
 
     def _drained(self) -> None:
-        self._backlog.aside(holds=False)
+        self._backlog.mark_outbox(holds=False)
         if self._drained_rows:
             duration_s = round(self._clock() - self._drain_began_s, 2)
             log.info("outbox_drained", rows=self._drained_rows, duration_s=duration_s)

@@ -10,18 +10,18 @@ import pykka
 import structlog
 
 from conductor_actors.actors.checkpointer import CheckpointerActor
-from conductor_actors.actors.introspection import InquiryActor, Surroundings
-from conductor_actors.actors.lease_keeper import OwnerActor
-from conductor_actors.actors.messages import ActorFailed, Drain, Scored
+from conductor_actors.actors.introspection import IntrospectionActor, ServiceFacts
+from conductor_actors.actors.lease_keeper import LeaseKeeperActor
+from conductor_actors.actors.messages import ChildFailed, Drain, Scored
 from conductor_actors.actors.publisher import PublisherActor
-from conductor_actors.actors.retention import JanitorActor
+from conductor_actors.actors.retention import RetentionActor
 from conductor_actors.actors.router import Downstream, RouterActor
-from conductor_actors.actors.runtime.base import Place, SystemActor
+from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
-from conductor_actors.actors.runtime.mailbox import GatheringMailbox, ThreadMailbox
+from conductor_actors.actors.runtime.mailbox import CoalescingMailbox, ThreadMailbox
 from conductor_actors.actors.session import SessionParts
 from conductor_actors.actors.session_supervisor import SessionLimits, Sessions
-from conductor_actors.actors.session_table import Changes, Routes
+from conductor_actors.actors.session_table import DirtySet, SessionTable
 from conductor_actors.actors.stats import Stats
 from conductor_actors.actors.supervisor import (
     ROUTER,
@@ -30,7 +30,7 @@ from conductor_actors.actors.supervisor import (
     SupervisorActor,
 )
 from conductor_actors.actors.ticker import Subscription, TickerActor
-from conductor_actors.actors.writer import Shelves, WriterActor
+from conductor_actors.actors.writer import Sinks, WriterActor
 from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.checkpoints import Recovered
 from conductor_actors.domain.failures import RestartBudget
@@ -40,9 +40,9 @@ from conductor_actors.ports import (
     CheckpointStore,
     DeadLetterBox,
     EventSource,
+    IntrospectionRequests,
     Lease,
     Outbox,
-    RequestDesk,
     Retention,
     ScoreFeed,
     ScoreStore,
@@ -88,7 +88,7 @@ class Ports(NamedTuple):
     lease: Lease
     outbox: Outbox
     checkpoints: CheckpointStore
-    requests: RequestDesk
+    requests: IntrospectionRequests
 
 
 class Collector:
@@ -109,12 +109,12 @@ class Collector:
         batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
         self._backlog = Backlog(batch, settings.outbox_after_rows)
         self._intake = self._begun_intake()
-        names = ["supervisor", "inquiry", "owner", "checkpointer", ROUTER, "ticker"]
+        names = ["supervisor", "introspection", "lease_keeper", "checkpointer", ROUTER, "ticker"]
         if settings.retention_days:
-            names.append("janitor")
+            names.append("retention")
         self._mail = {name: ThreadMailbox() for name in names}
-        self._to_writer: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored)
-        self._to_publisher: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored)
+        self._to_writer: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
+        self._to_publisher: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
         self._mail |= {"writer": self._to_writer, "publisher": self._to_publisher}
 
     def start(self) -> None:
@@ -128,9 +128,9 @@ class Collector:
             SessionLimits(quarantine_s=self._settings.quarantine_s),
             supervisor,
         )
-        place = Place("supervisor", supervisor, _Root(self._outcome))
+        context = ActorContext("supervisor", supervisor, _Root(self._outcome))
         stats = Stats(self._dispatcher, sessions, self._mail, time.monotonic)
-        SupervisorActor.start(place, self._children(), sessions, stats, self._outcome)
+        SupervisorActor.start(context, self._children(), sessions, stats, self._outcome)
 
     def wait(self, timeout_s: float) -> int | None:
         """Wait for a failure that ends it all; return its exit code, or None if there was none."""
@@ -171,14 +171,14 @@ class Collector:
         children = [
             # First, so that it ends last: it holds nobody up, and tells of a drain, too.
             self._child(
-                "inquiry",
+                "introspection",
                 THREE_A_MINUTE,
-                InquiryActor,
+                IntrospectionActor,
                 ports.requests,
                 mail["supervisor"],
-                self._surroundings(),
+                self._facts(),
             ),
-            self._child("owner", THREE_A_MINUTE, OwnerActor, ports.lease),
+            self._child("lease_keeper", THREE_A_MINUTE, LeaseKeeperActor, ports.lease),
             self._child("ticker", THREE_A_MINUTE, TickerActor, self._subscriptions()),
             self._child(
                 "publisher", THREE_A_MINUTE, PublisherActor, ports.feed, ports.dead_letters
@@ -187,7 +187,7 @@ class Collector:
                 "writer",
                 THREE_A_MINUTE,
                 WriterActor,
-                Shelves(ports.store, ports.outbox),
+                Sinks(ports.store, ports.outbox),
                 self._backlog,
                 mail["publisher"],
                 self._give_up,
@@ -207,14 +207,14 @@ class Collector:
                 RouterActor,
                 ports.source,
                 self._intake,
-                self._routes(),
+                self._session_table(),
                 self._downstream(),
             ),
         ]
         if settings.retention_days:
             days = settings.retention_days
             children.insert(
-                0, self._child("janitor", THREE_A_MINUTE, JanitorActor, ports.retention, days)
+                0, self._child("retention", THREE_A_MINUTE, RetentionActor, ports.retention, days)
             )
         return children
 
@@ -227,8 +227,8 @@ class Collector:
     ) -> Child:
         """Describe a child. What it works on outlives it, so a successor goes on where it was."""
 
-        def start(place: Place[ThreadMailbox]) -> pykka.ActorRef[Any]:
-            return actor.start(place, *parts)
+        def start(context: ActorContext[ThreadMailbox]) -> pykka.ActorRef[Any]:
+            return actor.start(context, *parts)
 
         return Child(name, self._mail[name], start, RestartBudget(budget.restarts, budget.within_s))
 
@@ -240,22 +240,22 @@ class Collector:
             intake.quotas.remember((key, state.last_event_ms or 0) for key, state in states)
         return intake
 
-    def _routes(self) -> Routes:
+    def _session_table(self) -> SessionTable:
         recovered = self._recovered
-        changes = Changes(recovered.header.number, recovered.ended) if recovered else Changes()
+        dirty = DirtySet(recovered.header.number, recovered.ended) if recovered else DirtySet()
         supervisor, timeout_s = self._mail["supervisor"], self._settings.session_timeout_s
-        routes = Routes(self._dispatcher, supervisor, timeout_s, changes)
+        session_table = SessionTable(self._dispatcher, supervisor, timeout_s, dirty)
         if recovered:
-            routes.restore(recovered.states)
-        return routes
+            session_table.restore(recovered.states)
+        return session_table
 
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(self._intake.tick_after_last_event, self._settings.traces_go_to())
+    def _facts(self) -> ServiceFacts:
+        return ServiceFacts(self._intake.tick_after_last_event, self._settings.traces_go_to())
 
     def _downstream(self) -> Downstream:
         depths = (
             lambda: self._dispatcher.waiting,
-            lambda: self._mail["writer"].depth() + self._backlog.excess(),
+            lambda: self._mail["writer"].depth() + self._backlog.overflow(),
             self._mail["publisher"].depth,
         )
         return Downstream(
@@ -272,11 +272,11 @@ class Collector:
             Subscription(mail["writer"], min(LOOK_EVERY_S, self._settings.batch_age_s)),
             Subscription(mail["publisher"], min(LOOK_EVERY_S, self._settings.tick_s)),
             Subscription(mail["supervisor"], WATCH_EVERY_S),
-            Subscription(mail["owner"], LEASE_EVERY_S),
+            Subscription(mail["lease_keeper"], LEASE_EVERY_S),
             Subscription(mail["checkpointer"], self._settings.checkpoint_s),
         ]
         if self._settings.retention_days:
-            subscriptions.append(Subscription(mail["janitor"], RETENTION_EVERY_S))
+            subscriptions.append(Subscription(mail["retention"], RETENTION_EVERY_S))
         return subscriptions
 
 
@@ -287,7 +287,7 @@ class _Root:
         self._outcome = outcome
 
     def tell(self, message: object) -> None:
-        if isinstance(message, ActorFailed):
+        if isinstance(message, ChildFailed):
             log.error("actor_failed", actor=message.name, error=repr(message.error))
             self._outcome.fail()
             self._outcome.drained()

@@ -76,7 +76,7 @@ class _Running:
         return self.budget.spend(self._clock())
 
 
-class Fleet:
+class ProcessGroup:
     """Workers, each with a restart budget of three a minute; those that end by themselves: none."""
 
     def __init__(

@@ -11,14 +11,14 @@ import structlog
 
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters.postgres import migrations
-from conductor_actors.adapters.postgres.score_store import TimescaleStore
-from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpoints
+from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
-from conductor_actors.adapters.redis.introspection_channel import RedisRequests
+from conductor_actors.adapters.redis.introspection_channel import IntrospectionChannel
 from conductor_actors.adapters.redis.lease import RedisLease
 from conductor_actors.adapters.redis.log_stream import RedisLog
 from conductor_actors.adapters.redis.outbox import RedisOutbox
-from conductor_actors.adapters.redis.score_feed import RedisFeed
+from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
 from conductor_actors.app.collector import DATABASE_WAIT_S, Collector, Ports
 from conductor_actors.app.shard_owners import ShardOwners
 from conductor_actors.app.sources import (
@@ -31,7 +31,7 @@ from conductor_actors.app.sources import (
 from conductor_actors.app.takeover import Takeover
 from conductor_actors.dashboard.app import Urls
 from conductor_actors.dashboard.server import Dashboard
-from conductor_actors.domain.shards import WHOLE, Sieve
+from conductor_actors.domain.shards import WHOLE, ShardFilter
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_events import VERSION
 from conductor_actors.observability import logs
@@ -178,7 +178,7 @@ class Service:
 
     def _require_tables(self) -> None:
         """Find out now, not at the first row, that a grant is missing."""
-        connected, *others = TimescaleStore(self._database_url).check()
+        connected, *others = PostgresScoreStore(self._database_url).check()
         if not connected.ok:  # migrating has just worked, so it went away since
             raise Unavailable(connected.line)
         obstacles = [finding.line for finding in others if not finding.ok]
@@ -187,16 +187,19 @@ class Service:
 
     def _ports(self, to_close: ExitStack) -> Ports:
         source = RedisSource(self._redis_url, self._source_options())
-        feed = RedisFeed(self._redis_url, self._lease.fence)
-        checkpoints = RedisCheckpoints(self._redis_url, self._lease.fence, self._shard)
-        store, old_rows = TimescaleStore(self._database_url), TimescaleStore(self._database_url)
+        feed = RedisScoreFeed(self._redis_url, self._lease.fence)
+        checkpoints = RedisCheckpointStore(self._redis_url, self._lease.fence, self._shard)
+        store, old_rows = (
+            PostgresScoreStore(self._database_url),
+            PostgresScoreStore(self._database_url),
+        )
         outbox = RedisOutbox(self._redis_url, self._shard)
-        requests = RedisRequests(self._redis_url)
+        requests = IntrospectionChannel(self._redis_url)
         for port in (source, feed, outbox, requests, checkpoints, store, old_rows, self._lease):
             to_close.callback(port.close)
         progress = self._progress
         return Ports(
-            WatchedSource(self._sieved(source), progress),
+            WatchedSource(self._filtered(source), progress),
             store,
             WatchedFeed(feed, progress),
             feed,
@@ -207,9 +210,9 @@ class Service:
             requests,
         )
 
-    def _sieved(self, source: EventSource) -> EventSource:
+    def _filtered(self, source: EventSource) -> EventSource:
         if self._shard != WHOLE:
-            source = ShardSource(source, Sieve(self._shard, self._settings.max_event_bytes))
+            source = ShardSource(source, ShardFilter(self._shard, self._settings.max_event_bytes))
         if self._until_ms is not None:
             source = EndingSource(source, self._until_ms, self._stop)
         return source

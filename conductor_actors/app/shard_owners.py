@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager, suppress
 from threading import Event, Thread
 from typing import Final
 
-from conductor_actors.adapters.redis.shard_registry import RedisShards
+from conductor_actors.adapters.redis.shard_registry import ShardRegistry
 from conductor_actors.dashboard.health import Elsewhere
 from conductor_actors.domain.shards import Shard, shards
 from conductor_actors.errors import ConfigError, Unavailable
@@ -41,7 +41,7 @@ class ShardOwners(Elsewhere):
 
     def _look(self, url: str, stop: Event) -> None:
         every = self._without
-        with closing(RedisShards(url)) as redis:
+        with closing(ShardRegistry(url)) as redis:
             while not stop.is_set():
                 with suppress(Unavailable, ConfigError):  # who hears the updates tells of it
                     owners = redis.owners(len(every))

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from conductor_actors.adapters.redis.shard_registry import RedisShards
-from conductor_actors.app.process_group import Fleet, Worker
+from conductor_actors.adapters.redis.shard_registry import ShardRegistry
+from conductor_actors.app.process_group import ProcessGroup, Worker
 from conductor_actors.domain.shards import shards
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.settings import Settings
@@ -51,12 +51,12 @@ def dashboard(settings: Settings, urls: Urls, count: int) -> Worker:
     return Worker("dashboard", ("dashboard",), variables)
 
 
-def reshared(settings: Settings, urls: Urls, count: int, run: Callable[[Fleet], int]) -> int:
+def reshared(settings: Settings, urls: Urls, count: int, run: Callable[[ProcessGroup], int]) -> int:
     """Have the sessions shared by so many from now on; return the exit code of what that took.
 
     While Redis is away nothing is done: who then finds that it is wrong says so.
     """
-    with closing(RedisShards(urls.redis)) as redis:
+    with closing(ShardRegistry(urls.redis)) as redis:
         found = None
         with suppress(Unavailable):
             found = redis.count()
@@ -67,11 +67,11 @@ def reshared(settings: Settings, urls: Urls, count: int, run: Callable[[Fleet], 
         if found > 1:
             redis.require_checkpoints(found)
             until = collectors(settings, urls, found, "--until-ms", str(redis.now_ms()))
-            fleet = Fleet(until, they_end=True)
-            exit_code = run(fleet)
+            group = ProcessGroup(until, they_end=True)
+            exit_code = run(group)
             if exit_code:
                 return exit_code
-            if fleet.is_stopped:
+            if group.is_stopped:
                 raise Unavailable("asked to stop before the sessions had changed hands")
         sessions = redis.change(found, count)
         duration_s = round(time.monotonic() - began_s, 2)
@@ -85,7 +85,7 @@ def reshared(settings: Settings, urls: Urls, count: int, run: Callable[[Fleet], 
     return 0
 
 
-def _wait_for_nobody(redis: RedisShards, count: int) -> None:
+def _wait_for_nobody(redis: ShardRegistry, count: int) -> None:
     """Wait as long as a lease lasts whose owner was killed; whoever still has it lives."""
     until_s = time.monotonic() + GONE_WITHIN_S
     while owners := redis.owners(count):

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.domain.shards import Sieve
+from conductor_actors.domain.shards import ShardFilter
 from conductor_actors.errors import Unavailable
 from conductor_actors.observability.status import Progress
 from conductor_actors.ports import Checkpoint, CheckpointStore, Clock, EventSource, Read, ScoreFeed
@@ -44,14 +44,14 @@ class WrappedSource:
 class ShardSource(WrappedSource):
     """An `EventSource`. Watermark and gaps are everybody's: each shard ticks and marks by them."""
 
-    def __init__(self, source: EventSource, sieve: Sieve) -> None:
+    def __init__(self, source: EventSource, shard_filter: ShardFilter) -> None:
         super().__init__(source)
-        self._sieve = sieve
+        self._shard_filter = shard_filter
 
     def read(self) -> Read:
         """Read what is there, and keep what is ours."""
         read = self._source.read()
-        return read._replace(entries=self._sieve.ours(read.entries))
+        return read._replace(entries=self._shard_filter.ours(read.entries))
 
 
 class EndingSource(WrappedSource):

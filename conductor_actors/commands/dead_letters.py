@@ -18,7 +18,7 @@ from rich.text import Text
 
 from conductor_actors.actors.session_supervisor import letter_body
 from conductor_actors.adapters.recordings.event_file import ENTRY_ID
-from conductor_actors.adapters.redis.dead_letter_stream import Kept, Original, RedisLetters
+from conductor_actors.adapters.redis.dead_letter_stream import DeadLetterStream, Kept, Original
 from conductor_actors.adapters.redis.event_names import event_tenant
 from conductor_actors.adapters.redis.score_feed import BODY_BYTES
 from conductor_actors.domain.events import DECODERS, decode
@@ -44,7 +44,7 @@ class Wanted(NamedTuple):
                 yield kept
 
 
-def print_list(letters: RedisLetters, wanted: Wanted, limit: int, *, as_json: bool) -> None:
+def print_list(letters: DeadLetterStream, wanted: Wanted, limit: int, *, as_json: bool) -> None:
     """Print letters, the newest first: a table on a terminal, else a line each."""
     found = list(islice(wanted.of(letters.newest_first()), limit))
     if as_json:
@@ -59,7 +59,7 @@ def print_list(letters: RedisLetters, wanted: Wanted, limit: int, *, as_json: bo
             _print("\t".join(_cells(kept)))
 
 
-def print_one(letters: RedisLetters, letter_id: str) -> None:
+def print_one(letters: DeadLetterStream, letter_id: str) -> None:
     """Print all that is kept of a letter."""
     [kept] = chosen(letters, [letter_id])
     letter = kept.letter
@@ -71,7 +71,7 @@ def print_one(letters: RedisLetters, letter_id: str) -> None:
         _print(f"  {line}")
 
 
-def retry(letters: RedisLetters, chosen: Iterable[Kept], max_event_bytes: int) -> int:
+def retry(letters: DeadLetterStream, chosen: Iterable[Kept], max_event_bytes: int) -> int:
     """Send the originals of letters again, and remove the letters; return how many stay."""
     sent = left = 0
     for kept in chosen:
@@ -87,7 +87,7 @@ def retry(letters: RedisLetters, chosen: Iterable[Kept], max_event_bytes: int) -
     return left
 
 
-def chosen(letters: RedisLetters, ids: Sequence[str]) -> list[Kept]:
+def chosen(letters: DeadLetterStream, ids: Sequence[str]) -> list[Kept]:
     """Give the letters with these ids, each once; raise `ConfigError` unless all are there."""
     for letter_id in ids:
         if ENTRY_ID.fullmatch(letter_id) is None:
@@ -173,7 +173,7 @@ class Lost(NamedTuple):
 
 
 def find_original(
-    letters: RedisLetters, letter: DeadLetter, max_event_bytes: int
+    letters: DeadLetterStream, letter: DeadLetter, max_event_bytes: int
 ) -> Original | Lost:
     """Find the entry that a letter is about, by its stream or by what a session made of it."""
     if letter.source.startswith(ROW):
@@ -196,7 +196,9 @@ def find_original(
     )
 
 
-def _of_session(letters: RedisLetters, letter: DeadLetter, max_event_bytes: int) -> Original | Lost:
+def _of_session(
+    letters: DeadLetterStream, letter: DeadLetter, max_event_bytes: int
+) -> Original | Lost:
     tenant, _, session_id = letter.source.removeprefix(SESSION).partition("/")
     at_ms = int(letter.entry_id.partition("-")[0])
     for original, bare_name in _at(letters, tenant, at_ms):
@@ -214,7 +216,7 @@ def _of_session(letters: RedisLetters, letter: DeadLetter, max_event_bytes: int)
     )
 
 
-def _at(letters: RedisLetters, tenant: str, at_ms: int) -> Iterator[tuple[Original, str]]:
+def _at(letters: DeadLetterStream, tenant: str, at_ms: int) -> Iterator[tuple[Original, str]]:
     """Give a tenant's entries of one millisecond."""
     for bare_name in DECODERS:
         for original in letters.originals(prefixed(tenant, bare_name), str(at_ms), str(at_ms)):

@@ -18,14 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from conductor_actors.actors.runtime.base import salvage
 from conductor_actors.adapters.postgres import migrations
-from conductor_actors.adapters.postgres.score_store import TimescaleStore
+from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.adapters.recordings.csv_rows import CsvRows
 from conductor_actors.adapters.recordings.event_file import read_file
-from conductor_actors.adapters.recordings.stream_range import Stretch
+from conductor_actors.adapters.recordings.stream_range import StreamRange
 from conductor_actors.app.collector import GC_THRESHOLDS
 from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT
 from conductor_actors.domain.intake import Entry
-from conductor_actors.domain.replayer import Replay, Rules, Summary
+from conductor_actors.domain.replayer import Replayer, Rules, Summary
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from conductor_actors.ports import Written
@@ -62,11 +62,11 @@ def opened(source: str, settings: Settings, first: str, last: str) -> Iterator[R
     if "://" not in source:
         yield _file(source, first, last)
         return
-    with closing(Stretch(source, settings.tenants, first, last)) as stretch:
+    with closing(StreamRange(source, settings.tenants, first, last)) as stream_range:
         try:
-            yield _streams(stretch, settings.tenants, first, last)
+            yield _streams(stream_range, settings.tenants, first, last)
         finally:
-            for name in sorted(stretch.cut):
+            for name in sorted(stream_range.cut):
                 say(f"{name} was trimmed while it was read: entries may be missing")
 
 
@@ -77,7 +77,7 @@ def run(
     gc.set_threshold(*GC_THRESHOLDS)
     rules = Rules(settings.intake_rules(), settings.session_rules(), settings.scoring())
     entries = chain.from_iterable(_with_progress(recorded))
-    summary = Replay(rules, write, salvage).run(entries)
+    summary = Replayer(rules, write, salvage).run(entries)
     _report(summary)
     return summary
 
@@ -98,7 +98,7 @@ def to_csv(recorded: Recorded, settings: Settings, file_name: str) -> None:
 def to_database(recorded: Recorded, settings: Settings, url: str) -> None:
     """Score the entries into the database; rows that are there already stay as they are."""
     migrations.migrate(url)
-    with closing(TimescaleStore(url)) as store, ThreadPoolExecutor(1) as thread:
+    with closing(PostgresScoreStore(url)) as store, ThreadPoolExecutor(1) as thread:
         writer = _Writer(store, thread, settings.batch_rows)
         run(recorded, settings, writer.add)
         writer.finish()
@@ -112,7 +112,9 @@ def say(text: str) -> None:
 class _Writer:
     """Write in batches on a thread: while the database has one, the next one is scored."""
 
-    def __init__(self, store: TimescaleStore, thread: ThreadPoolExecutor, batch_rows: int) -> None:
+    def __init__(
+        self, store: PostgresScoreStore, thread: ThreadPoolExecutor, batch_rows: int
+    ) -> None:
         self._store = store
         self._thread = thread
         self._batch_rows = batch_rows
@@ -159,15 +161,15 @@ def _file(name: str, first: str, last: str) -> Recorded:
     return Recorded(chunks, len(found), _first_ms(first), 0, until_ms)
 
 
-def _streams(stretch: Stretch, tenants: Sequence[str], first: str, last: str) -> Recorded:
-    if stretch.begins_ms is None:
+def _streams(stream_range: StreamRange, tenants: Sequence[str], first: str, last: str) -> Recorded:
+    if stream_range.begins_ms is None:
         say("whether entries were trimmed can't be told: grant +xinfo|stream to the Redis user")
-    until_ms = min(stretch.now_ms, _end_ms(last) or stretch.now_ms)
+    until_ms = min(stream_range.now_ms, _end_ms(last) or stream_range.now_ms)
     known = None if EVERY_TENANT in tenants else [DEFAULT_TENANT, *tenants]
-    begins_ms = stretch.begins_ms or 0
+    begins_ms = stream_range.begins_ms or 0
     if begins_ms:
         say(f"the streams were trimmed: entries before {iso(begins_ms)} are missing")
-    return Recorded(stretch.chunks(), None, _first_ms(first), begins_ms, until_ms, known)
+    return Recorded(stream_range.chunks(), None, _first_ms(first), begins_ms, until_ms, known)
 
 
 def iso(ms: float) -> str:

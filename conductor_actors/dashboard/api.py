@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from conductor_actors.dashboard import openapi, query
-from conductor_actors.dashboard.auth import Caller, Denied, Doorkeeper, is_session_id
+from conductor_actors.dashboard.auth import Authenticator, Caller, Denied, is_session_id
 from conductor_actors.dashboard.bodies import (
     Explanation,
     History,
@@ -30,10 +30,10 @@ from conductor_actors.dashboard.bodies import (
     sessions_body,
     timestamp,
 )
-from conductor_actors.dashboard.client_metrics import Metrics
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.hub import Hub, Key
 from conductor_actors.dashboard.recent import as_update
-from conductor_actors.dashboard.rows import Row, Rows, Step
+from conductor_actors.dashboard.rows import HistoryStep, Row, Rows
 from conductor_actors.dashboard.socketio import bearer
 from conductor_actors.domain.scoring import Scoring, category
 from conductor_actors.errors import Unavailable
@@ -73,9 +73,11 @@ class Sources(NamedTuple):
 class Api:
     """One handler per path; each says first who may ask."""
 
-    def __init__(self, sources: Sources, doorkeeper: Doorkeeper, metrics: Metrics) -> None:
+    def __init__(
+        self, sources: Sources, authenticator: Authenticator, metrics: DashboardMetrics
+    ) -> None:
         self._sources = sources
-        self._doorkeeper = doorkeeper
+        self._doorkeeper = authenticator
         self._metrics = metrics
 
     def routes(self) -> list[BaseRoute]:
@@ -210,7 +212,7 @@ def _tick(row: Row) -> HistoryPoint:
     return HistoryPoint(timestamp(row.at_ms), row.score, row.category, row.signals)  # type: ignore[arg-type] # only these are stored
 
 
-def _step(step: Step) -> StepPoint:
+def _step(step: HistoryStep) -> StepPoint:
     return StepPoint(
         timestamp(step.at_ms),
         step.score,

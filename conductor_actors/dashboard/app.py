@@ -13,9 +13,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
 from conductor_actors.dashboard.api import Api, Sources, page_routes
-from conductor_actors.dashboard.auth import Denied, Doorkeeper
-from conductor_actors.dashboard.broadcast import Audience
-from conductor_actors.dashboard.client_metrics import Metrics
+from conductor_actors.dashboard.auth import Authenticator, Denied
+from conductor_actors.dashboard.broadcast import Broadcast
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.connections import Connections
 from conductor_actors.dashboard.feed import Feed
@@ -23,7 +23,7 @@ from conductor_actors.dashboard.health import Condition, Neighbour
 from conductor_actors.dashboard.hub import Hub
 from conductor_actors.dashboard.live import Live
 from conductor_actors.dashboard.options import Options
-from conductor_actors.dashboard.origins import Guard, Origins
+from conductor_actors.dashboard.origins import OriginMiddleware, Origins
 from conductor_actors.dashboard.reach import Reach
 from conductor_actors.dashboard.recent import Recent
 from conductor_actors.dashboard.rows import Rows
@@ -37,9 +37,9 @@ class Gate:
     """Who may ask, decided before anything listens. Raises `ConfigError` for what can't protect."""
 
     def __init__(self, options: Options, *, is_loopback: bool) -> None:
-        self.doorkeeper = Doorkeeper(options, is_loopback=is_loopback)
+        self.authenticator = Authenticator(options, is_loopback=is_loopback)
         self.origins = Origins(
-            options, is_loopback=is_loopback, needs_token=self.doorkeeper.needs_token
+            options, is_loopback=is_loopback, needs_token=self.authenticator.needs_token
         )
 
 
@@ -54,22 +54,27 @@ class Parts:
     """Everything there is. Make it on the event loop that runs it."""
 
     def __init__(
-        self, options: Options, urls: Urls, gate: Gate, metrics: Metrics, collector: Neighbour
+        self,
+        options: Options,
+        urls: Urls,
+        gate: Gate,
+        metrics: DashboardMetrics,
+        collector: Neighbour,
     ) -> None:
         clocks = Clocks(time.monotonic, time.time)
         redis, database = Reach("redis updates"), Reach("database history")
         hub = self._hub = Hub(options.tick_s, clocks.monotonic)
         self._rows = Rows(urls.database, metrics, database)
-        self._audience = Audience(hub, metrics)
+        self._audience = Broadcast(hub, metrics)
         recent = Recent(hub, self._rows, options.scoring, clocks)
         self._live = Live(hub, self._audience, recent, metrics, clocks)
         self._feed = Feed(urls.redis, self._live.hear, self._live.resumed, redis)
         self.condition = Condition(hub, redis, database, collector)
         sources = Sources(hub, self._rows, options.scoring, options.tick_s, clocks.now)
-        api = Api(sources, gate.doorkeeper, metrics)
+        api = Api(sources, gate.authenticator, metrics)
         self._serve_sockets(options, gate, metrics, clocks)
         metrics.observe("sessions", "Live sessions known here.", lambda: len(hub))
-        self.asgi = Guard(self._joined(api), gate.origins)
+        self.asgi = OriginMiddleware(self._joined(api), gate.origins)
 
     async def run(self) -> None:
         """Keep everything going, until cancelled."""
@@ -84,13 +89,13 @@ class Parts:
             await asyncio.wait_for(self._server.shutdown(), 1)
 
     def _serve_sockets(
-        self, options: Options, gate: Gate, metrics: Metrics, clocks: Clocks
+        self, options: Options, gate: Gate, metrics: DashboardMetrics, clocks: Clocks
     ) -> None:
         self._server: Any = make_server()
         self._connections = Connections(
             self._server.eio, options.clients_per_address, metrics, clocks
         )
-        access = Access(gate.doorkeeper, options.clients_per_tenant, clocks.now)
+        access = Access(gate.authenticator, options.clients_per_tenant, clocks.now)
         self._sockets = Sockets(
             self._audience, access, metrics, self._connections, self._live.send_history
         )

@@ -65,7 +65,7 @@ class _Key(NamedTuple):
     algorithm: str
 
 
-class Doorkeeper:
+class Authenticator:
     """Makes callers of what they show. Raises `ConfigError` for a key that can't protect.
 
     Without a key everybody is let in: on loopback only, unless the operator allows more.

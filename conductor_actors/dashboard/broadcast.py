@@ -8,7 +8,7 @@ from engineio import packet as engineio_packet
 
 from conductor_actors.dashboard.auth import Caller
 from conductor_actors.dashboard.bodies import sessions_body
-from conductor_actors.dashboard.client_metrics import Metrics
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.connections import Connection
 from conductor_actors.dashboard.hub import Hub, Key
 
@@ -102,10 +102,10 @@ class Client:
             self._slots.clear()
 
 
-class Audience:
+class Broadcast:
     """Every client, what it wants, and whether it keeps up."""
 
-    def __init__(self, hub: Hub, metrics: Metrics) -> None:
+    def __init__(self, hub: Hub, metrics: DashboardMetrics) -> None:
         self._hub = hub
         self._metrics = metrics
         self._clients: dict[tuple[str, str], Client] = {}

@@ -12,7 +12,7 @@ from conductor_actors.errors import ConfigError
 _BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
-class Metrics:
+class DashboardMetrics:
     """Every series of one dashboard, in a registry of its own."""
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:

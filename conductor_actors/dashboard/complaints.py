@@ -15,7 +15,7 @@ LONGEST: Final = 200
 LIBRARIES: Final = ("uvicorn.error", "psycopg.pool", "asyncio")
 
 
-class Complaints(logging.Handler):
+class StdlibHandler(logging.Handler):
     """Hands over what a library logs; what a hostile client can cause again and again is counted.
 
     A line is told by where it comes from, not by its text, which a client can vary.
@@ -44,11 +44,11 @@ class Complaints(logging.Handler):
         )
 
 
-def complaints_of(library: str) -> logging.Logger:
+def logger_of(library: str) -> logging.Logger:
     """Give the logger that a library is to use: faults alone are heard."""
     logger = logging.getLogger(f"conductor_actors.{library}")
     if not logger.handlers:
-        logger.addHandler(Complaints())
+        logger.addHandler(StdlibHandler())
         logger.addFilter(_is_fault)
         logger.propagate = False
         logger.setLevel(logging.ERROR)
@@ -64,7 +64,7 @@ def listen() -> None:
     """Hear the libraries that use loggers of their own."""
     for library in LIBRARIES:
         logger = logging.getLogger(library)
-        if not any(isinstance(handler, Complaints) for handler in logger.handlers):
-            logger.addHandler(Complaints())
+        if not any(isinstance(handler, StdlibHandler) for handler in logger.handlers):
+            logger.addHandler(StdlibHandler())
             logger.propagate = False
             logger.setLevel(logging.WARNING)

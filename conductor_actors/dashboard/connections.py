@@ -13,7 +13,7 @@ from engineio.packet import Packet
 from socketio import packet as socketio_packet
 from socketio.packet import Packet as Message
 
-from conductor_actors.dashboard.client_metrics import Metrics
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
 
 ADMITTED_WITHIN_S: Final = 10.0  # a namespace is connected to, with whatever token it takes
@@ -73,7 +73,13 @@ class Connection:
 class Connections:
     """All of them, by the library's id."""
 
-    def __init__(self, eio: Any, most_per_address: int, metrics: Metrics, clocks: Clocks) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        eio: Any,  # noqa: ANN401
+        most_per_address: int,
+        metrics: DashboardMetrics,
+        clocks: Clocks,
+    ) -> None:
         self._eio = eio
         self._most_per_address = most_per_address
         self._metrics = metrics

@@ -11,8 +11,8 @@ from conductor_actors.dashboard.bodies import (
     read_anomaly,
     read_update,
 )
-from conductor_actors.dashboard.broadcast import Audience, Client, Message
-from conductor_actors.dashboard.client_metrics import Metrics
+from conductor_actors.dashboard.broadcast import Broadcast, Client, Message
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.feed import ANOMALIES, UPDATES
 from conductor_actors.dashboard.hub import Hub, Key
@@ -37,7 +37,12 @@ class Live:
     """Takes every message of the feed. Whoever subscribes gets the history first."""
 
     def __init__(
-        self, hub: Hub, audience: Audience, recent: Recent, metrics: Metrics, clocks: Clocks
+        self,
+        hub: Hub,
+        audience: Broadcast,
+        recent: Recent,
+        metrics: DashboardMetrics,
+        clocks: Clocks,
     ) -> None:
         self._hub = hub
         self._audience = audience

@@ -61,8 +61,8 @@ class Origins:
         return self._is_loopback and is_loopback(_hostname(netloc))
 
 
-class Guard:
-    """The outermost ASGI application: refuses strangers, and adds what every answer carries."""
+class OriginMiddleware:
+    """The outermost ASGI application: refuses other origins, and adds what every answer carries."""
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
         self._app = app

@@ -9,7 +9,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from conductor_actors.dashboard.client_metrics import Metrics
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.hub import Key
 from conductor_actors.dashboard.reach import Reach
 from conductor_actors.domain.scoring import Signals
@@ -67,7 +67,7 @@ class Row(NamedTuple):
     signals: Signals
 
 
-class Step(NamedTuple):
+class HistoryStep(NamedTuple):
     """Several ticks of a session in one."""
 
     at_ms: int
@@ -85,7 +85,7 @@ class Rows:
     While the database is away nobody waits for it: `run` looks when it is back.
     """
 
-    def __init__(self, url: str, metrics: Metrics, reach: Reach) -> None:
+    def __init__(self, url: str, metrics: DashboardMetrics, reach: Reach) -> None:
         self._metrics = metrics
         self._reach = reach
         self._cancelled: set[asyncio.Task[Any]] = set()
@@ -124,7 +124,9 @@ class Rows:
         found = await self._ask(_NEWEST, key)
         return _row(found[0]) if found else None
 
-    async def steps(self, key: Key, first_ms: int, until_ms: int, step: timedelta) -> list[Step]:
+    async def steps(
+        self, key: Key, first_ms: int, until_ms: int, step: timedelta
+    ) -> list[HistoryStep]:
         """Give `[first, until)` in steps, oldest first; both ends must be whole steps.
 
         Steps of whole minutes come from the continuous aggregate, where there is one.
@@ -134,7 +136,7 @@ class Rows:
             found = await self._ask("SELECT to_regclass('engagement_1m') IS NOT NULL", ())
             query = _AGGREGATED_STEPS if found[0][0] else _STEPS
         found = await self._ask(query, (step, *key, _at(first_ms), _at(until_ms)))
-        return [Step(_ms(record[0]), *record[1:]) for record in found]
+        return [HistoryStep(_ms(record[0]), *record[1:]) for record in found]
 
     async def _ask(self, query: LiteralString, values: Sequence[object]) -> list[tuple[Any, ...]]:
         if self._reach.state == "away":

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 from conductor_actors.dashboard import complaints
 from conductor_actors.dashboard.app import Gate, Parts, Urls
-from conductor_actors.dashboard.client_metrics import Metrics, served
+from conductor_actors.dashboard.client_metrics import DashboardMetrics, served
 from conductor_actors.dashboard.health import Elsewhere, Neighbour
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.origins import is_loopback
@@ -43,12 +43,12 @@ class Dashboard:
         options: Options,
         urls: Urls,
         collector: Neighbour | None = None,
-        metrics: Metrics | None = None,
+        metrics: DashboardMetrics | None = None,
     ) -> None:
         self._options = options
         self._urls = urls
         self._collector = collector or Elsewhere()
-        self._metrics = metrics or Metrics()
+        self._metrics = metrics or DashboardMetrics()
         self._gate = Gate(options, is_loopback=is_loopback(options.host))
         self._open = ExitStack()
         self._is_up = threading.Event()
@@ -69,7 +69,7 @@ class Dashboard:
             if self._refusal is not None:
                 raise self._refusal
             self._open = opened.pop_all()
-        needs_token = self._gate.doorkeeper.needs_token
+        needs_token = self._gate.authenticator.needs_token
         log.info("dashboard_started", address=self.address, needs_token=needs_token)
 
     def drain(self) -> None:
@@ -101,7 +101,7 @@ class Dashboard:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._parts = Parts(self._options, self._urls, self._gate, self._metrics, self._collector)
-        server = _Server(self._config(self._parts.asgi), self._is_up)
+        server = _HttpServer(self._config(self._parts.asgi), self._is_up)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(self._parts.run())
             waiting = group.create_task(self._stop_when_asked(server))
@@ -135,7 +135,7 @@ class Dashboard:
         server.should_exit = True
 
 
-class _Server(uvicorn.Server):
+class _HttpServer(uvicorn.Server):
     """Says when it answers."""
 
     def __init__(self, config: uvicorn.Config, is_up: threading.Event) -> None:
@@ -175,7 +175,7 @@ def _listener(options: Options) -> socket.socket:
     return listener
 
 
-def _serve_metrics(options: Options, metrics: Metrics, opened: ExitStack) -> int:
+def _serve_metrics(options: Options, metrics: DashboardMetrics, opened: ExitStack) -> int:
     """Serve them, and those of the process: its memory, and its collector's if it has one."""
     both = CollectorRegistry()
     both.register(metrics.registry)

@@ -8,11 +8,11 @@ import engineio
 import socketio
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from conductor_actors.dashboard.auth import Caller, Denied, Doorkeeper, is_session_id
+from conductor_actors.dashboard.auth import Authenticator, Caller, Denied, is_session_id
 from conductor_actors.dashboard.bodies import Problem, encode
-from conductor_actors.dashboard.broadcast import MOST_SUBSCRIPTIONS, Audience, Client, Message
-from conductor_actors.dashboard.client_metrics import Metrics
-from conductor_actors.dashboard.complaints import complaints_of
+from conductor_actors.dashboard.broadcast import MOST_SUBSCRIPTIONS, Broadcast, Client, Message
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
+from conductor_actors.dashboard.complaints import logger_of
 from conductor_actors.dashboard.connections import Connections
 from conductor_actors.ports import Clock
 
@@ -29,7 +29,7 @@ _OK: Final[_Answer] = {"ok": True}
 class Access(NamedTuple):
     """Who is let in, how many of a tenant, and by which clock a token expires."""
 
-    doorkeeper: Doorkeeper
+    authenticator: Authenticator
     most_per_tenant: int
     now: Clock  # seconds since 1970
 
@@ -45,7 +45,7 @@ class _Engine(engineio.AsyncServer):  # type: ignore[misc] # the library has no 
                 await engine_socket.close(wait=False, abort=True)
 
 
-class _Server(socketio.AsyncServer):  # type: ignore[misc] # the same
+class _SocketServer(socketio.AsyncServer):  # type: ignore[misc] # the same
     """Socket.IO on that engine."""
 
     def _engineio_server_class(self) -> type[_Engine]:
@@ -54,7 +54,7 @@ class _Server(socketio.AsyncServer):  # type: ignore[misc] # the same
 
 def make_server() -> Any:  # noqa: ANN401 - the library has no types
     """Make the library's server; origins are looked at by `Guard`, before it."""
-    return _Server(
+    return _SocketServer(
         async_mode="asgi",
         async_handlers=False,  # a client's messages are handled in order, one at a time
         namespaces=list(NAMESPACES),
@@ -63,8 +63,8 @@ def make_server() -> Any:  # noqa: ANN401 - the library has no types
         max_http_buffer_size=MESSAGE_BYTES,
         ping_interval=PING_EVERY_S,
         ping_timeout=CLIENT_WAITS_S,
-        logger=complaints_of("socketio"),
-        engineio_logger=complaints_of("engineio"),
+        logger=logger_of("socketio"),
+        engineio_logger=logger_of("engineio"),
     )
 
 
@@ -94,9 +94,9 @@ class Sockets:
 
     def __init__(
         self,
-        audience: Audience,
+        audience: Broadcast,
         access: Access,
-        metrics: Metrics,
+        metrics: DashboardMetrics,
         connections: Connections,
         send_history: Callable[[Client, str], None],
     ) -> None:
@@ -168,7 +168,7 @@ class Sockets:
         await self._connections.close(client.connection, "expired")
 
     def _admitted(self, token: str | None, tenant: str | None) -> Caller:
-        caller = self._access.doorkeeper.admit(token, tenant)
+        caller = self._access.authenticator.admit(token, tenant)
         if self._audience.of_tenant(caller.tenant) >= self._access.most_per_tenant:
             raise Denied(429, "too_many_clients", "too many clients of this tenant")
         return caller

@@ -34,7 +34,7 @@ class Batch(Generic[T]):
             self._since_s = now_s
         self._items.extend(items)
 
-    def hurry(self) -> None:
+    def flush_now(self) -> None:
         """Let the items that are there wait no longer."""
         self._since_s = -inf
 
@@ -61,7 +61,7 @@ class Step(Enum):
     """What to do next."""
 
     LOOK = auto()  # whether a predecessor has set anything aside
-    SET_ASIDE = auto()  # the oldest in memory
+    SPILL = auto()  # the oldest in memory
     DRAIN = auto()  # write the oldest set aside
     WRITE = auto()  # the oldest in memory
     REST = auto()
@@ -71,7 +71,7 @@ class Can(NamedTuple):
     """Say what may be tried now: a service that has just failed may not."""
 
     write: bool
-    set_aside: bool
+    spill: bool
     drain: bool
     mail_waits: bool
 
@@ -87,7 +87,7 @@ class Backlog(Generic[T]):
         self._most = most
         self._left = 0  # how many have left memory since the start
         self._promised = 0  # how many must, before anything else is done
-        self._holds_aside: bool | None = None  # not known at the start
+        self._outbox_has_rows: bool | None = None  # not known at the start
         self._is_quick = True  # the last write worked, and soon
         self._tried_s = -inf
         self._owes_drain = False
@@ -97,7 +97,7 @@ class Backlog(Generic[T]):
         """Count what is in memory."""
         return len(self._batch)
 
-    def excess(self) -> int:
+    def overflow(self) -> int:
         """Count what is in memory and should not be."""
         return max(0, len(self._batch) - self._most)
 
@@ -105,9 +105,9 @@ class Backlog(Generic[T]):
         """Put items behind all others."""
         self._batch.add(items, now_s)
 
-    def hurry(self) -> None:
+    def flush_now(self) -> None:
         """Let what is in memory not wait for more: none comes soon."""
-        self._batch.hurry()
+        self._batch.flush_now()
 
     def has_batch(self) -> bool:
         """Tell whether a full batch is in memory."""
@@ -124,15 +124,15 @@ class Backlog(Generic[T]):
 
     def next_step(self, now_s: float, can: Can) -> Step:
         """Say what to do next; what fails is not tried again at once, so this comes to rest."""
-        if self._holds_aside is None and can.drain:
+        if self._outbox_has_rows is None and can.drain:
             return Step.LOOK
-        must_leave = self._left < self._promised or self.excess() > 0
-        if must_leave and can.set_aside and (self._holds_aside or not self._is_quick):
-            return Step.SET_ASIDE
+        must_leave = self._left < self._promised or self.overflow() > 0
+        if must_leave and can.spill and (self._outbox_has_rows or not self._is_quick):
+            return Step.SPILL
         if not can.write:
             return Step.REST
         may_take_long = must_leave or not can.mail_waits or now_s - self._tried_s >= MAIL_FIRST_S
-        if self._holds_aside:
+        if self._outbox_has_rows:
             return Step.DRAIN if can.drain and (may_take_long or self._owes_drain) else Step.REST
         is_due = must_leave or self._batch.is_due(now_s)
         return Step.WRITE if is_due and (may_take_long or self._is_quick) else Step.REST
@@ -141,7 +141,7 @@ class Backlog(Generic[T]):
         """Show what to write of memory; it stays until it has `left`."""
         return self._batch.oldest(self._portion(self._batch.max_items))
 
-    def next_aside(self) -> list[T]:
+    def next_spill(self) -> list[T]:
         """Show what to set aside; it stays until it has `left`."""
         return self._batch.oldest(self._batch.max_items)
 
@@ -154,12 +154,12 @@ class Backlog(Generic[T]):
         self._batch.done(count)
         self._left += count
 
-    def aside(self, *, holds: bool) -> None:
+    def mark_outbox(self, *, holds: bool) -> None:
         """Note whether anything is set aside.
 
         To a quick database more is drained than is set aside, though mail may never end.
         """
-        self._holds_aside = holds
+        self._outbox_has_rows = holds
         self._owes_drain = self._is_quick
 
     def worked(self, duration_s: float, now_s: float) -> None:

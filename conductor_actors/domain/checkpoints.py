@@ -50,7 +50,7 @@ class _Counts(msgspec.Struct, array_like=True, gc=False):
     newest_s: int
 
 
-class _Poll(msgspec.Struct, array_like=True, gc=False):
+class _PackedPoll(msgspec.Struct, array_like=True, gc=False):
     poll_id: str
     most_connected: int
     last_vote_ms: int
@@ -74,7 +74,7 @@ class _State(msgspec.Struct, array_like=True, gc=False):
     leavers_ms: list[int]
     connected: list[int]
     connections: dict[int, int]  # of who has more than one
-    poll: _Poll | None
+    poll: _PackedPoll | None
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -207,8 +207,8 @@ def _counted(packed: _Counts, length_s: int) -> CountWindow:
     return window
 
 
-def _packed(poll: Poll, number: Mapping[str, int]) -> _Poll:
-    return _Poll(
+def _packed(poll: Poll, number: Mapping[str, int]) -> _PackedPoll:
+    return _PackedPoll(
         poll.poll_id,
         poll.most_connected,
         poll.last_vote_ms,
@@ -218,7 +218,7 @@ def _packed(poll: Poll, number: Mapping[str, int]) -> _Poll:
     )
 
 
-def _unpacked(packed: _Poll, users: list[str]) -> Poll:
+def _unpacked(packed: _PackedPoll, users: list[str]) -> Poll:
     return Poll(
         packed.poll_id,
         packed.most_connected,

@@ -105,7 +105,7 @@ class _Session:
         return self._state
 
 
-class Replay:
+class Replayer:
     """Take entries in the order of their ids; give each tick's rows, by tenant and session."""
 
     def __init__(

@@ -54,7 +54,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     gap: Mark | None = None
 
 
-class Explanation(NamedTuple):
+class ExplainedSignal(NamedTuple):
     """One signal's way into the score: raw value → normalised (0…1) x weight = contribution."""
 
     signal: str
@@ -86,32 +86,34 @@ class Scoring(msgspec.Struct, frozen=True):
             -self.leave_rate_weight * signals.user_leave_rate,
         )
 
-    def explain(self, signals: Signals) -> tuple[Explanation, ...]:
+    def explain(self, signals: Signals) -> tuple[ExplainedSignal, ...]:
         """Show each signal's raw value, normalised value, weight and contribution."""
         added = self.contributions(signals)
         chat = _full_marks(signals.chat_msgs_per_min, self.chat_max_per_min)
         reactions = _full_marks(signals.reactions_per_min, self.reactions_max_per_min)
         poll, leave = signals.poll_participation, signals.user_leave_rate
         return (
-            Explanation(
+            ExplainedSignal(
                 "chat_msgs_per_min", signals.chat_msgs_per_min, chat, self.chat_weight, added.chat
             ),
-            Explanation("poll_participation", poll, poll, self.poll_weight, added.poll),
-            Explanation(
+            ExplainedSignal("poll_participation", poll, poll, self.poll_weight, added.poll),
+            ExplainedSignal(
                 "active_users",
                 signals.active_users,
                 _active_share(signals),
                 self.active_users_weight,
                 added.active_users,
             ),
-            Explanation(
+            ExplainedSignal(
                 "reactions_per_min",
                 signals.reactions_per_min,
                 reactions,
                 self.reactions_weight,
                 added.reactions,
             ),
-            Explanation("user_leave_rate", leave, leave, -self.leave_rate_weight, added.leave_rate),
+            ExplainedSignal(
+                "user_leave_rate", leave, leave, -self.leave_rate_weight, added.leave_rate
+            ),
         )
 
 

@@ -65,7 +65,7 @@ class _Address(msgspec.Struct, gc=False):
     sessionId: str | None = None
 
 
-class _Closed(_Address, gc=False):
+class _ClosedAddress(_Address, gc=False):
     poll: _Address | None = None
 
 
@@ -74,12 +74,12 @@ _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _NOBODY: Final = _Address()
 _address: Final = msgspec.json.Decoder(_Address).decode
-_closed: Final = msgspec.json.Decoder(_Closed).decode
+_closed: Final = msgspec.json.Decoder(_ClosedAddress).decode
 
 Peek: TypeAlias = Callable[[bytes], _Address]
 
 
-class Sieve:
+class ShardFilter:
     """Knows of each session that it has met lately whether it is ours."""
 
     def __init__(self, shard: Shard, max_event_bytes: int) -> None:

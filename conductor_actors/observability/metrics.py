@@ -34,7 +34,7 @@ _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 _ROWS: Final = (1, 10, 50, 100, 500, 1000, 2500, 5000)
 
 
-class Maker:
+class SeriesFactory:
     """Makes series whose names begin with `conductor_`, all in one registry."""
 
     def __init__(self, registry: CollectorRegistry, now: Callable[[], float]) -> None:
@@ -62,10 +62,10 @@ class Maker:
         return lambda: last.set(self._now())
 
 
-class Reading:
+class EventMetrics:
     """Events in."""
 
-    def __init__(self, make: Maker) -> None:
+    def __init__(self, make: SeriesFactory) -> None:
         events = make.counter("events", "Events read, by what became of them.", "result")
         self._routed, self._skipped = events.labels("routed"), events.labels("skipped")
         self._invalid, self._refused = events.labels("invalid"), events.labels("refused")
@@ -117,10 +117,10 @@ class Reading:
         self._lost.labels(line["reason"]).inc(line["lost_events"] or 0)
 
 
-class Scoring:
+class TickMetrics:
     """Ticks."""
 
-    def __init__(self, make: Maker) -> None:
+    def __init__(self, make: SeriesFactory) -> None:
         self._completed = make.counter("ticks_completed", "Ticks at which all were scored.")
         self._late = make.counter("ticks_late", "Of these, too old to be announced.")
         self._delay = make.histogram(
@@ -136,10 +136,10 @@ class Scoring:
         self._has_ticked()
 
 
-class Storing:
+class WriterMetrics:
     """Rows out, into the database or, while it is away, into the outbox."""
 
-    def __init__(self, make: Maker) -> None:
+    def __init__(self, make: SeriesFactory) -> None:
         self._written = make.counter("rows_written", "Rows handed to the database.")
         self._refused = make.counter("rows_refused", "Rows it refuses for good.")
         self._batch = make.histogram("batch_rows", "Rows a batch.", _ROWS)
@@ -173,10 +173,10 @@ class Storing:
         self._outbox.set(0)
 
 
-class Announcing:
+class PublisherMetrics:
     """Updates out."""
 
-    def __init__(self, make: Maker) -> None:
+    def __init__(self, make: SeriesFactory) -> None:
         self._published = make.counter("updates_published", "Updates announced in Redis.")
         self._dropped = make.counter("updates_dropped", "Updates never announced: Redis was away.")
         self._letters = make.counter("dead_letters_lost", "Dead letters that could not be kept.")
@@ -195,10 +195,10 @@ class Announcing:
         self._letters.inc(line["dead_letters"])
 
 
-class Acting:
+class ActorMetrics:
     """Actors: how busy they are, how often they fail."""
 
-    def __init__(self, make: Maker) -> None:
+    def __init__(self, make: SeriesFactory) -> None:
         self._depth = make.gauge("mailbox_messages", "Messages waiting.", "kind")
         self._oldest = make.gauge("mailbox_oldest_seconds", "Age of the oldest of them.", "kind")
         self._handled = make.counter("messages_handled", "Messages handled.", "kind")
@@ -236,7 +236,7 @@ class Acting:
 class Standing:
     """Whether this process owns the events, and whom it can't reach."""
 
-    def __init__(self, make: Maker) -> None:
+    def __init__(self, make: SeriesFactory) -> None:
         self._owner = make.gauge("owner", "1 while this process reads the events, else 0.")
         self._outage = make.gauge("outage", "1 while a service is away.", "service")
         self._has_saved = make.success("checkpoint")
@@ -289,9 +289,12 @@ class CollectorMetrics:
     def __init__(
         self, registry: CollectorRegistry = REGISTRY, now: Callable[[], float] = time.time
     ) -> None:
-        make = Maker(registry, now)
+        make = SeriesFactory(registry, now)
         self.standing = Standing(make)
-        others = (kind(make) for kind in (Reading, Scoring, Storing, Announcing, Acting))
+        others = (
+            kind(make)
+            for kind in (EventMetrics, TickMetrics, WriterMetrics, PublisherMetrics, ActorMetrics)
+        )
         self._steps: dict[str, Callable[[Line], None]] = {
             name: getattr(part, name)
             for part in (self.standing, *others)

@@ -6,7 +6,7 @@ from random import Random
 from typing import Final
 
 from conductor_actors.simulate.programme import Scene, Script
-from conductor_actors.simulate.wire import Person, Poll, Sent, Wire
+from conductor_actors.simulate.wire import Person, Sent, SimulatedPoll, Wire
 
 _PACE_S: Final = 4.0  # two thirds of those who should come, go or vote do so within this time
 
@@ -35,7 +35,7 @@ class Room:
         self._outside = [self._person() for _ in range(script.people)]
         self._inside: list[Person] = []
         self._scene: Scene | None = None
-        self._poll: Poll | None = None
+        self._poll: SimulatedPoll | None = None
         self._begun_at_s: float | None = None
         self._at_s = self._dt_s = 0.0
 
@@ -63,7 +63,7 @@ class Room:
     def _change_poll(self, scene: Scene) -> None:
         if self._poll:
             self._wire.poll_closed(self._at_s, self._poll)
-        self._poll = Poll(self._wire.new_id(), set()) if scene.turnout else None
+        self._poll = SimulatedPoll(self._wire.new_id(), set()) if scene.turnout else None
         if self._poll:
             self._wire.poll_opened(self._at_s, self._poll)
 

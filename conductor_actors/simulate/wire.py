@@ -37,7 +37,7 @@ class Person(NamedTuple):
     devices: int
 
 
-class Poll(NamedTuple):
+class SimulatedPoll(NamedTuple):
     """A poll and those who have voted."""
 
     poll_id: str
@@ -106,17 +106,17 @@ class Wire:
         reaction = {"sessionId": self._session_id, "emoji": emoji, "timestamp": _iso(at_s)}
         self._send(at_s, REACTION, user | reaction)
 
-    def vote(self, at_s: float, poll: Poll, person: Person) -> None:
+    def vote(self, at_s: float, poll: SimulatedPoll, person: Person) -> None:
         """Send a vote, rarely an anonymous one."""
         user = {"userId": person.user_id} if self._odds(0.97) else {}
         choice = {"pollId": poll.poll_id, "optionId": f"option-{self._chance.randrange(3)}"}
         self._send(at_s, VOTE, user | choice | self._address() | {"voteTimestamp": _iso(at_s)})
 
-    def poll_opened(self, at_s: float, poll: Poll) -> None:
+    def poll_opened(self, at_s: float, poll: SimulatedPoll) -> None:
         """Send that a poll is open, which is not ours to count."""
         self.resource(at_s, "POLL", {"poll": self._poll(poll, is_active=True)})
 
-    def poll_closed(self, at_s: float, poll: Poll) -> None:
+    def poll_closed(self, at_s: float, poll: SimulatedPoll) -> None:
         """Send a poll's end, flat or nested, and its mirror."""
         nested = {"poll": self._poll(poll, is_active=False), "userVotedForOptionId": None}
         flat = self._address() | {"pollId": poll.poll_id}
@@ -145,7 +145,7 @@ class Wire:
                 return {"userId": person.user_id}
         return {}
 
-    def _poll(self, poll: Poll, *, is_active: bool) -> Body:
+    def _poll(self, poll: SimulatedPoll, *, is_active: bool) -> Body:
         options = [
             {"id": f"option-{n}", "text": text, "voteCount": len(poll.voters) // len(_OPTIONS)}
             for n, text in enumerate(_OPTIONS)

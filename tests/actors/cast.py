@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from conductor_actors.actors.messages import (
-    ActorFailed,
-    ActorStopped,
-    CaptureQuarantined,
-    Countdown,
+    ChildFailed,
+    ChildStopped,
     Describe,
     EventBatch,
     Inquiry,
+    Latch,
     Scored,
+    SnapshotQuarantined,
     StartSession,
     Tick,
     Undeliverable,
@@ -62,7 +62,7 @@ class Cast:
         """Tell a session its events and a tick; return the rows that came of it."""
         told = len(self.rows())
         mailbox.tell(EventBatch(events))
-        mailbox.tell(Tick(at_ms, is_live=False, sessions=Countdown(1, 0.0, 0.0)))
+        mailbox.tell(Tick(at_ms, is_live=False, sessions=Latch(1, 0.0, 0.0)))
         self.settle()
         return self.rows()[told:]
 
@@ -80,11 +80,11 @@ class Cast:
         match message:
             case StartSession():
                 self.sessions.start(message)
-            case CaptureQuarantined():
-                self.sessions.capture(message)
+            case SnapshotQuarantined():
+                self.sessions.snapshot(message)
             case Inquiry():
                 self.sessions.inquire(message)
-            case ActorFailed():
+            case ChildFailed():
                 assert self.sessions.failed(message)
-            case ActorStopped():
+            case ChildStopped():
                 assert self.sessions.stopped(message.mailbox)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import Flush, Scored, TimePassed
-from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.actors.writer import LONGEST_WAIT_S, Shelves, WriterActor
+from conductor_actors.actors.writer import LONGEST_WAIT_S, Sinks, WriterActor
 from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import Unavailable
@@ -82,10 +82,12 @@ class Desk:
 
     def parts(
         self,
-    ) -> tuple[Place[ThreadMailbox], Shelves, Backlog[ScoreRow], RecordingMailbox, threading.Event]:
-        place = Place("writer", self.mailbox, self.supervisor)
-        shelves = Shelves(self.store, self.outbox)
-        return place, shelves, self.backlog, self.dead_letters, self.give_up
+    ) -> tuple[
+        ActorContext[ThreadMailbox], Sinks, Backlog[ScoreRow], RecordingMailbox, threading.Event
+    ]:
+        context = ActorContext("writer", self.mailbox, self.supervisor)
+        sinks = Sinks(self.store, self.outbox)
+        return context, sinks, self.backlog, self.dead_letters, self.give_up
 
     def tell(self, rows: Sequence[ScoreRow]) -> None:
         for each in rows:

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeAlias
 
 import pykka
 
-from conductor_actors.actors.runtime.base import Place, PooledActor, SystemActor
+from conductor_actors.actors.runtime.base import ActorContext, PooledActor, SystemActor
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
 from tests.support.fakes.recording_mailbox import RecordingMailbox
@@ -30,7 +30,7 @@ class Script:
     on_receive: Callable[[Any], object] = _echo
     on_start: Callable[[], object] = _nothing
     on_stop: Callable[[], object] = _nothing
-    legacy: Callable[[], object] = _nothing
+    handover: Callable[[], object] = _nothing
 
 
 class _Scripted:
@@ -48,22 +48,24 @@ class _Scripted:
     def on_stop(self) -> None:
         self.script.on_stop()
 
-    def legacy(self) -> object:
-        return self.script.legacy()
+    def handover(self) -> object:
+        return self.script.handover()
 
     def times(self, number: int) -> int:
         return number * self.factor
 
 
 class SystemProbe(_Scripted, SystemActor):
-    def __init__(self, place: Place[ThreadMailbox], script: Script) -> None:
-        super().__init__(place)
+    def __init__(self, context: ActorContext[ThreadMailbox], script: Script) -> None:
+        super().__init__(context)
         self.script = script
 
 
 class PooledProbe(_Scripted, PooledActor):
-    def __init__(self, place: Place[PooledMailbox], dispatcher: Dispatcher, script: Script) -> None:
-        super().__init__(place, dispatcher)
+    def __init__(
+        self, context: ActorContext[PooledMailbox], dispatcher: Dispatcher, script: Script
+    ) -> None:
+        super().__init__(context, dispatcher)
         self.script = script
 
 
@@ -99,7 +101,7 @@ class SystemModel:
 
     def start_in(self, mailbox: AnyMailbox, script: Script) -> Ref:
         assert isinstance(mailbox, ThreadMailbox)
-        return SystemProbe.start(Place("probe", mailbox, self.supervisor), script)
+        return SystemProbe.start(ActorContext("probe", mailbox, self.supervisor), script)
 
 
 class PooledModel:
@@ -115,5 +117,5 @@ class PooledModel:
 
     def start_in(self, mailbox: AnyMailbox, script: Script) -> Ref:
         assert isinstance(mailbox, PooledMailbox)
-        place = Place("probe", mailbox, self.supervisor)
-        return PooledProbe.start(place, self.dispatcher, script)
+        context = ActorContext("probe", mailbox, self.supervisor)
+        return PooledProbe.start(context, self.dispatcher, script)

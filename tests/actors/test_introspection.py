@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.introspection import InquiryActor, Surroundings
-from conductor_actors.actors.messages import ActorStopped, Answered, Inquiry
-from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.introspection import IntrospectionActor, ServiceFacts
+from conductor_actors.actors.messages import Answered, ChildStopped, Inquiry
+from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.introspection_protocol import Answer, Request
 from conductor_actors.errors import ConfigError, Unavailable
@@ -28,9 +28,9 @@ class Hall:
         self.mailbox = ThreadMailbox()
 
     def start(self) -> Ref:
-        place = Place("inquiry", self.mailbox, self.supervisor)
-        surroundings = Surroundings(lambda: 5000, "stream")
-        return InquiryActor.start(place, self.desk, self.supervisor, surroundings)
+        context = ActorContext("introspection", self.mailbox, self.supervisor)
+        facts = ServiceFacts(lambda: 5000, "stream")
+        return IntrospectionActor.start(context, self.desk, self.supervisor, facts)
 
     def ask(self) -> Inquiry:
         """Ask until somebody listens; return what the Supervisor was told."""
@@ -79,4 +79,4 @@ def test_it_stops_when_it_is_told_to(hall: Hall) -> None:
     hall.ask()
     other = Hall()
     other.start().stop(timeout=PATIENCE_S)
-    assert other.supervisor.of(ActorStopped)
+    assert other.supervisor.of(ChildStopped)

@@ -6,9 +6,9 @@ from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import (
     Answered,
-    Countdown,
     EventBatch,
     Inquiry,
+    Latch,
     Passivate,
     Tick,
 )
@@ -53,7 +53,7 @@ def described(cast: Cast) -> Description:
 
 
 def tick(at_ms: int = TICK_MS) -> Tick:
-    return Tick(at_ms, is_live=False, sessions=Countdown(1, 0.0, 0.0))
+    return Tick(at_ms, is_live=False, sessions=Latch(1, 0.0, 0.0))
 
 
 def traced(lines: list[EventDict], event: str = "message_traced") -> list[EventDict]:

@@ -3,9 +3,9 @@
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.lease_keeper import OwnerActor
-from conductor_actors.actors.messages import ActorFailed, ActorStopped, TimePassed
-from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.lease_keeper import LeaseKeeperActor
+from conductor_actors.actors.messages import ChildFailed, ChildStopped, TimePassed
+from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import OwnershipLost, Unavailable
 from tests.actors.probes import Ref
@@ -19,8 +19,8 @@ class Desk:
     def __init__(self) -> None:
         self.lease = MemoryLease()
         self.supervisor = RecordingMailbox()
-        place = Place("owner", ThreadMailbox(), self.supervisor)
-        self.ref: Ref = OwnerActor.start(place, self.lease)
+        context = ActorContext("lease_keeper", ThreadMailbox(), self.supervisor)
+        self.ref: Ref = LeaseKeeperActor.start(context, self.lease)
 
     def pass_time(self) -> None:
         self.ref.ask(TimePassed(), timeout=PATIENCE_S)
@@ -40,7 +40,7 @@ def test_the_lease_is_renewed_each_time(desk: Desk) -> None:
 def test_a_lost_lease_ends_the_owner(desk: Desk) -> None:
     desk.lease.refusal = OwnershipLost("another has it")
     desk.ref.tell(TimePassed())
-    assert desk.supervisor.take(ActorFailed).error is desk.lease.refusal
+    assert desk.supervisor.take(ChildFailed).error is desk.lease.refusal
 
 
 def test_an_outage_is_said_and_does_not_end_the_owner(
@@ -62,4 +62,4 @@ def test_the_lease_is_given_up_in_the_end(desk: Desk) -> None:
 def test_a_lease_that_can_not_be_given_up_does_not_hold_up_the_end(desk: Desk) -> None:
     desk.lease.refusal = Unavailable("connection refused")
     desk.ref.stop(timeout=PATIENCE_S)
-    desk.supervisor.take(ActorStopped)
+    desk.supervisor.take(ChildStopped)

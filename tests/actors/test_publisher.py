@@ -7,7 +7,7 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import (
-    ActorFailed,
+    ChildFailed,
     Flush,
     Flushed,
     Scored,
@@ -15,7 +15,7 @@ from conductor_actors.actors.messages import (
     Undeliverable,
 )
 from conductor_actors.actors.publisher import MAX_BATCH, MAX_LETTERS, PublisherActor
-from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import OwnershipLost, Unavailable
@@ -52,8 +52,8 @@ class Desk:
         self.supervisor = RecordingMailbox()
 
     def start(self) -> Ref:
-        place = Place("publisher", self.mailbox, self.supervisor)
-        return PublisherActor.start(place, self.feed, self.box)
+        context = ActorContext("publisher", self.mailbox, self.supervisor)
+        return PublisherActor.start(context, self.feed, self.box)
 
     def play(self, messages: Sequence[object]) -> Ref:
         """Have the messages waiting, and handled."""
@@ -190,7 +190,7 @@ def test_updates_that_were_dropped_keep_nobody_waiting(desk: Desk) -> None:
 def test_a_lost_ownership_ends_it(desk: Desk) -> None:
     desk.feed.outage = OwnershipLost("another has it")
     desk.start().tell(*scores(1))
-    assert desk.supervisor.take(ActorFailed).error is desk.feed.outage
+    assert desk.supervisor.take(ChildFailed).error is desk.feed.outage
 
 
 def test_a_stopping_publisher_sends_the_rest(desk: Desk) -> None:

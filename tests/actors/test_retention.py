@@ -4,8 +4,8 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import TimePassed
-from conductor_actors.actors.retention import JanitorActor
-from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.retention import RetentionActor
+from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.actors.probes import Ref
@@ -17,8 +17,8 @@ DAYS = 90.0
 
 
 def start(retention: MemoryRetention) -> Ref:
-    place = Place("janitor", ThreadMailbox(), RecordingMailbox())
-    return JanitorActor.start(place, retention, DAYS)
+    context = ActorContext("retention", ThreadMailbox(), RecordingMailbox())
+    return RetentionActor.start(context, retention, DAYS)
 
 
 def pass_time(ref: Ref) -> None:

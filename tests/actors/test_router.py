@@ -7,23 +7,23 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import (
-    ActorFailed,
-    Capture,
+    Barrier,
+    BarrierPassed,
+    ChildFailed,
     Committed,
-    Cut,
-    CutMade,
     EventBatch,
-    StartOver,
+    RequireFull,
+    Snapshot,
     StartSession,
     Tick,
     TimePassed,
     Undeliverable,
 )
 from conductor_actors.actors.router import Downstream, RouterActor
-from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.actors.session_table import Routes
+from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.domain.gaps import Gap, Mark
 from conductor_actors.domain.intake import Entry, Intake, IntakeRules, IntakeState
 from conductor_actors.errors import Unavailable
@@ -73,16 +73,16 @@ class Desk:
         self.supervisor, self.dead_letters = RecordingMailbox(), RecordingMailbox()
         self.checkpointer = RecordingMailbox()
         self.depth = Depth()
-        self._routes = Routes(dispatcher, self.supervisor, timeout_s=1800)
+        self._sessions = SessionTable(dispatcher, self.supervisor, timeout_s=1800)
 
     def start(self, *script: Step) -> tuple[ScriptedSource, Ref]:
         source = ScriptedSource(script)
         downstream = Downstream(
             (lambda: 0, self.depth), LIMIT, self.dead_letters, self.checkpointer
         )
-        place = Place("router", self.mailbox, self.supervisor)
+        context = ActorContext("router", self.mailbox, self.supervisor)
         intake = Intake(IntakeRules())
-        ref = RouterActor.start(place, source, intake, self._routes, downstream)
+        ref = RouterActor.start(context, source, intake, self._sessions, downstream)
         return source, ref
 
     def play(self, *script: Step) -> Ref:
@@ -288,62 +288,66 @@ def test_a_stopped_router_lets_go_of_its_source_and_reports(
     assert [line["events"] for line in events_named(log_lines, "events_routed")] == [1]
 
 
-def cut_of(desk: Desk) -> CutMade:
-    return desk.checkpointer.take(CutMade)
+def barrier_of(desk: Desk) -> BarrierPassed:
+    return desk.checkpointer.take(BarrierPassed)
 
 
 def test_a_cut_comes_behind_a_read_that_was_routed_whole(desk: Desk) -> None:
-    desk.mailbox.tell(Cut())  # before the first read
+    desk.mailbox.tell(Barrier())  # before the first read
     desk.play(read([entry(AT_MS)], AT_MS + 7000), read([entry(AT_MS + 7000)], AT_MS + 9000))
-    cut = cut_of(desk)
-    assert cut.header.position == b"1"
-    assert cut.header.intake == IntakeState(AT_MS + 10_000, AT_MS + 5000, AT_MS)
-    assert (cut.header.number, cut.header.window_s, cut.is_whole) == (1, 60, True)
-    assert [type(message) for message in desk.mail()] == [EventBatch, Tick, Capture]
+    barrier = barrier_of(desk)
+    assert barrier.header.position == b"1"
+    assert barrier.header.intake == IntakeState(AT_MS + 10_000, AT_MS + 5000, AT_MS)
+    assert (barrier.header.number, barrier.header.window_s, barrier.is_full) == (1, 60, True)
+    assert [type(message) for message in desk.mail()] == [EventBatch, Tick, Snapshot]
     assert len(desk.checkpointer.messages) == 1
 
 
 def test_a_cut_comes_behind_what_was_gathered_for_the_next_tick(desk: Desk) -> None:
-    desk.mailbox.tell(Cut())
+    desk.mailbox.tell(Barrier())
     desk.play(read([entry(AT_MS)], AT_MS + 1000))
-    assert [type(message) for message in desk.mail()] == [EventBatch, Capture]
+    assert [type(message) for message in desk.mail()] == [EventBatch, Snapshot]
 
 
 def test_each_cut_has_its_own_number_though_the_router_failed_between(desk: Desk) -> None:
     def fail() -> Read:
         raise ZeroDivisionError
 
-    desk.mailbox.tell(Cut())
+    desk.mailbox.tell(Barrier())
     desk.start(read([entry(AT_MS)]), fail)
     desk.supervisor.take(StartSession)
-    desk.supervisor.take(ActorFailed)
-    desk.mailbox.tell(Cut())
+    desk.supervisor.take(ChildFailed)
+    desk.mailbox.tell(Barrier())
     desk.play(read([entry(AT_MS + 1)]))
-    assert [cut.header.number for cut in desk.checkpointer.of(CutMade)] == [1, 2]
+    assert [barrier.header.number for barrier in desk.checkpointer.of(BarrierPassed)] == [1, 2]
 
 
 def test_what_is_durable_is_not_in_the_next_checkpoint(desk: Desk) -> None:
-    desk.mailbox.tell(Cut())
+    desk.mailbox.tell(Barrier())
     source, ref = desk.start(read([entry(AT_MS, "s"), entry(AT_MS, "t")]))
     source.wait_played()
     ref.ask(Committed(1), timeout=PATIENCE_S)
-    ref.ask(Cut(), timeout=PATIENCE_S)
-    while len(desk.checkpointer.of(CutMade)) < 2:
+    ref.ask(Barrier(), timeout=PATIENCE_S)
+    while len(desk.checkpointer.of(BarrierPassed)) < 2:
         ref.ask(TimePassed(), timeout=PATIENCE_S)
-    captures = [message for message in desk.mail() if isinstance(message, Capture)]
-    assert [capture.has_changed for capture in captures] == [True, False]
-    ref.ask(StartOver(), timeout=PATIENCE_S)
-    ref.ask(Cut(), timeout=PATIENCE_S)
-    while len(desk.checkpointer.of(CutMade)) < 3:
+    captures = [message for message in desk.mail() if isinstance(message, Snapshot)]
+    assert [snapshot.has_changed for snapshot in captures] == [True, False]
+    ref.ask(RequireFull(), timeout=PATIENCE_S)
+    ref.ask(Barrier(), timeout=PATIENCE_S)
+    while len(desk.checkpointer.of(BarrierPassed)) < 3:
         ref.ask(TimePassed(), timeout=PATIENCE_S)
-    assert [cut.is_whole for cut in desk.checkpointer.of(CutMade)] == [True, False, True]
+    assert [barrier.is_full for barrier in desk.checkpointer.of(BarrierPassed)] == [
+        True,
+        False,
+        True,
+    ]
 
 
 def test_a_stopping_router_makes_a_last_cut(desk: Desk) -> None:
     ref = desk.play(read([entry(AT_MS)], AT_MS + 5000))
     assert ref.stop(timeout=PATIENCE_S)
-    assert cut_of(desk).header.position == b"1"
-    assert isinstance(desk.mail()[-1], Capture)
+    assert barrier_of(desk).header.position == b"1"
+    assert isinstance(desk.mail()[-1], Snapshot)
 
 
 def test_a_router_that_has_read_nothing_has_nothing_to_cut(desk: Desk) -> None:

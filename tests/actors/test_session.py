@@ -6,19 +6,19 @@ import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.actors.messages import (
-    ActorFailed,
-    ActorStopped,
-    AllCaptured,
-    Capture,
-    Captured,
-    Countdown,
+    AllSnapshotsTaken,
+    ChildFailed,
+    ChildStopped,
     EventBatch,
+    Latch,
     Passivate,
     Scored,
+    Snapshot,
+    SnapshotTaken,
     Tick,
     TickScored,
 )
-from conductor_actors.actors.runtime.base import Place, Poisoned
+from conductor_actors.actors.runtime.base import ActorContext, Poisoned
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts
@@ -54,8 +54,8 @@ class Stage:
         parts = SessionParts(
             self._scoring, self.writer, self.publisher, self.dispatcher, self.clock
         )
-        place = Place("default/session", self.mailbox, self.supervisor)
-        return SessionActor.start(place, "default", state, parts)
+        context = ActorContext("default/session", self.mailbox, self.supervisor)
+        return SessionActor.start(context, "default", state, parts)
 
     def tell(self, *messages: object) -> None:
         for message in messages:
@@ -72,7 +72,7 @@ def stage(dispatcher: Dispatcher) -> Stage:
 
 
 def tick(at_ms: int = TICK_MS, *, is_live: bool = True, total: int = 1) -> Tick:
-    return Tick(at_ms, is_live, Countdown(total, 1000.0, 0.25))
+    return Tick(at_ms, is_live, Latch(total, 1000.0, 0.25))
 
 
 def expected_row(events: Sequence[Event], at_ms: int = TICK_MS) -> ScoreRow:
@@ -112,21 +112,21 @@ def test_a_session_that_has_not_begun_or_is_over_has_no_row(stage: Stage) -> Non
 def test_a_bad_event_costs_nothing_but_itself(stage: Stage) -> None:
     bad = poison()
     stage.tell(EventBatch([*chats(2), bad, chat(2)]))
-    failure = stage.supervisor.take(ActorFailed)
+    failure = stage.supervisor.take(ChildFailed)
     assert isinstance(failure.error, Poisoned)
     assert [item for item, _ in failure.error.items] == [bad]
     assert isinstance(failure.error.__cause__, TypeError)
-    assert isinstance(failure.legacy, SessionState)
-    stage.enter(failure.legacy)
+    assert isinstance(failure.handover, SessionState)
+    stage.enter(failure.handover)
     stage.tell(tick())
     assert stage.rows() == [expected_row(chats(3))]
 
 
 def test_a_successor_goes_on_from_before_the_bad_event(stage: Stage) -> None:
     stage.tell(EventBatch([*chats(2), poison()]), tick(), EventBatch([chat(2, TICK_MS)]))
-    legacy = stage.supervisor.take(ActorFailed).legacy
-    assert isinstance(legacy, SessionState)
-    stage.enter(legacy)
+    handover = stage.supervisor.take(ChildFailed).handover
+    assert isinstance(handover, SessionState)
+    stage.enter(handover)
     stage.tell(tick(TICK_MS + 5000))
     assert stage.rows()[1:] == [expected_row([*chats(2), chat(2, TICK_MS)], TICK_MS + 5000)]
 
@@ -143,15 +143,15 @@ def test_who_asks_hears_of_a_bad_event_once(stage: Stage) -> None:
 def test_a_row_that_fails_ends_the_actor_and_keeps_its_events(dispatcher: Dispatcher) -> None:
     stage = Stage(dispatcher, NO_SCORE)
     stage.tell(EventBatch(chats(3)), tick())
-    failure = stage.supervisor.take(ActorFailed)
+    failure = stage.supervisor.take(ChildFailed)
     assert isinstance(failure.error, ZeroDivisionError)
-    assert isinstance(failure.legacy, SessionState)
-    assert failure.legacy.chats.total == 3
+    assert isinstance(failure.handover, SessionState)
+    assert failure.handover.chats.total == 3
 
 
 def test_a_passivated_session_stops(stage: Stage) -> None:
     stage.tell(EventBatch(chats(1)), tick(), Passivate())
-    assert stage.supervisor.take(ActorStopped) == ActorStopped("default/session", stage.mailbox)
+    assert stage.supervisor.take(ChildStopped) == ChildStopped("default/session", stage.mailbox)
     assert len(stage.rows()) == 1
     assert stage.dispatcher.waiting == 0
 
@@ -196,54 +196,54 @@ def test_a_tick_is_complete_though_a_row_failed(dispatcher: Dispatcher) -> None:
     assert [line["event"] for line in lines] == ["tick_completed"]
 
 
-def capture(number: int = 1, total: int = 1, *, has_changed: bool = True) -> Capture:
-    return Capture(number, has_changed, Countdown(total, 0.0, 0.0), RecordingMailbox())
+def snapshot(number: int = 1, total: int = 1, *, has_changed: bool = True) -> Snapshot:
+    return Snapshot(number, has_changed, Latch(total, 0.0, 0.0), RecordingMailbox())
 
 
-def told(asked: Capture) -> list[object]:
+def told(asked: Snapshot) -> list[object]:
     assert isinstance(asked.reply_to, RecordingMailbox)
     return asked.reply_to.messages
 
 
 def test_a_captured_state_has_every_event_before_it_and_none_behind(stage: Stage) -> None:
-    asked = capture()
+    asked = snapshot()
     stage.tell(EventBatch(chats(3)), asked, EventBatch([chat(7)]))
     [captured, end] = told(asked)
-    assert isinstance(captured, Captured)
+    assert isinstance(captured, SnapshotTaken)
     assert (captured.number, captured.key) == (1, ("default", "session"))
     state = decode_state(captured.state, "session", SessionRules())
     assert row_at(TICK_MS, "default", state, Scoring()) == expected_row(chats(3))
-    assert end == AllCaptured(1)
+    assert end == AllSnapshotsTaken(1)
 
 
 def test_who_has_not_changed_tells_no_state(stage: Stage) -> None:
-    asked = capture(has_changed=False)
+    asked = snapshot(has_changed=False)
     stage.tell(asked)
-    assert told(asked) == [AllCaptured(1)]
+    assert told(asked) == [AllSnapshotsTaken(1)]
 
 
 def test_the_last_to_answer_tells_the_end(stage: Stage) -> None:
-    asked = capture(total=2, has_changed=False)
+    asked = snapshot(total=2, has_changed=False)
     stage.tell(asked)
     assert told(asked) == []
     stage.tell(asked)
-    assert told(asked) == [AllCaptured(1)]
+    assert told(asked) == [AllSnapshotsTaken(1)]
 
 
 def test_a_bad_event_before_a_capture_costs_nothing_but_itself(stage: Stage) -> None:
-    asked = capture()
+    asked = snapshot()
     stage.tell(EventBatch([*chats(2), poison()]))
-    legacy = stage.supervisor.take(ActorFailed).legacy
-    assert isinstance(legacy, SessionState)
-    stage.enter(legacy)
+    handover = stage.supervisor.take(ChildFailed).handover
+    assert isinstance(handover, SessionState)
+    stage.enter(handover)
     stage.tell(asked)
     captured = told(asked)[0]
-    assert isinstance(captured, Captured)
+    assert isinstance(captured, SnapshotTaken)
     assert decode_state(captured.state, "session", SessionRules()).chats.total == 2
 
 
 def test_a_row_is_marked_as_its_tick_is(stage: Stage) -> None:
     marks = {"default": Mark("trimmed", 7), "acme": Mark("trimmed", 8)}
-    marked = Tick(TICK_MS, is_live=True, sessions=Countdown(1, 0.0, 0.0), marks=marks)
+    marked = Tick(TICK_MS, is_live=True, sessions=Latch(1, 0.0, 0.0), marks=marks)
     stage.tell(EventBatch(chats(3)), marked)
     assert [row.gap for row in stage.rows()] == [Mark("trimmed", 7)]

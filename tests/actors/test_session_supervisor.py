@@ -6,13 +6,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.actors.messages import (
-    ActorFailed,
-    Capture,
-    Captured,
-    CaptureQuarantined,
-    Countdown,
+    ChildFailed,
     EventBatch,
+    Latch,
     Passivate,
+    Snapshot,
+    SnapshotQuarantined,
+    SnapshotTaken,
     StartSession,
     Tick,
 )
@@ -41,7 +41,7 @@ def batch_with_poison() -> EventBatch:
 
 
 def tick(at_ms: int) -> Tick:
-    return Tick(at_ms, is_live=False, sessions=Countdown(1, 0.0, 0.0))
+    return Tick(at_ms, is_live=False, sessions=Latch(1, 0.0, 0.0))
 
 
 def fail(cast: Cast, mailbox: PooledMailbox, times: int) -> None:
@@ -188,7 +188,7 @@ def test_the_end_of_an_old_session_does_not_touch_the_new_one_of_its_name(cast: 
 
 def test_whoever_is_no_session_is_none_of_its_business(cast: Cast) -> None:
     stranger = ThreadMailbox()
-    failure = ActorFailed("writer", stranger, None, ValueError("bug"), None)
+    failure = ChildFailed("writer", stranger, None, ValueError("bug"), None)
     assert not cast.sessions.failed(failure)
     assert not cast.sessions.stopped(stranger)
 
@@ -222,10 +222,10 @@ def test_who_was_just_released_is_not_answered_for(cast: Cast) -> None:
     """Its state has events from behind the cut by now."""
     mailbox = cast.enter("s")
     fail(cast, mailbox, 4)
-    asked = Capture(1, True, Countdown(1, 0.0, 0.0), RecordingMailbox())  # noqa: FBT003
-    cast.sessions.capture(CaptureQuarantined(mailbox, asked))
+    asked = Snapshot(1, True, Latch(1, 0.0, 0.0), RecordingMailbox())  # noqa: FBT003
+    cast.sessions.snapshot(SnapshotQuarantined(mailbox, asked))
     cast.clock.advance(QUARANTINE_S)
     cast.sessions.release_quarantined()
-    cast.sessions.capture(CaptureQuarantined(mailbox, asked))
+    cast.sessions.snapshot(SnapshotQuarantined(mailbox, asked))
     assert isinstance(asked.reply_to, RecordingMailbox)
-    assert len(asked.reply_to.of(Captured)) == 1
+    assert len(asked.reply_to.of(SnapshotTaken)) == 1

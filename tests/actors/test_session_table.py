@@ -3,18 +3,23 @@
 import pytest
 
 from conductor_actors.actors.messages import (
-    AllCaptured,
+    AllSnapshotsTaken,
     Answered,
-    Captured,
-    Countdown,
     EventBatch,
     Inquiry,
+    Latch,
     Passivate,
+    SnapshotTaken,
     StartSession,
     Tick,
 )
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
-from conductor_actors.actors.session_table import CHECK_EVERY_MS, Changes, Difference, Routes
+from conductor_actors.actors.session_table import (
+    CHECK_EVERY_MS,
+    CheckpointContents,
+    DirtySet,
+    SessionTable,
+)
 from conductor_actors.domain.checkpoints import decode_state
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.intake import EventsBySession, SessionKey
@@ -37,8 +42,8 @@ def cast(dispatcher: Dispatcher) -> Cast:
 
 
 @pytest.fixture
-def routes(cast: Cast) -> Routes:
-    return Routes(cast.dispatcher, cast.supervisor, TIMEOUT_S)
+def session_table(cast: Cast) -> SessionTable:
+    return SessionTable(cast.dispatcher, cast.supervisor, TIMEOUT_S)
 
 
 def batch(events: list[Event], session_id: str = "s") -> EventsBySession:
@@ -46,215 +51,221 @@ def batch(events: list[Event], session_id: str = "s") -> EventsBySession:
 
 
 def tick(at_ms: int) -> Tick:
-    return Tick(at_ms, is_live=False, sessions=Countdown(1, 0.0, 0.0))
+    return Tick(at_ms, is_live=False, sessions=Latch(1, 0.0, 0.0))
 
 
 def mail(start: StartSession) -> list[object]:
     return [envelope.message for envelope in start.mailbox.mail]
 
 
-def cut(routes: Routes) -> tuple[Difference, RecordingMailbox]:
+def begin_checkpoint(session_table: SessionTable) -> tuple[CheckpointContents, RecordingMailbox]:
     """Begin a checkpoint, as the Router does."""
     answers = RecordingMailbox()
-    difference = routes.cut()
-    routes.capture(difference, answers, 0.0)
-    return difference, answers
+    contents = session_table.begin_checkpoint()
+    session_table.snapshot(contents, answers, 0.0)
+    return contents, answers
 
 
 def captured(answers: RecordingMailbox) -> dict[SessionKey, bytes]:
     """Give the states of a checkpoint that is whole: the end is told once, and last."""
-    assert isinstance(answers.messages[-1], AllCaptured)
-    assert len(answers.of(AllCaptured)) == 1
-    return {each.key: each.state for each in answers.of(Captured)}
+    assert isinstance(answers.messages[-1], AllSnapshotsTaken)
+    assert len(answers.of(AllSnapshotsTaken)) == 1
+    return {each.key: each.state for each in answers.of(SnapshotTaken)}
 
 
 def test_each_session_is_told_its_own_events_and_everyone_every_tick(
-    cast: Cast, routes: Routes
+    cast: Cast, session_table: SessionTable
 ) -> None:
     ours, theirs = chats(2), [chat(7)]
-    routes.deliver(EventsBySession({KEY: ours, ("acme", "s"): theirs}))
-    routes.broadcast("tick")
+    session_table.deliver(EventsBySession({KEY: ours, ("acme", "s"): theirs}))
+    session_table.broadcast("tick")
     first, second = cast.supervisor.of(StartSession)
     assert (first.key, mail(first)) == (KEY, [EventBatch(ours), "tick"])
     assert (second.key, mail(second)) == (("acme", "s"), [EventBatch(theirs), "tick"])
 
 
-def test_a_session_is_started_once(cast: Cast, routes: Routes) -> None:
+def test_a_session_is_started_once(cast: Cast, session_table: SessionTable) -> None:
     for _ in range(3):
-        routes.deliver(batch(chats(1)))
-    assert len(cast.supervisor.of(StartSession)) == len(routes) == 1
+        session_table.deliver(batch(chats(1)))
+    assert len(cast.supervisor.of(StartSession)) == len(session_table) == 1
 
 
 def test_a_session_is_passivated_after_its_timeout_without_an_event_whatever_ticks(
-    cast: Cast, routes: Routes
+    cast: Cast, session_table: SessionTable
 ) -> None:
-    routes.deliver(batch(chats(1)))
-    routes.passivate(OVER_MS - CHECK_EVERY_MS - 1)
-    routes.broadcast(tick(OVER_MS - 5000))
-    routes.passivate(OVER_MS - 1)
-    assert len(routes) == 1
-    routes.passivate(OVER_MS - 1 + CHECK_EVERY_MS)
-    assert len(routes) == 0
-    cut(routes)
+    session_table.deliver(batch(chats(1)))
+    session_table.passivate(OVER_MS - CHECK_EVERY_MS - 1)
+    session_table.broadcast(tick(OVER_MS - 5000))
+    session_table.passivate(OVER_MS - 1)
+    assert len(session_table) == 1
+    session_table.passivate(OVER_MS - 1 + CHECK_EVERY_MS)
+    assert len(session_table) == 0
+    begin_checkpoint(session_table)
     assert mail(cast.supervisor.take(StartSession))[-1] == Passivate()
 
 
-def test_whoever_was_heard_of_in_time_stays(cast: Cast, routes: Routes) -> None:
-    routes.deliver(batch(chats(1)))
-    routes.deliver(batch([chat(1, AT_MS + 1)], "lively"))
-    routes.passivate(OVER_MS)
-    assert len(routes) == 1
-    routes.broadcast("tick")
-    cut(routes)
+def test_whoever_was_heard_of_in_time_stays(cast: Cast, session_table: SessionTable) -> None:
+    session_table.deliver(batch(chats(1)))
+    session_table.deliver(batch([chat(1, AT_MS + 1)], "lively"))
+    session_table.passivate(OVER_MS)
+    assert len(session_table) == 1
+    session_table.broadcast("tick")
+    begin_checkpoint(session_table)
     silent, lively = (mail(start) for start in cast.supervisor.of(StartSession))
     assert (silent[-1], lively[-2]) == (Passivate(), "tick")
 
 
 def test_mail_after_passivation_goes_to_a_successor_and_none_is_lost(
-    cast: Cast, routes: Routes
+    cast: Cast, session_table: SessionTable
 ) -> None:
-    routes.deliver(batch(chats(3)))
-    routes.broadcast(tick(AT_MS + 5000))
-    routes.passivate(OVER_MS)
-    routes.deliver(batch([chat(7, OVER_MS)]))  # while the old one has yet to stop
-    routes.broadcast(tick(OVER_MS + 5000))
-    cut(routes)
+    session_table.deliver(batch(chats(3)))
+    session_table.broadcast(tick(AT_MS + 5000))
+    session_table.passivate(OVER_MS)
+    session_table.deliver(batch([chat(7, OVER_MS)]))  # while the old one has yet to stop
+    session_table.broadcast(tick(OVER_MS + 5000))
+    begin_checkpoint(session_table)
     cast.settle()
     assert [(row.at_ms, row.signals.chat_msgs_per_min) for row in cast.rows()] == [
         (AT_MS + 5000, 3),
         (OVER_MS + 5000, 1),
     ]
-    assert len(cast.sessions) == len(routes) == 1
+    assert len(cast.sessions) == len(session_table) == 1
     assert (cast.dispatcher.waiting, cast.dispatcher.refused) == (0, 0)
 
 
-def test_a_session_in_quarantine_is_passivated_once_it_is_out(cast: Cast, routes: Routes) -> None:
+def test_a_session_in_quarantine_is_passivated_once_it_is_out(
+    cast: Cast, session_table: SessionTable
+) -> None:
     """It would not hear of it, come back, and stay for good."""
     for _ in range(4):
-        routes.deliver(batch([chat(), poison()]))
-        routes.broadcast(tick(AT_MS + 5000))
+        session_table.deliver(batch([chat(), poison()]))
+        session_table.broadcast(tick(AT_MS + 5000))
         cast.settle()
-    assert (len(routes), routes.listening()) == (1, 0)
-    routes.passivate(OVER_MS)
+    assert (len(session_table), session_table.listening()) == (1, 0)
+    session_table.passivate(OVER_MS)
     cast.clock.advance(300)
     cast.sessions.release_quarantined()
-    assert (len(routes), routes.listening()) == (1, 1)
-    routes.passivate(OVER_MS + CHECK_EVERY_MS)
-    cut(routes)
+    assert (len(session_table), session_table.listening()) == (1, 1)
+    session_table.passivate(OVER_MS + CHECK_EVERY_MS)
+    begin_checkpoint(session_table)
     cast.settle()
-    assert len(routes) == len(cast.sessions) == 0
+    assert len(session_table) == len(cast.sessions) == 0
 
 
 def test_the_first_checkpoint_has_every_session_and_the_next_those_that_changed(
-    cast: Cast, routes: Routes
+    cast: Cast, session_table: SessionTable
 ) -> None:
-    routes.deliver(EventsBySession({KEY: chats(2), ("acme", "s"): [chat(7)]}))
-    whole, answers = cut(routes)
+    session_table.deliver(EventsBySession({KEY: chats(2), ("acme", "s"): [chat(7)]}))
+    whole, answers = begin_checkpoint(session_table)
     cast.settle()
-    assert (whole.number, whole.is_whole) == (1, True)
+    assert (whole.number, whole.is_full) == (1, True)
     assert set(captured(answers)) == {KEY, ("acme", "s")}
-    routes.changes.committed(1)
-    routes.deliver(batch([chat(3)]))
-    routes.broadcast(tick(AT_MS + 5000))  # changes nothing
-    second, answers = cut(routes)
+    session_table.dirty.committed(1)
+    session_table.deliver(batch([chat(3)]))
+    session_table.broadcast(tick(AT_MS + 5000))  # changes nothing
+    second, answers = begin_checkpoint(session_table)
     cast.settle()
-    assert (second.number, second.is_whole) == (2, False)
+    assert (second.number, second.is_full) == (2, False)
     assert decode_state(captured(answers)[KEY], "s", SessionRules()).chats.total == 3
     assert set(captured(answers)) == {KEY}
 
 
 def test_what_is_not_known_to_be_durable_is_in_the_next_checkpoint_too(
-    cast: Cast, routes: Routes
+    cast: Cast, session_table: SessionTable
 ) -> None:
-    routes.deliver(batch(chats(1), "silent"))
-    cut(routes)
-    routes.changes.committed(1)
-    routes.deliver(
+    session_table.deliver(batch(chats(1), "silent"))
+    begin_checkpoint(session_table)
+    session_table.dirty.committed(1)
+    session_table.deliver(
         EventsBySession({KEY: [chat(1, OVER_MS - 1)], ("acme", "s"): [chat(7, OVER_MS)]})
     )
-    routes.passivate(OVER_MS)
-    lost, _ = cut(routes)
-    routes.deliver(batch([chat(2, OVER_MS)], "new"))
-    routes.changes.committed(lost.number - 1)  # of the one before
-    again, answers = cut(routes)
+    session_table.passivate(OVER_MS)
+    lost, _ = begin_checkpoint(session_table)
+    session_table.deliver(batch([chat(2, OVER_MS)], "new"))
+    session_table.dirty.committed(lost.number - 1)  # of the one before
+    again, answers = begin_checkpoint(session_table)
     cast.settle()
     assert again.ended == lost.ended == {("default", "silent")}
     assert set(captured(answers)) == again.changed == {*lost.changed, ("default", "new")}
 
 
-def test_a_session_that_ended_and_began_anew_has_not_ended(cast: Cast, routes: Routes) -> None:
-    routes.deliver(batch(chats(3)))
-    cut(routes)
-    routes.passivate(OVER_MS)
-    routes.deliver(batch([chat(7, OVER_MS)]))
-    routes.changes.committed(1)
-    difference, answers = cut(routes)
+def test_a_session_that_ended_and_began_anew_has_not_ended(
+    cast: Cast, session_table: SessionTable
+) -> None:
+    session_table.deliver(batch(chats(3)))
+    begin_checkpoint(session_table)
+    session_table.passivate(OVER_MS)
+    session_table.deliver(batch([chat(7, OVER_MS)]))
+    session_table.dirty.committed(1)
+    contents, answers = begin_checkpoint(session_table)
     cast.settle()
-    assert difference.ended == frozenset()
+    assert contents.ended == frozenset()
     assert decode_state(captured(answers)[KEY], "s", SessionRules()).chats.total == 1
 
 
-def test_after_a_loss_the_next_checkpoint_is_whole(cast: Cast, routes: Routes) -> None:
-    routes.deliver(EventsBySession({KEY: chats(1), ("acme", "s"): [chat(7)]}))
-    cut(routes)
-    routes.changes.committed(1)
-    routes.changes.note_loss()
-    difference, answers = cut(routes)
+def test_after_a_loss_the_next_checkpoint_is_whole(cast: Cast, session_table: SessionTable) -> None:
+    session_table.deliver(EventsBySession({KEY: chats(1), ("acme", "s"): [chat(7)]}))
+    begin_checkpoint(session_table)
+    session_table.dirty.committed(1)
+    session_table.dirty.require_full()
+    contents, answers = begin_checkpoint(session_table)
     cast.settle()
-    assert difference.is_whole
+    assert contents.is_full
     assert len(captured(answers)) == 2
 
 
 def test_the_end_of_a_checkpoint_comes_behind_the_rows_of_every_session_changed_or_not(
-    cast: Cast, routes: Routes
+    cast: Cast, session_table: SessionTable
 ) -> None:
     """Otherwise it would be ahead of a row: a start from it would not compute that again."""
-    routes.deliver(EventsBySession({(tenant, "s"): [chat(1, OVER_MS - 1)] for tenant in "abc"}))
-    routes.deliver(batch(chats(1), "leaving"))
+    session_table.deliver(
+        EventsBySession({(tenant, "s"): [chat(1, OVER_MS - 1)] for tenant in "abc"})
+    )
+    session_table.deliver(batch(chats(1), "leaving"))
     cast.settle()
-    cut(routes)
+    begin_checkpoint(session_table)
     cast.settle()
-    routes.changes.committed(1)
+    session_table.dirty.committed(1)
     held = Held(cast.dispatcher)
-    routes.broadcast(tick(OVER_MS - 1000))
-    routes.passivate(OVER_MS)
-    routes.deliver(EventsBySession({("a", "s"): [chat(2, OVER_MS)]}))
-    difference = routes.cut()
-    routes.capture(difference, cast.writer, 0.0)  # so that their order can be seen
+    session_table.broadcast(tick(OVER_MS - 1000))
+    session_table.passivate(OVER_MS)
+    session_table.deliver(EventsBySession({("a", "s"): [chat(2, OVER_MS)]}))
+    contents = session_table.begin_checkpoint()
+    session_table.snapshot(contents, cast.writer, 0.0)  # so that their order can be seen
     held.release()
     cast.settle()
-    assert difference.changed == {("a", "s")}
-    assert cast.writer.messages[-1] == AllCaptured(2)
+    assert contents.changed == {("a", "s")}
+    assert cast.writer.messages[-1] == AllSnapshotsTaken(2)
     assert len(cast.rows()) == 4
 
 
-def test_a_session_in_quarantine_is_answered_for(cast: Cast, routes: Routes) -> None:
+def test_a_session_in_quarantine_is_answered_for(cast: Cast, session_table: SessionTable) -> None:
     for _ in range(4):
-        routes.deliver(batch([chat(), poison()]))
+        session_table.deliver(batch([chat(), poison()]))
         cast.settle()
-        routes.broadcast(tick(AT_MS + 5000))
+        session_table.broadcast(tick(AT_MS + 5000))
         cast.settle()
-    routes.deliver(batch(chats(1), "neighbour"))
-    _, answers = cut(routes)
+    session_table.deliver(batch(chats(1), "neighbour"))
+    _, answers = begin_checkpoint(session_table)
     cast.settle()
     states = captured(answers)
     assert set(states) == {KEY, ("default", "neighbour")}
     assert decode_state(states[KEY], "s", SessionRules()).chats.total == 1
-    routes.changes.committed(1)
-    _, answers = cut(routes)
+    session_table.dirty.committed(1)
+    _, answers = begin_checkpoint(session_table)
     cast.settle()
     assert captured(answers) == {}
 
 
 def test_a_session_that_goes_into_quarantine_while_it_is_asked_is_answered_for(
-    cast: Cast, routes: Routes
+    cast: Cast, session_table: SessionTable
 ) -> None:
     for _ in range(3):
-        routes.deliver(batch([chat(), poison()]))
+        session_table.deliver(batch([chat(), poison()]))
         cast.settle()
     held = Held(cast.dispatcher)
-    routes.deliver(batch([poison()]))
-    _, answers = cut(routes)
+    session_table.deliver(batch([poison()]))
+    _, answers = begin_checkpoint(session_table)
     held.release()
     cast.settle()
     assert cast.sessions.quarantined == 1
@@ -262,54 +273,54 @@ def test_a_session_that_goes_into_quarantine_while_it_is_asked_is_answered_for(
 
 
 def test_a_session_that_left_and_went_into_quarantine_is_dismissed_when_it_is_out(
-    cast: Cast, routes: Routes
+    cast: Cast, session_table: SessionTable
 ) -> None:
-    routes.deliver(batch([chat()]))
+    session_table.deliver(batch([chat()]))
     cast.settle()
     held = Held(cast.dispatcher)
     for _ in range(4):
-        routes.deliver(batch([poison()]))
-        routes.broadcast(tick(AT_MS + 5000))
-    routes.passivate(OVER_MS)
+        session_table.deliver(batch([poison()]))
+        session_table.broadcast(tick(AT_MS + 5000))
+    session_table.passivate(OVER_MS)
     held.release()
     cast.settle()
-    assert (cast.sessions.quarantined, len(routes)) == (1, 0)
-    cut(routes)
+    assert (cast.sessions.quarantined, len(session_table)) == (1, 0)
+    begin_checkpoint(session_table)
     cast.clock.advance(300)
     cast.sessions.release_quarantined()
-    cut(routes)
+    begin_checkpoint(session_table)
     cast.settle()
     assert len(cast.sessions) == 0
 
 
-def test_a_checkpoint_of_nobody_ends_at_once(routes: Routes) -> None:
-    _, answers = cut(routes)
+def test_a_checkpoint_of_nobody_ends_at_once(session_table: SessionTable) -> None:
+    _, answers = begin_checkpoint(session_table)
     assert captured(answers) == {}
 
 
 def test_sessions_of_a_checkpoint_go_on_where_they_were(cast: Cast) -> None:
-    changes = Changes(7, ended=[("default", "over")])
-    routes = Routes(cast.dispatcher, cast.supervisor, TIMEOUT_S, changes)
-    routes.restore({KEY: SessionState.unbegun("s", SessionRules()).after(chats(3))})
-    routes.deliver(batch([chat(7)]))
-    routes.broadcast(tick(AT_MS + 5000))
-    difference, answers = cut(routes)
+    dirty = DirtySet(7, ended=[("default", "over")])
+    session_table = SessionTable(cast.dispatcher, cast.supervisor, TIMEOUT_S, dirty)
+    session_table.restore({KEY: SessionState.unbegun("s", SessionRules()).after(chats(3))})
+    session_table.deliver(batch([chat(7)]))
+    session_table.broadcast(tick(AT_MS + 5000))
+    contents, answers = begin_checkpoint(session_table)
     cast.settle()
     assert [row.signals.chat_msgs_per_min for row in cast.rows()] == [4]
-    assert (difference.number, difference.is_whole) == (8, False)
-    assert difference.ended == {("default", "over")}
+    assert (contents.number, contents.is_full) == (8, False)
+    assert contents.ended == {("default", "over")}
     assert set(captured(answers)) == {KEY}
-    routes.passivate(OVER_MS)
-    assert len(routes) == 0
+    session_table.passivate(OVER_MS)
+    assert len(session_table) == 0
 
 
 def test_who_asks_a_session_that_is_left_alone_before_it_hears_is_answered(
-    cast: Cast, routes: Routes
+    cast: Cast, session_table: SessionTable
 ) -> None:
     for _ in range(3):
-        routes.deliver(batch([poison()]))
+        session_table.deliver(batch([poison()]))
         cast.settle()
-    routes.deliver(batch([poison()]))
+    session_table.deliver(batch([poison()]))
     assert cast.dispatcher.wait_idle(PATIENCE_S)  # it is dead, and the Supervisor has yet to hear
     desk = RecordingMailbox()
     cast.sessions.inquire(Inquiry(Request("1", *KEY), desk))

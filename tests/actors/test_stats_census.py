@@ -8,7 +8,7 @@ from structlog.typing import EventDict
 from conductor_actors.actors.messages import Passivate
 from conductor_actors.actors.runtime.dispatcher import MAX_MESSAGES, Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
-from conductor_actors.actors.stats import MOST_EACH, MOST_TENANTS, Census
+from conductor_actors.actors.stats import MOST_EACH, MOST_TENANTS, TopSessions
 from conductor_actors.log_events import SESSION_KEYS, TENANT_KEYS
 from tests.actors.turns import PATIENCE_S, Died, Held, attach
 from tests.support.fakes.fake_clock import FakeClock
@@ -20,7 +20,7 @@ class Hall:
     def __init__(self, lines: list[EventDict]) -> None:
         self.clock = FakeClock()
         self.dispatcher = Dispatcher(1, self.clock)
-        self.census = Census(self.dispatcher, self.clock)
+        self.census = TopSessions(self.dispatcher, self.clock)
         self._lines = lines
 
     def enter(self, name: str) -> PooledMailbox:

@@ -8,20 +8,20 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import (
-    ActorFailed,
-    Countdown,
+    ChildFailed,
     Drain,
     EventBatch,
+    Latch,
     Scored,
     StartSession,
     Tick,
     TimePassed,
 )
-from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import (
     AnyEnvelope,
-    GatheringMailbox,
+    CoalescingMailbox,
     PooledMailbox,
     ThreadMailbox,
 )
@@ -41,7 +41,7 @@ from tests.support.fakes.recording_mailbox import RecordingMailbox
 from tests.support.score_rows import AT_MS
 
 PATIENCE_S = 5.0
-CHILDREN = ("owner", "publisher", "writer", "router", "ticker")
+CHILDREN = ("lease_keeper", "publisher", "writer", "router", "ticker")
 TICK_MS = AT_MS + 5000
 
 
@@ -58,7 +58,7 @@ class Ear(ThreadMailbox):
 
     def put(self, envelope: AnyEnvelope, /) -> None:
         super().put(envelope)
-        if isinstance(envelope.message, ActorFailed):
+        if isinstance(envelope.message, ChildFailed):
             self.failure_came.set()
 
 
@@ -72,8 +72,8 @@ class Company:
         self.root, self.outcome = RecordingMailbox(), Outcome()
         self.mailbox = Ear(self.clock)
         self.mail = {name: ThreadMailbox(self.clock) for name in CHILDREN}
-        to_writer: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored, self.clock)
-        to_publisher: GatheringMailbox[ScoreRow] = GatheringMailbox(Scored, self.clock)
+        to_writer: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored, self.clock)
+        to_publisher: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored, self.clock)
         self.mail |= {"writer": to_writer, "publisher": to_publisher}
         self.on_stop: dict[str, Callable[[], object]] = {}
         parts = SessionParts(Scoring(), to_writer, to_publisher, dispatcher, self.clock)
@@ -82,8 +82,8 @@ class Company:
     def start(self) -> Ref:
         children = [self._child(name) for name in CHILDREN]
         stats = Stats(self.dispatcher, self.sessions, self.mail, self.clock)
-        place = Place("supervisor", self.mailbox, self.root)
-        ref = SupervisorActor.start(place, children, self.sessions, stats, self.outcome)
+        context = ActorContext("supervisor", self.mailbox, self.root)
+        ref = SupervisorActor.start(context, children, self.sessions, stats, self.outcome)
         self.wait_supervised(ref)
         return ref
 
@@ -119,9 +119,9 @@ class Company:
             self.on_stop.get(name, nothing)()
             note("stop")
 
-        def start(place: Place[ThreadMailbox]) -> Ref:
+        def start(context: ActorContext[ThreadMailbox]) -> Ref:
             note("start")
-            return SystemProbe.start(place, Script(on_receive=receive, on_stop=stop))
+            return SystemProbe.start(context, Script(on_receive=receive, on_stop=stop))
 
         return Child(name, self.mail[name], start, RestartBudget(limit=3, within_s=60.0))
 
@@ -136,7 +136,7 @@ def said(lines: list[EventDict], *names: str) -> list[tuple[object, object]]:
 
 
 def tick(at_ms: int = TICK_MS) -> Tick:
-    return Tick(at_ms, is_live=True, sessions=Countdown(1, 0.0, 0.0))
+    return Tick(at_ms, is_live=True, sessions=Latch(1, 0.0, 0.0))
 
 
 def start_session(company: Company, ref: Ref) -> PooledMailbox:
@@ -199,7 +199,7 @@ def test_a_lost_lease_ends_the_process_with_70_at_once(
     company: Company, log_lines: list[EventDict]
 ) -> None:
     company.start()
-    company.mail["owner"].tell(partial(company._raise, OwnershipLost("another has it")))
+    company.mail["lease_keeper"].tell(partial(company._raise, OwnershipLost("another has it")))
     assert company.outcome.wait_failed(PATIENCE_S)
     assert company.outcome.exit_code == 70
     assert company.notes("start") == list(CHILDREN)
@@ -211,13 +211,13 @@ def test_a_supervisor_that_can_not_start_a_child_says_so_above(company: Company)
         name = "writer"
         mailbox = ThreadMailbox()
 
-        def start(self, place: object) -> Ref:
-            raise OSError(place)
+        def start(self, context: object) -> Ref:
+            raise OSError(context)
 
-    place = Place("supervisor", company.mailbox, company.root)
+    context = ActorContext("supervisor", company.mailbox, company.root)
     stats = Stats(company.dispatcher, company.sessions, company.mail, company.clock)
-    SupervisorActor.start(place, [NoChild()], company.sessions, stats, company.outcome)
-    assert isinstance(company.root.take(ActorFailed).error, OSError)
+    SupervisorActor.start(context, [NoChild()], company.sessions, stats, company.outcome)
+    assert isinstance(company.root.take(ChildFailed).error, OSError)
 
 
 def test_the_drain_stops_children_in_reverse_each_after_all_of_its_mail(company: Company) -> None:
@@ -259,7 +259,7 @@ def test_a_child_that_fails_while_draining_is_not_restarted_and_hurries_nobody(
     company.on_stop["router"] = stop_router
     company.mailbox.tell(Drain())
     assert company.outcome.wait_drained(PATIENCE_S)
-    assert company.notes("stop") == ["ticker", "router", "publisher", "owner"]
+    assert company.notes("stop") == ["ticker", "router", "publisher", "lease_keeper"]
     assert company.notes("told by the router") == ["publisher"]
     assert company.notes("start") == list(CHILDREN)
     assert company.outcome.exit_code == 0
@@ -270,12 +270,12 @@ def test_a_child_that_fails_to_stop_does_not_hold_up_the_drain(company: Company)
     company.on_stop["writer"] = partial(company._raise, ValueError("a bug"))
     company.mailbox.tell(Drain())
     assert company.outcome.wait_drained(PATIENCE_S)
-    assert company.notes("stop") == ["ticker", "router", "publisher", "owner"]
+    assert company.notes("stop") == ["ticker", "router", "publisher", "lease_keeper"]
 
 
 def test_a_child_that_is_dead_when_the_drain_begins_is_left_out(company: Company) -> None:
     ref = company.start()
-    company.mail["owner"].tell(partial(company._raise, OwnershipLost("another has it")))
+    company.mail["lease_keeper"].tell(partial(company._raise, OwnershipLost("another has it")))
     assert company.outcome.wait_failed(PATIENCE_S)
     company.wait_supervised(ref)
     stopped = threading.Event()
@@ -301,7 +301,7 @@ def test_the_drain_waits_for_sessions_behind_the_router(
     company.mailbox.tell(Drain())
     assert company.outcome.wait_drained(PATIENCE_S)
     assert rows_told_to_writer(company) == 1
-    assert company.notes("stop")[-3:] == ["writer", "publisher", "owner"]
+    assert company.notes("stop")[-3:] == ["writer", "publisher", "lease_keeper"]
 
 
 def test_sessions_that_fail_while_draining_get_successors_for_their_mail(

@@ -3,7 +3,7 @@
 from pykka.messages import ProxyGetAttr
 
 from conductor_actors.actors.messages import TimePassed
-from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.ticker import Subscription, TickerActor
 from tests.actors.probes import Ref
@@ -20,9 +20,9 @@ class Desk:
         self.often, self.seldom = RecordingMailbox(), RecordingMailbox()
         self._clock = FakeClock()
         mailbox = ThreadMailbox(self._clock)
-        place = Place("ticker", mailbox, RecordingMailbox())
+        context = ActorContext("ticker", mailbox, RecordingMailbox())
         subscriptions = [Subscription(self.often, 1.0), Subscription(self.seldom, 5.0)]
-        self.ref: Ref = TickerActor.start(place, subscriptions)
+        self.ref: Ref = TickerActor.start(context, subscriptions)
 
     def after(self, passed_s: float) -> tuple[int, int]:
         """Let time pass; count how often each was told by then."""

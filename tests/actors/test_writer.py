@@ -5,7 +5,7 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import (
-    ActorFailed,
+    ChildFailed,
     Flush,
     Flushed,
     Scored,
@@ -168,10 +168,10 @@ def test_a_stopping_writer_sets_aside_what_it_can_t_store(
 
 
 def test_a_stopping_writer_leaves_the_outbox_to_its_successor(desk: Desk) -> None:
-    desk.outbox.append(aside := rows_of(100))
+    desk.outbox.append(mark_outbox := rows_of(100))
     desk.tell([])
     desk.writer.on_stop()
-    assert desk.outbox.rows == aside
+    assert desk.outbox.rows == mark_outbox
     assert desk.stored == []
 
 
@@ -198,4 +198,4 @@ def test_a_writer_told_to_give_up_leaves_its_rows_to_be_counted(desk: Desk) -> N
         ref.tell(Scored([each]))
     assert ref.stop(timeout=PATIENCE_S)
     assert len(desk.backlog) == MAX_ROWS + 2
-    assert not desk.supervisor.of(ActorFailed)
+    assert not desk.supervisor.of(ChildFailed)

@@ -36,14 +36,14 @@ def test_what_was_set_aside_is_written_first_when_the_database_is_back(
     desk.store.outage = AWAY
     rows = rows_of(5 * MOST)
     desk.tell(rows)
-    aside = len(desk.outbox.rows)
+    mark_outbox = len(desk.outbox.rows)
     desk.store.recover()
     desk.store.takes_s = 0.5
     desk.pass_time()
     assert desk.stored == rows
     assert desk.outbox.size() == 0
     [line] = said(log_lines, "outbox_drained")
-    assert (line["rows"], line["duration_s"]) == (aside, 0.5)
+    assert (line["rows"], line["duration_s"]) == (mark_outbox, 0.5)
 
 
 def test_mail_that_waits_goes_before_a_part_of_the_drain(desk: Desk) -> None:
@@ -102,14 +102,14 @@ def test_rows_of_a_predecessor_are_found_in_the_outbox(
 
 
 def test_an_outbox_that_can_t_be_looked_into_keeps_no_row_from_the_database(desk: Desk) -> None:
-    desk.outbox.append(aside := rows_of(1))
+    desk.outbox.append(mark_outbox := rows_of(1))
     desk.outbox.outage = ConfigError("no permission")
     rows = rows_of(MAX_ROWS, first=1)
     desk.tell(rows)
     assert desk.stored == rows
     desk.outbox.outage = None
     desk.pass_time()
-    assert desk.stored == [*rows, *aside]
+    assert desk.stored == [*rows, *mark_outbox]
 
 
 def test_a_flush_is_answered_when_its_rows_are_stored(desk: Desk) -> None:
@@ -178,10 +178,10 @@ def test_what_nobody_takes_stays_in_memory_and_is_counted_as_excess(desk: Desk) 
     desk.store.outage = desk.outbox.outage = AWAY
     rows = rows_of(MOST + 5)
     desk.tell(rows)
-    assert desk.backlog.excess() == 5
+    assert desk.backlog.overflow() == 5
     desk.outbox.outage = None
     desk.pass_time()
-    assert desk.backlog.excess() == 0
+    assert desk.backlog.overflow() == 0
 
 
 def test_a_full_outbox_gives_its_rows_to_a_database_that_is_back(desk: Desk) -> None:

@@ -88,7 +88,7 @@ class Storm(RuleBasedStateMachine):
     def memory_is_bounded_while_the_outbox_takes_rows(self) -> None:
         if self.can_set_aside:
             assert len(self.desk.backlog) <= MOST + MAX_ROWS
-            assert self.desk.backlog.excess() == 0
+            assert self.desk.backlog.overflow() == 0
 
     @invariant()
     def rows_are_stored_in_the_order_of_their_sessions_ticks(self) -> None:

@@ -16,7 +16,7 @@ from conductor_actors.app.collector import Collector, Ports
 from conductor_actors.domain.checkpoints import Recovered, recover
 from conductor_actors.domain.events import DECODERS, Decoded
 from conductor_actors.domain.intake import Entry
-from conductor_actors.domain.replayer import Replay, Rules
+from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import Read, Written
 from conductor_actors.settings import Settings
@@ -123,7 +123,7 @@ def packed(rows: Any) -> Rows:
 
 def replayed(entries: Sequence[Entry], **variables: float) -> Rows:
     rules, rows = settings_of(**variables), list[ScoreRow]()
-    replay = Replay(
+    replay = Replayer(
         Rules(rules.intake_rules(), rules.session_rules(), rules.scoring()), rows.extend
     )
     replay.run(entries)

@@ -148,8 +148,8 @@ def test_the_last_checkpoint_is_the_end_of_what_was_read() -> None:
 def test_a_checkpoint_has_only_the_sessions_that_changed() -> None:
     run, _ = played(reads_of(simulated(seconds=30), 3), 1)
     first, *others = run.checkpoints.commits
-    assert first.is_whole
-    assert not any(commit.is_whole or len(commit.sessions) > 3 for commit in others)
+    assert first.is_full
+    assert not any(commit.is_full or len(commit.sessions) > 3 for commit in others)
     assert len(run.checkpoints.sessions) == len({key[:2] for key in run.store.rows})
 
 

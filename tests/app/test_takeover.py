@@ -74,7 +74,7 @@ def write(checkpoints: MemoryCheckpoints, position: bytes = b"1", window_s: int 
     state = SessionState.unbegun("s", RULES).after(chats(3))
     over = SessionState.unbegun("over", RULES)
     sessions = {("default", "s"): encode_state(state), ("default", "over"): encode_state(over)}
-    checkpoints.commit(Checkpoint(encode_header(header), sessions, is_whole=True))
+    checkpoints.commit(Checkpoint(encode_header(header), sessions, is_full=True))
 
 
 def test_without_a_checkpoint_it_begins_anew(stage: Stage) -> None:

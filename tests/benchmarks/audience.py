@@ -45,5 +45,5 @@ class Audience:
 @contextmanager
 def audience(url: str) -> Iterator[Audience]:
     with RawRedis(url, patience_s=None) as line:
-        line.exchange(command("SUBSCRIBE", CHANNEL), 1)
+        line.pipeline(command("SUBSCRIBE", CHANNEL), 1)
         yield Audience(line)

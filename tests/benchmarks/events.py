@@ -47,7 +47,7 @@ def send(url: str, packed: Packed, per_s: float | None = None) -> None:
     with RawRedis(url) as line:
         began_s, sent = time.monotonic(), 0
         for chunk, commands in packed.chunks:
-            line.exchange(chunk, commands)
+            line.pipeline(chunk, commands)
             sent += commands
             if per_s is not None:
                 time.sleep(max(0.0, began_s + sent / per_s - time.monotonic()))

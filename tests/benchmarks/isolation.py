@@ -132,7 +132,7 @@ def _run(world: World, length_s: float) -> Seen:
         RawRedis(world.redis_url, patience_s=None) as line,
         world.collecting(**settings) as collector,
     ):
-        line.exchange(command("PSUBSCRIBE", "*:engagement:update"), 1)
+        line.pipeline(command("PSUBSCRIBE", "*:engagement:update"), 1)
         ears = Ears(line)
         with others.sending():
             _pass(collector, 5.0)
@@ -232,7 +232,7 @@ def send() -> None:
         for chunk, commands in cycle(packed.chunks):
             if stop.wait(max(0.0, began_s + sent / per_s - time.monotonic())):
                 break
-            line.exchange(chunk, commands)
+            line.pipeline(chunk, commands)
             sent += commands
     print(sent)
 

@@ -107,7 +107,7 @@ def main() -> None:
     passes = PASSES if transport == "streams" else 1
     with RawRedis(url) as line:
         if transport == "pubsub":
-            line.exchange(command("SUBSCRIBE", *DECODERS), len(DECODERS))
+            line.pipeline(command("SUBSCRIBE", *DECODERS), len(DECODERS))
         print("ready", flush=True)
         began_s = time.process_time()
         for _ in range(passes):

@@ -54,7 +54,7 @@ class RawRedis:
             reply = self._reader.gets()
         return reply
 
-    def exchange(self, packed: bytes, replies: int) -> None:
+    def pipeline(self, packed: bytes, replies: int) -> None:
         """Send commands and wait until all were carried out."""
         self.send(packed)
         for _ in range(replies):

@@ -76,7 +76,7 @@ def copy(connection: psycopg.Connection, rows: list[tuple[Any, ...]]) -> None:
 
 def publish(line: RawRedis, messages: list[bytes]) -> None:
     commands = [command("PUBLISH", CHANNEL, body) for body in messages]
-    line.exchange(b"".join(commands), len(commands))
+    line.pipeline(b"".join(commands), len(commands))
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from conductor_actors.adapters.postgres.migrations import migrate
-from conductor_actors.adapters.postgres.score_store import TimescaleStore
-from conductor_actors.adapters.redis.score_feed import RedisFeed
+from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
 from conductor_actors.dashboard.app import Urls
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
@@ -88,7 +88,7 @@ async def connect() -> AsyncIterator[Connect]:
 def publish(valkey_url: str, redis_client: redis.Redis) -> Iterator[Callable[..., None]]:
     """Announce rows as the collector does."""
     del redis_client  # for its empty Redis, which would forget who the owner is
-    with closing(RedisFeed(valkey_url, owning(valkey_url))) as feed:
+    with closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed:
 
         def announce(*rows: ScoreRow) -> None:
             feed.publish(rows)
@@ -99,7 +99,7 @@ def publish(valkey_url: str, redis_client: redis.Redis) -> Iterator[Callable[...
 @pytest.fixture
 def store(dashboard_database: str) -> Iterator[Callable[..., None]]:
     """Store rows as the collector does."""
-    with closing(TimescaleStore(dashboard_database)) as kept:
+    with closing(PostgresScoreStore(dashboard_database)) as kept:
 
         def write(*rows: ScoreRow) -> None:
             assert not kept.write(rows).refused

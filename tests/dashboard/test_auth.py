@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from conductor_actors.dashboard.auth import Caller, Denied, Doorkeeper, is_session_id
+from conductor_actors.dashboard.auth import Authenticator, Caller, Denied, is_session_id
 from conductor_actors.dashboard.options import Options
 from conductor_actors.errors import ConfigError
 from tests.dashboard.clients import SECRET, token
@@ -32,8 +32,8 @@ def pem(key: Any) -> str:
     return public.decode()
 
 
-def doorkeeper(*, is_loopback: bool = True, **options: Any) -> Doorkeeper:
-    return Doorkeeper(Options(**{"jwt_secret": SECRET, **options}), is_loopback=is_loopback)
+def authenticator(*, is_loopback: bool = True, **options: Any) -> Authenticator:
+    return Authenticator(Options(**{"jwt_secret": SECRET, **options}), is_loopback=is_loopback)
 
 
 def by_hand(header: dict[str, Any], claims: dict[str, Any], key: bytes | None) -> str:
@@ -53,18 +53,18 @@ def claims(**more: Any) -> dict[str, Any]:
 
 
 def test_a_token_makes_the_caller_it_names() -> None:
-    caller = doorkeeper().admit(token("acme", claims={"sessions": ["a", "b"]}))
+    caller = authenticator().admit(token("acme", claims={"sessions": ["a", "b"]}))
     assert (caller.tenant, caller.sessions) == ("acme", frozenset({"a", "b"}))
     assert caller.may_see("a")
     assert not caller.may_see("c")
 
 
 def test_without_the_claim_every_session_of_the_tenant_may_be_seen() -> None:
-    assert doorkeeper().admit(token("acme")).may_see("any")
+    assert authenticator().admit(token("acme")).may_see("any")
 
 
 def test_an_empty_claim_shows_nothing() -> None:
-    assert not doorkeeper().admit(token("acme", claims={"sessions": []})).may_see("any")
+    assert not authenticator().admit(token("acme", claims={"sessions": []})).may_see("any")
 
 
 def test_each_kind_of_key_is_for_its_own_algorithm(rsa: RSAPrivateKey, tmp_path: Path) -> None:
@@ -73,13 +73,13 @@ def test_each_kind_of_key_is_for_its_own_algorithm(rsa: RSAPrivateKey, tmp_path:
         file = tmp_path / algorithm
         file.write_text(pem(private))
         for given in (pem(private), str(file)):
-            door = doorkeeper(jwt_secret=None, jwt_public_key=given)
+            door = authenticator(jwt_secret=None, jwt_public_key=given)
             assert door.admit(shown).tenant == "acme"
 
 
 def test_a_public_key_is_no_secret_to_sign_with(rsa: RSAPrivateKey) -> None:
     public = pem(rsa)
-    door = doorkeeper(jwt_secret=None, jwt_public_key=public)
+    door = authenticator(jwt_secret=None, jwt_public_key=public)
     forged = by_hand({"alg": "HS256", "typ": "JWT"}, claims(), public.encode())
     with pytest.raises(Denied) as denied:
         door.admit(forged)
@@ -105,7 +105,7 @@ def test_what_a_token_says_of_its_algorithm_decides_nothing(
     header: dict[str, Any], key: bytes | None
 ) -> None:
     with pytest.raises(Denied) as denied:
-        doorkeeper().admit(by_hand(header, claims(), key))
+        authenticator().admit(by_hand(header, claims(), key))
     assert (denied.value.status, denied.value.code) == (401, "token_invalid")
 
 
@@ -136,7 +136,7 @@ def test_a_signed_token_with_claims_that_are_not_as_needed_is_refused(
     changed: dict[str, Any],
 ) -> None:
     with pytest.raises(Denied) as denied:
-        doorkeeper().admit(by_hand({"alg": "HS256"}, claims(**changed), SECRET.encode()))
+        authenticator().admit(by_hand({"alg": "HS256"}, claims(**changed), SECRET.encode()))
     assert denied.value.status == 401
 
 
@@ -145,13 +145,13 @@ def test_tenant_and_expiry_are_needed(missing: str) -> None:
     given = claims()
     del given[missing]
     with pytest.raises(Denied):
-        doorkeeper().admit(by_hand({"alg": "HS256"}, given, SECRET.encode()))
+        authenticator().admit(by_hand({"alg": "HS256"}, given, SECRET.encode()))
 
 
 @pytest.mark.parametrize("shown", [None, "", " ", ".", "..", "a.b.c", "x" * 100_000, "ä.ö.ü", "\0"])
 def test_what_is_no_token_is_refused(shown: str | None) -> None:
     with pytest.raises(Denied) as denied:
-        doorkeeper().admit(shown)
+        authenticator().admit(shown)
     assert denied.value.status == 401
 
 
@@ -159,13 +159,13 @@ def test_an_altered_token_is_refused() -> None:
     head, _, signature = token("acme").split(".")
     other = _part(json.dumps(claims(tenant="globex")).encode())
     with pytest.raises(Denied):
-        doorkeeper().admit(f"{head}.{other}.{signature}")
+        authenticator().admit(f"{head}.{other}.{signature}")
 
 
 def test_a_token_expires_a_moment_after_it_says() -> None:
-    assert doorkeeper().admit(token(expires_in_s=-3)).tenant == "acme"
+    assert authenticator().admit(token(expires_in_s=-3)).tenant == "acme"
     with pytest.raises(Denied) as denied:
-        doorkeeper().admit(token(expires_in_s=-6))
+        authenticator().admit(token(expires_in_s=-6))
     assert denied.value.code == "token_expired"
     caller = Caller("acme", None, 1000.0)
     assert not caller.is_expired(1004.9)
@@ -173,7 +173,7 @@ def test_a_token_expires_a_moment_after_it_says() -> None:
 
 
 def test_an_audience_that_is_set_must_be_the_tokens() -> None:
-    door = doorkeeper(jwt_audience="engagement")
+    door = authenticator(jwt_audience="engagement")
     assert door.admit(token(claims={"aud": ["engagement", "other"]})).tenant == "acme"
     for wrong in ({}, {"aud": "other"}):
         with pytest.raises(Denied):
@@ -183,7 +183,7 @@ def test_an_audience_that_is_set_must_be_the_tokens() -> None:
 def test_no_refusal_quotes_the_token() -> None:
     for shown in (token(key="another secret of 32 bytes or more"), token(expires_in_s=-60)):
         with pytest.raises(Denied) as denied:
-            doorkeeper().admit(shown)
+            authenticator().admit(shown)
         assert not any(part in str(denied.value) for part in shown.split("."))
 
 
@@ -192,19 +192,19 @@ def test_options_do_not_show_the_secret() -> None:
 
 
 def test_a_token_is_held_to_its_tenant() -> None:
-    assert doorkeeper().admit(token("acme"), "acme").tenant == "acme"
+    assert authenticator().admit(token("acme"), "acme").tenant == "acme"
     with pytest.raises(Denied) as denied:
-        doorkeeper().admit(token("acme"), "globex")
+        authenticator().admit(token("acme"), "globex")
     assert denied.value.status == 403
 
 
 def test_without_a_key_this_machine_may_see_any_tenant_and_others_none_but_default() -> None:
-    here = doorkeeper(jwt_secret=None)
+    here = authenticator(jwt_secret=None)
     assert here.admit(None).tenant == "default"
     assert here.admit(None, "acme").tenant == "acme"
     with pytest.raises(Denied):
         here.admit(None, "no tenant")
-    anywhere = doorkeeper(jwt_secret=None, is_loopback=False, allow_anonymous=True)
+    anywhere = authenticator(jwt_secret=None, is_loopback=False, allow_anonymous=True)
     assert anywhere.admit(None).tenant == "default"
     with pytest.raises(Denied):
         anywhere.admit(None, "acme")
@@ -212,8 +212,8 @@ def test_without_a_key_this_machine_may_see_any_tenant_and_others_none_but_defau
 
 def test_others_are_let_in_without_a_key_only_where_the_operator_says_so() -> None:
     with pytest.raises(ConfigError, match="CONDUCTOR_ALLOW_ANONYMOUS=true"):
-        doorkeeper(jwt_secret=None, is_loopback=False)
-    assert doorkeeper(is_loopback=False).needs_token
+        authenticator(jwt_secret=None, is_loopback=False)
+    assert authenticator(is_loopback=False).needs_token
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_key_that_protects_nothing_is_refused_in_one_line(
     options: dict[str, Any], variable: str
 ) -> None:
     with pytest.raises(ConfigError, match=variable) as refused:
-        doorkeeper(**options)
+        authenticator(**options)
     assert "secret\n" not in str(refused.value)
     assert "\n" not in str(refused.value)
 

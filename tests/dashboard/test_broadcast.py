@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conductor_actors.dashboard.auth import Caller
-from conductor_actors.dashboard.broadcast import Audience, Client, Message
-from conductor_actors.dashboard.client_metrics import Metrics
+from conductor_actors.dashboard.broadcast import Broadcast, Client, Message
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.connections import WAITING, Connection
 from conductor_actors.dashboard.hub import Hub, Key
 from tests.dashboard.test_hub import update
@@ -20,7 +20,7 @@ from tests.dashboard.test_hub import update
 class Wire:
     """What a client gets to read, and when: `read` empties the library's queue."""
 
-    def __init__(self, audience: Audience, caller: Caller | None = None) -> None:
+    def __init__(self, audience: Broadcast, caller: Caller | None = None) -> None:
         self.queue: asyncio.Queue[Any] = asyncio.Queue()
         socket = SimpleNamespace(queue=self.queue, closed=False)
         self.connection = Connection(socket, "127.0.0.1", 0.0)
@@ -39,11 +39,11 @@ def hub() -> Hub:
 
 
 @pytest.fixture
-def audience(hub: Hub) -> Audience:
-    return Audience(hub, Metrics())
+def audience(hub: Hub) -> Broadcast:
+    return Broadcast(hub, DashboardMetrics())
 
 
-def announce(audience: Audience, session: str, number: int) -> None:
+def announce(audience: Broadcast, session: str, number: int) -> None:
     body = f'{{"n":{number}}}'.encode()
     audience.announce(Key("default", session), "update", "engagement:update", body)
 
@@ -52,7 +52,7 @@ def announce(audience: Audience, session: str, number: int) -> None:
 def test_whatever_is_read_when_the_newest_of_each_session_comes_last(
     steps: list[tuple[str, bool]],
 ) -> None:
-    audience = Audience(Hub(5, lambda: 0.0), Metrics())
+    audience = Broadcast(Hub(5, lambda: 0.0), DashboardMetrics())
     wire = Wire(audience)
     newest: dict[str, int] = {}
     read: dict[str, list[int]] = {each: [] for each in "abc"}
@@ -85,7 +85,7 @@ def test_a_message_is_encoded_once_for_all() -> None:
     assert message.packet("/events").encode() == '42/events,["engagement:update",{"a":1}]'
 
 
-def test_an_anomaly_does_not_replace_an_update_nor_one_of_another_type(audience: Audience) -> None:
+def test_an_anomaly_does_not_replace_an_update_nor_one_of_another_type(audience: Broadcast) -> None:
     wire = Wire(audience)
     audience.subscribe(wire.client, "s")
     for number in range(WAITING):
@@ -98,7 +98,7 @@ def test_an_anomaly_does_not_replace_an_update_nor_one_of_another_type(audience:
     assert [body for _, body in wire.read()] == ["update", "MASS_EXIT", "SUDDEN_DROP"]
 
 
-def test_what_waits_for_somebody_who_has_unsubscribed_is_dropped(audience: Audience) -> None:
+def test_what_waits_for_somebody_who_has_unsubscribed_is_dropped(audience: Broadcast) -> None:
     wire = Wire(audience)
     for session in ("a", "b"):
         audience.subscribe(wire.client, session)
@@ -112,7 +112,7 @@ def test_what_waits_for_somebody_who_has_unsubscribed_is_dropped(audience: Audie
 
 
 def test_sessions_that_change_while_a_watcher_is_behind_come_in_one_message_with_their_newest(
-    audience: Audience, hub: Hub
+    audience: Broadcast, hub: Hub
 ) -> None:
     wire = Wire(audience)
     audience.watch(wire.client)
@@ -129,7 +129,7 @@ def test_sessions_that_change_while_a_watcher_is_behind_come_in_one_message_with
     assert all(each["timestamp"] >= "2026-01-04T12:01:40" for each in body["sessions"][:1])
 
 
-def test_a_watcher_hears_of_its_own_sessions_only(audience: Audience, hub: Hub) -> None:
+def test_a_watcher_hears_of_its_own_sessions_only(audience: Broadcast, hub: Hub) -> None:
     some = Wire(audience, Caller("default", frozenset({"mine", "also"})))
     other = Wire(audience, Caller("acme"))
     for wire in (some, other):
@@ -144,7 +144,7 @@ def test_a_watcher_hears_of_its_own_sessions_only(audience: Audience, hub: Hub) 
     assert other.read() == []
 
 
-def test_nothing_is_left_of_a_client_that_is_gone(audience: Audience) -> None:
+def test_nothing_is_left_of_a_client_that_is_gone(audience: Broadcast) -> None:
     wire = Wire(audience)
     audience.watch(wire.client)
     for session in ("a", "b"):

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.dashboard.app import Urls
-from conductor_actors.dashboard.complaints import Complaints
+from conductor_actors.dashboard.complaints import StdlibHandler
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard, address
 from conductor_actors.errors import ConfigError
@@ -177,7 +177,7 @@ def test_a_library_is_heard_once_a_minute_from_each_place() -> None:
     now_s = [0.0]
     logger = logging.getLogger("test.complaints")
     logger.propagate = False
-    logger.addHandler(Complaints(lambda: now_s[0]))
+    logger.addHandler(StdlibHandler(lambda: now_s[0]))
 
     def complain(what: str) -> None:
         logger.warning("%s", what)

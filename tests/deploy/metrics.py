@@ -7,7 +7,7 @@ import promql_parser
 from prometheus_client import REGISTRY, CollectorRegistry
 from promql_parser import VectorSelector
 
-from conductor_actors.dashboard.client_metrics import Metrics
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.observability.metrics import CollectorMetrics
 
 FOREIGN = {"up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"}
@@ -25,7 +25,7 @@ def series() -> set[str]:
     CollectorMetrics(collector)
     return FOREIGN | {
         family.name + suffix
-        for registry in (collector, Metrics().registry, REGISTRY)
+        for registry in (collector, DashboardMetrics().registry, REGISTRY)
         for family in registry.collect()
         for suffix in _SUFFIXES[family.type]
     }

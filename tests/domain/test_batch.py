@@ -59,10 +59,10 @@ def test_a_batch_that_was_emptied_waits_anew() -> None:
 
 def test_a_batch_in_a_hurry_is_due_at_once_and_the_next_waits_again() -> None:
     batch = batch_of("a")
-    batch.hurry()
+    batch.flush_now()
     assert batch.is_due(0.0)
     batch.done(1)
-    batch.hurry()
+    batch.flush_now()
     assert not batch.is_due(0.0)
     batch.add(["b"], 0.0)
     assert not batch.is_due(0.5)

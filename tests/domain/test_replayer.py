@@ -8,7 +8,7 @@ from conductor_actors.actors.runtime.base import salvage
 from conductor_actors.domain import replayer
 from conductor_actors.domain.events import DECODERS, Decoded
 from conductor_actors.domain.intake import Entry, IntakeRules
-from conductor_actors.domain.replayer import Replay, Rules, Salvage, Summary, unguarded
+from conductor_actors.domain.replayer import Replayer, Rules, Salvage, Summary, unguarded
 from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from tests.actors.session_events import poison
@@ -29,7 +29,7 @@ def replayed(
 ) -> tuple[list[list[ScoreRow]], Summary]:
     """Give the rows tick by tick."""
     ticks: list[list[ScoreRow]] = []
-    summary = Replay(RULES, lambda rows: ticks.append(list(rows)), guard).run(entries)
+    summary = Replayer(RULES, lambda rows: ticks.append(list(rows)), guard).run(entries)
     return ticks, summary
 
 

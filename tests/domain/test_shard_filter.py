@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.domain.identity import split
 from conductor_actors.domain.intake import Entry
-from conductor_actors.domain.shards import Sieve, owner, shards
+from conductor_actors.domain.shards import ShardFilter, owner, shards
 from conductor_actors.errors import InvalidEvent
 from conductor_actors.simulate import Simulation
 from tests.support.hostile import CHAT, CLOSED, SYNC
@@ -19,7 +19,7 @@ MOST_BYTES = 65536
 
 
 def shares(entries: list[Entry], count: int = 3) -> list[list[Entry]]:
-    return [Sieve(shard, MOST_BYTES).ours(entries) for shard in shards(count)]
+    return [ShardFilter(shard, MOST_BYTES).ours(entries) for shard in shards(count)]
 
 
 def session_of(entry: Entry) -> tuple[str, str] | None:
@@ -94,7 +94,7 @@ def test_what_was_forgotten_is_found_out_again(monkeypatch: pytest.MonkeyPatch) 
     entries: list[Entry] = [
         (1, number, CHAT, b'{"sessionId":"s%d"}' % (number % 20)) for number in range(60)
     ]
-    once = Sieve(shards(2)[0], MOST_BYTES)
+    once = ShardFilter(shards(2)[0], MOST_BYTES)
     assert (
         once.ours(entries)
         == [entry for entry in entries if once.ours([entry])]

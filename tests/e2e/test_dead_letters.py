@@ -11,8 +11,8 @@ import redis
 
 from conductor_actors.actors.session_supervisor import letter_body
 from conductor_actors.adapters.redis import dead_letter_stream
-from conductor_actors.adapters.redis.dead_letter_stream import PAGE, RedisLetters
-from conductor_actors.adapters.redis.score_feed import BODY_BYTES, DEAD_LETTERS, RedisFeed
+from conductor_actors.adapters.redis.dead_letter_stream import PAGE, DeadLetterStream
+from conductor_actors.adapters.redis.score_feed import BODY_BYTES, DEAD_LETTERS, RedisScoreFeed
 from conductor_actors.commands import dead_letters
 from conductor_actors.commands.dead_letters import Wanted, print_list, print_one, printable, retry
 from conductor_actors.domain.events import DECODERS, decode
@@ -29,9 +29,9 @@ EVIL = "\x1b[2J\x07\r\n\t\x00\x7f\u202e\u2028\x9b"
 class Office(NamedTuple):
     """Dead letters in a real Valkey."""
 
-    letters: RedisLetters
+    letters: DeadLetterStream
     client: Any  # redis-py's own answers are typed as either kind of client's
-    feed: RedisFeed
+    feed: RedisScoreFeed
 
     def put(self, *letters: DeadLetter) -> list[str]:
         """Keep letters as the service does; return their ids."""
@@ -59,8 +59,8 @@ class Office(NamedTuple):
 @pytest.fixture
 def office(redis_client: redis.Redis, valkey_url: str) -> Iterator[Office]:
     with (
-        closing(RedisLetters(valkey_url)) as letters,
-        closing(RedisFeed(valkey_url, owning(valkey_url))) as feed,
+        closing(DeadLetterStream(valkey_url)) as letters,
+        closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed,
     ):
         yield Office(letters, redis_client, feed)
 
@@ -301,7 +301,7 @@ def test_a_user_who_may_not_is_told_what_to_grant(office: Office, valkey_url: st
     )
     try:
         url = valkey_url.replace("//", "//clerk:any@")
-        with closing(RedisLetters(url)) as letters:
+        with closing(DeadLetterStream(url)) as letters:
             with pytest.raises(ConfigError, match=r"dead letters need a Redis user with: ") as told:
                 retry(letters, letters.oldest_first(), MAX_BYTES)
             rules = str(told.value).rpartition("with: ")[2].split()

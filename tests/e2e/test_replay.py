@@ -15,7 +15,7 @@ from conductor_actors.commands import replay, verify
 from conductor_actors.domain.comparison import Comparison
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.domain.intake import Entry
-from conductor_actors.domain.replayer import Replay, Rules
+from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from conductor_actors.settings import Settings
@@ -299,7 +299,7 @@ def test_a_replay_leaves_out_what_the_service_leaves_out_and_gives_its_rows(
     run = Run(reads_of(entries, 7))
     settings, rows = Settings(), list[ScoreRow]()
     rules = Rules(settings.intake_rules(), settings.session_rules(), settings.scoring())
-    summary = Replay(rules, rows.extend, salvage).run(entries)
+    summary = Replayer(rules, rows.extend, salvage).run(entries)
     assert run.play() == packed(rows)
     assert summary.failed == len(run.feed.letters) == 3
 

@@ -53,65 +53,65 @@ def ended(pid: int) -> None:
 def test_two_shards_have_the_rows_of_a_replay(plant: Plant) -> None:
     with (
         plant.load(),
-        running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet,
+        running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as group,
     ):
-        both(fleet, "service_started")
+        both(group, "service_started")
         for _ in range(3):
-            both(fleet, "batch_written")
-        stop(fleet)
-    assert {line["shard"] for line in fleet.all("service_stopped")} == {FIRST, SECOND}
+            both(group, "batch_written")
+        stop(group)
+    assert {line["shard"] for line in group.all("service_stopped")} == {FIRST, SECOND}
     must_have_the_rows_of_a_replay(plant)
 
 
 def test_a_shard_that_is_killed_comes_back_and_the_other_goes_on(plant: Plant) -> None:
     with (
         plant.load(),
-        running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet,
+        running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as group,
     ):
-        both(fleet, "checkpoint_committed")
-        os.kill(pids(fleet)[FIRST], signal.SIGKILL)
-        assert fleet.wait_for("shard_stopped", shard=FIRST)["exit_code"] == -signal.SIGKILL
-        fleet.wait_for("batch_written", shard=SECOND)
-        fleet.wait_for("checkpoint_loaded", shard=FIRST)
-        fleet.wait_for("batch_written", shard=FIRST)
-        stop(fleet)
-    assert [line["shard"] for line in fleet.all("checkpoint_loaded")] == [FIRST]
+        both(group, "checkpoint_committed")
+        os.kill(pids(group)[FIRST], signal.SIGKILL)
+        assert group.wait_for("shard_stopped", shard=FIRST)["exit_code"] == -signal.SIGKILL
+        group.wait_for("batch_written", shard=SECOND)
+        group.wait_for("checkpoint_loaded", shard=FIRST)
+        group.wait_for("batch_written", shard=FIRST)
+        stop(group)
+    assert [line["shard"] for line in group.all("checkpoint_loaded")] == [FIRST]
     must_have_the_rows_of_a_replay(plant)
 
 
 def test_no_shard_outlives_a_parent_that_is_killed(plant: Plant) -> None:
-    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet:
-        both(fleet, "service_started")
-        children = pids(fleet)
-        fleet.kill()  # and its output is read to the end: of every process that writes to it
+    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as group:
+        both(group, "service_started")
+        children = pids(group)
+        group.kill()  # and its output is read to the end: of every process that writes to it
         for pid in children.values():
             ended(pid)
     assert not plant.client.exists("conductor:owner:0-of-2", "conductor:owner:1-of-2")
 
 
 def test_what_is_no_event_is_counted_once(plant: Plant) -> None:
-    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet:
-        both(fleet, "service_started")
+    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as group:
+        both(group, "service_started")
         for body in (b"no json", b'{"sessionId":"room"}', b'{"sessionId":"hall"}', b"\xff", b"{}"):
             plant.client.xadd(CHAT, {"data": body})
         plant.client.xadd("sync-events", {"data": b'{"resource":"polls","action":"x","payload":1}'})
         plant.react()
-        fleet.wait_for("batch_written")
-        stop(fleet)
+        group.wait_for("batch_written")
+        stop(group)
     assert plant.client.xlen("conductor:dead-letters") == 5
-    assert sum(line["events"] for line in fleet.all("events_invalid")) == 5
-    routed = fleet.all("events_routed")
+    assert sum(line["events"] for line in group.all("events_invalid")) == 5
+    routed = group.all("events_routed")
     assert sum(line["skipped"] for line in routed) == sum(line["events"] for line in routed) == 1
 
 
 def test_a_shard_that_dies_too_often_ends_all(plant: Plant) -> None:
-    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet:
+    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as group:
         for _ in range(4):
-            pid = fleet.wait_for("shard_started", shard=SECOND)["pid"]
+            pid = group.wait_for("shard_started", shard=SECOND)["pid"]
             os.kill(pid, signal.SIGKILL)
-        assert fleet.wait_for("restarts_exhausted")["actor"] == SECOND
-        assert fleet.finish().exit_code == 70
-    assert fleet.all("shard_stopped")[-1]["shard"] == FIRST
+        assert group.wait_for("restarts_exhausted")["actor"] == SECOND
+        assert group.finish().exit_code == 70
+    assert group.all("shard_stopped")[-1]["shard"] == FIRST
 
 
 def test_a_setting_that_is_wrong_for_all_ends_all_with_2(plant: Plant) -> None:
@@ -142,27 +142,27 @@ def test_another_number_of_shards_goes_on_where_the_last_were(plant: Plant) -> N
 
 
 def test_the_dashboard_beside_shards_is_ready_when_each_has_an_owner(plant: Plant) -> None:
-    with running("run", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet:
-        address = fleet.wait_for("dashboard_started")["address"]
+    with running("run", "--shards", "2", cwd=plant.cwd, **plant.settings) as group:
+        address = group.wait_for("dashboard_started")["address"]
         said = {shard: f"collector: nobody has shard {shard}" for shard in (FIRST, SECOND)}
         at_first = {*said.values(), "redis: updates can't be heard"}
         while (ready := httpx.get(f"{address}ready")).status_code == 503:
             assert set(ready.json()["reasons"]) <= at_first
         assert httpx.get(f"{address}health").json()["collector"] == "running"
-        os.kill(pids(fleet)[SECOND], signal.SIGSTOP)
+        os.kill(pids(group)[SECOND], signal.SIGSTOP)
         while (ready := httpx.get(f"{address}ready")).status_code == 200:
-            assert fleet.all("shard_stopped") == []
+            assert group.all("shard_stopped") == []
         assert ready.json()["reasons"] == [said[SECOND]]
         assert httpx.get(f"{address}health").json()["collector"] == "stalled"
-        os.kill(pids(fleet)[SECOND], signal.SIGCONT)
+        os.kill(pids(group)[SECOND], signal.SIGCONT)
         while httpx.get(f"{address}ready").status_code == 503:
-            assert fleet.all("shard_stopped") == []
-        stop(fleet)
+            assert group.all("shard_stopped") == []
+        stop(group)
 
 
 def test_collectors_of_another_number_are_refused_while_there_are_some(plant: Plant) -> None:
-    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as fleet:
-        both(fleet, "checkpoint_committed")
+    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as group:
+        both(group, "checkpoint_committed")
         wanted = [{"CONDUCTOR_SHARDS": "3"}, {"CONDUCTOR_SHARD": "0/3"}, dict[str, str]()]
 
         def collected(variables: dict[str, str]) -> Ended:
@@ -172,8 +172,8 @@ def test_collectors_of_another_number_are_refused_while_there_are_some(plant: Pl
             for ended in pool.map(collected, wanted):
                 assert ended.exit_code == 2
                 assert "are shared by 2" in ended.stderr
-        stop(fleet)
-    assert len(fleet.all("shard_started")) == 2
+        stop(group)
+    assert len(group.all("shard_started")) == 2
     ended = finished("reshard", "--shards", "3", cwd=plant.cwd, **plant.settings)
     assert ended.exit_code == 0, ended.stderr
     assert plant.client.get("conductor:shards") == b"3"

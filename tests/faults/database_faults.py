@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from tests.faults.oracle import at_ms
 from tests.faults.plant import DRAIN_WITHIN_S, UNHURRIED, Plant, drained, since_s
-from tests.faults.proxy import Cut, Way
+from tests.faults.proxy import Barrier, Way
 from tests.faults.report import Report
 from tests.faults.samples import memory_mb, pause, sampled, updates, waited
 from tests.faults.traffic import SOMEBODY, Simulated, flowing
@@ -196,11 +196,11 @@ def _crashing(plant: Plant) -> Callable[[], Trap]:
 
 
 def _lose(_: bytes) -> bytes:
-    raise Cut
+    raise Barrier
 
 
 def _deliver(piece: bytes) -> bytes:
-    raise Cut(piece)
+    raise Barrier(piece)
 
 
 @contextmanager

@@ -33,7 +33,7 @@ class Weather:
     bytes_per_s: float = inf
 
 
-class Cut(Exception):  # noqa: N818 - no error: what a filter wishes
+class Barrier(Exception):  # noqa: N818 - no error: what a filter wishes
     """Pass this on to whom it was meant for; the client's connection is reset."""
 
     def __init__(self, last: bytes = b"") -> None:
@@ -180,9 +180,9 @@ class Proxy:
                     continue
                 try:
                     passed_on = self.filter(way, piece)
-                except Cut as cut:
-                    sink.write(cut.last)
-                    link.cut()
+                except Barrier as begin_checkpoint:
+                    sink.write(begin_checkpoint.last)
+                    link.begin_checkpoint()
                     return
                 await asyncio.sleep(weather.delay_s + len(piece) / weather.bytes_per_s)
                 sink.write(passed_on)
@@ -207,7 +207,7 @@ class _Link:
         if is_over:
             self.reset()
 
-    def cut(self) -> None:
+    def begin_checkpoint(self) -> None:
         """Reset the client's; the server reads what it was sent, and then hears of the end."""
         _reset(self._client)
         self._server.close()

@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from tests.faults.proxy import Cut, Proxy, Way
+from tests.faults.proxy import Barrier, Proxy, Way
 
 DEADLINE_S = 5.0
 SHORT_S = 0.1
@@ -181,12 +181,12 @@ def test_a_filter_changes_what_it_likes(proxy: Proxy, line: socket.socket) -> No
 def test_a_filter_may_cut_before_a_request_after_it_or_before_its_answer(
     echo: Echo, proxy: Proxy, line: socket.socket, way: Way, last: bytes
 ) -> None:
-    def cut(of: Way, piece: bytes) -> bytes:
+    def begin_checkpoint(of: Way, piece: bytes) -> bytes:
         if of is way and b"COMMIT" in piece:
-            raise Cut(last)
+            raise Barrier(last)
         return piece
 
-    proxy.filter = cut
+    proxy.filter = begin_checkpoint
     line.sendall(b"COMMIT")
     with pytest.raises(ConnectionResetError):
         line.recv(1)

@@ -9,7 +9,7 @@ import pytest
 import redis
 import structlog
 
-from conductor_actors.adapters.redis.client import exchange
+from conductor_actors.adapters.redis.client import pipeline
 from conductor_actors.adapters.redis.log_stream import NAME
 from conductor_actors.app.service import relayed
 from conductor_actors.errors import ConfigError, Unavailable
@@ -93,7 +93,7 @@ def test_every_line_that_is_logged_is_in_the_stream_as_json(
         log.debug("batch_written", rows=4)
         log.bind(tenant="acme").warning("gap_detected", lost_events=None)
     log.info("batch_written", rows=5)
-    [kept] = exchange(redis_client, [("XRANGE", NAME, "-", "+")])
+    [kept] = pipeline(redis_client, [("XRANGE", NAME, "-", "+")])
     assert all(fields[0] == b"line" and len(fields) == 2 for _, fields in kept)
     lines = [json.loads(fields[1]) for _, fields in kept]
     assert [(line["event"], line["level"]) for line in lines] == [

@@ -8,7 +8,7 @@ from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
 from tests.support.fakes.scripted_source import ScriptedSource
 
-WHOLE = Checkpoint(b"header", {}, is_whole=True)
+WHOLE = Checkpoint(b"header", {}, is_full=True)
 
 
 def test_at_first_nothing_is_known() -> None:
@@ -55,7 +55,7 @@ def test_the_age_of_the_last_checkpoint_is_known() -> None:
     clock = FakeClock()
     progress, inner = Progress(clock), MemoryCheckpoints()
     store = WatchedCheckpoints(inner, progress)
-    assert not store.commit(WHOLE._replace(is_whole=False))
+    assert not store.commit(WHOLE._replace(is_full=False))
     assert progress.checkpoint_age_s() is None
     assert store.commit(WHOLE)
     clock.advance(12.5)

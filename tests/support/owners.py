@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from conductor_actors.adapters.redis.client import exchange, open_client
+from conductor_actors.adapters.redis.client import open_client, pipeline
 from conductor_actors.adapters.redis.fence import Fence
 
 
@@ -11,5 +11,5 @@ def owning(url: str, number: int = 7) -> Fence:
     fence = Fence()
     fence.number = b"%d" % number
     with closing(open_client(url)) as client:
-        exchange(client, [("SET", fence.name, number)])
+        pipeline(client, [("SET", fence.name, number)])
     return fence

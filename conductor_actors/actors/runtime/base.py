@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import pykka
 
-from conductor_actors.actors.messages import ActorFailed, ActorStopped
+from conductor_actors.actors.messages import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox, ThreadMailbox, TurnEnded
 
@@ -26,7 +26,7 @@ M = TypeVar("M", ThreadMailbox, PooledMailbox)
 _NO_MESSAGE: Final = None
 
 
-class Place(NamedTuple, Generic[M]):
+class ActorContext(NamedTuple, Generic[M]):
     """An actor's place in the system, which its successors take over."""
 
     name: str
@@ -72,21 +72,21 @@ def _one_by_one(
     return state, poison
 
 
-class _PlacedActor(pykka.Actor):
+class _SupervisedActor(pykka.Actor):
     """Take mail from the place's mailbox, and tell the Supervisor of the end."""
 
-    def __init__(self, place: Place[Any]) -> None:
-        self._place = place
+    def __init__(self, context: ActorContext[Any]) -> None:
+        self._context = context
         self._message: object = _NO_MESSAGE
         self._error: BaseException | None = None
         super().__init__()
 
-    def legacy(self) -> object:
+    def handover(self) -> object:
         """Give what a successor needs to go on from before the failure."""
         return None
 
     def _create_actor_inbox(self) -> Any:  # type: ignore[override]  # noqa: ANN401
-        return self._place.mailbox
+        return self._context.mailbox
 
     def _actor_loop_setup(self) -> None:
         try:
@@ -125,16 +125,16 @@ class _PlacedActor(pykka.Actor):
 
         An actor that stopped as asked has no successor.
         """
-        name, mailbox, supervisor = self._place
+        name, mailbox, supervisor = self._context
         if self._error is None:
             mailbox.retire()
-            supervisor.tell(ActorStopped(name, mailbox))
+            supervisor.tell(ChildStopped(name, mailbox))
         else:
-            legacy = self.legacy()
-            supervisor.tell(ActorFailed(name, mailbox, self._message, self._error, legacy))
+            handover = self.handover()
+            supervisor.tell(ChildFailed(name, mailbox, self._message, self._error, handover))
 
 
-class SystemActor(_PlacedActor, pykka.ThreadingActor):
+class SystemActor(_SupervisedActor, pykka.ThreadingActor):
     """An actor that waits on the outside world, on a thread of its own."""
 
     use_daemon_thread = True  # a thread that hangs in a call must not hold up the exit
@@ -162,29 +162,29 @@ class _Flag(threading.Event):
             return self._some_was_set.wait_for(self.is_set, timeout)
 
 
-class PooledActor(_PlacedActor):
+class PooledActor(_SupervisedActor):
     """An actor that never waits, run by a dispatcher with thousands of others."""
 
-    def __init__(self, place: Place[PooledMailbox], dispatcher: Dispatcher) -> None:
+    def __init__(self, context: ActorContext[PooledMailbox], dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
         self._is_set_up = False
-        super().__init__(place)
+        super().__init__(context)
         self.actor_stopped = self.actor_ref.actor_stopped = _Flag()
 
     def _hang(self, running_s: float) -> None:
         """Die of a handler that does not come back; a thread that has given this up says so."""
         pykka.ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()  # ends the loop, should the handler come back
-        name, mailbox, supervisor = self._place
+        name, mailbox, supervisor = self._context
         hung = Hung(f"its handler did not return within {running_s:.0f} s")
-        supervisor.tell(ActorFailed(name, mailbox, self._message, hung, self.legacy()))
+        supervisor.tell(ChildFailed(name, mailbox, self._message, hung, self.handover()))
 
     @staticmethod
     def _create_future() -> pykka.Future[Any]:
         return pykka.ThreadingFuture()
 
     def _start_actor_loop(self) -> None:
-        self._dispatcher.attach(self._place.mailbox, self._take_turn, self._hang)
+        self._dispatcher.attach(self._context.mailbox, self._take_turn, self._hang)
 
     def _take_turn(self) -> None:
         """Run Pykka's own loop until the mailbox ends the turn, or the actor's life is over."""
@@ -195,5 +195,5 @@ class PooledActor(_PlacedActor):
             self._actor_loop_running()
         except TurnEnded:
             return
-        if self._dispatcher.detach(self._place.mailbox):
+        if self._dispatcher.detach(self._context.mailbox):
             self._actor_loop_teardown()

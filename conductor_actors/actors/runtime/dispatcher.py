@@ -61,13 +61,13 @@ class Dispatcher:
                     self._queue(mailbox, now_s)
             self._work_came.notify(len(self._threads))
 
-    def urge(self, mailbox: PooledMailbox, message: object) -> None:
+    def tell_first(self, mailbox: PooledMailbox, message: object) -> None:
         """Put a message before all mail: it is handled in the mailbox's next turn."""
         with self._lock:
             now_s = self._clock()
             envelope = Envelope(message)
             envelope.since_s = now_s
-            mailbox.control = (*mailbox.control, envelope)
+            mailbox.priority = (*mailbox.priority, envelope)
             self.waiting += 1
             if mailbox.is_closed:
                 self._refuse_mail(mailbox)
@@ -175,14 +175,14 @@ class Dispatcher:
             thread.join(timeout_s)
 
     def _queue(self, mailbox: PooledMailbox, now_s: float) -> None:
-        has_work = mailbox.mail or mailbox.is_new or mailbox.control
+        has_work = mailbox.mail or mailbox.is_new or mailbox.priority
         if has_work and mailbox.run is not None and not mailbox.is_queued:
             mailbox.is_queued = True
             self._run_queue.push(mailbox, now_s)
 
     def _refuse_mail(self, mailbox: PooledMailbox) -> int:
-        refused = [*mailbox.control, *mailbox.mail]
-        mailbox.mail, mailbox.control = [], ()
+        refused = [*mailbox.priority, *mailbox.mail]
+        mailbox.mail, mailbox.priority = [], ()
         for envelope in refused:
             answer_for_dead(envelope)
             if mailbox.on_refusal is not None:
@@ -226,8 +226,8 @@ class Dispatcher:
                 return None
             mailbox = self._run_queue.pop()
             mail, mailbox.mail = mailbox.mail[:MAX_MESSAGES], mailbox.mail[MAX_MESSAGES:]
-            if mailbox.control:
-                mail, mailbox.control = [*mailbox.control, *mail], ()
+            if mailbox.priority:
+                mail, mailbox.priority = [*mailbox.priority, *mail], ()
             self.waiting -= len(mail)
             self.handled += len(mail)
             mailbox.handled += len(mail)

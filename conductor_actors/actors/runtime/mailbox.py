@@ -132,7 +132,6 @@ class PooledMailbox:
     __slots__ = (
         "_dispatcher",
         "busy_s",
-        "control",
         "discard",
         "handled",
         "is_closed",
@@ -141,6 +140,7 @@ class PooledMailbox:
         "mail",
         "name",
         "on_refusal",
+        "priority",
         "refused",
         "run",
         "tenant",
@@ -152,7 +152,7 @@ class PooledMailbox:
         self.tenant = name.partition("/")[0]
         self._dispatcher = dispatcher
         self.mail: list[Envelope] = []  # only grows, until it is replaced
-        self.control: tuple[Envelope, ...] = ()  # goes before all mail, in the next turn
+        self.priority: tuple[Envelope, ...] = ()  # goes before all mail, in the next turn
         self.run: Callable[[], None] | None = None  # gives the actor a turn, when there is one
         self.discard: Callable[[float], None] | None = None  # tells the actor that it hangs
         self.is_new = False  # its actor has not had a turn yet
@@ -227,14 +227,14 @@ T_contra = TypeVar("T_contra", contravariant=True)
 WAKE_EVERY: Final = 1000
 
 
-class Gathering(Mailbox, Protocol[T_contra]):
+class ItemMailbox(Mailbox, Protocol[T_contra]):
     """A mailbox in which items can be left, too."""
 
-    def leave(self, item: T_contra) -> None:
+    def add(self, item: T_contra) -> None:
         """Leave an item: the actor gets it before any message that is told from now on."""
 
 
-class GatheringMailbox(ThreadMailbox, Generic[T]):
+class CoalescingMailbox(ThreadMailbox, Generic[T]):
     """Also takes items, of which the actor gets all that are there as one message.
 
     An item wakes nobody: every thousandth does, or the next message, which comes behind them.
@@ -243,16 +243,16 @@ class GatheringMailbox(ThreadMailbox, Generic[T]):
 
     def __init__(
         self,
-        gathered: Callable[[list[T]], object],
+        coalesce: Callable[[list[T]], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(clock)
-        self._gathered = gathered
+        self._coalesce = coalesce
         self._items: deque[T] = deque()
         self._number = count(1)
         self._has_many = False
 
-    def leave(self, item: T) -> None:
+    def add(self, item: T) -> None:
         """Leave an item; never blocks for long, never raises."""
         self._items.append(item)  # one step of the interpreter, and so is `next`
         if not next(self._number) % WAKE_EVERY:
@@ -271,7 +271,7 @@ class GatheringMailbox(ThreadMailbox, Generic[T]):
                 return super().get()
             items = [self._items.popleft() for _ in range(len(self._items))]
             self.handled += len(items)
-            return Envelope(self._gathered(items))
+            return Envelope(self._coalesce(items))
 
     def empty(self) -> bool:
         """Tell whether nothing is waiting that the actor would be woken for."""

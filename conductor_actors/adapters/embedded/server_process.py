@@ -56,7 +56,7 @@ class Account(NamedTuple):
 OURSELVES: Final = Account()
 
 
-class Server(Protocol):
+class EmbeddedServer(Protocol):
     """What differs between servers. `setting` names the variable that makes ours unnecessary."""
 
     name: str
@@ -79,7 +79,7 @@ class Server(Protocol):
 class ServerProcess:
     """One running server, from `__init__` until `stop`. Its output is kept in `log_path`."""
 
-    def __init__(self, server: Server, log_path: Path, port: int) -> None:
+    def __init__(self, server: EmbeddedServer, log_path: Path, port: int) -> None:
         self._server = server
         self._port = port
         self._log_path = log_path

@@ -15,8 +15,8 @@ from typing import Final, Self, TextIO
 
 from conductor_actors.adapters.embedded.postgresql import PostgreSQL
 from conductor_actors.adapters.embedded.server_process import (
+    EmbeddedServer,
     PortTaken,
-    Server,
     ServerProcess,
     free_port,
 )
@@ -83,7 +83,7 @@ class EmbeddedServers:
                 ) from error
         return self._urls[kind.name]
 
-    def _prepared(self, server: Server) -> str:
+    def _prepared(self, server: EmbeddedServer) -> str:
         if not self._holds_folder:
             self._take_folder()
         _require_space(self._state_dir)
@@ -93,7 +93,7 @@ class EmbeddedServers:
                 return self._running(server)
         return self._running(server)
 
-    def _running(self, server: Server) -> str:
+    def _running(self, server: EmbeddedServer) -> str:
         process = ServerProcess(server, self._state_dir / f"{server.name}.log", self._pick_port())
         self._to_undo.callback(process.stop)
         return process.wait_until_ready()

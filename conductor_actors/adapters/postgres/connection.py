@@ -65,7 +65,7 @@ def connect(url: str, deadline_s: float = DEADLINE_S) -> Connection:
     with ExitStack() as on_failure:
         on_failure.callback(connection.close)
         # Not an option of the connection, because connection poolers refuse those.
-        with answered_within(connection, deadline_s):
+        with deadline(connection, deadline_s):
             timeout_ms = str(ceil(deadline_s * 1000))
             connection.execute("SELECT set_config('statement_timeout', %s, false)", (timeout_ms,))
         on_failure.pop_all()
@@ -73,7 +73,7 @@ def connect(url: str, deadline_s: float = DEADLINE_S) -> Connection:
 
 
 @contextmanager
-def answered_within(connection: Connection, deadline_s: float) -> Iterator[None]:
+def deadline(connection: Connection, deadline_s: float) -> Iterator[None]:
     """Cut the connection when the block takes longer; raise our own errors for the driver's.
 
     Cutting the socket is the one thing that also ends the wait for a server that has stopped.
@@ -104,8 +104,8 @@ def answered_within(connection: Connection, deadline_s: float) -> Iterator[None]
 
 @contextmanager
 def transaction(connection: Connection, deadline_s: float) -> Iterator[None]:
-    """Commit the block as a whole, or nothing of it; answered as `answered_within`."""
-    with answered_within(connection, deadline_s), connection.transaction():
+    """Commit the block as a whole, or nothing of it; answered as `deadline`."""
+    with deadline(connection, deadline_s), connection.transaction():
         yield
 
 

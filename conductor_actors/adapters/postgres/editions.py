@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.connection import Connection, answered_within, transaction
+from conductor_actors.adapters.postgres.connection import Connection, deadline, transaction
 from conductor_actors.errors import ConfigError
 
 TIME_COLUMNS: Final = {
@@ -29,7 +29,7 @@ class Edition(Enum):
     PLAIN = "plain PostgreSQL"
 
 
-class Server(NamedTuple):
+class DatabaseServer(NamedTuple):
     """A server as found; `timescaledb` is the version of the extension in this database."""
 
     edition: Edition
@@ -44,7 +44,7 @@ class Server(NamedTuple):
         )
 
 
-def detect_server(connection: Connection) -> Server:
+def detect_server(connection: Connection) -> DatabaseServer:
     """Ask the server what it is; raise `ConfigError` for one that is too old."""
     found = connection.execute(
         """
@@ -57,20 +57,20 @@ def detect_server(connection: Connection) -> Server:
     return server_of(*found)
 
 
-def server_of(postgresql: str, timescaledb: str | None, licence: str | None) -> Server:
+def server_of(postgresql: str, timescaledb: str | None, licence: str | None) -> DatabaseServer:
     """Judge what a server says of itself. A licence alone is a library without its extension."""
     number = postgresql.partition(" ")[0]
     if _major_minor(number) < (15, 0):
         raise ConfigError(f"PostgreSQL {number} is too old: 15 or newer is needed")
     if timescaledb is None:
-        return Server(Edition.PLAIN, number, None)
+        return DatabaseServer(Edition.PLAIN, number, None)
     if _major_minor(timescaledb) < (2, 18):
         raise ConfigError(
             f"TimescaleDB {timescaledb} is too old: install 2.18 or newer, "
             "then run: ALTER EXTENSION timescaledb UPDATE"
         )
     edition = Edition.COMMUNITY if licence == "timescale" else Edition.APACHE
-    return Server(edition, number, timescaledb)
+    return DatabaseServer(edition, number, timescaledb)
 
 
 def retain(connection: Connection, edition: Edition, days: float, deadline_s: float) -> int:
@@ -121,7 +121,7 @@ def _delete(
 
 
 def _pages(connection: Connection, table: str, deadline_s: float) -> int:
-    with answered_within(connection, deadline_s):
+    with deadline(connection, deadline_s):
         found = connection.execute(
             "SELECT pg_relation_size(%s) / current_setting('block_size')::int", (table,)
         ).fetchone()

@@ -15,8 +15,8 @@ from conductor_actors.adapters.postgres import editions, migrations
 from conductor_actors.adapters.postgres.connection import (
     DEADLINE_S,
     Connection,
-    answered_within,
     connect,
+    deadline,
     one_line,
     transaction,
 )
@@ -73,7 +73,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 log = structlog.get_logger()
 
 
-class TimescaleStore:
+class PostgresScoreStore:
     """Keep rows in a database; the first call connects, and so does the next after a failure.
 
     Each transaction has the deadline for itself. One thread at a time may use a store.
@@ -100,7 +100,7 @@ class TimescaleStore:
         it from now on by itself. Takes as long as it takes: use a store of its own.
         """
         with self._connected() as connection:
-            with answered_within(connection, self._deadline_s):
+            with deadline(connection, self._deadline_s):
                 edition = editions.detect_server(connection).edition
             return editions.retain(connection, edition, days, self._deadline_s)
 
@@ -109,7 +109,7 @@ class TimescaleStore:
         try:
             with (
                 closing(connect(self._url, self._deadline_s)) as connection,
-                answered_within(connection, self._deadline_s),
+                deadline(connection, self._deadline_s),
             ):
                 return list(_findings(connection))
         except (ConfigError, Unavailable) as error:
@@ -132,7 +132,7 @@ class TimescaleStore:
 
     def _connect(self) -> Connection:
         self._connection = connect(self._url, self._deadline_s)
-        with answered_within(self._connection, self._deadline_s):
+        with deadline(self._connection, self._deadline_s):
             server = editions.detect_server(self._connection)
         log.info(
             "database_connected",
@@ -169,7 +169,7 @@ class TimescaleStore:
     def _add(self, connection: Connection, rows: Sequence[ScoreRow]) -> int | None:
         """Store new rows, all or none; None where that is not possible."""
         with (
-            answered_within(connection, self._deadline_s),
+            deadline(connection, self._deadline_s),
             suppress(*_NOT_BY_COPY),
             connection.cursor() as cursor,
         ):
@@ -183,7 +183,7 @@ class TimescaleStore:
     def _merge(self, connection: Connection, rows: Sequence[ScoreRow]) -> int:
         """Store those of the rows that are not there yet."""
         if not self._has_arrivals:
-            with answered_within(connection, self._deadline_s):
+            with deadline(connection, self._deadline_s):
                 connection.execute(_CREATE_ARRIVALS)
             self._has_arrivals = True
         with transaction(connection, self._deadline_s), connection.cursor() as cursor:

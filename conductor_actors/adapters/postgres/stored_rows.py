@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from conductor_actors.adapters.postgres.connection import Connection, answered_within, connect
+from conductor_actors.adapters.postgres.connection import Connection, connect, deadline
 from conductor_actors.adapters.recordings.csv_rows import COLUMNS
 from conductor_actors.domain.comparison import Record
 
@@ -34,7 +34,7 @@ def read_rows(
     """
     span = {"first": _at(first_ms), "last": _at(last_ms), "tenants": tenants and list(tenants)}
     with closing(connect(url, DEADLINE_S)) as connection, connection.cursor("kept") as cursor:
-        with answered_within(connection, DEADLINE_S):
+        with deadline(connection, DEADLINE_S):
             connection.execute("SET TimeZone = 'UTC'")  # any other costs a look-up a row
             connection.execute("BEGIN READ ONLY")
             cursor.execute(_SELECT, span, binary=True)
@@ -43,7 +43,7 @@ def read_rows(
 
 
 def _next(connection: Connection, cursor: psycopg.ServerCursor[TupleRow]) -> list[TupleRow]:
-    with answered_within(connection, DEADLINE_S):
+    with deadline(connection, DEADLINE_S):
         return cursor.fetchmany(ROWS_AT_ONCE)
 
 

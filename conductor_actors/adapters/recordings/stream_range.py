@@ -1,4 +1,4 @@
-"""Recorded events: a stretch of Redis streams, merged over all names."""
+"""Recorded events: a range of Redis streams, merged over all names."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any, Final
 from redis.exceptions import NoPermissionError, ResponseError
 
 from conductor_actors.adapters.recordings.event_file import ENTRY_ID, LAST_MS
-from conductor_actors.adapters.redis.client import Command, exchange, open_client, translated
+from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
 from conductor_actors.adapters.redis.event_names import EventNames
 from conductor_actors.adapters.redis.streams import entries_of
 from conductor_actors.domain.intake import Entry
@@ -27,7 +27,7 @@ class _Place:
     frontier: Frontier = (0, 0)
 
 
-class Stretch:
+class StreamRange:
     """The entries of all names from one id to another, both included, in the order of their ids.
 
     `now_ms` is Redis' clock: what comes before has been added. `begins_ms` tells since when no
@@ -43,7 +43,7 @@ class Stretch:
         self._client = open_client(url)
         self.begins_ms: int | None = 0
         self.cut: set[str] = set()
-        with translated():
+        with mapped_errors():
             names = EventNames(self._client, tenants).current()
             seconds, micros = self._client.time()
             self.now_ms = seconds * 1000 + micros // 1000
@@ -100,8 +100,8 @@ class Stretch:
             ("XRANGE", name, place.start, self._last, "COUNT", PAGE),
             ("XRANGE", name, "-", "+", "COUNT", 1),
         ]
-        with translated():
-            raw_entries, oldest = exchange(self._client, commands)
+        with mapped_errors():
+            raw_entries, oldest = pipeline(self._client, commands)
         entries = entries_of(name, raw_entries)
         if next((there[:2] for there in entries_of(name, oldest)), _END) > place.seen:
             self.cut.add(name)

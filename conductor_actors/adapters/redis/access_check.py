@@ -6,7 +6,7 @@ from typing import Any
 import redis
 
 from conductor_actors.adapters.redis import fence, introspection_channel, lease, score_feed
-from conductor_actors.adapters.redis.client import Command, exchange, open_client, translated
+from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
 from conductor_actors.adapters.redis.event_names import EventNames, event_tenant
 from conductor_actors.adapters.redis.event_source import Transport
 from conductor_actors.adapters.redis.streams import StreamReader
@@ -21,7 +21,7 @@ def check(url: str, transport: Transport = "both", tenants: Sequence[str] = ()) 
     try:
         client = open_client(url)
         try:
-            with translated():
+            with mapped_errors():
                 info = client.info()
             _use(client, transport, tenants)
         finally:
@@ -33,17 +33,17 @@ def check(url: str, transport: Transport = "both", tenants: Sequence[str] = ()) 
 
 def _use(client: redis.Redis, transport: Transport, tenants: Sequence[str]) -> None:
     names = EventNames(client, tenants)
-    with translated():
+    with mapped_errors():
         streams = names.current()
         guard: list[Command] = [("WATCH", fence.NAME), ("UNWATCH",)]
-        exchange(client, [*guard, ("MULTI",), *_asked_only(names, transport), ("DISCARD",)])
+        pipeline(client, [*guard, ("MULTI",), *_asked_only(names, transport), ("DISCARD",)])
     if transport != "pubsub":
         reader = StreamReader(client, "latest", 0)
         reader.read(streams)
-        for name in reader.strangers:
+        for name in reader.wrong_type_keys:
             raise ConfigError(
-                f"the key {name} is a {reader.strangers.kind(name)}, not a stream: nothing is read "
-                "from it; rename it, or set CONDUCTOR_TRANSPORT=pubsub"
+                f"the key {name} is a {reader.wrong_type_keys.kind(name)}, not a stream: "
+                "nothing is read from it; rename it, or set CONDUCTOR_TRANSPORT=pubsub"
             )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final, TypeVar
 
-from conductor_actors.adapters.redis.client import Command, exchange, open_client, translated
+from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
 from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.domain.checkpoints import HEADER_KEY, SESSIONS_KEY
 from conductor_actors.domain.intake import SessionKey
@@ -16,7 +16,7 @@ T = TypeVar("T")
 PER_COMMAND: Final = 500  # sessions, so that no single command holds up Redis
 
 
-class RedisCheckpoints:
+class RedisCheckpointStore:
     """A `CheckpointStore`. Every checkpoint carries the fencing number of who wrote it."""
 
     def __init__(self, url: str, fence: Fence, shard: Shard = WHOLE) -> None:
@@ -28,16 +28,16 @@ class RedisCheckpoints:
 
     def load(self) -> Checkpoint | None:
         """Give the last checkpoint, whole, if there is one. Only the owner may rely on it."""
-        with translated():
-            [header] = exchange(self._client, [("HGET", self._header_key, "header")])
+        with mapped_errors():
+            [header] = pipeline(self._client, [("HGET", self._header_key, "header")])
             if header is None:
                 return None
-            return Checkpoint(header, dict(self._sessions()), is_whole=True)
+            return Checkpoint(header, dict(self._sessions()), is_full=True)
 
     def commit(self, checkpoint: Checkpoint) -> bool:
         """Store it in one transaction; False if it is not whole and there is none to add to."""
-        with translated():
-            if not checkpoint.is_whole and exchange(
+        with mapped_errors():
+            if not checkpoint.is_full and pipeline(
                 self._client, [("EXISTS", self._header_key)]
             ) == [0]:
                 return False
@@ -53,7 +53,7 @@ class RedisCheckpoints:
         cursor = b"0"
         while True:
             scan: Command = ("HSCAN", self._sessions_key, cursor, "COUNT", PER_COMMAND)
-            [(cursor, found)] = exchange(self._client, [scan])
+            [(cursor, found)] = pipeline(self._client, [scan])
             yield from zip(map(_key, found[::2]), found[1::2], strict=True)
             if cursor == b"0":
                 return
@@ -62,7 +62,7 @@ class RedisCheckpoints:
 def stored(checkpoint: Checkpoint, shard: Shard, fence: bytes) -> Iterator[Command]:
     """Give the commands that store a checkpoint, all to be run in one transaction."""
     sessions_key = shard.name(SESSIONS_KEY)
-    if checkpoint.is_whole:
+    if checkpoint.is_full:
         yield "DEL", sessions_key
     for part in _parts([_field(key) for key in checkpoint.ended]):
         yield "HDEL", sessions_key, *part

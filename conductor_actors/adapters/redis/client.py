@@ -17,7 +17,7 @@ from conductor_actors.errors import ConfigError, Unavailable
 Command: TypeAlias = tuple[Any, ...]
 
 DEADLINE_S: Final = 4.5  # so that an outage is found within 5 s
-IMPATIENT_S: Final = 1.0
+SHORT_TIMEOUT_S: Final = 1.0
 READ_BYTES: Final = 1 << 18  # at a time from the socket: a read of a thousand events at once
 
 # All a user needs, for every tenant. A pattern to subscribe to must be granted letter by letter.
@@ -58,20 +58,20 @@ def open_client(url: str, deadline_s: float = DEADLINE_S) -> redis.Redis:
     return redis.Redis.from_pool(pool)
 
 
-def impatient(client: redis.Redis) -> redis.Redis:
+def short_timeout(client: redis.Redis) -> redis.Redis:
     """Make a client of the same server for a first question after an outage.
 
     One that is swallowed must not hold up the return: it is given up after a second.
     """
     pool = client.connection_pool
-    hurry = {"socket_timeout": IMPATIENT_S, "socket_connect_timeout": IMPATIENT_S}
+    overrides = {"socket_timeout": SHORT_TIMEOUT_S, "socket_connect_timeout": SHORT_TIMEOUT_S}
     return redis.Redis.from_pool(
-        redis.ConnectionPool(pool.connection_class, **(pool.connection_kwargs | hurry))
+        redis.ConnectionPool(pool.connection_class, **(pool.connection_kwargs | overrides))
     )
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def mapped_errors() -> Iterator[None]:
     """Turn redis-py's errors into ours: try again later, or somebody must change something."""
     try:
         yield
@@ -109,24 +109,24 @@ def _is_missing_permission(error: Exception) -> bool:
     return isinstance(error, failures.NoPermissionError) or "NOPERM" in str(error)
 
 
-def exchange(client: redis.Redis, commands: Iterable[Command]) -> Sequence[Any]:
+def pipeline(client: redis.Redis, commands: Iterable[Command]) -> Sequence[Any]:
     """Send commands in one round trip and return their replies as parsed by hiredis.
 
     redis-py's own pipelines and reply callbacks cost more than reading and parsing together.
     """
-    with conversation(client) as say:
-        return say(commands)
+    with pinned_connection(client) as send:
+        return send(commands)
 
 
-Say: TypeAlias = Callable[[Iterable[Command]], Sequence[Any]]
+Send: TypeAlias = Callable[[Iterable[Command]], Sequence[Any]]
 
 
 @contextmanager
-def conversation(client: redis.Redis) -> Iterator[Say]:
+def pinned_connection(client: redis.Redis) -> Iterator[Send]:
     """Have several exchanges on one connection, as WATCH needs it."""
     connection: Any = client.connection_pool.get_connection()
 
-    def say(commands: Iterable[Command]) -> Sequence[Any]:
+    def send(commands: Iterable[Command]) -> Sequence[Any]:
         packed = [pack_command(command) for command in commands]
         connection.send_packed_command([b"".join(packed)])
         return [connection.read_response() for _ in packed]
@@ -134,7 +134,7 @@ def conversation(client: redis.Redis) -> Iterator[Say]:
     try:
         with ExitStack() as on_failure:  # replies not read yet must not meet another question
             on_failure.callback(connection.disconnect)
-            yield say
+            yield send
             on_failure.pop_all()
     finally:
         client.connection_pool.release(connection)

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from redis.exceptions import NoPermissionError
 
-from conductor_actors.adapters.redis.client import exchange, open_client, translated
+from conductor_actors.adapters.redis.client import mapped_errors, open_client, pipeline
 from conductor_actors.adapters.redis.score_feed import DEAD_LETTERS
 from conductor_actors.adapters.redis.streams import entries_of
 from conductor_actors.domain.intake import Entry
@@ -35,7 +35,7 @@ class Original(NamedTuple):
     fields: Sequence[bytes]
 
 
-class RedisLetters:
+class DeadLetterStream:
     """Look through the dead letters, and send what they came from once more."""
 
     def __init__(self, url: str) -> None:
@@ -62,7 +62,7 @@ class RedisLetters:
 
     def send_again(self, original: Original, letter_id: str) -> str:
         """Add an entry to its stream anew and remove the letter, both or nothing; return its id."""
-        with _translated(), self._client.pipeline(transaction=True) as both:
+        with _mapped_errors(), self._client.pipeline(transaction=True) as both:
             both.execute_command("XADD", original.entry[2], "*", *original.fields)  # type: ignore[no-untyped-call]
             both.xdel(DEAD_LETTERS, letter_id)
             new_id: bytes = both.execute()[0]
@@ -78,8 +78,8 @@ class RedisLetters:
 
     def _entries(self, command: str, name: str, first: str, last: str) -> Iterator[Any]:
         while True:
-            with _translated():
-                [found] = exchange(self._client, [(command, name, first, last, "COUNT", PAGE)])
+            with _mapped_errors():
+                [found] = pipeline(self._client, [(command, name, first, last, "COUNT", PAGE)])
             yield from found
             if len(found) < PAGE:
                 return
@@ -87,9 +87,9 @@ class RedisLetters:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _mapped_errors() -> Iterator[None]:
     """Turn redis-py's errors into ours; the service's user need not be able to do all this."""
-    with translated():
+    with mapped_errors():
         try:
             yield
         except NoPermissionError as error:

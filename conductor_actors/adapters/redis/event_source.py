@@ -6,7 +6,12 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from conductor_actors.adapters.redis.client import DEADLINE_S, impatient, open_client, translated
+from conductor_actors.adapters.redis.client import (
+    DEADLINE_S,
+    mapped_errors,
+    open_client,
+    short_timeout,
+)
 from conductor_actors.adapters.redis.event_names import EventNames
 from conductor_actors.adapters.redis.pubsub import PubSubListener, Subscriptions
 from conductor_actors.adapters.redis.streams import (
@@ -52,7 +57,7 @@ class RedisSource:
 
     def __init__(self, url: str, options: SourceOptions) -> None:
         self._client = open_client(url)
-        self._impatient = impatient(self._client)
+        self._short_timeout = short_timeout(self._client)
         self._is_away = False
         self._options = options
         self._names = EventNames(self._client, options.tenants)
@@ -95,15 +100,15 @@ class RedisSource:
         """Read what is there; wait a moment first when the last read left nothing behind."""
         time.sleep(max(0.0, self._next_read_s - time.monotonic()))
         if self._is_away:
-            with translated():
-                self._impatient.ping()
+            with mapped_errors():
+                self._short_timeout.ping()
         self._is_away = True
         read = self._read()
         self._is_away = False
         return read
 
     def _read(self) -> Read:
-        with translated():
+        with mapped_errors():
             names = self._names.current()
         if self._options.transport != "streams":
             self._started_listener().wait_subscribed(DEADLINE_S)
@@ -123,7 +128,7 @@ class RedisSource:
         """Let go of every connection."""
         if self._listener:
             self._listener.close()
-        self._impatient.close()
+        self._short_timeout.close()
         self._client.close()
 
     def _started_listener(self) -> PubSubListener:

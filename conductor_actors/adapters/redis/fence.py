@@ -12,7 +12,7 @@ from typing import Any, Final
 import redis
 from redis.exceptions import ResponseError
 
-from conductor_actors.adapters.redis.client import Command, conversation
+from conductor_actors.adapters.redis.client import Command, pinned_connection
 from conductor_actors.domain.shards import WHOLE, Shard
 from conductor_actors.errors import OwnershipLost, Unavailable
 
@@ -38,12 +38,12 @@ class Fence:
         """
         replies: Sequence[Any] | None = None
         while replies is None:
-            with conversation(client) as say:
-                _, number = say([("WATCH", self.name), ("GET", self.name)])
+            with pinned_connection(client) as send:
+                _, number = send([("WATCH", self.name), ("GET", self.name)])
                 if self._is_ours(number):
-                    replies = say([("MULTI",), *commands, ("EXEC",)])[-1]
+                    replies = send([("MULTI",), *commands, ("EXEC",)])[-1]
                 else:
-                    say([("UNWATCH",)])
+                    send([("UNWATCH",)])
                     break
         if replies is None:
             raise _loss(number)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from conductor_actors.adapters.redis.client import exchange, open_client, translated
+from conductor_actors.adapters.redis.client import mapped_errors, open_client, pipeline
 from conductor_actors.domain.introspection_protocol import Answer, Request
 from conductor_actors.errors import Unavailable
 
@@ -30,7 +30,7 @@ _request: Final = msgspec.json.Decoder(Request)
 _answer: Final = msgspec.json.Decoder(Answer)
 
 
-class RedisRequests:
+class IntrospectionChannel:
     """Hear questions on a connection of its own, which has a deadline; leave answers."""
 
     def __init__(
@@ -48,7 +48,7 @@ class RedisRequests:
 
         What is no request is passed over.
         """
-        with ExitStack() as on_failure, translated():
+        with ExitStack() as on_failure, mapped_errors():
             on_failure.callback(self._disconnect)
             if self._connection is None:
                 self._subscribe()
@@ -60,8 +60,8 @@ class RedisRequests:
         """Leave an answer for whoever asked, for a minute."""
         key = f"{ANSWERS}{answer.id}"
         push = ("RPUSH", key, msgspec.json.encode(answer))
-        with translated():
-            exchange(self._client, [("MULTI",), push, ("PEXPIRE", key, KEPT_MS), ("EXEC",)])
+        with mapped_errors():
+            pipeline(self._client, [("MULTI",), push, ("PEXPIRE", key, KEPT_MS), ("EXEC",)])
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -111,15 +111,15 @@ class RedisAsker:
 
     def ask(self, request: Request) -> int:
         """Ask; return how many will answer."""
-        with translated():
-            asked = exchange(self._client, [("PUBLISH", CHANNEL, msgspec.json.encode(request))])
+        with mapped_errors():
+            asked = pipeline(self._client, [("PUBLISH", CHANNEL, msgspec.json.encode(request))])
         return int(asked[0])
 
     def next_answer(self, request: Request, timeout_s: float) -> Answer | None:
         """Wait for the next answer; None if none came in time."""
-        with translated():
+        with mapped_errors():
             command = ("BLPOP", f"{ANSWERS}{request.id}", timeout_s)
-            [popped] = exchange(self._client, [command])
+            [popped] = pipeline(self._client, [command])
         return None if popped is None else _answer.decode(popped[1])
 
     def close(self) -> None:

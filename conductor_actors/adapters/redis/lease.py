@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from conductor_actors.adapters.redis.client import (
     Command,
-    Say,
-    conversation,
-    exchange,
+    Send,
+    mapped_errors,
     open_client,
-    translated,
+    pinned_connection,
+    pipeline,
 )
 from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.domain.checkpoints import HEADER_KEY
@@ -43,70 +43,70 @@ class RedisLease:
         """Take or renew the lease; raise `OwnershipLost` naming who has it."""
         is_held = None
         while is_held is None:  # somebody else was faster, or it has just expired: look again
-            with translated(), conversation(self._client) as say:
-                is_held = self._try_to_hold(say)
+            with mapped_errors(), pinned_connection(self._client) as send:
+                is_held = self._try_to_hold(send)
         if not is_held:
             owner = self.owner() or "by now gone"
             raise OwnershipLost(f"another conductor_actors ({owner}) owns these events")
 
     def release(self) -> None:
         """Give it up, so that the next process need not wait."""
-        with translated(), conversation(self._client) as say:
-            if say([("WATCH", self._name), ("GET", self._name)])[-1] == self._token:
-                say([("MULTI",), ("DEL", self._name), ("EXEC",)])
+        with mapped_errors(), pinned_connection(self._client) as send:
+            if send([("WATCH", self._name), ("GET", self._name)])[-1] == self._token:
+                send([("MULTI",), ("DEL", self._name), ("EXEC",)])
             else:
-                say([("UNWATCH",)])
+                send([("UNWATCH",)])
 
     def owner(self) -> str:
         """Say who has it: host:pid:random, or nothing."""
-        with translated():
-            [value] = exchange(self._client, [("GET", self._name)])
+        with mapped_errors():
+            [value] = pipeline(self._client, [("GET", self._name)])
         return (value or b"").decode("utf-8", "replace")
 
     def close(self) -> None:
         """Let go of every connection."""
         self._client.close()
 
-    def _try_to_hold(self, say: Say) -> bool | None:
+    def _try_to_hold(self, send: Send) -> bool | None:
         """Tell whether it is ours now; None if that changed meanwhile."""
         keys = self._name, self.fence.name, COUNT_NAME
         others = () if self._shard == WHOLE else (NAME, HEADER_KEY)
         watch: Command = ("WATCH", *keys, *others)
-        _, owner, number, count, (seconds, _) = say([watch, *_gets(keys), ("TIME",)])
-        self._require_count(say, count)
+        _, owner, number, count, (seconds, _) = send([watch, *_gets(keys), ("TIME",)])
+        self._require_count(send, count)
         is_known = number is not None and number == self.fence.number
         if owner == self._token and is_known:
-            return _done(say([("MULTI",), ("PEXPIRE", self._name, EXPIRES_AFTER_MS), ("EXEC",)]))
+            return _done(send([("MULTI",), ("PEXPIRE", self._name, EXPIRES_AFTER_MS), ("EXEC",)]))
         if owner is None and is_known:  # it had expired, and nobody took it
-            return _done(say([("MULTI",), self._claim, ("EXEC",)]))
+            return _done(send([("MULTI",), self._claim, ("EXEC",)]))
         was_another = number is not None and self.fence.number != b""
         if owner not in (None, self._token) or (owner is None and was_another):
-            say([("UNWATCH",)])
+            send([("UNWATCH",)])
             return False
-        return self._take(say, int(seconds))
+        return self._take(send, int(seconds))
 
-    def _require_count(self, say: Say, count: bytes | None) -> None:
+    def _require_count(self, send: Send, count: bytes | None) -> None:
         """Refuse while others share the sessions otherwise, or their checkpoints do."""
         wanted = b"%d" % self._shard.of
         if count is None:
-            is_whole = wanted != b"1" and any(say([("EXISTS", NAME, HEADER_KEY)]))
+            is_whole = wanted != b"1" and any(send([("EXISTS", NAME, HEADER_KEY)]))
             count = b"1" if is_whole else wanted
         if count != wanted:
-            say([("UNWATCH",)])
+            send([("UNWATCH",)])
             raise ConfigError(
                 f"CONDUCTOR_SHARD={self._shard}: the sessions in this Redis are shared by "
                 f"{count.decode()}; start that many, or stop them and run "
                 f"`python -m conductor_actors reshard --shards {self._shard.of}`"
             )
 
-    def _take(self, say: Say, now_s: int) -> bool | None:
+    def _take(self, send: Send, now_s: int) -> bool | None:
         """Take it under a new number. Redis' clock makes the first, so that none comes twice."""
         fence = self.fence.name
         with self.fence.changing:
             first: Command = ("SET", fence, now_s * 1000, "NX")
             counted = [("SET", COUNT_NAME, self._shard.of)] if self._shard.of > 1 else []
             commands = [self._claim, *counted, first, ("INCR", fence)]
-            replies = say([("MULTI",), *commands, ("EXEC",)])[-1]
+            replies = send([("MULTI",), *commands, ("EXEC",)])[-1]
             if replies is None:
                 return None
             self.fence.number = b"%d" % replies[-1]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from conductor_actors.adapters.redis.client import Command, exchange, open_client, translated
+from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
 
 NAME: Final = "conductor:log"
 MOST_LINES: Final = 10_000  # some 40 minutes of a service whose sessions come and go
@@ -20,8 +20,8 @@ class RedisLog:
 
     def append(self, lines: Sequence[str]) -> None:
         """Append the lines in one round trip. After an error some may be there."""
-        with translated():
-            exchange(self._client, [_xadd(line) for line in lines])
+        with mapped_errors():
+            pipeline(self._client, [_xadd(line) for line in lines])
 
     def close(self) -> None:
         """Let go of every connection."""
@@ -38,10 +38,10 @@ class RedisLogReader:
 
     def read(self) -> list[bytes]:
         """Return at once what is there, a thousand lines at most."""
-        with translated():
+        with mapped_errors():
             position = self._position or self._start()
             command = ("XREAD", "COUNT", LINES_PER_READ, "STREAMS", NAME, position)
-            [streams] = exchange(self._client, [command])
+            [streams] = pipeline(self._client, [command])
         entries = streams[0][1] if streams else []
         self._position = entries[-1][0] if entries else position
         return [_line(fields) for _, fields in entries]
@@ -51,7 +51,7 @@ class RedisLogReader:
         self._client.close()
 
     def _start(self) -> bytes:
-        [(seconds, _)] = exchange(self._client, [("TIME",)])
+        [(seconds, _)] = pipeline(self._client, [("TIME",)])
         return b"%d" % max(0, int(seconds) * 1000 - self._history_ms)
 
 

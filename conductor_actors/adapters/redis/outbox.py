@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 import structlog
 
-from conductor_actors.adapters.redis.client import Command, exchange, open_client, translated
+from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.shards import WHOLE, Shard
-from conductor_actors.ports import SetAside
+from conductor_actors.ports import SpilledRows
 
 NAME: Final = "conductor:outbox"
 VERSION: Final = b"1"
@@ -41,7 +41,7 @@ class RedisOutbox:
         if added:
             self._ask(("MULTI",), *added, ("EXEC",))
 
-    def oldest(self, count: int) -> SetAside:
+    def oldest(self, count: int) -> SpilledRows:
         """Show about so many rows, oldest first: those of whole entries, one at least."""
         entries = max(1, count // ENTRY_ROWS)
         while found := self._ask(("XRANGE", self._name, self._start, "+", "COUNT", entries)):
@@ -49,9 +49,9 @@ class RedisOutbox:
             if shown.ids:
                 return shown
             self._skip(found[0])
-        return SetAside((), ())
+        return SpilledRows((), ())
 
-    def remove(self, stored: SetAside) -> None:
+    def remove(self, stored: SpilledRows) -> None:
         """Let go of the entries that `oldest` has shown."""
         if stored.ids:
             self._ask(("XDEL", self._name, *stored.ids))
@@ -70,14 +70,14 @@ class RedisOutbox:
 
     def _ask(self, *commands: Command) -> Any:  # noqa: ANN401
         """Return the last reply; an error inside of a transaction's reply is one, too."""
-        with translated():
-            reply = exchange(self._client, commands)[-1]
+        with mapped_errors():
+            reply = pipeline(self._client, commands)[-1]
             for each in reply if isinstance(reply, list) else ():
                 if isinstance(each, Exception):
                     raise each
         return reply
 
-    def _readable(self, entries: Sequence[Any]) -> SetAside:
+    def _readable(self, entries: Sequence[Any]) -> SpilledRows:
         """Decode the entries up to the first that can't be read."""
         rows, ids = list[ScoreRow](), list[str]()
         for entry_id, fields in entries:
@@ -86,7 +86,7 @@ class RedisOutbox:
             except (msgspec.DecodeError, zlib.error, LookupError):
                 break
             ids.append(entry_id.decode())
-        return SetAside(rows, ids)
+        return SpilledRows(rows, ids)
 
     def _decoded(self, fields: Sequence[bytes]) -> list[ScoreRow]:
         body = dict(zip(fields[::2], fields[1::2], strict=True))

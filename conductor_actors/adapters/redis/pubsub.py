@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-from conductor_actors.adapters.redis.client import Command, impatient, translated
+from conductor_actors.adapters.redis.client import Command, mapped_errors, short_timeout
 from conductor_actors.adapters.redis.event_names import event_tenant
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
@@ -51,7 +51,7 @@ class Deadlines(NamedTuple):
     reconnect_within_s: float = 1.0
 
 
-class Waiting:
+class TenantBuffer:
     """Messages not taken yet: at most `limit` of up to a kilobyte, a larger one counts as more.
 
     Past that it drops, and counts, the newest of the tenant that has most waiting, the message
@@ -115,11 +115,11 @@ class PubSubListener:
         deadlines: Deadlines = Deadlines(),  # noqa: B008 - immutable
     ) -> None:
         self._client = client
-        self._impatient = impatient(client)
+        self._short_timeout = short_timeout(client)
         self._subscriptions = subscriptions
         self._deadlines = deadlines
         self._lock = threading.Lock()
-        self._waiting = Waiting(limit)
+        self._waiting = TenantBuffer(limit)
         self._reconnects: list[Gap] = []
         self._alive_s = self._taken_s = time.monotonic()
         self._refusal: ConfigError | None = None
@@ -156,7 +156,7 @@ class PubSubListener:
         """End the thread and its connection."""
         self._is_closed.set()
         self._thread.join(CLOSE_WITHIN_S)
-        self._impatient.close()
+        self._short_timeout.close()
 
     def _require_life(self) -> None:
         if self._has_ended.is_set():
@@ -174,9 +174,9 @@ class PubSubListener:
 
     def _try_to_listen(self) -> None:
         try:
-            with translated():
+            with mapped_errors():
                 if self._was_subscribed.is_set():
-                    self._impatient.ping()
+                    self._short_timeout.ping()
                 self._listen()
         except Unavailable:
             jitter = random()  # noqa: S311 - no secret

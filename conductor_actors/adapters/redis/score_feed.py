@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from conductor_actors.adapters.redis.client import Command, open_client, translated
+from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client
 from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.domain.identity import prefixed
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
@@ -30,7 +30,7 @@ class _Update(msgspec.Struct, rename="camel", gc=False):
     contributions: Contributions
 
 
-class RedisFeed:
+class RedisScoreFeed:
     """A `ScoreFeed` and `DeadLetterBox`: commands packed by hiredis, a batch at a time.
 
     Who is not the owner any more announces nothing, and keeps nothing: the new owner meets it, too.
@@ -44,12 +44,12 @@ class RedisFeed:
     def publish(self, rows: Sequence[ScoreRow]) -> None:
         """Announce the rows, each on its tenant's channel."""
         commands = [("PUBLISH", _channel(row.tenant_id), self._body(row)) for row in rows]
-        with translated():
+        with mapped_errors():
             self._fence.guarded(self._client, commands)
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
         """Keep the letters; of each body the first 256 bytes."""
-        with translated():
+        with mapped_errors():
             self._fence.guarded(self._client, [_xadd(letter) for letter in letters])
 
     def close(self) -> None:

@@ -6,13 +6,13 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from conductor_actors.adapters.redis import lease
-from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpoints, stored
+from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpointStore, stored
 from conductor_actors.adapters.redis.client import (
     Command,
-    conversation,
-    exchange,
+    mapped_errors,
     open_client,
-    translated,
+    pinned_connection,
+    pipeline,
 )
 from conductor_actors.adapters.redis.event_source import joined_positions
 from conductor_actors.adapters.redis.lease import RedisLease
@@ -38,7 +38,7 @@ class _Held(NamedTuple):
     checkpoint: Checkpoint
 
 
-class RedisShards:
+class ShardRegistry:
     """Who shares the sessions now, and a way to have others do so, while nobody owns any."""
 
     def __init__(self, url: str) -> None:
@@ -47,8 +47,8 @@ class RedisShards:
 
     def count(self) -> int | None:
         """Say by how many the sessions are shared; None if nobody has ever had any."""
-        with translated():
-            [count, whole] = exchange(
+        with mapped_errors():
+            [count, whole] = pipeline(
                 self._client,
                 [("GET", lease.COUNT_NAME), ("EXISTS", lease.NAME, HEADER_KEY)],
             )
@@ -56,23 +56,23 @@ class RedisShards:
 
     def owners(self, count: int) -> dict[Shard, str]:
         """Say who of so many has a lease, and by what name."""
-        with translated():
+        with mapped_errors():
             names = [shard.name(lease.NAME) for shard in shards(count)]
-            found = exchange(self._client, [("GET", name) for name in names])
+            found = pipeline(self._client, [("GET", name) for name in names])
         said = zip(shards(count), found, strict=True)
         return {shard: name.decode("utf-8", "replace") for shard, name in said if name}
 
     def now_ms(self) -> int:
         """Tell Redis' time."""
-        with translated():
-            [(seconds, micros)] = exchange(self._client, [("TIME",)])
+        with mapped_errors():
+            [(seconds, micros)] = pipeline(self._client, [("TIME",)])
         return int(seconds) * 1000 + int(micros) // 1000
 
     def require_checkpoints(self, count: int) -> None:
         """Raise `ConfigError` unless each of so many has left one."""
-        with translated():
+        with mapped_errors():
             names = [shard.name(HEADER_KEY) for shard in shards(count)]
-            found = exchange(self._client, [("EXISTS", name) for name in names])
+            found = pipeline(self._client, [("EXISTS", name) for name in names])
         missing = [name for name, is_there in zip(names, found, strict=True) if not is_there]
         if missing:
             raise _missing(missing[0], count)
@@ -88,7 +88,7 @@ class RedisShards:
             position = joined_positions([header.position for header in headers])
             header = encode_header(joined(headers, position))
             sessions = dict(chain.from_iterable(each.checkpoint.sessions.items() for each in held))
-            self._exchange(held, list(_commands(old, new, header, sessions)))
+            self._swap(held, list(_commands(old, new, header, sessions)))
         return len(sessions)
 
     def close(self) -> None:
@@ -104,19 +104,19 @@ class RedisShards:
         at_the_end.callback(lease.release)
         if outbox.size():
             raise Unavailable(f"rows wait in the outbox of shard {shard}; start once more")
-        checkpoints = RedisCheckpoints(self._url, lease.fence, shard)
+        checkpoints = RedisCheckpointStore(self._url, lease.fence, shard)
         at_the_end.callback(checkpoints.close)
         checkpoint = checkpoints.load()
         if checkpoint is None:
             raise _missing(shard.name(HEADER_KEY), shard.of)
         return _Held(shard, lease, checkpoint)
 
-    def _exchange(self, held: Sequence[_Held], commands: Sequence[Command]) -> None:
+    def _swap(self, held: Sequence[_Held], commands: Sequence[Command]) -> None:
         names = [each.lease.fence.name for each in held]
-        with translated(), conversation(self._client) as say:
-            _, *numbers = say([("WATCH", *names), *(("GET", name) for name in names)])
+        with mapped_errors(), pinned_connection(self._client) as send:
+            _, *numbers = send([("WATCH", *names), *(("GET", name) for name in names)])
             is_ours = numbers == [each.lease.fence.number for each in held]
-            if not is_ours or say([("MULTI",), *commands, ("EXEC",)])[-1] is None:
+            if not is_ours or send([("MULTI",), *commands, ("EXEC",)])[-1] is None:
                 raise OwnershipLost("another conductor_actors has taken these events over")
 
 
@@ -129,7 +129,7 @@ def _commands(
     for key, state in sessions.items():
         parts[owner(key, new)][key] = state
     for shard, part in zip(shards(new), parts, strict=True):
-        yield from stored(Checkpoint(header, part, is_whole=True), shard, NO_CHECKPOINT)
+        yield from stored(Checkpoint(header, part, is_full=True), shard, NO_CHECKPOINT)
     if new == WHOLE.of:
         yield "DEL", lease.COUNT_NAME
     else:

@@ -8,9 +8,9 @@ import msgspec
 import redis
 from redis.exceptions import ResponseError
 
-from conductor_actors.adapters.redis.client import Command, exchange, translated
-from conductor_actors.adapters.redis.trim_detector import Extent, Portion, Trims, parsed
-from conductor_actors.adapters.redis.wrong_type_keys import Strangers
+from conductor_actors.adapters.redis.client import Command, mapped_errors, pipeline
+from conductor_actors.adapters.redis.trim_detector import Extent, Portion, TrimDetector, parsed
+from conductor_actors.adapters.redis.wrong_type_keys import WrongTypeKeys
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.merging import Frontier, Merge
@@ -49,7 +49,7 @@ class _Answer(NamedTuple):
     extents: dict[str, Extent]
 
 
-class _Stranger(Unavailable):
+class _WrongType(Unavailable):
     """A name is taken by another kind of key, whichever it is."""
 
 
@@ -59,7 +59,7 @@ class StreamReader:
     Every stream is read from one moment on, the start; one that turns up later is so from a
     window before the frontier at most, and brings entries that are older than what was given out;
     so does a Redis whose clock went back. `gaps` are those that the last read has found. Names
-    that are taken by another kind of key are `strangers`: the others are read as if they were not.
+    of the wrong type are `wrong_type_keys`: the other streams are read without them.
     """
 
     def __init__(self, client: redis.Redis, start: Start, window_s: int) -> None:
@@ -71,8 +71,8 @@ class StreamReader:
         self._frontiers: dict[str, Frontier] = {}
         self._frontier: Frontier = (0, 0)
         self._merge = Merge()
-        self._trims = Trims()
-        self.strangers = Strangers(client)
+        self._trim_detector = TrimDetector()
+        self.wrong_type_keys = WrongTypeKeys(client)
         self.gaps: list[Gap] = []
         self.is_behind = False
         self.until_ms: int | None = None
@@ -83,15 +83,15 @@ class StreamReader:
         self._start_position = positions.start
         self._positions = {name: at for name, (at, _) in positions.streams.items()}
         counts = {name: count for name, (_, count) in positions.streams.items()}
-        self._trims.resume(counts, positions.frontier)
+        self._trim_detector.resume(counts, positions.frontier)
 
     def positions(self) -> StreamPositions:
         """Tell how far was given out. What is held is read again."""
         oldest = self._merge.oldest()
         streams = {}
-        being_read = [*self._frontiers, *self.strangers]
+        being_read = [*self._frontiers, *self.wrong_type_keys]
         for name in being_read or self._positions:  # nothing is, before the first read
-            count = self._trims.count(name)
+            count = self._trim_detector.count(name)
             streams[name] = (
                 _before(oldest[name]) if name in oldest else self._positions[name],
                 None if count is None else count - self._merge.held(name),
@@ -101,23 +101,23 @@ class StreamReader:
     def read(self, names: Sequence[str]) -> Ordered:
         """Read on in all streams."""
         try:
-            return self._read(self.strangers.without(names))
-        except _Stranger:
-            self.strangers.find(names)
-            for name in self.strangers:
+            return self._read(self.wrong_type_keys.without(names))
+        except _WrongType:
+            self.wrong_type_keys.find(names)
+            for name in self.wrong_type_keys:
                 self._frontiers.pop(name, None)
-                self._trims.doubt(name)
-        return self._read(self.strangers.without(names))
+                self._trim_detector.doubt(name)
+        return self._read(self.wrong_type_keys.without(names))
 
     def _read(self, names: Sequence[str]) -> Ordered:
         for name in names:
             if name not in self._positions:
                 self._positions[name] = self._started()
-                self._trims.doubt(name)
+                self._trim_detector.doubt(name)
         count = max(LEAST_PER_STREAM, min(MOST_PER_STREAM, ENTRIES_PER_READ // max(1, len(names))))
         wanted = [name for name in names if self._merge.held(name) < count]
-        answer = self._ask(wanted, self._trims.to_ask(wanted), count)
-        self._trims.worked()
+        answer = self._ask(wanted, self._trim_detector.to_ask(wanted), count)
+        self._trim_detector.worked()
         self._count(answer, count)
         now = (answer.now_ms, 0)
         self._frontiers.update(dict.fromkeys(wanted, now))
@@ -151,14 +151,14 @@ class StreamReader:
         self.gaps = []
         for name, raw_entries in answer.streams.items():
             if name not in answer.extents:
-                self._trims.took(name, len(raw_entries))
+                self._trim_detector.took(name, len(raw_entries))
         for name, extent in answer.extents.items():
             raw_entries = answer.streams.get(name, ())
             is_cut = len(raw_entries) >= limit
             until_ms = parsed(raw_entries[-1][0])[0] if is_cut else answer.now_ms
             behind = parsed(self._positions[name])
             portion = Portion(name, behind, len(raw_entries), is_cut, until_ms)
-            gap = self._trims.check(portion, extent, answer.now_ms)
+            gap = self._trim_detector.check(portion, extent, answer.now_ms)
             if gap is not None:
                 self.gaps.append(gap)
 
@@ -169,12 +169,12 @@ class StreamReader:
             positions = [self._positions[name] for name in names]
             commands.append(("XREAD", "COUNT", count, "STREAMS", *names, *positions))
         commands.append(("EXEC",))
-        with translated():
-            (seconds, micros), *replies = exchange(self._client, commands)[-1]
+        with mapped_errors():
+            (seconds, micros), *replies = pipeline(self._client, commands)[-1]
             streams = (replies.pop() or ()) if names else ()
             if isinstance(streams, ResponseError):
-                is_stranger = str(streams).startswith("WRONGTYPE")
-                raise _Stranger(f"redis: {streams}") if is_stranger else streams
+                is_wrong_type = str(streams).startswith("WRONGTYPE")
+                raise _WrongType(f"redis: {streams}") if is_wrong_type else streams
         return _Answer(
             int(seconds) * 1000 + int(micros) // 1000,
             {key.decode(): raw_entries for key, raw_entries in streams},

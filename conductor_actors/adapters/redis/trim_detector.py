@@ -56,7 +56,7 @@ class Portion(NamedTuple):
     until_ms: int
 
 
-class Trims:
+class TrimDetector:
     """Counts each stream's entries up to where it is read; knows until when none was lost."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:

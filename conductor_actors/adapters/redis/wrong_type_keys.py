@@ -7,7 +7,7 @@ from typing import Final
 import redis
 import structlog
 
-from conductor_actors.adapters.redis.client import exchange, translated
+from conductor_actors.adapters.redis.client import mapped_errors, pipeline
 from conductor_actors.ports import Clock
 
 log = structlog.get_logger()
@@ -16,7 +16,7 @@ LOOK_EVERY_S: Final = 5.0
 REMIND_EVERY_S: Final = 60.0
 
 
-class Strangers:
+class WrongTypeKeys:
     """Leaves such names out, says so every minute, and looks every 5 s whether they are back."""
 
     def __init__(self, client: redis.Redis, clock: Clock = time.monotonic) -> None:
@@ -34,8 +34,8 @@ class Strangers:
 
     def find(self, names: Sequence[str]) -> None:
         """Find out which names are no streams; one that does not exist may become one."""
-        with translated():
-            kinds = exchange(self._client, [("TYPE", name) for name in names])
+        with mapped_errors():
+            kinds = pipeline(self._client, [("TYPE", name) for name in names])
         before, found = self._kinds, dict(zip(names, kinds, strict=True))
         self._kinds = {name: kind for name, kind in before.items() if name not in found}
         self._kinds |= {

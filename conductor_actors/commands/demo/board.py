@@ -11,7 +11,7 @@ from conductor_actors.domain.scoring import Signals
 MEMORY: Final = timedelta(minutes=1)  # what a trend looks back on; who is silent longer is gone
 
 
-class Update(msgspec.Struct, frozen=True, rename="camel"):
+class BoardUpdate(msgspec.Struct, frozen=True, rename="camel"):
     """One session's score at one tick, as published."""
 
     timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
@@ -22,17 +22,17 @@ class Update(msgspec.Struct, frozen=True, rename="camel"):
     signals: Signals
 
 
-_update = msgspec.json.Decoder(Update)
+_update = msgspec.json.Decoder(BoardUpdate)
 
 
-class Line:
+class BoardLine:
     """One session: its updates of the last minute, oldest first, at least one."""
 
-    def __init__(self, update: Update) -> None:
+    def __init__(self, update: BoardUpdate) -> None:
         self._updates = deque([update])
 
     @property
-    def newest(self) -> Update:
+    def newest(self) -> BoardUpdate:
         """The update to be shown."""
         return self._updates[-1]
 
@@ -41,7 +41,7 @@ class Line:
         """By how much the score has changed in the last minute."""
         return self.newest.score - self._updates[0].score
 
-    def add(self, update: Update) -> bool:
+    def add(self, update: BoardUpdate) -> bool:
         """Take an update; False if it is not newer than the others."""
         if update.timestamp <= self.newest.timestamp:
             return False
@@ -60,11 +60,11 @@ class Scoreboard:
     """Keep every session that has had an update in the minute before the last tick."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[str, str], Line] = {}
+        self._lines: dict[tuple[str, str], BoardLine] = {}
         self.last_tick_at: datetime | None = None
         self.is_connected = True
 
-    def update(self, body: bytes) -> Update | None:
+    def update(self, body: bytes) -> BoardUpdate | None:
         """Take an update and return it; None if it can't be read or is not new."""
         try:
             update = _update.decode(body)
@@ -73,14 +73,14 @@ class Scoreboard:
         key = update.tenant_id, update.session_id
         line = self._lines.get(key)
         if line is None:
-            self._lines[key] = Line(update)
+            self._lines[key] = BoardLine(update)
         elif not line.add(update):
             return None
         self._go_on_to(update.timestamp)
         return update
 
     @property
-    def worst_first(self) -> list[Line]:
+    def worst_first(self) -> list[BoardLine]:
         """The lines in the order in which they need attention."""
         lines = self._lines.items()
         return [line for _, line in sorted(lines, key=lambda one: (one[1].newest.score, one[0]))]

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from conductor_actors.commands.demo.board import MEMORY, Line, Scoreboard, Update
+from conductor_actors.commands.demo.board import MEMORY, BoardLine, BoardUpdate, Scoreboard
 
 _STEADY: Final = 0.02  # a change smaller than this is no trend
 _BAR_CELLS: Final = 8
@@ -19,13 +19,13 @@ _GAP_CELLS: Final = 2
 _LINES_AROUND: Final = 5  # the header, the titles, what is hidden, the footer, the cursor
 
 
-class Column(NamedTuple):
+class ScoreColumn(NamedTuple):
     """A column; the last in rank gives way first where the terminal is narrow."""
 
     title: str
     cells: int
     rank: int
-    draw: Callable[[Line], Text | str]
+    draw: Callable[[BoardLine], Text | str]
     justify: Literal["left", "right"] = "right"
 
 
@@ -43,7 +43,7 @@ def render(
     return Group(*parts, _dim(footer))
 
 
-def plain(update: Update) -> str:
+def plain(update: BoardUpdate) -> str:
     """Write an update as one line of text."""
     signals = update.signals
     return (
@@ -72,7 +72,7 @@ def _header(board: Scoreboard, sessions: int) -> Text:
     return header
 
 
-def _table(lines: Sequence[Line], width: int, *, with_tenant: bool) -> Table:
+def _table(lines: Sequence[BoardLine], width: int, *, with_tenant: bool) -> Table:
     columns = [column for column in _COLUMNS if with_tenant or column is not _TENANT]
     while _cells(columns) > width and len(columns) > 2:
         columns.remove(max(columns, key=lambda column: column.rank))
@@ -90,19 +90,19 @@ def _table(lines: Sequence[Line], width: int, *, with_tenant: bool) -> Table:
     return table
 
 
-def _cells(columns: Sequence[Column]) -> int:
+def _cells(columns: Sequence[ScoreColumn]) -> int:
     return sum(column.cells + _GAP_CELLS for column in columns) - _GAP_CELLS
 
 
-def _session(line: Line) -> Text:
+def _session(line: BoardLine) -> Text:
     return Text(printable(line.newest.session_id))
 
 
-def _tenant(line: Line) -> Text:
+def _tenant(line: BoardLine) -> Text:
     return Text(printable(line.newest.tenant_id))
 
 
-def _score(line: Line) -> Text:
+def _score(line: BoardLine) -> Text:
     score = line.newest.score
     full = round(score * _BAR_CELLS)
     text = Text("█" * full, style=_colour(score))
@@ -110,7 +110,7 @@ def _score(line: Line) -> Text:
     return text.append(f" {score:4.0%}", style="bold")
 
 
-def _trend(line: Line) -> Text:
+def _trend(line: BoardLine) -> Text:
     trend = line.trend
     if abs(trend) < _STEADY:
         return Text("→", style="dim")
@@ -118,33 +118,33 @@ def _trend(line: Line) -> Text:
     return Text(f"{'↑' if trend > 0 else '↓'} {100 * trend:+.0f}", style=style)
 
 
-def _last_minute(line: Line) -> Text:
+def _last_minute(line: BoardLine) -> Text:
     scores = [line.score_ago(MEMORY * ago / _SPARK_CELLS) for ago in range(_SPARK_CELLS)]
     sparks = (" " if score is None else _SPARKS[min(7, int(score * 8))] for score in scores)
     return Text("".join(sparks)[::-1], style=_colour(line.newest.score))
 
 
-def _category(line: Line) -> Text:
+def _category(line: BoardLine) -> Text:
     return Text(printable(line.newest.category))
 
 
-def _chat(line: Line) -> str:
+def _chat(line: BoardLine) -> str:
     return f"{line.newest.signals.chat_msgs_per_min:.0f}"
 
 
-def _poll(line: Line) -> str:
+def _poll(line: BoardLine) -> str:
     return f"{line.newest.signals.poll_participation:.0%}"
 
 
-def _active(line: Line) -> str:
+def _active(line: BoardLine) -> str:
     return f"{line.newest.signals.active_users}/{line.newest.signals.total_users}"
 
 
-def _reactions(line: Line) -> str:
+def _reactions(line: BoardLine) -> str:
     return f"{line.newest.signals.reactions_per_min:.0f}"
 
 
-def _leaving(line: Line) -> str:
+def _leaving(line: BoardLine) -> str:
     return f"{line.newest.signals.user_leave_rate:.0%}"
 
 
@@ -160,18 +160,18 @@ def _dim(text: str) -> Text:
     return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
 
 
-_SESSION: Final = Column("session", _SESSION_CELLS, 0, _session, "left")
-_TENANT: Final = Column("tenant", 10, 2, _tenant, "left")
+_SESSION: Final = ScoreColumn("session", _SESSION_CELLS, 0, _session, "left")
+_TENANT: Final = ScoreColumn("tenant", 10, 2, _tenant, "left")
 _COLUMNS: Final = (
     _SESSION,
     _TENANT,
-    Column("score", _BAR_CELLS + 5, 1, _score, "left"),
-    Column("trend", 6, 3, _trend),
-    Column("last minute", _SPARK_CELLS, 8, _last_minute),
-    Column("category", 9, 4, _category, "left"),
-    Column("chat/min", 8, 5, _chat),
-    Column("poll", 4, 7, _poll),
-    Column("active", 9, 6, _active),
-    Column("reactions/min", 13, 9, _reactions),
-    Column("leaving", 7, 10, _leaving),
+    ScoreColumn("score", _BAR_CELLS + 5, 1, _score, "left"),
+    ScoreColumn("trend", 6, 3, _trend),
+    ScoreColumn("last minute", _SPARK_CELLS, 8, _last_minute),
+    ScoreColumn("category", 9, 4, _category, "left"),
+    ScoreColumn("chat/min", 8, 5, _chat),
+    ScoreColumn("poll", 4, 7, _poll),
+    ScoreColumn("active", 9, 6, _active),
+    ScoreColumn("reactions/min", 13, 9, _reactions),
+    ScoreColumn("leaving", 7, 10, _leaving),
 )

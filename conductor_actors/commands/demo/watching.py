@@ -9,7 +9,7 @@ from redis.client import PubSub
 from rich.console import Console
 from rich.live import Live
 
-from conductor_actors.commands.demo.board import Scoreboard, Update
+from conductor_actors.commands.demo.board import BoardUpdate, Scoreboard
 from conductor_actors.commands.demo.score_table import plain, render
 
 UPDATES: Final = "engagement:update"
@@ -39,10 +39,12 @@ def run(
                 live.update(picture, refresh=True)
 
 
-def _news(pubsub: PubSub, board: Scoreboard, stop: threading.Event) -> Iterator[Sequence[Update]]:
+def _news(
+    pubsub: PubSub, board: Scoreboard, stop: threading.Event
+) -> Iterator[Sequence[BoardUpdate]]:
     """Give what is new, be it nothing, several times a second."""
     while not stop.is_set():
-        updates: Sequence[Update] = ()
+        updates: Sequence[BoardUpdate] = ()
         try:
             if not pubsub.subscribed:
                 pubsub.psubscribe(UPDATES, f"*:{UPDATES}")
@@ -54,7 +56,7 @@ def _news(pubsub: PubSub, board: Scoreboard, stop: threading.Event) -> Iterator[
         yield updates
 
 
-def _listen(pubsub: PubSub, board: Scoreboard) -> Sequence[Update]:
+def _listen(pubsub: PubSub, board: Scoreboard) -> Sequence[BoardUpdate]:
     updates = []
     message = pubsub.get_message(timeout=_REFRESH_S)
     while message:

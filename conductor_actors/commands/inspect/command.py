@@ -18,7 +18,12 @@ from conductor_actors.commands.inspect.drawing import plain
 from conductor_actors.commands.inspect.reach import REDIS, key_of, url_of
 from conductor_actors.commands.inspect.reporting import Choice, Order
 from conductor_actors.commands.inspect.screen import LOOK_EVERY_S, Watch, show
-from conductor_actors.commands.inspect.sources import FileSource, PipeSource, RedisSource, Source
+from conductor_actors.commands.inspect.sources import (
+    FileSource,
+    LogStreamSource,
+    PipeSource,
+    Source,
+)
 from conductor_actors.commands.inspect.traces import Traces
 from conductor_actors.commands.inspect.updates import Updates
 from conductor_actors.commands.inspect.view import View
@@ -70,7 +75,7 @@ def inspect(  # noqa: PLR0913 - an option each
         if once or as_json or not sys.stdout.isatty():
             _print(watch, lines, as_json=as_json)
         else:
-            traced_url = redis_url if isinstance(lines, RedisSource) else None
+            traced_url = redis_url if isinstance(lines, LogStreamSource) else None
             with closing(Traces(traced_url)) as traces, keyboard() as keys:
                 show(watch, traces, Console(), keys)
 
@@ -87,7 +92,7 @@ def _source(
             f"REDIS_URL is not set and no service runs its own Valkey in {settings.state_dir}: "
             "set REDIS_URL, or name a source, e.g. inspect service.log"
         )
-    return RedisSource(redis_url, minutes)
+    return LogStreamSource(redis_url, minutes)
 
 
 def _is_piped(descriptor: int) -> bool:

@@ -9,7 +9,7 @@ from rich.text import Text
 from conductor_actors.commands.inspect.following import followed
 from conductor_actors.commands.inspect.report import Report
 from conductor_actors.commands.inspect.tables import ACTORS, SESSIONS, TENANTS, table
-from conductor_actors.commands.inspect.updates import Update
+from conductor_actors.commands.inspect.updates import FollowedScore
 from conductor_actors.commands.inspect.view import View
 from conductor_actors.commands.terminal import count, duration, printable, rate, share, span
 
@@ -19,17 +19,17 @@ KEYS_FOLLOWING: Final = "f back · q quit"
 EVERYTHING: Final = 1_000_000  # lines, where nobody has to scroll
 
 
-class Surroundings(NamedTuple):
+class ScreenContext(NamedTuple):
     """What is known beside the lines: their source, its trouble, the followed session's score."""
 
     source: str
     trouble: str = ""
-    update: Update | None = None
+    update: FollowedScore | None = None
     can_score: bool = True
 
 
 def render(
-    report: Report, view: View, surroundings: Surroundings, width: int, height: int
+    report: Report, view: View, surroundings: ScreenContext, width: int, height: int
 ) -> RenderableType:
     """Draw a screen that fits."""
     head = [_title(report), _ticks(report), _alerts(report, surroundings)]
@@ -41,7 +41,7 @@ def render(
     return Group(*head, *_tables(report, view, width, height - len(head) - 1), _footer(view))
 
 
-def plain(report: Report, view: View, surroundings: Surroundings, width: int) -> RenderableType:
+def plain(report: Report, view: View, surroundings: ScreenContext, width: int) -> RenderableType:
     """Draw everything once, for a file or a pipe."""
     head = [_title(report), _ticks(report), _alerts(report, surroundings)]
     if report.followed is not None:
@@ -99,14 +99,14 @@ def _ticks(report: Report) -> Text:
     )
 
 
-def _alerts(report: Report, surroundings: Surroundings) -> Text:
+def _alerts(report: Report, surroundings: ScreenContext) -> Text:
     alerts = [*_troubles(report, surroundings)]
     if not alerts:
         return _dim(f"no outage, no gap; lines from {printable(surroundings.source)}")
     return Text(" · ".join(alerts), style="bold red", no_wrap=True, overflow="ellipsis")
 
 
-def _troubles(report: Report, surroundings: Surroundings) -> Iterable[str]:
+def _troubles(report: Report, surroundings: ScreenContext) -> Iterable[str]:
     """Say what somebody should know, the worst first."""
     flow, lines = report.flow, report.lines
     if surroundings.trouble:

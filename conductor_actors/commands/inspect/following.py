@@ -8,9 +8,9 @@ from typing import Final
 from rich.console import RenderableType
 from rich.text import Text
 
-from conductor_actors.commands.inspect.report import Followed, Incident, Message
+from conductor_actors.commands.inspect.report import Followed, Incident, TracedMessage
 from conductor_actors.commands.inspect.tables import SESSIONS, table
-from conductor_actors.commands.inspect.updates import Update
+from conductor_actors.commands.inspect.updates import FollowedScore
 from conductor_actors.commands.terminal import duration, printable, share
 
 _EVENT_CELLS: Final = 20
@@ -19,7 +19,9 @@ _KIND_CELLS: Final = 12
 _LINES_OF_OTHERS: Final = 15
 
 
-def followed(one: Followed, update: Update | None, width: int, room: int) -> list[RenderableType]:
+def followed(
+    one: Followed, update: FollowedScore | None, width: int, room: int
+) -> list[RenderableType]:
     """Draw a session in so many lines: the newest of what became of it."""
     lines: list[RenderableType] = [
         table(SESSIONS, [one.session], width),  # two lines
@@ -36,7 +38,7 @@ def followed(one: Followed, update: Update | None, width: int, room: int) -> lis
     return [*lines, *told[-left:]]
 
 
-def _score(update: Update | None) -> list[Text]:
+def _score(update: FollowedScore | None) -> list[Text]:
     if update is None:
         return [_line("score: none was announced yet", "dim")]
     signals, added = update.signals, update.contributions
@@ -59,7 +61,7 @@ def _score(update: Update | None) -> list[Text]:
     ]
 
 
-def _messages(messages: Sequence[Message], room: int) -> list[Text]:
+def _messages(messages: Sequence[TracedMessage], room: int) -> list[Text]:
     """Draw what it handled last, if that is known and there is room."""
     shown = messages[max(0, len(messages) - max(0, room)) :]
     if not shown:

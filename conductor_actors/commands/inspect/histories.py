@@ -17,7 +17,7 @@ from conductor_actors.commands.inspect.lines import (
     SessionQuarantined,
     SessionReleased,
 )
-from conductor_actors.commands.inspect.report import Incident, Message
+from conductor_actors.commands.inspect.report import Incident, TracedMessage
 
 MOST_SESSIONS: Final = 1000
 MOST_INCIDENTS: Final = 20
@@ -47,7 +47,7 @@ _ORDINARY: Final = (ActorStarted, ActorStopped)
 
 
 @dataclass(slots=True)
-class History:
+class SessionHistory:
     """One session's."""
 
     state: str = "running"
@@ -72,9 +72,9 @@ class Histories:
 
     def __init__(self, followed: Key | None) -> None:
         self.followed = followed
-        self._histories: OrderedDict[Key, History] = OrderedDict()
+        self._histories: OrderedDict[Key, SessionHistory] = OrderedDict()
         self.restarts = 0
-        self._messages: deque[Message] = deque(maxlen=MOST_MESSAGES)
+        self._messages: deque[TracedMessage] = deque(maxlen=MOST_MESSAGES)
 
     def follow(self, followed: Key | None) -> None:
         """Keep all that is said of this session from now on."""
@@ -82,7 +82,7 @@ class Histories:
             self.followed = followed
             self._messages.clear()
 
-    def messages(self) -> list[Message]:
+    def messages(self) -> list[TracedMessage]:
         """Give the last messages of the session that is followed, as far as it is traced."""
         return [*self._messages]
 
@@ -90,14 +90,14 @@ class Histories:
         """Take what was said of one message."""
         if key == self.followed:
             about = line.kind, line.kinds, line.duration_s, line.score, line.has_failed
-            self._messages.append(Message(line.timestamp, *about))
+            self._messages.append(TracedMessage(line.timestamp, *about))
 
     def take(self, key: Key, line: Told) -> None:
         """Take a line that names a session."""
         self.restarts += isinstance(line, ActorRestarted)
         if isinstance(line, _ORDINARY) and key not in self._histories and key != self.followed:
             return
-        history = self._histories.setdefault(key, History())
+        history = self._histories.setdefault(key, SessionHistory())
         history.take(line)
         if key != self.followed:
             self._histories.move_to_end(key)
@@ -110,9 +110,9 @@ class Histories:
         for key in states.keys() & self._histories.keys():
             self._histories[key].state = states[key]
 
-    def of(self, key: Key) -> History:
+    def of(self, key: Key) -> SessionHistory:
         """Give a session's history, be it empty."""
-        return self._histories.get(key) or History()
+        return self._histories.get(key) or SessionHistory()
 
     def present(self) -> list[Key]:
         """List the sessions that have a history and still run, or will again."""

@@ -41,7 +41,7 @@ from conductor_actors.commands.inspect.lines import (
     line_of,
 )
 from conductor_actors.commands.inspect.rates import CounterRate, StepRate, WindowRate
-from conductor_actors.commands.inspect.report import Phase, Tick
+from conductor_actors.commands.inspect.report import LastTick, Phase
 
 MOST_NAMES: Final = 1000  # of kinds, outages and tenants with gaps: more are made up
 
@@ -74,7 +74,7 @@ class Process:
     tenants: dict[str, TenantRow] = field(default_factory=dict)
     events: StepRate = field(default_factory=StepRate)
     rows: WindowRate = field(default_factory=WindowRate)
-    tick: Tick | None = None
+    tick: LastTick | None = None
     gaps: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
     invalid: int = 0
@@ -172,7 +172,7 @@ class Model:
                     now.lost[line.tenant] += line.lost_events or 0
             case TickCompleted():
                 at = datetime.fromtimestamp(line.tick_at_ms / 1000, UTC)
-                now.tick = Tick(at, line.lag_s, line.duration_s, line.sessions)
+                now.tick = LastTick(at, line.lag_s, line.duration_s, line.sessions)
             case BatchWritten():
                 now.rows.take(line.timestamp, line.rows)
             case RowsRefused():

@@ -14,7 +14,7 @@ FORMAT: Final = 1
 Phase = Literal["unknown", "running", "draining", "stopped"]
 
 
-class Read(msgspec.Struct, frozen=True):
+class LineCounts(msgspec.Struct, frozen=True):
     """The lines: how many were read, were none of ours, and are known to be missing."""
 
     read: int
@@ -22,7 +22,7 @@ class Read(msgspec.Struct, frozen=True):
     dropped: int
 
 
-class Service(msgspec.Struct, frozen=True):
+class ServiceState(msgspec.Struct, frozen=True):
     """The process. `vocabulary` is the version of its lines, `cpu_share` 1.0 for a whole core."""
 
     phase: Phase
@@ -32,7 +32,7 @@ class Service(msgspec.Struct, frozen=True):
     cpu_share: float | None
 
 
-class Tick(msgspec.Struct, frozen=True):
+class LastTick(msgspec.Struct, frozen=True):
     """The last one: its time, how late it came, how long all sessions took."""
 
     at: datetime
@@ -46,7 +46,7 @@ class Flow(msgspec.Struct, frozen=True):
 
     events_per_s: float | None
     rows_per_s: float | None
-    tick: Tick | None
+    tick: LastTick | None
     gaps: int
     lost_events: int
     invalid_events: int
@@ -54,7 +54,7 @@ class Flow(msgspec.Struct, frozen=True):
     dropped_updates: int
 
 
-class Outage(msgspec.Struct, frozen=True):
+class ServiceOutage(msgspec.Struct, frozen=True):
     """A service that is away."""
 
     service: str
@@ -120,7 +120,7 @@ class Incident(msgspec.Struct, frozen=True):
     detail: str
 
 
-class Message(msgspec.Struct, frozen=True):
+class TracedMessage(msgspec.Struct, frozen=True):
     """A message that a traced session handled; of a batch of events, how many of each kind."""
 
     at: datetime
@@ -139,7 +139,7 @@ class Followed(msgspec.Struct, frozen=True):
 
     session: Session
     incidents: Sequence[Incident]
-    messages: Sequence[Message] = ()
+    messages: Sequence[TracedMessage] = ()
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -149,10 +149,10 @@ class Report(msgspec.Struct, frozen=True):
     since: datetime | None
     at: datetime | None
     silent_s: float | None
-    lines: Read
-    service: Service
+    lines: LineCounts
+    service: ServiceState
     flow: Flow
-    outages: Sequence[Outage]
+    outages: Sequence[ServiceOutage]
     actors: Sequence[Actor]
     session_count: int
     sessions: Sequence[Session]

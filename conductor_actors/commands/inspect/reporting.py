@@ -12,10 +12,10 @@ from conductor_actors.commands.inspect.report import (
     Actor,
     Flow,
     Followed,
-    Outage,
-    Read,
+    LineCounts,
     Report,
-    Service,
+    ServiceOutage,
+    ServiceState,
     Session,
     Tenant,
 )
@@ -52,10 +52,10 @@ def report(model: Model, now: datetime, choice: Choice = Choice()) -> Report:  #
         since=model.since,
         at=model.at,
         silent_s=max(0.0, (now - model.at).total_seconds()) if model.at else None,
-        lines=Read(model.read, model.ignored, model.dropped),
+        lines=LineCounts(model.read, model.ignored, model.dropped),
         service=_service(process),
         flow=_flow(process, model.at),
-        outages=[Outage(name, error, at) for name, (at, error) in process.outages.items()],
+        outages=[ServiceOutage(name, error, at) for name, (at, error) in process.outages.items()],
         actors=[_actor(name, kind, process) for name, kind in process.kinds.items()],
         session_count=_session_count(process, choice),
         sessions=_sorted(sessions, choice.order),
@@ -72,9 +72,9 @@ def _session_count(process: Process, choice: Choice) -> int:
     return tenant.sessions if tenant else 0
 
 
-def _service(process: Process) -> Service:
+def _service(process: Process) -> ServiceState:
     cpu_share = process.cpu.per_s
-    return Service(
+    return ServiceState(
         process.phase, process.version, process.vocabulary, process.uptime_s, _rounded(cpu_share)
     )
 

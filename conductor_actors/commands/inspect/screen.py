@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
-from conductor_actors.commands.inspect.drawing import Surroundings, render
+from conductor_actors.commands.inspect.drawing import ScreenContext, render
 from conductor_actors.commands.inspect.model import Model
 from conductor_actors.commands.inspect.report import Report
 from conductor_actors.commands.inspect.reporting import report
@@ -50,10 +50,10 @@ class Watch:
         """Say what is known now."""
         return report(self._model, self.now(), self.view.choice)
 
-    def surroundings(self) -> Surroundings:
+    def surroundings(self) -> ScreenContext:
         """Say what is known beside the lines."""
         source, updates = self._source, self._updates
-        return Surroundings(source.name, source.trouble, updates.newest, updates.is_possible)
+        return ScreenContext(source.name, source.trouble, updates.newest, updates.is_possible)
 
 
 def show(watch: Watch, traces: Traces, console: Console, keyboard: Keyboard) -> None:

@@ -147,7 +147,7 @@ class FileSource:
         return True
 
 
-class RedisSource:
+class LogStreamSource:
     """The stream of a running service, from some minutes ago."""
 
     is_over = False

@@ -16,7 +16,7 @@ from conductor_actors.domain.scoring import Contributions, Signals
 DEADLINE_S: Final = 1.0
 
 
-class Update(msgspec.Struct, frozen=True, rename="camel"):
+class FollowedScore(msgspec.Struct, frozen=True, rename="camel"):
     """One session's score at one tick, as published."""
 
     timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
@@ -27,7 +27,7 @@ class Update(msgspec.Struct, frozen=True, rename="camel"):
     contributions: Contributions
 
 
-_update: Final = msgspec.json.Decoder(Update)
+_update: Final = msgspec.json.Decoder(FollowedScore)
 
 
 class Updates:
@@ -37,7 +37,7 @@ class Updates:
         self._client = open_client(url, DEADLINE_S) if url else None
         self._pubsub: PubSub | None = None
         self._key: Key | None = None
-        self.newest: Update | None = None
+        self.newest: FollowedScore | None = None
 
     @property
     def is_possible(self) -> bool:

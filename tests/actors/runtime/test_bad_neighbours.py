@@ -10,17 +10,17 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import (
-    Capture,
-    Captured,
-    Countdown,
     EventBatch,
+    Latch,
     Passivate,
+    Snapshot,
+    SnapshotTaken,
     StartSession,
 )
 from conductor_actors.actors.runtime.base import Hung
 from conductor_actors.actors.runtime.dispatcher import HUNG_LOOKS, Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
-from conductor_actors.actors.session_table import Routes
+from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.domain.events import Event, Reaction
 from conductor_actors.domain.intake import EventsBySession
 from tests.actors.cast import Cast
@@ -208,15 +208,15 @@ def test_a_checkpoint_that_waits_for_who_hangs_is_answered_with_the_state_from_b
     cast: Cast, hanging: Hanging
 ) -> None:
     checkpointer = RecordingMailbox()
-    routes = Routes(cast.dispatcher, cast.supervisor, 1800)
-    routes.deliver(EventsBySession({("default", "s"): [hanging.event()]}))
+    session_table = SessionTable(cast.dispatcher, cast.supervisor, 1800)
+    session_table.deliver(EventsBySession({("default", "s"): [hanging.event()]}))
     cast.sessions.start(cast.supervisor.take(StartSession))
     hanging.wait()
-    routes.capture(routes.cut(), checkpointer, 0.0)
+    session_table.snapshot(session_table.begin_checkpoint(), checkpointer, 0.0)
     for _ in range(HUNG_LOOKS):
         cast.sessions.give_up_hung()
     cast.settle()
-    assert len(checkpointer.of(Captured)) == 1
+    assert len(checkpointer.of(SnapshotTaken)) == 1
 
 
 def raise_system_exit() -> None:
@@ -255,6 +255,6 @@ def test_a_capture_asked_of_a_session_that_always_raises_is_answered(cast: Cast)
     bad = cast.enter("bad")
     reply_to = RecordingMailbox()
     bad.tell(EventBatch([trap(raise_system_exit)]))
-    bad.tell(Capture(1, True, Countdown(1, 0.0, 0.0), reply_to))  # noqa: FBT003
+    bad.tell(Snapshot(1, True, Latch(1, 0.0, 0.0), reply_to))  # noqa: FBT003
     cast.settle()
-    assert len(reply_to.of(Captured)) == 1
+    assert len(reply_to.of(SnapshotTaken)) == 1

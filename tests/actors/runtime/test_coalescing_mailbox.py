@@ -5,61 +5,61 @@ from itertools import chain
 
 import pytest
 
-from conductor_actors.actors.runtime.mailbox import WAKE_EVERY, Envelope, GatheringMailbox
+from conductor_actors.actors.runtime.mailbox import WAKE_EVERY, CoalescingMailbox, Envelope
 
 PATIENCE_S = 5.0
 
 
 @pytest.fixture
-def mailbox() -> GatheringMailbox[int]:
-    return GatheringMailbox(lambda items: items)
+def mailbox() -> CoalescingMailbox[int]:
+    return CoalescingMailbox(lambda items: items)
 
 
-def leave(mailbox: GatheringMailbox[int], count: int) -> None:
+def add(mailbox: CoalescingMailbox[int], count: int) -> None:
     for number in range(count):
-        mailbox.leave(number)
+        mailbox.add(number)
 
 
 def test_what_was_left_comes_as_one_message_in_front_of_the_next(
-    mailbox: GatheringMailbox[int],
+    mailbox: CoalescingMailbox[int],
 ) -> None:
-    leave(mailbox, 2)
+    add(mailbox, 2)
     mailbox.tell("wake up")
-    mailbox.leave(2)
+    mailbox.add(2)
     assert mailbox.get().message == [0, 1, 2]
     assert mailbox.get().message == "wake up"
     assert mailbox.handled == 4
 
 
-def test_few_wake_nobody_and_are_counted(mailbox: GatheringMailbox[int]) -> None:
-    leave(mailbox, WAKE_EVERY - 1)
+def test_few_wake_nobody_and_are_counted(mailbox: CoalescingMailbox[int]) -> None:
+    add(mailbox, WAKE_EVERY - 1)
     assert mailbox.empty()
     assert mailbox.depth() == mailbox.items() == WAKE_EVERY - 1
 
 
-def test_many_wake_the_actor(mailbox: GatheringMailbox[int]) -> None:
+def test_many_wake_the_actor(mailbox: CoalescingMailbox[int]) -> None:
     with ThreadPoolExecutor(1) as thread:
         heard: Future[object] = thread.submit(lambda: mailbox.get().message)
-        leave(mailbox, WAKE_EVERY)
+        add(mailbox, WAKE_EVERY)
         assert heard.result(PATIENCE_S) == [*range(WAKE_EVERY)]
     assert mailbox.empty()
     assert mailbox.depth() == 0
 
 
 def test_who_is_woken_for_what_another_message_has_brought_sleeps_on(
-    mailbox: GatheringMailbox[int],
+    mailbox: CoalescingMailbox[int],
 ) -> None:
     mailbox.tell("first")
-    leave(mailbox, WAKE_EVERY)
+    add(mailbox, WAKE_EVERY)
     assert not mailbox.empty()
     assert mailbox.get().message == [*range(WAKE_EVERY)]
     assert mailbox.get().message == "first"
     assert mailbox.empty()
 
 
-def test_nothing_is_lost_or_doubled_between_many_threads(mailbox: GatheringMailbox[int]) -> None:
+def test_nothing_is_lost_or_doubled_between_many_threads(mailbox: CoalescingMailbox[int]) -> None:
     with ThreadPoolExecutor(3) as threads:
-        done = [threads.submit(leave, mailbox, 5 * WAKE_EVERY) for _ in range(3)]
+        done = [threads.submit(add, mailbox, 5 * WAKE_EVERY) for _ in range(3)]
         heard: list[int] = []
         while len(heard) < 15 * WAKE_EVERY:
             heard += mailbox.get().message
@@ -67,8 +67,8 @@ def test_nothing_is_lost_or_doubled_between_many_threads(mailbox: GatheringMailb
     assert sorted(heard) == sorted(chain.from_iterable([range(5 * WAKE_EVERY)] * 3))
 
 
-def test_a_mailbox_that_retires_keeps_what_was_left(mailbox: GatheringMailbox[int]) -> None:
-    leave(mailbox, 3)
+def test_a_mailbox_that_retires_keeps_what_was_left(mailbox: CoalescingMailbox[int]) -> None:
+    add(mailbox, 3)
     mailbox.put(Envelope("told"))
     mailbox.retire()
     assert mailbox.depth() == 4

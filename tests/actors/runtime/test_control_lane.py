@@ -15,8 +15,8 @@ def test_a_message_through_the_control_lane_comes_before_ten_thousand_others(
     attach(dispatcher, mailbox, handled.append)
     held = Held(dispatcher)
     dispatcher.deliver([(mailbox, Envelope(number)) for number in range(FULL)])
-    dispatcher.urge(mailbox, "first")
-    dispatcher.urge(mailbox, "second")
+    dispatcher.tell_first(mailbox, "first")
+    dispatcher.tell_first(mailbox, "second")
     held.release()
     assert dispatcher.wait_idle(PATIENCE_S)
     assert handled == ["first", "second", *range(FULL)]
@@ -32,7 +32,7 @@ def test_a_slow_handler_is_followed_by_it_in_its_next_turn() -> None:
         handled.append(message)
         clock.advance(2 * MAX_TURN_S)
         if message == 0:
-            dispatcher.urge(mailbox, "urgent")
+            dispatcher.tell_first(mailbox, "urgent")
 
     attach(dispatcher, mailbox, handle)
     held = Held(dispatcher)
@@ -47,14 +47,14 @@ def test_it_wakes_an_actor_that_has_nothing_else_to_do(dispatcher: Dispatcher) -
     mailbox, handled = PooledMailbox("m", dispatcher), list[object]()
     attach(dispatcher, mailbox, handled.append)
     assert dispatcher.wait_idle(PATIENCE_S)
-    dispatcher.urge(mailbox, "urgent")
+    dispatcher.tell_first(mailbox, "urgent")
     assert dispatcher.wait_idle(PATIENCE_S)
     assert handled == ["urgent"]
 
 
 def test_it_waits_for_the_successor_of_an_actor_that_died(dispatcher: Dispatcher) -> None:
     mailbox, handled = PooledMailbox("m", dispatcher), list[object]()
-    dispatcher.urge(mailbox, "urgent")
+    dispatcher.tell_first(mailbox, "urgent")
     attach(dispatcher, mailbox, handled.append)
     assert dispatcher.wait_idle(PATIENCE_S)
     assert handled == ["urgent"]
@@ -63,13 +63,13 @@ def test_it_waits_for_the_successor_of_an_actor_that_died(dispatcher: Dispatcher
 def test_what_nobody_will_handle_is_refused_and_told(dispatcher: Dispatcher) -> None:
     mailbox, refused = PooledMailbox("m", dispatcher), list[object]()
     mailbox.on_refusal = lambda _, message: refused.append(message)
-    dispatcher.urge(mailbox, "before")
+    dispatcher.tell_first(mailbox, "before")
     dispatcher.close_mailbox(mailbox)
-    dispatcher.urge(mailbox, "after")
+    dispatcher.tell_first(mailbox, "after")
     assert refused == ["before", "after"]
     assert dispatcher.waiting == 0
 
 
 def test_a_mailbox_that_is_asked_nothing_has_nothing_for_it(dispatcher: Dispatcher) -> None:
     one, other = PooledMailbox("one", dispatcher), PooledMailbox("other", dispatcher)
-    assert one.control is other.control
+    assert one.priority is other.priority

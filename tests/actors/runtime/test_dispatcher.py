@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 
-from conductor_actors.actors.runtime.base import Place
+from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.dispatcher import MAX_MESSAGES, MAX_TURN_S, Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
 from tests.actors.probes import PooledProbe, Script
@@ -186,9 +186,9 @@ def test_10_000_actors_get_a_tick_each_without_a_thread_each() -> None:
     threads = threading.active_count()
     mailboxes = [PooledMailbox(str(number), dispatcher) for number in range(10_000)]
     for mailbox in mailboxes:
-        place = Place(mailbox.name, mailbox, supervisor)
+        context = ActorContext(mailbox.name, mailbox, supervisor)
         handle = partial(lambda name, _: ticked.append(name), mailbox.name)
-        PooledProbe.start(place, dispatcher, Script(on_receive=handle))
+        PooledProbe.start(context, dispatcher, Script(on_receive=handle))
     assert threading.active_count() == threads
     dispatcher.deliver((mailbox, Envelope("tick")) for mailbox in mailboxes)
     assert dispatcher.wait_idle(PATIENCE_S)

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import pytest
 
-from conductor_actors.actors.messages import ActorFailed, ActorStopped
+from conductor_actors.actors.messages import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from tests.actors.probes import AnyMailbox, PooledModel, Ref, Script, SystemModel
 from tests.support.fakes.recording_mailbox import RecordingMailbox
@@ -59,7 +59,7 @@ def test_mail_behind_a_failure_waits_for_the_successor(model: OurModel) -> None:
     for message in (0, BAD, 1, 2):
         mailbox.tell(message)
     model.start_in(mailbox, Script(on_receive=diary))
-    model.supervisor.take(ActorFailed)
+    model.supervisor.take(ChildFailed)
     mailbox.tell(3)
     assert diary.handled == [0, BAD]
     successor = model.start_in(mailbox, Script(on_receive=diary))
@@ -71,7 +71,7 @@ def test_mail_told_while_the_actor_is_dead_raises_nothing_and_stays(model: OurMo
     diary, mailbox = Diary(), model.new_mailbox()
     mailbox.tell(BAD)
     model.start_in(mailbox, Script(on_receive=diary))
-    model.supervisor.take(ActorFailed)
+    model.supervisor.take(ChildFailed)
     mailbox.tell("told to nobody")
     assert mailbox.depth() == 1
     model.start_in(mailbox, Script(on_receive=diary)).ask("barrier", timeout=PATIENCE_S)
@@ -84,7 +84,7 @@ def test_who_asks_behind_a_failure_is_answered_by_the_successor(model: OurModel)
     ref.tell(BAD)
     answer = ref.ask("patient", block=False)
     held.set()
-    model.supervisor.take(ActorFailed)
+    model.supervisor.take(ChildFailed)
     model.start_in(mailbox, Script(on_receive=diary))
     assert answer.get(timeout=PATIENCE_S) == "patient"
 
@@ -95,21 +95,21 @@ def test_a_stop_asked_for_before_a_failure_stops_the_successor(model: OurModel) 
     ref.tell(BAD)
     stop = ref.stop(block=False)
     held.set()
-    model.supervisor.take(ActorFailed)
+    model.supervisor.take(ChildFailed)
     model.start_in(mailbox, Script())
-    model.supervisor.take(ActorStopped)
+    model.supervisor.take(ChildStopped)
     assert stop.get(timeout=PATIENCE_S)
 
 
 def test_a_failure_is_told_with_its_message_its_error_and_a_legacy(model: OurModel) -> None:
     mailbox = model.new_mailbox()
-    ref = model.start_in(mailbox, Script(on_receive=Diary(), legacy=lambda: "what I had"))
+    ref = model.start_in(mailbox, Script(on_receive=Diary(), handover=lambda: "what I had"))
     ref.tell("good")
     ref.tell(BAD)
-    failure = model.supervisor.take(ActorFailed)
+    failure = model.supervisor.take(ChildFailed)
     assert (failure.name, failure.mailbox, failure.message) == ("probe", mailbox, BAD)
     assert repr(failure.error) == "ValueError('bad')"
-    assert failure.legacy == "what I had"
+    assert failure.handover == "what I had"
     assert not ref.is_alive()
 
 
@@ -118,7 +118,7 @@ def test_a_stop_is_told_once_everything_is_handled(model: OurModel) -> None:
     ref = model.start_in(mailbox, Script())
     ref.tell("last words")
     ref.stop(block=False)
-    assert model.supervisor.take(ActorStopped) == ActorStopped("probe", mailbox)
+    assert model.supervisor.take(ChildStopped) == ChildStopped("probe", mailbox)
     assert len(model.supervisor.messages) == 1
     assert mailbox.depth() == 0
 
@@ -130,7 +130,7 @@ def test_a_failing_on_start_is_told_and_leaves_the_mail(
     mailbox, diary = model.new_mailbox(), Diary()
     mailbox.tell("early")
     model.start_in(mailbox, Script(on_receive=diary, on_start=raising(error)))
-    failure = model.supervisor.take(ActorFailed)
+    failure = model.supervisor.take(ChildFailed)
     assert isinstance(failure.error, error)
     assert failure.message is None
     model.start_in(mailbox, Script(on_receive=diary)).ask("barrier", timeout=PATIENCE_S)
@@ -143,7 +143,7 @@ def test_a_failing_on_stop_is_told_as_a_failure(
 ) -> None:
     ref = model.start(Script(on_stop=raising(error)))
     ref.stop(timeout=PATIENCE_S)
-    assert isinstance(model.supervisor.take(ActorFailed).error, error)
+    assert isinstance(model.supervisor.take(ChildFailed).error, error)
     assert len(model.supervisor.messages) == 1
 
 
@@ -153,7 +153,7 @@ def test_what_would_stop_every_actor_fails_one_alone(
 ) -> None:
     neighbour = model.start(Script())
     model.start(Script(on_receive=Diary(error))).tell(BAD)
-    failure = model.supervisor.take(ActorFailed)
+    failure = model.supervisor.take(ChildFailed)
     assert error.__name__ in repr(failure.error)
     assert neighbour.ask("still there?", timeout=PATIENCE_S) == "still there?"
 
@@ -174,7 +174,7 @@ def test_mail_left_behind_a_stop_is_counted(model: OurModel) -> None:
     ref.stop(block=False)
     mailbox.tell("too late")
     held.set()
-    model.supervisor.take(ActorStopped)
+    model.supervisor.take(ChildStopped)
     mailbox.tell("much too late")
     assert left_behind(mailbox) == 2
 
@@ -182,7 +182,7 @@ def test_mail_left_behind_a_stop_is_counted(model: OurModel) -> None:
 def test_a_successor_may_come_before_the_dead_actors_turn_has_ended(model: OurModel) -> None:
     class Prompt(RecordingMailbox):
         def tell(self, message: object) -> None:
-            if isinstance(message, ActorFailed):
+            if isinstance(message, ChildFailed):
                 successors.append(model.start_in(mailbox, Script(on_receive=diary)))
             super().tell(message)
 
@@ -191,7 +191,7 @@ def test_a_successor_may_come_before_the_dead_actors_turn_has_ended(model: OurMo
     for message in (BAD, 1, 2):
         mailbox.tell(message)
     model.start_in(mailbox, Script(on_receive=diary))
-    model.supervisor.take(ActorFailed)
+    model.supervisor.take(ChildFailed)
     successors[0].ask("barrier", timeout=PATIENCE_S)
     assert diary.handled == [BAD, 1, 2, "barrier"]
 
@@ -203,7 +203,7 @@ def test_successors_take_turns_without_losing_or_repeating_mail(model: OurModel)
     ref = model.start_in(mailbox, Script(on_receive=diary))
     teller.start()
     for _ in range(mail.count(BAD)):
-        model.supervisor.take(ActorFailed)
+        model.supervisor.take(ChildFailed)
         ref = model.start_in(mailbox, Script(on_receive=diary))
     teller.join()
     ref.ask("barrier", timeout=PATIENCE_S)

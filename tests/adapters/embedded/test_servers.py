@@ -136,8 +136,8 @@ def test_the_folder_is_free_after_stop_and_taken_again_by_the_next_start(state_d
 def test_a_server_that_does_not_react_is_stopped_by_force(
     state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    impatient = [(number, 0.1) for number, _ in server_process.STOP_SIGNALS]
-    monkeypatch.setattr(server_process, "STOP_SIGNALS", impatient)
+    quick = [(number, 0.1) for number, _ in server_process.STOP_SIGNALS]
+    monkeypatch.setattr(server_process, "STOP_SIGNALS", quick)
     with EmbeddedServers(state_dir) as servers:
         servers.start_valkey()
         for process in processes_on(state_dir):

@@ -10,9 +10,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from conductor_actors.adapters.postgres import editions
-from conductor_actors.adapters.postgres.editions import Edition, Server, server_of
+from conductor_actors.adapters.postgres.editions import DatabaseServer, Edition, server_of
 from conductor_actors.adapters.postgres.migrations import migrate
-from conductor_actors.adapters.postgres.score_store import TimescaleStore
+from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.support.score_rows import row
 
@@ -44,7 +44,7 @@ _AGES = """
 def test_an_edition_is_an_extension_and_its_licence(
     timescaledb: str | None, licence: str | None, edition: Edition
 ) -> None:
-    assert server_of("17.11 (Debian)", timescaledb, licence) == Server(
+    assert server_of("17.11 (Debian)", timescaledb, licence) == DatabaseServer(
         edition, "17.11", timescaledb
     )
 
@@ -65,7 +65,7 @@ def test_a_new_server_is_not_too_old(postgresql: str) -> None:
 def test_a_plain_table_lets_go_of_exactly_what_is_older(plain_database: str) -> None:
     migrate(plain_database)
     with (
-        closing(TimescaleStore(plain_database)) as store,
+        closing(PostgresScoreStore(plain_database)) as store,
         psycopg.connect(plain_database, autocommit=True) as connection,
     ):
         connection.execute(_FILL)
@@ -80,7 +80,7 @@ def test_a_plain_table_is_emptied_batch_by_batch(plain_database: str) -> None:
     """Prove it by a batch that can't be deleted: those before it are gone for good."""
     migrate(plain_database)
     with (
-        closing(TimescaleStore(plain_database, deadline_s=0.5)) as store,
+        closing(PostgresScoreStore(plain_database, deadline_s=0.5)) as store,
         psycopg.connect(plain_database, autocommit=True) as connection,
     ):
         connection.execute(_FILL)
@@ -95,7 +95,7 @@ def test_a_plain_table_is_emptied_batch_by_batch(plain_database: str) -> None:
 def test_a_hypertable_lets_go_of_chunks_that_are_older(timescale_database: str) -> None:
     migrate(timescale_database)
     with (
-        closing(TimescaleStore(timescale_database)) as store,
+        closing(PostgresScoreStore(timescale_database)) as store,
         psycopg.connect(timescale_database, autocommit=True) as connection,
     ):
         if editions.detect_server(connection).edition is Edition.COMMUNITY:
@@ -130,7 +130,7 @@ def reader(shared_timescale_database: str) -> Iterator[str]:
 
 
 def test_a_check_of_a_good_database_finds_nothing_wrong(shared_plain_database: str) -> None:
-    findings = TimescaleStore(shared_plain_database).check()
+    findings = PostgresScoreStore(shared_plain_database).check()
     assert all(finding.ok for finding in findings)
     assert [finding.line.partition(":")[0] for finding in findings] == [
         "database",
@@ -141,7 +141,7 @@ def test_a_check_of_a_good_database_finds_nothing_wrong(shared_plain_database: s
 
 
 def test_a_check_names_the_edition(shared_timescale_database: str) -> None:
-    findings = TimescaleStore(shared_timescale_database).check()
+    findings = PostgresScoreStore(shared_timescale_database).check()
     assert "TimescaleDB 2." in findings[0].line
     assert "licence" in findings[0].line
 
@@ -149,7 +149,7 @@ def test_a_check_names_the_edition(shared_timescale_database: str) -> None:
 def test_a_check_of_an_empty_database_says_what_to_run_and_changes_nothing(
     plain_database: str,
 ) -> None:
-    findings = TimescaleStore(plain_database).check()
+    findings = PostgresScoreStore(plain_database).check()
     assert [finding.ok for finding in findings] == [True, False, False]
     assert "001_tables" in findings[1].line
     assert "migrate" in findings[1].line
@@ -160,32 +160,32 @@ def test_a_check_of_an_empty_database_says_what_to_run_and_changes_nothing(
 def test_a_check_says_that_a_server_is_read_only(plain_database: str) -> None:
     migrate(plain_database)
     url = make_conninfo(plain_database, options="-c default_transaction_read_only=on")
-    assert TimescaleStore(url).check()[-1] == (False, "writing: the server is read-only")
+    assert PostgresScoreStore(url).check()[-1] == (False, "writing: the server is read-only")
 
 
 def test_a_check_says_what_the_user_lacks(reader: str, shared_timescale_database: str) -> None:
     with psycopg.connect(shared_timescale_database) as connection:
         connection.execute("GRANT SELECT ON schema_migrations, engagement_metrics TO PUBLIC")
-    finding = TimescaleStore(reader).check()[-1]
+    finding = PostgresScoreStore(reader).check()[-1]
     assert finding == (False, "writing: the user lacks SELECT and INSERT on engagement_metrics")
 
 
 def test_a_write_by_a_user_who_may_not_says_what_to_grant(reader: str) -> None:
     with (
-        closing(TimescaleStore(reader)) as store,
+        closing(PostgresScoreStore(reader)) as store,
         pytest.raises(ConfigError, match="SELECT, INSERT and DELETE on the tables"),
     ):
         store.write([row()])
 
 
 def test_a_check_of_a_database_that_is_away_says_so() -> None:
-    (finding,) = TimescaleStore("postgresql://127.0.0.1:1/engagement").check()
+    (finding,) = PostgresScoreStore("postgresql://127.0.0.1:1/engagement").check()
     assert not finding.ok
     assert "Connection refused" in finding.line
 
 
 def test_rows_on_their_way_are_not_kept(shared_plain_database: str) -> None:
-    with closing(TimescaleStore(shared_plain_database)) as store:
+    with closing(PostgresScoreStore(shared_plain_database)) as store:
         for _ in range(2):
             store.write([row()])
         assert store._connection is not None

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from msgspec.structs import astuple, replace
 
-from conductor_actors.adapters.postgres.score_store import TimescaleStore
+from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.domain.gaps import Mark
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import ScoreStore
@@ -35,7 +35,7 @@ def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
         yield Kept(memory, lambda: [_stored_part(row) for row in memory.rows.values()])
         return
     url = request.getfixturevalue(request.param)
-    with closing(TimescaleStore(url)) as store, psycopg.connect(url, autocommit=True) as reader:
+    with closing(PostgresScoreStore(url)) as store, psycopg.connect(url, autocommit=True) as reader:
         reader.execute("TRUNCATE engagement_metrics")
         yield Kept(store, lambda: reader.execute(_READ).fetchall())
 

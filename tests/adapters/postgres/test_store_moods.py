@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres.connection import connect
 from conductor_actors.adapters.postgres.migrations import migrate
-from conductor_actors.adapters.postgres.score_store import TimescaleStore
+from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.domain.gaps import Mark
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
@@ -41,8 +41,8 @@ def database(plain_database: str) -> str:
 
 
 @pytest.fixture
-def store(database: str) -> Iterator[TimescaleStore]:
-    with closing(TimescaleStore(database)) as store:
+def store(database: str) -> Iterator[PostgresScoreStore]:
+    with closing(PostgresScoreStore(database)) as store:
         yield store
 
 
@@ -97,7 +97,7 @@ def raise_at_every_row(operator: psycopg.Connection, sqlstate: str) -> None:
     ],
 )
 def test_whose_turn_it_is_depends_on_the_error_and_afterwards_it_goes_on(
-    store: TimescaleStore,
+    store: PostgresScoreStore,
     operator: psycopg.Connection,
     sqlstate: str,
     error: type[Exception],
@@ -112,7 +112,7 @@ def test_whose_turn_it_is_depends_on_the_error_and_afterwards_it_goes_on(
 
 @pytest.mark.parametrize("sqlstate", ["22001", "22P02", "23502", "23514"])
 def test_what_is_wrong_with_the_rows_refuses_the_rows(
-    store: TimescaleStore, operator: psycopg.Connection, sqlstate: str
+    store: PostgresScoreStore, operator: psycopg.Connection, sqlstate: str
 ) -> None:
     raise_at_every_row(operator, sqlstate)
     written = store.write(rows_of(3))
@@ -120,7 +120,7 @@ def test_what_is_wrong_with_the_rows_refuses_the_rows(
 
 
 def test_a_server_that_becomes_read_only_is_unavailable_until_it_is_not(
-    store: TimescaleStore, operator: psycopg.Connection, database: str
+    store: PostgresScoreStore, operator: psycopg.Connection, database: str
 ) -> None:
     name = sql.Identifier(str(conninfo_to_dict(database)["dbname"]))
     switch = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
@@ -133,7 +133,7 @@ def test_a_server_that_becomes_read_only_is_unavailable_until_it_is_not(
 
 
 def test_a_table_that_is_dropped_at_night_is_for_the_operator_until_it_is_back(
-    store: TimescaleStore, operator: psycopg.Connection
+    store: PostgresScoreStore, operator: psycopg.Connection
 ) -> None:
     store.write(rows_of(1))
     operator.execute("ALTER TABLE engagement_metrics RENAME TO elsewhere")
@@ -144,7 +144,7 @@ def test_a_table_that_is_dropped_at_night_is_for_the_operator_until_it_is_back(
 
 
 def test_a_lock_that_is_not_to_be_had_in_time_is_tried_again(
-    store: TimescaleStore, operator: psycopg.Connection, database: str
+    store: PostgresScoreStore, operator: psycopg.Connection, database: str
 ) -> None:
     name = sql.Identifier(str(conninfo_to_dict(database)["dbname"]))
     operator.execute(sql.SQL("ALTER DATABASE {} SET lock_timeout = '50ms'").format(name))
@@ -156,10 +156,10 @@ def test_a_lock_that_is_not_to_be_had_in_time_is_tried_again(
 
 
 @contextmanager
-def ambushed(url: str, word: bytes, strike: Strike) -> Iterator[TimescaleStore]:
+def ambushed(url: str, word: bytes, strike: Strike) -> Iterator[PostgresScoreStore]:
     with (
         closing(Ambush(url, word, strike)) as ambush,
-        closing(TimescaleStore(ambush.url, DEADLINE_S)) as store,
+        closing(PostgresScoreStore(ambush.url, DEADLINE_S)) as store,
     ):
         yield store
 
@@ -172,7 +172,7 @@ def ambushed(url: str, word: bytes, strike: Strike) -> Iterator[TimescaleStore]:
     ],
 )
 def test_a_server_that_falls_silent_is_given_up_at_the_deadline_wherever_it_does(
-    store: TimescaleStore, database: str, word: bytes, gap: Mark | None
+    store: PostgresScoreStore, database: str, word: bytes, gap: Mark | None
 ) -> None:
     with (
         ambushed(database, word, keep_silent) as silent,
@@ -184,7 +184,7 @@ def test_a_server_that_falls_silent_is_given_up_at_the_deadline_wherever_it_does
 
 @pytest.mark.parametrize(("word", "gap"), COMMITS)
 def test_a_connection_that_ends_in_the_middle_of_commit_loses_and_doubles_nothing(
-    store: TimescaleStore, database: str, word: bytes, gap: Mark | None
+    store: PostgresScoreStore, database: str, word: bytes, gap: Mark | None
 ) -> None:
     for number in range(20):
         strike = hang_up if number % 2 else lose_the_answer
@@ -227,6 +227,6 @@ def test_a_server_that_crashes_in_the_middle_of_commit_loses_and_doubles_nothing
             strike = crash(victim.info.backend_pid, is_asked=number % 2 > 0)
             with ambushed(own_database, word, strike) as unlucky, pytest.raises(Unavailable):
                 unlucky.write(rows)
-        with closing(TimescaleStore(own_database)) as store:
+        with closing(PostgresScoreStore(own_database)) as store:
             patience.call(partial(store.write, rows))
         assert stored(own_database) == [each.session_id for each in rows]

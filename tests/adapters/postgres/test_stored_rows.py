@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from conductor_actors.adapters.postgres import stored_rows
-from conductor_actors.adapters.postgres.score_store import TimescaleStore
+from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.adapters.postgres.stored_rows import read_rows
 from conductor_actors.domain.comparison import record_of
 from conductor_actors.domain.scoring import ScoreRow, Signals
@@ -26,7 +26,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def write(url: str, rows: Sequence[ScoreRow]) -> None:
-    with closing(TimescaleStore(url)) as store:
+    with closing(PostgresScoreStore(url)) as store:
         assert store.write(rows).stored == len(rows)
 
 

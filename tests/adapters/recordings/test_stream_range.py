@@ -7,8 +7,8 @@ from itertools import chain
 import pytest
 import redis
 
-from conductor_actors.adapters.recordings.stream_range import PAGE, Stretch
-from conductor_actors.adapters.redis.client import exchange, open_client
+from conductor_actors.adapters.recordings.stream_range import PAGE, StreamRange
+from conductor_actors.adapters.redis.client import open_client, pipeline
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.support.hostile import CHAT, SYNC, VOTE
@@ -22,8 +22,8 @@ def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
 
 
 def read(url: str, tenants: Sequence[str], first: str, last: str) -> list[Entry]:
-    with closing(Stretch(url, tenants, first, last)) as stretch:
-        return list(chain.from_iterable(stretch.chunks()))
+    with closing(StreamRange(url, tenants, first, last)) as stream_range:
+        return list(chain.from_iterable(stream_range.chunks()))
 
 
 def add(client: redis.Redis, *entries: Entry) -> None:
@@ -121,29 +121,29 @@ def test_a_stretch_knows_since_when_nothing_was_trimmed(
     valkey_url: str, client: redis.Redis
 ) -> None:
     add(client, *((ms, 0, SYNC, b"") for ms in range(1, 9)), (1, 0, CHAT, b""))
-    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
-        assert stretch.begins_ms == 0
-    exchange(client, [("XTRIM", SYNC, "MAXLEN", 5)])
+    with closing(StreamRange(valkey_url, (), "-", "+")) as stream_range:
+        assert stream_range.begins_ms == 0
+    pipeline(client, [("XTRIM", SYNC, "MAXLEN", 5)])
     for first, begins_ms in (("-", 4), ("3", 4), ("4", 0), ("5", 0)):
-        with closing(Stretch(valkey_url, (), first, "+")) as stretch:
-            assert stretch.begins_ms == begins_ms
-    exchange(client, [("XTRIM", SYNC, "MAXLEN", 0)])
-    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
-        assert stretch.begins_ms == 8
-        assert [len(chunk) for chunk in stretch.chunks()] == [1]
-        assert not stretch.cut
+        with closing(StreamRange(valkey_url, (), first, "+")) as stream_range:
+            assert stream_range.begins_ms == begins_ms
+    pipeline(client, [("XTRIM", SYNC, "MAXLEN", 0)])
+    with closing(StreamRange(valkey_url, (), "-", "+")) as stream_range:
+        assert stream_range.begins_ms == 8
+        assert [len(chunk) for chunk in stream_range.chunks()] == [1]
+        assert not stream_range.cut
 
 
 def test_a_stretch_knows_until_when_all_has_been_added(
     valkey_url: str, client: redis.Redis
 ) -> None:
     def time_ms() -> int:
-        [(seconds, micros)] = exchange(client, [("TIME",)])
+        [(seconds, micros)] = pipeline(client, [("TIME",)])
         return int(seconds) * 1000 + int(micros) // 1000
 
     before_ms = time_ms()
-    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
-        assert before_ms <= stretch.now_ms <= time_ms()
+    with closing(StreamRange(valkey_url, (), "-", "+")) as stream_range:
+        assert before_ms <= stream_range.now_ms <= time_ms()
 
 
 @pytest.mark.parametrize(("length", "is_cut"), [(PAGE, False), (PAGE - 1, True), (0, True)])
@@ -151,13 +151,13 @@ def test_a_stream_that_is_trimmed_while_it_is_read_is_noted(
     length: int, is_cut: bool, valkey_url: str, client: redis.Redis
 ) -> None:
     add(client, *((ms, 0, SYNC, b"") for ms in range(2 * PAGE)[1:]), (1, 1, CHAT, b""))
-    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
-        chunks = stretch.chunks()
+    with closing(StreamRange(valkey_url, (), "-", "+")) as stream_range:
+        chunks = stream_range.chunks()
         next(chunks)
-        exchange(client, [("XTRIM", SYNC, "MAXLEN", length)])
+        pipeline(client, [("XTRIM", SYNC, "MAXLEN", length)])
         for _ in chunks:
             pass
-        assert stretch.cut == ({SYNC} if is_cut else set())
+        assert stream_range.cut == ({SYNC} if is_cut else set())
 
 
 def test_without_the_right_to_ask_all_is_read_and_trimming_unknown(
@@ -165,21 +165,21 @@ def test_without_the_right_to_ask_all_is_read_and_trimming_unknown(
 ) -> None:
     add(client, (5, 0, SYNC, b""))
     rules = ("on", "nopass", "~*", "+@all", "-xinfo")
-    exchange(client, [("ACL", "SETUSER", "reader", "reset", *rules)])
+    pipeline(client, [("ACL", "SETUSER", "reader", "reset", *rules)])
     try:
         url = valkey_url.replace("//", "//reader:any@")
-        with closing(Stretch(url, (), "-", "+")) as stretch:
-            assert stretch.begins_ms is None
-            assert list(stretch.chunks()) == [[(5, 0, SYNC, b"")]]
-            assert not stretch.cut
+        with closing(StreamRange(url, (), "-", "+")) as stream_range:
+            assert stream_range.begins_ms is None
+            assert list(stream_range.chunks()) == [[(5, 0, SYNC, b"")]]
+            assert not stream_range.cut
     finally:
-        exchange(client, [("ACL", "DELUSER", "reader")])
+        pipeline(client, [("ACL", "DELUSER", "reader")])
 
 
 def test_no_more_than_a_page_of_each_name_is_held(valkey_url: str, client: redis.Redis) -> None:
     add(client, *((ms, 0, name, b"") for ms in range(1, 3 * PAGE) for name in (SYNC, CHAT)))
-    with closing(Stretch(valkey_url, (), "-", "+")) as stretch:
-        assert max(map(len, stretch.chunks())) <= 2 * PAGE
+    with closing(StreamRange(valkey_url, (), "-", "+")) as stream_range:
+        assert max(map(len, stream_range.chunks())) <= 2 * PAGE
 
 
 def test_a_redis_is_looked_for_at_its_socket_too() -> None:

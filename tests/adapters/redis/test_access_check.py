@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from conductor_actors.adapters.redis.access_check import check
-from conductor_actors.adapters.redis.client import GRANTS, exchange, open_client
+from conductor_actors.adapters.redis.client import GRANTS, open_client, pipeline
 from tests.support.hostile import CHAT, SYNC
 
 # What a check can't miss, because nothing else would work without it or it is seldom used.
@@ -23,11 +23,11 @@ def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
 
 @contextmanager
 def user(client: redis.Redis, *rules: str) -> Iterator[None]:
-    exchange(client, [("ACL", "SETUSER", "conductor", "reset", *rules)])
+    pipeline(client, [("ACL", "SETUSER", "conductor", "reset", *rules)])
     try:
         yield
     finally:
-        exchange(client, [("ACL", "DELUSER", "conductor")])
+        pipeline(client, [("ACL", "DELUSER", "conductor")])
 
 
 def granted() -> list[str]:
@@ -107,11 +107,11 @@ def test_a_wrong_url_is_found() -> None:
 
 
 def test_a_replica_is_found(valkey_url: str, client: redis.Redis) -> None:
-    exchange(client, [("REPLICAOF", "127.0.0.1", 1)])
+    pipeline(client, [("REPLICAOF", "127.0.0.1", 1)])
     try:
         [finding] = check(valkey_url)
     finally:
-        exchange(client, [("REPLICAOF", "NO", "ONE")])
+        pipeline(client, [("REPLICAOF", "NO", "ONE")])
     assert not finding.ok
     assert "read only replica" in finding.line
 
@@ -128,10 +128,10 @@ def test_a_replica_is_found(valkey_url: str, client: redis.Redis) -> None:
 def test_a_policy_that_may_delete_events_is_found(
     valkey_url: str, client: redis.Redis, maxmemory: str, policy: str, *, ok: bool
 ) -> None:
-    exchange(client, [("CONFIG", "SET", "maxmemory", maxmemory, "maxmemory-policy", policy)])
+    pipeline(client, [("CONFIG", "SET", "maxmemory", maxmemory, "maxmemory-policy", policy)])
     try:
         findings = check(valkey_url)
     finally:
-        exchange(client, [("CONFIG", "SET", "maxmemory", 0, "maxmemory-policy", "noeviction")])
+        pipeline(client, [("CONFIG", "SET", "maxmemory", 0, "maxmemory-policy", "noeviction")])
     assert all(finding.ok for finding in findings) == ok
     assert ok or policy in findings[-1].line

@@ -6,8 +6,8 @@ from contextlib import closing
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.checkpoint_store import PER_COMMAND, RedisCheckpoints
-from conductor_actors.adapters.redis.client import exchange, open_client
+from conductor_actors.adapters.redis.checkpoint_store import PER_COMMAND, RedisCheckpointStore
+from conductor_actors.adapters.redis.client import open_client, pipeline
 from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.domain.checkpoints import HEADER_KEY, SESSIONS_KEY
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
@@ -19,7 +19,7 @@ ODD = "a/b:c\n\x00\u2028" + "x" * 240
 FIRST = Checkpoint(
     b"header",
     {("default", "s"): b"\x00\xff", ("acme", "s"): b"", ("acme", ODD): b"odd"},
-    is_whole=True,
+    is_full=True,
 )
 
 
@@ -30,7 +30,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[CheckpointStore]:
         return
     url = request.getfixturevalue("valkey_url")
     request.getfixturevalue("redis_client")  # for its empty database
-    with closing(RedisCheckpoints(url, owning(url))) as real:
+    with closing(RedisCheckpointStore(url, owning(url))) as real:
         yield real
 
 
@@ -44,7 +44,7 @@ def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
 def loaded(store: CheckpointStore) -> tuple[bytes, dict[tuple[str, str], bytes]]:
     found = store.load()
     assert found is not None
-    assert (found.is_whole, list(found.ended)) == (True, [])
+    assert (found.is_full, list(found.ended)) == (True, [])
     return found.header, dict(found.sessions)
 
 
@@ -66,17 +66,17 @@ def test_the_next_adds_what_changed_and_drops_what_ended(store: CheckpointStore)
 
 def test_a_whole_one_takes_the_place_of_all_before_it(store: CheckpointStore) -> None:
     store.commit(FIRST)
-    assert store.commit(Checkpoint(b"next", {("default", "t"): b"1"}, is_whole=True))
+    assert store.commit(Checkpoint(b"next", {("default", "t"): b"1"}, is_full=True))
     assert loaded(store) == (b"next", {("default", "t"): b"1"})
 
 
 def test_one_that_is_not_whole_needs_one_to_add_to(store: CheckpointStore) -> None:
-    assert not store.commit(FIRST._replace(is_whole=False))
+    assert not store.commit(FIRST._replace(is_full=False))
     assert store.load() is None
 
 
 def test_there_may_be_no_session_at_all(store: CheckpointStore) -> None:
-    assert store.commit(Checkpoint(b"header", {}, is_whole=True))
+    assert store.commit(Checkpoint(b"header", {}, is_full=True))
     assert loaded(store) == (b"header", {})
     assert store.commit(Checkpoint(b"next", {}))
     assert loaded(store) == (b"next", {})
@@ -84,7 +84,7 @@ def test_there_may_be_no_session_at_all(store: CheckpointStore) -> None:
 
 def test_thousands_of_sessions_come_and_go_at_once(store: CheckpointStore) -> None:
     sessions = {("acme", f"s{number}"): b"%d" % number for number in range(5 * PER_COMMAND + 1)}
-    store.commit(Checkpoint(b"header", sessions, is_whole=True))
+    store.commit(Checkpoint(b"header", sessions, is_full=True))
     assert loaded(store) == (b"header", sessions)
     store.commit(Checkpoint(b"next", {}, list(sessions)[1:]))
     assert loaded(store) == (b"next", {("acme", "s0"): b"0"})
@@ -93,12 +93,12 @@ def test_thousands_of_sessions_come_and_go_at_once(store: CheckpointStore) -> No
 def test_the_keys_are_those_that_operators_are_told_of(
     client: redis.Redis, valkey_url: str
 ) -> None:
-    with closing(RedisCheckpoints(valkey_url, owning(valkey_url, 41))) as store:
+    with closing(RedisCheckpointStore(valkey_url, owning(valkey_url, 41))) as store:
         store.commit(FIRST)
         assert {HEADER_KEY.encode(), SESSIONS_KEY.encode()} < set(
-            exchange(client, [("KEYS", "*")])[0]
+            pipeline(client, [("KEYS", "*")])[0]
         )
-        assert exchange(client, [("HGET", HEADER_KEY, "fence")]) == [b"41"]
+        assert pipeline(client, [("HGET", HEADER_KEY, "fence")]) == [b"41"]
         client.delete(HEADER_KEY, SESSIONS_KEY)
         assert store.load() is None
 
@@ -106,25 +106,25 @@ def test_the_keys_are_those_that_operators_are_told_of(
 def test_who_is_not_the_owner_any_more_commits_nothing(
     client: redis.Redis, valkey_url: str
 ) -> None:
-    with closing(RedisCheckpoints(valkey_url, owning(valkey_url, 7))) as store:
+    with closing(RedisCheckpointStore(valkey_url, owning(valkey_url, 7))) as store:
         store.commit(FIRST)
         owning(valkey_url, 8)
         with pytest.raises(OwnershipLost):
             store.commit(Checkpoint(b"late", {("default", "late"): b""}, [("default", "s")]))
         assert loaded(store) == (FIRST.header, FIRST.sessions)
-    assert exchange(client, [("HGET", HEADER_KEY, "fence")]) == [b"7"]
+    assert pipeline(client, [("HGET", HEADER_KEY, "fence")]) == [b"7"]
 
 
 def test_a_key_of_another_kind_is_named(client: redis.Redis, valkey_url: str) -> None:
     client.lpush(HEADER_KEY, "x")
-    with closing(RedisCheckpoints(valkey_url, owning(valkey_url))) as store:
+    with closing(RedisCheckpointStore(valkey_url, owning(valkey_url))) as store:
         for call in (store.load, lambda: store.commit(FIRST)):
             with pytest.raises(ConfigError, match=HEADER_KEY):
                 call()
 
 
 def test_a_redis_that_is_away_is_unavailable() -> None:
-    with closing(RedisCheckpoints("redis://127.0.0.1:1/0", Fence())) as store:
+    with closing(RedisCheckpointStore("redis://127.0.0.1:1/0", Fence())) as store:
         for call in (store.load, lambda: store.commit(FIRST)):
             with pytest.raises(Unavailable, match="Connection refused"):
                 call()

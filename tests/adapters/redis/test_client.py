@@ -6,19 +6,19 @@ from contextlib import ExitStack, closing, contextmanager
 import pytest
 import redis
 
-from conductor_actors.adapters.recordings.stream_range import Stretch
+from conductor_actors.adapters.recordings.stream_range import StreamRange
 from conductor_actors.adapters.redis.access_check import check
-from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpoints
+from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.client import (
     GRANTS,
     Command,
-    exchange,
+    mapped_errors,
     open_client,
-    translated,
+    pipeline,
 )
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
 from conductor_actors.adapters.redis.lease import RedisLease
-from conductor_actors.adapters.redis.score_feed import DEAD_LETTERS, RedisFeed
+from conductor_actors.adapters.redis.score_feed import DEAD_LETTERS, RedisScoreFeed
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Checkpoint, DeadLetter
@@ -37,11 +37,11 @@ def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
 
 @contextmanager
 def user(client: redis.Redis, *rules: str) -> Iterator[None]:
-    exchange(client, [("ACL", "SETUSER", "conductor", "reset", *rules)])
+    pipeline(client, [("ACL", "SETUSER", "conductor", "reset", *rules)])
     try:
         yield
     finally:
-        exchange(client, [("ACL", "DELUSER", "conductor")])
+        pipeline(client, [("ACL", "DELUSER", "conductor")])
 
 
 def as_user(url: str, password: str = "secret") -> str:
@@ -55,13 +55,13 @@ def granted() -> list[str]:
     return GRANTS.replace(">PASSWORD", ">secret").split()[3:]
 
 
-def feed_of(url: str, lease: RedisLease) -> RedisFeed:
-    return RedisFeed(url, lease.fence)
+def feed_of(url: str, lease: RedisLease) -> RedisScoreFeed:
+    return RedisScoreFeed(url, lease.fence)
 
 
 def ask(client: redis.Redis, *command: Command) -> None:
-    with translated():
-        exchange(client, command)
+    with mapped_errors():
+        pipeline(client, command)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_a_url_says_besides_changes_no_answer(client: redis.Redis, query: s
             open_client(url)
         return
     with closing(open_client(url)) as other:
-        answers = exchange(other, [("XADD", "s", "1-1", "a", "b"), ("XREAD", "STREAMS", "s", "0")])
+        answers = pipeline(other, [("XADD", "s", "1-1", "a", "b"), ("XREAD", "STREAMS", "s", "0")])
     assert answers == [b"1-1", [[b"s", [[b"1-1", [b"a", b"b"]]]]]]
 
 
@@ -182,14 +182,14 @@ def test_a_replica_can_not_be_written_to_until_it_is_promoted(
 ) -> None:
     with closing(RedisLease(valkey_url)) as lease, closing(feed_of(valkey_url, lease)) as feed:
         lease.hold()
-        exchange(client, [("REPLICAOF", "127.0.0.1", 1)])
+        pipeline(client, [("REPLICAOF", "127.0.0.1", 1)])
         try:
             with pytest.raises(Unavailable, match="read only replica"):
                 feed.add([LETTER])
             with pytest.raises(Unavailable, match="read only replica"):
                 lease.hold()
         finally:
-            exchange(client, [("REPLICAOF", "NO", "ONE")])
+            pipeline(client, [("REPLICAOF", "NO", "ONE")])
         feed.add([LETTER])
         lease.hold()
 
@@ -199,21 +199,21 @@ def test_a_full_redis_still_takes_updates_and_renews_the_lease(
 ) -> None:
     with closing(RedisLease(valkey_url)) as lease, closing(feed_of(valkey_url, lease)) as feed:
         lease.hold()
-        exchange(client, [("CONFIG", "SET", "maxmemory", 1)])
+        pipeline(client, [("CONFIG", "SET", "maxmemory", 1)])
         try:
             with pytest.raises(Unavailable, match="maxmemory"):
                 feed.add([LETTER])
             feed.publish([row()])
             lease.hold()
         finally:
-            exchange(client, [("CONFIG", "SET", "maxmemory", 0)])
+            pipeline(client, [("CONFIG", "SET", "maxmemory", 0)])
 
 
 def test_an_answer_after_an_error_meets_no_other_question(client: redis.Redis) -> None:
     late: Command = ("BLPOP", "nothing", 0.2)
     with pytest.raises(ConfigError):
         ask(client, ("SET", "text", "x"), ("XLEN", "text"), late)
-    assert exchange(client, [("ECHO", "mine")]) == [b"mine"]
+    assert pipeline(client, [("ECHO", "mine")]) == [b"mine"]
 
 
 def test_the_grants_are_all_that_is_needed(valkey_url: str, client: redis.Redis) -> None:
@@ -231,20 +231,20 @@ def test_the_grants_are_all_that_is_needed(valkey_url: str, client: redis.Redis)
                     entries += read.entries
                 assert [gap.reason for gap in read.gaps] == ["reconnected"]
             assert len(entries) == 12
-            with closing(Stretch(url, tenants, "-", "+")) as stretch:
-                assert sum(map(len, stretch.chunks())) == 12
+            with closing(StreamRange(url, tenants, "-", "+")) as stream_range:
+                assert sum(map(len, stream_range.chunks())) == 12
         with ExitStack() as stack:
             lease = stack.enter_context(closing(RedisLease(url)))
-            feed = stack.enter_context(closing(RedisFeed(url, lease.fence)))
-            checkpoints = stack.enter_context(closing(RedisCheckpoints(url, lease.fence)))
+            feed = stack.enter_context(closing(RedisScoreFeed(url, lease.fence)))
+            checkpoints = stack.enter_context(closing(RedisCheckpointStore(url, lease.fence)))
             lease.hold()
             lease.hold()
             assert lease.owner()
             feed.publish([row(), row(tenant_id="acme")])
             feed.add([LETTER])
-            first = Checkpoint(b"1", {("default", "s"): b"2"}, [("acme", "t")], is_whole=True)
+            first = Checkpoint(b"1", {("default", "s"): b"2"}, [("acme", "t")], is_full=True)
             assert checkpoints.commit(first)
-            assert checkpoints.commit(first._replace(is_whole=False))
+            assert checkpoints.commit(first._replace(is_full=False))
             assert checkpoints.load()
             lease.release()
     assert client.xlen(DEAD_LETTERS) == 1

@@ -6,9 +6,9 @@ from contextlib import closing
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.client import Command, exchange, open_client
+from conductor_actors.adapters.redis.client import Command, open_client, pipeline
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions, Transport
-from conductor_actors.adapters.redis.score_feed import BODY_BYTES, DEAD_LETTERS, RedisFeed
+from conductor_actors.adapters.redis.score_feed import BODY_BYTES, DEAD_LETTERS, RedisScoreFeed
 from conductor_actors.domain.intake import EventsBySession, Intake, IntakeRules, Rejected
 from conductor_actors.ports import DeadLetter
 from tests.support.hostile import HARMLESS, HOSTILE, REACTION
@@ -45,7 +45,7 @@ class Reading:
         for first in range(0, len(bodies), PORTION):
             portion = bodies[first : first + PORTION]
             both = [each for body in portion for each in (body, (REACTION, GOOD))]
-            exchange(client, [command(self._transport, *each) for each in both])
+            pipeline(client, [command(self._transport, *each) for each in both])
             self._take(len(both))
         return self._intake.rejected
 
@@ -90,7 +90,7 @@ def test_no_harmless_body_is_rejected(reading: Reading, client: redis.Redis) -> 
 def test_an_entry_without_a_body_is_rejected_by_its_id(
     reading: Reading, client: redis.Redis
 ) -> None:
-    [entry_id] = exchange(client, [("XADD", REACTION, "*", "body", GOOD)])
+    [entry_id] = pipeline(client, [("XADD", REACTION, "*", "body", GOOD)])
     [((ms, sequence, name, body), reason)] = reading.send(client, [(REACTION, GOOD)])
     assert (b"%d-%d" % (ms, sequence), name, body, reason) == (entry_id, REACTION, b"", "not_json")
 
@@ -100,14 +100,14 @@ def test_every_hostile_body_ends_in_the_dead_letters_with_its_origin(
     reading: Reading, client: redis.Redis, valkey_url: str
 ) -> None:
     rejected = reading.send(client, [(name, body) for _, name, body, _ in HOSTILE])
-    with closing(RedisFeed(valkey_url, owning(valkey_url))) as feed:
+    with closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed:
         feed.add([letter(each) for each in rejected])
-    [letters] = exchange(client, [("XRANGE", DEAD_LETTERS, "-", "+")])
+    [letters] = pipeline(client, [("XRANGE", DEAD_LETTERS, "-", "+")])
     assert len(letters) == len(HOSTILE)
     for _, fields in letters:
         found = dict(zip(fields[::2], fields[1::2], strict=True))
         entry_id = found[b"entry_id"]
-        [[(_, (_, body))]] = exchange(client, [("XRANGE", found[b"source"], entry_id, entry_id)])
+        [[(_, (_, body))]] = pipeline(client, [("XRANGE", found[b"source"], entry_id, entry_id)])
         assert found[b"body"] == body[:BODY_BYTES]
         assert (found[b"source"].decode(), body, found[b"reason"].decode()) in EXPECTED
 

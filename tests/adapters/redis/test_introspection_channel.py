@@ -9,18 +9,18 @@ import msgspec
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.client import exchange, open_client
+from conductor_actors.adapters.redis.client import open_client, pipeline
 from conductor_actors.adapters.redis.introspection_channel import (
     ANSWERS,
     CHANNEL,
     KEPT_MS,
     MOST_REQUESTS,
+    IntrospectionChannel,
     RedisAsker,
-    RedisRequests,
 )
 from conductor_actors.domain.introspection_protocol import Answer, Request
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.ports import RequestDesk
+from conductor_actors.ports import IntrospectionRequests
 from tests.support.fakes.memory_requests import MemoryRequests
 
 
@@ -33,7 +33,7 @@ class Asker(Protocol):
 class Ends(NamedTuple):
     """Both ends of the line."""
 
-    desk: RequestDesk
+    desk: IntrospectionRequests
     asker: Asker
 
 
@@ -49,11 +49,11 @@ def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
         return
     url = request.getfixturevalue("valkey_url")
     request.getfixturevalue("redis_client")
-    with closing(RedisRequests(url)) as desk, closing(RedisAsker(url)) as asker:
+    with closing(IntrospectionChannel(url)) as desk, closing(RedisAsker(url)) as asker:
         yield Ends(desk, asker)
 
 
-def heard(desk: RequestDesk, count: int) -> list[Request]:
+def heard(desk: IntrospectionRequests, count: int) -> list[Request]:
     """Take until there are so many."""
     requests: list[Request] = []
     while len(requests) < count:
@@ -87,9 +87,9 @@ def test_where_no_answer_is_none_comes(ends: Ends) -> None:
 
 
 @pytest.fixture
-def desk(valkey_url: str, redis_client: redis.Redis) -> Iterator[RedisRequests]:
+def desk(valkey_url: str, redis_client: redis.Redis) -> Iterator[IntrospectionChannel]:
     del redis_client  # for its empty database
-    with closing(RedisRequests(valkey_url)) as desk:
+    with closing(IntrospectionChannel(valkey_url)) as desk:
         assert desk.take() == []
         yield desk
 
@@ -112,7 +112,7 @@ def desk(valkey_url: str, redis_client: redis.Redis) -> Iterator[RedisRequests]:
     ],
 )
 def test_what_is_no_request_is_passed_over(
-    desk: RedisRequests, redis_client: redis.Redis, body: bytes
+    desk: IntrospectionChannel, redis_client: redis.Redis, body: bytes
 ) -> None:
     good = request()
     redis_client.publish(CHANNEL, body)
@@ -120,7 +120,9 @@ def test_what_is_no_request_is_passed_over(
     assert heard(desk, 1) == [good]
 
 
-def test_who_asks_more_than_can_be_answered_waits(desk: RedisRequests, valkey_url: str) -> None:
+def test_who_asks_more_than_can_be_answered_waits(
+    desk: IntrospectionChannel, valkey_url: str
+) -> None:
     asked = [request(f"{number}") for number in range(MOST_REQUESTS + 1)]
     with closing(RedisAsker(valkey_url)) as asker:
         for each in asked:
@@ -130,14 +132,14 @@ def test_who_asks_more_than_can_be_answered_waits(desk: RedisRequests, valkey_ur
 
 
 def test_an_answer_that_nobody_takes_is_gone_after_a_minute(
-    desk: RedisRequests, redis_client: redis.Redis
+    desk: IntrospectionChannel, redis_client: redis.Redis
 ) -> None:
     desk.answer(Answer(id="abc"))
     assert 0 < redis_client.pttl(f"{ANSWERS}abc") <= KEPT_MS
 
 
 def test_a_connection_that_was_cut_is_made_again(
-    desk: RedisRequests, redis_client: redis.Redis, valkey_url: str
+    desk: IntrospectionChannel, redis_client: redis.Redis, valkey_url: str
 ) -> None:
     redis_client.client_kill_filter(_type="pubsub")
     with pytest.raises(Unavailable):
@@ -151,22 +153,25 @@ def test_a_connection_that_was_cut_is_made_again(
 
 @pytest.mark.parametrize("use", [lambda d: d.take(), lambda d: d.answer(Answer(id="1"))])
 def test_a_redis_that_is_away_and_one_that_grants_nothing_are_told_apart(
-    valkey_url: str, redis_client: redis.Redis, use: Callable[[RedisRequests], object]
+    valkey_url: str, redis_client: redis.Redis, use: Callable[[IntrospectionChannel], object]
 ) -> None:
-    with closing(RedisRequests("redis://127.0.0.1:1")) as away, pytest.raises(Unavailable):
+    with closing(IntrospectionChannel("redis://127.0.0.1:1")) as away, pytest.raises(Unavailable):
         use(away)
     rules = ("on", ">secret", "resetchannels", "+multi", "+exec", "+subscribe", "+client|setinfo")
     with ExitStack() as after, closing(open_client(valkey_url)) as admin:
-        exchange(admin, [("ACL", "SETUSER", "poor", "reset", *rules)])
+        pipeline(admin, [("ACL", "SETUSER", "poor", "reset", *rules)])
         after.callback(redis_client.acl_deluser, "poor")
         poor = valkey_url.replace("//", "//poor:secret@")
-        with closing(RedisRequests(poor)) as desk, pytest.raises(ConfigError, match="grant it"):
+        with (
+            closing(IntrospectionChannel(poor)) as desk,
+            pytest.raises(ConfigError, match="grant it"),
+        ):
             use(desk)
 
 
 def test_a_quiet_connection_that_lives_is_kept(valkey_url: str, redis_client: redis.Redis) -> None:
     good = request()
-    with closing(RedisRequests(valkey_url, ping_after_s=0)) as desk:
+    with closing(IntrospectionChannel(valkey_url, ping_after_s=0)) as desk:
         for _ in range(3):
             assert desk.take() == []
         redis_client.publish(CHANNEL, msgspec.json.encode(good))
@@ -174,7 +179,7 @@ def test_a_quiet_connection_that_lives_is_kept(valkey_url: str, redis_client: re
 
 
 def test_a_connection_that_is_deaf_is_given_up(valkey_url: str, redis_client: redis.Redis) -> None:
-    with closing(RedisRequests(valkey_url, 0, pong_within_s=0)) as desk:
+    with closing(IntrospectionChannel(valkey_url, 0, pong_within_s=0)) as desk:
         desk.take()
         redis_client.client_pause(1500)
         with pytest.raises(Unavailable, match="does not answer"):

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from conductor_actors.adapters.redis import fence
-from conductor_actors.adapters.redis.client import Say
+from conductor_actors.adapters.redis.client import Send
 from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.adapters.redis.lease import EXPIRES_AFTER_MS, NAME, RedisLease
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
@@ -155,9 +155,9 @@ def test_who_is_faster_has_it(leases: Leases, redis_client: redis.Redis) -> None
     mine, other = leases(), leases()
     take = mine._take
 
-    def take_late(say: Say, now_s: int) -> bool | None:
+    def take_late(send: Send, now_s: int) -> bool | None:
         other.hold()
-        return take(say, now_s)
+        return take(send, now_s)
 
     mine._take = take_late  # type: ignore[method-assign]
     with pytest.raises(OwnershipLost):

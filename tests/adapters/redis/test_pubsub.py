@@ -17,7 +17,7 @@ from conductor_actors.adapters.redis.pubsub import (
     Heard,
     PubSubListener,
     Subscriptions,
-    Waiting,
+    TenantBuffer,
 )
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.errors import ConfigError
@@ -70,8 +70,8 @@ def message(number: float, body: bytes = b"") -> Heard:
     return Heard(number, CHAT, body)
 
 
-def filled(limit: int, **waiting: int) -> Waiting:
-    kept = Waiting(limit)
+def filled(limit: int, **waiting: int) -> TenantBuffer:
+    kept = TenantBuffer(limit)
     for tenant, count in waiting.items():
         for number in range(count):
             kept.add(tenant, message(number, tenant.encode()))
@@ -79,7 +79,7 @@ def filled(limit: int, **waiting: int) -> Waiting:
 
 
 def test_messages_are_taken_in_the_order_they_were_heard_whoever_they_are_of() -> None:
-    waiting = Waiting(10)
+    waiting = TenantBuffer(10)
     for number in range(6):
         waiting.add("acme" if number % 2 else "globex", message(number))
     assert [heard.at_s for heard in waiting.take(4)] == [0, 1, 2, 3]
@@ -112,7 +112,7 @@ def test_what_was_taken_makes_room() -> None:
 
 
 def test_a_large_message_counts_as_so_many_kilobytes() -> None:
-    waiting = Waiting(10)
+    waiting = TenantBuffer(10)
     for number in range(4):
         waiting.add("acme", message(number, KILOBYTE * 3))
     assert waiting.lost() == {"acme": 2}
@@ -139,7 +139,12 @@ def test_a_message_that_is_larger_than_all_that_may_wait_is_dropped() -> None:
 def test_every_message_is_taken_or_counted_as_lost_and_the_limit_holds(
     steps: list[tuple[str, int] | int], limit: int
 ) -> None:
-    waiting, added, taken, lost = Waiting(limit), Counter[str](), Counter[str](), Counter[str]()
+    waiting, added, taken, lost = (
+        TenantBuffer(limit),
+        Counter[str](),
+        Counter[str](),
+        Counter[str](),
+    )
     for number, step in enumerate(steps):
         if isinstance(step, int):
             taken.update(heard.name for heard in waiting.take(step))

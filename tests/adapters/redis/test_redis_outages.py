@@ -17,11 +17,11 @@ import redis
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
-from conductor_actors.adapters.redis.client import DEADLINE_S, exchange, open_client, translated
+from conductor_actors.adapters.redis.client import DEADLINE_S, mapped_errors, open_client, pipeline
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
 from conductor_actors.adapters.redis.lease import RedisLease
 from conductor_actors.adapters.redis.pubsub import Deadlines, PubSubListener, Subscriptions
-from conductor_actors.adapters.redis.score_feed import RedisFeed
+from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
 from conductor_actors.adapters.redis.streams import StreamReader
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry
@@ -156,7 +156,7 @@ def listened(listener: PubSubListener, client: redis.Redis) -> tuple[list[bytes]
 def test_updates_are_refused_while_redis_is_away_and_go_out_when_it_is_back(
     mortal: Mortal,
 ) -> None:
-    with closing(RedisFeed(mortal.url, owning(mortal.url))) as feed:
+    with closing(RedisScoreFeed(mortal.url, owning(mortal.url))) as feed:
         feed.publish([row()])
         mortal.kill()
         for _ in range(2):
@@ -215,13 +215,13 @@ def test_a_source_can_be_made_before_there_is_a_redis() -> None:
 
 def test_a_command_that_is_not_answered_ends_with_its_deadline(proxy: Proxy) -> None:
     with closing(open_client(proxy.url, deadline_s=0.1)) as client:
-        exchange(client, [("PING",)])
+        pipeline(client, [("PING",)])
         proxy.fall_silent()
         began_s = monotonic()
-        with pytest.raises(Unavailable, match="Timeout"), translated():
-            exchange(client, [("PING",)])
+        with pytest.raises(Unavailable, match="Timeout"), mapped_errors():
+            pipeline(client, [("PING",)])
         assert monotonic() - began_s < 2
-        assert exchange(client, [("ECHO", "a new connection")]) == [b"a new connection"]
+        assert pipeline(client, [("ECHO", "a new connection")]) == [b"a new connection"]
 
 
 def test_a_source_that_was_away_is_not_patient(proxy: Proxy, redis_client: redis.Redis) -> None:

@@ -9,8 +9,12 @@ import pytest
 import redis
 from msgspec.structs import asdict
 
-from conductor_actors.adapters.redis.client import exchange, open_client
-from conductor_actors.adapters.redis.score_feed import DEAD_LETTERS, MOST_DEAD_LETTERS, RedisFeed
+from conductor_actors.adapters.redis.client import open_client, pipeline
+from conductor_actors.adapters.redis.score_feed import (
+    DEAD_LETTERS,
+    MOST_DEAD_LETTERS,
+    RedisScoreFeed,
+)
 from conductor_actors.errors import ConfigError, OwnershipLost
 from conductor_actors.ports import DeadLetter
 from tests.support.owners import owning
@@ -20,9 +24,9 @@ UPDATES = "engagement:update"
 
 
 @pytest.fixture
-def feed(valkey_url: str, redis_client: redis.Redis) -> Iterator[RedisFeed]:
+def feed(valkey_url: str, redis_client: redis.Redis) -> Iterator[RedisScoreFeed]:
     del redis_client  # for its empty database
-    with closing(RedisFeed(valkey_url, owning(valkey_url))) as feed:
+    with closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed:
         yield feed
 
 
@@ -46,7 +50,7 @@ def audience(client: redis.Redis) -> Iterator[Iterator[tuple[str, bytes]]]:
         yield heard()
 
 
-def test_an_update_says_what_the_contract_says(feed: RedisFeed, client: redis.Redis) -> None:
+def test_an_update_says_what_the_contract_says(feed: RedisScoreFeed, client: redis.Redis) -> None:
     with audience(client) as heard:
         feed.publish([row("s1", event_id="e1")])
         channel, body = next(heard)
@@ -86,7 +90,7 @@ def test_an_update_says_what_the_contract_says(feed: RedisFeed, client: redis.Re
     ],
 )
 def test_a_timestamp_is_utc_with_milliseconds(
-    feed: RedisFeed, client: redis.Redis, at_ms: int, timestamp: str
+    feed: RedisScoreFeed, client: redis.Redis, at_ms: int, timestamp: str
 ) -> None:
     with audience(client) as heard:
         feed.publish([row(at_ms=at_ms)])
@@ -94,7 +98,7 @@ def test_a_timestamp_is_utc_with_milliseconds(
 
 
 def test_a_tenant_hears_its_updates_on_a_channel_of_its_own(
-    feed: RedisFeed, client: redis.Redis
+    feed: RedisScoreFeed, client: redis.Redis
 ) -> None:
     with audience(client) as heard:
         feed.publish([row(tenant_id="acme"), row(), row(tenant_id="globex")])
@@ -105,7 +109,7 @@ def test_a_tenant_hears_its_updates_on_a_channel_of_its_own(
 
 @pytest.mark.parametrize("text", ['"', "\\", "a\nb", "\u2028", "😀", "</script>", "\x7f"])
 def test_ids_of_any_text_come_out_as_they_went_in(
-    feed: RedisFeed, client: redis.Redis, text: str
+    feed: RedisScoreFeed, client: redis.Redis, text: str
 ) -> None:
     with audience(client) as heard:
         feed.publish([row(text, event_id=text)])
@@ -114,7 +118,7 @@ def test_ids_of_any_text_come_out_as_they_went_in(
 
 
 def test_ten_thousand_updates_go_out_at_once_and_in_order(
-    feed: RedisFeed, client: redis.Redis
+    feed: RedisScoreFeed, client: redis.Redis
 ) -> None:
     with audience(client) as heard:
         feed.publish([row(f"s{number}") for number in range(10_000)])
@@ -123,7 +127,7 @@ def test_ten_thousand_updates_go_out_at_once_and_in_order(
 
 
 def test_who_is_not_the_owner_any_more_announces_nothing_and_keeps_nothing(
-    feed: RedisFeed, client: redis.Redis, valkey_url: str
+    feed: RedisScoreFeed, client: redis.Redis, valkey_url: str
 ) -> None:
     with audience(client) as heard:
         owning(valkey_url, 8)
@@ -136,14 +140,14 @@ def test_who_is_not_the_owner_any_more_announces_nothing_and_keeps_nothing(
     assert client.exists(DEAD_LETTERS) == 0
 
 
-def test_nothing_to_announce_is_nothing_to_do(feed: RedisFeed) -> None:
+def test_nothing_to_announce_is_nothing_to_do(feed: RedisScoreFeed) -> None:
     feed.publish([])
     feed.add([])
     feed.publish([row()])
 
 
 def test_a_dead_letter_keeps_its_origin_reason_and_beginning(
-    feed: RedisFeed, client: redis.Redis
+    feed: RedisScoreFeed, client: redis.Redis
 ) -> None:
     body = bytes(range(256)) * 4
     letters = [
@@ -151,7 +155,7 @@ def test_a_dead_letter_keeps_its_origin_reason_and_beginning(
         DeadLetter("sync-events", "17-4", "wrong_shape", b""),
     ]
     feed.add(letters)
-    [found] = exchange(client, [("XRANGE", DEAD_LETTERS, "-", "+")])
+    [found] = pipeline(client, [("XRANGE", DEAD_LETTERS, "-", "+")])
     assert [fields for _, fields in found] == [
         [
             *(b"source", b"acme:sync-events", b"entry_id", b"17-3"),
@@ -165,25 +169,25 @@ def test_a_dead_letter_keeps_its_origin_reason_and_beginning(
 
 
 def test_the_newest_ten_thousand_dead_letters_are_kept(
-    feed: RedisFeed, client: redis.Redis
+    feed: RedisScoreFeed, client: redis.Redis
 ) -> None:
     for first in range(0, 25_000, 5000):
         numbers = range(first, first + 5000)
         feed.add([DeadLetter("s", f"{number}-0", "not_json", b"") for number in numbers])
     assert MOST_DEAD_LETTERS <= client.xlen(DEAD_LETTERS) <= MOST_DEAD_LETTERS + 100
-    [[(_, newest)]] = exchange(client, [("XREVRANGE", DEAD_LETTERS, "+", "-", "COUNT", 1)])
+    [[(_, newest)]] = pipeline(client, [("XREVRANGE", DEAD_LETTERS, "+", "-", "COUNT", 1)])
     assert newest[3] == b"24999-0"
 
 
 def test_a_key_in_the_place_of_the_dead_letters_is_named(
-    feed: RedisFeed, client: redis.Redis
+    feed: RedisScoreFeed, client: redis.Redis
 ) -> None:
     client.set(DEAD_LETTERS, "x")
     with pytest.raises(ConfigError, match=DEAD_LETTERS):
         feed.add([DeadLetter("s", "1-0", "not_json", b"")])
 
 
-def test_the_bodys_signals_are_the_rows(feed: RedisFeed, client: redis.Redis) -> None:
+def test_the_bodys_signals_are_the_rows(feed: RedisScoreFeed, client: redis.Redis) -> None:
     with audience(client) as heard:
         feed.publish([row()])
         body = json.loads(next(heard)[1])

@@ -6,11 +6,11 @@ from contextlib import ExitStack, closing, suppress
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpoints
+from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
 from conductor_actors.adapters.redis.lease import RedisLease
 from conductor_actors.adapters.redis.outbox import RedisOutbox
-from conductor_actors.adapters.redis.shard_registry import RedisShards
+from conductor_actors.adapters.redis.shard_registry import ShardRegistry
 from conductor_actors.domain.checkpoints import Header, encode_header, read_header
 from conductor_actors.domain.intake import IntakeState, SessionKey
 from conductor_actors.domain.shards import WHOLE, Shard, owner, shards
@@ -26,7 +26,7 @@ class Redis:
     def __init__(self, url: str, client: redis.Redis, stack: ExitStack) -> None:
         self.url = url
         self.client = client
-        self.shards = stack.enter_context(closing(RedisShards(url)))
+        self.shards = stack.enter_context(closing(ShardRegistry(url)))
         self._stack = stack
 
     def lease(self, shard: Shard) -> RedisLease:
@@ -47,12 +47,12 @@ class Redis:
             header = encode_header(Header(7 + shard.number, 60, position, intake))
             lease = self.lease(shard)
             lease.hold()
-            with closing(RedisCheckpoints(self.url, lease.fence, shard)) as checkpoints:
-                checkpoints.commit(Checkpoint(header, mine, is_whole=True))
+            with closing(RedisCheckpointStore(self.url, lease.fence, shard)) as checkpoints:
+                checkpoints.commit(Checkpoint(header, mine, is_full=True))
             lease.release()
 
     def left(self, shard: Shard) -> Checkpoint | None:
-        with closing(RedisCheckpoints(self.url, self.lease(shard).fence, shard)) as checkpoints:
+        with closing(RedisCheckpointStore(self.url, self.lease(shard).fence, shard)) as checkpoints:
             return checkpoints.load()
 
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.streams import MOST_PER_STREAM, StreamReader
-from conductor_actors.adapters.redis.wrong_type_keys import LOOK_EVERY_S, Strangers
+from conductor_actors.adapters.redis.wrong_type_keys import LOOK_EVERY_S, WrongTypeKeys
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.merging import Frontier
 from tests.support.fakes.fake_clock import FakeClock
@@ -254,9 +254,9 @@ def test_reading_is_never_ahead_of_the_clock(reader: StreamReader, client: redis
 
 @pytest.fixture
 def strange_reader(client: redis.Redis) -> tuple[StreamReader, FakeClock]:
-    """Give one that looks for strangers by a clock of its own."""
+    """Give one that looks for wrong-type keys by a clock of its own."""
     reader, clock = StreamReader(client, "earliest", 60), FakeClock()
-    reader.strangers = Strangers(client, clock)
+    reader.wrong_type_keys = WrongTypeKeys(client, clock)
     return reader, clock
 
 

@@ -9,9 +9,14 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.adapters.redis.client import exchange, open_client
+from conductor_actors.adapters.redis.client import open_client, pipeline
 from conductor_actors.adapters.redis.streams import MOST_PER_STREAM, StreamReader
-from conductor_actors.adapters.redis.trim_detector import CHECK_EVERY_S, Extent, Portion, Trims
+from conductor_actors.adapters.redis.trim_detector import (
+    CHECK_EVERY_S,
+    Extent,
+    Portion,
+    TrimDetector,
+)
 from conductor_actors.domain.gaps import Gap
 from tests.adapters.redis.test_streams import MANY_NAMES, now_ms
 from tests.support.fakes.fake_clock import FakeClock
@@ -40,7 +45,7 @@ class Reading:
         self._start(StreamReader(client, "earliest", 60))
 
     def _start(self, reader: StreamReader) -> None:
-        reader._trims._clock = self.clock
+        reader._trim_detector._clock = self.clock
         self.reader = reader
 
     def read(self, after_s: float = 0.025) -> None:
@@ -74,7 +79,7 @@ def add(client: redis.Redis, name: str, count: int) -> None:
 
 
 def ids(client: redis.Redis, name: str) -> list[bytes]:
-    [entries] = exchange(client, [("XRANGE", name, "-", "+")])
+    [entries] = pipeline(client, [("XRANGE", name, "-", "+")])
     return [entry_id for entry_id, _ in entries]
 
 
@@ -195,7 +200,7 @@ def test_a_stream_that_turns_up_later_is_counted_from_its_first_read_on(
 
 def test_a_steady_reader_asks_for_nothing_more_for_ten_seconds() -> None:
     clock = FakeClock()
-    trims = Trims(clock)
+    trims = TrimDetector(clock)
     assert list(trims.to_ask(NAMES)) == list(NAMES)
     for name in NAMES:
         trims.check(Portion(name, (0, 0), 0, is_cut=False, until_ms=1), EMPTY, 1)
@@ -222,7 +227,7 @@ EMPTY = Extent(0, 0, None, (0, 0))
 def test_a_server_that_does_not_count_can_tell_that_some_are_lost_and_not_how_many(
     first: tuple[int, int] | None, last: tuple[int, int], *, is_lost: bool
 ) -> None:
-    trims = Trims(FakeClock())
+    trims = TrimDetector(FakeClock())
     trims.resume({ACME: None}, (40, 0))
     gap = trims.check(
         Portion(ACME, (50, 0), 3, is_cut=False, until_ms=120), Extent(None, 3, first, last), 120

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from conductor_actors.commands.inspect.drawing import Surroundings, plain, render
+from conductor_actors.commands.inspect.drawing import ScreenContext, plain, render
 from conductor_actors.commands.inspect.histories import Key
 from conductor_actors.commands.inspect.reporting import Choice, report
-from conductor_actors.commands.inspect.updates import Update
+from conductor_actors.commands.inspect.updates import FollowedScore
 from conductor_actors.commands.inspect.view import View
 from conductor_actors.commands.terminal import duration, rate, share, span
 from conductor_actors.domain.scoring import Contributions, Signals
@@ -40,13 +40,13 @@ SAID = (
     tenants(*(tenant_row(name, sessions=500) for name in ("acme", "globex")), at_s=5),
     sessions(*ROOMS, at_s=5, count=1000),
 )
-ELSEWHERE = Surroundings("redis")
+ELSEWHERE = ScreenContext("redis")
 
 
 def drawn(
     *lines: bytes,
     view: View | None = None,
-    around: Surroundings = ELSEWHERE,
+    around: ScreenContext = ELSEWHERE,
     width: int = 80,
     height: int = 24,
     after_s: float = 5,
@@ -129,7 +129,7 @@ def test_silence_is_said_after_15_s_and_the_trouble_of_the_source_before_it() ->
     assert "heard" not in drawn(*SAID, after_s=19.9)[2]
     assert "nothing was heard for 15 s" in drawn(*SAID, after_s=20)[2]
     assert "nothing was heard yet" in drawn()[2]
-    away = Surroundings("redis", "redis: connection refused")
+    away = ScreenContext("redis", "redis: connection refused")
     assert drawn(*SAID, around=away, after_s=90)[2].startswith(
         "redis: connection refused · nothing was heard for 1 min 25 s"
     )
@@ -157,12 +157,12 @@ def test_a_hostile_text_can_neither_move_the_cursor_nor_break_a_line(hostile: st
     )
     view = View(Choice(tenant="acme"), typed=hostile)
     for chosen in (view, View(followed=("acme", hostile))):
-        screen = drawn(*said, view=chosen, around=Surroundings(hostile, hostile), height=40)
+        screen = drawn(*said, view=chosen, around=ScreenContext(hostile, hostile), height=40)
         assert len(screen) <= 40
         assert all(char.isprintable() for text in screen for char in text)
 
 
-UPDATE = Update(
+UPDATE = FollowedScore(
     NOON,
     "keynote",
     0.61,

@@ -16,8 +16,8 @@ from conductor_actors.commands.inspect.sources import (
     TAIL_BYTES,
     Cutter,
     FileSource,
+    LogStreamSource,
     PipeSource,
-    RedisSource,
     Source,
 )
 from conductor_actors.errors import ConfigError
@@ -121,7 +121,7 @@ def test_what_is_no_file_is_named(name: str, tmp_path: Path) -> None:
 def test_a_stream_gives_its_history_and_what_comes(
     redis_client: redis.Redis, valkey_url: str
 ) -> None:
-    with closing(RedisLog(valkey_url)) as log, closing(RedisSource(valkey_url, 10)) as source:
+    with closing(RedisLog(valkey_url)) as log, closing(LogStreamSource(valkey_url, 10)) as source:
         log.append([f"{number}" for number in range(1500)])
         assert len(whole(source)) == 1500
         log.append(["later"])
@@ -131,7 +131,7 @@ def test_a_stream_gives_its_history_and_what_comes(
 
 
 def test_while_redis_is_away_it_is_said_and_nothing_comes() -> None:
-    with closing(RedisSource(f"redis://127.0.0.1:{free_port()}", 10)) as source:
+    with closing(LogStreamSource(f"redis://127.0.0.1:{free_port()}", 10)) as source:
         assert source.read() == ()
         assert "refused" in source.trouble
         assert not source.has_all

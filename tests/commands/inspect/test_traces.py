@@ -2,7 +2,7 @@
 
 from contextlib import closing
 
-from conductor_actors.adapters.redis.introspection_channel import RedisRequests
+from conductor_actors.adapters.redis.introspection_channel import IntrospectionChannel
 from conductor_actors.commands.inspect.traces import RENEW_EVERY_S, TRACE_S, Traces
 from tests.support.fakes.fake_clock import FakeClock
 
@@ -14,7 +14,10 @@ def test_a_trace_is_asked_for_at_once_and_renewed_before_it_ends(
 ) -> None:
     del redis_client  # for its empty database
     clock = FakeClock()
-    with closing(RedisRequests(valkey_url)) as desk, closing(Traces(valkey_url, clock)) as traces:
+    with (
+        closing(IntrospectionChannel(valkey_url)) as desk,
+        closing(Traces(valkey_url, clock)) as traces,
+    ):
         desk.take()
         for after_s, key, asked in (
             (0, None, []),

@@ -18,13 +18,13 @@ class MemoryCheckpoints:
         self._meet_outage()
         if self.header is None:
             return None
-        return Checkpoint(self.header, dict(self.sessions), is_whole=True)
+        return Checkpoint(self.header, dict(self.sessions), is_full=True)
 
     def commit(self, checkpoint: Checkpoint) -> bool:
         self._meet_outage()
-        if self.header is None and not checkpoint.is_whole:
+        if self.header is None and not checkpoint.is_full:
             return False
-        if checkpoint.is_whole:
+        if checkpoint.is_full:
             self.sessions.clear()
         for key in checkpoint.ended:
             self.sessions.pop(key, None)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.ports import SetAside
+from conductor_actors.ports import SpilledRows
 
 
 class MemoryOutbox:
@@ -31,12 +31,12 @@ class MemoryOutbox:
             self._appended += 1
             self.entries[f"{self._appended}-0"] = rows[first : first + self._entry_rows]
 
-    def oldest(self, count: int) -> SetAside:
+    def oldest(self, count: int) -> SpilledRows:
         self._meet_outage()
         ids = list(self.entries)[: max(1, count // self._entry_rows)]
-        return SetAside([row for each in ids for row in self.entries[each]], ids)
+        return SpilledRows([row for each in ids for row in self.entries[each]], ids)
 
-    def remove(self, stored: SetAside) -> None:
+    def remove(self, stored: SpilledRows) -> None:
         self._meet_outage()
         for each in stored.ids:
             self.entries.pop(each, None)

@@ -22,7 +22,7 @@ class RecordingMailbox:
         self.messages.append(message)
         self._mail.put(message)
 
-    def leave(self, row: ScoreRow) -> None:
+    def add(self, row: ScoreRow) -> None:
         self.tell(Scored([row]))
 
     def depth(self) -> int:

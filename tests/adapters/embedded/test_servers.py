@@ -28,7 +28,7 @@ import sys
 from pathlib import Path
 import psycopg, redis
 from conductor_actors.adapters import embedded_server
-from conductor_actors.adapters.embedded import EmbeddedServers
+from conductor_actors.adapters.embedded.servers import EmbeddedServers
 
 with EmbeddedServers(Path(sys.argv[1])) as servers:
     urls = servers.start_valkey(), servers.start_postgres()

@@ -10,8 +10,8 @@ from typing import Annotated, Final, NoReturn, TextIO
 
 import typer
 
+from conductor_actors import log_events, settings_text
 from conductor_actors import settings as configuration
-from conductor_actors import settings_text
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
@@ -355,8 +355,9 @@ def servers(settings: Settings, *, redis: bool = True, database: bool = True) ->
 
 def _configured(stream: TextIO, metrics: CollectorMetrics | None = None) -> Settings:
     settings = configuration.load()
-    hear = metrics.hear if metrics else None
-    logs.configure(settings.log_level, settings.log_format, stream, hear, settings.shard)
+    if metrics is not None:
+        log_events.subscribe(metrics.observe)
+    logs.configure(settings.log_level, settings.log_format, stream, settings.shard)
     return settings
 
 

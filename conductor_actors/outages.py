@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-import structlog
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -20,8 +19,7 @@ from tenacity import (
 from tenacity.nap import sleep_using_event
 
 from conductor_actors.errors import ConfigError, Unavailable
-
-log = structlog.get_logger()
+from conductor_actors.log_events import OutageBegan, OutageContinues, OutageEnded, emit
 
 T = TypeVar("T")
 
@@ -43,21 +41,22 @@ class Outage:
         now_s = self._clock()
         if self._began_s is None:
             self._began_s = self._spoke_s = now_s
-            log.warning("outage_began", service=self._service, error=str(error))
+            emit(OutageBegan(service=self._service, error=str(error)))
         elif now_s - self._spoke_s >= REMIND_EVERY_S:
             self._spoke_s = now_s
-            log.warning(
-                "outage_continues",
-                service=self._service,
-                error=str(error),
-                lasted_s=round(now_s - self._began_s, 1),
+            emit(
+                OutageContinues(
+                    service=self._service,
+                    error=str(error),
+                    lasted_s=round(now_s - self._began_s, 1),
+                )
             )
 
     def is_over(self) -> None:
         """Note an attempt that worked."""
         if self._began_s is not None:
             lasted_s = round(self._clock() - self._began_s, 1)
-            log.info("outage_ended", service=self._service, lasted_s=lasted_s)
+            emit(OutageEnded(service=self._service, lasted_s=lasted_s))
             self._began_s = None
 
 

@@ -1,15 +1,15 @@
 import ast
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from importlinter.cli import EXIT_STATUS_SUCCESS, lint_imports
 
-from conductor_actors.log_events import ALWAYS, VOCABULARY
+from conductor_actors.log_events import AnyEvent
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "conductor_actors"
 FILES = sorted(PACKAGE.rglob("*.py"))
-LEVELS = {"debug", "info", "warning", "error"}
 
 
 def test_code_depends_one_way_and_the_domain_is_pure() -> None:
@@ -33,33 +33,23 @@ def test_only_the_actors_base_catches_every_exception() -> None:
     assert broad == {"actors/runtime/base.py"}
 
 
-def test_the_vocabulary_lists_every_log_line_with_exactly_its_keys() -> None:
-    said: dict[str, set[str]] = {}
-    for path in FILES:
-        for call in _log_calls(path):
-            name = call.args[0]
-            assert isinstance(name, ast.Constant), f"{path}:{call.lineno}: not a constant"
-            keys = {keyword.arg for keyword in call.keywords if keyword.arg is not None}
-            said.setdefault(str(name.value), set()).update(keys)
-    listed = {name: set(line.keys) - set(ALWAYS) for name, line in VOCABULARY.items()}
-    assert {name: keys - set(ALWAYS) for name, keys in said.items()} == listed
+def test_the_code_emits_every_log_event_and_writes_no_other_line() -> None:
+    code = [path for path in FILES if "log_events" not in path.parts]
+    emitted = {name for path in code for name in _emitted(path)}
+    assert emitted == {kind.__name__ for kind in get_args(AnyEvent)}
+    assert not {path for path in code if "structlog.get_logger" in path.read_text("utf-8")}
 
 
-def test_every_name_in_the_vocabulary_is_a_noun_and_what_became_of_it() -> None:
-    assert all(
-        name == name.lower() and len(name.split("_")) >= 2 and line.meaning
-        for name, line in VOCABULARY.items()
-    )
+def test_every_log_event_is_named_by_a_noun_and_what_became_of_it() -> None:
+    for kind in get_args(AnyEvent):
+        assert len(kind.event_name().split("_")) >= 2, kind
+        assert kind.__doc__, kind
 
 
-def _log_calls(path: Path) -> list[ast.Call]:
-    """Find `log.info("…")`, `self._log.info("…")` and `_log_of(…).info("…")`."""
-    return [
-        node
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in LEVELS
-        and "log" in ast.unparse(node.func.value)
-        and node.args
-    ]
+def _emitted(path: Path) -> set[str]:
+    """Find `emit(Event(…))`, and `emit(Event(…).of_session(…))`."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "emit":
+            found.add(ast.unparse(node.args[0]).partition("(")[0])
+    return found

@@ -1,15 +1,13 @@
-"""The vocabulary's page: its examples do what they say."""
+"""The documentation of the log stream: its examples do what they say."""
 
 import json
 import re
 import shutil
 import subprocess
-from typing import get_args
 
 import pytest
 
 from conductor_actors import log_events
-from conductor_actors.commands.inspect.lines import AnyLine
 from tests.commands.inspect.said import line, of_session, row, sessions
 
 LOG = b"\n".join(
@@ -54,8 +52,3 @@ def test_an_example_with_jq_does_what_it_says(what: str) -> None:
     found = done.stdout.decode().splitlines()
     is_json = found[0][0] in "[{"
     assert ([json.loads(text) for text in found] if is_json else found) == EXPECTED[what]
-
-
-def test_every_line_that_inspect_reads_is_named_on_the_page() -> None:
-    named = set(re.findall(r"`([a-z]+_[a-z_]+)`", log_events.__doc__ or ""))
-    assert {kind.__struct_config__.tag for kind in get_args(AnyLine)} <= named

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
-import structlog
-
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
     Barrier,
@@ -23,9 +21,8 @@ from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.domain.checkpoints import encode_header
 from conductor_actors.domain.intake import SessionKey
 from conductor_actors.errors import Unavailable
+from conductor_actors.log_events import CheckpointCommitted, CheckpointPostponed, emit
 from conductor_actors.ports import Checkpoint, CheckpointStore
-
-log = structlog.get_logger()
 
 GIVE_UP_AFTER_S: Final = 30.0  # what is not ready by then is left for the next checkpoint
 LOOK_EVERY_S: Final = 0.1
@@ -134,18 +131,19 @@ class CheckpointerActor(SystemActor):
     def _committed(self, pending: _Pending, checkpoint: Checkpoint) -> None:
         self._pending, self._is_asked = None, False
         self._router.tell(Committed(pending.barrier.header.number))
-        log.info(
-            "checkpoint_committed",
-            number=pending.barrier.header.number,
-            sessions=len(checkpoint.sessions),
-            ended=len(checkpoint.ended),
-            size_bytes=checkpoint.size_bytes(),
-            duration_s=round(self._clock() - pending.began_s, 3),
+        emit(
+            CheckpointCommitted(
+                number=pending.barrier.header.number,
+                sessions=len(checkpoint.sessions),
+                ended=len(checkpoint.ended),
+                size_bytes=checkpoint.size_bytes(),
+                duration_s=round(self._clock() - pending.began_s, 3),
+            )
         )
 
     def _postpone(self, reason: str) -> None:
         self._pending, self._is_asked = None, False
-        log.warning("checkpoint_postponed", reason=reason)
+        emit(CheckpointPostponed(reason=reason))
 
     def on_stop(self) -> None:
         """Finish the checkpoint under way, unless somebody who is to be flushed is no more."""

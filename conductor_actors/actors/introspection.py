@@ -10,7 +10,6 @@ from random import random
 from typing import Final, Literal, NamedTuple, TypeAlias, assert_never
 
 import msgspec
-import structlog
 
 from conductor_actors.actors.messages import (
     Answered,
@@ -32,6 +31,7 @@ from conductor_actors.domain.introspection_protocol import (
     Upkeep,
 )
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.log_events import MessageTraced, emit
 from conductor_actors.outages import Outage
 from conductor_actors.ports import IntrospectionRequests
 
@@ -136,9 +136,6 @@ def mailbox_figures(mailbox: PooledMailbox, now_s: float) -> MailboxFigures:
     )
 
 
-log = structlog.get_logger()
-
-
 class Handling(NamedTuple):
     """How a message was handled: how long it took, and how many lines were left out before."""
 
@@ -152,18 +149,19 @@ class Handling(NamedTuple):
 def tell(key: SessionKey, message: SessionMessage, handling: Handling) -> None:
     """Write one line."""
     events = message.events if isinstance(message, EventBatch) else ()
-    log.info(
-        "message_traced",
-        actor="session",
-        tenant=key[0],
-        session=key[1],
-        kind=type(message).__name__,
-        events=len(events),
-        kinds=Counter(type(event).__name__ for event in events),
-        tick_at_ms=message.at_ms if isinstance(message, Tick) else None,
-        score=handling.score,
-        duration_s=round(handling.duration_s, 6),
-        mailbox_depth=handling.mailbox_depth,
-        has_failed=handling.has_failed,
-        suppressed=handling.suppressed,
+    emit(
+        MessageTraced(
+            actor="session",
+            tenant=key[0],
+            session=key[1],
+            kind=type(message).__name__,
+            events=len(events),
+            kinds=Counter(type(event).__name__ for event in events),
+            tick_at_ms=message.at_ms if isinstance(message, Tick) else None,
+            score=handling.score,
+            duration_s=round(handling.duration_s, 6),
+            mailbox_depth=handling.mailbox_depth,
+            has_failed=handling.has_failed,
+            suppressed=handling.suppressed,
+        )
     )

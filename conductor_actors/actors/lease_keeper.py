@@ -1,15 +1,11 @@
 """Keeps the right to own this data, and dies when another process has taken it."""
 
-import structlog
-
 from conductor_actors.actors.messages import TimePassed
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import Unavailable
 from conductor_actors.outages import Outage
 from conductor_actors.ports import Lease
-
-log = structlog.get_logger()
 
 
 class LeaseKeeperActor(SystemActor):

@@ -243,7 +243,7 @@ class ChildStopped:
 
 
 @dataclass(frozen=True, slots=True)
-class EventsRefused:
+class RefusedEvents:
     """To the Supervisor, from a session: so many events were over a limit that it keeps itself."""
 
     tenant: str
@@ -269,7 +269,7 @@ SupervisorMessage: TypeAlias = (
     | Inquiry
     | ChildFailed
     | ChildStopped
-    | EventsRefused
+    | RefusedEvents
     | TimePassed
     | Drain
     | FinishSessions

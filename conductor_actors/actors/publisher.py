@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Final, assert_never
 
-import structlog
-
 from conductor_actors.actors.messages import (
     Flush,
     Flushed,
@@ -18,10 +16,9 @@ from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import Unavailable
+from conductor_actors.log_events import UpdatesDropped, emit
 from conductor_actors.outages import Outage
 from conductor_actors.ports import DeadLetter, DeadLetterBox, ScoreFeed
-
-log = structlog.get_logger()
 
 MAX_BATCH: Final = 1000
 MAX_LETTERS: Final = 10_000  # as many as the dead-letter stream keeps
@@ -70,14 +67,14 @@ class PublisherActor(SystemActor):
 
     def _publish(self, rows: list[ScoreRow]) -> None:
         if not _worked(lambda: self._feed.publish(rows), self._feed_outage):
-            log.warning("updates_dropped", updates=len(rows), dead_letters=0)  # worth nothing late
+            emit(UpdatesDropped(updates=len(rows), dead_letters=0))  # worth nothing late
 
     def _keep(self, letters: list[DeadLetter]) -> None:
         """Keep letters for the next attempt."""
         self._letters = letters[-MAX_LETTERS:]
         lost = len(letters) - len(self._letters)
         if lost:
-            log.warning("updates_dropped", updates=0, dead_letters=lost)
+            emit(UpdatesDropped(updates=0, dead_letters=lost))
 
     def _report_flushed(self) -> None:
         flushes, self._flushes = self._flushes, []

@@ -1,15 +1,12 @@
 """Lets go of old rows, where the server does not do so by itself."""
 
-import structlog
-
 from conductor_actors.actors.messages import TimePassed
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.log_events import RowsExpired, emit
 from conductor_actors.outages import Outage
 from conductor_actors.ports import Retention
-
-log = structlog.get_logger()
 
 
 class RetentionActor(SystemActor):
@@ -34,4 +31,4 @@ class RetentionActor(SystemActor):
             self._outage.goes_on(error)
         else:
             self._outage.is_over()
-            log.info("rows_expired", dropped=dropped, older_than_days=self._days)
+            emit(RowsExpired(dropped=dropped, older_than_days=self._days))

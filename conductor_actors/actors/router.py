@@ -6,8 +6,6 @@ from collections.abc import Callable
 from random import random
 from typing import Final, NamedTuple, assert_never
 
-import structlog
-
 from conductor_actors.actors.messages import (
     Barrier,
     BarrierPassed,
@@ -28,10 +26,9 @@ from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import LIVE_MS, EventsBySession, Intake, Rejected, TickDue
 from conductor_actors.errors import Unavailable
+from conductor_actors.log_events import EventsInvalid, EventsRouted, GapDetected, emit
 from conductor_actors.outages import Outage
 from conductor_actors.ports import DeadLetter, EventSource, Read
-
-log = structlog.get_logger()
 
 FULL_PAUSE_S: Final = 0.005
 OUTAGE_PAUSE_S: Final = 0.5
@@ -161,15 +158,14 @@ class RouterActor(SystemActor):
 
     def _report(self) -> None:
         intake = self._intake
-        log.info(
-            "events_routed",
-            events=intake.counted,
-            skipped=intake.skipped,
-            sessions=len(self._sessions),
+        emit(
+            EventsRouted(
+                events=intake.counted, skipped=intake.skipped, sessions=len(self._sessions)
+            )
         )
         intake.counted = intake.skipped = 0
         for (source, reason), events in self._rejected.items():
-            log.warning("events_invalid", source=source, reason=reason, events=events)
+            emit(EventsInvalid(source=source, reason=reason, events=events))
         self._rejected.clear()
         warn_of_refused(intake.quotas.take_refused())
 
@@ -186,4 +182,4 @@ def _letter(rejected: Rejected) -> DeadLetter:
 
 
 def _warn_of(gap: Gap) -> None:
-    log.warning("gap_detected", tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost)
+    emit(GapDetected(tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost))

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, assert_never
 
-import structlog
-
 from conductor_actors.actors import introspection
 from conductor_actors.actors.introspection import described, mailbox_figures
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
     Describe,
     EventBatch,
-    EventsRefused,
     Passivate,
+    RefusedEvents,
     SessionMessage,
     Snapshot,
     SnapshotTaken,
@@ -32,9 +30,8 @@ from conductor_actors.domain.introspection_protocol import figures
 from conductor_actors.domain.quotas import SESSION_USERS
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionState, row_at
+from conductor_actors.log_events import TickCompleted, emit
 from conductor_actors.ports import Clock
-
-log = structlog.get_logger()
 
 
 class SessionParts(NamedTuple):
@@ -93,7 +90,7 @@ class SessionActor(PooledActor):
         self._state, self._poison = salvage(SessionState.after, self._state, events)
         if self._state.refused_users > before:
             refused = self._state.refused_users - before
-            self._context.supervisor.tell(EventsRefused(self._tenant_id, SESSION_USERS, refused))
+            self._context.supervisor.tell(RefusedEvents(self._tenant_id, SESSION_USERS, refused))
 
     def _score(self, tick: Tick) -> None:
         self._tick_ms = tick.at_ms
@@ -146,12 +143,13 @@ class SessionActor(PooledActor):
         if tick.is_live:  # many that were missed go into one batch
             self._parts.writer.tell(TickScored())
             self._parts.publisher.tell(TickScored())
-        log.info(
-            "tick_completed",
-            tick_at_ms=tick.at_ms,
-            sessions=tick.sessions.total,
-            duration_s=round(self._parts.clock() - tick.sessions.began_s, 4),
-            lag_s=tick.sessions.lag_s,
+        emit(
+            TickCompleted(
+                tick_at_ms=tick.at_ms,
+                sessions=tick.sessions.total,
+                duration_s=round(self._parts.clock() - tick.sessions.began_s, 4),
+                lag_s=tick.sessions.lag_s,
+            )
         )
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import msgspec
-import structlog
 
 from conductor_actors.actors.introspection import described
 from conductor_actors.actors.messages import (
@@ -26,9 +25,17 @@ from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.intake import SessionKey
 from conductor_actors.domain.introspection_protocol import Answer, Failure, Upkeep, figures
 from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.log_events import (
+    ActorFailed,
+    ActorRestarted,
+    ActorStarted,
+    ActorStopped,
+    SessionQuarantined,
+    SessionReleased,
+    SessionsUnfinished,
+    emit,
+)
 from conductor_actors.ports import DeadLetter
-
-log = structlog.get_logger()
 
 REASON: Final = "handler_failed"
 MOST_FAILURES: Final = 10  # of a session, to be told to who asks
@@ -99,7 +106,7 @@ class Sessions:
             self._start_actor(entry, start.state)
             return
         self._start_actor(entry, SessionState.unbegun(start.key[1], self._rules))
-        _log_of(entry).info("actor_started")
+        emit(ActorStarted().of_session(*entry.key))
 
     def snapshot(self, request: SnapshotQuarantined) -> None:
         """Tell the state of a session in quarantine.
@@ -114,7 +121,7 @@ class Sessions:
         """Say farewell to a session that was passivated; False if it is none of ours."""
         entry = self._entries.pop(id(mailbox), None)
         if entry is not None:
-            _log_of(entry).info("actor_stopped")
+            emit(ActorStopped().of_session(*entry.key))
         return entry is not None
 
     def failed(self, failure: ChildFailed) -> bool:
@@ -123,7 +130,7 @@ class Sessions:
         if entry is None or not isinstance(failure.handover, SessionState):
             return False
         self.failures += 1
-        _log_of(entry).error("actor_failed", error=repr(failure.error), exc_info=failure.error)
+        emit(ActorFailed(error=repr(failure.error)).of_session(*entry.key), failure.error)
         self._put_aside(entry, failure)
         record = self._noted(entry, failure)
         if isinstance(failure.error, Hung):  # its thread may still hold what it has
@@ -131,7 +138,7 @@ class Sessions:
         elif record.budget.spend(self._parts.clock()):
             record.restarts += 1
             self._start_actor(entry, failure.handover)
-            _log_of(entry).warning("actor_restarted")
+            emit(ActorRestarted().of_session(*entry.key))
         else:
             self._quarantine(entry, failure.handover)
         return True
@@ -150,7 +157,7 @@ class Sessions:
             if each.entry.record is not None:
                 each.entry.record.budget = self._budget()
             self._start_actor(each.entry, each.state)
-            _log_of(each.entry).warning("session_released", lost_messages=refused)
+            emit(SessionReleased(lost_messages=refused).of_session(*each.entry.key))
 
     def inquire(self, inquiry: Inquiry) -> None:
         """See that somebody who asks about a session is answered."""
@@ -172,7 +179,7 @@ class Sessions:
         """Wait until every session that lives has handled its mail; False if that took too long."""
         is_idle = self._parts.dispatcher.wait_idle(timeout_s)
         if not is_idle:
-            log.error("sessions_unfinished", messages=self._parts.dispatcher.waiting)
+            emit(SessionsUnfinished(messages=self._parts.dispatcher.waiting))
         return is_idle
 
     def _start_actor(self, entry: _SessionEntry, state: SessionState) -> None:
@@ -225,7 +232,7 @@ class Sessions:
         self._parts.dispatcher.close_mailbox(entry.mailbox)
         until_s = self._parts.clock() + self._limits.quarantine_s
         self._quarantined.append(_Quarantine(entry, state, until_s))
-        _log_of(entry).error("session_quarantined", for_s=self._limits.quarantine_s)
+        emit(SessionQuarantined(for_s=self._limits.quarantine_s).of_session(*entry.key))
 
     def _put_aside(self, entry: _SessionEntry, failure: ChildFailed) -> None:
         if isinstance(failure.error, Poisoned):
@@ -246,11 +253,3 @@ def letter_body(message: object) -> bytes:
         field: getattr(message, field) for field in getattr(message, "__struct_fields__", ())
     }
     return msgspec.json.encode({"type": type(message).__name__, **content})
-
-
-def _log_of(entry: _SessionEntry) -> structlog.typing.FilteringBoundLogger:
-    tenant_id, session_id = entry.key
-    bound: structlog.typing.FilteringBoundLogger = log.bind(
-        actor="session", tenant=tenant_id, session=session_id
-    )
-    return bound

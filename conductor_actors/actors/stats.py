@@ -9,18 +9,25 @@ from dataclasses import dataclass
 from heapq import nlargest
 from importlib.metadata import version
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import structlog
-
-from conductor_actors.actors.messages import EventsRefused, Passivate
+from conductor_actors.actors.messages import Passivate, RefusedEvents
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
 from conductor_actors.actors.session_supervisor import Sessions
-from conductor_actors.log_events import SESSION_KEYS, TENANT_KEYS, VERSION
+from conductor_actors.log_events import (
+    VERSION,
+    ActorStats,
+    EventsRefused,
+    HandlerSlow,
+    ServiceStats,
+    SessionFigures,
+    SessionStats,
+    TenantFigures,
+    TenantStats,
+    emit,
+)
 from conductor_actors.ports import Clock
-
-log = structlog.get_logger()
 
 REPORT_EVERY_S: Final = 5.0
 SLOW_S: Final = 1.0
@@ -51,7 +58,7 @@ class Stats:
         """Count the failure of a system actor."""
         self._failures[name] += 1
 
-    def count_refused(self, refused: EventsRefused) -> None:
+    def count_refused(self, refused: RefusedEvents) -> None:
         """Count events that a session has refused."""
         self._refused[refused.tenant, refused.reason] += refused.events
 
@@ -66,54 +73,58 @@ class Stats:
         refused, self._refused = self._refused, Counter()
         warn_of_refused(refused)
         for name, mailbox in self._mailboxes.items():
-            log.info(
-                "actor_stats",
-                kind=name,
-                count=1,
-                mailbox_depth=mailbox.depth(),
-                handled=mailbox.handled,
-                oldest_s=round(mailbox.oldest_s(), 3),
-                failures=self._failures[name],
+            emit(
+                ActorStats(
+                    kind=name,
+                    count=1,
+                    mailbox_depth=mailbox.depth(),
+                    handled=mailbox.handled,
+                    oldest_s=round(mailbox.oldest_s(), 3),
+                    failures=self._failures[name],
+                )
             )
         self._top_sessions.report()
 
     def _report_service(self) -> None:
-        log.info(
-            "service_stats",
-            version=self._version,
-            vocabulary=VERSION,
-            uptime_s=round(self._clock() - self._began_s),
-            cpu_s=round(time.process_time(), 2),
+        emit(
+            ServiceStats(
+                version=self._version,
+                vocabulary=VERSION,
+                uptime_s=round(self._clock() - self._began_s),
+                cpu_s=round(time.process_time(), 2),
+            )
         )
 
     def _report_sessions(self) -> None:
-        log.info(
-            "actor_stats",
-            kind="session",
-            count=len(self._sessions),
-            mailbox_depth=self._dispatcher.waiting,
-            handled=self._dispatcher.handled,
-            oldest_s=round(self._dispatcher.oldest_s(), 3),
-            failures=self._sessions.failures,
-            quarantined=self._sessions.quarantined,
-            refused=self._dispatcher.refused,
+        emit(
+            ActorStats(
+                kind="session",
+                count=len(self._sessions),
+                mailbox_depth=self._dispatcher.waiting,
+                handled=self._dispatcher.handled,
+                oldest_s=round(self._dispatcher.oldest_s(), 3),
+                failures=self._sessions.failures,
+                quarantined=self._sessions.quarantined,
+                refused=self._dispatcher.refused,
+            )
         )
 
     def _warn_of_slow_handlers(self) -> None:
         for turn in self._dispatcher.slow_turns(SLOW_S):
             frame = sys._current_frames().get(turn.thread_id)  # noqa: SLF001 - its documented use
-            log.warning(
-                "handler_slow",
-                name=turn.name,
-                running_s=round(turn.running_s, 1),
-                stack="".join(traceback.format_stack(frame)),
+            emit(
+                HandlerSlow(
+                    name=turn.name,
+                    running_s=round(turn.running_s, 1),
+                    stack="".join(traceback.format_stack(frame)),
+                )
             )
 
 
 def warn_of_refused(refused: Mapping[tuple[str, str], int]) -> None:
     """Say whose events were over which limit since the last report."""
     for (tenant, reason), events in refused.items():
-        log.warning("events_refused", tenant=tenant, reason=reason, events=events)
+        emit(EventsRefused(tenant=tenant, reason=reason, events=events))
 
 
 MOST_EACH: Final = 20  # sessions: those that lead in one of four figures, or are out of order
@@ -168,16 +179,14 @@ class TopSessions:
         now_s = self._clock()
         over_s, self._counted_s = max(now_s - self._counted_s, 1e-3), now_s
         counted = self._count(now_s)
-        log.info(
-            "session_stats",
-            count=len(counted),
-            sessions=[_session(one, over_s) for one in _leading(counted)],
+        emit(
+            SessionStats(
+                count=len(counted), sessions=[_session(one, over_s) for one in _leading(counted)]
+            )
         )
         tenants = _by_tenant(counted)
         busiest = nlargest(MOST_TENANTS, tenants, key=attrgetter("mailbox_depth", "busy_s"))
-        log.info(
-            "tenant_stats", count=len(tenants), tenants=[_tenant(each, over_s) for each in busiest]
-        )
+        emit(TenantStats(count=len(tenants), tenants=[_tenant(each, over_s) for each in busiest]))
 
     def _count(self, now_s: float) -> list[Counted]:
         before, self._before = self._before, {}
@@ -221,23 +230,33 @@ def _by_tenant(counted: list[Counted]) -> list[Sum]:
     return [*sums.values()]
 
 
-def _session(one: Counted, over_s: float) -> dict[str, Any]:
+def _session(one: Counted, over_s: float) -> SessionFigures:
     tenant, _, session = one.mailbox.name.partition("/")
-    values = (
-        *(tenant, session, _state(one.mailbox), one.mailbox_depth),
-        *_rates(one, over_s),
+    handled_per_s, busy_share, oldest_s = _rates(one, over_s)
+    return SessionFigures(
+        tenant,
+        session,
+        _state(one.mailbox),
+        one.mailbox_depth,
+        handled_per_s,
+        busy_share,
+        oldest_s,
         one.mailbox.refused,
     )
-    return dict(zip(SESSION_KEYS, values, strict=True))
 
 
-def _tenant(one: Sum, over_s: float) -> dict[str, Any]:
-    values = (
-        *(one.tenant, one.sessions, one.quarantined, one.mailbox_depth),
-        *_rates(one, over_s),
+def _tenant(one: Sum, over_s: float) -> TenantFigures:
+    handled_per_s, busy_share, oldest_s = _rates(one, over_s)
+    return TenantFigures(
+        one.tenant,
+        one.sessions,
+        one.quarantined,
+        one.mailbox_depth,
+        handled_per_s,
+        busy_share,
+        oldest_s,
         one.refused,
     )
-    return dict(zip(TENANT_KEYS, values, strict=True))
 
 
 def _rates(one: Counted | Sum, over_s: float) -> tuple[float, float, float]:

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 import pykka
-import structlog
 
 from conductor_actors.actors.messages import (
     ChildFailed,
     ChildStopped,
     Drain,
-    EventsRefused,
     FinishSessions,
     Inquiry,
+    RefusedEvents,
     SnapshotQuarantined,
     StartSession,
     SupervisorMessage,
@@ -26,8 +25,15 @@ from conductor_actors.actors.session_supervisor import Sessions
 from conductor_actors.actors.stats import Stats
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.errors import OwnershipLost
-
-log = structlog.get_logger()
+from conductor_actors.log_events import (
+    ActorFailed,
+    ActorRestarted,
+    ActorStarted,
+    ActorStopped,
+    OwnershipTaken,
+    RestartsExhausted,
+    emit,
+)
 
 ROUTER: Final = "router"  # the child whose end means that sessions get no more mail
 SESSIONS: Final = "sessions"  # their place in the drain, right behind the Router's
@@ -115,7 +121,7 @@ class SupervisorActor(SystemActor):
                 self._failed(message)
             case ChildStopped():
                 self._stopped(message)
-            case EventsRefused():
+            case RefusedEvents():
                 self._stats.count_refused(message)
             case TimePassed():
                 self._sessions.give_up_hung()
@@ -132,33 +138,31 @@ class SupervisorActor(SystemActor):
     def _start(self, child: Child) -> None:
         context = ActorContext(child.name, child.mailbox, self._context.mailbox)
         self._refs[child.name] = child.start(context)
-        log.info("actor_started", actor=child.name)
+        emit(ActorStarted(actor=child.name))
 
     def _failed(self, failure: ChildFailed) -> None:
         if self._sessions.failed(failure):
             return
-        log.error(
-            "actor_failed", actor=failure.name, error=repr(failure.error), exc_info=failure.error
-        )
+        emit(ActorFailed(actor=failure.name, error=repr(failure.error)), failure.error)
         child = self._children[failure.name]
         self._stats.count_failure(child.name)
         del self._refs[child.name]
         if self._draining is not None:
             self._go_on_draining(child.name)
         elif isinstance(failure.error, OwnershipLost):
-            log.error("ownership_lost", reason=str(failure.error))
+            emit(OwnershipTaken(reason=str(failure.error)))
             self._outcome.fail()
         elif child.budget.spend(self._context.mailbox.clock()):
-            log.warning("actor_restarted", actor=child.name)
+            emit(ActorRestarted(actor=child.name))
             self._start(child)
         else:
-            log.error("restarts_exhausted", actor=child.name, restarts=child.budget.limit)
+            emit(RestartsExhausted(actor=child.name, restarts=child.budget.limit))
             self._outcome.fail()
 
     def _stopped(self, stopped: ChildStopped) -> None:
         if self._sessions.stopped(stopped.mailbox):
             return
-        log.info("actor_stopped", actor=stopped.name)
+        emit(ActorStopped(actor=stopped.name))
         del self._refs[stopped.name]
         self._go_on_draining(stopped.name)
 

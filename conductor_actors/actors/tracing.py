@@ -2,12 +2,9 @@
 
 from typing import Final
 
-import structlog
-
 from conductor_actors.domain.intake import SessionKey
+from conductor_actors.log_events import TraceBegan, TraceEnded, emit
 from conductor_actors.ports import Clock
-
-log = structlog.get_logger()
 
 LINES_PER_S: Final = 20.0
 BURST: Final = 20.0
@@ -20,8 +17,7 @@ class Tracing:
     """
 
     def __init__(self, key: SessionKey, clock: Clock) -> None:
-        tenant_id, session_id = key
-        self._log = log.bind(actor="session", tenant=tenant_id, session=session_id)
+        self._key = key
         self._clock = clock
         self._tokens = BURST
         self._filled_s = clock()
@@ -34,7 +30,7 @@ class Tracing:
         now_s = self._clock()
         self.until_s = max(self.until_s, now_s + for_s)
         left_s = self.until_s - now_s
-        self._log.info("trace_began", for_s=left_s)
+        emit(TraceBegan(for_s=left_s).of_session(*self._key))
         return left_s
 
     def allow(self) -> int | None:
@@ -54,7 +50,9 @@ class Tracing:
     def end(self) -> None:
         """Let the actor go back to how it was, with its next message."""
         self.is_over = True
-        self._log.info("trace_ended", messages=self._messages, suppressed=self._suppressed)
+        emit(
+            TraceEnded(messages=self._messages, suppressed=self._suppressed).of_session(*self._key)
+        )
 
 
 class Tracings:

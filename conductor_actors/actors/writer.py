@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Final, NamedTuple, assert_never
 
 import msgspec
-import structlog
 
 from conductor_actors.actors.messages import (
     Flush,
@@ -22,10 +21,16 @@ from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.domain.backlog import Backlog, Can, Step
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.log_events import (
+    BatchWritten,
+    OutboxDrained,
+    OutboxFound,
+    RowsRefused,
+    RowsSetAside,
+    emit,
+)
 from conductor_actors.outages import Attempts
 from conductor_actors.ports import DeadLetter, Outbox, ScoreStore
-
-log = structlog.get_logger()
 
 # The longest pause between two attempts. A database that is back must be noticed so soon that
 # what waited is drained within 10 s of its return.
@@ -131,7 +136,7 @@ class WriterActor(SystemActor):
             entries = self._outbox.size()
         self._backlog.mark_outbox(holds=entries > 0)
         if entries:
-            log.info("outbox_found", entries=entries)
+            emit(OutboxFound(entries=entries))
 
     def _spill(self) -> None:
         rows = self._backlog.next_spill()
@@ -140,7 +145,7 @@ class WriterActor(SystemActor):
         self._backlog.mark_outbox(holds=True)
         self._backlog.left(len(rows))
         reason = "stop" if self._is_stopping else "flush" if self._flushes else "memory"
-        log.info("rows_set_aside", rows=len(rows), reason=reason)
+        emit(RowsSetAside(rows=len(rows), reason=reason))
 
     def _drain(self) -> None:
         """Write what was set aside. It is let go of after the commit: written twice is once."""
@@ -160,7 +165,7 @@ class WriterActor(SystemActor):
         self._backlog.mark_outbox(holds=False)
         if self._drained_rows:
             duration_s = round(self._clock() - self._drain_began_s, 2)
-            log.info("outbox_drained", rows=self._drained_rows, duration_s=duration_s)
+            emit(OutboxDrained(rows=self._drained_rows, duration_s=duration_s))
             self._drained_rows = 0
 
     def _write(self, rows: Sequence[ScoreRow]) -> None:
@@ -173,14 +178,13 @@ class WriterActor(SystemActor):
                 raise
         ended_s = self._clock()
         self._backlog.worked(ended_s - began_s, ended_s)
-        log.info(
-            "batch_written",
-            rows=len(rows),
-            new_rows=written.stored,
-            duration_s=round(ended_s - began_s, 4),
+        emit(
+            BatchWritten(
+                rows=len(rows), new_rows=written.stored, duration_s=round(ended_s - began_s, 4)
+            )
         )
         if written.refused:
-            log.error("rows_refused", rows=len(written.refused), reason=written.refused[0][1])
+            emit(RowsRefused(rows=len(written.refused), reason=written.refused[0][1]))
             self._dead_letters.tell(Undeliverable([_letter(*row) for row in written.refused]))
 
     def on_stop(self) -> None:

@@ -7,7 +7,6 @@ import time
 from typing import Any, Final, NamedTuple
 
 import pykka
-import structlog
 
 from conductor_actors.actors.checkpointer import CheckpointerActor
 from conductor_actors.actors.introspection import IntrospectionActor, ServiceFacts
@@ -36,6 +35,7 @@ from conductor_actors.domain.checkpoints import Recovered
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.intake import Intake
 from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.log_events import ActorFailed, DrainBegan, DrainIncomplete, emit
 from conductor_actors.ports import (
     CheckpointStore,
     DeadLetterBox,
@@ -48,8 +48,6 @@ from conductor_actors.ports import (
     ScoreStore,
 )
 from conductor_actors.settings import Settings
-
-log = structlog.get_logger()
 
 # State lives long and has no cycles, so Python's garbage collector finds nothing in it; with the
 # default thresholds (700, 10, 10) its walks over 10,000 sessions cost more than all other work.
@@ -138,7 +136,7 @@ class Collector:
 
     def drain(self) -> int:
         """Stop reading, finish what was read, store it; 20 s at most. Return the exit code."""
-        log.info("drain_began", within_s=DRAIN_WITHIN_S)
+        emit(DrainBegan(within_s=DRAIN_WITHIN_S))
         self._mail["supervisor"].tell(Drain())
         if not self._outcome.wait_drained(GIVE_UP_AFTER_S):
             self._give_up.set()
@@ -152,9 +150,7 @@ class Collector:
         rows = len(self._backlog) + self._to_writer.items()
         updates = self._to_publisher.items()
         if session_messages or rows or updates:
-            log.error(
-                "drain_incomplete", session_messages=session_messages, rows=rows, updates=updates
-            )
+            emit(DrainIncomplete(session_messages=session_messages, rows=rows, updates=updates))
 
     def _session_parts(self) -> SessionParts:
         return SessionParts(
@@ -288,7 +284,7 @@ class _Root:
 
     def tell(self, message: object) -> None:
         if isinstance(message, ChildFailed):
-            log.error("actor_failed", actor=message.name, error=repr(message.error))
+            emit(ActorFailed(actor=message.name, error=repr(message.error)))
             self._outcome.fail()
             self._outcome.drained()
 

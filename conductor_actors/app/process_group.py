@@ -13,14 +13,17 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO, Final, NamedTuple
 
-import structlog
-
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.domain.failures import RestartBudget
+from conductor_actors.log_events import (
+    RestartsExhausted,
+    ShardKilled,
+    ShardStarted,
+    ShardStopped,
+    emit,
+)
 from conductor_actors.observability.logs import LineWriter
 from conductor_actors.ports import Clock
-
-log = structlog.get_logger()
 
 HAS_PARENT: Final = "CONDUCTOR_HAS_PARENT"
 EXIT_CONFIG: Final = 2
@@ -59,7 +62,7 @@ class _Running:
         )
         self._relay = threading.Thread(target=_relayed, args=(self.process.stdout,), daemon=True)
         self._relay.start()
-        log.info("shard_started", shard=self.name, pid=self.process.pid)
+        emit(ShardStarted(shard=self.name, pid=self.process.pid))
 
     def ended(self) -> int | None:
         """Say how it ended, if it has; to be asked once after that."""
@@ -69,7 +72,7 @@ class _Running:
             for pipe in (self.process.stdin, self.process.stdout):
                 if pipe:
                     pipe.close()
-            log.info("shard_stopped", shard=self.name, pid=self.process.pid, exit_code=exit_code)
+            emit(ShardStopped(shard=self.name, pid=self.process.pid, exit_code=exit_code))
         return exit_code
 
     def may_restart(self) -> bool:
@@ -122,7 +125,7 @@ class ProcessGroup:
                 self._running.remove(worker)
                 return EXIT_CONFIG
             if exit_code is not None and not worker.may_restart():
-                log.error("restarts_exhausted", actor=worker.name, restarts=worker.budget.limit)
+                emit(RestartsExhausted(actor=worker.name, restarts=worker.budget.limit))
                 self._running.remove(worker)
                 return EXIT_FAILED
             if exit_code is not None:
@@ -144,7 +147,7 @@ class ProcessGroup:
             has_failed |= any(self._ended())
             time.sleep(LOOK_EVERY_S)
         for worker in self._running:
-            log.error("shard_killed", shard=worker.name, pid=worker.process.pid)
+            emit(ShardKilled(shard=worker.name, pid=worker.process.pid))
             worker.process.kill()
             worker.process.wait()
             worker.ended()

@@ -7,8 +7,6 @@ from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from typing import Final
 
-import structlog
-
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
@@ -33,15 +31,20 @@ from conductor_actors.dashboard.app import Urls
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.shards import WHOLE, ShardFilter
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
-from conductor_actors.log_events import VERSION
+from conductor_actors.log_events import (
+    VERSION,
+    DashboardFailed,
+    OwnershipTaken,
+    ServiceStarted,
+    ServiceStopped,
+    emit,
+)
 from conductor_actors.observability import logs
 from conductor_actors.observability.log_relay import LogRelay
 from conductor_actors.observability.status import Progress
 from conductor_actors.outages import Patience
 from conductor_actors.ports import EventSource
 from conductor_actors.settings import Settings
-
-log = structlog.get_logger()
 
 LOOK_EVERY_S: Final = 0.1
 
@@ -118,7 +121,7 @@ class Service:
                 exit_code = self._run(at_the_end)
             if self._stopping_s is not None:
                 duration_s = round(time.monotonic() - self._stopping_s, 2)
-                log.info("service_stopped", duration_s=duration_s, exit_code=exit_code)
+                emit(ServiceStopped(duration_s=duration_s, exit_code=exit_code))
         return exit_code
 
     def _run(self, at_the_end: ExitStack) -> int:
@@ -132,7 +135,7 @@ class Service:
         except Unavailable:  # asked to stop while it was waiting for a server, or its turn
             return EXIT_OK
         except OwnershipLost as lost:
-            log.warning("ownership_lost", reason=str(lost))
+            emit(OwnershipTaken(reason=str(lost)))
             return EXIT_FAILED
         return self._collect(collector)
 
@@ -229,12 +232,13 @@ class Service:
         )
 
     def _log_start(self) -> None:
-        log.info(
-            "service_started",
-            version=version("conductor-actors"),
-            vocabulary=VERSION,
-            tenants=["default", *self._settings.tenants],
-            transport=self._settings.transport,
+        emit(
+            ServiceStarted(
+                version=version("conductor-actors"),
+                vocabulary=VERSION,
+                tenants=["default", *self._settings.tenants],
+                transport=self._settings.transport,
+            )
         )
 
 
@@ -252,5 +256,5 @@ def relayed(url: str) -> Iterator[None]:
 def _has_failed(dashboard: Dashboard) -> bool:
     if not dashboard.wait(0):
         return False
-    log.error("dashboard_failed")
+    emit(DashboardFailed())
     return True

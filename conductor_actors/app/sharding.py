@@ -10,15 +10,12 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from typing import Final, NamedTuple
 
-import structlog
-
 from conductor_actors.adapters.redis.shard_registry import ShardRegistry
 from conductor_actors.app.process_group import ProcessGroup, Worker
 from conductor_actors.domain.shards import shards
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.log_events import SessionsReshared, emit
 from conductor_actors.settings import Settings
-
-log = structlog.get_logger()
 
 GONE_WITHIN_S: Final = 10.0  # a lease expires after 8
 LOOK_EVERY_S: Final = 0.25
@@ -75,12 +72,10 @@ def reshared(settings: Settings, urls: Urls, count: int, run: Callable[[ProcessG
                 raise Unavailable("asked to stop before the sessions had changed hands")
         sessions = redis.change(found, count)
         duration_s = round(time.monotonic() - began_s, 2)
-        log.info(
-            "sessions_reshared",
-            old_shards=found,
-            new_shards=count,
-            sessions=sessions,
-            duration_s=duration_s,
+        emit(
+            SessionsReshared(
+                old_shards=found, new_shards=count, sessions=sessions, duration_s=duration_s
+            )
         )
     return 0
 

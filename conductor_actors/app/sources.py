@@ -5,15 +5,12 @@ from collections.abc import Sequence
 from threading import Event
 from typing import Final
 
-import structlog
-
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.shards import ShardFilter
 from conductor_actors.errors import Unavailable
+from conductor_actors.log_events import EventsRead, UpdatesPublished, emit
 from conductor_actors.observability.status import Progress
 from conductor_actors.ports import Checkpoint, CheckpointStore, Clock, EventSource, Read, ScoreFeed
-
-log = structlog.get_logger()
 
 SPEAK_EVERY_S: Final = 1.0  # of reads: there are forty a second
 
@@ -92,7 +89,7 @@ class WatchedSource(WrappedSource):
         if self._clock() >= self._speak_s:
             self._speak_s = self._clock() + SPEAK_EVERY_S
             lag_s = max(0, read.now_ms - read.watermark_ms) / 1000
-            log.debug("events_read", entries=self._entries, lag_s=lag_s)
+            emit(EventsRead(entries=self._entries, lag_s=lag_s))
             self._entries = 0
         return read
 
@@ -115,7 +112,7 @@ class WatchedFeed:
             raise
         self._progress.is_publishing = True
         duration_s = round(self._clock() - began_s, 4)
-        log.debug("updates_published", updates=len(rows), duration_s=duration_s)
+        emit(UpdatesPublished(updates=len(rows), duration_s=duration_s))
 
     def close(self) -> None:
         """Let go of every connection."""

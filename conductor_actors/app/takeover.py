@@ -5,16 +5,13 @@ from collections.abc import Callable
 from threading import Event
 from typing import Final, NamedTuple, Protocol
 
-import structlog
-
 from conductor_actors.app.sources import WrappedSource
 from conductor_actors.domain.checkpoints import Recovered, recover
 from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.errors import OwnershipLost, Unavailable
+from conductor_actors.log_events import CheckpointLoaded, LeaseAwaited, emit
 from conductor_actors.outages import Patience
 from conductor_actors.ports import CheckpointStore, Clock, EventSource, Lease, Read
-
-log = structlog.get_logger()
 
 REDIS_WAIT_S: Final = 2.0
 LOOK_EVERY_S: Final = 0.5
@@ -83,12 +80,13 @@ class Takeover:
         if found is None:
             return None
         recovered = recover(found.header, found.sessions, rules)
-        log.info(
-            "checkpoint_loaded",
-            number=recovered.header.number,
-            sessions=len(recovered.states),
-            size_bytes=found.size_bytes(),
-            duration_s=round(time.monotonic() - began_s, 3),
+        emit(
+            CheckpointLoaded(
+                number=recovered.header.number,
+                sessions=len(recovered.states),
+                size_bytes=found.size_bytes(),
+                duration_s=round(time.monotonic() - began_s, 3),
+            )
         )
         return recovered
 
@@ -109,7 +107,7 @@ class _Standby:
         now_s = self._clock()
         if now_s >= self._speak_s:
             self._speak_s = now_s + REMIND_EVERY_S
-            log.warning("lease_awaited", owner=owner(), waited_s=round(now_s - self._began_s, 1))
+            emit(LeaseAwaited(owner=owner(), waited_s=round(now_s - self._began_s, 1)))
 
 
 class _Begun(WrappedSource):

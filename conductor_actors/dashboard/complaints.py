@@ -4,11 +4,8 @@ import logging
 import time
 from typing import Final
 
-import structlog
-
+from conductor_actors.log_events import LibraryComplained, emit
 from conductor_actors.ports import Clock
-
-log = structlog.get_logger()
 
 REPEAT_S: Final = 60.0
 LONGEST: Final = 200
@@ -35,12 +32,13 @@ class StdlibHandler(logging.Handler):
             self._repeats[place] = self._repeats.get(place, 0) + 1
             return
         self._said[place] = now_s
-        log.warning(
-            "library_complained",
-            library=record.name,
-            message=record.getMessage()[:LONGEST],
-            error=repr(record.exc_info[1])[:LONGEST] if record.exc_info else None,
-            repeats=self._repeats.pop(place, 0),
+        emit(
+            LibraryComplained(
+                library=record.name,
+                message=record.getMessage()[:LONGEST],
+                error=repr(record.exc_info[1])[:LONGEST] if record.exc_info else None,
+                repeats=self._repeats.pop(place, 0),
+            )
         )
 
 

@@ -3,11 +3,8 @@
 import time
 from typing import Literal
 
-import structlog
-
+from conductor_actors.log_events import OutageBegan, OutageEnded, emit
 from conductor_actors.ports import Clock
-
-log = structlog.get_logger()
 
 
 class Reach:
@@ -24,12 +21,12 @@ class Reach:
         if self.state != "away":
             self.state = "away"
             self._since_s = self._clock()
-            log.warning("outage_began", service=self._service, error=error)
+            emit(OutageBegan(service=self._service, error=error))
 
     def is_there(self) -> None:
         """Note an attempt that worked."""
         if self._since_s is not None:
             lasted_s = round(self._clock() - self._since_s, 1)
-            log.info("outage_ended", service=self._service, lasted_s=lasted_s)
+            emit(OutageEnded(service=self._service, lasted_s=lasted_s))
         self._since_s = None
         self.state = "ok"

@@ -7,7 +7,6 @@ import threading
 from contextlib import ExitStack
 from typing import Final
 
-import structlog
 import uvicorn
 from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.types import ASGIApp
@@ -21,8 +20,7 @@ from conductor_actors.dashboard.origins import is_loopback
 from conductor_actors.dashboard.socketio import MESSAGE_BYTES
 from conductor_actors.dashboard.timeouts import protocols
 from conductor_actors.errors import ConfigError
-
-log = structlog.get_logger()
+from conductor_actors.log_events import DashboardStarted, DashboardStopped, emit
 
 BACKLOG: Final = 2048
 KERNEL_BUFFER_BYTES: Final = 1 << 16  # one that does not read is known when this is full
@@ -70,7 +68,7 @@ class Dashboard:
                 raise self._refusal
             self._open = opened.pop_all()
         needs_token = self._gate.authenticator.needs_token
-        log.info("dashboard_started", address=self.address, needs_token=needs_token)
+        emit(DashboardStarted(address=self.address, needs_token=needs_token))
 
     def drain(self) -> None:
         """Answer from now on that this process is not ready; go on with everything else."""
@@ -86,7 +84,7 @@ class Dashboard:
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._ended.wait(STOPPED_WITHIN_S)
         self._open.close()
-        log.info("dashboard_stopped")
+        emit(DashboardStopped())
 
     def _run(self) -> None:
         try:

@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Final, Protocol
 
-import structlog
-
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.log_events import LogLinesDropped, emit
 from conductor_actors.outages import Outage
-
-log = structlog.get_logger()
 
 MOST_WAITING: Final = 10_000  # as many as the stream keeps: more would push each other out of it
 BATCH: Final = 500
@@ -81,4 +78,4 @@ class LogRelay:
             dropped, self._dropped = self._dropped, 0
         self._outage.is_over()
         if dropped:
-            log.warning("log_lines_dropped", lines=dropped)
+            emit(LogLinesDropped(lines=dropped))

@@ -1,20 +1,23 @@
 """How log lines look: JSON, one object a line; on a terminal readable text."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Literal, TextIO, TypeAlias
+from typing import Any, Final, Literal, TextIO, TypeAlias, get_args
 
 import msgspec
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from conductor_actors.log_events import LISTS
+from conductor_actors import log_events
 
 COPIED_CHARS: Final = 4000  # of each text in a copy: a stack may be long
 
 Line: TypeAlias = MutableMapping[str, Any]
-Hear: TypeAlias = Callable[[Mapping[str, Any]], None]
+
+_NOT_IN_TEXT: Final = frozenset(
+    kind.event_name() for kind in get_args(log_events.AnyEvent) if not kind.in_text
+)
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -68,13 +71,11 @@ def configure(
     level: Literal["debug", "info", "warning", "error"] = "info",
     style: Literal["auto", "json", "text"] = "auto",
     stream: TextIO | None = None,
-    hear: Hear | None = None,
     shard: str | None = None,
 ) -> None:
     """Send the log stream to `stream` (default: stdout).
 
-    `hear` is called with every line on the thread that speaks, also with those that are below
-    `level`; it must neither wait nor raise nor keep the line. `shard` stands in every line.
+    `shard` stands in every line.
     """
     stream = stream or sys.stdout
     is_text = style == "text" or (style == "auto" and stream.isatty())
@@ -83,12 +84,11 @@ def configure(
             structlog.contextvars.merge_contextvars,
             *([] if shard is None else [_of(shard)]),
             structlog.processors.add_log_level,
-            *([] if hear is None else [_hearing(hear), _from(level)]),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _copies,
             *(_text(stream) if is_text else _json()),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS["debug" if hear else level]),
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=lambda *_: LineWriter(stream),
         cache_logger_on_first_use=False,
     )
@@ -97,26 +97,6 @@ def configure(
 def _of(shard: str) -> structlog.typing.Processor:
     def process(_: Any, __: str, line: Line) -> Line:  # noqa: ANN401 - structlog's kind
         return {**line, "shard": shard}
-
-    return process
-
-
-def _hearing(hear: Hear) -> structlog.typing.Processor:
-    def process(_: Any, __: str, line: Line) -> Line:  # noqa: ANN401 - structlog's kind
-        hear(line)
-        return line
-
-    return process
-
-
-def _from(level: str) -> structlog.typing.Processor:
-    """Drop what is less important: structlog's own filter does so before anybody has heard it."""
-    least = _LEVELS[level]
-
-    def process(_: Any, __: str, line: Line) -> Line:  # noqa: ANN401 - structlog's kind
-        if _LEVELS[line["level"]] < least:
-            raise structlog.DropEvent
-        return line
 
     return process
 
@@ -133,7 +113,7 @@ def _text(stream: TextIO) -> list[Any]:
 
 def _without_lists(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Leave out what fills a screen; `inspect` shows it."""
-    if event["event"] in LISTS:
+    if event["event"] in _NOT_IN_TEXT:
         raise structlog.DropEvent
     return event
 

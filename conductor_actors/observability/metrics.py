@@ -1,17 +1,17 @@
-"""What can be measured of a collector, made of its log stream, which says it all already.
+"""The metrics of a collector, counted from its log events.
 
-Each class below speaks of one thing and has a method for each line that tells of it, named as the
-line is named in the vocabulary. No label is open: kinds, reasons and services are constants of the
-code; sessions, tenants and users are never a label.
+Each class below has the series of one subject. No label is open: kinds, reasons and services are
+constants of the code; sessions, tenants and users are never a label.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
+from conductor_actors import log_events as events
 from conductor_actors.domain.intake import LIVE_MS
 from conductor_actors.domain.quotas import (
     SESSION_EVENTS,
@@ -19,9 +19,7 @@ from conductor_actors.domain.quotas import (
     TENANT_EVENTS,
     TENANT_SESSIONS,
 )
-from conductor_actors.log_events import VOCABULARY
-
-Line: TypeAlias = Mapping[str, Any]
+from conductor_actors.log_events import LogEvent
 
 # While they are away, scores stand still. A standby says `redis`.
 NEEDED: Final = frozenset({"redis", "redis events", "redis updates"})
@@ -66,9 +64,9 @@ class EventMetrics:
     """Events in."""
 
     def __init__(self, make: SeriesFactory) -> None:
-        events = make.counter("events", "Events read, by what became of them.", "result")
-        self._routed, self._skipped = events.labels("routed"), events.labels("skipped")
-        self._invalid, self._refused = events.labels("invalid"), events.labels("refused")
+        results = make.counter("events", "Events read, by what became of them.", "result")
+        self._routed, self._skipped = results.labels("routed"), results.labels("skipped")
+        self._invalid, self._refused = results.labels("invalid"), results.labels("refused")
         self._reasons = make.counter("invalid_events", "What was no event.", "reason")
         self._limits = make.counter("refused_events", "What was over a limit.", "reason")
         for reason in _LIMITS:
@@ -83,38 +81,28 @@ class EventMetrics:
         self._sessions = make.gauge("sessions", "Sessions that are scored.")
         self._has_read = make.success("read")
 
-    def events_read(self, line: Line) -> None:
-        """Note that reading works."""
-        self._lag.set(line["lag_s"])
-        self._has_read()
-
-    def events_routed(self, line: Line) -> None:
-        """Count what became messages to sessions."""
-        self._routed.inc(line["events"])
-        self._skipped.inc(line["skipped"])
-        self._sessions.set(line["sessions"])
-
-    def events_invalid(self, line: Line) -> None:
-        """Count what went to the dead letters."""
-        self._invalid.inc(line["events"])
-        self._reasons.labels(line["reason"]).inc(line["events"])
-
-    def stream_unreadable(self, line: Line) -> None:
-        """Note how many names are left out."""
-        self._unreadable.set(line["streams"])
-
-    stream_readable = stream_unreadable
-
-    def events_refused(self, line: Line) -> None:
-        """Count what was over a limit; whose it was is said by the log."""
-        self._limits.labels(line["reason"]).inc(line["events"])
-        if line["reason"] != SESSION_USERS:  # which was routed, and counts but as connected
-            self._refused.inc(line["events"])
-
-    def gap_detected(self, line: Line) -> None:
-        """Count what was never read; how much is not always known."""
-        self._gaps.labels(line["reason"]).inc()
-        self._lost.labels(line["reason"]).inc(line["lost_events"] or 0)
+    def observe(self, event: LogEvent) -> None:
+        """Count what the event reports, if it concerns these series."""
+        match event:
+            case events.EventsRead():
+                self._lag.set(event.lag_s)
+                self._has_read()
+            case events.EventsRouted():
+                self._routed.inc(event.events)
+                self._skipped.inc(event.skipped)
+                self._sessions.set(event.sessions)
+            case events.EventsInvalid():
+                self._invalid.inc(event.events)
+                self._reasons.labels(event.reason).inc(event.events)
+            case events.StreamUnreadable() | events.StreamReadable():
+                self._unreadable.set(event.streams)
+            case events.EventsRefused():
+                self._limits.labels(event.reason).inc(event.events)
+                if event.reason != SESSION_USERS:  # which was routed, and counts but as connected
+                    self._refused.inc(event.events)
+            case events.GapDetected():
+                self._gaps.labels(event.reason).inc()
+                self._lost.labels(event.reason).inc(event.lost_events or 0)
 
 
 class TickMetrics:
@@ -128,12 +116,14 @@ class TickMetrics:
         )
         self._has_ticked = make.success("tick")
 
-    def tick_completed(self, line: Line) -> None:
-        """Count a tick, and how late it was."""
-        self._completed.inc()
-        self._late.inc(line["lag_s"] > LIVE_MS / 1000)
-        self._delay.observe(line["lag_s"] + line["duration_s"])
-        self._has_ticked()
+    def observe(self, event: LogEvent) -> None:
+        """Count what the event reports, if it concerns these series."""
+        match event:
+            case events.TickCompleted():
+                self._completed.inc()
+                self._late.inc(event.lag_s > LIVE_MS / 1000)
+                self._delay.observe(event.lag_s + event.duration_s)
+                self._has_ticked()
 
 
 class WriterMetrics:
@@ -149,28 +139,22 @@ class WriterMetrics:
         )
         self._has_stored = make.success("store")
 
-    def batch_written(self, line: Line) -> None:
-        """Count a batch."""
-        self._written.inc(line["rows"])
-        self._batch.observe(line["rows"])
-        self._duration.observe(line["duration_s"])
-        self._has_stored()
-
-    def rows_refused(self, line: Line) -> None:
-        """Count what became dead letters."""
-        self._refused.inc(line["rows"])
-
-    def outbox_found(self, line: Line) -> None:
-        """Count what a predecessor has left."""
-        self._outbox.set(line["entries"])
-
-    def rows_set_aside(self, line: Line) -> None:
-        """Count what waits in the outbox."""
-        self._outbox.inc(line["rows"])
-
-    def outbox_drained(self, _: Line) -> None:
-        """Note that nothing waits there any more."""
-        self._outbox.set(0)
+    def observe(self, event: LogEvent) -> None:
+        """Count what the event reports, if it concerns these series."""
+        match event:
+            case events.BatchWritten():
+                self._written.inc(event.rows)
+                self._batch.observe(event.rows)
+                self._duration.observe(event.duration_s)
+                self._has_stored()
+            case events.RowsRefused():
+                self._refused.inc(event.rows)
+            case events.OutboxFound():
+                self._outbox.set(event.entries)
+            case events.RowsSetAside():
+                self._outbox.inc(event.rows)
+            case events.OutboxDrained():
+                self._outbox.set(0)
 
 
 class PublisherMetrics:
@@ -183,16 +167,16 @@ class PublisherMetrics:
         self._duration = make.histogram("publish_duration_seconds", "Time of a batch.", _SECONDS)
         self._has_published = make.success("publish")
 
-    def updates_published(self, line: Line) -> None:
-        """Count a batch."""
-        self._published.inc(line["updates"])
-        self._duration.observe(line["duration_s"])
-        self._has_published()
-
-    def updates_dropped(self, line: Line) -> None:
-        """Count what an outage has cost."""
-        self._dropped.inc(line["updates"])
-        self._letters.inc(line["dead_letters"])
+    def observe(self, event: LogEvent) -> None:
+        """Count what the event reports, if it concerns these series."""
+        match event:
+            case events.UpdatesPublished():
+                self._published.inc(event.updates)
+                self._duration.observe(event.duration_s)
+                self._has_published()
+            case events.UpdatesDropped():
+                self._dropped.inc(event.updates)
+                self._letters.inc(event.dead_letters)
 
 
 class ActorMetrics:
@@ -208,29 +192,27 @@ class ActorMetrics:
         self._restarts = make.counter("actor_restarts", "Of these, restarted.", "kind")
         self._slow = make.counter("slow_handlers", "Seen on their thread for over 1 s.")
 
-    def actor_stats(self, line: Line) -> None:
-        """Take over what each kind of actor says of itself every 5 s."""
-        kind = line["kind"]
-        self._depth.labels(kind).set(line["mailbox_depth"])
-        self._oldest.labels(kind).set(line["oldest_s"])
-        self._handled.labels(kind).inc(max(0, line["handled"] - self._handled_before.get(kind, 0)))
-        self._handled_before[kind] = line["handled"]
-        self._failures.labels(kind)  # there at 0
-        self._restarts.labels(kind)
-        if "quarantined" in line:
-            self._quarantined.set(line["quarantined"])
-
-    def actor_failed(self, line: Line) -> None:
-        """Count a failure."""
-        self._failures.labels(line["actor"]).inc()
-
-    def actor_restarted(self, line: Line) -> None:
-        """Count a restart."""
-        self._restarts.labels(line["actor"]).inc()
-
-    def handler_slow(self, _: Line) -> None:
-        """Count a look that found a session still on its thread."""
-        self._slow.inc()
+    def observe(self, event: LogEvent) -> None:
+        """Count what the event reports, if it concerns these series."""
+        match event:
+            case events.ActorStats():
+                kind = event.kind
+                self._depth.labels(kind).set(event.mailbox_depth)
+                self._oldest.labels(kind).set(event.oldest_s)
+                self._handled.labels(kind).inc(
+                    max(0, event.handled - self._handled_before.get(kind, 0))
+                )
+                self._handled_before[kind] = event.handled
+                self._failures.labels(kind)  # there at 0
+                self._restarts.labels(kind)
+                if isinstance(event.quarantined, int):
+                    self._quarantined.set(event.quarantined)
+            case events.ActorFailed():
+                self._failures.labels(event.actor).inc()
+            case events.ActorRestarted():
+                self._restarts.labels(event.actor).inc()
+            case events.HandlerSlow():
+                self._slow.inc()
 
 
 class Standing:
@@ -254,60 +236,45 @@ class Standing:
             return [f"collector: {self.phase}", *(f"{each}: away" for each in sorted(self._away))]
         return [f"{each}: away" for each in sorted(self._away & NEEDED)]
 
-    def lease_awaited(self, _: Line) -> None:
-        """Note that another process is the owner."""
-        self.phase = "standby"
-
-    def service_started(self, _: Line) -> None:
-        """Note that this process is the owner."""
-        self.phase = "running"
-        self._owner.set(1)
-
-    def drain_began(self, _: Line) -> None:
-        """Note that it reads no more."""
-        self.phase = "draining"
-        self._owner.set(0)
-
-    def checkpoint_committed(self, _: Line) -> None:
-        """Note that a crash from now on costs nothing from before."""
-        self._has_saved()
-
-    def outage_began(self, line: Line) -> None:
-        """Note that a service is away."""
-        self._away.add(line["service"])
-        self._outage.labels(line["service"]).set(1)
-
-    def outage_ended(self, line: Line) -> None:
-        """Note that it is back."""
-        self._away.discard(line["service"])
-        self._outage.labels(line["service"]).set(0)
+    def observe(self, event: LogEvent) -> None:
+        """Count what the event reports, if it concerns these series."""
+        match event:
+            case events.LeaseAwaited():
+                self.phase = "standby"
+            case events.ServiceStarted():
+                self.phase = "running"
+                self._owner.set(1)
+            case events.DrainBegan():
+                self.phase = "draining"
+                self._owner.set(0)
+            case events.CheckpointCommitted():
+                self._has_saved()
+            case events.OutageBegan():
+                self._away.add(event.service)
+                self._outage.labels(event.service).set(1)
+            case events.OutageEnded():
+                self._away.discard(event.service)
+                self._outage.labels(event.service).set(0)
 
 
 class CollectorMetrics:
-    """Every series of the collector in this process. Hand `hear` to `logs.configure`."""
+    """Every series of the collector in this process. Pass `observe` to `log_events.subscribe`."""
 
     def __init__(
         self, registry: CollectorRegistry = REGISTRY, now: Callable[[], float] = time.time
     ) -> None:
         make = SeriesFactory(registry, now)
         self.standing = Standing(make)
-        others = (
-            kind(make)
-            for kind in (EventMetrics, TickMetrics, WriterMetrics, PublisherMetrics, ActorMetrics)
+        self._parts = (
+            self.standing,
+            EventMetrics(make),
+            TickMetrics(make),
+            WriterMetrics(make),
+            PublisherMetrics(make),
+            ActorMetrics(make),
         )
-        self._steps: dict[str, Callable[[Line], None]] = {
-            name: getattr(part, name)
-            for part in (self.standing, *others)
-            for name in vars(type(part)).keys() & VOCABULARY.keys()
-        }
 
-    @property
-    def lines(self) -> frozenset[str]:
-        """List the lines that are listened to."""
-        return frozenset(self._steps)
-
-    def hear(self, line: Line) -> None:
-        """Take in one line of the log stream."""
-        step = self._steps.get(line["event"])
-        if step is not None:
-            step(line)
+    def observe(self, event: LogEvent) -> None:
+        """Count what one event reports."""
+        for part in self._parts:
+            part.observe(event)

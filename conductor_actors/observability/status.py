@@ -5,14 +5,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-import structlog
-
 from conductor_actors.ports import (
     Clock,
     Read,
 )
-
-log = structlog.get_logger()
 
 READS_WITHIN_S: Final = 10.0
 SPEAK_EVERY_S: Final = 1.0  # of reads: there are forty a second

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from typing import Final
 
 import redis
-import structlog
 
+from conductor_actors.log_events import SimulationInterrupted, SimulationResumed, emit
 from conductor_actors.simulate.simulation import Simulation
 
 STEP_S: Final = 0.25
 STREAM_ENTRIES: Final = 100_000  # of 250 bytes: an hour of a demo in 25 MB
-
-log = structlog.get_logger()
 
 
 def feed(client: redis.Redis, simulation: Simulation, stop: threading.Event) -> None:
@@ -27,11 +25,11 @@ def feed(client: redis.Redis, simulation: Simulation, stop: threading.Event) -> 
             _add(client, simulation.step(time.time(), STEP_S))
         except (redis.ConnectionError, redis.TimeoutError) as error:
             if not away:
-                log.warning("simulation_interrupted", error=str(error))
+                emit(SimulationInterrupted(error=str(error)))
             away = True
         else:
             if away:
-                log.info("simulation_resumed")
+                emit(SimulationResumed())
             away = False
         stop.wait(STEP_S)
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 from structlog.typing import EventDict
 
@@ -9,7 +10,7 @@ from conductor_actors.actors.messages import Passivate
 from conductor_actors.actors.runtime.dispatcher import MAX_MESSAGES, Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.stats import MOST_EACH, MOST_TENANTS, TopSessions
-from conductor_actors.log_events import SESSION_KEYS, TENANT_KEYS
+from conductor_actors.log_events import SessionFigures, TenantFigures
 from tests.actors.turns import PATIENCE_S, Died, Held, attach
 from tests.support.fakes.fake_clock import FakeClock
 
@@ -37,7 +38,7 @@ class Hall:
         self.census.report()
         sessions, tenants = self._lines
         assert (sessions["event"], tenants["event"]) == ("session_stats", "tenant_stats")
-        return dict(sessions), dict(tenants)
+        return msgspec.to_builtins(dict(sessions)), msgspec.to_builtins(dict(tenants))
 
     def _handle(self, message: object) -> None:
         if isinstance(message, float):
@@ -57,10 +58,10 @@ def test_a_session_is_described_by_what_it_did_since_the_last_report(hall: Hall)
     hall.settle()
     hall.clock.advance(4.5)
     first, tenants = hall.report()
-    row = dict(zip(SESSION_KEYS, ("acme", "keynote", "running", 0, 0.2, 0.1, 0.0, 0), strict=True))
-    assert (first["count"], first["sessions"]) == (1, [row])
-    sums = dict(zip(TENANT_KEYS, ("acme", 1, 0, 0, 0.2, 0.1, 0.0, 0), strict=True))
-    assert (tenants["count"], tenants["tenants"]) == (1, [sums])
+    row = SessionFigures("acme", "keynote", "running", 0, 0.2, 0.1, 0.0, 0)
+    assert (first["count"], first["sessions"]) == (1, [msgspec.to_builtins(row)])
+    sums = TenantFigures("acme", 1, 0, 0, 0.2, 0.1, 0.0, 0)
+    assert (tenants["count"], tenants["tenants"]) == (1, [msgspec.to_builtins(sums)])
     hall.clock.advance(5)
     [row] = hall.report()[0]["sessions"]
     assert (row["handled_per_s"], row["busy_share"]) == (0.0, 0.0)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conductor_actors.log_events import VOCABULARY
 from tests.deploy.files import DEPLOY, ROOT, checked_by, document, text
 from tests.deploy.metrics import selectors, series
+from tests.support.log_lines import KINDS
 
 RULES = document(DEPLOY / "prometheus" / "rules.yaml")["groups"][0]["rules"]
 NAMES = [rule["alert"] for rule in RULES]
@@ -138,12 +138,12 @@ def test_no_paragraph_is_of_an_alert_that_is_gone() -> None:
     assert re.findall(r"^### (Conductor\w+)$", OPERATIONS, re.MULTILINE) == NAMES
 
 
-def test_every_log_line_that_operators_look_for_is_in_the_vocabulary() -> None:
+def test_every_log_event_that_operators_look_for_exists() -> None:
     events = set(re.findall(r'\.event == "(\w+)"', OPERATIONS))
     assert len(events) > 10
-    assert events <= VOCABULARY.keys()
+    assert events <= KINDS.keys()
     for beginning in re.findall(r'\.event \| startswith\("(\w+)"', OPERATIONS):
-        assert any(name.startswith(beginning) for name in VOCABULARY)
+        assert any(name.startswith(beginning) for name in KINDS)
 
 
 def test_every_alert_is_tried() -> None:

@@ -12,6 +12,7 @@ from conductor_actors.errors import ConfigError
 from conductor_actors.observability import probes
 from conductor_actors.observability.metrics import CollectorMetrics
 from conductor_actors.settings import Settings
+from tests.support.log_lines import event_of
 
 
 class Collector:
@@ -23,7 +24,7 @@ class Collector:
         self.port = free_port()
 
     def says(self, event: str, **keys: object) -> None:
-        self.metrics.hear({"event": event, **keys})
+        self.metrics.observe(event_of(event, **keys))
 
     def answer(self, path: str) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}")

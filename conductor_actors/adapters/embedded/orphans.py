@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Final
 
 import psutil  # type: ignore[import-untyped]
-import structlog
 
 from conductor_actors.adapters.embedded.server_process import STOP_SIGNALS
 from conductor_actors.errors import ConfigError
-
-log = structlog.get_logger()
+from conductor_actors.log_events import OrphanStopped, emit
 
 _PROGRAMS: Final = frozenset({"valkey-server", "postgres", "initdb"})
 
@@ -47,7 +45,7 @@ def _send(number: signal.Signals, orphan: psutil.Process) -> None:
     with suppress(psutil.NoSuchProcess):
         try:
             orphan.send_signal(number)
-            log.warning("orphan_stopped", pid=orphan.pid, signal=number.name)
+            emit(OrphanStopped(pid=orphan.pid, signal=number.name))
         except psutil.AccessDenied:
             raise ConfigError(
                 f"process {orphan.pid} of another user runs on our state folder: stop it"

@@ -18,12 +18,10 @@ from pathlib import Path
 from typing import Final
 
 import psycopg
-import structlog
 
 from conductor_actors.adapters.embedded.server_process import OURSELVES, Account, binary, run
 from conductor_actors.errors import ConfigError
-
-log = structlog.get_logger()
+from conductor_actors.log_events import FolderOpened, emit
 
 _ACCESS: Final = "host all conductor 127.0.0.1/32 trust\n"
 # Needs nothing of the system: the same on every machine.
@@ -125,4 +123,4 @@ def _let_pass(folder: Path) -> None:
         mode = path.stat().st_mode
         if not mode & stat.S_IXOTH:
             path.chmod(mode | stat.S_IXOTH)
-            log.warning("folder_opened", path=str(path))
+            emit(FolderOpened(path=str(path)))

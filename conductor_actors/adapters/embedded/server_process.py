@@ -16,11 +16,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final, NamedTuple, Protocol
 
-import structlog
-
 from conductor_actors.errors import ConfigError, Unavailable
-
-log = structlog.get_logger()
+from conductor_actors.log_events import ServerStarted, ServerStopped, emit
 
 _READY_WITHIN_S: Final = 30.0
 _POLL_S: Final = 0.03
@@ -103,12 +100,13 @@ class ServerProcess:
         began_s = monotonic()
         while not self._died_within(_POLL_S):
             if self._server.answers(self._port, self._process.pid):
-                log.info(
-                    "server_started",
-                    server=self._server.name,
-                    pid=self._process.pid,
-                    port=self._port,
-                    duration_s=round(monotonic() - began_s, 3),
+                emit(
+                    ServerStarted(
+                        server=self._server.name,
+                        pid=self._process.pid,
+                        port=self._port,
+                        duration_s=round(monotonic() - began_s, 3),
+                    )
                 )
                 return self._server.url(self._port)
             if monotonic() - began_s > _READY_WITHIN_S:
@@ -130,13 +128,14 @@ class ServerProcess:
                 return
             self._process.send_signal(number)
             if self._died_within(patience_s):
-                log.info(
-                    "server_stopped",
-                    server=self._server.name,
-                    pid=self._process.pid,
-                    port=self._port,
-                    duration_s=round(monotonic() - began_s, 3),
-                    signal=number.name,
+                emit(
+                    ServerStopped(
+                        server=self._server.name,
+                        pid=self._process.pid,
+                        port=self._port,
+                        duration_s=round(monotonic() - began_s, 3),
+                        signal=number.name,
+                    )
                 )
 
     def _died_within(self, seconds: float) -> bool:

@@ -14,11 +14,11 @@ from time import monotonic
 from typing import Final, NamedTuple
 
 import psycopg
-import structlog
 
 from conductor_actors.adapters.postgres.connection import Connection, connect, one_line, transaction
 from conductor_actors.adapters.postgres.editions import Edition, detect_server
 from conductor_actors.errors import ConfigError
+from conductor_actors.log_events import ExtensionCreated, ExtensionRefused, MigrationApplied, emit
 
 # Turning a large table into a hypertable moves every row.
 DEADLINE_S: Final = 600.0
@@ -40,8 +40,6 @@ _CREATE_RECORD: Final = """
         applied_at timestamptz NOT NULL DEFAULT now()
     )
 """
-
-log = structlog.get_logger()
 
 
 class Migration(NamedTuple):
@@ -124,9 +122,9 @@ def _create_extension(connection: Connection) -> None:
         with connection.transaction():
             connection.execute("CREATE EXTENSION timescaledb")
     except psycopg.errors.InsufficientPrivilege as error:
-        log.warning("extension_refused", extension="timescaledb", reason=one_line(error))
+        emit(ExtensionRefused(extension="timescaledb", reason=one_line(error)))
     else:
-        log.info("extension_created", extension="timescaledb")
+        emit(ExtensionCreated(extension="timescaledb"))
 
 
 def _apply_next(connection: Connection, deadline_s: float) -> str | None:
@@ -152,7 +150,7 @@ def _apply(connection: Connection, migration: Migration) -> None:
         "INSERT INTO schema_migrations (number, name, checksum) VALUES (%s, %s, %s)",
         (migration.number, migration.name, migration.checksum),
     )
-    log.info("migration_applied", name=migration.name, duration_s=monotonic() - started_s)
+    emit(MigrationApplied(name=migration.name, duration_s=monotonic() - started_s))
 
 
 def _applied(connection: Connection) -> dict[int, tuple[str, str]]:

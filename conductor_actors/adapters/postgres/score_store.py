@@ -7,7 +7,6 @@ from typing import Final, TypeAlias
 
 import msgspec
 import psycopg
-import structlog
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -23,6 +22,7 @@ from conductor_actors.adapters.postgres.connection import (
 from conductor_actors.domain.gaps import Mark
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.log_events import DatabaseConnected, emit
 from conductor_actors.ports import Finding, Written
 
 _Record: TypeAlias = tuple[
@@ -69,8 +69,6 @@ _INSERT: Final = sql.SQL(
 ).format(_NAMES, _MEASURED)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-log = structlog.get_logger()
 
 
 class PostgresScoreStore:
@@ -134,11 +132,12 @@ class PostgresScoreStore:
         self._connection = connect(self._url, self._deadline_s)
         with deadline(self._connection, self._deadline_s):
             server = editions.detect_server(self._connection)
-        log.info(
-            "database_connected",
-            edition=server.edition.name.lower(),
-            postgresql=server.postgresql,
-            timescaledb=server.timescaledb,
+        emit(
+            DatabaseConnected(
+                edition=server.edition.name.lower(),
+                postgresql=server.postgresql,
+                timescaledb=server.timescaledb,
+            )
         )
         return self._connection
 

@@ -9,19 +9,17 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-import structlog
 
 from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.shards import WHOLE, Shard
+from conductor_actors.log_events import OutboxEntryUnreadable, emit
 from conductor_actors.ports import SpilledRows
 
 NAME: Final = "conductor:outbox"
 VERSION: Final = b"1"
 ENTRY_ROWS: Final = 500
 FASTEST: Final = 1
-
-log = structlog.get_logger()
 
 
 class RedisOutbox:
@@ -97,9 +95,10 @@ class RedisOutbox:
     def _skip(self, entry: Sequence[Any]) -> None:
         entry_id = entry[0].decode()
         self._start = f"({entry_id}"
-        log.error(
-            "outbox_entry_unreadable",
-            entry_id=entry_id,
-            advice="another version wrote it: run that one until the outbox is drained, or give "
-            f"its rows up: XDEL {self._name} {entry_id}",
+        emit(
+            OutboxEntryUnreadable(
+                entry_id=entry_id,
+                advice="another version wrote it: run that version until the outbox is drained, or "
+                f"delete its rows: XDEL {self._name} {entry_id}",
+            )
         )

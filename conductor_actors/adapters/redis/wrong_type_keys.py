@@ -5,12 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 import redis
-import structlog
 
 from conductor_actors.adapters.redis.client import mapped_errors, pipeline
+from conductor_actors.log_events import StreamReadable, StreamUnreadable, emit
 from conductor_actors.ports import Clock
-
-log = structlog.get_logger()
 
 LOOK_EVERY_S: Final = 5.0
 REMIND_EVERY_S: Final = 60.0
@@ -57,7 +55,7 @@ class WrongTypeKeys:
         is_due = now_s >= self._remind_s
         for name, kind in self._kinds.items():
             if is_due or name not in before:
-                log.warning("stream_unreadable", source=name, kind=kind, streams=len(self._kinds))
+                emit(StreamUnreadable(source=name, kind=kind, streams=len(self._kinds)))
                 self._remind_s = now_s + REMIND_EVERY_S
         for name in before.keys() - self._kinds.keys():
-            log.info("stream_readable", source=name, streams=len(self._kinds))
+            emit(StreamReadable(source=name, streams=len(self._kinds)))

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import msgspec
 
-from conductor_actors.commands.inspect.lines import MessageTraced
 from conductor_actors.commands.inspect.tables import session_name
 from conductor_actors.commands.terminal import count, duration, printable, share, span
 from conductor_actors.domain.introspection_protocol import (
@@ -16,6 +15,7 @@ from conductor_actors.domain.introspection_protocol import (
     StateFigures,
     Upkeep,
 )
+from conductor_actors.log_events import MessageTraced
 
 _LABEL_CELLS: Final = 12
 _KIND_CELLS: Final = 12

@@ -7,7 +7,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from conductor_actors.commands.inspect.lines import (
+from conductor_actors.commands.inspect.report import Incident, TracedMessage
+from conductor_actors.log_events import (
     ActorFailed,
     ActorRestarted,
     ActorStarted,
@@ -17,7 +18,6 @@ from conductor_actors.commands.inspect.lines import (
     SessionQuarantined,
     SessionReleased,
 )
-from conductor_actors.commands.inspect.report import Incident, TracedMessage
 
 MOST_SESSIONS: Final = 1000
 MOST_INCIDENTS: Final = 20
@@ -63,7 +63,7 @@ class SessionHistory:
         if isinstance(line, ActorFailed):
             self.failures += 1
             self.last_error = line.error[:LONGEST_DETAIL]
-        event = str(type(line).__struct_config__.tag)
+        event = line.event_name()
         self.incidents.append(Incident(line.timestamp, event, _detail(line)))
 
 

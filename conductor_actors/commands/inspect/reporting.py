@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from conductor_actors.commands.inspect.histories import Key
-from conductor_actors.commands.inspect.lines import SessionRow, TenantRow
 from conductor_actors.commands.inspect.model import Kind, Model, Process
 from conductor_actors.commands.inspect.report import (
     FORMAT,
@@ -19,6 +18,7 @@ from conductor_actors.commands.inspect.report import (
     Session,
     Tenant,
 )
+from conductor_actors.log_events import SessionFigures, TenantFigures
 
 Order = Literal["depth", "rate", "handling", "oldest", "name"]
 Figure: TypeAlias = Callable[[Session | Tenant], float]
@@ -148,7 +148,7 @@ def _tenants(process: Process) -> Iterable[Tenant]:
     ]
 
 
-def _handling_s(row: SessionRow | TenantRow) -> float | None:
+def _handling_s(row: SessionFigures | TenantFigures) -> float | None:
     """Say how long a message took in the mean; None if there was none."""
     return round(row.busy_share / row.handled_per_s, 7) if row.handled_per_s > 0 else None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from conductor_actors.adapters.redis.log_stream import LINES_PER_READ, RedisLogReader
-from conductor_actors.commands.inspect.lines import LONGEST_BYTES
+from conductor_actors.commands.inspect.lines import MAX_LINE_BYTES
 from conductor_actors.errors import ConfigError, Unavailable
 
 READ_BYTES: Final = 1 << 16
@@ -39,7 +39,7 @@ class Source(Protocol):
 class Cutter:
     """Cut bytes into lines, however they come; of a line that is too long keep the beginning."""
 
-    def __init__(self, longest: int = LONGEST_BYTES) -> None:
+    def __init__(self, longest: int = MAX_LINE_BYTES) -> None:
         self._longest = longest
         self._rest = b""
 

@@ -1,21 +1,19 @@
 """Log lines as a service says them, and what a model makes of them."""
 
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from conductor_actors.commands.inspect.histories import Key
 from conductor_actors.commands.inspect.model import Model
 from conductor_actors.commands.inspect.report import Report
 from conductor_actors.commands.inspect.reporting import Choice, report
+from tests.support.log_lines import NOON, line_of
 
-NOON = datetime(2026, 1, 4, 12, tzinfo=UTC)
 ANYTHING = Choice()
 
 
 def line(event: str, at_s: float = 0, **keys: Any) -> bytes:
-    at = (NOON + timedelta(seconds=at_s)).isoformat().replace("+00:00", "Z")
-    return json.dumps({"timestamp": at, "level": "info", "event": event} | keys).encode()
+    return line_of(event, NOON + timedelta(seconds=at_s), **keys)
 
 
 def of_session(event: str, name: str = "acme/keynote", at_s: float = 0, **keys: Any) -> bytes:

@@ -10,12 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conductor_actors.commands.inspect.histories import MOST_INCIDENTS, MOST_SESSIONS
-from conductor_actors.commands.inspect.lines import LONGEST_BYTES
+from conductor_actors.commands.inspect.lines import MAX_LINE_BYTES
 from conductor_actors.commands.inspect.model import MOST_NAMES, Model
 from conductor_actors.commands.inspect.reporting import report
-from conductor_actors.log_events import SESSION_KEYS, TENANT_KEYS, VOCABULARY
 from tests.commands.inspect.said import (
-    NOON,
     actor,
     line,
     of_session,
@@ -24,6 +22,7 @@ from tests.commands.inspect.said import (
     sessions,
     tenant_row,
 )
+from tests.support.log_lines import KINDS, NOON, keys_of, raw_line
 
 KEYNOTE = ("acme", "keynote")
 
@@ -36,8 +35,8 @@ NOT_OURS = [
     b'"batch_written"',
     b"\xff\xfe{\x00}",
     b"[" * 100_000 + b"{" * 100_000,
-    line("somebody_elses"),
-    line("batch_written"),
+    raw_line("somebody_elses"),
+    raw_line("batch_written"),
     line("batch_written", rows=-1),
     line("batch_written", rows="3"),
     line("batch_written", rows=1e300),
@@ -45,7 +44,7 @@ NOT_OURS = [
     line("batch_written", rows=3).replace(b"2026", b"noon"),
     line("batch_written", rows=3).replace(b"Z", b""),
     line("batch_written", rows=3)[:-5],
-    line("batch_written", rows=3, more="x" * LONGEST_BYTES),
+    line("batch_written", rows=3, more="x" * MAX_LINE_BYTES),
     line("session_stats", count=1, sessions=[row(mailbox_depth=None)]),
     line("session_stats", count=1, sessions=[row()] * 1001),
     actor("k" * 513),
@@ -65,23 +64,9 @@ def test_what_a_collector_of_logs_writes_before_a_line_is_passed_over(before: by
     assert (known.lines.ignored, len(known.sessions)) == (0, 1)
 
 
-@pytest.mark.parametrize("event", VOCABULARY)
-def test_no_line_of_the_vocabulary_with_typical_keys_is_ignored(event: str) -> None:
-    typical: dict[str, Any] = dict.fromkeys(VOCABULARY[event].keys, 1)
-    texts = ("version", "service", "error", "kind", "name", "actor", "tenant", "session", "reason")
-    typical |= {key: "text" for key in texts if key in typical}
-    if event == "session_stats":
-        typical["sessions"] = [row()]
-    if event in ("tenant_stats", "service_started"):
-        typical["tenants"] = [tenant_row("acme")]
-    if event == "message_traced":
-        typical |= {"kinds": {"ChatMessage": 1}, "has_failed": True}
-    assert report_of(line(event, **typical)).lines.ignored == 0
-
-
-def test_rows_have_the_keys_that_the_vocabulary_lists() -> None:
-    assert tuple(row()) == SESSION_KEYS
-    assert tuple(tenant_row("acme")) == TENANT_KEYS
+@pytest.mark.parametrize("event", KINDS)
+def test_no_line_of_ours_is_ignored(event: str) -> None:
+    assert report_of(line(event)).lines.ignored == 0
 
 
 def test_however_many_names_are_made_up_memory_is_bounded() -> None:
@@ -135,14 +120,14 @@ LISTS = {
 def said_of(event: str) -> st.SearchStrategy[bytes]:
     """Make lines of an event whose keys may have any value."""
     keys: dict[str, st.SearchStrategy[Any]] = {"tenant": names, "session": names, "actor": names}
-    for key in VOCABULARY[event].keys:
+    for key in keys_of(KINDS[event]):
         is_figure = key.endswith(("_s", "_ms", "count", "s", "depth", "handled"))
         keys[key] = LISTS.get(key, numbers) if is_figure else names
     filled = st.fixed_dictionaries({"event": st.just(event), "timestamp": stamps, **keys})
     return filled.map(lambda each: json.dumps(each).encode())
 
 
-hostile_lines = st.one_of(*map(said_of, VOCABULARY))
+hostile_lines = st.one_of(*map(said_of, KINDS))
 
 
 @given(st.lists(st.binary(max_size=80) | hostile_lines, max_size=30))

@@ -16,7 +16,6 @@ from conductor_actors.commands.inspect.view import View
 from conductor_actors.commands.terminal import duration, rate, share, span
 from conductor_actors.domain.scoring import Contributions, Signals
 from tests.commands.inspect.said import (
-    NOON,
     actor,
     line,
     model_of,
@@ -27,6 +26,7 @@ from tests.commands.inspect.said import (
     tenant_row,
     tenants,
 )
+from tests.support.log_lines import NOON
 
 TICK = {"tick_at_ms": 1_767_528_005_000, "sessions": 1000, "duration_s": 0.012, "lag_s": 0.3}
 KINDS = ("ticker", "publisher", "writer", "router", "session", "supervisor", "owner")

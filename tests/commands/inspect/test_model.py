@@ -7,7 +7,6 @@ import pytest
 from conductor_actors.commands.inspect.report import Session
 from conductor_actors.commands.inspect.reporting import Choice, Order, report
 from tests.commands.inspect.said import (
-    NOON,
     actor,
     line,
     model_of,
@@ -19,6 +18,7 @@ from tests.commands.inspect.said import (
     tenant_row,
     tenants,
 )
+from tests.support.log_lines import NOON
 
 KEYNOTE = ("acme", "keynote")
 

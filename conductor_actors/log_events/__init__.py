@@ -1,0 +1,294 @@
+"""Every log event, once, as a typed struct; and the documentation of the log stream.
+
+The code emits them, metrics count them, `inspect` reads them.
+
+Lines. One JSON object a line on stdout (on a terminal readable text, see CONDUCTOR_LOG_FORMAT).
+Each has `timestamp` (UTC, ISO 8601), `level` (debug, info, warning, error) and `event`: the name
+of its class in snake case, so `tick_completed` is `TickCompleted`; its keys are the class's fields.
+`actor`, `tenant`, `session` and `shard` stand where they apply, `exception` where a traceback is
+known. Units stand in key names: `_s` seconds, `_ms` milliseconds since 1970, `_per_s` a rate,
+`_share` a part of one. A line reports a batch or a change of state, never a single event; texts
+and ids of users are never in it.
+
+Where. The service's stdout; and, unless CONDUCTOR_LOG_STREAM is false, the newest 10,000 lines in
+Redis: stream `conductor:log`, one field `line`. It never blocks the service: while Redis is away
+lines wait, past 10,000 they are dropped, and `log_lines_dropped` says how many. A text there is
+cut after 4,000 characters.
+
+Versions. `vocabulary` in `service_started` and `service_stats` is `VERSION`. It grows when a line
+or a key is removed or changes its meaning; new ones may come at any time, so ignore what you don't
+know.
+
+What `inspect` shows comes from: `service_started`, `service_stats`, `drain_began`,
+`service_stopped`; `actor_stats`, `session_stats`, `tenant_stats` (every 5 s); `actor_started`,
+`actor_stopped`, `actor_failed`, `actor_restarted`, `restarts_exhausted`, `session_quarantined`,
+`session_released`, `handler_slow`, `message_traced`; `events_routed`, `events_invalid`,
+`gap_detected`, `tick_completed`, `batch_written`, `rows_refused`, `updates_dropped`;
+`outage_began`, `outage_continues`, `outage_ended`; `log_lines_dropped`. `session_stats` and
+`tenant_stats` have lists, of `SessionFigures` and `TenantFigures`. Sessions are those that lead in
+mailbox depth, age of the oldest message, messages or time, and those that don't run: a hundred at
+most; of tenants fifty.
+
+`python -m conductor_actors inspect --once --json` prints all of it as one document.
+
+Traces. `python -m conductor_actors inspect session TENANT/ID --trace` makes a service log every
+message that one session handles, for 60 s: `trace_began`, `message_traced`, `trace_ended`. In
+`message_traced`, `kind` is EventBatch (`events`, and how many of each of `kinds`), Tick
+(`tick_at_ms`, and the `score` if there was a row), Snapshot, Passivate, Describe or Trace;
+`duration_s` is how long it was handled, `has_failed` that its handler raised. There are 20 lines a
+second at most; `suppressed` messages were left out before a line.
+
+Questions. Without `--trace` the service answers what it knows of the session, before it handles
+other mail; `--json` prints the answer. On the wire a request is
+`PUBLISH conductor:requests '{"id": "<hex>", "tenant": …, "session": …}'`, with `trace_s` for a
+trace; each collector that reads it leaves one answer in the list `conductor:answer:<id>`, for a
+minute: `is_known` is true for the one that has the session.
+
+Examples. `log` stands for what prints the lines: `python -m conductor_actors`, a file, or
+`redis-cli --raw XRANGE conductor:log - + | grep '^{'`.
+
+Sessions that failed, and of what:
+    log | jq -r 'select(.event == "actor_failed" and .session) | [.tenant, .session, .error] | @tsv'
+
+How late each tick came, in seconds:
+    log | jq -c 'select(.event == "tick_completed") | [.tick_at_ms, .lag_s, .duration_s]'
+
+The session that keeps a thread busiest, every 5 s:
+    log | jq -c 'select(.event == "session_stats") | .sessions | max_by(.busy_share)'
+
+What kinds of messages a traced session spent its time on, in seconds, once the log has ended:
+    log | jq -sc 'map(select(.event == "message_traced")) | group_by(.kind)[]
+        | {kind: .[0].kind, seconds: map(.duration_s) | add}'
+
+Events that were lost, by tenant, once the log has ended:
+    log | jq -sc 'map(select(.event == "gap_detected")) | group_by(.tenant)[]
+        | {tenant: .[0].tenant, lost: map(.lost_events // 0) | add}'
+"""
+
+from typing import TypeAlias
+
+from conductor_actors.log_events.actor_events import (
+    ActorFailed,
+    ActorRestarted,
+    ActorStarted,
+    ActorStats,
+    ActorStopped,
+    HandlerSlow,
+    MessageTraced,
+    RestartsExhausted,
+    SessionFigures,
+    SessionQuarantined,
+    SessionReleased,
+    SessionStats,
+    SessionsUnfinished,
+    TenantFigures,
+    TenantStats,
+    TraceBegan,
+    TraceEnded,
+)
+from conductor_actors.log_events.data_events import (
+    BatchWritten,
+    CheckpointCommitted,
+    CheckpointLoaded,
+    CheckpointPostponed,
+    EventsInvalid,
+    EventsRead,
+    EventsRefused,
+    EventsRouted,
+    GapDetected,
+    OutboxDrained,
+    OutboxEntryUnreadable,
+    OutboxFound,
+    RowsExpired,
+    RowsRefused,
+    RowsSetAside,
+    StreamReadable,
+    StreamUnreadable,
+    TickCompleted,
+    UpdatesDropped,
+    UpdatesPublished,
+)
+from conductor_actors.log_events.external_events import (
+    DashboardFailed,
+    DashboardStarted,
+    DashboardStopped,
+    DatabaseConnected,
+    ExtensionCreated,
+    ExtensionRefused,
+    LibraryComplained,
+    OutageBegan,
+    OutageContinues,
+    OutageEnded,
+    SimulationInterrupted,
+    SimulationResumed,
+)
+from conductor_actors.log_events.log_event import (
+    NEVER,
+    VERSION,
+    LogEvent,
+    emit,
+    subscribe,
+    unsubscribe,
+)
+from conductor_actors.log_events.service_events import (
+    DrainBegan,
+    DrainIncomplete,
+    FolderOpened,
+    LeaseAwaited,
+    LogLinesDropped,
+    MigrationApplied,
+    OrphanStopped,
+    OwnershipTaken,
+    ServerStarted,
+    ServerStopped,
+    ServiceStarted,
+    ServiceStats,
+    ServiceStopped,
+    SessionsReshared,
+    ShardKilled,
+    ShardStarted,
+    ShardStopped,
+)
+
+AnyEvent: TypeAlias = (
+    ActorFailed
+    | ActorRestarted
+    | ActorStarted
+    | ActorStats
+    | ActorStopped
+    | BatchWritten
+    | CheckpointCommitted
+    | CheckpointLoaded
+    | CheckpointPostponed
+    | DashboardFailed
+    | DashboardStarted
+    | DashboardStopped
+    | DatabaseConnected
+    | DrainBegan
+    | DrainIncomplete
+    | EventsInvalid
+    | EventsRead
+    | EventsRefused
+    | EventsRouted
+    | ExtensionCreated
+    | ExtensionRefused
+    | FolderOpened
+    | GapDetected
+    | HandlerSlow
+    | LeaseAwaited
+    | LibraryComplained
+    | LogLinesDropped
+    | MessageTraced
+    | MigrationApplied
+    | OrphanStopped
+    | OutageBegan
+    | OutageContinues
+    | OutageEnded
+    | OutboxDrained
+    | OutboxEntryUnreadable
+    | OutboxFound
+    | OwnershipTaken
+    | RestartsExhausted
+    | RowsExpired
+    | RowsRefused
+    | RowsSetAside
+    | ServerStarted
+    | ServerStopped
+    | ServiceStarted
+    | ServiceStats
+    | ServiceStopped
+    | SessionQuarantined
+    | SessionReleased
+    | SessionStats
+    | SessionsReshared
+    | SessionsUnfinished
+    | ShardKilled
+    | ShardStarted
+    | ShardStopped
+    | SimulationInterrupted
+    | SimulationResumed
+    | StreamReadable
+    | StreamUnreadable
+    | TenantStats
+    | TickCompleted
+    | TraceBegan
+    | TraceEnded
+    | UpdatesDropped
+    | UpdatesPublished
+)
+
+__all__ = [
+    "NEVER",
+    "VERSION",
+    "ActorFailed",
+    "ActorRestarted",
+    "ActorStarted",
+    "ActorStats",
+    "ActorStopped",
+    "AnyEvent",
+    "BatchWritten",
+    "CheckpointCommitted",
+    "CheckpointLoaded",
+    "CheckpointPostponed",
+    "DashboardFailed",
+    "DashboardStarted",
+    "DashboardStopped",
+    "DatabaseConnected",
+    "DrainBegan",
+    "DrainIncomplete",
+    "EventsInvalid",
+    "EventsRead",
+    "EventsRefused",
+    "EventsRouted",
+    "ExtensionCreated",
+    "ExtensionRefused",
+    "FolderOpened",
+    "GapDetected",
+    "HandlerSlow",
+    "LeaseAwaited",
+    "LibraryComplained",
+    "LogEvent",
+    "LogLinesDropped",
+    "MessageTraced",
+    "MigrationApplied",
+    "OrphanStopped",
+    "OutageBegan",
+    "OutageContinues",
+    "OutageEnded",
+    "OutboxDrained",
+    "OutboxEntryUnreadable",
+    "OutboxFound",
+    "OwnershipTaken",
+    "RestartsExhausted",
+    "RowsExpired",
+    "RowsRefused",
+    "RowsSetAside",
+    "ServerStarted",
+    "ServerStopped",
+    "ServiceStarted",
+    "ServiceStats",
+    "ServiceStopped",
+    "SessionFigures",
+    "SessionQuarantined",
+    "SessionReleased",
+    "SessionStats",
+    "SessionsReshared",
+    "SessionsUnfinished",
+    "ShardKilled",
+    "ShardStarted",
+    "ShardStopped",
+    "SimulationInterrupted",
+    "SimulationResumed",
+    "StreamReadable",
+    "StreamUnreadable",
+    "TenantFigures",
+    "TenantStats",
+    "TickCompleted",
+    "TraceBegan",
+    "TraceEnded",
+    "UpdatesDropped",
+    "UpdatesPublished",
+    "emit",
+    "subscribe",
+    "unsubscribe",
+]

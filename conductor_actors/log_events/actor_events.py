@@ -1,0 +1,159 @@
+"""Log events of actors: lives, failures, statistics and traces."""
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from conductor_actors.log_events.log_event import Count, Level, LogEvent, Name, Number, TickMs
+
+MAX_ROWS: Final = 1000
+MAX_KINDS: Final = 20
+
+
+class SessionFigures(msgspec.Struct, frozen=True):
+    """One session in `session_stats`: figures of the last 5 s.
+
+    `handled_per_s` counts messages (a batch of events, or a tick), `busy_share` is the share of
+    one thread's time.
+    """
+
+    tenant: Name
+    session: Name
+    state: Name
+    mailbox_depth: Count
+    handled_per_s: Number
+    busy_share: Number
+    oldest_s: Number
+    refused: Count
+
+
+class TenantFigures(msgspec.Struct, frozen=True):
+    """One tenant in `tenant_stats`: the figures of its sessions together."""
+
+    tenant: Name
+    sessions: Count
+    quarantined: Count
+    mailbox_depth: Count
+    handled_per_s: Number
+    busy_share: Number
+    oldest_s: Number
+    refused: Count
+
+
+class ActorStarted(LogEvent):
+    """An actor has started."""
+
+
+class ActorStopped(LogEvent):
+    """An actor stopped as asked."""
+
+
+class ActorFailed(LogEvent):
+    """An actor died of a bug."""
+
+    level: ClassVar[Level] = "error"
+    error: str
+
+
+class ActorRestarted(LogEvent):
+    """An actor goes on with the state from before the failure."""
+
+    level: ClassVar[Level] = "warning"
+
+
+class RestartsExhausted(LogEvent):
+    """An actor or process failed too often; the process ends."""
+
+    level: ClassVar[Level] = "error"
+    restarts: Count
+
+
+class SessionQuarantined(LogEvent):
+    """A session failed too often and is left alone."""
+
+    level: ClassVar[Level] = "error"
+    for_s: Number
+
+
+class SessionReleased(LogEvent):
+    """The quarantine of a session is over."""
+
+    level: ClassVar[Level] = "warning"
+    lost_messages: Count
+
+
+class SessionsUnfinished(LogEvent):
+    """Sessions did not finish while draining."""
+
+    level: ClassVar[Level] = "error"
+    messages: Count
+
+
+class HandlerSlow(LogEvent):
+    """A session's handler has been running for over 1 s. `name` is tenant/session."""
+
+    level: ClassVar[Level] = "warning"
+    name: Name
+    running_s: Number
+    stack: str
+
+
+class ActorStats(LogEvent):
+    """How each kind of actor is doing, every 5 s. `handled` and `failures` count from the start.
+
+    `quarantined` and `refused` are there for the kind `session` only.
+    """
+
+    kind: Name
+    count: Count
+    mailbox_depth: Count
+    handled: Count
+    oldest_s: Number
+    failures: Count
+    quarantined: Count | UnsetType = UNSET
+    refused: Count | UnsetType = UNSET
+
+
+class SessionStats(LogEvent):
+    """How many sessions there are, and those most worth a look, every 5 s."""
+
+    in_text: ClassVar[bool] = False
+    count: Count
+    sessions: Annotated[Sequence[SessionFigures], msgspec.Meta(max_length=MAX_ROWS)]
+
+
+class TenantStats(LogEvent):
+    """How many tenants have sessions, and the busiest of them, every 5 s."""
+
+    in_text: ClassVar[bool] = False
+    count: Count
+    tenants: Annotated[Sequence[TenantFigures], msgspec.Meta(max_length=MAX_ROWS)]
+
+
+class TraceBegan(LogEvent):
+    """Every message that a session handles is logged from now on."""
+
+    for_s: Number
+
+
+class MessageTraced(LogEvent):
+    """A traced session handled a message. What does not belong to its kind is null or empty."""
+
+    kind: Name
+    events: Count
+    kinds: Annotated[dict[Name, Count], msgspec.Meta(max_length=MAX_KINDS)]
+    tick_at_ms: TickMs | None
+    score: Number | None
+    duration_s: Number
+    mailbox_depth: Count
+    has_failed: bool
+    suppressed: Count
+
+
+class TraceEnded(LogEvent):
+    """A trace is over: how many messages were handled, and how many of them not logged."""
+
+    messages: Count
+    suppressed: Count

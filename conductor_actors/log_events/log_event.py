@@ -1,0 +1,91 @@
+"""What every log event has, and how it is emitted: to subscribers, and as a line of the log."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias
+
+import msgspec
+import structlog
+
+VERSION: Final = 1  # grows when an event or a key is removed or changes its meaning
+
+# A log is hostile input where it is read: it may be cut, mixed with anything else, or made up.
+Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=512)]
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+Number: TypeAlias = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+TickMs: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
+
+Level: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+NEVER: Final = datetime.min.replace(tzinfo=UTC)  # no line was read
+
+_WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CONTEXT: Final = ("actor", "tenant", "session")  # written where they apply
+
+_log = structlog.get_logger()
+
+
+def _event_name(class_name: str) -> str:
+    return _WORD.sub("_", class_name).lower()
+
+
+class LogEvent(msgspec.Struct, kw_only=True, tag_field="event", tag=_event_name):
+    """One log event. Its `event` on the wire is the class name in snake case.
+
+    Read back from a line it also has the line's `timestamp`.
+    """
+
+    level: ClassVar[Level] = "info"
+    in_text: ClassVar[bool] = True  # False: too long for a person who reads the log as text
+
+    timestamp: Annotated[datetime, msgspec.Meta(tz=True)] = NEVER
+    actor: Name = ""
+    tenant: Name = ""
+    session: Name = ""
+
+    def of_session(self, tenant_id: str, session_id: str) -> Self:
+        """Return the event, now bound to a session's actor."""
+        self.actor, self.tenant, self.session = "session", tenant_id, session_id
+        return self
+
+    @classmethod
+    def event_name(cls) -> str:
+        """Return the value of `event` on the wire."""
+        return str(cls.__struct_config__.tag)
+
+    def keys(self) -> dict[str, Any]:
+        """Return the keys of the line beside `event`, `level` and `timestamp`."""
+        keys = {name: getattr(self, name) for name in self.__struct_fields__}
+        del keys["timestamp"]
+        return {
+            name: value
+            for name, value in keys.items()
+            if value is not msgspec.UNSET and (value or name not in _CONTEXT)
+        }
+
+
+Subscriber: TypeAlias = Callable[[LogEvent], None]
+
+_subscribers: Final[list[Subscriber]] = []
+
+
+def subscribe(subscriber: Subscriber) -> None:
+    """Call `subscriber` with every event, also with those below the log level.
+
+    It is called on the thread that emits, so it must neither wait nor raise.
+    """
+    _subscribers.append(subscriber)
+
+
+def unsubscribe(subscriber: Subscriber) -> None:
+    """Undo `subscribe`."""
+    _subscribers.remove(subscriber)
+
+
+def emit(event: LogEvent, error: BaseException | None = None) -> None:
+    """Hand the event to its subscribers and write its line, with the traceback of `error`."""
+    for subscriber in _subscribers:
+        subscriber(event)
+    traceback = {} if error is None else {"exc_info": error}
+    getattr(_log, event.level)(event.event_name(), **event.keys(), **traceback)

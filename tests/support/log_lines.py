@@ -1,0 +1,51 @@
+"""Log events by name with the least that each must say, and the lines that they become."""
+
+import json
+from datetime import UTC, datetime
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+import msgspec
+
+from conductor_actors.log_events import AnyEvent, LogEvent
+
+NOON = datetime(2026, 1, 4, 12, tzinfo=UTC)
+KINDS: dict[str, type[LogEvent]] = {kind.event_name(): kind for kind in get_args(AnyEvent)}
+_CONTEXT = {"timestamp", "actor", "tenant", "session"}
+
+
+def keys_of(kind: type[LogEvent]) -> list[str]:
+    """Name the keys of an event's line beside those that every line may have."""
+    return [field.name for field in msgspec.structs.fields(kind) if field.name not in _CONTEXT]
+
+
+def least(event: str) -> dict[str, Any]:
+    """Give each key that an event must have its least value."""
+    fields = msgspec.structs.fields(KINDS[event])
+    return {field.name: _least(field.type) for field in fields if field.required}
+
+
+def event_of(event: str, **keys: Any) -> LogEvent:
+    """Make an event; keys that are not given have their least value."""
+    return msgspec.convert({"event": event, **least(event), **keys}, KINDS[event])
+
+
+def line_of(event: str, at: datetime = NOON, **keys: Any) -> bytes:
+    """Make the line of an event; keys that are not given have their least value."""
+    return raw_line(event, at, **(least(event) | keys))
+
+
+def raw_line(event: str, at: datetime = NOON, **keys: Any) -> bytes:
+    """Make a line that has these keys alone."""
+    timestamp = at.isoformat().replace("+00:00", "Z")
+    return json.dumps({"timestamp": timestamp, "level": "info", "event": event} | keys).encode()
+
+
+def _least(kind: Any) -> Any:
+    origin = get_origin(kind)
+    if origin in (Union, UnionType):
+        return None
+    while hasattr(kind, "__metadata__"):
+        kind = kind.__origin__
+    kind = get_origin(kind) or kind
+    return {str: "", int: 0, float: 0.0, bool: False, dict: {}}.get(kind, [])

@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, TypeAlias
 
 from conductor_actors.domain.gaps import Gap
-from conductor_actors.domain.intake import Entry, SessionKey
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.introspection_protocol import Answer, Request
 from conductor_actors.domain.scoring import ScoreRow
 

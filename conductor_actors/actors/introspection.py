@@ -22,7 +22,7 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox, ThreadMailbox
-from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import (
     Answer,
     Description,
@@ -152,8 +152,8 @@ def tell(key: SessionKey, message: SessionMessage, handling: Handling) -> None:
     emit(
         MessageTraced(
             actor="session",
-            tenant=key[0],
-            session=key[1],
+            tenant=key.tenant_id,
+            session=key.session_id,
             kind=type(message).__name__,
             events=len(events),
             kinds=Counter(type(event).__name__ for event in events),

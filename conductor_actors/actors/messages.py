@@ -10,7 +10,7 @@ from conductor_actors.actors.tracing import Tracing
 from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.gaps import NO_MARKS, Marks
-from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import Answer, Request, Upkeep
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.session_state import SessionState

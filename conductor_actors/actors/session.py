@@ -25,7 +25,7 @@ from conductor_actors.actors.runtime.mailbox import ItemMailbox, PooledMailbox
 from conductor_actors.actors.tracing import Tracing
 from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.events import Event
-from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import figures
 from conductor_actors.domain.quotas import SESSION_USERS
 from conductor_actors.domain.scoring import ScoreRow, Scoring
@@ -50,12 +50,12 @@ class SessionActor(PooledActor):
     def __init__(
         self,
         context: ActorContext[PooledMailbox],
-        tenant_id: str,
+        key: SessionKey,
         state: SessionState,
         parts: SessionParts,
     ) -> None:
         super().__init__(context, parts.dispatcher)
-        self._tenant_id = tenant_id
+        self._key = key
         self._state = state
         self._parts = parts
         self._poison: Sequence[tuple[Event, Exception]] = ()
@@ -68,7 +68,7 @@ class SessionActor(PooledActor):
             case Tick():
                 self._score(message)
             case Snapshot():
-                answer(message, (self._tenant_id, self._state.session_id), self._state)
+                answer(message, self._key, self._state)
             case Passivate():
                 self.stop()
             case Describe():
@@ -90,7 +90,8 @@ class SessionActor(PooledActor):
         self._state, self._poison = salvage(SessionState.after, self._state, events)
         if self._state.refused_users > before:
             refused = self._state.refused_users - before
-            self._context.supervisor.tell(RefusedEvents(self._tenant_id, SESSION_USERS, refused))
+            tenant_id = self._key.tenant_id
+            self._context.supervisor.tell(RefusedEvents(tenant_id, SESSION_USERS, refused))
 
     def _score(self, tick: Tick) -> None:
         self._tick_ms = tick.at_ms
@@ -103,14 +104,14 @@ class SessionActor(PooledActor):
 
     def _leave_row(self, tick: Tick) -> None:
         parts = self._parts
-        row = row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring, tick.marks)
+        row = row_at(tick.at_ms, self._key.tenant_id, self._state, parts.scoring, tick.marks)
         parts.writer.add(row)
         if tick.is_live:
             parts.publisher.add(row)
 
     def _describe(self, describe: Describe) -> None:
         parts, inquiry = self._parts, describe.inquiry
-        known = figures(self._tenant_id, self._state, parts.scoring, self._tick_ms)
+        known = figures(self._key.tenant_id, self._state, parts.scoring, self._tick_ms)
         mailbox, upkeep = self._context.mailbox, describe.upkeep
         inquiry.reply_to.tell(described(inquiry, known, mailbox, parts.clock(), upkeep))
 
@@ -131,13 +132,13 @@ class SessionActor(PooledActor):
                 depth = mailbox_figures(self._context.mailbox, began_s).depth
                 score = None if has_failed else self._score_at(message)
                 handling = introspection.Handling(duration_s, depth, score, has_failed, suppressed)
-                introspection.tell((self._tenant_id, self._state.session_id), message, handling)
+                introspection.tell(self._key, message, handling)
 
     def _score_at(self, message: SessionMessage) -> float | None:
         """Give the score of a tick that was handled, the same once more."""
         if not isinstance(message, Tick) or not self._state.has_row_at(message.at_ms):
             return None
-        return row_at(message.at_ms, self._tenant_id, self._state, self._parts.scoring).score
+        return row_at(message.at_ms, self._key.tenant_id, self._state, self._parts.scoring).score
 
     def _completed(self, tick: Tick) -> None:
         if tick.is_live:  # many that were missed go into one batch

@@ -22,7 +22,7 @@ from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts, answer
 from conductor_actors.actors.tracing import Tracings
 from conductor_actors.domain.failures import RestartBudget
-from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import Answer, Failure, Upkeep, figures
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.log_events import (
@@ -105,7 +105,7 @@ class Sessions:
         if start.state is not None:
             self._start_actor(entry, start.state)
             return
-        self._start_actor(entry, SessionState.unbegun(start.key[1], self._rules))
+        self._start_actor(entry, SessionState.unbegun(start.key.session_id, self._rules))
         emit(ActorStarted().of_session(*entry.key))
 
     def snapshot(self, request: SnapshotQuarantined) -> None:
@@ -184,7 +184,7 @@ class Sessions:
 
     def _start_actor(self, entry: _SessionEntry, state: SessionState) -> None:
         context = ActorContext(entry.mailbox.name, entry.mailbox, self._supervisor)
-        SessionActor.start(context, entry.key[0], state, self._parts)
+        SessionActor.start(context, entry.key, state, self._parts)
         tracing = self._tracings.of(entry.key)
         if tracing is not None:
             self._parts.dispatcher.tell_first(entry.mailbox, Trace(tracing))
@@ -204,7 +204,7 @@ class Sessions:
         parts, now_s = self._parts, self._parts.clock()
         for each in self._quarantined:
             if each.entry is entry:
-                known = figures(entry.key[0], each.state, parts.scoring, None)
+                known = figures(entry.key.tenant_id, each.state, parts.scoring, None)
                 upkeep = self._upkeep(entry, each.until_s - now_s)
                 inquiry.reply_to.tell(described(inquiry, known, entry.mailbox, now_s, upkeep))
                 return
@@ -239,7 +239,7 @@ class Sessions:
             messages = [item for item, _ in failure.error.items]
         else:
             messages = [failure.message]
-        source = "session:" + "/".join(entry.key)
+        source = f"session:{entry.key}"
         letters = [
             DeadLetter(source, f"{getattr(each, 'at_ms', 0)}-0", REASON, letter_body(each))
             for each in messages

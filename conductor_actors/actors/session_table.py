@@ -16,7 +16,8 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, Mailbox, PooledMailbox
-from conductor_actors.domain.intake import EventsBySession, SessionKey
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.intake import EventsBySession
 from conductor_actors.domain.session_state import SessionState
 
 CHECK_EVERY_MS: Final = 5 * 60 * 1000
@@ -37,12 +38,12 @@ class DirtySet:
     def __init__(self, last_number: int = 0, ended: Iterable[SessionKey] = ()) -> None:
         """Go on behind a checkpoint; without one, the first is whole."""
         self._number = last_number
-        self._changed: set[SessionKey] = set()
+        self._changed: set[tuple[str, str]] = set()
         self._ended: set[SessionKey] = set(ended)
         self._is_full = last_number == 0
         self._in_flight: CheckpointContents | None = None
 
-    def mark(self, keys: Iterable[SessionKey]) -> None:
+    def mark(self, keys: Iterable[tuple[str, str]]) -> None:
         """Note sessions that were told something."""
         self._changed.update(keys)
 
@@ -62,7 +63,8 @@ class DirtySet:
             self._changed |= self._in_flight.changed
             self._ended |= self._in_flight.ended
             self._is_full |= self._in_flight.is_full
-        changed = living if self._is_full else living & self._changed
+        has_changed = self._changed.__contains__
+        changed = living if self._is_full else frozenset(filter(has_changed, living))
         self._number += 1
         self._in_flight = CheckpointContents(
             self._number, changed, frozenset(self._ended - living), self._is_full
@@ -78,6 +80,7 @@ class DirtySet:
 
 @dataclass(slots=True)
 class _Entry:
+    key: SessionKey
     mailbox: PooledMailbox
     last_event_ms: int
 
@@ -102,7 +105,7 @@ class SessionTable:
         self._check_every_ms = min(CHECK_EVERY_MS, self._timeout_ms)
         self._next_check_ms = 0.0
         self._on_refusal = self._refused
-        self._entries: dict[SessionKey, _Entry] = {}
+        self._entries: dict[tuple[str, str], _Entry] = {}
         self._leaving: list[PooledMailbox] = []
         self.dirty = dirty or DirtySet()
 
@@ -122,7 +125,7 @@ class SessionTable:
         """Tell each session its events, all under one lock."""
         letters = []
         for key, events in batch.items():
-            entry = self._entries.get(key) or self._open(key)
+            entry = self._entries.get(key) or self._open(SessionKey(*key))
             entry.last_event_ms = events[-1].at_ms
             letters.append((entry.mailbox, Envelope(EventBatch(events))))
         self.dirty.mark(batch)
@@ -144,11 +147,11 @@ class SessionTable:
             if entry.last_event_ms <= silent_since_ms and not entry.mailbox.is_closed:
                 del self._entries[key]
                 self._leaving.append(entry.mailbox)
-                self.dirty.mark_ended(key)
+                self.dirty.mark_ended(entry.key)
 
     def begin_checkpoint(self) -> CheckpointContents:
         """Say what the next checkpoint holds."""
-        return self.dirty.begin_checkpoint(self._entries)
+        return self.dirty.begin_checkpoint(entry.key for entry in self._entries.values())
 
     def snapshot(self, contents: CheckpointContents, reply_to: Mailbox, now_s: float) -> None:
         """Ask the sessions for it; whoever is in quarantine is answered for."""
@@ -185,9 +188,9 @@ class SessionTable:
         return leaving
 
     def _open(self, key: SessionKey, state: SessionState | None = None) -> _Entry:
-        mailbox = PooledMailbox("/".join(key), self._dispatcher)
+        mailbox = PooledMailbox(str(key), self._dispatcher)
         mailbox.on_refusal = self._on_refusal
-        entry = self._entries[key] = _Entry(mailbox, 0)
+        entry = self._entries[key] = _Entry(key, mailbox, 0)
         self._supervisor.tell(StartSession(key, mailbox, state))
         return entry
 

@@ -15,6 +15,7 @@ from conductor_actors.actors.messages import Passivate, RefusedEvents
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
 from conductor_actors.actors.session_supervisor import Sessions
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.log_events import (
     VERSION,
     ActorStats,
@@ -223,7 +224,7 @@ def _leading(counted: list[Counted]) -> Iterable[Counted]:
 def _by_tenant(counted: list[Counted]) -> list[Sum]:
     sums: dict[str, Sum] = {}
     for one in counted:
-        tenant = one.mailbox.name.partition("/")[0]
+        tenant = SessionKey.parse(one.mailbox.name).tenant_id
         if tenant not in sums:
             sums[tenant] = Sum(tenant)
         sums[tenant].add(one)
@@ -231,7 +232,7 @@ def _by_tenant(counted: list[Counted]) -> list[Sum]:
 
 
 def _session(one: Counted, over_s: float) -> SessionFigures:
-    tenant, _, session = one.mailbox.name.partition("/")
+    tenant, session = SessionKey.parse(one.mailbox.name)
     handled_per_s, busy_share, oldest_s = _rates(one, over_s)
     return SessionFigures(
         tenant,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.log_events import TraceBegan, TraceEnded, emit
 from conductor_actors.ports import Clock
 

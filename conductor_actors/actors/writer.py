@@ -197,5 +197,5 @@ class WriterActor(SystemActor):
 
 
 def _letter(row: ScoreRow, reason: str) -> DeadLetter:
-    source = f"row:{row.tenant_id}/{row.session_id}"
+    source = f"row:{row.key}"
     return DeadLetter(source, f"{row.at_ms}-0", reason, msgspec.json.encode(row))

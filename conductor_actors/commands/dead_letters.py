@@ -22,7 +22,7 @@ from conductor_actors.adapters.redis.dead_letter_stream import DeadLetterStream,
 from conductor_actors.adapters.redis.event_names import event_tenant
 from conductor_actors.adapters.redis.score_feed import BODY_BYTES
 from conductor_actors.domain.events import DECODERS, decode
-from conductor_actors.domain.identity import prefixed
+from conductor_actors.domain.identity import SessionKey, prefixed
 from conductor_actors.errors import ConfigError, InvalidEvent
 from conductor_actors.ports import DeadLetter
 
@@ -199,7 +199,7 @@ def find_original(
 def _of_session(
     letters: DeadLetterStream, letter: DeadLetter, max_event_bytes: int
 ) -> Original | Lost:
-    tenant, _, session_id = letter.source.removeprefix(SESSION).partition("/")
+    tenant, session_id = SessionKey.parse(letter.source.removeprefix(SESSION))
     at_ms = int(letter.entry_id.partition("-")[0])
     for original, bare_name in _at(letters, tenant, at_ms):
         try:

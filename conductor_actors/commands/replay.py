@@ -141,7 +141,7 @@ class _Writer:
 
     def _settle(self) -> None:
         for row, reason in self._under_way.popleft().result().refused:
-            say(f"refused: {row.tenant_id}/{row.session_id!r}: {reason}")
+            say(f"refused: {str(row.key)!r}: {reason}")
 
 
 def _file(name: str, first: str, last: str) -> Recorded:

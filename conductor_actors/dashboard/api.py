@@ -31,10 +31,11 @@ from conductor_actors.dashboard.bodies import (
     timestamp,
 )
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.hub import Hub, Key
+from conductor_actors.dashboard.hub import Hub
 from conductor_actors.dashboard.recent import as_update
 from conductor_actors.dashboard.rows import HistoryStep, Row, Rows
 from conductor_actors.dashboard.socketio import bearer
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, category
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import Clock
@@ -108,10 +109,10 @@ class Api:
         shown = query.shown(asked.step, sources.tick_s)
         if asked.step is None:
             rows = await sources.rows.between(key, asked.first_ms, asked.until_ms)
-            body = History(key.session, shown, [_tick(row) for row in rows])
+            body = History(key.session_id, shown, [_tick(row) for row in rows])
         else:
             steps = await sources.rows.steps(key, asked.first_ms, asked.until_ms, asked.step)
-            body = StepHistory(key.session, shown, [_step(step) for step in steps])
+            body = StepHistory(key.session_id, shown, [_step(step) for step in steps])
         if "text/csv" in request.headers.get("accept", ""):
             return self._csv(body)
         return self._json(body)
@@ -145,7 +146,7 @@ class Api:
             response.headers.update(error.headers or {})
         return response
 
-    async def _latest(self, key: Key) -> Update | None:
+    async def _latest(self, key: SessionKey) -> Update | None:
         track = self._sources.hub.track(key)
         if track is not None:
             return decode_update(track.newest)
@@ -156,14 +157,14 @@ class Api:
         token = bearer(request.headers.get("authorization"))
         return self._doorkeeper.admit(token, request.query_params.get("tenant"))
 
-    def _key(self, request: Request) -> Key:
+    def _key(self, request: Request) -> SessionKey:
         caller = self._caller(request)
         session_id = request.path_params["id"]
         if not is_session_id(session_id):
             raise Denied(400, "invalid_session", "a session's id is text of 1 to 255 characters")
         if not caller.may_see(session_id):
             raise Denied(403, "other_session", "this session is not among those of your token")
-        return Key(caller.tenant, session_id)
+        return SessionKey(caller.tenant, session_id)
 
     def _json(self, body: object, status: int = 200) -> Response:
         return self._answer(encode(body), status)

@@ -10,7 +10,8 @@ from conductor_actors.dashboard.auth import Caller
 from conductor_actors.dashboard.bodies import sessions_body
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.connections import Connection
-from conductor_actors.dashboard.hub import Hub, Key
+from conductor_actors.dashboard.hub import Hub
+from conductor_actors.domain.identity import SessionKey
 
 MOST_SUBSCRIPTIONS: Final = 100  # of one client
 
@@ -110,7 +111,7 @@ class Broadcast:
         self._metrics = metrics
         self._clients: dict[tuple[str, str], Client] = {}
         self._tenants: Counter[str] = Counter()
-        self._subscribers: dict[Key, dict[Client, None]] = {}
+        self._subscribers: dict[SessionKey, dict[Client, None]] = {}
         self._watchers: defaultdict[str, dict[Client, None]] = defaultdict(dict)
         self._waiting: dict[Client, None] = {}
 
@@ -151,7 +152,7 @@ class Broadcast:
             client.sessions.add(session)
             client.connection.interests += 1
             self._metrics.subscriptions.inc()
-        key = Key(client.caller.tenant, session)
+        key = SessionKey(client.caller.tenant, session)
         self._subscribers.setdefault(key, {})[client] = None
         return True
 
@@ -163,26 +164,26 @@ class Broadcast:
         client.connection.interests -= 1
         self._metrics.subscriptions.dec()
         client.drop(session)
-        key = Key(client.caller.tenant, session)
+        key = SessionKey(client.caller.tenant, session)
         self._subscribers[key].pop(client, None)
         if not self._subscribers[key]:
             del self._subscribers[key]
 
-    def subscribed(self) -> list[Key]:
+    def subscribed(self) -> list[SessionKey]:
         """List the sessions that somebody is told of."""
         return list(self._subscribers)
 
-    def subscribers(self, key: Key) -> list[Client]:
+    def subscribers(self, key: SessionKey) -> list[Client]:
         """List who is told of a session."""
         return list(self._subscribers.get(key, ()))
 
-    def announce(self, key: Key, kind: str, event: str, body: bytes) -> None:
+    def announce(self, key: SessionKey, kind: str, event: str, body: bytes) -> None:
         """Tell a session's subscribers; of each kind the newest counts."""
         subscribers = self._subscribers.get(key)
         if not subscribers:
             return
         message = Message(event, body)
-        slot = (kind, key.session)
+        slot = (kind, key.session_id)
         for client in subscribers:
             self.send(client, slot, message)
 

@@ -2,22 +2,16 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 from conductor_actors.dashboard.bodies import Update, at_ms, encode
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import Clock
 
 HISTORY_S: Final = 300
 SILENT_S: Final = 300.0  # a session without an update for this long is over
 SETTLED_S: Final = 30.0  # by then the database has what was published before
 ASK_EVERY_S: Final = 5.0
-
-
-class Key(NamedTuple):
-    """A session of a tenant: the only name under which anything is looked up."""
-
-    tenant: str
-    session: str
 
 
 class Track:
@@ -84,9 +78,9 @@ class Hub:
         track.add(ms, body, self._tick_ms, now_s)
         return body
 
-    def track(self, key: Key) -> Track | None:
+    def track(self, key: SessionKey) -> Track | None:
         """Give what is known of a session."""
-        return self._tenants.get(key.tenant, {}).get(key.session)
+        return self._tenants.get(key.tenant_id, {}).get(key.session_id)
 
     def names(self, tenant: str) -> set[str]:
         """Give the names of a tenant's sessions."""
@@ -98,7 +92,7 @@ class Hub:
         names = sorted(tracks if sessions is None else tracks.keys() & sessions)
         return [tracks[name].newest for name in names]
 
-    def points(self, key: Key) -> list[bytes]:
+    def points(self, key: SessionKey) -> list[bytes]:
         """Give a session's last five minutes, oldest first."""
         track = self.track(key)
         if track is None:

@@ -15,8 +15,9 @@ from conductor_actors.dashboard.broadcast import Broadcast, Client, Message
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.feed import ANOMALIES, UPDATES
-from conductor_actors.dashboard.hub import Hub, Key
+from conductor_actors.dashboard.hub import Hub
 from conductor_actors.dashboard.recent import Recent
+from conductor_actors.domain.identity import SessionKey
 
 BEAT_S: Final = 0.1  # how soon a client that has caught up gets what has waited
 QUIET_S: Final = 0.1  # a tick's updates are all there when none came for this long,
@@ -73,7 +74,7 @@ class Live:
                 message = Message("engagement:history", history_body(session_id, points))
                 self._audience.send(client, ("history", session_id), message)
 
-        self._recent.send(Key(client.caller.tenant, session_id), give)
+        self._recent.send(SessionKey(client.caller.tenant, session_id), give)
 
     async def run(self) -> None:
         """Send what has waited, until cancelled."""
@@ -90,7 +91,7 @@ class Live:
         if body is not None:
             age_s = self._clocks.now() - at_ms(update.timestamp) / 1000
             self._metrics.update_age_seconds.observe(age_s)
-            key = Key(tenant, update.session_id)
+            key = SessionKey(tenant, update.session_id)
             self._audience.announce(key, "update", UPDATES, body)
             self._note_change(key)
         return True
@@ -99,17 +100,17 @@ class Live:
         anomaly = read_anomaly(tenant, data)
         if anomaly is None:
             return False
-        key = Key(tenant, anomaly.session_id)
+        key = SessionKey(tenant, anomaly.session_id)
         self._audience.announce(key, anomaly.type, ANOMALIES, encode(anomaly))
         return True
 
-    def _note_change(self, key: Key) -> None:
+    def _note_change(self, key: SessionKey) -> None:
         now_s = self._clocks.monotonic()
-        changes = self._changes.get(key.tenant)
+        changes = self._changes.get(key.tenant_id)
         if changes is None:
-            changes = self._changes[key.tenant] = _Changes(now_s, now_s)
+            changes = self._changes[key.tenant_id] = _Changes(now_s, now_s)
         changes.last_s = now_s
-        changes.names.add(key.session)
+        changes.names.add(key.session_id)
 
     def _announce_changes(self) -> None:
         now_s = self._clocks.monotonic()
@@ -122,4 +123,4 @@ class Live:
     def _refill(self) -> None:
         for key in self._audience.subscribed():
             for client in self._audience.subscribers(key):
-                self.send_history(client, key.session)
+                self.send_history(client, key.session_id)

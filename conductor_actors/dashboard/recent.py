@@ -6,8 +6,9 @@ from typing import Final
 
 from conductor_actors.dashboard.bodies import Update, encode, timestamp
 from conductor_actors.dashboard.clocks import Clocks
-from conductor_actors.dashboard.hub import HISTORY_S, Hub, Key
+from conductor_actors.dashboard.hub import HISTORY_S, Hub
 from conductor_actors.dashboard.rows import Row, Rows
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.errors import Unavailable
 
@@ -23,10 +24,10 @@ class Recent:
         self._scoring = scoring
         self._clock = clocks.monotonic
         self._now = clocks.now
-        self._asking: dict[Key, asyncio.Task[list[bytes]]] = {}
+        self._asking: dict[SessionKey, asyncio.Task[list[bytes]]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    def send(self, key: Key, give: Callable[[list[bytes]], None]) -> None:
+    def send(self, key: SessionKey, give: Callable[[list[bytes]], None]) -> None:
         """Call `give` with the points, oldest first: soon, or when the database has answered."""
         task = self._asking.get(key)
         if task is None:
@@ -34,7 +35,7 @@ class Recent:
             task.add_done_callback(lambda _: self._asking.pop(key))
         task.add_done_callback(lambda done: None if done.cancelled() else give(done.result()))
 
-    async def points(self, key: Key) -> list[bytes]:
+    async def points(self, key: SessionKey) -> list[bytes]:
         """Give the points, oldest first; without the database, those that were heard."""
         track = self._hub.track(key)
         if track is not None and not track.lacks_points(self._clock()):
@@ -54,18 +55,18 @@ class Recent:
         # What is newer than all that was heard stays out of the hub: it may yet be announced.
         return self._hub.points(key) + [stored[ms] for ms in sorted(stored) if ms > newest_ms]
 
-    async def _stored(self, key: Key) -> dict[int, bytes]:
+    async def _stored(self, key: SessionKey) -> dict[int, bytes]:
         now_ms = round(self._now() * 1000)
         rows = await self._rows.between(key, now_ms - HISTORY_S * 1000, now_ms + 1)
         return {row.at_ms: encode(as_update(key, row, self._scoring)) for row in rows}
 
 
-def as_update(key: Key, row: Row, scoring: Scoring) -> Update:
+def as_update(key: SessionKey, row: Row, scoring: Scoring) -> Update:
     """Make of a row the update that was announced with it."""
     return Update(
         timestamp(row.at_ms),
-        key.tenant,
-        key.session,
+        key.tenant_id,
+        key.session_id,
         row.event_id,
         row.score,
         row.category,  # type: ignore[arg-type] # only these are stored

@@ -10,8 +10,8 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.hub import Key
 from conductor_actors.dashboard.reach import Reach
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Signals
 from conductor_actors.errors import Unavailable
 
@@ -114,18 +114,18 @@ class Rows:
                 is_away = self._reach.state == "away"
                 await asyncio.sleep(LOOK_AGAIN_S if is_away else LOOK_EVERY_S)
 
-    async def between(self, key: Key, first_ms: int, until_ms: int) -> list[Row]:
+    async def between(self, key: SessionKey, first_ms: int, until_ms: int) -> list[Row]:
         """Give the rows of `[first, until)`, oldest first."""
         found = await self._ask(_ROWS, (*key, _at(first_ms), _at(until_ms)))
         return [_row(record) for record in found]
 
-    async def newest(self, key: Key) -> Row | None:
+    async def newest(self, key: SessionKey) -> Row | None:
         """Give the last row there is."""
         found = await self._ask(_NEWEST, key)
         return _row(found[0]) if found else None
 
     async def steps(
-        self, key: Key, first_ms: int, until_ms: int, step: timedelta
+        self, key: SessionKey, first_ms: int, until_ms: int, step: timedelta
     ) -> list[HistoryStep]:
         """Give `[first, until)` in steps, oldest first; both ends must be whole steps.
 

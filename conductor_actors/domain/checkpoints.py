@@ -11,7 +11,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from conductor_actors.domain.intake import IntakeState, SessionKey
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.intake import IntakeState
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
@@ -144,7 +145,7 @@ def recover(header: bytes, sessions: Mapping[SessionKey, bytes], rules: SessionR
             f"s; set CONDUCTOR_WINDOW_S={found.window_s}, or {START_ANEW}"
         )
     try:
-        states = {key: decode_state(data, key[1], rules) for key, data in sessions.items()}
+        states = {key: decode_state(data, key.session_id, rules) for key, data in sessions.items()}
     except (msgspec.MsgspecError, LookupError, ValueError):
         raise ConfigError(f"REDIS_URL: {SESSIONS_KEY} can't be read; {START_ANEW}") from None
     ended = frozenset(key for key, state in states.items() if not _goes_on(state, found.intake))

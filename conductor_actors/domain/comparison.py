@@ -9,7 +9,6 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from conductor_actors.domain.intake import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
 
 # A row as its columns: tick (ms), tenant, session, event, score, category, and the six signals.
@@ -68,9 +67,9 @@ class Comparison:
         self._known = known
         self._kept: Iterator[Record] | None = None
         self._next: Record | None = None
-        self._heard: set[SessionKey] = set()
-        self._older: set[SessionKey] = set()
-        self._unheard: dict[SessionKey, _Unheard] = {}
+        self._heard: set[tuple[str, str]] = set()
+        self._older: set[tuple[str, str]] = set()
+        self._unheard: dict[tuple[str, str], _Unheard] = {}
         self.compared = self.missing = self.different = self.unexpected = self.elsewhere = 0
         self.unknown = Unknown()
         self.first: Difference | None = None
@@ -85,7 +84,7 @@ class Comparison:
         if not rows:
             return
         at_ms = rows[0].at_ms
-        replayed = {(row.tenant_id, row.session_id): record_of(row) for row in rows}
+        replayed = {record[1:3]: record for record in map(record_of, rows)}
         self._heard.update(replayed)
         if at_ms > self._known.until_ms:
             self.unknown.too_late += len(rows)
@@ -110,14 +109,14 @@ class Comparison:
                 self.elsewhere += unheard.rows
         self._unheard.clear()
 
-    def _leave_out_older(self, replayed: dict[SessionKey, Record]) -> None:
+    def _leave_out_older(self, replayed: dict[tuple[str, str], Record]) -> None:
         self._older &= replayed.keys()  # without a row it is over, and may begin anew
         for key in self._older:
             del replayed[key]
         self.unknown.older_sessions += len(self._older)
 
-    def _match(self, at_ms: int, replayed: dict[SessionKey, Record]) -> None:
-        kept: dict[SessionKey, Record] = {}
+    def _match(self, at_ms: int, replayed: dict[tuple[str, str], Record]) -> None:
+        kept: dict[tuple[str, str], Record] = {}
         for record in self._kept_until(at_ms):
             if record[0] < at_ms or record[1:3] in kept:
                 self._find_surplus(record)

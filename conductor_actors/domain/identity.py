@@ -1,14 +1,30 @@
-"""Redis names and tenants: a tenant has every name with its own prefix, `acme:sync-events`.
+"""Who events belong to: tenants, which prefix every name (`acme:sync-events`), and sessions.
 
-The tenant comes from the name alone, never from a body, so that Redis ACLs can enforce it.
+The tenant comes from the name alone, never from a body, so that access rules can enforce it.
 """
 
 import re
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 DEFAULT_TENANT: Final = "default"  # whose names have no prefix
 EVERY_TENANT: Final = "*"
 TENANT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class SessionKey(NamedTuple):
+    """A session of a tenant. Equal to the plain tuple, and found by it in a dict."""
+
+    tenant_id: str
+    session_id: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant_id}/{self.session_id}"  # no tenant has a slash
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the key that `[tenant/]session` names; the default tenant's without a slash."""
+        tenant_id, slash, session_id = text.partition("/")
+        return cls(tenant_id, session_id) if slash else cls(DEFAULT_TENANT, text)
 
 
 def prefixed(tenant: str, name: str) -> str:

@@ -21,8 +21,6 @@ from conductor_actors.errors import InvalidEvent
 # for speed; in this order because that is the order in which events are applied.
 Entry: TypeAlias = tuple[int, int, str, bytes]
 
-SessionKey: TypeAlias = tuple[str, str]  # tenant, session
-
 # What waits for the tick is handed out before it when there is so much of it: enough for each
 # session that telling it costs little an event, and never more than fits into 100 MB.
 LEAST_EVENTS: Final = 4_096
@@ -52,8 +50,11 @@ class IntakeState(msgspec.Struct, frozen=True, array_like=True):
     quotas: QuotasState | None = None
 
 
-class EventsBySession(dict[SessionKey, list[Event]]):
-    """Events to apply, in order within each session."""
+class EventsBySession(dict[tuple[str, str], list[Event]]):
+    """Events to apply, in order within each session, by (tenant, session).
+
+    Plain tuples, for speed: a `SessionKey` equals them and takes five times as long to make.
+    """
 
 
 class TickDue(NamedTuple):

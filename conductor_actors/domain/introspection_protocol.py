@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from conductor_actors.domain.checkpoints import encode_state
-from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.scoring import Contributions, Scoring, Signals
 from conductor_actors.domain.session_state import SessionState, row_at
@@ -33,7 +33,7 @@ class Request(msgspec.Struct, frozen=True):
     @property
     def key(self) -> SessionKey:
         """The session it is about."""
-        return self.tenant, self.session
+        return SessionKey(self.tenant, self.session)
 
 
 class Counts(msgspec.Struct, frozen=True):

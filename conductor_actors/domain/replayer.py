@@ -18,7 +18,6 @@ from conductor_actors.domain.intake import (
     EventsBySession,
     Intake,
     IntakeRules,
-    SessionKey,
     TickDue,
 )
 from conductor_actors.domain.scoring import ScoreRow, Scoring
@@ -118,7 +117,7 @@ class Replayer:
         self._intake = Intake(rules.intake)
         self._write = write
         self._salvage = salvage
-        self._sessions: dict[SessionKey, _Session] = {}
+        self._sessions: dict[tuple[str, str], _Session] = {}
         self._has_newcomers = False
         self._rows = self._failed = 0
         self._invalid: Counter[str] = Counter()
@@ -167,7 +166,7 @@ class Replayer:
         if self._has_newcomers:
             self._sessions = dict(sorted(self._sessions.items()))
             self._has_newcomers = False
-        nothing: tuple[list[ScoreRow], list[SessionKey]] = ([], [])
+        nothing: tuple[list[ScoreRow], list[tuple[str, str]]] = ([], [])
         sessions = list(self._sessions.items())
         (rows, over), failed = self._salvage(partial(self._judge, at_ms), nothing, sessions)
         for key in over:  # or never begun: nothing of it is worth keeping
@@ -180,9 +179,9 @@ class Replayer:
     def _judge(
         self,
         at_ms: int,
-        done: tuple[list[ScoreRow], list[SessionKey]],
-        sessions: Sequence[tuple[SessionKey, _Session]],
-    ) -> tuple[list[ScoreRow], list[SessionKey]]:
+        done: tuple[list[ScoreRow], list[tuple[str, str]]],
+        sessions: Sequence[tuple[tuple[str, str], _Session]],
+    ) -> tuple[list[ScoreRow], list[tuple[str, str]]]:
         """Give the rows of those that have one, and the keys of those that are over."""
         rows, over = [*done[0]], [*done[1]]
         for key, session in sessions:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from conductor_actors.domain.gaps import Mark
+from conductor_actors.domain.identity import SessionKey
 
 
 class Signals(msgspec.Struct, frozen=True, gc=False):
@@ -52,6 +53,11 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     signals: Signals
     contributions: Contributions
     gap: Mark | None = None
+
+    @property
+    def key(self) -> SessionKey:
+        """The session that the row is about."""
+        return SessionKey(self.tenant_id, self.session_id)
 
 
 class ExplainedSignal(NamedTuple):

@@ -11,8 +11,8 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 
 from conductor_actors.domain.events import DECODERS, decode_closed
-from conductor_actors.domain.identity import split
-from conductor_actors.domain.intake import Entry, SessionKey
+from conductor_actors.domain.identity import SessionKey, split
+from conductor_actors.domain.intake import Entry
 
 
 class Shard(NamedTuple):
@@ -39,7 +39,7 @@ def shards(count: int) -> list[Shard]:
 
 def owner(session: SessionKey, count: int) -> int:
     """Give the number of the shard that a session belongs to."""
-    key = "/".join(session).encode("utf-8", "surrogatepass")  # no tenant has a slash
+    key = str(session).encode("utf-8", "surrogatepass")
 
     def bid(number: int) -> bytes:
         return blake2b(key, digest_size=8, salt=b"%d" % number).digest()
@@ -113,7 +113,7 @@ class ShardFilter:
         if len(known) > MOST_KNOWN:
             known.clear()
             known |= self._nothing_known()
-        key = (tenant, session or "")
+        key = SessionKey(tenant, session or "")
         is_ours = known[session] = owner(key, self._shard.of) == self._shard.number
         return is_ours
 

@@ -20,6 +20,7 @@ from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionParts
 from conductor_actors.actors.session_supervisor import SessionLimits, Sessions
 from conductor_actors.domain.events import Event
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.ports import DeadLetter
@@ -49,7 +50,7 @@ class Cast:
     def enter(self, session_id: str) -> PooledMailbox:
         mailbox = PooledMailbox(f"default/{session_id}", self.dispatcher)
         mailbox.on_refusal = self._refused
-        self.sessions.start(StartSession(("default", session_id), mailbox))
+        self.sessions.start(StartSession(SessionKey("default", session_id), mailbox))
         return mailbox
 
     def settle(self) -> None:

@@ -22,6 +22,7 @@ from conductor_actors.actors.messages import (
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.checkpoints import Header, encode_header
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import IntakeState
 from conductor_actors.errors import OwnershipLost, Unavailable
 from tests.actors.probes import Ref
@@ -30,7 +31,7 @@ from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 
 PATIENCE_S = 5.0
-KEY, OTHER = ("default", "s"), ("acme", "s")
+KEY, OTHER = SessionKey("default", "s"), SessionKey("acme", "s")
 
 
 class Desk:
@@ -72,7 +73,7 @@ def desk() -> Desk:
     return Desk()
 
 
-def barrier(number: int = 1, *ended: tuple[str, str], is_full: bool = True) -> BarrierPassed:
+def barrier(number: int = 1, *ended: SessionKey, is_full: bool = True) -> BarrierPassed:
     return BarrierPassed(header(number), frozenset(ended), is_full)
 
 

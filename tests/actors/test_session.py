@@ -25,6 +25,7 @@ from conductor_actors.actors.session import SessionActor, SessionParts
 from conductor_actors.domain.checkpoints import decode_state
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.gaps import Mark
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
 from tests.actors.probes import Ref
@@ -34,6 +35,7 @@ from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 from tests.support.score_rows import AT_MS
 
+KEY = SessionKey("default", "session")
 TICK_MS = AT_MS + 5000
 NO_SCORE = Scoring(chat_max_per_min=0)  # divides by zero: every row fails
 
@@ -46,7 +48,7 @@ class Stage:
         self.clock = FakeClock()
         self.writer, self.publisher = RecordingMailbox(), RecordingMailbox()
         self.supervisor = RecordingMailbox()
-        self.mailbox = PooledMailbox("default/session", dispatcher)
+        self.mailbox = PooledMailbox(str(KEY), dispatcher)
         self._scoring = scoring or Scoring()
         self.ref = self.enter(SessionState.unbegun("session", SessionRules()))
 
@@ -54,8 +56,8 @@ class Stage:
         parts = SessionParts(
             self._scoring, self.writer, self.publisher, self.dispatcher, self.clock
         )
-        context = ActorContext("default/session", self.mailbox, self.supervisor)
-        return SessionActor.start(context, "default", state, parts)
+        context = ActorContext(str(KEY), self.mailbox, self.supervisor)
+        return SessionActor.start(context, KEY, state, parts)
 
     def tell(self, *messages: object) -> None:
         for message in messages:
@@ -210,7 +212,7 @@ def test_a_captured_state_has_every_event_before_it_and_none_behind(stage: Stage
     stage.tell(EventBatch(chats(3)), asked, EventBatch([chat(7)]))
     [captured, end] = told(asked)
     assert isinstance(captured, SnapshotTaken)
-    assert (captured.number, captured.key) == (1, ("default", "session"))
+    assert (captured.number, captured.key) == (1, KEY)
     state = decode_state(captured.state, "session", SessionRules())
     assert row_at(TICK_MS, "default", state, Scoring()) == expected_row(chats(3))
     assert end == AllSnapshotsTaken(1)

@@ -19,6 +19,7 @@ from conductor_actors.actors.messages import (
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
 from conductor_actors.actors.session_supervisor import SessionLimits
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from tests.actors.cast import Cast
@@ -212,7 +213,7 @@ def test_thousands_that_go_on_at_a_start_are_no_news(cast: Cast) -> None:
     state = SessionState.unbegun("s", SessionRules()).after(chats(3))
     mailbox = PooledMailbox("default/s", cast.dispatcher)
     with capture_logs() as lines:
-        cast.sessions.start(StartSession(("default", "s"), mailbox, state))
+        cast.sessions.start(StartSession(SessionKey("default", "s"), mailbox, state))
     assert lines == []
     (row,) = cast.play(mailbox, [chat(7)], TICK_MS)
     assert row.signals.chat_msgs_per_min == 4

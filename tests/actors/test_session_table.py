@@ -22,7 +22,8 @@ from conductor_actors.actors.session_table import (
 )
 from conductor_actors.domain.checkpoints import decode_state
 from conductor_actors.domain.events import Event
-from conductor_actors.domain.intake import EventsBySession, SessionKey
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.intake import EventsBySession
 from conductor_actors.domain.introspection_protocol import Request
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from tests.actors.cast import Cast
@@ -33,7 +34,7 @@ from tests.support.score_rows import AT_MS
 
 TIMEOUT_S = 1800
 OVER_MS = AT_MS + TIMEOUT_S * 1000
-KEY = ("default", "s")
+KEY = SessionKey("default", "s")
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_each_session_is_told_its_own_events_and_everyone_every_tick(
     session_table.broadcast("tick")
     first, second = cast.supervisor.of(StartSession)
     assert (first.key, mail(first)) == (KEY, [EventBatch(ours), "tick"])
-    assert (second.key, mail(second)) == (("acme", "s"), [EventBatch(theirs), "tick"])
+    assert (second.key, mail(second)) == (SessionKey("acme", "s"), [EventBatch(theirs), "tick"])
 
 
 def test_a_session_is_started_once(cast: Cast, session_table: SessionTable) -> None:
@@ -159,7 +160,7 @@ def test_the_first_checkpoint_has_every_session_and_the_next_those_that_changed(
     whole, answers = begin_checkpoint(session_table)
     cast.settle()
     assert (whole.number, whole.is_full) == (1, True)
-    assert set(captured(answers)) == {KEY, ("acme", "s")}
+    assert set(captured(answers)) == {KEY, SessionKey("acme", "s")}
     session_table.dirty.committed(1)
     session_table.deliver(batch([chat(3)]))
     session_table.broadcast(tick(AT_MS + 5000))  # changes nothing
@@ -185,8 +186,8 @@ def test_what_is_not_known_to_be_durable_is_in_the_next_checkpoint_too(
     session_table.dirty.committed(lost.number - 1)  # of the one before
     again, answers = begin_checkpoint(session_table)
     cast.settle()
-    assert again.ended == lost.ended == {("default", "silent")}
-    assert set(captured(answers)) == again.changed == {*lost.changed, ("default", "new")}
+    assert again.ended == lost.ended == {SessionKey("default", "silent")}
+    assert set(captured(answers)) == again.changed == {*lost.changed, SessionKey("default", "new")}
 
 
 def test_a_session_that_ended_and_began_anew_has_not_ended(
@@ -249,7 +250,7 @@ def test_a_session_in_quarantine_is_answered_for(cast: Cast, session_table: Sess
     _, answers = begin_checkpoint(session_table)
     cast.settle()
     states = captured(answers)
-    assert set(states) == {KEY, ("default", "neighbour")}
+    assert set(states) == {KEY, SessionKey("default", "neighbour")}
     assert decode_state(states[KEY], "s", SessionRules()).chats.total == 1
     session_table.dirty.committed(1)
     _, answers = begin_checkpoint(session_table)
@@ -299,7 +300,7 @@ def test_a_checkpoint_of_nobody_ends_at_once(session_table: SessionTable) -> Non
 
 
 def test_sessions_of_a_checkpoint_go_on_where_they_were(cast: Cast) -> None:
-    dirty = DirtySet(7, ended=[("default", "over")])
+    dirty = DirtySet(7, ended=[SessionKey("default", "over")])
     session_table = SessionTable(cast.dispatcher, cast.supervisor, TIMEOUT_S, dirty)
     session_table.restore({KEY: SessionState.unbegun("s", SessionRules()).after(chats(3))})
     session_table.deliver(batch([chat(7)]))
@@ -308,7 +309,7 @@ def test_sessions_of_a_checkpoint_go_on_where_they_were(cast: Cast) -> None:
     cast.settle()
     assert [row.signals.chat_msgs_per_min for row in cast.rows()] == [4]
     assert (contents.number, contents.is_full) == (8, False)
-    assert contents.ended == {("default", "over")}
+    assert contents.ended == {SessionKey("default", "over")}
     assert set(captured(answers)) == {KEY}
     session_table.passivate(OVER_MS)
     assert len(session_table) == 0

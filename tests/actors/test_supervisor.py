@@ -30,6 +30,7 @@ from conductor_actors.actors.session_supervisor import SessionLimits, Sessions
 from conductor_actors.actors.stats import Stats
 from conductor_actors.actors.supervisor import Child, Outcome, SupervisorActor
 from conductor_actors.domain.failures import RestartBudget
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.errors import OwnershipLost
@@ -141,7 +142,7 @@ def tick(at_ms: int = TICK_MS) -> Tick:
 
 def start_session(company: Company, ref: Ref) -> PooledMailbox:
     mailbox = PooledMailbox("default/s", company.dispatcher)
-    company.mailbox.tell(StartSession(("default", "s"), mailbox))
+    company.mailbox.tell(StartSession(SessionKey("default", "s"), mailbox))
     company.wait_supervised(ref)
     return mailbox
 

@@ -10,6 +10,7 @@ from structlog.typing import EventDict
 
 from conductor_actors.app.takeover import REMIND_EVERY_S, Begun, Takeover, _Standby
 from conductor_actors.domain.checkpoints import Header, encode_header, encode_state
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import IntakeState
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
@@ -73,7 +74,10 @@ def write(checkpoints: MemoryCheckpoints, position: bytes = b"1", window_s: int 
     header = Header(7, window_s, position, IntakeState(passed_ms=AT_MS))
     state = SessionState.unbegun("s", RULES).after(chats(3))
     over = SessionState.unbegun("over", RULES)
-    sessions = {("default", "s"): encode_state(state), ("default", "over"): encode_state(over)}
+    sessions = {
+        SessionKey("default", "s"): encode_state(state),
+        SessionKey("default", "over"): encode_state(over),
+    }
     checkpoints.commit(Checkpoint(encode_header(header), sessions, is_full=True))
 
 
@@ -88,8 +92,8 @@ def test_with_a_checkpoint_it_goes_on(stage: Stage, log_lines: list[EventDict]) 
     write(stage.checkpoints)
     source, recovered = stage.complete()
     assert recovered is not None
-    assert set(recovered.states) == {("default", "s")}
-    assert recovered.ended == {("default", "over")}
+    assert set(recovered.states) == {SessionKey("default", "s")}
+    assert recovered.ended == {SessionKey("default", "over")}
     assert source.read() == READS[1]
     assert source.position() == b"2"
     [line] = [line for line in log_lines if line["event"] == "checkpoint_loaded"]

@@ -13,7 +13,8 @@ from conductor_actors.dashboard.auth import Caller
 from conductor_actors.dashboard.broadcast import Broadcast, Client, Message
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.connections import WAITING, Connection
-from conductor_actors.dashboard.hub import Hub, Key
+from conductor_actors.dashboard.hub import Hub
+from conductor_actors.domain.identity import SessionKey
 from tests.dashboard.test_hub import update
 
 
@@ -45,7 +46,7 @@ def audience(hub: Hub) -> Broadcast:
 
 def announce(audience: Broadcast, session: str, number: int) -> None:
     body = f'{{"n":{number}}}'.encode()
-    audience.announce(Key("default", session), "update", "engagement:update", body)
+    audience.announce(SessionKey("default", session), "update", "engagement:update", body)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=120))
@@ -66,7 +67,7 @@ def test_whatever_is_read_when_the_newest_of_each_session_comes_last(
     for number, (session, reads) in enumerate(steps):
         newest[session] = number
         body = f'{{"s":"{session}","n":{number}}}'.encode()
-        audience.announce(Key("default", session), "update", "engagement:update", body)
+        audience.announce(SessionKey("default", session), "update", "engagement:update", body)
         assert wire.queue.qsize() <= WAITING + 3
         if reads:
             take()
@@ -90,7 +91,7 @@ def test_an_anomaly_does_not_replace_an_update_nor_one_of_another_type(audience:
     audience.subscribe(wire.client, "s")
     for number in range(WAITING):
         announce(audience, "s", number)
-    key = Key("default", "s")
+    key = SessionKey("default", "s")
     for kind in ("update", "MASS_EXIT", "update", "SUDDEN_DROP", "MASS_EXIT"):
         audience.announce(key, kind, "e", f'"{kind}"'.encode())
     wire.read()

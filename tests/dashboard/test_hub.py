@@ -5,12 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conductor_actors.dashboard.bodies import Update, at_ms, decode_update, encode, timestamp
-from conductor_actors.dashboard.hub import HISTORY_S, Hub, Key
+from conductor_actors.dashboard.hub import HISTORY_S, Hub
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions
 from tests.support.score_rows import AT_MS, SIGNALS
 
 TICK_MS = 5000
-KEY = Key("default", "s")
+KEY = SessionKey("default", "s")
 
 
 class Time:
@@ -38,7 +39,7 @@ def update(tick: int = 0, session: str = "s", tenant: str = "default", **more: A
     return Update(at, tenant, session, "e", **{**given, **more})
 
 
-def ticks(hub: Hub, key: Key = KEY) -> list[int]:
+def ticks(hub: Hub, key: SessionKey = KEY) -> list[int]:
     points = map(decode_update, hub.points(key))
     return [(at_ms(point.timestamp) - AT_MS) // TICK_MS for point in points]
 
@@ -73,7 +74,7 @@ def test_tenants_share_nothing(hub: Hub) -> None:
     hub.take(update(tenant="globex", score=0.2))
     assert [decode_update(each).score for each in hub.newest("acme")] == [0.1]
     assert hub.newest("default") == []
-    assert hub.points(Key("globex", "other")) == []
+    assert hub.points(SessionKey("globex", "other")) == []
     assert len(hub) == 2
 
 

@@ -19,13 +19,13 @@ from conductor_actors.domain.checkpoints import (
 )
 from conductor_actors.domain.events import ChatMessage, Event, PollVote, UserJoined
 from conductor_actors.domain.gaps import Gap
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import (
     Entry,
     EventsBySession,
     Intake,
     IntakeRules,
     IntakeState,
-    SessionKey,
     TickDue,
 )
 from conductor_actors.domain.scoring import ScoreRow, Scoring
@@ -123,14 +123,15 @@ class Engine:
                     self._apply(step)
                 case TickDue(at_ms, marks):
                     self.rows += [
-                        row_at(at_ms, key[0], self.states[key], Scoring(), marks)
+                        row_at(at_ms, key.tenant_id, self.states[key], Scoring(), marks)
                         for key in sorted(self.states)
                         if self.states[key].has_row_at(at_ms)
                     ]
 
     def _apply(self, batch: EventsBySession) -> None:
-        for key, events in batch.items():
-            state = self.states.get(key) or SessionState.unbegun(key[1], self._rules)
+        for (tenant_id, session_id), events in batch.items():
+            key = SessionKey(tenant_id, session_id)
+            state = self.states.get(key) or SessionState.unbegun(session_id, self._rules)
             self.states[key] = state.after(events)
 
     def crashed(self, rules: IntakeRules) -> "Engine":
@@ -205,17 +206,17 @@ def test_what_is_over_does_not_go_on() -> None:
     rules = SessionRules(timeout_s=1800)
     events: Sequence[Event] = [UserJoined(START_MS, None, "ada")]
     sessions = {
-        (TENANT, "over"): SessionState.unbegun("over", rules).after(events),
-        (TENANT, "never begun"): SessionState.unbegun("never begun", rules),
-        ("acme", "on"): SessionState.unbegun("on", rules).after(
+        SessionKey(TENANT, "over"): SessionState.unbegun("over", rules).after(events),
+        SessionKey(TENANT, "never begun"): SessionState.unbegun("never begun", rules),
+        SessionKey("acme", "on"): SessionState.unbegun("on", rules).after(
             [UserJoined(START_MS + 1, None, "ada")]
         ),
     }
     written = {key: encode_state(state) for key, state in sessions.items()}
     header = encode_header(header_of(rules, passed_ms=START_MS + 1_800_000))
     found = recover(header, written, rules)
-    assert set(found.states) == {("acme", "on")}
-    assert found.ended == {(TENANT, "over"), (TENANT, "never begun")}
+    assert set(found.states) == {SessionKey("acme", "on")}
+    assert found.ended == {SessionKey(TENANT, "over"), SessionKey(TENANT, "never begun")}
 
 
 def test_the_timeout_may_have_changed() -> None:
@@ -223,10 +224,10 @@ def test_the_timeout_may_have_changed() -> None:
     rules = SessionRules(timeout_s=100)
     found = recover(
         encode_header(header_of(rules, passed_ms=START_MS + 100_000)),
-        {(TENANT, "s"): encode_state(state)},
+        {SessionKey(TENANT, "s"): encode_state(state)},
         rules,
     )
-    assert found.ended == {(TENANT, "s")}
+    assert found.ended == {SessionKey(TENANT, "s")}
 
 
 @pytest.mark.parametrize(("tick_s", "next_s"), [(5, 15), (1, 15), (10, 20), (60, 60)])
@@ -278,7 +279,7 @@ def with_users_that_are_not_there() -> bytes:
 def test_a_session_that_can_not_be_read_is_an_error_that_names_the_way_out(data: bytes) -> None:
     header = encode_header(header_of(SessionRules()))
     with pytest.raises(ConfigError, match=rf"{SESSIONS_KEY} can't be read; delete {HEADER_KEY}"):
-        recover(header, {(TENANT, "s"): data}, SessionRules())
+        recover(header, {SessionKey(TENANT, "s"): data}, SessionRules())
 
 
 def test_every_field_of_a_state_is_looked_at() -> None:

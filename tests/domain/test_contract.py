@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from conductor_actors.domain.events import Event
-from conductor_actors.domain.intake import Entry, Intake, IntakeRules, SessionKey, TickDue
+from conductor_actors.domain.intake import Entry, EventsBySession, Intake, IntakeRules, TickDue
 from conductor_actors.domain.scoring import Scoring, category, clamped
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from tests.support.reference import row_at
@@ -55,18 +55,18 @@ def expected() -> list[SampleRow]:
         ]
 
 
-def taken(entries: Sequence[Entry]) -> Iterator[tuple[int | None, dict[SessionKey, list[Event]]]]:
+def taken(entries: Sequence[Entry]) -> Iterator[tuple[int | None, EventsBySession]]:
     """Hand out batches, and ticks as their time with no events."""
     intake = Intake(IntakeRules())
     for due in (*intake.take(entries), *intake.take((), intake.tick_after_last_event())):
         if isinstance(due, TickDue):
-            yield due.at_ms, {}
+            yield due.at_ms, EventsBySession()
         else:
             yield None, due
 
 
 def rows_of_the_package(entries: Sequence[Entry]) -> Iterator[SampleRow]:
-    states: dict[SessionKey, SessionState] = {}
+    states: dict[tuple[str, str], SessionState] = {}
     for tick_ms, batch in taken(entries):
         for key, events in batch.items():
             state = states.get(key) or SessionState.unbegun(key[1], SessionRules())
@@ -77,7 +77,7 @@ def rows_of_the_package(entries: Sequence[Entry]) -> Iterator[SampleRow]:
                     yield row_of_the_package(tick_ms, key, states[key])
 
 
-def row_of_the_package(tick_ms: int, key: SessionKey, state: SessionState) -> SampleRow:
+def row_of_the_package(tick_ms: int, key: tuple[str, str], state: SessionState) -> SampleRow:
     signals = state.signals(tick_ms)
     score = clamped(Scoring().contributions(signals).total())
     return SampleRow(
@@ -88,7 +88,7 @@ def row_of_the_package(tick_ms: int, key: SessionKey, state: SessionState) -> Sa
 
 
 def rows_of_the_reference(entries: Sequence[Entry]) -> Iterator[SampleRow]:
-    heard: dict[SessionKey, list[Event]] = {}
+    heard: dict[tuple[str, str], list[Event]] = {}
     for tick_ms, batch in taken(entries):
         for key, events in batch.items():
             heard.setdefault(key, []).extend(events)

@@ -13,7 +13,6 @@ from conductor_actors.domain.intake import (
     Entry,
     Intake,
     IntakeRules,
-    SessionKey,
     TickDue,
 )
 from tests.support.reference import row_at
@@ -46,7 +45,7 @@ WRONG = {
     (CHAT, b" " * 70_000): "too_large",
 }
 
-Handed: TypeAlias = dict[SessionKey, list[Event]]
+Handed: TypeAlias = dict[tuple[str, str], list[Event]]
 Segments: TypeAlias = list[tuple[int | None, Handed]]  # ticks, and what came before each
 Reads: TypeAlias = Iterable[tuple[Sequence[Entry], int | None]]
 

@@ -16,7 +16,6 @@ from conductor_actors.domain.intake import (
     Intake,
     IntakeRules,
     IntakeState,
-    SessionKey,
     TickDue,
 )
 from conductor_actors.domain.quotas import (
@@ -34,7 +33,7 @@ TICK_MS = 5000
 TIMEOUT_MS = 20_000
 RULES = IntakeRules(timeout_s=20)
 
-Taken = tuple[list[tuple[int, SessionKey]], Counter[tuple[str, str]]]
+Taken = tuple[list[tuple[int, tuple[str, str]]], Counter[tuple[str, str]]]
 
 
 def rules(**limits: float) -> IntakeRules:
@@ -50,7 +49,7 @@ def garbage(at_ms: int) -> Entry:
     return START_MS + at_ms, 0, f"acme:{REACTION}", b"{"
 
 
-def events_of(steps: Iterable[EventsBySession | TickDue]) -> list[tuple[int, SessionKey]]:
+def events_of(steps: Iterable[EventsBySession | TickDue]) -> list[tuple[int, tuple[str, str]]]:
     return [
         (event.at_ms - START_MS, key)
         for step in steps
@@ -206,7 +205,7 @@ def test_whoever_goes_on_from_a_checkpoint_refuses_the_same(
         at_ms += step_ms
         entries.append(entry(at_ms, session, tenant))
     whole = taken(Intake(rules(**limits)), entries)
-    found, refused, state = list[tuple[int, SessionKey]](), Counter[tuple[str, str]](), None
+    found, refused, state = list[tuple[int, tuple[str, str]]](), Counter[tuple[str, str]](), None
     for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(log)], strict=True):
         intake = Intake(rules(**limits), state)
         some, over = taken(intake, entries[begin:end])

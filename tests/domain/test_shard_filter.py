@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conductor_actors.domain.events import DECODERS, decode
-from conductor_actors.domain.identity import split
+from conductor_actors.domain.identity import SessionKey, split
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.shards import ShardFilter, owner, shards
 from conductor_actors.errors import InvalidEvent
@@ -22,7 +22,7 @@ def shares(entries: list[Entry], count: int = 3) -> list[list[Entry]]:
     return [ShardFilter(shard, MOST_BYTES).ours(entries) for shard in shards(count)]
 
 
-def session_of(entry: Entry) -> tuple[str, str] | None:
+def session_of(entry: Entry) -> SessionKey | None:
     _, _, name, body = entry
     parts = split(name)
     assert parts
@@ -30,7 +30,7 @@ def session_of(entry: Entry) -> tuple[str, str] | None:
         decoded = decode(DECODERS[parts[1]], body, 0, MOST_BYTES)
     except InvalidEvent:
         return None
-    return (parts[0], decoded[0]) if decoded else None
+    return SessionKey(parts[0], decoded[0]) if decoded else None
 
 
 def test_real_events_go_to_the_shard_of_their_session_in_order() -> None:

@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.shards import WHOLE, Shard, owner, parsed, shards
 
 FIRST_OWNERS = [0, 4, 0, 1, 3, 2, 4, 1, 2, 0, 3, 1, 2, 2, 1, 0]
-SESSIONS = [("default", f"session-{number}") for number in range(10_000)]
-Keys = st.tuples(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=255))
+SESSIONS = [SessionKey("default", f"session-{number}") for number in range(10_000)]
+Keys = st.builds(SessionKey, st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=255))
 
 
 @pytest.mark.parametrize("count", [2, 3, 7])
@@ -33,14 +34,14 @@ def test_one_shard_more_takes_its_share_and_moves_no_other_session(count: int) -
 
 
 @given(Keys, st.integers(1, 64))
-def test_any_session_has_an_owner(session: tuple[str, str], count: int) -> None:
+def test_any_session_has_an_owner(session: SessionKey, count: int) -> None:
     assert 0 <= owner(session, count) < count
 
 
 def test_the_owner_is_the_same_in_every_version() -> None:
     found = [owner(session, 5) for session in SESSIONS[:16]]
     assert found == FIRST_OWNERS
-    assert owner(("acme", "room"), 5) != owner(("default", "room"), 5)
+    assert owner(SessionKey("acme", "room"), 5) != owner(SessionKey("default", "room"), 5)
 
 
 def test_a_collector_without_others_has_every_key_as_it_is() -> None:

@@ -8,6 +8,7 @@ from threading import Event
 from time import monotonic, time
 from typing import Final, TypeAlias
 
+from conductor_actors.domain.identity import SessionKey
 from tests.faults.oracle import at_ms
 from tests.faults.plant import DRAIN_WITHIN_S, UNHURRIED, Plant, drained, since_s
 from tests.faults.proxy import Barrier, Way
@@ -244,6 +245,6 @@ def _raising(plant: Plant, sqlstate: str, condition: str) -> Iterator[None]:
 
 
 def _key(letter: dict[str, str]) -> Row:
-    tenant_id, session_id = letter["source"].removeprefix("row:").split("/")
+    tenant_id, session_id = SessionKey.parse(letter["source"].removeprefix("row:"))
     at_ms = int(letter["entry_id"].partition("-")[0])
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(), tenant_id, session_id

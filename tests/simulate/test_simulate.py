@@ -11,7 +11,7 @@ import fakeredis
 import pytest
 
 from conductor_actors.domain.events import DECODERS, Event
-from conductor_actors.domain.intake import Entry, Intake, IntakeRules, SessionKey, TickDue
+from conductor_actors.domain.intake import Entry, Intake, IntakeRules, TickDue
 from conductor_actors.domain.scoring import Scoring, Signals, category, clamped
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.simulate import Simulation, bulk, feed
@@ -37,7 +37,7 @@ def flat(steps: Iterable[list[Sent]]) -> list[Sent]:
 def scores(simulation: Simulation, length_s: float) -> dict[str, list[Score]]:
     """Score a simulation by the domain alone, at every tick."""
     intake = Intake(IntakeRules())
-    states: dict[SessionKey, SessionState] = {}
+    states: dict[tuple[str, str], SessionState] = {}
     found: dict[str, list[Score]] = {}
     for number, step in enumerate(play(simulation, length_s)):
         at_ms = int((BEGUN_AT_S + number * STEP_S) * 1000)

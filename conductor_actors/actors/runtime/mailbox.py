@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 import pykka
 from pykka.messages import _ActorStop
 
+from conductor_actors.domain.identity import SessionKey
+
 if TYPE_CHECKING:
     from conductor_actors.actors.runtime.dispatcher import Dispatcher
 
@@ -149,7 +151,7 @@ class PooledMailbox:
 
     def __init__(self, name: str, dispatcher: "Dispatcher") -> None:
         self.name = name  # tenant/session
-        self.tenant = name.partition("/")[0]
+        self.tenant = SessionKey.parse(name).tenant_id
         self._dispatcher = dispatcher
         self.mail: list[Envelope] = []  # only grows, until it is replaced
         self.priority: tuple[Envelope, ...] = ()  # goes before all mail, in the next turn

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
 from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.domain.checkpoints import HEADER_KEY, SESSIONS_KEY
-from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.shards import WHOLE, Shard
 from conductor_actors.ports import Checkpoint
 
@@ -54,7 +54,8 @@ class RedisCheckpointStore:
         while True:
             scan: Command = ("HSCAN", self._sessions_key, cursor, "COUNT", PER_COMMAND)
             [(cursor, found)] = pipeline(self._client, [scan])
-            yield from zip(map(_key, found[::2]), found[1::2], strict=True)
+            keys = (SessionKey.parse(field.decode()) for field in found[::2])
+            yield from zip(keys, found[1::2], strict=True)
             if cursor == b"0":
                 return
 
@@ -64,21 +65,12 @@ def stored(checkpoint: Checkpoint, shard: Shard, fence: bytes) -> Iterator[Comma
     sessions_key = shard.name(SESSIONS_KEY)
     if checkpoint.is_full:
         yield "DEL", sessions_key
-    for part in _parts([_field(key) for key in checkpoint.ended]):
+    for part in _parts([str(key) for key in checkpoint.ended]):
         yield "HDEL", sessions_key, *part
-    changed = [(_field(key), state) for key, state in checkpoint.sessions.items()]
+    changed = [(str(key), state) for key, state in checkpoint.sessions.items()]
     for pairs in _parts(changed):
         yield "HSET", sessions_key, *chain.from_iterable(pairs)
     yield "HSET", shard.name(HEADER_KEY), "header", checkpoint.header, "fence", fence
-
-
-def _field(key: SessionKey) -> str:
-    return "/".join(key)
-
-
-def _key(field: bytes) -> SessionKey:
-    tenant, _, session_id = field.decode().partition("/")  # no tenant has a slash
-    return tenant, session_id
 
 
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -24,7 +24,7 @@ from conductor_actors.domain.checkpoints import (
     joined,
     read_header,
 )
-from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.shards import WHOLE, Shard, owner, shards
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import Checkpoint

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Signals
 
 MEMORY: Final = timedelta(minutes=1)  # what a trend looks back on; who is silent longer is gone
@@ -60,7 +61,7 @@ class Scoreboard:
     """Keep every session that has had an update in the minute before the last tick."""
 
     def __init__(self) -> None:
-        self._lines: dict[tuple[str, str], BoardLine] = {}
+        self._lines: dict[SessionKey, BoardLine] = {}
         self.last_tick_at: datetime | None = None
         self.is_connected = True
 
@@ -70,7 +71,7 @@ class Scoreboard:
             update = _update.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        key = update.tenant_id, update.session_id
+        key = SessionKey(update.tenant_id, update.session_id)
         line = self._lines.get(key)
         if line is None:
             self._lines[key] = BoardLine(update)

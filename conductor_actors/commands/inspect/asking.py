@@ -15,9 +15,9 @@ from conductor_actors import settings as configuration
 from conductor_actors.adapters.redis.introspection_channel import RedisAsker
 from conductor_actors.adapters.redis.log_stream import RedisLogReader
 from conductor_actors.commands.inspect.describing import lines_of, trace_line
-from conductor_actors.commands.inspect.histories import Key
-from conductor_actors.commands.inspect.reach import key_of, url_of
+from conductor_actors.commands.inspect.reach import url_of
 from conductor_actors.commands.terminal import printable
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import LONGEST_TRACE_S, Answer, Request
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.observability import logs
@@ -36,7 +36,7 @@ class _Lines(NamedTuple):
     """A trace as it is told: the stream, whose session, and whether to print it as it is."""
 
     reader: RedisLogReader
-    key: Key
+    key: SessionKey
     as_json: bool
 
 
@@ -66,7 +66,7 @@ def session(
             f"REDIS_URL is not set and no service runs its own Valkey in {settings.state_dir}: "
             "set REDIS_URL"
         )
-    request = _request(key_of(name), for_s if trace else None)
+    request = _request(SessionKey.parse(name), for_s if trace else None)
     with closing(RedisAsker(url)) as asker, closing(RedisLogReader(url, 0)) as reader:
         reader.read()  # from now on
         answer = _answer(asker, request)
@@ -76,7 +76,7 @@ def session(
             _print(answer, as_json=as_json)
 
 
-def _request(key: Key, trace_s: float | None) -> Request:
+def _request(key: SessionKey, trace_s: float | None) -> Request:
     request = Request(uuid4().hex, *key, trace_s)
     try:
         return msgspec.convert(msgspec.to_builtins(request), Request)
@@ -100,7 +100,7 @@ def _answer(asker: RedisAsker, request: Request) -> Answer:
             )
         if answer.is_known:
             return answer
-    raise Unavailable(f"no such session: {printable('/'.join(request.key))}")
+    raise Unavailable(f"no such session: {printable(str(request.key))}")
 
 
 def _print(answer: Answer, *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from conductor_actors import settings as configuration
 from conductor_actors.commands.inspect.drawing import plain
-from conductor_actors.commands.inspect.reach import REDIS, key_of, url_of
+from conductor_actors.commands.inspect.reach import REDIS, url_of
 from conductor_actors.commands.inspect.reporting import Choice, Order
 from conductor_actors.commands.inspect.screen import LOOK_EVERY_S, Watch, show
 from conductor_actors.commands.inspect.sources import (
@@ -28,6 +28,7 @@ from conductor_actors.commands.inspect.traces import Traces
 from conductor_actors.commands.inspect.updates import Updates
 from conductor_actors.commands.inspect.view import View
 from conductor_actors.commands.terminal import Keyboard, keyboard
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.observability import logs
 from conductor_actors.settings import Settings
@@ -65,7 +66,7 @@ def inspect(  # noqa: PLR0913 - an option each
     """
     settings = configuration.load()
     logs.configure(settings.log_level, settings.log_format, sys.stderr)
-    view = View(Choice(sort, tenant), followed=key_of(follow) if follow else None)
+    view = View(Choice(sort, tenant), followed=SessionKey.parse(follow) if follow else None)
     redis_url = url_of(source, settings)
     with (
         closing(_source(source, redis_url, settings, minutes)) as lines,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from conductor_actors.commands.inspect.report import Incident, TracedMessage
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.log_events import (
     ActorFailed,
     ActorRestarted,
@@ -24,7 +25,6 @@ MOST_INCIDENTS: Final = 20
 MOST_MESSAGES: Final = 5
 LONGEST_DETAIL: Final = 500
 
-Key: TypeAlias = tuple[str, str]  # tenant, session
 Told: TypeAlias = (
     ActorStarted
     | ActorStopped
@@ -70,13 +70,13 @@ class SessionHistory:
 class Histories:
     """By session. Of one that only came and went nothing is kept, unless it is followed."""
 
-    def __init__(self, followed: Key | None) -> None:
+    def __init__(self, followed: SessionKey | None) -> None:
         self.followed = followed
-        self._histories: OrderedDict[Key, SessionHistory] = OrderedDict()
+        self._histories: OrderedDict[SessionKey, SessionHistory] = OrderedDict()
         self.restarts = 0
         self._messages: deque[TracedMessage] = deque(maxlen=MOST_MESSAGES)
 
-    def follow(self, followed: Key | None) -> None:
+    def follow(self, followed: SessionKey | None) -> None:
         """Keep all that is said of this session from now on."""
         if followed != self.followed:
             self.followed = followed
@@ -86,13 +86,13 @@ class Histories:
         """Give the last messages of the session that is followed, as far as it is traced."""
         return [*self._messages]
 
-    def trace(self, key: Key, line: MessageTraced) -> None:
+    def trace(self, key: SessionKey, line: MessageTraced) -> None:
         """Take what was said of one message."""
         if key == self.followed:
             about = line.kind, line.kinds, line.duration_s, line.score, line.has_failed
             self._messages.append(TracedMessage(line.timestamp, *about))
 
-    def take(self, key: Key, line: Told) -> None:
+    def take(self, key: SessionKey, line: Told) -> None:
         """Take a line that names a session."""
         self.restarts += isinstance(line, ActorRestarted)
         if isinstance(line, _ORDINARY) and key not in self._histories and key != self.followed:
@@ -105,16 +105,16 @@ class Histories:
             oldest = next(each for each in self._histories if each != self.followed)
             del self._histories[oldest]
 
-    def settle(self, states: dict[Key, str]) -> None:
+    def settle(self, states: dict[SessionKey, str]) -> None:
         """Take the states that were counted, which later incidents change again."""
         for key in states.keys() & self._histories.keys():
             self._histories[key].state = states[key]
 
-    def of(self, key: Key) -> SessionHistory:
+    def of(self, key: SessionKey) -> SessionHistory:
         """Give a session's history, be it empty."""
         return self._histories.get(key) or SessionHistory()
 
-    def present(self) -> list[Key]:
+    def present(self) -> list[SessionKey]:
         """List the sessions that have a history and still run, or will again."""
         return [key for key, each in self._histories.items() if each.state != "stopped"]
 

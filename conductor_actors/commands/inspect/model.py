@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from conductor_actors.commands.inspect.histories import LONGEST_DETAIL, Histories, Key, Told
+from conductor_actors.commands.inspect.histories import LONGEST_DETAIL, Histories, Told
 from conductor_actors.commands.inspect.lines import read_line
 from conductor_actors.commands.inspect.rates import CounterRate, StepRate, WindowRate
 from conductor_actors.commands.inspect.report import LastTick, Phase
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.log_events import (
     ActorFailed,
     ActorRestarted,
@@ -69,7 +70,7 @@ class Process:
     kinds: dict[str, Kind] = field(default_factory=dict)
     outages: dict[str, tuple[datetime, str]] = field(default_factory=dict)
     session_count: int = 0
-    sessions: dict[Key, SessionFigures] = field(default_factory=dict)
+    sessions: dict[SessionKey, SessionFigures] = field(default_factory=dict)
     tenant_count: int = 0
     tenants: dict[str, TenantFigures] = field(default_factory=dict)
     events: StepRate = field(default_factory=StepRate)
@@ -85,7 +86,7 @@ class Process:
 class Model:
     """Take lines in the order in which they were said."""
 
-    def __init__(self, followed: Key | None = None) -> None:
+    def __init__(self, followed: SessionKey | None = None) -> None:
         self.followed = followed
         self.process = Process(Histories(followed))
         self.since: datetime | None = None
@@ -94,7 +95,7 @@ class Model:
         self.ignored = 0
         self.dropped = 0
 
-    def follow(self, key: Key | None) -> None:
+    def follow(self, key: SessionKey | None) -> None:
         """Keep all that is said of this session from now on."""
         self.followed = key
         self.process.histories.follow(key)
@@ -125,20 +126,20 @@ class Model:
                 self._count(line)
             case SessionStats():
                 now.session_count = line.count
-                now.sessions = {(row.tenant, row.session): row for row in line.sessions}
+                now.sessions = {SessionKey(row.tenant, row.session): row for row in line.sessions}
                 now.histories.settle({key: row.state for key, row in now.sessions.items()})
             case TenantStats():
                 now.tenant_count = line.count
                 now.tenants = {row.tenant: row for row in line.tenants}
             case HandlerSlow():
-                self._session(line.name.partition("/"), line)
+                self._session(SessionKey.parse(line.name), line)
             case MessageTraced():
-                now.histories.trace((line.tenant, line.session), line)
+                now.histories.trace(SessionKey(line.tenant, line.session), line)
             case SessionQuarantined() | SessionReleased():
-                self._session((line.tenant, "", line.session), line)
+                self._session(SessionKey(line.tenant, line.session), line)
             case ActorStarted() | ActorStopped() | ActorFailed() | ActorRestarted():
                 if line.session:
-                    self._session((line.tenant, "", line.session), line)
+                    self._session(SessionKey(line.tenant, line.session), line)
                 else:
                     self._system(line)
             case RestartsExhausted():
@@ -205,8 +206,7 @@ class Model:
             case _:
                 kind.state = "running"
 
-    def _session(self, name: tuple[str, str, str], line: Told) -> None:
-        key = name[0], name[2]
+    def _session(self, key: SessionKey, line: Told) -> None:
         self.process.histories.take(key, line)
         if isinstance(line, ActorStopped):
             self.process.sessions.pop(key, None)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
-from conductor_actors.commands.inspect.histories import Key
 from conductor_actors.commands.inspect.model import Kind, Model, Process
 from conductor_actors.commands.inspect.report import (
     FORMAT,
@@ -18,6 +17,7 @@ from conductor_actors.commands.inspect.report import (
     Session,
     Tenant,
 )
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.log_events import SessionFigures, TenantFigures
 
 Order = Literal["depth", "rate", "handling", "oldest", "name"]
@@ -112,7 +112,7 @@ def _sessions(process: Process) -> Iterable[Session]:
     return [_session(key, process) for key in keys]
 
 
-def _session(key: Key, process: Process) -> Session:
+def _session(key: SessionKey, process: Process) -> Session:
     history, row = process.histories.of(key), process.sessions.get(key)
     return Session(
         *key,

@@ -5,7 +5,7 @@ from typing import Final
 from uuid import uuid4
 
 from conductor_actors.adapters.redis.introspection_channel import RedisAsker
-from conductor_actors.commands.inspect.histories import Key
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import Request
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Clock
@@ -21,10 +21,10 @@ class Traces:
     def __init__(self, url: str | None, clock: Clock = time.monotonic) -> None:
         self._asker = RedisAsker(url, DEADLINE_S) if url else None
         self._clock = clock
-        self._key: Key | None = None
+        self._key: SessionKey | None = None
         self._due_s = 0.0
 
-    def keep(self, key: Key | None) -> None:
+    def keep(self, key: SessionKey | None) -> None:
         """Have this session traced, as long as this is called; None for no session."""
         if key != self._key:
             self._key, self._due_s = key, float("-inf")

@@ -9,8 +9,7 @@ from redis.client import PubSub
 
 from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.score_feed import UPDATES
-from conductor_actors.commands.inspect.histories import Key
-from conductor_actors.domain.identity import prefixed
+from conductor_actors.domain.identity import SessionKey, prefixed
 from conductor_actors.domain.scoring import Contributions, Signals
 
 DEADLINE_S: Final = 1.0
@@ -36,7 +35,7 @@ class Updates:
     def __init__(self, url: str | None) -> None:
         self._client = open_client(url, DEADLINE_S) if url else None
         self._pubsub: PubSub | None = None
-        self._key: Key | None = None
+        self._key: SessionKey | None = None
         self.newest: FollowedScore | None = None
 
     @property
@@ -44,7 +43,7 @@ class Updates:
         """Tell whether a Redis is known."""
         return self._client is not None
 
-    def follow(self, key: Key | None) -> None:
+    def follow(self, key: SessionKey | None) -> None:
         """Listen for another session's updates, or for none."""
         if key == self._key or self._client is None:
             return
@@ -71,7 +70,7 @@ class Updates:
             return
         if self._pubsub is None:
             self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-            self._pubsub.subscribe(prefixed(self._key[0], UPDATES))
+            self._pubsub.subscribe(prefixed(self._key.tenant_id, UPDATES))
         while message := self._pubsub.get_message(timeout=0):
             self._take(message["data"])
 
@@ -80,7 +79,7 @@ class Updates:
             update = _update.decode(body)
         except ValueError:  # msgspec's errors are ValueErrors
             return
-        if self._key is not None and update.session_id == self._key[1]:
+        if self._key is not None and update.session_id == self._key.session_id:
             self.newest = update
 
     def _forget(self) -> None:

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from conductor_actors.commands.inspect.histories import Key
 from conductor_actors.commands.inspect.report import Report
 from conductor_actors.commands.inspect.reporting import Choice, Order
+from conductor_actors.domain.identity import SessionKey
 
 ORDERS: Final[dict[str, Order]] = {
     "d": "depth",
@@ -26,7 +26,7 @@ class View:
 
     choice: Choice = Choice()  # noqa: RUF009 - immutable
     cursor: int = 0
-    followed: Key | None = None
+    followed: SessionKey | None = None
     typed: str | None = None
     is_over: bool = False
 
@@ -55,12 +55,12 @@ class View:
         """Give the row the cursor is on, though there may be fewer now."""
         return min(self.cursor, max(0, len(report.sessions) - 1))
 
-    def _chosen(self, report: Report) -> Key | None:
+    def _chosen(self, report: Report) -> SessionKey | None:
         """Give the session under the cursor; none where one is followed already."""
         if self.followed is not None or not report.sessions:
             return None
         session = report.sessions[self._cursor(report)]
-        return session.tenant, session.session
+        return SessionKey(session.tenant, session.session)
 
 
 def _typing(typed: str, key: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from conductor_actors.adapters.redis.checkpoint_store import PER_COMMAND, RedisC
 from conductor_actors.adapters.redis.client import open_client, pipeline
 from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.domain.checkpoints import HEADER_KEY, SESSIONS_KEY
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import Checkpoint, CheckpointStore
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
@@ -18,7 +19,11 @@ from tests.support.owners import owning
 ODD = "a/b:c\n\x00\u2028" + "x" * 240
 FIRST = Checkpoint(
     b"header",
-    {("default", "s"): b"\x00\xff", ("acme", "s"): b"", ("acme", ODD): b"odd"},
+    {
+        SessionKey("default", "s"): b"\x00\xff",
+        SessionKey("acme", "s"): b"",
+        SessionKey("acme", ODD): b"odd",
+    },
     is_full=True,
 )
 
@@ -41,7 +46,7 @@ def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
         yield client
 
 
-def loaded(store: CheckpointStore) -> tuple[bytes, dict[tuple[str, str], bytes]]:
+def loaded(store: CheckpointStore) -> tuple[bytes, dict[SessionKey, bytes]]:
     found = store.load()
     assert found is not None
     assert (found.is_full, list(found.ended)) == (True, [])
@@ -59,15 +64,17 @@ def test_what_was_committed_is_loaded(store: CheckpointStore) -> None:
 
 def test_the_next_adds_what_changed_and_drops_what_ended(store: CheckpointStore) -> None:
     store.commit(FIRST)
-    changed = {("default", "s"): b"new", ("globex", "t"): b"born"}
-    assert store.commit(Checkpoint(b"next", changed, [("acme", ODD), ("never", "seen")]))
-    assert loaded(store) == (b"next", changed | {("acme", "s"): b""})
+    changed = {SessionKey("default", "s"): b"new", SessionKey("globex", "t"): b"born"}
+    assert store.commit(
+        Checkpoint(b"next", changed, [SessionKey("acme", ODD), SessionKey("never", "seen")])
+    )
+    assert loaded(store) == (b"next", changed | {SessionKey("acme", "s"): b""})
 
 
 def test_a_whole_one_takes_the_place_of_all_before_it(store: CheckpointStore) -> None:
     store.commit(FIRST)
-    assert store.commit(Checkpoint(b"next", {("default", "t"): b"1"}, is_full=True))
-    assert loaded(store) == (b"next", {("default", "t"): b"1"})
+    assert store.commit(Checkpoint(b"next", {SessionKey("default", "t"): b"1"}, is_full=True))
+    assert loaded(store) == (b"next", {SessionKey("default", "t"): b"1"})
 
 
 def test_one_that_is_not_whole_needs_one_to_add_to(store: CheckpointStore) -> None:
@@ -83,11 +90,13 @@ def test_there_may_be_no_session_at_all(store: CheckpointStore) -> None:
 
 
 def test_thousands_of_sessions_come_and_go_at_once(store: CheckpointStore) -> None:
-    sessions = {("acme", f"s{number}"): b"%d" % number for number in range(5 * PER_COMMAND + 1)}
+    sessions = {
+        SessionKey("acme", f"s{number}"): b"%d" % number for number in range(5 * PER_COMMAND + 1)
+    }
     store.commit(Checkpoint(b"header", sessions, is_full=True))
     assert loaded(store) == (b"header", sessions)
     store.commit(Checkpoint(b"next", {}, list(sessions)[1:]))
-    assert loaded(store) == (b"next", {("acme", "s0"): b"0"})
+    assert loaded(store) == (b"next", {SessionKey("acme", "s0"): b"0"})
 
 
 def test_the_keys_are_those_that_operators_are_told_of(
@@ -110,7 +119,11 @@ def test_who_is_not_the_owner_any_more_commits_nothing(
         store.commit(FIRST)
         owning(valkey_url, 8)
         with pytest.raises(OwnershipLost):
-            store.commit(Checkpoint(b"late", {("default", "late"): b""}, [("default", "s")]))
+            store.commit(
+                Checkpoint(
+                    b"late", {SessionKey("default", "late"): b""}, [SessionKey("default", "s")]
+                )
+            )
         assert loaded(store) == (FIRST.header, FIRST.sessions)
     assert pipeline(client, [("HGET", HEADER_KEY, "fence")]) == [b"7"]
 

@@ -20,6 +20,7 @@ from conductor_actors.adapters.redis.event_source import RedisSource, SourceOpti
 from conductor_actors.adapters.redis.lease import RedisLease
 from conductor_actors.adapters.redis.score_feed import DEAD_LETTERS, RedisScoreFeed
 from conductor_actors.domain.events import DECODERS
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Checkpoint, DeadLetter
 from tests.support.hostile import CHAT, SYNC
@@ -242,7 +243,9 @@ def test_the_grants_are_all_that_is_needed(valkey_url: str, client: redis.Redis)
             assert lease.owner()
             feed.publish([row(), row(tenant_id="acme")])
             feed.add([LETTER])
-            first = Checkpoint(b"1", {("default", "s"): b"2"}, [("acme", "t")], is_full=True)
+            first = Checkpoint(
+                b"1", {SessionKey("default", "s"): b"2"}, [SessionKey("acme", "t")], is_full=True
+            )
             assert checkpoints.commit(first)
             assert checkpoints.commit(first._replace(is_full=False))
             assert checkpoints.load()

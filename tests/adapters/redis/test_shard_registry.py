@@ -12,14 +12,15 @@ from conductor_actors.adapters.redis.lease import RedisLease
 from conductor_actors.adapters.redis.outbox import RedisOutbox
 from conductor_actors.adapters.redis.shard_registry import ShardRegistry
 from conductor_actors.domain.checkpoints import Header, encode_header, read_header
-from conductor_actors.domain.intake import IntakeState, SessionKey
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.intake import IntakeState
 from conductor_actors.domain.shards import WHOLE, Shard, owner, shards
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import Checkpoint
 from tests.support.hostile import CHAT
 from tests.support.score_rows import row
 
-SESSIONS: dict[SessionKey, bytes] = {("acme", f"s{n}"): b"%d" % n for n in range(100)}
+SESSIONS: dict[SessionKey, bytes] = {SessionKey("acme", f"s{n}"): b"%d" % n for n in range(100)}
 
 
 class Redis:

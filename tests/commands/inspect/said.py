@@ -3,10 +3,10 @@
 from datetime import timedelta
 from typing import Any
 
-from conductor_actors.commands.inspect.histories import Key
 from conductor_actors.commands.inspect.model import Model
 from conductor_actors.commands.inspect.report import Report
 from conductor_actors.commands.inspect.reporting import Choice, report
+from conductor_actors.domain.identity import SessionKey
 from tests.support.log_lines import NOON, line_of
 
 ANYTHING = Choice()
@@ -17,12 +17,12 @@ def line(event: str, at_s: float = 0, **keys: Any) -> bytes:
 
 
 def of_session(event: str, name: str = "acme/keynote", at_s: float = 0, **keys: Any) -> bytes:
-    tenant, _, session = name.partition("/")
+    tenant, session = SessionKey.parse(name)
     return line(event, at_s, actor="session", tenant=tenant, session=session, **keys)
 
 
 def row(name: str = "acme/keynote", **figures: Any) -> dict[str, Any]:
-    tenant, _, session = name.partition("/")
+    tenant, session = SessionKey.parse(name)
     return {
         "tenant": tenant,
         "session": session,
@@ -67,7 +67,7 @@ def actor(kind: str, at_s: float = 0, **figures: Any) -> bytes:
     return line("actor_stats", at_s, kind=kind, **(keys | figures))
 
 
-def model_of(*lines: bytes, followed: Key | None = None) -> Model:
+def model_of(*lines: bytes, followed: SessionKey | None = None) -> Model:
     model = Model(followed)
     for each in lines:
         model.take(each)
@@ -75,7 +75,7 @@ def model_of(*lines: bytes, followed: Key | None = None) -> Model:
 
 
 def report_of(
-    *lines: bytes, after_s: float = 0, choice: Choice = ANYTHING, followed: Key | None = None
+    *lines: bytes, after_s: float = 0, choice: Choice = ANYTHING, followed: SessionKey | None = None
 ) -> Report:
     model = model_of(*lines, followed=followed)
     return report(model, NOON + timedelta(seconds=after_s), choice)

@@ -13,6 +13,7 @@ from conductor_actors.commands.inspect.histories import MOST_INCIDENTS, MOST_SES
 from conductor_actors.commands.inspect.lines import MAX_LINE_BYTES
 from conductor_actors.commands.inspect.model import MOST_NAMES, Model
 from conductor_actors.commands.inspect.reporting import report
+from conductor_actors.domain.identity import SessionKey
 from tests.commands.inspect.said import (
     actor,
     line,
@@ -24,7 +25,7 @@ from tests.commands.inspect.said import (
 )
 from tests.support.log_lines import KINDS, NOON, keys_of, raw_line
 
-KEYNOTE = ("acme", "keynote")
+KEYNOTE = SessionKey("acme", "keynote")
 
 NOT_OURS = [
     b"starting; the log is in /var/log/demo.log",
@@ -70,7 +71,7 @@ def test_no_line_of_ours_is_ignored(event: str) -> None:
 
 
 def test_however_many_names_are_made_up_memory_is_bounded() -> None:
-    model = Model(followed=("acme", "s0"))
+    model = Model(followed=SessionKey("acme", "s0"))
     for number in range(2 * MOST_SESSIONS):
         model.take(of_session("actor_failed", f"acme/s{number}", error="x" * 100_000))
         model.take(actor(f"kind {number}"))

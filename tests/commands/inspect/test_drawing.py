@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from conductor_actors.commands.inspect.drawing import ScreenContext, plain, render
-from conductor_actors.commands.inspect.histories import Key
 from conductor_actors.commands.inspect.reporting import Choice, report
 from conductor_actors.commands.inspect.updates import FollowedScore
 from conductor_actors.commands.inspect.view import View
 from conductor_actors.commands.terminal import duration, rate, share, span
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions, Signals
 from tests.commands.inspect.said import (
     actor,
@@ -156,7 +156,7 @@ def test_a_hostile_text_can_neither_move_the_cursor_nor_break_a_line(hostile: st
         line("service_stats", 5, version=hostile, vocabulary=1, uptime_s=7990, cpu_s=1),
     )
     view = View(Choice(tenant="acme"), typed=hostile)
-    for chosen in (view, View(followed=("acme", hostile))):
+    for chosen in (view, View(followed=SessionKey("acme", hostile))):
         screen = drawn(*said, view=chosen, around=ScreenContext(hostile, hostile), height=40)
         assert len(screen) <= 40
         assert all(char.isprintable() for text in screen for char in text)
@@ -170,7 +170,7 @@ UPDATE = FollowedScore(
     Signals(12.0, 0.4, 31, 50, 9.0, 0.02),
     Contributions(0.2527, 0.1, 0.155, 0.096, -0.002),
 )
-KEYNOTE: Key = ("acme", "keynote")
+KEYNOTE = SessionKey("acme", "keynote")
 FAILED = (
     *SAID,
     sessions(row(mailbox_depth=3)),
@@ -245,7 +245,7 @@ def test_without_a_redis_it_says_how_to_see_a_score() -> None:
 
 
 @pytest.mark.parametrize("followed", [None, KEYNOTE])
-def test_once_everything_is_printed_whatever_the_height(followed: Key | None) -> None:
+def test_once_everything_is_printed_whatever_the_height(followed: SessionKey | None) -> None:
     model = model_of(*FAILED, *[of_session("actor_failed")] * 15, followed=followed)
     known = report(model, NOON)
     console = Console(file=io.StringIO(), width=80, height=10)

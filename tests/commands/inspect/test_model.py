@@ -6,6 +6,7 @@ import pytest
 
 from conductor_actors.commands.inspect.report import Session
 from conductor_actors.commands.inspect.reporting import Choice, Order, report
+from conductor_actors.domain.identity import SessionKey
 from tests.commands.inspect.said import (
     actor,
     line,
@@ -20,10 +21,10 @@ from tests.commands.inspect.said import (
 )
 from tests.support.log_lines import NOON
 
-KEYNOTE = ("acme", "keynote")
+KEYNOTE = SessionKey("acme", "keynote")
 
 
-def session_of(*lines: bytes, name: tuple[str, str] = KEYNOTE) -> Session:
+def session_of(*lines: bytes, name: SessionKey = KEYNOTE) -> Session:
     [found] = [one for one in report_of(*lines).sessions if (one.tenant, one.session) == name]
     return found
 

@@ -4,9 +4,10 @@ from contextlib import closing
 
 from conductor_actors.adapters.redis.introspection_channel import IntrospectionChannel
 from conductor_actors.commands.inspect.traces import RENEW_EVERY_S, TRACE_S, Traces
+from conductor_actors.domain.identity import SessionKey
 from tests.support.fakes.fake_clock import FakeClock
 
-KEY = ("acme", "keynote")
+KEY = SessionKey("acme", "keynote")
 
 
 def test_a_trace_is_asked_for_at_once_and_renewed_before_it_ends(
@@ -24,7 +25,7 @@ def test_a_trace_is_asked_for_at_once_and_renewed_before_it_ends(
             (0, KEY, [KEY]),
             (1, KEY, []),
             (RENEW_EVERY_S, KEY, [KEY]),
-            (1, ("acme", "other"), [("acme", "other")]),
+            (1, SessionKey("acme", "other"), [SessionKey("acme", "other")]),
             (RENEW_EVERY_S, None, []),
         ):
             clock.advance(after_s)

@@ -11,6 +11,7 @@ from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
 from conductor_actors.commands.inspect.updates import Updates
+from conductor_actors.domain.identity import SessionKey
 from tests.support.owners import owning
 from tests.support.running import state_folder
 from tests.support.score_rows import row
@@ -36,12 +37,12 @@ def hears(updates: Updates, feed: RedisScoreFeed, session: str, tenant: str = "d
 
 def test_the_followed_sessions_newest_update_is_kept(updates: Updates, valkey_url: str) -> None:
     with closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed:
-        updates.follow(("acme", "keynote"))
+        updates.follow(SessionKey("acme", "keynote"))
         assert hears(updates, feed, "keynote", "acme")
         assert updates.newest is not None
         assert (updates.newest.session_id, updates.newest.score) == ("keynote", row().score)
         assert updates.newest.contributions == row().contributions
-        updates.follow(("default", "keynote"))
+        updates.follow(SessionKey("default", "keynote"))
         assert updates.newest is None
         assert hears(updates, feed, "keynote")
         updates.follow(None)
@@ -52,14 +53,14 @@ def test_it_goes_on_when_its_connection_was_cut(
     updates: Updates, redis_client: redis.Redis, valkey_url: str
 ) -> None:
     with closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed:
-        updates.follow(("default", "keynote"))
+        updates.follow(SessionKey("default", "keynote"))
         assert hears(updates, feed, "keynote")
         redis_client.client_kill_filter(_type="pubsub")
         assert hears(updates, feed, "keynote")
 
 
 def test_what_is_no_update_is_passed_over(updates: Updates, redis_client: redis.Redis) -> None:
-    updates.follow(("default", "keynote"))
+    updates.follow(SessionKey("default", "keynote"))
     updates.read()
     for body in (b"rubbish", b"{}", b"\xff", b'{"sessionId":"keynote"}'):
         redis_client.publish("engagement:update", body)
@@ -68,7 +69,7 @@ def test_what_is_no_update_is_passed_over(updates: Updates, redis_client: redis.
 
 def test_without_a_redis_nothing_is_heard() -> None:
     with closing(Updates(None)) as updates:
-        updates.follow(("default", "keynote"))
+        updates.follow(SessionKey("default", "keynote"))
         assert (updates.is_possible, updates.read(), updates.newest) == (False, False, None)
 
 
@@ -76,7 +77,7 @@ def test_it_listens_as_soon_as_redis_is_there() -> None:
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     with closing(Updates(url)) as updates, state_folder() as folder:
-        updates.follow(("default", "keynote"))
+        updates.follow(SessionKey("default", "keynote"))
         assert [updates.read(), updates.read()] == [False, False]
         with (
             EmbeddedServers(folder, pick_port=lambda: port) as servers,

@@ -1,6 +1,6 @@
 """Checkpoints in memory."""
 
-from conductor_actors.domain.intake import SessionKey
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import Checkpoint
 
 

@@ -1,4 +1,4 @@
-"""Wait out an outage of Redis or the database: try again with jitter, say so once, then rarely.
+"""Outages of Redis and the database: report them, back off, and retry until they are over.
 
 An outage is not a crash: it spends no restart budget.
 """
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -24,99 +24,99 @@ from conductor_actors.log_events import OutageBegan, OutageContinues, OutageEnde
 T = TypeVar("T")
 
 FIRST_WAIT_S: Final = 0.25
-REMIND_EVERY_S: Final = 30.0
+REMINDER_S: Final = 30.0
 
 
 class Outage:
-    """Speak of one service's outages: when one begins, every 30 s, and when it is over."""
+    """Whether one service is away. Log events report when that begins, every 30 s, and its end."""
 
     def __init__(self, service: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._service = service
         self._clock = clock
         self._began_s: float | None = None
-        self._spoke_s = 0.0
+        self._reported_s = 0.0
+        self.state: Literal["unknown", "ok", "away"] = "unknown"
 
-    def goes_on(self, error: BaseException) -> None:
-        """Note a failed attempt."""
+    def failed(self, error: BaseException | str) -> None:
+        """Record a failed attempt."""
+        self.state = "away"
         now_s = self._clock()
         if self._began_s is None:
-            self._began_s = self._spoke_s = now_s
+            self._began_s = self._reported_s = now_s
             emit(OutageBegan(service=self._service, error=str(error)))
-        elif now_s - self._spoke_s >= REMIND_EVERY_S:
-            self._spoke_s = now_s
-            emit(
-                OutageContinues(
-                    service=self._service,
-                    error=str(error),
-                    lasted_s=round(now_s - self._began_s, 1),
-                )
-            )
+        elif now_s - self._reported_s >= REMINDER_S:
+            self._reported_s = now_s
+            lasted_s = round(now_s - self._began_s, 1)
+            emit(OutageContinues(service=self._service, error=str(error), lasted_s=lasted_s))
 
-    def is_over(self) -> None:
-        """Note an attempt that worked."""
+    def worked(self) -> None:
+        """Record a successful attempt."""
+        self.state = "ok"
         if self._began_s is not None:
             lasted_s = round(self._clock() - self._began_s, 1)
             emit(OutageEnded(service=self._service, lasted_s=lasted_s))
             self._began_s = None
 
 
-class Attempts:
-    """Note a service's failures, and say when to try again; for whoever has other work meanwhile.
+class Backoff:
+    """When to call a service again after it failed, for a caller that has other work meanwhile.
 
-    Full jitter as in `Patience`. A `ConfigError` ends when an operator acts: until then it is an
-    outage like any other, whose text is the advice.
+    Full jitter, as in `retry_until`. A `ConfigError` ends when an operator acts: until then it is
+    an outage like any other, whose text is the advice.
     """
 
-    def __init__(self, service: str, longest_wait_s: float, clock: Callable[[], float]) -> None:
+    def __init__(self, service: str, max_wait_s: float, clock: Callable[[], float]) -> None:
         self._outage = Outage(service, clock)
         self._clock = clock
-        self._wait = wait_random_exponential(multiplier=FIRST_WAIT_S, max=longest_wait_s)
+        self._wait = _full_jitter(max_wait_s)
         self._failed = RetryCallState(Retrying(), None, (), {})
         self._next_s = 0.0
 
-    def are_due(self) -> bool:
-        """Tell whether it is time for an attempt."""
+    def is_over(self) -> bool:
+        """Check whether the service may be called now."""
         return self._clock() >= self._next_s
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Note how the block goes; its error is passed on."""
+        """Record how the block ends; its error is raised."""
         try:
             yield
         except (Unavailable, ConfigError) as error:
-            self._outage.goes_on(error)
+            self._outage.failed(error)
             self._next_s = self._clock() + self._wait(self._failed)
             self._failed.attempt_number += 1
             raise
-        self._outage.is_over()
+        self._outage.worked()
         self._next_s = 0.0
         self._failed.attempt_number = 1
 
 
-class Patience:
-    """Call until it works: full jitter from 0.25 s up to `longest_wait_s` between attempts.
+def retry_until(
+    stop: threading.Event, outage: Outage, max_wait_s: float, call: Callable[[], T]
+) -> T:
+    """Return what the first successful call returns; `Unavailable` is retried.
 
-    Setting `give_up` ends the waiting: the call's last `Unavailable` is raised.
+    Waits with full jitter from 0.25 s up to `max_wait_s` between calls. Once `stop` is set, the
+    last call's `Unavailable` is raised.
     """
 
-    def __init__(self, service: str, longest_wait_s: float, give_up: threading.Event) -> None:
-        self._outage = Outage(service)
-        self._retrying = Retrying(
-            retry=retry_if_exception_type(Unavailable),
-            wait=wait_random_exponential(multiplier=FIRST_WAIT_S, max=longest_wait_s),
-            stop=stop_when_event_set(give_up),
-            sleep=sleep_using_event(give_up),
-            before_sleep=self._note,
-            reraise=True,
-        )
-
-    def call(self, attempt: Callable[[], T]) -> T:
-        """Return what the first attempt that works returns."""
-        result = self._retrying(attempt)
-        self._outage.is_over()
-        return result
-
-    def _note(self, state: RetryCallState) -> None:
+    def record(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if error is not None:
-            self._outage.goes_on(error)
+            outage.failed(error)
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(Unavailable),
+        wait=_full_jitter(max_wait_s),
+        stop=stop_when_event_set(stop),
+        sleep=sleep_using_event(stop),
+        before_sleep=record,
+        reraise=True,
+    )
+    result = retrying(call)
+    outage.worked()
+    return result
+
+
+def _full_jitter(max_wait_s: float) -> wait_random_exponential:
+    return wait_random_exponential(multiplier=FIRST_WAIT_S, max=max_wait_s)

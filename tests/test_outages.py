@@ -1,4 +1,4 @@
-"""How an outage is waited out, and what is said of it."""
+"""How outages are reported, waited out and retried."""
 
 import threading
 from collections.abc import Callable
@@ -8,29 +8,29 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.outages import Attempts, Outage, Patience
+from conductor_actors.outages import Backoff, Outage, retry_until
 from tests.support.fakes.fake_clock import FakeClock
 
 REFUSED = Unavailable("connection refused")
 
 
 class Waits(threading.Event):
-    """Nobody gives up; every wait is noted instead of waited. After `enough`, give up."""
+    """A stop event whose waits take no time and are recorded; it is set after `enough` of them."""
 
     def __init__(self, enough: int) -> None:
         super().__init__()
-        self.noted_s: list[float] = []
+        self.waits_s: list[float] = []
         self._enough = enough
 
     def wait(self, timeout: float | None = None) -> bool:
-        self.noted_s.append(timeout or 0.0)
-        if len(self.noted_s) == self._enough:
+        self.waits_s.append(timeout or 0.0)
+        if len(self.waits_s) == self._enough:
             self.set()
         return self.is_set()
 
 
 def failing(times: int, error: Exception = REFUSED) -> Callable[[], str]:
-    """Fail so often, then work."""
+    """Return a call that fails so many times and then succeeds."""
     left = [error] * times
 
     def attempt() -> str:
@@ -41,18 +41,20 @@ def failing(times: int, error: Exception = REFUSED) -> Callable[[], str]:
     return attempt
 
 
-def said(lines: list[EventDict]) -> list[object]:
+def events(lines: list[EventDict]) -> list[object]:
     return [line["event"] for line in lines]
 
 
-def test_an_outage_is_said_once_then_every_30_s_then_its_end(log_lines: list[EventDict]) -> None:
+def test_an_outage_is_reported_at_its_beginning_every_30_s_and_at_its_end(
+    log_lines: list[EventDict],
+) -> None:
     clock = FakeClock()
     outage = Outage("redis", clock)
     for waited_s in (0, 10, 19.9, 0.1, 29.9, 0.1):
         clock.advance(waited_s)
-        outage.goes_on(REFUSED)
+        outage.failed(REFUSED)
     clock.advance(5)
-    outage.is_over()
+    outage.worked()
     assert [(line["event"], line.get("lasted_s")) for line in log_lines] == [
         ("outage_began", None),
         ("outage_continues", 30.0),
@@ -63,64 +65,64 @@ def test_an_outage_is_said_once_then_every_30_s_then_its_end(log_lines: list[Eve
     assert {line["error"] for line in log_lines if "error" in line} == {"connection refused"}
 
 
-def test_without_an_outage_nothing_is_said(log_lines: list[EventDict]) -> None:
-    Outage("redis").is_over()
-    assert Patience("redis", 1.0, threading.Event()).call(failing(0)) == "done"
+def test_without_an_outage_nothing_is_reported(log_lines: list[EventDict]) -> None:
+    Outage("redis").worked()
+    assert retry_until(threading.Event(), Outage("redis"), 1.0, failing(0)) == "done"
     assert log_lines == []
 
 
-def test_a_second_outage_is_said_again(log_lines: list[EventDict]) -> None:
+def test_a_second_outage_is_reported_again(log_lines: list[EventDict]) -> None:
     outage = Outage("redis", FakeClock())
     for _ in range(2):
-        outage.goes_on(REFUSED)
-        outage.is_over()
-    assert said(log_lines) == ["outage_began", "outage_ended"] * 2
+        outage.failed(REFUSED)
+        outage.worked()
+    assert events(log_lines) == ["outage_began", "outage_ended"] * 2
 
 
-def test_patience_calls_until_it_works(log_lines: list[EventDict]) -> None:
+def test_a_call_is_retried_until_it_succeeds(log_lines: list[EventDict]) -> None:
     waits = Waits(enough=100)
-    assert Patience("database", 15.0, waits).call(failing(20)) == "done"
-    assert len(waits.noted_s) == 20
-    assert said(log_lines) == ["outage_began", "outage_ended"]
+    assert retry_until(waits, Outage("database"), 15.0, failing(20)) == "done"
+    assert len(waits.waits_s) == 20
+    assert events(log_lines) == ["outage_began", "outage_ended"]
 
 
-def test_patience_waits_longer_and_longer_with_full_jitter_up_to_a_bound() -> None:
+def test_retries_back_off_exponentially_with_full_jitter_up_to_a_bound() -> None:
     waited = [Waits(enough=100) for _ in range(50)]
     for waits in waited:
-        Patience("database", 2.0, waits).call(failing(8))
-    attempts = list(zip(*(waits.noted_s for waits in waited), strict=True))
+        retry_until(waits, Outage("database"), 2.0, failing(8))
+    backoff = list(zip(*(waits.waits_s for waits in waited), strict=True))
     bounds_s = [0.25, 0.5, 1.0, 2.0, 2.0, 2.0, 2.0, 2.0]
-    assert all(max(attempt) <= bound_s for attempt, bound_s in zip(attempts, bounds_s, strict=True))
+    assert all(max(attempt) <= bound_s for attempt, bound_s in zip(backoff, bounds_s, strict=True))
     assert all(
         min(attempt) < bound_s / 2 < max(attempt)
-        for attempt, bound_s in zip(attempts, bounds_s, strict=True)
+        for attempt, bound_s in zip(backoff, bounds_s, strict=True)
     )
 
 
-def test_patience_ends_when_told_to_give_up_with_the_last_error() -> None:
+def test_a_stop_ends_the_retries_with_the_last_error() -> None:
     waits = Waits(enough=3)
     with pytest.raises(Unavailable, match="refused"):
-        Patience("database", 15.0, waits).call(failing(100))
-    assert len(waits.noted_s) == 3
+        retry_until(waits, Outage("database"), 15.0, failing(100))
+    assert len(waits.waits_s) == 3
 
 
-def test_what_is_no_outage_is_not_tried_again(log_lines: list[EventDict]) -> None:
+def test_an_error_that_is_no_outage_is_not_retried(log_lines: list[EventDict]) -> None:
     waits = Waits(enough=100)
     with pytest.raises(ZeroDivisionError):
-        Patience("database", 15.0, waits).call(failing(1, ZeroDivisionError()))
-    assert waits.noted_s == []
+        retry_until(waits, Outage("database"), 15.0, failing(1, ZeroDivisionError()))
+    assert waits.waits_s == []
     assert log_lines == []
 
 
-def fail(attempts: Attempts, error: Exception = REFUSED) -> None:
-    with suppress(type(error)), attempts.attempt():
+def fail(backoff: Backoff, error: Exception = REFUSED) -> None:
+    with suppress(type(error)), backoff.attempt():
         raise error
 
 
-def waited_s(attempts: Attempts, clock: FakeClock) -> float:
+def waited_s(backoff: Backoff, clock: FakeClock) -> float:
     """Let time pass in small steps until an attempt is due."""
     began_s = clock()
-    while not attempts.are_due():
+    while not backoff.is_over():
         clock.advance(0.01)
     return clock() - began_s
 
@@ -129,11 +131,11 @@ def test_attempts_wait_longer_and_longer_with_full_jitter_up_to_a_bound() -> Non
     waits: list[list[float]] = []
     for _ in range(50):
         clock = FakeClock()
-        attempts = Attempts("database", 2.0, clock)
+        backoff = Backoff("database", 2.0, clock)
         waits.append([])
         for _ in range(6):
-            fail(attempts)
-            waits[-1].append(waited_s(attempts, clock))
+            fail(backoff)
+            waits[-1].append(waited_s(backoff, clock))
     bounds_s = [0.25, 0.5, 1.0, 2.0, 2.0, 2.0]
     for each, bound_s in zip(zip(*waits, strict=True), bounds_s, strict=True):
         assert min(each) < bound_s / 2 < max(each) <= bound_s + 0.011
@@ -141,29 +143,29 @@ def test_attempts_wait_longer_and_longer_with_full_jitter_up_to_a_bound() -> Non
 
 def test_an_attempt_that_works_ends_the_outage_and_the_waiting(log_lines: list[EventDict]) -> None:
     clock = FakeClock()
-    attempts = Attempts("database", 5.0, clock)
-    assert attempts.are_due()
+    backoff = Backoff("database", 5.0, clock)
+    assert backoff.is_over()
     for _ in range(20):
-        fail(attempts)
-    with attempts.attempt():
+        fail(backoff)
+    with backoff.attempt():
         pass
-    assert attempts.are_due()
-    assert said(log_lines) == ["outage_began", "outage_ended"]
-    fail(attempts)
-    assert waited_s(attempts, clock) <= 0.26
+    assert backoff.is_over()
+    assert events(log_lines) == ["outage_began", "outage_ended"]
+    fail(backoff)
+    assert waited_s(backoff, clock) <= 0.26
 
 
 def test_what_an_operator_must_end_is_an_outage_like_any_other(log_lines: list[EventDict]) -> None:
-    attempts = Attempts("database", 5.0, FakeClock())
-    with pytest.raises(ConfigError), attempts.attempt():
+    backoff = Backoff("database", 5.0, FakeClock())
+    with pytest.raises(ConfigError), backoff.attempt():
         raise ConfigError("no table: run migrate")
-    assert not attempts.are_due()
+    assert not backoff.is_over()
     assert log_lines[0]["error"] == "no table: run migrate"
 
 
 def test_a_bug_is_no_outage(log_lines: list[EventDict]) -> None:
-    attempts = Attempts("database", 5.0, FakeClock())
-    with pytest.raises(ZeroDivisionError), attempts.attempt():
+    backoff = Backoff("database", 5.0, FakeClock())
+    with pytest.raises(ZeroDivisionError), backoff.attempt():
         raise ZeroDivisionError
-    assert attempts.are_due()
+    assert backoff.is_over()
     assert log_lines == []

@@ -87,7 +87,7 @@ class IntrospectionActor(SystemActor):
             self._note(error)
             mailbox.wait(random() * OUTAGE_PAUSE_S)  # noqa: S311 - jitter
             return
-        self._outage.is_over()
+        self._outage.worked()
         for request in requests:
             self._supervisor.tell(Inquiry(request, mailbox))
         if requests:
@@ -104,7 +104,7 @@ class IntrospectionActor(SystemActor):
     def _note(self, error: Unavailable | ConfigError) -> None:
         """Speak of what an operator must grant; of a Redis that is away others tell."""
         if isinstance(error, ConfigError):
-            self._outage.goes_on(error)
+            self._outage.failed(error)
 
 
 def described(

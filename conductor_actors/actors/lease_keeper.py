@@ -21,12 +21,12 @@ class LeaseKeeperActor(SystemActor):
         try:
             self._lease.hold()
         except Unavailable as error:
-            self._outage.goes_on(error)
+            self._outage.failed(error)
         else:
-            self._outage.is_over()
+            self._outage.worked()
 
     def on_stop(self) -> None:
         try:
             self._lease.release()
         except Unavailable as error:
-            self._outage.goes_on(error)
+            self._outage.failed(error)

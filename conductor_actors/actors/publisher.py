@@ -89,7 +89,7 @@ def _worked(send: Callable[[], None], outage: Outage) -> bool:
     try:
         send()
     except Unavailable as error:
-        outage.goes_on(error)
+        outage.failed(error)
         return False
-    outage.is_over()
+    outage.worked()
     return True

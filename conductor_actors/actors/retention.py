@@ -28,7 +28,7 @@ class RetentionActor(SystemActor):
         try:
             dropped = self._retention.retain(self._days)
         except (Unavailable, ConfigError) as error:  # an operator's to end, not worth a restart
-            self._outage.goes_on(error)
+            self._outage.failed(error)
         else:
-            self._outage.is_over()
+            self._outage.worked()
             emit(RowsExpired(dropped=dropped, older_than_days=self._days))

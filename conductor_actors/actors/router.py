@@ -103,10 +103,10 @@ class RouterActor(SystemActor):
         try:
             read = self._source.read()
         except Unavailable as error:
-            self._outage.goes_on(error)
+            self._outage.failed(error)
             self._context.mailbox.wait(random() * OUTAGE_PAUSE_S)  # noqa: S311 - jitter
             return
-        self._outage.is_over()
+        self._outage.worked()
         self._route(read)
         self._has_routed = True
         if self._is_barrier_wanted:

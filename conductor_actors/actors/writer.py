@@ -29,7 +29,7 @@ from conductor_actors.log_events import (
     RowsSetAside,
     emit,
 )
-from conductor_actors.outages import Attempts
+from conductor_actors.outages import Backoff
 from conductor_actors.ports import DeadLetter, Outbox, ScoreStore
 
 # The longest pause between two attempts. A database that is back must be noticed so soon that
@@ -65,10 +65,10 @@ class WriterActor(SystemActor):
         self._dead_letters = dead_letters
         self._give_up = give_up
         self._clock = context.mailbox.clock
-        self._writes = Attempts("database", LONGEST_WAIT_S, self._clock)
+        self._writes = Backoff("database", LONGEST_WAIT_S, self._clock)
         # A full Redis takes no rows and still gives them out: what is written makes room in it.
-        self._appends = Attempts("redis outbox", LONGEST_WAIT_S, self._clock)
-        self._drains = Attempts("redis outbox drain", LONGEST_WAIT_S, self._clock)
+        self._appends = Backoff("redis outbox", LONGEST_WAIT_S, self._clock)
+        self._drains = Backoff("redis outbox drain", LONGEST_WAIT_S, self._clock)
         self._flushes: list[tuple[int, Flush]] = []
         self._drained_rows = 0
         self._drain_began_s = 0.0
@@ -104,9 +104,9 @@ class WriterActor(SystemActor):
 
     def _can(self) -> Can:
         return Can(
-            self._writes.are_due() and not self._is_finished(),
-            self._appends.are_due(),
-            self._drains.are_due(),
+            self._writes.is_over() and not self._is_finished(),
+            self._appends.is_over(),
+            self._drains.is_over(),
             not self._context.mailbox.empty(),
         )
 

@@ -42,7 +42,7 @@ from conductor_actors.log_events import (
 from conductor_actors.observability import logs
 from conductor_actors.observability.log_relay import LogRelay
 from conductor_actors.observability.status import Progress
-from conductor_actors.outages import Patience
+from conductor_actors.outages import Outage, retry_until
 from conductor_actors.ports import EventSource
 from conductor_actors.settings import Settings
 
@@ -161,9 +161,9 @@ class Service:
 
     def _prepare_database(self) -> None:
         """Wait for it, bring the tables up to date, and find out now what can't be granted."""
-        database = Patience("database", DATABASE_WAIT_S, self._stop)
-        database.call(lambda: migrations.migrate(self._database_url))
-        database.call(self._require_tables)
+        outage = Outage("database")
+        for step in (lambda: migrations.migrate(self._database_url), self._require_tables):
+            retry_until(self._stop, outage, DATABASE_WAIT_S, step)
 
     def _take_over(self, ports: Ports) -> Collector:
         """Wait until nobody else is the owner, and begin to read where the last one was."""

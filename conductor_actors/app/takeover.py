@@ -3,19 +3,21 @@
 import time
 from collections.abc import Callable
 from threading import Event
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from conductor_actors.app.sources import WrappedSource
 from conductor_actors.domain.checkpoints import Recovered, recover
 from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.errors import OwnershipLost, Unavailable
 from conductor_actors.log_events import CheckpointLoaded, LeaseAwaited, emit
-from conductor_actors.outages import Patience
+from conductor_actors.outages import Outage, retry_until
 from conductor_actors.ports import CheckpointStore, Clock, EventSource, Lease, Read
+
+T = TypeVar("T")
 
 REDIS_WAIT_S: Final = 2.0
 LOOK_EVERY_S: Final = 0.5
-REMIND_EVERY_S: Final = 60.0
+STANDBY_REMINDER_S: Final = 60.0
 
 
 class NamedLease(Lease, Protocol):
@@ -45,7 +47,7 @@ class Takeover:
         self._source = source
         self._checkpoints = checkpoints
         self._stop = stop
-        self._redis = Patience("redis", REDIS_WAIT_S, stop)
+        self._outage = Outage("redis")
 
     def complete(self, rules: SessionRules, stands_by: Callable[[], None]) -> Begun:
         """Become the owner, load the last checkpoint and read for the first time.
@@ -54,16 +56,19 @@ class Takeover:
         `OwnershipLost` if all this took so long that another has become the owner.
         """
         standby = _Standby(time.monotonic)
-        while not self._redis.call(self._is_owner):
+        while not self._retry(self._is_owner):
             stands_by()
-            standby.speak(lambda: self._redis.call(self._lease.owner))
+            standby.speak(lambda: self._retry(self._lease.owner))
             if self._stop.wait(LOOK_EVERY_S):
                 raise Unavailable("asked to stop")
-        recovered = self._redis.call(lambda: self._load(rules))
+        recovered = self._retry(lambda: self._load(rules))
         if recovered is not None:
             self._source.resume(recovered.header.position)
-        first = self._redis.call(self._read)
+        first = self._retry(self._read)
         return Begun(_Begun(self._source, first), recovered)
+
+    def _retry(self, call: Callable[[], T]) -> T:
+        return retry_until(self._stop, self._outage, REDIS_WAIT_S, call)
 
     def _is_owner(self) -> bool:
         self._source.listen()
@@ -106,7 +111,7 @@ class _Standby:
     def speak(self, owner: Callable[[], str]) -> None:
         now_s = self._clock()
         if now_s >= self._speak_s:
-            self._speak_s = now_s + REMIND_EVERY_S
+            self._speak_s = now_s + STANDBY_REMINDER_S
             emit(LeaseAwaited(owner=owner(), waited_s=round(now_s - self._began_s, 1)))
 
 

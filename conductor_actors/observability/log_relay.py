@@ -59,7 +59,7 @@ class LogRelay:
                 self._lines.append(batch)
             except (Unavailable, ConfigError) as error:  # stdout has the lines: no reason to end
                 if self._dropped or isinstance(error, ConfigError):  # else others tell of it
-                    self._outage.goes_on(error)
+                    self._outage.failed(error)
                 if self._is_closed.wait(RETRY_S):
                     return
             else:
@@ -76,6 +76,6 @@ class LogRelay:
             for _ in range(lines):
                 self._waiting.popleft()
             dropped, self._dropped = self._dropped, 0
-        self._outage.is_over()
+        self._outage.worked()
         if dropped:
             emit(LogLinesDropped(lines=dropped))

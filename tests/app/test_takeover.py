@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from conductor_actors.app.takeover import REMIND_EVERY_S, Begun, Takeover, _Standby
+from conductor_actors.app.takeover import STANDBY_REMINDER_S, Begun, Takeover, _Standby
 from conductor_actors.domain.checkpoints import Header, encode_header, encode_state
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import IntakeState
@@ -125,7 +125,11 @@ def test_a_standby_says_so_at_once_and_then_every_minute(log_lines: list[EventDi
     for _ in range(130):
         standby.speak(lambda: "host:1:abc")
         clock.advance(1)
-    assert [line["waited_s"] for line in log_lines] == [0, REMIND_EVERY_S, 2 * REMIND_EVERY_S]
+    assert [line["waited_s"] for line in log_lines] == [
+        0,
+        STANDBY_REMINDER_S,
+        2 * STANDBY_REMINDER_S,
+    ]
 
 
 def test_a_standby_can_be_stopped(stage: Stage) -> None:

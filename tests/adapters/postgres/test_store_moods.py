@@ -22,7 +22,7 @@ from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.domain.gaps import Mark
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.outages import Patience
+from conductor_actors.outages import Outage, retry_until
 from tests.adapters.postgres.ambush import Ambush, Strike, hang_up, keep_silent, lose_the_answer
 from tests.support.score_rows import row
 
@@ -220,13 +220,13 @@ def crash(pid: int, *, is_asked: bool) -> Strike:
 def test_a_server_that_crashes_in_the_middle_of_commit_loses_and_doubles_nothing(
     own_database: str, word: bytes, gap: Mark | None
 ) -> None:
-    patience = Patience("database", 0.2, Event())
+    stop, outage = Event(), Outage("database")
     for number in range(4):  # a crash takes 3 s
         rows = rows_of(number + 1, gap)
-        with closing(patience.call(partial(connect, own_database))) as victim:
+        with closing(retry_until(stop, outage, 0.2, partial(connect, own_database))) as victim:
             strike = crash(victim.info.backend_pid, is_asked=number % 2 > 0)
             with ambushed(own_database, word, strike) as unlucky, pytest.raises(Unavailable):
                 unlucky.write(rows)
         with closing(PostgresScoreStore(own_database)) as store:
-            patience.call(partial(store.write, rows))
+            retry_until(stop, outage, 0.2, partial(store.write, rows))
         assert stored(own_database) == [each.session_id for each in rows]

@@ -21,6 +21,7 @@ from conductor_actors.adapters.recordings.event_file import ENTRY_ID
 from conductor_actors.adapters.redis.dead_letter_stream import DeadLetterStream, Kept, Original
 from conductor_actors.adapters.redis.event_names import event_tenant
 from conductor_actors.adapters.redis.score_feed import BODY_BYTES
+from conductor_actors.commands.terminal import printable
 from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.domain.identity import SessionKey, prefixed
 from conductor_actors.errors import ConfigError, InvalidEvent
@@ -97,13 +98,6 @@ def chosen(letters: DeadLetterStream, ids: Sequence[str]) -> list[Kept]:
     if missing:
         raise ConfigError(f"there is no dead letter {', '.join(missing)}")
     return [kept for kept in found.values() if kept is not None]
-
-
-def printable(text: str) -> str:
-    """Write what could move a cursor, hide or turn text as escapes."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
 
 
 def _cells(kept: Kept) -> list[str]:

@@ -23,6 +23,7 @@ from conductor_actors.adapters.recordings.csv_rows import CsvRows
 from conductor_actors.adapters.recordings.event_file import read_file
 from conductor_actors.adapters.recordings.stream_range import StreamRange
 from conductor_actors.app.collector import GC_THRESHOLDS
+from conductor_actors.commands.terminal import printable
 from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.replayer import Replayer, Rules, Summary
@@ -141,7 +142,7 @@ class _Writer:
 
     def _settle(self) -> None:
         for row, reason in self._under_way.popleft().result().refused:
-            say(f"refused: {str(row.key)!r}: {reason}")
+            say(f"refused: {printable(str(row.key))}: {reason}")
 
 
 def _file(name: str, first: str, last: str) -> Recorded:

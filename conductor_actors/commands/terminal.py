@@ -1,4 +1,4 @@
-"""Figures and texts as a terminal shows them."""
+"""Text and keys of a terminal: other people's text made safe to print, figures, key presses."""
 
 import os
 import select
@@ -8,11 +8,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from conductor_actors.commands.demo.score_table import printable
-
 UNKNOWN: Final = "-"
 
-__all__ = ["count", "duration", "printable", "rate", "share", "span"]
+
+def printable(text: str) -> str:
+    """Return the text with an escape for each character that moves a cursor, hides or turns text.
+
+    Ids, names, errors and bodies of events are other people's text: print them through this.
+    """
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def count(number: int | None) -> str:

@@ -8,7 +8,9 @@ from conductor_actors.adapters.postgres import stored_rows
 from conductor_actors.adapters.recordings import csv_rows
 from conductor_actors.adapters.recordings.csv_rows import COLUMNS
 from conductor_actors.commands.replay import Recorded, iso, run, say
+from conductor_actors.commands.terminal import printable
 from conductor_actors.domain.comparison import Comparison, Difference, Kept, Known
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError
 from conductor_actors.settings import Settings
 
@@ -58,7 +60,7 @@ def known_of(recorded: Recorded, settings: Settings, *, cold_start: bool) -> Kno
 
 
 def report(comparison: Comparison) -> Iterator[str]:
-    """Say what came of it, line by line; nothing in it is another's text as it is."""
+    """Say what came of it, line by line."""
     yield f"compared    {comparison.compared}"
     yield f"missing     {comparison.missing}"
     yield f"different   {comparison.different}"
@@ -68,14 +70,20 @@ def report(comparison: Comparison) -> Iterator[str]:
 
 
 def _described(difference: Difference) -> Iterator[str]:
-    at_ms, tenant_id, session_id = difference.key
-    yield f"first difference: tenant {tenant_id!r}, session {session_id!r}, tick {iso(at_ms)}"
+    at_ms, *session = difference.key
+    name = printable(str(SessionKey(*session)))
+    yield f"first difference: session {name}, tick {iso(at_ms)}"
     yield f"  {'column':20}{'stored':26}replayed"
     nothing = ["(no row)"] * len(COLUMNS)
-    stored, replayed = (list(map(repr, row)) if row else nothing for row in difference)
+    stored, replayed = ([*map(_shown, row)] if row else nothing for row in difference)
     for name, *values in zip(COLUMNS, stored, replayed, strict=True):
         if name not in _KEY and values[0] != values[1]:
             yield f"  {name:20}{values[0]:26}{values[1]}"
+
+
+def _shown(value: object) -> str:
+    """Return all digits of a number, and text made safe."""
+    return printable(value) if isinstance(value, str) else repr(value)
 
 
 def _not_compared(comparison: Comparison, known: Known) -> Iterator[str]:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from conductor_actors.commands.demo.board import MEMORY, BoardLine, BoardUpdate, Scoreboard
+from conductor_actors.commands.terminal import printable
 
 _STEADY: Final = 0.02  # a change smaller than this is no trend
 _BAR_CELLS: Final = 8
@@ -53,11 +54,6 @@ def plain(update: BoardUpdate) -> str:
         f" active={signals.active_users}/{signals.total_users}"
         f" reactions/min={signals.reactions_per_min:.0f} leaving={signals.user_leave_rate:.0%}"
     )
-
-
-def printable(text: str) -> str:
-    """Replace what would move the cursor, colour the screen or turn the text around."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _header(board: Scoreboard, sessions: int) -> Text:

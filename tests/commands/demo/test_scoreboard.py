@@ -273,7 +273,7 @@ def test_where_there_is_no_terminal_each_update_is_one_plain_line(
     common = "60% HIGH chat/min=12 poll=40% active=31/50 reactions/min=9 leaving=2%"
     assert paper.getvalue().splitlines() == [
         f"2026-01-04T12:00:00Z default keynote {common}",
-        f"2026-01-04T12:00:00Z acme \ufffd[2Jtalk {common}",
+        f"2026-01-04T12:00:00Z acme \\x1b[2Jtalk {common}",
         f"2026-01-04T12:00:05Z default keynote {common}",
     ]
 

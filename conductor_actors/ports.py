@@ -5,13 +5,14 @@ Every adapter of a port passes the same contract tests, fake or real. All may ra
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+from datetime import timedelta
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.introspection_protocol import Answer, Request
-from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.domain.scoring import ScoreRow, Signals
 
 # Seconds that never go back: what waits and budgets are measured with.
 Clock: TypeAlias = Callable[[], float]
@@ -86,6 +87,81 @@ class ScoreFeed(Protocol):
 
     def close(self) -> None:
         """Let go of every connection."""
+
+
+# The names under which updates and anomalies are published.
+UPDATES: Final = "engagement:update"
+ANOMALIES: Final = "anomaly:detected"
+
+
+class PublishedMessage(NamedTuple):
+    """What was published under one of these names: for which tenant, and its body."""
+
+    tenant: str
+    name: str
+    body: bytes
+
+
+class UpdateSubscriber(Protocol):
+    """Where updates and anomalies of all tenants are received, on one event loop."""
+
+    async def listen(
+        self, subscribed: Callable[[], None], receive: Callable[[PublishedMessage], None]
+    ) -> None:
+        """Call `subscribed` once, then `receive` for each message, until the task is cancelled.
+
+        Raise `Unavailable` when the connection is lost, and `ConfigError` for what the operator
+        must change: call again then. What is published in between is not received.
+        """
+
+
+class StoredScore(NamedTuple):
+    """One session's score at one tick, as it was stored."""
+
+    at_ms: int
+    event_id: str
+    score: float
+    category: str
+    signals: Signals
+
+
+class HistoryStep(NamedTuple):
+    """Several ticks of a session in one. `at_ms` is where the step begins."""
+
+    at_ms: int
+    score: float
+    min_score: float
+    max_score: float
+    max_active_users: int
+    max_total_users: int
+    ticks: int
+
+
+class HistoryReader(Protocol):
+    """Where stored scores of a session are read, on one event loop, between `open` and `close`.
+
+    Every read raises `Unavailable`, or `ConfigError` for what the operator must change.
+    """
+
+    async def open(self) -> None:
+        """Begin to keep connections; the first read connects."""
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+    async def check(self) -> None:
+        """Return if scores can be read."""
+
+    async def rows(self, key: SessionKey, first_ms: int, until_ms: int) -> Sequence[StoredScore]:
+        """Return the scores of `[first_ms, until_ms)`, oldest first."""
+
+    async def newest(self, key: SessionKey) -> StoredScore | None:
+        """Return the last score, if there is one."""
+
+    async def steps(
+        self, key: SessionKey, first_ms: int, until_ms: int, step: timedelta
+    ) -> Sequence[HistoryStep]:
+        """Return `[first_ms, until_ms)` in steps, oldest first; both must be whole steps."""
 
 
 class DeadLetter(NamedTuple):

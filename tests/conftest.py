@@ -24,6 +24,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 _TIMESCALEDB_URL = "CONDUCTOR_TEST_TIMESCALEDB_URL"
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
 @pytest.fixture(scope="session")
 def embedded_servers() -> Iterator[EmbeddedServers]:
     # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.

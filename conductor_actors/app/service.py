@@ -9,6 +9,7 @@ from typing import Final
 
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters.postgres import migrations
+from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
@@ -17,6 +18,7 @@ from conductor_actors.adapters.redis.lease import RedisLease
 from conductor_actors.adapters.redis.log_stream import RedisLog
 from conductor_actors.adapters.redis.outbox import RedisOutbox
 from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
+from conductor_actors.adapters.redis.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.app.collector import DATABASE_WAIT_S, Collector, Ports
 from conductor_actors.app.shard_owners import ShardOwners
 from conductor_actors.app.sources import (
@@ -27,8 +29,9 @@ from conductor_actors.app.sources import (
     WatchedSource,
 )
 from conductor_actors.app.takeover import Takeover
-from conductor_actors.dashboard.app import Urls
+from conductor_actors.dashboard.health import Neighbour
 from conductor_actors.dashboard.server import Dashboard
+from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.domain.shards import WHOLE, ShardFilter
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_events import (
@@ -55,8 +58,7 @@ class DashboardAlone:
     def __init__(self, settings: Settings, redis_url: str, database_url: str) -> None:
         self._redis_url = redis_url
         self._shards = ShardOwners(settings.shards) if settings.shards > 1 else None
-        urls = Urls(redis_url, database_url)
-        self._dashboard = Dashboard(settings.dashboard(), urls, self._shards)
+        self._dashboard = _dashboard(settings, redis_url, database_url, self._shards)
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -104,8 +106,7 @@ class Service:
         self._stopping_s: float | None = None
         self._dashboard: Dashboard | None = None
         if with_dashboard:
-            urls = Urls(redis_url, database_url)
-            self._dashboard = Dashboard(settings.dashboard(), urls, self._progress)
+            self._dashboard = _dashboard(settings, redis_url, database_url, self._progress)
 
     def stop(self) -> None:
         """Ask for a drain; may be called by any thread, and more than once."""
@@ -251,6 +252,13 @@ def relayed(url: str) -> Iterator[None]:
         logs.copied_to(relay.add),
     ):
         yield
+
+
+def _dashboard(
+    settings: Settings, redis_url: str, database_url: str, collector: Neighbour | None
+) -> Dashboard:
+    upstreams = Upstreams(RedisUpdateSubscriber(redis_url), PostgresHistoryReader(database_url))
+    return Dashboard(settings.dashboard(), upstreams, collector)
 
 
 def _has_failed(dashboard: Dashboard) -> bool:

@@ -1,10 +1,10 @@
-"""The real-time service: fed from Redis alone, so any number can run, in any process.
+"""The real-time service: fed through two ports alone, so any number can run, in any process.
 
 ```
-Redis ──▶ feed ──▶ hub (newest and last 5 minutes of each session)
-                    │         └──▶ api (HTTP)         auth, guard: who may ask, from where
-                    └──▶ audience ──▶ sockets (Socket.IO) ──▶ lines (TCP, each with a deadline)
-database ──▶ history (what the hub has not heard)
+UpdateSubscriber ──▶ hub (newest and last 5 minutes of each session)
+              │       └──▶ api (HTTP)         auth, origins: who may ask, from where
+              └──▶ broadcast ──▶ socketio ──▶ timeouts (TCP, each wait with a deadline)
+HistoryReader ──▶ recent (what the hub has not received)
 ```
 
 Everything but `Dashboard` runs on one event loop, so nothing here takes a lock.

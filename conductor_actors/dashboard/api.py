@@ -33,12 +33,12 @@ from conductor_actors.dashboard.bodies import (
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.hub import Hub
 from conductor_actors.dashboard.recent import as_update
-from conductor_actors.dashboard.rows import HistoryStep, Row, Rows
 from conductor_actors.dashboard.socketio import bearer
+from conductor_actors.dashboard.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, category
 from conductor_actors.errors import Unavailable
-from conductor_actors.ports import Clock
+from conductor_actors.ports import Clock, HistoryStep, StoredScore
 
 STATIC: Final = files("conductor_actors.dashboard").joinpath("static")
 
@@ -65,7 +65,7 @@ class Sources(NamedTuple):
     """Where answers come from, and how they are to be read."""
 
     hub: Hub
-    rows: Rows
+    history: StoredHistory
     scoring: Scoring
     tick_s: int
     now: Clock  # seconds since 1970
@@ -108,10 +108,10 @@ class Api:
         body: History | StepHistory
         shown = query.shown(asked.step, sources.tick_s)
         if asked.step is None:
-            rows = await sources.rows.between(key, asked.first_ms, asked.until_ms)
+            rows = await sources.history.rows(key, asked.first_ms, asked.until_ms)
             body = History(key.session_id, shown, [_tick(row) for row in rows])
         else:
-            steps = await sources.rows.steps(key, asked.first_ms, asked.until_ms, asked.step)
+            steps = await sources.history.steps(key, asked.first_ms, asked.until_ms, asked.step)
             body = StepHistory(key.session_id, shown, [_step(step) for step in steps])
         if "text/csv" in request.headers.get("accept", ""):
             return self._csv(body)
@@ -150,7 +150,7 @@ class Api:
         track = self._sources.hub.track(key)
         if track is not None:
             return decode_update(track.newest)
-        row = await self._sources.rows.newest(key)
+        row = await self._sources.history.newest(key)
         return None if row is None else as_update(key, row, self._sources.scoring)
 
     def _caller(self, request: Request) -> Caller:
@@ -209,7 +209,7 @@ def page_routes() -> list[BaseRoute]:
     return [Route("/", page.index), Mount("/static", page)]
 
 
-def _tick(row: Row) -> HistoryPoint:
+def _tick(row: StoredScore) -> HistoryPoint:
     return HistoryPoint(timestamp(row.at_ms), row.score, row.category, row.signals)  # type: ignore[arg-type] # only these are stored
 
 

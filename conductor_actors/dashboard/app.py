@@ -3,7 +3,7 @@
 import asyncio
 import time
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import socketio
 from starlette.applications import Starlette
@@ -18,7 +18,6 @@ from conductor_actors.dashboard.broadcast import Broadcast
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.connections import Connections
-from conductor_actors.dashboard.feed import Feed
 from conductor_actors.dashboard.health import Condition, Neighbour
 from conductor_actors.dashboard.hub import Hub
 from conductor_actors.dashboard.live import Live
@@ -26,8 +25,8 @@ from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.origins import OriginMiddleware, Origins
 from conductor_actors.dashboard.reach import Reach
 from conductor_actors.dashboard.recent import Recent
-from conductor_actors.dashboard.rows import Rows
 from conductor_actors.dashboard.socketio import PATH, Access, Sockets, make_server
+from conductor_actors.dashboard.upstreams import StoredHistory, UpdateStream, Upstreams
 from conductor_actors.errors import Unavailable
 
 SWEEP_S: Final = 1.0
@@ -43,20 +42,13 @@ class Gate:
         )
 
 
-class Urls(NamedTuple):
-    """Where the two servers are."""
-
-    redis: str
-    database: str
-
-
 class Parts:
     """Everything there is. Make it on the event loop that runs it."""
 
     def __init__(
         self,
         options: Options,
-        urls: Urls,
+        upstreams: Upstreams,
         gate: Gate,
         metrics: DashboardMetrics,
         collector: Neighbour,
@@ -64,13 +56,15 @@ class Parts:
         clocks = Clocks(time.monotonic, time.time)
         redis, database = Reach("redis updates"), Reach("database history")
         hub = self._hub = Hub(options.tick_s, clocks.monotonic)
-        self._rows = Rows(urls.database, metrics, database)
+        self._history = StoredHistory(upstreams.history, metrics, database)
         self._audience = Broadcast(hub, metrics)
-        recent = Recent(hub, self._rows, options.scoring, clocks)
+        recent = Recent(hub, self._history, options.scoring, clocks)
         self._live = Live(hub, self._audience, recent, metrics, clocks)
-        self._feed = Feed(urls.redis, self._live.hear, self._live.resumed, redis)
+        self._updates = UpdateStream(
+            upstreams.updates, self._live.receive, self._live.resumed, redis
+        )
         self.condition = Condition(hub, redis, database, collector)
-        sources = Sources(hub, self._rows, options.scoring, options.tick_s, clocks.now)
+        sources = Sources(hub, self._history, options.scoring, options.tick_s, clocks.now)
         api = Api(sources, gate.authenticator, metrics)
         self._serve_sockets(options, gate, metrics, clocks)
         metrics.observe("sessions", "Live sessions known here.", lambda: len(hub))
@@ -79,8 +73,9 @@ class Parts:
     async def run(self) -> None:
         """Keep everything going, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for part in (self._feed.run(), self._rows.run(), self._live.run(), self._sweep()):
-                group.create_task(part)
+            for part in (self._updates, self._history, self._live):
+                group.create_task(part.run())
+            group.create_task(self._sweep())
 
     async def stop(self) -> None:
         """End what would keep a request waiting."""

@@ -14,10 +14,10 @@ from conductor_actors.dashboard.bodies import (
 from conductor_actors.dashboard.broadcast import Broadcast, Client, Message
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
-from conductor_actors.dashboard.feed import ANOMALIES, UPDATES
 from conductor_actors.dashboard.hub import Hub
 from conductor_actors.dashboard.recent import Recent
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.ports import ANOMALIES, UPDATES, PublishedMessage
 
 BEAT_S: Final = 0.1  # how soon a client that has caught up gets what has waited
 QUIET_S: Final = 0.1  # a tick's updates are all there when none came for this long,
@@ -35,7 +35,7 @@ class _Changes:
 
 
 class Live:
-    """Takes every message of the feed. Whoever subscribes gets the history first."""
+    """Takes every published message. Whoever subscribes gets the history first."""
 
     def __init__(
         self,
@@ -52,14 +52,12 @@ class Live:
         self._clocks = clocks
         self._changes: dict[str, _Changes] = {}
 
-    def hear(self, tenant: str, channel: str, data: bytes) -> None:
-        """Take a message from Redis; what is none is counted."""
+    def receive(self, message: PublishedMessage) -> None:
+        """Keep and announce a published message, or count it as invalid."""
         self._metrics.updates_heard.inc()
-        if channel == UPDATES:
-            is_read = self._hear_update(tenant, data)
-        else:
-            is_read = self._hear_anomaly(tenant, data)
-        if not is_read:
+        tenant, name, body = message
+        receive = self._receive_update if name == UPDATES else self._receive_anomaly
+        if not receive(tenant, body):
             self._metrics.updates_invalid.inc()
 
     def resumed(self) -> None:
@@ -83,7 +81,7 @@ class Live:
             self._audience.flush()
             self._announce_changes()
 
-    def _hear_update(self, tenant: str, data: bytes) -> bool:
+    def _receive_update(self, tenant: str, data: bytes) -> bool:
         update = read_update(tenant, data)
         if update is None:
             return False
@@ -96,7 +94,7 @@ class Live:
             self._note_change(key)
         return True
 
-    def _hear_anomaly(self, tenant: str, data: bytes) -> bool:
+    def _receive_anomaly(self, tenant: str, data: bytes) -> bool:
         anomaly = read_anomaly(tenant, data)
         if anomaly is None:
             return False

@@ -7,10 +7,11 @@ from typing import Final
 from conductor_actors.dashboard.bodies import Update, encode, timestamp
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.hub import HISTORY_S, Hub
-from conductor_actors.dashboard.rows import Row, Rows
+from conductor_actors.dashboard.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.errors import Unavailable
+from conductor_actors.ports import StoredScore
 
 AT_ONCE: Final = 32  # sessions that the database is asked about at the same time
 
@@ -18,9 +19,9 @@ AT_ONCE: Final = 32  # sessions that the database is asked about at the same tim
 class Recent:
     """Joins the hub and the database; one question per session, however many ask."""
 
-    def __init__(self, hub: Hub, rows: Rows, scoring: Scoring, clocks: Clocks) -> None:
+    def __init__(self, hub: Hub, history: StoredHistory, scoring: Scoring, clocks: Clocks) -> None:
         self._hub = hub
-        self._rows = rows
+        self._history = history
         self._scoring = scoring
         self._clock = clocks.monotonic
         self._now = clocks.now
@@ -57,11 +58,11 @@ class Recent:
 
     async def _stored(self, key: SessionKey) -> dict[int, bytes]:
         now_ms = round(self._now() * 1000)
-        rows = await self._rows.between(key, now_ms - HISTORY_S * 1000, now_ms + 1)
+        rows = await self._history.rows(key, now_ms - HISTORY_S * 1000, now_ms + 1)
         return {row.at_ms: encode(as_update(key, row, self._scoring)) for row in rows}
 
 
-def as_update(key: SessionKey, row: Row, scoring: Scoring) -> Update:
+def as_update(key: SessionKey, row: StoredScore, scoring: Scoring) -> Update:
     """Make of a row the update that was announced with it."""
     return Update(
         timestamp(row.at_ms),

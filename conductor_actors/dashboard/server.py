@@ -12,13 +12,14 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.types import ASGIApp
 
 from conductor_actors.dashboard import complaints
-from conductor_actors.dashboard.app import Gate, Parts, Urls
+from conductor_actors.dashboard.app import Gate, Parts
 from conductor_actors.dashboard.client_metrics import DashboardMetrics, served
 from conductor_actors.dashboard.health import Elsewhere, Neighbour
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.origins import is_loopback
 from conductor_actors.dashboard.socketio import MESSAGE_BYTES
 from conductor_actors.dashboard.timeouts import protocols
+from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.errors import ConfigError
 from conductor_actors.log_events import DashboardStarted, DashboardStopped, emit
 
@@ -39,19 +40,18 @@ class Dashboard:
     def __init__(
         self,
         options: Options,
-        urls: Urls,
+        upstreams: Upstreams,
         collector: Neighbour | None = None,
         metrics: DashboardMetrics | None = None,
     ) -> None:
         self._options = options
-        self._urls = urls
+        self._upstreams = upstreams
         self._collector = collector or Elsewhere()
         self._metrics = metrics or DashboardMetrics()
         self._gate = Gate(options, is_loopback=is_loopback(options.host))
         self._open = ExitStack()
         self._is_up = threading.Event()
         self._ended = threading.Event()
-        self._refusal: ConfigError | None = None
 
     def start(self) -> None:
         """Listen; return when requests are answered."""
@@ -64,8 +64,6 @@ class Dashboard:
             complaints.listen()
             threading.Thread(target=self._run, name="dashboard", daemon=True).start()
             self._is_up.wait()
-            if self._refusal is not None:
-                raise self._refusal
             self._open = opened.pop_all()
         needs_token = self._gate.authenticator.needs_token
         emit(DashboardStarted(address=self.address, needs_token=needs_token))
@@ -89,8 +87,6 @@ class Dashboard:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except ConfigError as refusal:
-            self._refusal = refusal
         finally:
             self._ended.set()
             self._is_up.set()
@@ -98,7 +94,9 @@ class Dashboard:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        self._parts = Parts(self._options, self._urls, self._gate, self._metrics, self._collector)
+        self._parts = Parts(
+            self._options, self._upstreams, self._gate, self._metrics, self._collector
+        )
         server = _HttpServer(self._config(self._parts.asgi), self._is_up)
         async with asyncio.TaskGroup() as group:
             running = group.create_task(self._parts.run())

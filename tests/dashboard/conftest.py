@@ -13,12 +13,14 @@ import redis
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
-from conductor_actors.dashboard.app import Urls
+from conductor_actors.adapters.redis.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
+from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.domain.scoring import ScoreRow
 from tests.dashboard.clients import Client
 from tests.support.owners import owning
@@ -38,9 +40,9 @@ class Connect(Protocol):
     async def __call__(self, dashboard: Addressed, **how: Any) -> Client: ...
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
+def upstreams(redis_url: str, database_url: str) -> Upstreams:
+    """Make the real ports of a dashboard."""
+    return Upstreams(RedisUpdateSubscriber(redis_url), PostgresHistoryReader(database_url))
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +63,7 @@ def serve(valkey_url: str, dashboard_database: str) -> Iterator[Serve]:
 
         def start(**options: Any) -> Dashboard:
             given = Options(**{"port": 0, **options})
-            dashboard = Dashboard(given, Urls(valkey_url, dashboard_database))
+            dashboard = Dashboard(given, upstreams(valkey_url, dashboard_database))
             dashboard.start()
             stack.callback(dashboard.stop)
             wait_ready(dashboard)

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 import redis
 
-from conductor_actors.dashboard import feed, live
-from conductor_actors.dashboard.app import Urls
+from conductor_actors.dashboard import live
+from conductor_actors.dashboard import upstreams as updates
 from conductor_actors.dashboard.bodies import at_ms
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.scoring import Scoring
-from tests.dashboard.conftest import Connect, Serve, this_tick_ms, wait_ready
+from tests.dashboard.conftest import Connect, Serve, this_tick_ms, upstreams, wait_ready
 from tests.support.score_rows import SIGNALS, row
 
 pytestmark = pytest.mark.anyio
@@ -102,7 +102,7 @@ async def test_when_redis_was_away_whoever_watches_gets_the_history_again(
     redis_client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(feed, "RECONNECT_WITHIN_S", 0.1)
+    monkeypatch.setattr(updates, "RECONNECT_WITHIN_S", 0.1)
     monkeypatch.setattr(live, "REFILL_AFTER_S", 0.1)
     session_id = "s-away"
     client = await connect(serve())
@@ -117,7 +117,7 @@ async def test_without_a_database_updates_and_what_was_heard_go_on(
     valkey_url: str, connect: Connect, publish: Write, session_id: str
 ) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:9/none"
-    dashboard = Dashboard(Options(port=0), Urls(valkey_url, nowhere))
+    dashboard = Dashboard(Options(port=0), upstreams(valkey_url, nowhere))
     dashboard.start()
     try:
         wait_ready(dashboard)

@@ -13,11 +13,13 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
+from conductor_actors.adapters.server_urls import has_stray_at
 from conductor_actors.errors import ConfigError, Unavailable
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
 DEADLINE_S: Final = 10.0
+APPLICATION: Final = "conductor-actors"  # as which the database lists us
 
 _UNREADABLE: Final = (
     "DATABASE_URL can't be read; it looks like postgresql://user:password@host:5432/name, "
@@ -57,11 +59,11 @@ def connect(url: str, deadline_s: float = DEADLINE_S) -> Connection:
     Connecting takes `DEADLINE_S` at most, whatever statements may take, for each address of the
     host. Raise `ConfigError` for what the operator must set or grant, else `Unavailable`.
     """
-    conninfo = make_conninfo(**_parameters(url, min(deadline_s, DEADLINE_S)))
+    conninfo = readable_conninfo(url, min(deadline_s, DEADLINE_S))
     try:
         connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
-        raise _judged(error) from None
+        raise mapped(error) from None
     with ExitStack() as on_failure:
         on_failure.callback(connection.close)
         # Not an option of the connection, because connection poolers refuse those.
@@ -97,7 +99,7 @@ def deadline(connection: Connection, deadline_s: float) -> Iterator[None]:
     except psycopg.Error as error:
         if expired.is_set():
             raise Unavailable(f"the database did not answer within {deadline_s:g} s") from None
-        raise _judged(error) from None
+        raise mapped(error) from None
     finally:
         watchdog.cancel()
 
@@ -115,34 +117,43 @@ def one_line(error: psycopg.Error) -> str:
     return " ".join(text.split()) or type(error).__name__
 
 
-def _parameters(url: str, patience_s: float) -> dict[str, str]:
-    """Read the URL; what it says itself goes before our defaults."""
+def readable_conninfo(url: str, connect_within_s: float, application: str = APPLICATION) -> str:
+    """Return the URL with our defaults; what it says itself goes before them.
+
+    Raise `ConfigError` for one that libpq can't read, or would misread.
+    """
     try:
         given = conninfo_to_dict(url)
     except psycopg.ProgrammingError:
         # The driver's text quotes what it could not read, which may be part of a password.
         raise ConfigError(_UNREADABLE) from None
-    if _is_misread(given):
+    if has_stray_at(url) or _is_misread(given):
         raise ConfigError(_UNREADABLE)
     defaults = {
-        "connect_timeout": str(ceil(patience_s)),
-        "tcp_user_timeout": str(ceil(patience_s * 1000)),
+        "connect_timeout": str(ceil(connect_within_s)),
+        "tcp_user_timeout": str(ceil(connect_within_s * 1000)),
         "keepalives_idle": "30",
         "keepalives_interval": "10",
         "keepalives_count": "3",
-        "fallback_application_name": "conductor-actors",
+        "fallback_application_name": application,
     }
-    return defaults | {key: str(value) for key, value in given.items() if value is not None}
+    return make_conninfo(
+        **defaults | {key: str(value) for key, value in given.items() if value is not None}
+    )
 
 
 def _is_misread(given: dict[str, str | int | None]) -> bool:
-    """Tell a URL whose unescaped password was taken for its host, port or name."""
+    """Return whether an unescaped password was taken for host, port or name."""
     host, port, name = (str(given.get(key) or "") for key in ("host", "port", "dbname"))
-    return "@" in host + name or not all(map(str.isdecimal, filter(None, port.split(","))))
+    return "@" in host + name or not all(map(_is_port, filter(None, port.split(","))))
 
 
-def _judged(error: psycopg.Error) -> Exception:
-    """Turn the driver's error into `ConfigError` or `Unavailable`, or leave it as it is."""
+def _is_port(text: str) -> bool:
+    return text.isdecimal() and 0 < int(text) < 1 << 16
+
+
+def mapped(error: psycopg.Error) -> Exception:
+    """Return our error for the driver's, or the same for an error about a row, or a bug of ours."""
     code = error.sqlstate or _refusal_code(error)
     line = one_line(error)
     for prefix, advice in _ADVICE:

@@ -5,12 +5,16 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Final, TypeAlias
 
 import redis
+import redis.asyncio
 from hiredis import pack_command
 from redis import exceptions as failures
+from redis.asyncio.connection import parse_url as parse_async_url
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
+from conductor_actors.adapters.server_urls import has_stray_at
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.errors import ConfigError, Unavailable
 
@@ -34,28 +38,52 @@ GRANTS: Final = " ".join(
     )
 )
 
+_UNREADABLE: Final = (
+    "REDIS_URL is no URL of a Redis, e.g. redis://user:password@host:6379/0 "
+    "(in a password write / as %2F, @ as %40, # as %23, ? as %3F)"
+)
+
+_ARGUMENTS: Final = ", with args beginning with"  # of AUTH, too, where that is renamed
 _OPERATORS: Final = ("unknown command", "DB index is out of range", "invalid DB index")
 
 
 def open_client(url: str, deadline_s: float = DEADLINE_S) -> redis.Redis:
     """Make a client whose every call ends within the deadline; retries are up to the caller."""
-    options: dict[str, Any] = {
-        "retry": Retry(NoBackoff(), 0),
+    with _checked(url):
+        options = _options(parse_url(url), deadline_s)  # type: ignore[no-untyped-call]
+        pool = redis.ConnectionPool(retry=Retry(NoBackoff(), 0), **options)
+        pool.connection_class(**pool.connection_kwargs)  # raises what else the first call would
+    return redis.Redis.from_pool(pool)
+
+
+def open_async_client(url: str, deadline_s: float = DEADLINE_S) -> redis.asyncio.Redis:
+    """Make the same kind of client for an event loop."""
+    with _checked(url):
+        options = _options(dict(parse_async_url(url)), deadline_s)
+        pool = redis.asyncio.ConnectionPool(retry=AsyncRetry(NoBackoff(), 0), **options)
+        pool.connection_class(**pool.connection_kwargs)
+    return redis.asyncio.Redis.from_pool(pool)
+
+
+@contextmanager
+def _checked(url: str) -> Iterator[None]:
+    """Raise `ConfigError` for a URL that redis-py can't read, or would misread."""
+    if has_stray_at(url):
+        raise ConfigError(_UNREADABLE)
+    try:
+        yield
+    except (ValueError, TypeError):  # their texts can hold a part of the password
+        raise ConfigError(_UNREADABLE) from None
+
+
+def _options(given: dict[str, Any], deadline_s: float) -> dict[str, Any]:
+    """Add our options to those of a URL. It may change deadlines, but not how replies look."""
+    defaults = {
         "socket_timeout": deadline_s,
         "socket_connect_timeout": deadline_s,
         "socket_read_size": READ_BYTES,
     }
-    try:
-        options |= parse_url(url)  # type: ignore[no-untyped-call]
-        options |= {"protocol": 2, "decode_responses": False}
-        pool = redis.ConnectionPool(**options)
-        pool.connection_class(**pool.connection_kwargs)  # raises what else the first call would
-    except (ValueError, TypeError):  # their texts can hold a part of the password
-        raise ConfigError(
-            "REDIS_URL is no URL of a Redis, e.g. redis://user:password@host:6379/0 "
-            "(in a password write / as %2F, @ as %40, # as %23, ? as %3F)"
-        ) from None
-    return redis.Redis.from_pool(pool)
+    return {**defaults, **given, "protocol": 2, "decode_responses": False}
 
 
 def short_timeout(client: redis.Redis) -> redis.Redis:
@@ -80,7 +108,7 @@ def mapped_errors() -> Iterator[None]:
 
 
 def _ours(error: Exception) -> ConfigError | Unavailable:
-    text = str(error) or type(error).__name__
+    text = (str(error) or type(error).__name__).partition(_ARGUMENTS)[0]
     match error:
         case failures.AuthenticationError():
             return ConfigError(f"REDIS_URL: Redis refuses the user or password: {text}")

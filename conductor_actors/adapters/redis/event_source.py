@@ -13,7 +13,7 @@ from conductor_actors.adapters.redis.client import (
     short_timeout,
 )
 from conductor_actors.adapters.redis.event_names import EventNames
-from conductor_actors.adapters.redis.pubsub import PubSubListener, Subscriptions
+from conductor_actors.adapters.redis.pubsub import PubSubListener
 from conductor_actors.adapters.redis.streams import (
     Ordered,
     Start,
@@ -21,6 +21,7 @@ from conductor_actors.adapters.redis.streams import (
     StreamReader,
     joined,
 )
+from conductor_actors.adapters.redis.subscription import Subscriptions
 from conductor_actors.domain.checkpoints import HEADER_KEY, START_ANEW
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT

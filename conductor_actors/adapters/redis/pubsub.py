@@ -1,8 +1,4 @@
-"""Listen to pub/sub on a thread of its own: it can't wait, so it is read whatever else is slow.
-
-redis-py does not notice a dead pub/sub socket by itself, so this keeps a deadline of its own:
-a PING when it is quiet, and a reply to it in time.
-"""
+"""Listen to pub/sub on a thread of its own: it can't wait, so it is read whatever else is slow."""
 
 import threading
 import time
@@ -11,12 +7,14 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from random import random
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import redis
 
-from conductor_actors.adapters.redis.client import Command, mapped_errors, short_timeout
+from conductor_actors.adapters.redis.client import mapped_errors, short_timeout
 from conductor_actors.adapters.redis.event_names import event_tenant
+from conductor_actors.adapters.redis.liveness import Deadlines
+from conductor_actors.adapters.redis.subscription import Message, Subscription, Subscriptions
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.quotas import units
@@ -25,7 +23,6 @@ from conductor_actors.errors import ConfigError, Unavailable
 CLOSE_WITHIN_S: Final = 2.0
 # Between two looks: each costs three calls of the system, however much has come.
 GATHER_S: Final = 0.005
-MOST_AT_ONCE: Final = 1000
 
 
 class Heard(NamedTuple):
@@ -34,21 +31,6 @@ class Heard(NamedTuple):
     at_s: float
     name: str
     body: bytes
-
-
-class Subscriptions(NamedTuple):
-    """What is listened to."""
-
-    channels: Sequence[str]
-    patterns: Sequence[str] = ()
-
-
-class Deadlines(NamedTuple):
-    """When a quiet connection is asked whether it lives, and how long anything may take."""
-
-    quiet_s: float = 0.25
-    pong_within_s: float = 4.0
-    reconnect_within_s: float = 1.0
 
 
 class TenantBuffer:
@@ -121,7 +103,7 @@ class PubSubListener:
         self._lock = threading.Lock()
         self._waiting = TenantBuffer(limit)
         self._reconnects: list[Gap] = []
-        self._alive_s = self._taken_s = time.monotonic()
+        self._heard_s = self._taken_s = time.monotonic()
         self._refusal: ConfigError | None = None
         self._was_subscribed = threading.Event()
         self._is_closed = threading.Event()
@@ -174,74 +156,43 @@ class PubSubListener:
 
     def _try_to_listen(self) -> None:
         try:
-            with mapped_errors():
-                if self._was_subscribed.is_set():
+            if self._was_subscribed.is_set():
+                with mapped_errors():
                     self._short_timeout.ping()
-                self._listen()
+            self._listen()
         except Unavailable:
             jitter = random()  # noqa: S311 - no secret
             self._is_closed.wait(jitter * self._deadlines.reconnect_within_s)
 
     def _listen(self) -> None:
-        connection: Any = self._client.connection_pool.get_connection()
+        subscription = Subscription(self._client, self._subscriptions, self._deadlines)
         try:
-            self._subscribe(connection)
-            pinged_s = None
+            self._report_subscribed()
             while not self._is_closed.is_set():
-                if connection.can_read(timeout=self._deadlines.quiet_s):
-                    self._alive_s, pinged_s = time.monotonic(), None
-                    self._read(connection)
+                messages = subscription.read(self._deadlines.quiet_s)
+                if messages:
+                    self._keep(messages)
                     self._is_closed.wait(GATHER_S)
-                    continue
-                pinged_s = pinged_s or self._ping(connection)
-                if time.monotonic() - pinged_s > self._deadlines.pong_within_s:
-                    raise Unavailable("redis: pub/sub does not answer")
         finally:
-            connection.disconnect()
-            self._client.connection_pool.release(connection)
+            self._heard_s = subscription.heard_s
+            subscription.close()
 
-    def _subscribe(self, connection: Any) -> None:  # noqa: ANN401 - redis-py's kinds of connection
-        channels, patterns = self._subscriptions
-        commands: list[Command] = [("SUBSCRIBE", *channels)]
-        if patterns:
-            commands.append(("PSUBSCRIBE", *patterns))
-        connection.send_packed_command(connection.pack_commands(commands))
-        missing = len(channels) + len(patterns)
-        while missing:
-            reply = connection.read_response()
-            missing -= not _is_message(reply)
-            self._keep([reply])
+    def _report_subscribed(self) -> None:
         if self._was_subscribed.is_set():
-            since_ms, until_ms = int(self._alive_s * 1000), int(time.monotonic() * 1000)
+            since_ms, until_ms = int(self._heard_s * 1000), int(time.monotonic() * 1000)
             gap = Gap(EVERY_TENANT, "reconnected", None, since_ms, until_ms)
             with self._lock:
                 self._reconnects.append(gap)
         self._was_subscribed.set()
 
-    @staticmethod
-    def _ping(connection: Any) -> float:  # noqa: ANN401 - the same
-        connection.send_command("PING", check_health=False)
-        return time.monotonic()
-
-    def _read(self, connection: Any) -> None:  # noqa: ANN401 - the same
-        """Read what has come, a part at a time: who takes it waits for no more than that."""
-        replies: list[Sequence[Any]] = []
-        while len(replies) < MOST_AT_ONCE and (not replies or connection.can_read()):
-            replies.append(connection.read_response(disconnect_on_error=False))
-        self._keep(replies)
-
-    def _keep(self, replies: Sequence[Sequence[Any]]) -> None:
-        """Keep the messages among the replies."""
+    def _keep(self, messages: Sequence[Message]) -> None:
+        """Keep a part at a time: who takes them waits for no more than that."""
         with self._lock:
             clock, add = time.monotonic, self._waiting.add
-            for reply in filter(_is_message, replies):
-                name, tenant = _channel(reply[-2])
+            for message in messages:
+                name, tenant = _channel(message[-2])
                 if tenant is not None:
-                    add(tenant, Heard(clock(), name, reply[-1]))
-
-
-def _is_message(reply: Sequence[Any]) -> bool:
-    return reply[0] in (b"message", b"pmessage")
+                    add(tenant, Heard(clock(), name, message[-1]))
 
 
 @lru_cache(4096)

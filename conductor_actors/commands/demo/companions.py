@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import Final
 
 from rich.console import Console
 
 from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
 from conductor_actors.commands.demo import watching
 from conductor_actors.dashboard.server import address
 from conductor_actors.errors import ConfigError
@@ -51,10 +52,15 @@ def shown(
     with ExitStack() as stack:
         for run in (
             lambda: feed(open_client(redis_url), Simulation(sessions, seed=time.time_ns()), stop),
-            lambda: watching.run(open_client(redis_url), console, stop, footer),
+            lambda: _show(redis_url, console, stop, footer),
         ):
             stack.enter_context(companion(run, stop, over))
         yield
+
+
+def _show(redis_url: str, console: Console, stop: threading.Event, footer: str) -> None:
+    with closing(RedisUpdateReader(redis_url)) as reader:
+        watching.run(reader, console, stop, footer)
 
 
 @contextmanager

@@ -1,16 +1,15 @@
 """The scores of one session as they are announced, with what adds to them."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
-import redis
-from redis.client import PubSub
 
-from conductor_actors.adapters.redis.client import open_client
-from conductor_actors.adapters.redis.score_feed import UPDATES
-from conductor_actors.domain.identity import SessionKey, prefixed
+from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions, Signals
+from conductor_actors.errors import ConfigError, Unavailable
 
 DEADLINE_S: Final = 1.0
 
@@ -30,49 +29,41 @@ _update: Final = msgspec.json.Decoder(FollowedScore)
 
 
 class Updates:
-    """Listen for one session's updates, at a time; `newest` is None until one has come."""
+    """The updates of one session at a time; `newest` is None until one has come."""
 
     def __init__(self, url: str | None) -> None:
-        self._client = open_client(url, DEADLINE_S) if url else None
-        self._pubsub: PubSub | None = None
+        self._reader = RedisUpdateReader(url, DEADLINE_S) if url else None
         self._key: SessionKey | None = None
         self.newest: FollowedScore | None = None
 
     @property
     def is_possible(self) -> bool:
-        """Tell whether a Redis is known."""
-        return self._client is not None
+        """Whether a Redis is known."""
+        return self._reader is not None
 
     def follow(self, key: SessionKey | None) -> None:
-        """Listen for another session's updates, or for none."""
-        if key == self._key or self._client is None:
+        """Follow another session, or none."""
+        if key == self._key or self._reader is None:
             return
-        self._forget()
+        self._reader.select(key and key.tenant_id)
         self._key, self.newest = key, None
 
     def read(self) -> bool:
-        """Take what was announced, at once; tell whether there was anything. Redis may be away."""
+        """Read what is there, without waiting; return whether there was an update of the session.
+
+        While Redis is away there is none.
+        """
         before = self.newest
-        try:
-            self._listen()
-        except (redis.RedisError, OSError):
-            self._forget()  # the next read begins again
+        if self._reader is not None:
+            with suppress(Unavailable, ConfigError):
+                for message in self._reader.read():
+                    self._take(message.body)
         return self.newest is not before
 
     def close(self) -> None:
-        """Let go of every connection."""
-        self._forget()
-        if self._client is not None:
-            self._client.close()
-
-    def _listen(self) -> None:
-        if self._key is None or self._client is None:
-            return
-        if self._pubsub is None:
-            self._pubsub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
-            self._pubsub.subscribe(prefixed(self._key.tenant_id, UPDATES))
-        while message := self._pubsub.get_message(timeout=0):
-            self._take(message["data"])
+        """Close every connection."""
+        if self._reader is not None:
+            self._reader.close()
 
     def _take(self, body: bytes) -> None:
         try:
@@ -81,8 +72,3 @@ class Updates:
             return
         if self._key is not None and update.session_id == self._key.session_id:
             self.newest = update
-
-    def _forget(self) -> None:
-        if self._pubsub is not None:
-            self._pubsub.close()
-            self._pubsub = None

@@ -76,6 +76,9 @@ def ask(client: redis.Redis, *command: Command) -> None:
         "redis://user:secret@localhost:99999",
         "redis://user:pass/secret@localhost:6379",
         "redis://user:pass#secret@localhost:6379",
+        "redis://user:1234/secret@localhost:6379",
+        "redis://user:1234?secret@localhost:6379",
+        "redis://user:1234#secret@localhost:6379",
         "redis://user:secret@[::1:6379",
         "redis://localhost?socket_timeout=secret",
         "redis://localhost?secret=1",
@@ -87,7 +90,7 @@ def test_what_is_no_url_is_refused_in_one_line_without_its_secrets(url: str) -> 
         open_client(url)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert caught.value.__suppress_context__
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("query", ["protocol=3", "decode_responses=true", "db=1", "timeout=5"])
@@ -136,7 +139,7 @@ def test_what_passes_is_unavailable(client: redis.Redis, error: str) -> None:
         ),
         ("CROSSSLOT Keys in request don't hash to the same slot", "not clustered"),
         ("MOVED 3999 127.0.0.1:6381", "not clustered"),
-        ("ERR unknown command 'XREAD', with args beginning with: ", "unknown command 'XREAD'"),
+        ("ERR unknown command 'XREAD', with args beginning with: 'x'", "command 'XREAD'$"),
         ("WRONGTYPE Operation against a key holding the wrong kind of value", "rename that key"),
     ],
 )

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.liveness import Deadlines
 from conductor_actors.adapters.redis.pubsub import (
-    Deadlines,
     Heard,
     PubSubListener,
-    Subscriptions,
     TenantBuffer,
 )
+from conductor_actors.adapters.redis.subscription import Subscriptions
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.errors import ConfigError
 from tests.support.hostile import CHAT, SYNC

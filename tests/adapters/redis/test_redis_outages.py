@@ -20,9 +20,11 @@ from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.redis.client import DEADLINE_S, mapped_errors, open_client, pipeline
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
 from conductor_actors.adapters.redis.lease import RedisLease
-from conductor_actors.adapters.redis.pubsub import Deadlines, PubSubListener, Subscriptions
+from conductor_actors.adapters.redis.liveness import Deadlines
+from conductor_actors.adapters.redis.pubsub import PubSubListener
 from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
 from conductor_actors.adapters.redis.streams import StreamReader
+from conductor_actors.adapters.redis.subscription import Subscriptions
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import Unavailable

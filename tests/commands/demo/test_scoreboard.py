@@ -3,16 +3,18 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import fakeredis
 import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from conductor_actors.adapters.embedded.server_process import free_port
+from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
 from conductor_actors.commands.demo import Scoreboard, render, run
 
 NOON = datetime(2026, 1, 4, 12, tzinfo=UTC)
@@ -237,20 +239,21 @@ class Paper(io.StringIO):
 def watch(valkey_url: str) -> Iterator[Callable[[Console], None]]:
     """Run a scoreboard on a console until the test is over."""
     stop = threading.Event()
-    threads = []
+    threads: list[threading.Thread] = []
 
     def start(console: Console) -> None:
-        thread = threading.Thread(
-            target=run, args=(redis.Redis.from_url(valkey_url), console, stop)
-        )
+        reader = RedisUpdateReader(valkey_url)
+        readers.callback(reader.close)
+        thread = threading.Thread(target=run, args=(reader, console, stop))
         threads.append(thread)
         thread.start()
 
-    yield start
-    stop.set()
-    for thread in threads:
-        thread.join(10)
-        assert not thread.is_alive()
+    with ExitStack() as readers:
+        yield start
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 def announce(client: redis.Redis, name: str, update: bytes) -> None:
@@ -309,9 +312,8 @@ def test_it_says_so_while_redis_is_away() -> None:
             self.set()
             return True
 
-    server = fakeredis.FakeServer()
-    server.connected = False
     paper = Paper()
     console = Console(file=paper, width=100, height=20, force_terminal=True)
-    run(fakeredis.FakeRedis(server=server), console, StopOnceAsked())
+    with closing(RedisUpdateReader(f"redis://127.0.0.1:{free_port()}")) as reader:
+        run(reader, console, StopOnceAsked())
     assert "Redis is away, trying again" in paper.getvalue()

@@ -1,0 +1,148 @@
+"""Read what the database has of a session, on an event loop: its scores, or several in one step."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from conductor_actors.adapters.postgres.connection import mapped, one_line, readable_conninfo
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.scoring import Signals
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.ports import HistoryStep, StoredScore
+
+READ_WITHIN_S: Final = 5.0
+CONNECT_WITHIN_S: Final = 3
+MOST_CONNECTIONS: Final = 4
+MOST_WAITING: Final = 64  # reads; more are refused at once
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
+_AGGREGATED: Final = timedelta(minutes=1)  # the step of the view engagement_1m
+
+_ROWS: Final = """
+    SELECT time, event_id, engagement_score, category, chat_msgs_per_min, poll_participation,
+           active_users, total_users, reactions_per_min, user_leave_rate
+    FROM engagement_metrics
+    WHERE tenant_id = %s AND session_id = %s AND time >= %s AND time < %s
+    ORDER BY time
+"""
+_NEWEST: Final = """
+    SELECT time, event_id, engagement_score, category, chat_msgs_per_min, poll_participation,
+           active_users, total_users, reactions_per_min, user_leave_rate
+    FROM engagement_metrics
+    WHERE tenant_id = %s AND session_id = %s
+    ORDER BY time DESC LIMIT 1
+"""
+_CHECK: Final = "SELECT 1 FROM engagement_metrics LIMIT 1"
+_STEPS: Final = """
+    SELECT date_bin(%s, time, 'epoch'), avg(engagement_score), min(engagement_score),
+           max(engagement_score), max(active_users), max(total_users), count(*)
+    FROM engagement_metrics
+    WHERE tenant_id = %s AND session_id = %s AND time >= %s AND time < %s
+    GROUP BY 1 ORDER BY 1
+"""
+_AGGREGATED_STEPS: Final = """
+    SELECT date_bin(%s, bucket, 'epoch'), sum(avg_score * ticks) / sum(ticks), min(min_score),
+           max(max_score), max(max_active_users), max(max_total_users), sum(ticks)::bigint
+    FROM engagement_1m
+    WHERE tenant_id = %s AND session_id = %s AND bucket >= %s AND bucket < %s
+    GROUP BY 1 ORDER BY 1
+"""
+
+
+class PostgresHistoryReader:
+    """A `HistoryReader` with a pool of connections. Each read ends within its deadline."""
+
+    def __init__(self, url: str) -> None:
+        conninfo = readable_conninfo(url, CONNECT_WITHIN_S, "conductor-actors dashboard")
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._pool = AsyncConnectionPool(
+            conninfo,
+            min_size=0,
+            max_size=MOST_CONNECTIONS,
+            max_waiting=MOST_WAITING,
+            timeout=CONNECT_WITHIN_S,
+            open=False,
+            check=AsyncConnectionPool.check_connection,
+            kwargs={"autocommit": True, "prepare_threshold": None},
+        )
+
+    async def open(self) -> None:
+        """Begin to keep connections; the first read connects."""
+        await self._pool.open()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._pool.close()
+
+    async def check(self) -> None:
+        """Return if scores can be read."""
+        await self._read(_CHECK, ())
+
+    async def rows(self, key: SessionKey, first_ms: int, until_ms: int) -> list[StoredScore]:
+        """Return the scores of `[first_ms, until_ms)`, oldest first."""
+        found = await self._read(_ROWS, (*key, _at(first_ms), _at(until_ms)))
+        return [_stored_score(record) for record in found]
+
+    async def newest(self, key: SessionKey) -> StoredScore | None:
+        """Return the last score, if there is one."""
+        found = await self._read(_NEWEST, key)
+        return _stored_score(found[0]) if found else None
+
+    async def steps(
+        self, key: SessionKey, first_ms: int, until_ms: int, step: timedelta
+    ) -> list[HistoryStep]:
+        """Return `[first_ms, until_ms)` in steps, oldest first; both must be whole steps.
+
+        Steps of whole minutes come from the continuous aggregate, where there is one.
+        """
+        query = _STEPS
+        if step % _AGGREGATED == timedelta(0):
+            found = await self._read("SELECT to_regclass('engagement_1m') IS NOT NULL", ())
+            query = _AGGREGATED_STEPS if found[0][0] else _STEPS
+        found = await self._read(query, (step, *key, _at(first_ms), _at(until_ms)))
+        return [HistoryStep(_ms(record[0]), *record[1:]) for record in found]
+
+    async def _read(self, query: LiteralString, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Read on a task of its own: a driver that tidies up after a dead server delays nobody."""
+        task = asyncio.create_task(self._fetch(query, values))
+        try:
+            done, _ = await asyncio.wait({task}, timeout=READ_WITHIN_S)
+        finally:
+            if not task.done():
+                self._abandon(task)
+        if not done:
+            raise Unavailable(f"the database did not answer within {READ_WITHIN_S:g} s")
+        return task.result()
+
+    async def _fetch(self, query: LiteralString, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        try:
+            async with self._pool.connection() as connection:
+                return await (await connection.execute(query, values)).fetchall()
+        except psycopg.Error as error:
+            ours = mapped(error)
+            if isinstance(ours, Unavailable | ConfigError):
+                raise ours from None
+            raise Unavailable(one_line(error)) from None
+
+    def _abandon(self, task: asyncio.Task[Any]) -> None:
+        self._abandoned.add(task)
+        task.add_done_callback(self._abandoned.discard)
+        task.cancel()
+
+
+def _stored_score(record: tuple[Any, ...]) -> StoredScore:
+    at, event_id, score, category, *signals = record
+    return StoredScore(_ms(at), event_id, score, category, Signals(*signals))
+
+
+def _at(ms: int) -> datetime:
+    return _EPOCH + ms * _MS
+
+
+def _ms(at: datetime) -> int:
+    return (at - _EPOCH) // _MS

@@ -1,0 +1,110 @@
+"""A connection that receives what is published in Redis, from its subscription to its end."""
+
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import redis
+
+from conductor_actors.adapters.redis.client import Command, mapped_errors
+from conductor_actors.adapters.redis.liveness import Deadlines, Liveness
+from conductor_actors.errors import Unavailable
+from conductor_actors.ports import Clock
+
+MOST_AT_ONCE: Final = 1000  # messages a read
+
+Message: TypeAlias = Sequence[Any]  # kind, perhaps the pattern, channel, body
+
+
+class Subscriptions(NamedTuple):
+    """The channels and patterns to subscribe to."""
+
+    channels: Sequence[str] = ()
+    patterns: Sequence[str] = ()
+
+    def commands(self) -> list[Command]:
+        """Return the commands that subscribe to all of them."""
+        named = (("SUBSCRIBE", *self.channels), ("PSUBSCRIBE", *self.patterns))
+        return [command for command in named if len(command) > 1]
+
+    def replies(self) -> int:
+        """Return how many replies confirm the subscription."""
+        return len(self.channels) + len(self.patterns)
+
+
+def is_message(reply: Sequence[Any]) -> bool:
+    """Return whether a reply is a published message, and not the answer to a command."""
+    return reply[0] in (b"message", b"pmessage")
+
+
+class Subscription:
+    """A subscribed connection. Close it after any error, and open another.
+
+    Every call raises `Unavailable` when the connection is lost or dead, and `ConfigError` for what
+    the operator must grant.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        subscriptions: Subscriptions,
+        deadlines: Deadlines,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._liveness = Liveness(deadlines, clock())
+        self._early: list[Message] = []
+        with mapped_errors(), ExitStack() as on_failure:
+            self._connection: Any = client.connection_pool.get_connection()
+            on_failure.callback(self.close)
+            self._subscribe(subscriptions)
+            on_failure.pop_all()
+
+    @property
+    def heard_s(self) -> float:
+        """When anything was last received, by the clock."""
+        return self._liveness.heard_s
+
+    def read(self, timeout_s: float, most: int = MOST_AT_ONCE) -> Sequence[Message]:
+        """Return the messages that are there, waiting for one if there is none."""
+        early, self._early = self._early, []
+        if early:
+            return early
+        with mapped_errors():
+            if self._connection.can_read(timeout=timeout_s):
+                self._liveness = self._liveness.after_reply(self._clock())
+                return self._received(most)
+            self._check()
+        return ()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.disconnect()
+        self._client.connection_pool.release(self._connection)
+
+    def _subscribe(self, subscriptions: Subscriptions) -> None:
+        packed = self._connection.pack_commands(subscriptions.commands())
+        self._connection.send_packed_command(packed)
+        missing = subscriptions.replies()
+        while missing:
+            reply = self._connection.read_response()
+            if is_message(reply):
+                self._early.append(reply)
+            else:
+                missing -= 1
+
+    def _received(self, most: int) -> list[Message]:
+        replies: list[Message] = []
+        while len(replies) < most and (not replies or self._connection.can_read()):
+            replies.append(self._connection.read_response(disconnect_on_error=False))
+        return [*filter(is_message, replies)]
+
+    def _check(self) -> None:
+        now_s = self._clock()
+        if self._liveness.is_dead(now_s):
+            raise Unavailable("redis: pub/sub does not answer")
+        if self._liveness.needs_ping(now_s):
+            self._connection.send_command("PING", check_health=False)
+            self._liveness = self._liveness.after_ping(now_s)

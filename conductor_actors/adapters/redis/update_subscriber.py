@@ -1,0 +1,80 @@
+"""Receive published updates and anomalies on an event loop, from whichever collector."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from conductor_actors.adapters.redis import update_channels
+from conductor_actors.adapters.redis.client import mapped_errors, open_async_client
+from conductor_actors.adapters.redis.liveness import Deadlines, Liveness
+from conductor_actors.errors import Unavailable
+from conductor_actors.ports import PublishedMessage
+
+DEADLINES: Final = Deadlines(quiet_s=1.0, pong_within_s=4.0)
+DEADLINE_S: Final = 5.0
+MESSAGES_A_TURN: Final = 64  # before other tasks have their turn
+
+
+class RedisUpdateSubscriber:
+    """An `UpdateSubscriber` with one connection."""
+
+    def __init__(self, url: str, deadlines: Deadlines = DEADLINES) -> None:
+        self._client = open_async_client(url, DEADLINE_S)
+        self._deadlines = deadlines
+
+    async def listen(
+        self, subscribed: Callable[[], None], receive: Callable[[PublishedMessage], None]
+    ) -> None:
+        """Call `subscribed` once, then `receive` for each message, until cancelled."""
+        with mapped_errors():
+            async with self._subscribed() as connection:
+                subscribed()
+                await self._receive(connection, receive)
+
+    @asynccontextmanager
+    async def _subscribed(self) -> AsyncIterator[Any]:
+        subscriptions = update_channels.of_all_tenants(*update_channels.NAMES)
+        pool: Any = self._client.connection_pool
+        connection = await pool.get_connection()
+        try:
+            await connection.send_packed_command(connection.pack_commands(subscriptions.commands()))
+            for _ in range(subscriptions.replies()):
+                await connection.read_response()
+            yield connection
+        finally:
+            await connection.disconnect(nowait=True)
+            await pool.release(connection)
+
+    async def _receive(
+        self,
+        connection: Any,  # noqa: ANN401 - redis-py's kinds
+        receive: Callable[[PublishedMessage], None],
+    ) -> None:
+        clock = time.monotonic
+        liveness = Liveness(self._deadlines, clock())
+        received = 0
+        while True:
+            wait_s = liveness.wait_s(clock())
+            reply = await connection.read_response(timeout=wait_s, disconnect_on_error=False)
+            if reply is None:
+                liveness = await _checked(connection, liveness, clock())
+                continue
+            liveness = liveness.after_reply(clock())
+            message = update_channels.published(reply)
+            if message is not None:
+                receive(message)
+            received += 1
+            if received % MESSAGES_A_TURN == 0:
+                await asyncio.sleep(0)
+
+
+async def _checked(connection: Any, liveness: Liveness, now_s: float) -> Liveness:  # noqa: ANN401
+    """Send a PING if one is due; raise `Unavailable` if the last one has had no reply in time."""
+    if liveness.is_dead(now_s):
+        raise Unavailable("redis: pub/sub does not answer")
+    if not liveness.needs_ping(now_s):
+        return liveness
+    await connection.send_command("PING", check_health=False)
+    return liveness.after_ping(now_s)

@@ -1,0 +1,116 @@
+"""What the dashboard is fed from, across outages: published updates, and stored scores."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from random import random
+from typing import Final, NamedTuple, TypeVar
+
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
+from conductor_actors.dashboard.reach import Reach
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.ports import (
+    HistoryReader,
+    HistoryStep,
+    PublishedMessage,
+    StoredScore,
+    UpdateSubscriber,
+)
+
+T = TypeVar("T")
+
+RECONNECT_WITHIN_S: Final = 2.0
+CHECK_S: Final = 5.0
+CHECK_AGAIN_S: Final = 1.0  # while the database is away
+
+
+class Upstreams(NamedTuple):
+    """The two ports that the dashboard reads through."""
+
+    updates: UpdateSubscriber
+    history: HistoryReader
+
+
+class UpdateStream:
+    """Calls `receive` for each message, and `resumed` after each outage."""
+
+    def __init__(
+        self,
+        subscriber: UpdateSubscriber,
+        receive: Callable[[PublishedMessage], None],
+        resumed: Callable[[], None],
+        outage: Reach,
+    ) -> None:
+        self._subscriber = subscriber
+        self._receive = receive
+        self._resumed = resumed
+        self._outage = outage
+        self._was_subscribed = False
+
+    async def run(self) -> None:
+        """Listen until cancelled, reconnecting within two seconds after each outage."""
+        while True:
+            try:
+                await self._subscriber.listen(self._subscribed, self._receive)
+            except (Unavailable, ConfigError) as error:
+                self._outage.is_away(str(error))
+            await asyncio.sleep(random() * RECONNECT_WITHIN_S)  # noqa: S311 - jitter
+
+    def _subscribed(self) -> None:
+        self._outage.is_there()
+        if self._was_subscribed:
+            self._resumed()
+        self._was_subscribed = True
+
+
+class StoredHistory:
+    """Reads stored scores. While the database is away every read raises `Unavailable` at once."""
+
+    def __init__(self, reader: HistoryReader, metrics: DashboardMetrics, outage: Reach) -> None:
+        self._reader = reader
+        self._metrics = metrics
+        self._outage = outage
+
+    async def run(self) -> None:
+        """Keep connections and check regularly whether the database is there, until cancelled."""
+        await self._reader.open()
+        try:
+            while True:
+                with suppress(Unavailable):  # the outage was reported
+                    await self._reported(self._reader.check())
+                is_away = self._outage.state == "away"
+                await asyncio.sleep(CHECK_AGAIN_S if is_away else CHECK_S)
+        finally:
+            await self._reader.close()
+
+    async def rows(self, key: SessionKey, first_ms: int, until_ms: int) -> Sequence[StoredScore]:
+        """Return the scores of `[first_ms, until_ms)`, oldest first."""
+        return await self._read(lambda: self._reader.rows(key, first_ms, until_ms))
+
+    async def newest(self, key: SessionKey) -> StoredScore | None:
+        """Return the last score, if there is one."""
+        return await self._read(lambda: self._reader.newest(key))
+
+    async def steps(
+        self, key: SessionKey, first_ms: int, until_ms: int, step: timedelta
+    ) -> Sequence[HistoryStep]:
+        """Return `[first_ms, until_ms)` in steps, oldest first; both must be whole steps."""
+        return await self._read(lambda: self._reader.steps(key, first_ms, until_ms, step))
+
+    async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
+        if self._outage.state == "away":
+            raise Unavailable("the database can't be asked now")
+        with self._metrics.history_seconds.time():
+            return await self._reported(read())
+
+    async def _reported(self, read: Awaitable[T]) -> T:
+        """Report how a read goes; its error is for operators, not for clients."""
+        try:
+            found = await read
+        except (Unavailable, ConfigError) as error:
+            self._outage.is_away(str(error))
+            raise Unavailable("the database can't be asked now") from None
+        self._outage.is_there()
+        return found

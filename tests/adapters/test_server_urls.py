@@ -1,0 +1,35 @@
+"""An `@` that stands where no user and password can is found."""
+
+import pytest
+
+from conductor_actors.adapters.server_urls import has_stray_at
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://u:1234/x@h:6379/0",
+        "redis://u:1234?x@h:6379/0",
+        "redis://u:1234#x@h:6379/0",
+        "postgresql://u:a@b/c@h/db",
+        "postgresql://h/db?application_name=a@b",
+    ],
+)
+def test_an_at_behind_host_and_port_is_stray(url: str) -> None:
+    assert has_stray_at(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "redis://u:p@h:6379/0",
+        "redis://u:p@q@h:6379/0",
+        "redis://h/0",
+        "unix:///run/redis.sock",
+        "postgresql://u:%40%2F@h1:5432,h2:5432/db?application_name=a%40b",
+        "host=h user=me@server dbname=a/b",
+    ],
+)
+def test_other_urls_have_none(url: str) -> None:
+    assert not has_stray_at(url)

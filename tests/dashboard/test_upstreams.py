@@ -1,0 +1,58 @@
+"""Outages of what the dashboard is fed from are reported once, and outlasted."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+from structlog.testing import capture_logs
+
+from conductor_actors.dashboard import upstreams
+from conductor_actors.dashboard.reach import Reach
+from conductor_actors.dashboard.upstreams import UpdateStream
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.ports import PublishedMessage
+
+pytestmark = pytest.mark.anyio
+
+MESSAGE = PublishedMessage("acme", "engagement:update", b"{}")
+
+
+class FailingSubscriber:
+    """Subscribes and fails by turns; after that it delivers one message and stays."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self._errors = [*errors]
+
+    async def listen(
+        self, subscribed: Callable[[], None], receive: Callable[[PublishedMessage], None]
+    ) -> None:
+        subscribed()
+        if self._errors:
+            raise self._errors.pop(0)
+        receive(MESSAGE)
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize("error", [Unavailable("redis: gone"), ConfigError("REDIS_URL: refused")])
+async def test_after_an_outage_it_listens_again_and_says_that_messages_were_missed(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstreams, "RECONNECT_WITHIN_S", 0)
+    received: asyncio.Queue[PublishedMessage] = asyncio.Queue()
+    resumed: list[None] = []
+    stream = UpdateStream(
+        FailingSubscriber(error, error),
+        received.put_nowait,
+        lambda: resumed.append(None),
+        Reach("redis updates"),
+    )
+    with capture_logs() as lines:
+        task = asyncio.create_task(stream.run())
+        assert await asyncio.wait_for(received.get(), 10) == MESSAGE
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert len(resumed) == 2
+    assert [line["event"] for line in lines] == ["outage_began", "outage_ended"] * 2
+    assert lines[0]["error"] == str(error)

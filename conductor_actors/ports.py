@@ -11,7 +11,10 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import Entry
-from conductor_actors.domain.introspection_protocol import Answer, Request
+from conductor_actors.domain.introspection_protocol import (
+    IntrospectionAnswer,
+    IntrospectionRequest,
+)
 from conductor_actors.domain.scoring import ScoreRow, Signals
 
 # Seconds that never go back: what waits and budgets are measured with.
@@ -255,17 +258,17 @@ class Outbox(Protocol):
         """Let go of every connection."""
 
 
-class IntrospectionRequests(Protocol):
-    """Where somebody asks about sessions, and is answered."""
+class IntrospectionChannel(Protocol):
+    """The collector's end of the channel for introspection requests and their answers."""
 
-    def take(self) -> Sequence[Request]:
-        """Give what was asked since the last call, waiting a fraction of a second for it.
+    def read(self) -> Sequence[IntrospectionRequest]:
+        """Return the requests since the last call, waiting a fraction of a second for one.
 
-        What was asked during an outage is not heard of.
+        Requests made during an outage are lost.
         """
 
-    def answer(self, answer: Answer) -> None:
-        """Leave an answer for whoever asked, for a minute."""
+    def send(self, answer: IntrospectionAnswer) -> None:
+        """Store an answer for a minute, in which its requester can fetch it."""
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""

@@ -6,12 +6,15 @@ from itertools import count
 from typing import TypeAlias
 
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
-from conductor_actors.actors.tracing import Tracing
 from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.gaps import NO_MARKS, Marks
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.introspection_protocol import Answer, Request, Upkeep
+from conductor_actors.domain.introspection_protocol import (
+    IntrospectionAnswer,
+    IntrospectionRequest,
+    Supervision,
+)
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.session_state import SessionState
 from conductor_actors.ports import DeadLetter
@@ -72,29 +75,22 @@ class Passivate:
 
 
 @dataclass(frozen=True, slots=True)
-class Inquiry:
-    """To the Supervisor: somebody asks about a session; see that `reply_to` is answered."""
+class Introspect:
+    """To the Supervisor: see that `reply_to` gets a `SendAnswer` for this request."""
 
-    request: Request
+    request: IntrospectionRequest
     reply_to: Mailbox
 
 
 @dataclass(frozen=True, slots=True)
 class Describe:
-    """To a session, before all its mail: answer, with what is known of your upkeep."""
+    """To a session, before all its mail: answer the request with a description of yourself."""
 
-    inquiry: Inquiry
-    upkeep: Upkeep
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """To a session, before all its mail: tell of every message that you handle."""
-
-    tracing: Tracing
+    introspect: Introspect
+    supervision: Supervision
 
 
-SessionMessage: TypeAlias = EventBatch | Tick | Snapshot | Passivate | Describe | Trace
+SessionMessage: TypeAlias = EventBatch | Tick | Snapshot | Passivate | Describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +99,13 @@ class ReadNext:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """To whoever passed an inquiry on: the answer."""
+class SendAnswer:
+    """To the IntrospectionActor: send this answer."""
 
-    answer: Answer
+    answer: IntrospectionAnswer
 
 
-IntrospectionMessage: TypeAlias = ReadNext | Answered
+IntrospectionMessage: TypeAlias = ReadNext | SendAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +262,7 @@ class FinishSessions:
 SupervisorMessage: TypeAlias = (
     StartSession
     | SnapshotQuarantined
-    | Inquiry
+    | Introspect
     | ChildFailed
     | ChildStopped
     | RefusedEvents

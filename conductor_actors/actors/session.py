@@ -1,11 +1,9 @@
 """One session: applies its events, and at each tick leaves its score for Writer and Publisher."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import NamedTuple, assert_never
 
-from conductor_actors.actors import introspection
-from conductor_actors.actors.introspection import described, mailbox_figures
+from conductor_actors.actors.introspection import described
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
     Describe,
@@ -17,16 +15,14 @@ from conductor_actors.actors.messages import (
     SnapshotTaken,
     Tick,
     TickScored,
-    Trace,
 )
 from conductor_actors.actors.runtime.base import ActorContext, Poisoned, PooledActor, salvage
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import ItemMailbox, PooledMailbox
-from conductor_actors.actors.tracing import Tracing
 from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.introspection_protocol import figures
+from conductor_actors.domain.introspection_protocol import state_figures
 from conductor_actors.domain.quotas import SESSION_USERS
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionState, row_at
@@ -73,8 +69,6 @@ class SessionActor(PooledActor):
                 self.stop()
             case Describe():
                 self._describe(message)
-            case Trace(tracing):
-                self.on_receive = partial(self._receive_traced, tracing)  # type: ignore[method-assign]
             case _:
                 assert_never(message)
         if self._poison:
@@ -110,35 +104,12 @@ class SessionActor(PooledActor):
             parts.publisher.add(row)
 
     def _describe(self, describe: Describe) -> None:
-        parts, inquiry = self._parts, describe.inquiry
-        known = figures(self._key.tenant_id, self._state, parts.scoring, self._tick_ms)
-        mailbox, upkeep = self._context.mailbox, describe.upkeep
-        inquiry.reply_to.tell(described(inquiry, known, mailbox, parts.clock(), upkeep))
-
-    def _receive_traced(self, tracing: Tracing, message: SessionMessage) -> None:
-        """Stand in for `on_receive`, so that an actor that is not traced has nothing to look at."""
-        if tracing.is_over:
-            del self.on_receive
-            self.on_receive(message)
-            return
-        began_s, has_failed = self._parts.clock(), True
-        try:
-            SessionActor.on_receive(self, message)
-            has_failed = False
-        finally:
-            suppressed = tracing.allow()
-            if suppressed is not None:
-                duration_s = self._parts.clock() - began_s
-                depth = mailbox_figures(self._context.mailbox, began_s).depth
-                score = None if has_failed else self._score_at(message)
-                handling = introspection.Handling(duration_s, depth, score, has_failed, suppressed)
-                introspection.tell(self._key, message, handling)
-
-    def _score_at(self, message: SessionMessage) -> float | None:
-        """Give the score of a tick that was handled, the same once more."""
-        if not isinstance(message, Tick) or not self._state.has_row_at(message.at_ms):
-            return None
-        return row_at(message.at_ms, self._key.tenant_id, self._state, self._parts.scoring).score
+        parts, introspect = self._parts, describe.introspect
+        figures = state_figures(self._key.tenant_id, self._state, parts.scoring, self._tick_ms)
+        mailbox, now_s = self._context.mailbox, parts.clock()
+        introspect.reply_to.tell(
+            described(introspect, figures, mailbox, now_s, describe.supervision)
+        )
 
     def _completed(self, tick: Tick) -> None:
         if tick.is_live:  # many that were missed go into one batch

@@ -6,24 +6,27 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from conductor_actors.actors.introspection import described
+from conductor_actors.actors.introspection import SessionTraces, described
 from conductor_actors.actors.messages import (
-    Answered,
     ChildFailed,
     Describe,
-    Inquiry,
+    Introspect,
+    SendAnswer,
     SnapshotQuarantined,
     StartSession,
-    Trace,
     Undeliverable,
 )
 from conductor_actors.actors.runtime.base import ActorContext, Hung, Poisoned
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts, answer
-from conductor_actors.actors.tracing import Tracings
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.introspection_protocol import Answer, Failure, Upkeep, figures
+from conductor_actors.domain.introspection_protocol import (
+    IntrospectionAnswer,
+    PastFailure,
+    Supervision,
+    state_figures,
+)
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.log_events import (
     ActorFailed,
@@ -88,7 +91,7 @@ class Sessions:
             int, _SessionEntry
         ] = {}  # by the identity of the mailbox: names come again
         self._quarantined: list[_Quarantine] = []
-        self._tracings = Tracings(parts.clock)
+        self._traces = SessionTraces(parts.scoring, parts.clock)
         self.failures = 0
 
     def __len__(self) -> int:
@@ -102,6 +105,7 @@ class Sessions:
     def start(self, start: StartSession) -> None:
         """Give a session its first actor; thousands that go on at a start are not news."""
         entry = self._entries[id(start.mailbox)] = _SessionEntry(start.key, start.mailbox)
+        self._traces.attach(start.key, start.mailbox)
         if start.state is not None:
             self._start_actor(entry, start.state)
             return
@@ -159,21 +163,23 @@ class Sessions:
             self._start_actor(each.entry, each.state)
             emit(SessionReleased(lost_messages=refused).of_session(*each.entry.key))
 
-    def inquire(self, inquiry: Inquiry) -> None:
-        """See that somebody who asks about a session is answered."""
-        request = inquiry.request
+    def introspect(self, introspect: Introspect) -> None:
+        """Describe or trace a session, and see that the request is answered."""
+        request, reply_to = introspect.request, introspect.reply_to
         entries = reversed(self._entries.values())  # one that left may be there still
         entry = next((entry for entry in entries if entry.key == request.key), None)
         if entry is None:
-            inquiry.reply_to.tell(Answered(Answer(id=request.id)))
+            reply_to.tell(SendAnswer(IntrospectionAnswer(id=request.id)))
         elif request.trace_s is not None:
-            inquiry.reply_to.tell(self._trace(entry, request.id, request.trace_s))
+            left_s = self._traces.begin(entry.key, entry.mailbox, request.trace_s)
+            answer = IntrospectionAnswer(id=request.id, is_known=True, traced_s=left_s)
+            reply_to.tell(SendAnswer(answer))
         else:
-            self._describe(entry, inquiry)
+            self._describe(entry, introspect)
 
     def end_traces(self) -> None:
         """End the traces whose time is over."""
-        self._tracings.end_due()
+        self._traces.end_due()
 
     def finish(self, timeout_s: float) -> bool:
         """Wait until every session that lives has handled its mail; False if that took too long."""
@@ -185,37 +191,34 @@ class Sessions:
     def _start_actor(self, entry: _SessionEntry, state: SessionState) -> None:
         context = ActorContext(entry.mailbox.name, entry.mailbox, self._supervisor)
         SessionActor.start(context, entry.key, state, self._parts)
-        tracing = self._tracings.of(entry.key)
-        if tracing is not None:
-            self._parts.dispatcher.tell_first(entry.mailbox, Trace(tracing))
 
-    def _trace(self, entry: _SessionEntry, request_id: str, for_s: float) -> Answered:
-        tracing = self._tracings.begin(entry.key)
-        left_s = tracing.extend(for_s)
-        if not entry.mailbox.is_closed:  # one in quarantine is told when it goes on
-            self._parts.dispatcher.tell_first(entry.mailbox, Trace(tracing))
-        return Answered(Answer(id=request_id, is_known=True, traced_s=left_s))
-
-    def _describe(self, entry: _SessionEntry, inquiry: Inquiry) -> None:
-        """Pass it on, or answer in the place of one that is left alone or has just stopped."""
+    def _describe(self, entry: _SessionEntry, introspect: Introspect) -> None:
+        """Pass the request on, or answer for a session in quarantine or one that has stopped."""
         if not entry.mailbox.is_closed:
-            self._parts.dispatcher.tell_first(entry.mailbox, Describe(inquiry, self._upkeep(entry)))
+            describe = Describe(introspect, self._supervision(entry))
+            self._parts.dispatcher.tell_first(entry.mailbox, describe)
             return
         parts, now_s = self._parts, self._parts.clock()
         for each in self._quarantined:
             if each.entry is entry:
-                known = figures(entry.key.tenant_id, each.state, parts.scoring, None)
-                upkeep = self._upkeep(entry, each.until_s - now_s)
-                inquiry.reply_to.tell(described(inquiry, known, entry.mailbox, now_s, upkeep))
+                figures = state_figures(entry.key.tenant_id, each.state, parts.scoring, None)
+                supervision = self._supervision(entry, each.until_s - now_s)
+                introspect.reply_to.tell(
+                    described(introspect, figures, entry.mailbox, now_s, supervision)
+                )
                 return
-        inquiry.reply_to.tell(Answered(Answer(id=inquiry.request.id)))
+        introspect.reply_to.tell(SendAnswer(IntrospectionAnswer(id=introspect.request.id)))
 
-    def _upkeep(self, entry: _SessionEntry, quarantine_left_s: float | None = None) -> Upkeep:
+    def _supervision(
+        self, entry: _SessionEntry, quarantine_left_s: float | None = None
+    ) -> Supervision:
         if entry.record is None:
-            return Upkeep()
+            return Supervision()
         now_s = self._parts.clock()
-        failures = [Failure(round(now_s - at_s, 1), text) for at_s, text in entry.record.failures]
-        return Upkeep(entry.record.restarts, failures, quarantine_left_s)
+        failures = [
+            PastFailure(round(now_s - at_s, 1), text) for at_s, text in entry.record.failures
+        ]
+        return Supervision(entry.record.restarts, failures, quarantine_left_s)
 
     def _noted(self, entry: _SessionEntry, failure: ChildFailed) -> _Record:
         """Note a failure, and give the record of all of them."""

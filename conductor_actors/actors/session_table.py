@@ -199,4 +199,4 @@ class SessionTable:
         if isinstance(message, Snapshot):
             self._supervisor.tell(SnapshotQuarantined(mailbox, message))
         elif isinstance(message, Describe):
-            self._supervisor.tell(message.inquiry)
+            self._supervisor.tell(message.introspect)

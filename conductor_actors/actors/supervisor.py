@@ -12,7 +12,7 @@ from conductor_actors.actors.messages import (
     ChildStopped,
     Drain,
     FinishSessions,
-    Inquiry,
+    Introspect,
     RefusedEvents,
     SnapshotQuarantined,
     StartSession,
@@ -115,8 +115,8 @@ class SupervisorActor(SystemActor):
                 self._sessions.start(message)
             case SnapshotQuarantined():
                 self._sessions.snapshot(message)
-            case Inquiry():
-                self._sessions.inquire(message)
+            case Introspect():
+                self._sessions.introspect(message)
             case ChildFailed():
                 self._failed(message)
             case ChildStopped():

@@ -40,7 +40,7 @@ from conductor_actors.ports import (
     CheckpointStore,
     DeadLetterBox,
     EventSource,
-    IntrospectionRequests,
+    IntrospectionChannel,
     Lease,
     Outbox,
     Retention,
@@ -86,7 +86,7 @@ class Ports(NamedTuple):
     lease: Lease
     outbox: Outbox
     checkpoints: CheckpointStore
-    requests: IntrospectionRequests
+    introspection: IntrospectionChannel
 
 
 class Collector:
@@ -170,7 +170,7 @@ class Collector:
                 "introspection",
                 THREE_A_MINUTE,
                 IntrospectionActor,
-                ports.requests,
+                ports.introspection,
                 mail["supervisor"],
                 self._facts(),
             ),

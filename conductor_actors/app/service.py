@@ -13,7 +13,7 @@ from conductor_actors.adapters.postgres.history_reader import PostgresHistoryRea
 from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
-from conductor_actors.adapters.redis.introspection_channel import IntrospectionChannel
+from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionChannel
 from conductor_actors.adapters.redis.lease import RedisLease
 from conductor_actors.adapters.redis.log_stream import RedisLog
 from conductor_actors.adapters.redis.outbox import RedisOutbox
@@ -198,8 +198,8 @@ class Service:
             PostgresScoreStore(self._database_url),
         )
         outbox = RedisOutbox(self._redis_url, self._shard)
-        requests = IntrospectionChannel(self._redis_url)
-        for port in (source, feed, outbox, requests, checkpoints, store, old_rows, self._lease):
+        channel = RedisIntrospectionChannel(self._redis_url)
+        for port in (source, feed, outbox, channel, checkpoints, store, old_rows, self._lease):
             to_close.callback(port.close)
         progress = self._progress
         return Ports(
@@ -211,7 +211,7 @@ class Service:
             self._lease,
             outbox,
             WatchedCheckpoints(checkpoints, progress),
-            requests,
+            channel,
         )
 
     def _filtered(self, source: EventSource) -> EventSource:

@@ -34,12 +34,12 @@ most; of tenants fifty.
 Traces. `python -m conductor_actors inspect session TENANT/ID --trace` makes a service log every
 message that one session handles, for 60 s: `trace_began`, `message_traced`, `trace_ended`. In
 `message_traced`, `kind` is EventBatch (`events`, and how many of each of `kinds`), Tick
-(`tick_at_ms`, and the `score` if there was a row), Snapshot, Passivate, Describe or Trace;
+(`tick_at_ms`, and the `score` if there was a row), Snapshot, Passivate or Describe;
 `duration_s` is how long it was handled, `has_failed` that its handler raised. There are 20 lines a
 second at most; `suppressed` messages were left out before a line.
 
-Questions. Without `--trace` the service answers what it knows of the session, before it handles
-other mail; `--json` prints the answer. On the wire a request is
+Descriptions. Without `--trace` the session describes itself before it handles other mail; `--json`
+prints the answer. On the wire a request is
 `PUBLISH conductor:requests '{"id": "<hex>", "tenant": …, "session": …}'`, with `trace_s` for a
 trace; each collector that reads it leaves one answer in the list `conductor:answer:<id>`, for a
 minute: `is_known` is true for the one that has the session.

@@ -7,9 +7,10 @@ from conductor_actors.actors.messages import (
     ChildStopped,
     Describe,
     EventBatch,
-    Inquiry,
+    Introspect,
     Latch,
     Scored,
+    SendAnswer,
     SnapshotQuarantined,
     StartSession,
     Tick,
@@ -21,6 +22,10 @@ from conductor_actors.actors.session import SessionParts
 from conductor_actors.actors.session_supervisor import SessionLimits, Sessions
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.introspection_protocol import (
+    IntrospectionAnswer,
+    IntrospectionRequest,
+)
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.ports import DeadLetter
@@ -67,6 +72,20 @@ class Cast:
         self.settle()
         return self.rows()[told:]
 
+    def introspect(self, session_id: str, trace_s: float | None = None) -> RecordingMailbox:
+        """Request a description or a trace; return the mailbox that gets the answer."""
+        requester = RecordingMailbox()
+        request = IntrospectionRequest("1", "default", session_id, trace_s)
+        self.sessions.introspect(Introspect(request, requester))
+        return requester
+
+    def introspected(self, session_id: str, trace_s: float | None = None) -> IntrospectionAnswer:
+        """Request a description or a trace; return the answer."""
+        requester = self.introspect(session_id, trace_s)
+        self.settle()
+        (message,) = requester.of(SendAnswer)
+        return message.answer
+
     def rows(self) -> list[ScoreRow]:
         return [row for scored in self.writer.of(Scored) for row in scored.rows]
 
@@ -75,7 +94,7 @@ class Cast:
 
     def _refused(self, _: PooledMailbox, message: object) -> None:
         if isinstance(message, Describe):
-            self.supervisor.tell(message.inquiry)
+            self.supervisor.tell(message.introspect)
 
     def _supervise(self, message: object) -> None:
         match message:
@@ -83,8 +102,8 @@ class Cast:
                 self.sessions.start(message)
             case SnapshotQuarantined():
                 self.sessions.snapshot(message)
-            case Inquiry():
-                self.sessions.inquire(message)
+            case Introspect():
+                self.sessions.introspect(message)
             case ChildFailed():
                 assert self.sessions.failed(message)
             case ChildStopped():

@@ -1,82 +1,236 @@
-"""Who passes questions on: no outage and no misconfiguration ends it, nothing is kept."""
+"""Requests reach the Supervisor, and sessions are described whatever they are doing."""
 
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.introspection import IntrospectionActor, ServiceFacts
-from conductor_actors.actors.messages import Answered, ChildStopped, Inquiry
+from conductor_actors.actors.messages import (
+    ChildStopped,
+    EventBatch,
+    Introspect,
+    Passivate,
+    SendAnswer,
+)
 from conductor_actors.actors.runtime.base import ActorContext
-from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.domain.introspection_protocol import Answer, Request
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import Envelope, ThreadMailbox
+from conductor_actors.domain.introspection_protocol import (
+    IntrospectionAnswer,
+    IntrospectionRequest,
+    SessionDescription,
+)
 from conductor_actors.errors import ConfigError, Unavailable
+from tests.actors.cast import Cast
 from tests.actors.probes import Ref
-from tests.actors.turns import PATIENCE_S
-from tests.support.fakes.memory_requests import MemoryRequests
+from tests.actors.session_events import chat, chats, joined, poison
+from tests.actors.turns import PATIENCE_S, Held
+from tests.support.fakes.memory_introspection_channel import MemoryIntrospectionChannel
 from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.score_rows import AT_MS
 
-REQUEST = Request("1", "acme", "keynote")
+REQUEST = IntrospectionRequest("1", "acme", "keynote")
+UNKNOWN = IntrospectionAnswer(id="1")
+TICK_MS = AT_MS + 5000
+MANY = 10_000
 
 
-class Hall:
-    """The actor, a desk, and the test in the Supervisor's place."""
+class ActorUnderTest:
+    """The actor and its channel; the test stands in for the Supervisor."""
 
     def __init__(self) -> None:
-        self.desk = MemoryRequests()
+        self.channel = MemoryIntrospectionChannel()
         self.supervisor = RecordingMailbox()
         self.mailbox = ThreadMailbox()
 
     def start(self) -> Ref:
         context = ActorContext("introspection", self.mailbox, self.supervisor)
         facts = ServiceFacts(lambda: 5000, "stream")
-        return IntrospectionActor.start(context, self.desk, self.supervisor, facts)
+        return IntrospectionActor.start(context, self.channel, self.supervisor, facts)
 
-    def ask(self) -> Inquiry:
-        """Ask until somebody listens; return what the Supervisor was told."""
-        while not self.desk.ask(REQUEST):
+    def receive_request(self) -> Introspect:
+        """Send the request once the actor reads; return what the Supervisor gets."""
+        while not self.channel.client.send(REQUEST):
             pass
-        return self.supervisor.take(Inquiry)
+        return self.supervisor.take(Introspect)
 
 
 @pytest.fixture
-def hall() -> Iterator[Hall]:
-    hall = Hall()
-    ref = hall.start()
-    yield hall
-    hall.desk.outage = None
+def actor() -> Iterator[ActorUnderTest]:
+    actor = ActorUnderTest()
+    ref = actor.start()
+    yield actor
+    actor.channel.outage = None
     ref.stop(timeout=PATIENCE_S)
 
 
-def test_what_is_asked_goes_to_the_supervisor_and_the_answer_to_who_asked(hall: Hall) -> None:
-    inquiry = hall.ask()
-    assert inquiry.request == REQUEST
-    inquiry.reply_to.tell(Answered(Answer(id="1", is_known=True)))
-    assert hall.desk.next_answer(REQUEST) == Answer(
-        id="1", is_known=True, next_tick_ms=5000, lines="stream"
+def test_a_request_goes_to_the_supervisor_and_the_answer_to_the_requester(
+    actor: ActorUnderTest,
+) -> None:
+    introspect = actor.receive_request()
+    assert introspect.request == REQUEST
+    introspect.reply_to.tell(SendAnswer(IntrospectionAnswer(id="1", is_known=True)))
+    assert actor.channel.client.next_answer(REQUEST) == IntrospectionAnswer(
+        id="1", is_known=True, next_tick_ms=5000, trace_output="stream"
     )
 
 
 @pytest.mark.parametrize("outage", [Unavailable("away"), ConfigError("grant it")])
-def test_it_goes_on_after_an_outage(
-    hall: Hall, outage: Exception, log_lines: list[EventDict]
+def test_the_actor_continues_after_an_outage(
+    actor: ActorUnderTest, outage: Exception, log_lines: list[EventDict]
 ) -> None:
-    hall.desk.outage = outage
-    hall.mailbox.tell(Answered(Answer(id="2")))  # can't be left: lost
-    hall.mailbox.wait(0)
-    while hall.mailbox.count(Answered):
+    actor.channel.outage = outage
+    actor.mailbox.tell(SendAnswer(IntrospectionAnswer(id="2")))  # can't be sent: lost
+    actor.mailbox.wait(0)
+    while actor.mailbox.count(SendAnswer):
         pass
-    hall.desk.outage = None
-    inquiry = hall.ask()
-    inquiry.reply_to.tell(Answered(Answer(id="1")))
-    assert hall.desk.next_answer(REQUEST) is not None
-    said = {line["event"] for line in log_lines}
-    assert said <= {"outage_began", "outage_ended"}
-    assert isinstance(outage, ConfigError) or not said  # others tell of a Redis that is away
+    actor.channel.outage = None
+    introspect = actor.receive_request()
+    introspect.reply_to.tell(SendAnswer(UNKNOWN))
+    assert actor.channel.client.next_answer(REQUEST) is not None
+    events = {line["event"] for line in log_lines}
+    assert events <= {"outage_began", "outage_ended"}
+    assert isinstance(outage, ConfigError) or not events  # other actors report an outage of Redis
 
 
-def test_it_stops_when_it_is_told_to(hall: Hall) -> None:
-    hall.ask()
-    other = Hall()
+def test_the_actor_stops_when_it_is_asked_to(actor: ActorUnderTest) -> None:
+    actor.receive_request()
+    other = ActorUnderTest()
     other.start().stop(timeout=PATIENCE_S)
     assert other.supervisor.of(ChildStopped)
+
+
+@pytest.fixture
+def cast(dispatcher: Dispatcher) -> Cast:
+    return Cast(dispatcher)
+
+
+def described(cast: Cast) -> SessionDescription:
+    description = cast.introspected("s").description
+    assert description is not None
+    return description
+
+
+def test_a_description_counts_users_and_has_the_score_of_the_last_tick(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    (row,) = cast.play(mailbox, [joined(7), *chats(2), chat(0, AT_MS + 1)], TICK_MS)
+    found = described(cast)
+    figures, score = found.figures, found.figures.score
+    assert (found.tenant, found.session, found.state) == ("default", "s", "running")
+    assert (figures.active, figures.connected, figures.leavers) == (3, 1, 0)
+    assert figures.message_ids == 2
+    assert (figures.chats.total, sum(figures.chats.per_s)) == (2, 2)
+    assert (figures.last_event_ms, figures.last_tick_ms) == (AT_MS, TICK_MS)
+    assert figures.poll is None
+    assert score is not None
+    assert (score.at_ms, score.is_tick, score.score) == (TICK_MS, True, row.score)
+    assert (score.signals, score.contributions) == (row.signals, row.contributions)
+    assert "user-" not in msgspec.json.encode(found).decode()
+    assert "message-" not in msgspec.json.encode(found).decode()
+
+
+def test_a_description_changes_no_row(cast: Cast) -> None:
+    left_alone, described_often = cast.enter("quiet"), cast.enter("s")
+    for number in range(20):
+        at_ms = TICK_MS + number * 5000
+        rows = [
+            cast.play(mailbox, [chat(number, at_ms - 1)], at_ms)[0]
+            for mailbox in (left_alone, described_often)
+        ]
+        described(cast)
+        assert rows[0].signals == rows[1].signals
+
+
+def test_a_session_is_described_before_ten_thousand_waiting_messages(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    cast.play(mailbox, chats(1), TICK_MS)
+    held = Held(cast.dispatcher)
+    batches = [(mailbox, Envelope(EventBatch([chat(n)]))) for n in range(1, MANY + 1)]
+    cast.dispatcher.deliver(batches)
+    requester = cast.introspect("s")
+    held.release()
+    description = requester.take(SendAnswer).answer.description
+    cast.settle()
+    assert description is not None
+    assert (description.mailbox.depth, description.mailbox.handled) == (MANY, 3)
+    assert description.figures.active == 1
+
+
+def test_events_after_the_last_tick_count_in_a_score_so_far(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    cast.play(mailbox, chats(1), TICK_MS)
+    mailbox.tell(EventBatch([chat(1, TICK_MS + 1500)]))
+    cast.settle()
+    score = described(cast).figures.score
+    assert score is not None
+    assert (score.at_ms, score.is_tick) == (TICK_MS + 2000, False)
+    assert score.signals.chat_msgs_per_min == 2
+
+
+def test_a_session_that_has_not_begun_has_no_score(cast: Cast) -> None:
+    cast.enter("s")
+    assert described(cast).figures.score is None
+
+
+def test_a_session_that_never_was_or_has_stopped_is_unknown(cast: Cast) -> None:
+    cast.enter("stopped").tell(Passivate())
+    cast.settle()
+    for session in ("never", "stopped"):
+        assert cast.introspected(session) == UNKNOWN
+        assert cast.introspected(session, trace_s=60) == UNKNOWN
+
+
+def test_a_request_during_the_stop_of_a_session_is_answered(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    cast.settle()
+    held = Held(cast.dispatcher)
+    mailbox.retire()
+    requester = cast.introspect("s")
+    held.release()
+    assert requester.take(SendAnswer).answer == UNKNOWN
+
+
+def test_of_two_sessions_with_one_name_the_newer_is_described(cast: Cast) -> None:
+    cast.enter("s")
+    newer = cast.enter("s")
+    cast.play(newer, chats(3), TICK_MS)
+    assert described(cast).figures.chats.total == 3
+
+
+def test_a_description_lists_failures_with_their_causes_and_counts_restarts(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    cast.play(mailbox, [poison()], TICK_MS)
+    cast.clock.advance(7)
+    supervision = described(cast).supervision
+    assert supervision.restarts == 1
+    (failure,) = supervision.failures
+    assert failure.ago_s == 7
+    assert "Poisoned" in failure.error
+
+
+def test_a_session_in_quarantine_is_described_by_the_supervisor(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    for _ in range(4):
+        cast.play(mailbox, [chat(), poison()], TICK_MS)
+    cast.clock.advance(100)
+    found = described(cast)
+    assert (found.state, found.supervision.quarantine_left_s) == ("quarantined", 200)
+    assert (found.supervision.restarts, len(found.supervision.failures)) == (3, 4)
+    assert found.figures.chats.total == 1
+    refused = mailbox.refused
+    cast.clock.advance(200)
+    cast.sessions.release_quarantined()
+    assert described(cast).state == "running"
+    assert found.mailbox.refused == refused
+
+
+def test_a_request_just_before_a_quarantine_is_answered_from_there(cast: Cast) -> None:
+    mailbox = cast.enter("s")
+    for _ in range(3):
+        cast.play(mailbox, [poison()], TICK_MS)
+    mailbox.tell(EventBatch([poison()]))
+    assert cast.dispatcher.wait_idle(5)  # it is dead, and the Supervisor does not know yet
+    assert cast.introspected("s").description is not None
+    assert cast.sessions.quarantined == 1

@@ -4,9 +4,7 @@ import pytest
 
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
-    Answered,
     EventBatch,
-    Inquiry,
     Latch,
     Passivate,
     SnapshotTaken,
@@ -24,7 +22,6 @@ from conductor_actors.domain.checkpoints import decode_state
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import EventsBySession
-from conductor_actors.domain.introspection_protocol import Request
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from tests.actors.cast import Cast
 from tests.actors.session_events import chat, chats, poison
@@ -315,7 +312,7 @@ def test_sessions_of_a_checkpoint_go_on_where_they_were(cast: Cast) -> None:
     assert len(session_table) == 0
 
 
-def test_who_asks_a_session_that_is_left_alone_before_it_hears_is_answered(
+def test_a_describe_that_a_quarantine_refuses_is_answered_by_the_supervisor(
     cast: Cast, session_table: SessionTable
 ) -> None:
     for _ in range(3):
@@ -323,9 +320,6 @@ def test_who_asks_a_session_that_is_left_alone_before_it_hears_is_answered(
         cast.settle()
     session_table.deliver(batch([poison()]))
     assert cast.dispatcher.wait_idle(PATIENCE_S)  # it is dead, and the Supervisor has yet to hear
-    desk = RecordingMailbox()
-    cast.sessions.inquire(Inquiry(Request("1", *KEY), desk))
-    cast.settle()
-    description = desk.take(Answered).answer.description
+    description = cast.introspected("s").description
     assert description is not None
     assert description.state == "quarantined"

@@ -24,9 +24,9 @@ from conductor_actors.simulate import Simulation, bulk
 from tests.actors.session_events import poison
 from tests.support.fakes.list_feed import ListFeed
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
+from tests.support.fakes.memory_introspection_channel import MemoryIntrospectionChannel
 from tests.support.fakes.memory_lease import MemoryLease
 from tests.support.fakes.memory_outbox import MemoryOutbox
-from tests.support.fakes.memory_requests import MemoryRequests
 from tests.support.fakes.memory_retention import MemoryRetention
 from tests.support.fakes.memory_store import MemoryStore
 from tests.support.fakes.scripted_source import ScriptedSource, Step
@@ -79,7 +79,7 @@ class Run:
             MemoryLease(),
             MemoryOutbox(),
             self.checkpoints,
-            MemoryRequests(),
+            MemoryIntrospectionChannel(),
         )
         settings = settings_of(**variables)
         self.collector = Collector(settings, ports, self._recovered(settings))

@@ -1,8 +1,17 @@
-"""What is counted of a session's state for somebody who asks."""
+"""The figures of a session's state, and the keys of an answer."""
+
+import msgspec
 
 from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.events import Event, PollClosed, PollVote, UserLeft
-from conductor_actors.domain.introspection_protocol import PollFigures, figures
+from conductor_actors.domain.introspection_protocol import (
+    IntrospectionAnswer,
+    MailboxFigures,
+    PollFigures,
+    SessionDescription,
+    Supervision,
+    state_figures,
+)
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from tests.actors.session_events import chats, joined
@@ -16,28 +25,44 @@ def state_after(*events: Event) -> SessionState:
     return SessionState.unbegun("s", SessionRules()).after(events)
 
 
-def test_to_be_counted_leaves_a_state_as_it_is() -> None:
+def test_counting_figures_does_not_change_the_state() -> None:
     state = state_after(joined(), *chats(3))
     before = encode_state(state)
-    found = figures("acme", state, Scoring(), LATE_MS)
+    found = state_figures("acme", state, Scoring(), LATE_MS)
     assert encode_state(state) == before
     assert found.encoded_bytes == len(before)
     assert (found.chats.total, found.active, found.connected) == (0, 0, 1)
 
 
-def test_a_poll_is_told_with_its_voters_its_base_and_its_end() -> None:
+def test_a_poll_has_its_voters_its_base_and_whether_it_is_open() -> None:
     vote = PollVote(AT_MS, None, "user-0", "p")
     state = state_after(joined(0), joined(1), vote, PollVote(AT_MS, None, None, "p"))
-    assert figures("acme", state, Scoring(), TICK_MS).poll == PollFigures(
+    assert state_figures("acme", state, Scoring(), TICK_MS).poll == PollFigures(
         "p", voters=2, base=2, is_open=True, last_vote_ms=AT_MS
     )
     closed = state.after([PollClosed(AT_MS + 1, None, "p")])
-    poll = figures("acme", closed, Scoring(), TICK_MS).poll
+    poll = state_figures("acme", closed, Scoring(), TICK_MS).poll
     assert poll is not None
     assert not poll.is_open
 
 
-def test_a_session_that_is_over_has_no_score_and_who_left_is_counted() -> None:
+def test_leavers_are_counted_and_a_session_that_is_over_has_no_score() -> None:
     state = state_after(joined(), UserLeft(AT_MS, None, "user-0"))
-    assert figures("acme", state, Scoring(), TICK_MS).leavers == 1
-    assert figures("acme", state, Scoring(), AT_MS + 1_800_000).score is None
+    assert state_figures("acme", state, Scoring(), TICK_MS).leavers == 1
+    assert state_figures("acme", state, Scoring(), AT_MS + 1_800_000).score is None
+
+
+def test_the_keys_of_an_answer_are_those_on_the_wire() -> None:
+    figures = state_figures("acme", state_after(joined()), Scoring(), TICK_MS)
+    description = SessionDescription(
+        "acme", "s", "running", figures, MailboxFigures(0, 0.0, 2, 0, 0.0), Supervision()
+    )
+    answer = IntrospectionAnswer(
+        id="1", is_known=True, description=description, trace_output="stream"
+    )
+    document = msgspec.to_builtins(answer)
+    answer_keys = ["id", "is_known", "description", "traced_s", "next_tick_ms", "lines"]
+    assert list(document) == answer_keys
+    description_keys = ["tenant", "session", "state", "known", "mailbox", "upkeep"]
+    assert list(document["description"]) == description_keys
+    assert list(document["description"]["upkeep"]) == ["restarts", "failures", "quarantine_left_s"]

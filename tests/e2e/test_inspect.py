@@ -37,8 +37,8 @@ from tests.support.terminal import terminal
 TENANTS = ("acme", "globex")
 ACTORS = (
     "checkpointer",
-    "inquiry",
-    "owner",
+    "introspection",
+    "lease_keeper",
     "publisher",
     "router",
     "supervisor",

@@ -102,8 +102,12 @@ class _SupervisedActor(pykka.Actor):
 
     def _handle_receive(self, message: Any) -> Any:  # noqa: ANN401
         self._message = message
+        observer = self._context.mailbox.observer
         try:
-            return super()._handle_receive(message)
+            if observer is None:
+                return super()._handle_receive(message)
+            with observer(self, message):
+                return super()._handle_receive(message)
         except Exception:
             raise
         except BaseException as error:
@@ -170,6 +174,12 @@ class PooledActor(_SupervisedActor):
         self._is_set_up = False
         super().__init__(context)
         self.actor_stopped = self.actor_ref.actor_stopped = _Flag()
+
+    @property
+    def mailbox(self) -> PooledMailbox:
+        """The mailbox, which the actor's successors take over."""
+        mailbox: PooledMailbox = self._context.mailbox
+        return mailbox
 
     def _hang(self, running_s: float) -> None:
         """Die of a handler that does not come back; a thread that has given this up says so."""

@@ -8,8 +8,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import pykka
 from pykka.messages import _ActorStop
@@ -67,6 +68,7 @@ class ThreadMailbox:
         self._came = threading.Condition()
         self.clock = clock
         self.handled = 0
+        self.observer: MessageObserver | None = None
 
     def tell(self, message: object) -> None:
         """Leave a message; never blocks, never raises."""
@@ -120,6 +122,10 @@ class ThreadMailbox:
             self._came.wait_for(lambda: bool(self._mail), timeout_s)
 
 
+# Called with an actor and a message; the message is handled within the returned block.
+MessageObserver: TypeAlias = Callable[[Any, object], AbstractContextManager[None]]
+
+
 class TurnEnded(Exception):  # noqa: N818 - not an error: how Pykka's loop is left and re-entered
     """An actor on the pool has had its turn."""
 
@@ -127,8 +133,8 @@ class TurnEnded(Exception):  # noqa: N818 - not an error: how Pykka's loop is le
 class PooledMailbox:
     """The mailbox of an actor on the dispatcher's pool.
 
-    Everything but `turn` belongs to the dispatcher and is changed under its lock only. Counters
-    may be read without it.
+    Everything but `turn` and `observer` belongs to the dispatcher and is changed under its lock
+    only. Counters may be read without it.
     """
 
     __slots__ = (
@@ -141,6 +147,7 @@ class PooledMailbox:
         "is_queued",
         "mail",
         "name",
+        "observer",
         "on_refusal",
         "priority",
         "refused",
@@ -165,6 +172,7 @@ class PooledMailbox:
         self.handled = 0
         self.busy_s = 0.0  # how long its turns have taken
         self.turn: Turn | None = None
+        self.observer: MessageObserver | None = None
 
     def tell(self, message: object) -> None:
         """Leave a message; never blocks, never raises."""

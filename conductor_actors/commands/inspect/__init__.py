@@ -1,6 +1,6 @@
 """`inspect`: the actors as `top` shows processes, from nothing but the service's log lines.
 
-`inspect session` asks the service itself, about one session: `asking`, `describing`.
+`inspect session` requests a description or a trace of one session: `session_introspection`.
 
     source ──▶ model (a fold of lines) ──▶ report ──▶ a screen, or one JSON document
 
@@ -14,8 +14,8 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
-from conductor_actors.commands.inspect.asking import session
 from conductor_actors.commands.inspect.command import inspect
+from conductor_actors.commands.inspect.session_introspection import session
 
 __all__ = ["app"]
 
@@ -34,4 +34,4 @@ class _WithDefault(TyperGroup):
 
 app: Final = typer.Typer(cls=_WithDefault, rich_markup_mode=None)
 app.command(_DEFAULT, short_help="Show the actors, live, from the log lines.")(inspect)
-app.command("session", short_help="Ask about one session, or trace it.")(session)
+app.command("session", short_help="Describe one session, or trace it.")(session)

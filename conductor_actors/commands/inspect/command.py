@@ -18,13 +18,13 @@ from conductor_actors.commands.inspect.drawing import plain
 from conductor_actors.commands.inspect.reach import REDIS, url_of
 from conductor_actors.commands.inspect.reporting import Choice, Order
 from conductor_actors.commands.inspect.screen import LOOK_EVERY_S, Watch, show
+from conductor_actors.commands.inspect.session_introspection import TraceRenewal
 from conductor_actors.commands.inspect.sources import (
     FileSource,
     LogStreamSource,
     PipeSource,
     Source,
 )
-from conductor_actors.commands.inspect.traces import Traces
 from conductor_actors.commands.inspect.updates import Updates
 from conductor_actors.commands.inspect.view import View
 from conductor_actors.commands.terminal import Keyboard, keyboard
@@ -59,7 +59,7 @@ def inspect(  # noqa: PLR0913 - an option each
 ) -> None:
     """Show the actors of a running service, live, from its log lines; q ends it.
 
-    `inspect session [TENANT/]ID` asks the service itself about one session.
+    `inspect session [TENANT/]ID` describes one session, or traces it.
 
     Of a file the last 8 MB are read; a pipe is read to its end by --once. Without a terminal it
     prints once.
@@ -77,8 +77,8 @@ def inspect(  # noqa: PLR0913 - an option each
             _print(watch, lines, as_json=as_json)
         else:
             traced_url = redis_url if isinstance(lines, LogStreamSource) else None
-            with closing(Traces(traced_url)) as traces, keyboard() as keys:
-                show(watch, traces, Console(), keys)
+            with closing(TraceRenewal(traced_url)) as trace, keyboard() as keys:
+                show(watch, trace, Console(), keys)
 
 
 def _source(

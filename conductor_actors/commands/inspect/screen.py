@@ -11,8 +11,8 @@ from conductor_actors.commands.inspect.drawing import ScreenContext, render
 from conductor_actors.commands.inspect.model import Model
 from conductor_actors.commands.inspect.report import Report
 from conductor_actors.commands.inspect.reporting import report
+from conductor_actors.commands.inspect.session_introspection import TraceRenewal
 from conductor_actors.commands.inspect.sources import Source
-from conductor_actors.commands.inspect.traces import Traces
 from conductor_actors.commands.inspect.updates import Updates
 from conductor_actors.commands.inspect.view import View
 from conductor_actors.commands.terminal import Keyboard
@@ -56,12 +56,12 @@ class Watch:
         return ScreenContext(source.name, source.trouble, updates.newest, updates.is_possible)
 
 
-def show(watch: Watch, traces: Traces, console: Console, keyboard: Keyboard) -> None:
+def show(watch: Watch, trace: TraceRenewal, console: Console, keyboard: Keyboard) -> None:
     """Show it until somebody has seen enough."""
     shown: tuple[ConsoleDimensions, int] | None = None
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not watch.view.is_over:
-            traces.keep(watch.view.followed)
+            trace.renew(watch.view.followed)
             has_news = watch.step()
             now = console.size, int(watch.now().timestamp())
             if has_news or now != shown:

@@ -1,7 +1,8 @@
 """What our actors promise beside what Pykka does: it holds on a thread and on the pool alike."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import pytest
@@ -65,6 +66,26 @@ def test_mail_behind_a_failure_waits_for_the_successor(model: OurModel) -> None:
     successor = model.start_in(mailbox, Script(on_receive=diary))
     successor.ask("barrier", timeout=PATIENCE_S)
     assert diary.handled == [0, BAD, 1, 2, 3, "barrier"]
+
+
+def test_an_observer_surrounds_the_handling_of_each_message(model: OurModel) -> None:
+    diary, mailbox = Diary(), model.new_mailbox()
+
+    @contextmanager
+    def observe(_: object, message: object) -> Iterator[None]:
+        diary.handled.append(f"before {message}")
+        try:
+            yield
+        finally:
+            diary.handled.append(f"after {message}")
+
+    mailbox.observer = observe
+    mailbox.tell(BAD)
+    model.start_in(mailbox, Script(on_receive=diary))
+    model.supervisor.take(ChildFailed)
+    mailbox.observer = None
+    model.start_in(mailbox, Script(on_receive=diary)).ask("barrier", timeout=PATIENCE_S)
+    assert diary.handled == ["before bad", BAD, "after bad", "barrier"]
 
 
 def test_mail_told_while_the_actor_is_dead_raises_nothing_and_stays(model: OurModel) -> None:

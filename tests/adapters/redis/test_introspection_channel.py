@@ -1,4 +1,4 @@
-"""What every desk promises, fake or real: what is asked is heard, what is answered is found."""
+"""What every introspection channel promises, fake or real, and what the one in Redis adds."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -11,87 +11,96 @@ import redis
 
 from conductor_actors.adapters.redis.client import open_client, pipeline
 from conductor_actors.adapters.redis.introspection_channel import (
-    ANSWERS,
-    CHANNEL,
-    KEPT_MS,
-    MOST_REQUESTS,
-    IntrospectionChannel,
-    RedisAsker,
+    ANSWER_PREFIX,
+    ANSWER_TTL_MS,
+    MAX_REQUESTS_PER_READ,
+    REQUEST_CHANNEL,
+    RedisIntrospectionChannel,
+    RedisIntrospectionClient,
 )
-from conductor_actors.domain.introspection_protocol import Answer, Request
+from conductor_actors.domain.introspection_protocol import (
+    IntrospectionAnswer,
+    IntrospectionRequest,
+)
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.ports import IntrospectionRequests
-from tests.support.fakes.memory_requests import MemoryRequests
+from conductor_actors.ports import IntrospectionChannel
+from tests.support.fakes.memory_introspection_channel import MemoryIntrospectionChannel
 
 
-class Asker(Protocol):
-    def ask(self, request: Request) -> int: ...
+class IntrospectionClient(Protocol):
+    def send(self, request: IntrospectionRequest) -> int: ...
 
-    def next_answer(self, request: Request, timeout_s: float) -> Answer | None: ...
+    def next_answer(
+        self, request: IntrospectionRequest, wait_s: float
+    ) -> IntrospectionAnswer | None: ...
 
 
 class Ends(NamedTuple):
-    """Both ends of the line."""
+    """Both ends of a channel: the collector's and the requester's."""
 
-    desk: IntrospectionRequests
-    asker: Asker
+    channel: IntrospectionChannel
+    client: IntrospectionClient
 
 
-def request(session: str = "keynote", trace_s: float | None = None) -> Request:
-    return Request(uuid4().hex, "acme", session, trace_s)
+def request_of(session: str = "keynote", trace_s: float | None = None) -> IntrospectionRequest:
+    return IntrospectionRequest(uuid4().hex, "acme", session, trace_s)
 
 
 @pytest.fixture(params=["memory", "redis"])
 def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
     if request.param == "memory":
-        memory = MemoryRequests()
-        yield Ends(memory, memory)
+        memory = MemoryIntrospectionChannel()
+        yield Ends(memory, memory.client)
         return
     url = request.getfixturevalue("valkey_url")
     request.getfixturevalue("redis_client")
-    with closing(IntrospectionChannel(url)) as desk, closing(RedisAsker(url)) as asker:
-        yield Ends(desk, asker)
+    with (
+        closing(RedisIntrospectionChannel(url)) as channel,
+        closing(RedisIntrospectionClient(url)) as client,
+    ):
+        yield Ends(channel, client)
 
 
-def heard(desk: IntrospectionRequests, count: int) -> list[Request]:
-    """Take until there are so many."""
-    requests: list[Request] = []
+def received(channel: IntrospectionChannel, count: int) -> list[IntrospectionRequest]:
+    """Read until there are so many requests."""
+    requests: list[IntrospectionRequest] = []
     while len(requests) < count:
-        requests += desk.take()
+        requests += channel.read()
     return requests
 
 
-def test_what_is_asked_is_heard_in_order_and_once(ends: Ends) -> None:
-    assert ends.desk.take() == []
-    asked = [request("one"), request("two", trace_s=60)]
-    assert [ends.asker.ask(each) for each in asked] == [1, 1]
-    assert heard(ends.desk, 2) == asked
-    assert ends.desk.take() == []
+def test_requests_are_read_in_order_and_once(ends: Ends) -> None:
+    assert ends.channel.read() == []
+    requests = [request_of("one"), request_of("two", trace_s=60)]
+    assert [ends.client.send(each) for each in requests] == [1, 1]
+    assert received(ends.channel, 2) == requests
+    assert ends.channel.read() == []
 
 
-def test_what_is_asked_before_anybody_listens_is_heard_by_nobody(ends: Ends) -> None:
-    assert ends.asker.ask(request()) == 0
-    assert ends.desk.take() == []
+def test_a_request_from_before_the_first_read_reaches_no_collector(ends: Ends) -> None:
+    assert ends.client.send(request_of()) == 0
+    assert ends.channel.read() == []
 
 
-def test_an_answer_comes_to_who_asked(ends: Ends) -> None:
-    mine, other = request(), request()
-    ends.desk.answer(Answer(id=other.id))
-    ends.desk.answer(Answer(id=mine.id, is_known=True, traced_s=60))
-    assert ends.asker.next_answer(mine, 5) == Answer(id=mine.id, is_known=True, traced_s=60)
-    assert ends.asker.next_answer(other, 5) == Answer(id=other.id)
+def test_an_answer_reaches_the_client_that_made_the_request(ends: Ends) -> None:
+    mine, other = request_of(), request_of()
+    answer = IntrospectionAnswer(id=mine.id, is_known=True, traced_s=60)
+    ends.channel.send(IntrospectionAnswer(id=other.id))
+    ends.channel.send(answer)
+    assert ends.client.next_answer(mine, 5) == answer
+    assert ends.client.next_answer(other, 5) == IntrospectionAnswer(id=other.id)
 
 
-def test_where_no_answer_is_none_comes(ends: Ends) -> None:
-    assert ends.asker.next_answer(request(), 0.01) is None
+def test_without_an_answer_the_client_gets_none(ends: Ends) -> None:
+    assert ends.client.next_answer(request_of(), 0.01) is None
 
 
 @pytest.fixture
-def desk(valkey_url: str, redis_client: redis.Redis) -> Iterator[IntrospectionChannel]:
+def channel(valkey_url: str, redis_client: redis.Redis) -> Iterator[RedisIntrospectionChannel]:
     del redis_client  # for its empty database
-    with closing(IntrospectionChannel(valkey_url)) as desk:
-        assert desk.take() == []
-        yield desk
+    with closing(RedisIntrospectionChannel(valkey_url)) as channel:
+        assert channel.read() == []
+        yield channel
 
 
 @pytest.mark.parametrize(
@@ -111,76 +120,79 @@ def desk(valkey_url: str, redis_client: redis.Redis) -> Iterator[IntrospectionCh
         b'{"x": ' + b"[" * 100_000,
     ],
 )
-def test_what_is_no_request_is_passed_over(
-    desk: IntrospectionChannel, redis_client: redis.Redis, body: bytes
+def test_a_message_that_is_no_request_is_ignored(
+    channel: RedisIntrospectionChannel, redis_client: redis.Redis, body: bytes
 ) -> None:
-    good = request()
-    redis_client.publish(CHANNEL, body)
-    redis_client.publish(CHANNEL, msgspec.json.encode(good))
-    assert heard(desk, 1) == [good]
+    valid = request_of()
+    redis_client.publish(REQUEST_CHANNEL, body)
+    redis_client.publish(REQUEST_CHANNEL, msgspec.json.encode(valid))
+    assert received(channel, 1) == [valid]
 
 
-def test_who_asks_more_than_can_be_answered_waits(
-    desk: IntrospectionChannel, valkey_url: str
+def test_one_read_returns_a_bounded_number_of_requests(
+    channel: RedisIntrospectionChannel, valkey_url: str
 ) -> None:
-    asked = [request(f"{number}") for number in range(MOST_REQUESTS + 1)]
-    with closing(RedisAsker(valkey_url)) as asker:
-        for each in asked:
-            asker.ask(each)
-        taken = [desk.take(), desk.take()]
-    assert [len(each) for each in taken] == [MOST_REQUESTS, 1]
+    with closing(RedisIntrospectionClient(valkey_url)) as client:
+        for number in range(MAX_REQUESTS_PER_READ + 1):
+            client.send(request_of(f"{number}"))
+        reads = [channel.read(), channel.read()]
+    assert [len(each) for each in reads] == [MAX_REQUESTS_PER_READ, 1]
 
 
-def test_an_answer_that_nobody_takes_is_gone_after_a_minute(
-    desk: IntrospectionChannel, redis_client: redis.Redis
+def test_an_answer_that_is_not_fetched_expires_after_a_minute(
+    channel: RedisIntrospectionChannel, redis_client: redis.Redis
 ) -> None:
-    desk.answer(Answer(id="abc"))
-    assert 0 < redis_client.pttl(f"{ANSWERS}abc") <= KEPT_MS
+    channel.send(IntrospectionAnswer(id="abc"))
+    assert 0 < redis_client.pttl(f"{ANSWER_PREFIX}abc") <= ANSWER_TTL_MS
 
 
-def test_a_connection_that_was_cut_is_made_again(
-    desk: IntrospectionChannel, redis_client: redis.Redis, valkey_url: str
+def test_a_channel_reconnects_after_its_connection_was_cut(
+    channel: RedisIntrospectionChannel, redis_client: redis.Redis, valkey_url: str
 ) -> None:
     redis_client.client_kill_filter(_type="pubsub")
     with pytest.raises(Unavailable):
-        desk.take()
-    assert desk.take() == []
-    with closing(RedisAsker(valkey_url)) as asker:
-        good = request()
-        assert asker.ask(good) == 1
-    assert heard(desk, 1) == [good]
+        channel.read()
+    assert channel.read() == []
+    with closing(RedisIntrospectionClient(valkey_url)) as client:
+        request = request_of()
+        assert client.send(request) == 1
+    assert received(channel, 1) == [request]
 
 
-@pytest.mark.parametrize("use", [lambda d: d.take(), lambda d: d.answer(Answer(id="1"))])
-def test_a_redis_that_is_away_and_one_that_grants_nothing_are_told_apart(
-    valkey_url: str, redis_client: redis.Redis, use: Callable[[IntrospectionChannel], object]
+@pytest.mark.parametrize(
+    "use", [lambda each: each.read(), lambda each: each.send(IntrospectionAnswer(id="1"))]
+)
+def test_an_outage_and_a_missing_permission_raise_different_errors(
+    valkey_url: str, redis_client: redis.Redis, use: Callable[[RedisIntrospectionChannel], object]
 ) -> None:
-    with closing(IntrospectionChannel("redis://127.0.0.1:1")) as away, pytest.raises(Unavailable):
+    away = RedisIntrospectionChannel("redis://127.0.0.1:1")
+    with closing(away), pytest.raises(Unavailable):
         use(away)
     rules = ("on", ">secret", "resetchannels", "+multi", "+exec", "+subscribe", "+client|setinfo")
     with ExitStack() as after, closing(open_client(valkey_url)) as admin:
         pipeline(admin, [("ACL", "SETUSER", "poor", "reset", *rules)])
         after.callback(redis_client.acl_deluser, "poor")
-        poor = valkey_url.replace("//", "//poor:secret@")
-        with (
-            closing(IntrospectionChannel(poor)) as desk,
-            pytest.raises(ConfigError, match="grant it"),
-        ):
-            use(desk)
+        poor = RedisIntrospectionChannel(valkey_url.replace("//", "//poor:secret@"))
+        with closing(poor), pytest.raises(ConfigError, match="grant it"):
+            use(poor)
 
 
-def test_a_quiet_connection_that_lives_is_kept(valkey_url: str, redis_client: redis.Redis) -> None:
-    good = request()
-    with closing(IntrospectionChannel(valkey_url, ping_after_s=0)) as desk:
+def test_a_quiet_connection_that_answers_pings_is_kept(
+    valkey_url: str, redis_client: redis.Redis
+) -> None:
+    request = request_of()
+    with closing(RedisIntrospectionChannel(valkey_url, ping_after_s=0)) as channel:
         for _ in range(3):
-            assert desk.take() == []
-        redis_client.publish(CHANNEL, msgspec.json.encode(good))
-        assert heard(desk, 1) == [good]
+            assert channel.read() == []
+        redis_client.publish(REQUEST_CHANNEL, msgspec.json.encode(request))
+        assert received(channel, 1) == [request]
 
 
-def test_a_connection_that_is_deaf_is_given_up(valkey_url: str, redis_client: redis.Redis) -> None:
-    with closing(IntrospectionChannel(valkey_url, 0, pong_within_s=0)) as desk:
-        desk.take()
+def test_a_connection_that_answers_no_ping_is_given_up(
+    valkey_url: str, redis_client: redis.Redis
+) -> None:
+    with closing(RedisIntrospectionChannel(valkey_url, 0, pong_within_s=0)) as channel:
+        channel.read()
         redis_client.client_pause(1500)
         with pytest.raises(Unavailable, match="does not answer"):
-            [desk.take() for _ in range(4)]
+            [channel.read() for _ in range(4)]

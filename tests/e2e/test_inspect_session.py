@@ -1,4 +1,4 @@
-"""`inspect session`, as somebody uses it at night, on a service that runs."""
+"""`inspect session` on a running service: descriptions, traces, and errors in one line."""
 
 import json
 import signal
@@ -14,8 +14,8 @@ from tests.support.terminal import terminal
 TENANTS = {"CONDUCTOR_TENANTS": "acme"}
 
 
-def said(client: redis.Redis, count: int = 3) -> None:
-    """Let users of one session join and chat."""
+def send_events(client: redis.Redis, count: int = 3) -> None:
+    """Send the events of a session whose users join and chat."""
     for number in range(count):
         joined = {"type": "user_join", "sessionId": "room", "userId": f"joined-{number}"}
         message = {"id": f"m{number}", "authorId": f"author-{number}", "text": "a secret"}
@@ -23,32 +23,32 @@ def said(client: redis.Redis, count: int = 3) -> None:
         client.xadd(f"acme:{CHAT}", {"data": json.dumps({"sessionId": "room", "message": message})})
 
 
-def end(program: Program) -> None:
+def drain(program: Program) -> None:
     program.signal(signal.SIGTERM)
     assert program.finish().exit_code == 0
 
 
-def test_a_session_is_described_and_traced_by_the_service_that_has_it(
+def test_a_session_is_described_and_traced_by_the_collector_that_has_it(
     valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
-    asked = {"REDIS_URL": valkey_url}
+    inspector = {"REDIS_URL": valkey_url}
     with database(postgres_url) as url:
-        settings = QUICK | TENANTS | asked | {"DATABASE_URL": url}
+        settings = QUICK | TENANTS | inspector | {"DATABASE_URL": url}
         with running("collect", cwd=tmp_path, **settings) as program:
             program.wait_for("actor_started", actor="router")
-            said(redis_client)
+            send_events(redis_client)
             program.wait_for("tick_completed", sessions=1)
             program.wait_for("tick_completed", sessions=1)
-            text = finished("inspect", "session", "acme/room", cwd=tmp_path, **asked)
-            found = finished("inspect", "session", "acme/room", "--json", cwd=tmp_path, **asked)
-            nobody = finished("inspect", "session", "room", cwd=tmp_path, **asked)
+            text = finished("inspect", "session", "acme/room", cwd=tmp_path, **inspector)
+            found = finished("inspect", "session", "acme/room", "--json", cwd=tmp_path, **inspector)
+            nobody = finished("inspect", "session", "room", cwd=tmp_path, **inspector)
             with running(
                 *("inspect", "session", "acme/room", "--trace", "--for", "3", "--json"),
                 cwd=tmp_path,
-                **asked,
+                **inspector,
             ) as tracing:
                 tracing.wait_for("trace_began")
-                said(redis_client)
+                send_events(redis_client)
                 tracing.wait_for("message_traced", kind="EventBatch")
                 tick = tracing.wait_for("message_traced", kind="Tick")
                 over = tracing.wait_for("trace_ended")
@@ -60,8 +60,8 @@ def test_a_session_is_described_and_traced_by_the_service_that_has_it(
                 screen.wait_for("its last messages")
                 screen.press("q")
                 assert screen.ended() == 0
-            end(program)
-            gone = finished("inspect", "session", "acme/room", cwd=tmp_path, **asked)
+            drain(program)
+            gone = finished("inspect", "session", "acme/room", cwd=tmp_path, **inspector)
     assert (text.exit_code, text.stderr) == (0, "")
     for part in ("acme/room · running", "6 active", "3 connected", "in a checkpoint", "+"):
         assert part in text.stdout
@@ -80,24 +80,28 @@ def test_a_session_is_described_and_traced_by_the_service_that_has_it(
     assert "nobody listens" in gone.stderr
 
 
-def test_a_trace_that_no_stream_shows_is_said_to_be_on_stdout(
+def test_without_a_log_stream_the_command_reports_that_the_trace_is_on_stdout(
     valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
-    asked = {"REDIS_URL": valkey_url}
+    inspector = {"REDIS_URL": valkey_url}
     with database(postgres_url) as url:
-        settings = QUICK | TENANTS | asked | {"DATABASE_URL": url, "CONDUCTOR_LOG_STREAM": "false"}
+        settings = (
+            QUICK | TENANTS | inspector | {"DATABASE_URL": url, "CONDUCTOR_LOG_STREAM": "false"}
+        )
         with running("collect", cwd=tmp_path, **settings) as program:
             program.wait_for("actor_started", actor="router")
-            said(redis_client)
+            send_events(redis_client)
             program.wait_for("tick_completed", sessions=1)
-            ended = finished("inspect", "session", "acme/room", "--trace", cwd=tmp_path, **asked)
+            ended = finished(
+                "inspect", "session", "acme/room", "--trace", cwd=tmp_path, **inspector
+            )
             program.wait_for("message_traced", tenant="acme", session="room", kind="Tick")
-            end(program)
+            drain(program)
     assert (ended.exit_code, ended.stdout) == (0, "")
     assert "stdout alone" in ended.stderr
 
 
-def test_a_collector_that_does_not_answer_is_said_to(
+def test_a_collector_that_does_not_answer_is_reported(
     valkey_url: str, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     with redis_client.pubsub() as silent:  # type: ignore[no-untyped-call]
@@ -116,7 +120,7 @@ def test_a_collector_that_does_not_answer_is_said_to(
         (["session", "room"], "set REDIS_URL"),
     ],
 )
-def test_what_can_not_be_asked_is_said_in_one_line(
+def test_a_request_that_can_not_be_sent_is_reported_in_one_line(
     arguments: list[str], part: str, tmp_path: Path
 ) -> None:
     variables = {"CONDUCTOR_STATE_DIR": str(tmp_path)}

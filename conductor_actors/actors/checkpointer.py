@@ -12,9 +12,9 @@ from conductor_actors.actors.messages import (
     Committed,
     Flush,
     Flushed,
+    IntervalElapsed,
     RequireFull,
     SnapshotTaken,
-    TimePassed,
 )
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
@@ -68,7 +68,7 @@ class CheckpointerActor(SystemActor):
 
     def on_receive(self, message: CheckpointerMessage) -> None:
         match message:
-            case TimePassed():
+            case IntervalElapsed():
                 self._begin()
             case BarrierPassed():
                 self._take(message)

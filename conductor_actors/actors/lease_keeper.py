@@ -1,6 +1,6 @@
 """Keeps the right to own this data, and dies when another process has taken it."""
 
-from conductor_actors.actors.messages import TimePassed
+from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import Unavailable
@@ -16,7 +16,7 @@ class LeaseKeeperActor(SystemActor):
         self._lease = lease
         self._outage = Outage("redis lease", context.mailbox.clock)
 
-    def on_receive(self, message: TimePassed) -> None:
+    def on_receive(self, message: IntervalElapsed) -> None:
         del message
         try:
             self._lease.hold()

@@ -17,6 +17,7 @@ from conductor_actors.domain.introspection_protocol import (
 )
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.session_state import SessionState
+from conductor_actors.domain.ticks import TickPosition, Watermark
 from conductor_actors.ports import DeadLetter
 
 
@@ -109,8 +110,8 @@ IntrospectionMessage: TypeAlias = ReadNext | SendAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class TimePassed:
-    """From the Ticker: one of your intervals has passed."""
+class IntervalElapsed:
+    """From the timer: one of your intervals has elapsed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,34 @@ class RequireFull:
     """To the Router: there is no checkpoint any more; the next has to be a whole one."""
 
 
-RouterMessage: TypeAlias = ReadNext | TimePassed | Barrier | Committed | RequireFull
+@dataclass(frozen=True, slots=True)
+class StartTicking:
+    """To the Ticker: the first tick is the one at `at_ms` or after it."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatermarkReached:
+    """To the Ticker: the data has come so far; `now_ms` is Redis' clock. The Router waits."""
+
+    watermark: Watermark
+    now_ms: int
+
+
+TickerMessage: TypeAlias = StartTicking | WatermarkReached
+
+
+@dataclass(frozen=True, slots=True)
+class TicksBroadcast:
+    """To the Router: every tick up to this position was broadcast."""
+
+    position: TickPosition
+
+
+RouterMessage: TypeAlias = (
+    ReadNext | TicksBroadcast | IntervalElapsed | Barrier | Committed | RequireFull
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +196,8 @@ class Flushed:
     by: str
 
 
-WriterMessage: TypeAlias = Scored | TickScored | TimePassed | Flush
-PublisherMessage: TypeAlias = Scored | TickScored | Undeliverable | TimePassed | Flush
+WriterMessage: TypeAlias = Scored | TickScored | IntervalElapsed | Flush
+PublisherMessage: TypeAlias = Scored | TickScored | Undeliverable | IntervalElapsed | Flush
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +226,7 @@ class AllSnapshotsTaken:
 
 
 CheckpointerMessage: TypeAlias = (
-    TimePassed | BarrierPassed | SnapshotTaken | AllSnapshotsTaken | Flushed
+    IntervalElapsed | BarrierPassed | SnapshotTaken | AllSnapshotsTaken | Flushed
 )
 
 
@@ -266,7 +294,7 @@ SupervisorMessage: TypeAlias = (
     | ChildFailed
     | ChildStopped
     | RefusedEvents
-    | TimePassed
+    | IntervalElapsed
     | Drain
     | FinishSessions
 )

@@ -6,10 +6,10 @@ from typing import Final, assert_never
 from conductor_actors.actors.messages import (
     Flush,
     Flushed,
+    IntervalElapsed,
     PublisherMessage,
     Scored,
     TickScored,
-    TimePassed,
     Undeliverable,
 )
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
@@ -47,7 +47,7 @@ class PublisherActor(SystemActor):
                 self._letters.extend(letters)
             case Flush():
                 self._flushes.append(message)
-            case TickScored() | TimePassed():
+            case TickScored() | IntervalElapsed():
                 pass
             case _:
                 assert_never(message)

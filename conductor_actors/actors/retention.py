@@ -1,6 +1,6 @@
 """Lets go of old rows, where the server does not do so by itself."""
 
-from conductor_actors.actors.messages import TimePassed
+from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import ConfigError, Unavailable
@@ -21,9 +21,9 @@ class RetentionActor(SystemActor):
         self._outage = Outage("database retention", context.mailbox.clock)
 
     def on_start(self) -> None:
-        self._context.mailbox.tell(TimePassed())
+        self._context.mailbox.tell(IntervalElapsed())
 
-    def on_receive(self, message: TimePassed) -> None:
+    def on_receive(self, message: IntervalElapsed) -> None:
         del message
         try:
             dropped = self._retention.retain(self._days)

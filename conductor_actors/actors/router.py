@@ -1,8 +1,7 @@
-"""Reads events, and tells each session at every tick what happened before it."""
+"""Reads events and dispatches them to their sessions, up to the next tick and then beyond it."""
 
-import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import random
 from typing import Final, NamedTuple, assert_never
 
@@ -10,21 +9,22 @@ from conductor_actors.actors.messages import (
     Barrier,
     BarrierPassed,
     Committed,
-    Latch,
+    IntervalElapsed,
     ReadNext,
     RequireFull,
     RouterMessage,
-    Tick,
-    TimePassed,
+    StartTicking,
+    TicksBroadcast,
     Undeliverable,
+    WatermarkReached,
 )
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.actors.stats import warn_of_refused
 from conductor_actors.domain.checkpoints import Header
-from conductor_actors.domain.gaps import Gap
-from conductor_actors.domain.intake import LIVE_MS, EventsBySession, Intake, Rejected, TickDue
+from conductor_actors.domain.intake import EventsBySession, Intake, Rejected
+from conductor_actors.domain.ticks import TickPosition, Watermark
 from conductor_actors.errors import Unavailable
 from conductor_actors.log_events import EventsInvalid, EventsRouted, GapDetected, emit
 from conductor_actors.outages import Outage
@@ -32,29 +32,31 @@ from conductor_actors.ports import DeadLetter, EventSource, Read
 
 FULL_PAUSE_S: Final = 0.005
 OUTAGE_PAUSE_S: Final = 0.5
+STOP_CHECK_S: Final = 0.1
 
 
 class Downstream(NamedTuple):
-    """What the Router looks at before it reads on: Redis is the buffer, not our memory.
-
-    And whom it tells what is not for sessions.
-    """
+    """Whom the Router feeds. It reads while their mailboxes have room: Redis is the buffer."""
 
     depths: tuple[Callable[[], int], ...]
     limit: int
+    ticker: Mailbox
     dead_letters: Mailbox
     checkpointer: Mailbox
+    is_hopeless: Callable[[], bool]
 
     def is_full(self) -> bool:
-        """Tell whether a mailbox has reached the limit."""
+        """Check whether a mailbox has reached the limit."""
         return any(depth() >= self.limit for depth in self.depths)
 
 
 class RouterActor(SystemActor):
-    """A switch over `RouterMessage`. Back-pressure is by pulling: it reads while there is room.
+    """A switch over `RouterMessage`.
 
-    A checkpoint is cut behind a read that was routed whole: then the source's position, the
-    intake and every session's mail say the same.
+    A read is routed in steps: where the data reaches the next tick, the Router tells the Ticker
+    and dispatches nothing until the ticks that are due were broadcast. A checkpoint begins behind
+    a read that was routed as a whole: then the source's position, the intake and every session's
+    mail agree.
     """
 
     def __init__(
@@ -62,16 +64,18 @@ class RouterActor(SystemActor):
         context: ActorContext[ThreadMailbox],
         source: EventSource,
         intake: Intake,
-        session_table: SessionTable,
+        sessions: SessionTable,
         downstream: Downstream,
     ) -> None:
         super().__init__(context)
         self._source = source
         self._intake = intake
-        self._sessions = session_table
+        self._sessions = sessions
         self._downstream = downstream
         self._outage = Outage("redis events", context.mailbox.clock)
         self._rejected: Counter[tuple[str, str]] = Counter()
+        self._read: Read | None = None  # the read that is being routed
+        self._steps: Iterator[EventsBySession | Watermark] = iter(())
         self._is_barrier_wanted = False
         self._has_routed = False
 
@@ -84,8 +88,9 @@ class RouterActor(SystemActor):
             case ReadNext():
                 if message is self._next:  # not a failed predecessor's, which is still in the mail
                     self._read_next()
-                    self._context.mailbox.tell(message)
-            case TimePassed():
+            case TicksBroadcast(position):
+                self._pass_ticks(position)
+            case IntervalElapsed():
                 self._report()
             case Barrier():
                 self._is_barrier_wanted = True
@@ -97,47 +102,60 @@ class RouterActor(SystemActor):
                 assert_never(message)
 
     def _read_next(self) -> None:
+        pause_s = 0.0
         if self._downstream.is_full():
-            self._context.mailbox.wait(FULL_PAUSE_S)
-            return
-        try:
-            read = self._source.read()
-        except Unavailable as error:
-            self._outage.failed(error)
-            self._context.mailbox.wait(random() * OUTAGE_PAUSE_S)  # noqa: S311 - jitter
-            return
-        self._outage.worked()
+            pause_s = FULL_PAUSE_S
+        else:
+            try:
+                self._read = self._source.read()
+            except Unavailable as error:
+                self._outage.failed(error)
+                pause_s = random() * OUTAGE_PAUSE_S  # noqa: S311 - jitter
+        if self._read is None:
+            self._context.mailbox.wait(pause_s)
+            self._context.mailbox.tell(self._next)
+        else:
+            self._outage.worked()
+            self._begin_routing(self._read)
+
+    def _begin_routing(self, read: Read) -> None:
+        if read.first_tick_ms is not None:
+            self._intake.no_tick_before(read.first_tick_ms)
+            self._downstream.ticker.tell(StartTicking(read.first_tick_ms))
+        for gap in read.gaps:
+            emit(GapDetected(tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost))
+            self._intake.gaps.add(gap)
+        self._steps = self._intake.take(read.entries, read.watermark_ms)
         self._route(read)
+
+    def _route(self, read: Read) -> None:
+        """Dispatch up to the next tick, or to the end of the read."""
+        for step in self._steps:
+            match step:
+                case EventsBySession():
+                    self._sessions.deliver(step)
+                case Watermark():
+                    self._downstream.ticker.tell(WatermarkReached(step, read.now_ms))
+                    return
+        self._finish_routing(read)
+
+    def _pass_ticks(self, position: TickPosition) -> None:
+        if position.next_ms is not None:
+            self._intake.pass_ticks(position)
+            self._sessions.passivate(position.passed_ms)
+        if self._read is not None:
+            self._route(self._read)
+
+    def _finish_routing(self, read: Read) -> None:
+        self._read = None
+        if not self._intake.holds_events:  # else the next tick sees to it
+            self._sessions.passivate(read.watermark_ms)
+        self._put_aside()
         self._has_routed = True
         if self._is_barrier_wanted:
             self._is_barrier_wanted = False
             self._pass_barrier()
-
-    def _route(self, read: Read) -> None:
-        if read.first_tick_ms is not None:
-            self._intake.no_tick_before(read.first_tick_ms)
-        for gap in read.gaps:
-            _warn_of(gap)
-            self._intake.gaps.add(gap)
-        for step in self._intake.take(read.entries, read.watermark_ms):
-            match step:
-                case EventsBySession():
-                    self._sessions.deliver(step)
-                case TickDue():
-                    self._tick(step, read.now_ms)
-        if not self._intake.holds_events:  # else the next tick sees to it
-            self._sessions.passivate(read.watermark_ms)
-        self._put_aside()
-
-    def _tick(self, due: TickDue, now_ms: int) -> None:
-        at_ms = due.at_ms
-        while self._downstream.is_full():
-            time.sleep(FULL_PAUSE_S)
-        self._sessions.passivate(at_ms)
-        lag_ms = now_ms - at_ms
-        began_s = self._context.mailbox.clock()
-        countdown = Latch(self._sessions.listening(), began_s, lag_ms / 1000)
-        self._sessions.broadcast(Tick(at_ms, lag_ms <= LIVE_MS, countdown, due.marks))
+        self._context.mailbox.tell(self._next)
 
     def _pass_barrier(self) -> None:
         self._sessions.deliver(self._intake.rest())
@@ -170,7 +188,13 @@ class RouterActor(SystemActor):
         warn_of_refused(intake.quotas.take_refused())
 
     def on_stop(self) -> None:
-        if self._has_routed:
+        """Finish the read that is being routed: the Ticker stops after the Router."""
+        mailbox = self._context.mailbox
+        while self._read is not None and not self._downstream.is_hopeless():
+            mailbox.wait(STOP_CHECK_S)
+            if not mailbox.empty():
+                self.on_receive(mailbox.get().message)
+        if self._has_routed and self._read is None:
             self._pass_barrier()
         self._report()
         self._source.close()
@@ -179,7 +203,3 @@ class RouterActor(SystemActor):
 def _letter(rejected: Rejected) -> DeadLetter:
     ms, sequence, name, body = rejected.entry
     return DeadLetter(name, f"{ms}-{sequence}", rejected.reason, body)
-
-
-def _warn_of(gap: Gap) -> None:
-    emit(GapDetected(tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost))

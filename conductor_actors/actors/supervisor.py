@@ -13,11 +13,11 @@ from conductor_actors.actors.messages import (
     Drain,
     FinishSessions,
     Introspect,
+    IntervalElapsed,
     RefusedEvents,
     SnapshotQuarantined,
     StartSession,
     SupervisorMessage,
-    TimePassed,
 )
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
@@ -123,7 +123,7 @@ class SupervisorActor(SystemActor):
                 self._stopped(message)
             case RefusedEvents():
                 self._stats.count_refused(message)
-            case TimePassed():
+            case IntervalElapsed():
                 self._sessions.give_up_hung()
                 self._sessions.release_quarantined()
                 self._sessions.end_traces()

@@ -1,48 +1,76 @@
-"""Tells others that time has passed, each at its own interval."""
+"""Owns the schedule of ticks, and broadcasts each to every session."""
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+import time
+from collections.abc import Callable
+from typing import Final, Protocol, assert_never
 
-from conductor_actors.actors.messages import TimePassed
+from conductor_actors.actors.messages import (
+    Latch,
+    StartTicking,
+    Tick,
+    TickerMessage,
+    TicksBroadcast,
+    WatermarkReached,
+)
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
+from conductor_actors.domain.ticks import LIVE_MS, TickDue, TickSchedule
 
-LONGEST_NAP_S: Final = 0.25  # so that a stop is heard soon
-
-
-class Beat(NamedTuple):
-    """To the Ticker, from itself: look whose interval has passed."""
+FULL_PAUSE_S: Final = 0.005
 
 
-class Subscription(NamedTuple):
-    """Who is told, and how often."""
+class Broadcaster(Protocol):
+    """Every session that has an actor."""
 
-    mailbox: Mailbox
-    interval_s: float
+    def listening(self) -> int:
+        """Count the sessions that accept mail."""
+
+    def broadcast(self, message: object) -> None:
+        """Tell every session."""
 
 
 class TickerActor(SystemActor):
-    """Measures with a clock that never goes back: no wall clock can stop or hurry it."""
+    """A switch over `TickerMessage`.
+
+    The Router says how far the data has come and dispatches nothing until the ticks that are due
+    by then were broadcast: so a tick is behind every event before it and before every other.
+    """
 
     def __init__(
-        self, context: ActorContext[ThreadMailbox], subscriptions: Sequence[Subscription]
+        self,
+        context: ActorContext[ThreadMailbox],
+        schedule: TickSchedule,
+        sessions: Broadcaster,
+        router: Mailbox,
+        is_full: Callable[[], bool],
     ) -> None:
         super().__init__(context)
-        self._clock = context.mailbox.clock
-        self._subscriptions = subscriptions
-        self._due_s = [self._clock() + each.interval_s for each in subscriptions]
+        self._schedule = schedule
+        self._sessions = sessions
+        self._router = router
+        self._is_full = is_full
 
     def on_start(self) -> None:
-        self._beat = Beat()
-        self._context.mailbox.tell(self._beat)
+        self._reply()  # the Router may wait for a predecessor that failed
 
-    def on_receive(self, message: Beat) -> None:
-        if message is not self._beat:  # a failed predecessor's, which is still in the mail
-            return
-        self._context.mailbox.wait(min(LONGEST_NAP_S, max(0.0, min(self._due_s) - self._clock())))
-        now_s = self._clock()
-        for index, subscription in enumerate(self._subscriptions):
-            if now_s >= self._due_s[index]:
-                self._due_s[index] = now_s + subscription.interval_s
-                subscription.mailbox.tell(TimePassed())
-        self._context.mailbox.tell(message)
+    def on_receive(self, message: TickerMessage) -> None:
+        match message:
+            case WatermarkReached(watermark, now_ms):
+                for due in self._schedule.due(watermark):
+                    self._broadcast(due, now_ms)
+                self._reply()
+            case StartTicking(at_ms):
+                self._schedule.start_at(at_ms)
+            case _:
+                assert_never(message)
+
+    def _broadcast(self, due: TickDue, now_ms: int) -> None:
+        while self._is_full():  # Redis is the buffer, not our memory
+            time.sleep(FULL_PAUSE_S)
+        lag_ms = now_ms - due.at_ms
+        began_s = self._context.mailbox.clock()
+        latch = Latch(self._sessions.listening(), began_s, lag_ms / 1000)
+        self._sessions.broadcast(Tick(due.at_ms, lag_ms <= LIVE_MS, latch, due.marks))
+
+    def _reply(self) -> None:
+        self._router.tell(TicksBroadcast(self._schedule.position))

@@ -10,9 +10,9 @@ import msgspec
 from conductor_actors.actors.messages import (
     Flush,
     Flushed,
+    IntervalElapsed,
     Scored,
     TickScored,
-    TimePassed,
     Undeliverable,
     WriterMessage,
 )
@@ -82,7 +82,7 @@ class WriterActor(SystemActor):
                     return  # the next message looks what is to be done
             case TickScored():
                 self._backlog.flush_now()
-            case TimePassed():
+            case IntervalElapsed():
                 pass
             case Flush():
                 self._flushes.append((self._backlog.promise(), message))

@@ -28,13 +28,15 @@ from conductor_actors.actors.supervisor import (
     Outcome,
     SupervisorActor,
 )
-from conductor_actors.actors.ticker import Subscription, TickerActor
+from conductor_actors.actors.ticker import TickerActor
+from conductor_actors.actors.timer import Chore, Timer
 from conductor_actors.actors.writer import Sinks, WriterActor
 from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.checkpoints import Recovered
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.intake import Intake
 from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.domain.ticks import TickPosition, TickSchedule
 from conductor_actors.log_events import ActorFailed, DrainBegan, DrainIncomplete, emit
 from conductor_actors.ports import (
     CheckpointStore,
@@ -59,10 +61,10 @@ SWITCH_S: Final = 0.001
 DRAIN_WITHIN_S: Final = 20.0
 GIVE_UP_AFTER_S: Final = 17.0  # what is left must still be counted and logged in time
 DATABASE_WAIT_S: Final = 15.0  # the longest pause between two attempts
-LEASE_EVERY_S: Final = 2.5  # it expires after 8
-LOOK_EVERY_S: Final = 0.5  # for rows that no message has followed; sooner if they are due sooner
-WATCH_EVERY_S: Final = 1.0
-RETENTION_EVERY_S: Final = 3600.0
+LEASE_RENEWAL_S: Final = 2.5  # it expires after 8
+FLUSH_CHECK_S: Final = 0.5  # for rows behind which no message came; sooner if due sooner
+WATCH_S: Final = 1.0
+RETENTION_S: Final = 3600.0
 
 
 class Budget(NamedTuple):
@@ -106,7 +108,8 @@ class Collector:
         self._dispatcher = Dispatcher(settings.dispatcher_threads)
         batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
         self._backlog = Backlog(batch, settings.outbox_after_rows)
-        self._intake = self._begun_intake()
+        self._intake = self._recovered_intake()
+        self._schedule = self._recovered_schedule()
         names = ["supervisor", "introspection", "lease_keeper", "checkpointer", ROUTER, "ticker"]
         if settings.retention_days:
             names.append("retention")
@@ -114,6 +117,7 @@ class Collector:
         self._to_writer: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
         self._to_publisher: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
         self._mail |= {"writer": self._to_writer, "publisher": self._to_publisher}
+        self._timer = Timer(self._chores())
 
     def start(self) -> None:
         """Start every actor; returns at once."""
@@ -129,6 +133,7 @@ class Collector:
         context = ActorContext("supervisor", supervisor, _Root(self._outcome))
         stats = Stats(self._dispatcher, sessions, self._mail, time.monotonic)
         SupervisorActor.start(context, self._children(), sessions, stats, self._outcome)
+        self._timer.start()
 
     def wait(self, timeout_s: float) -> int | None:
         """Wait for a failure that ends it all; return its exit code, or None if there was none."""
@@ -141,6 +146,7 @@ class Collector:
         if not self._outcome.wait_drained(GIVE_UP_AFTER_S):
             self._give_up.set()
             self._outcome.wait_drained(DRAIN_WITHIN_S - GIVE_UP_AFTER_S - 1)
+        self._timer.stop()
         self._report_left()
         self._dispatcher.close()
         return self._outcome.exit_code
@@ -164,6 +170,7 @@ class Collector:
     def _children(self) -> list[Child]:
         """List the system actors in start order, each with its restart budget."""
         settings, ports, mail = self._settings, self._ports, self._mail
+        session_table, downstream = self._session_table(), self._downstream()
         children = [
             # First, so that it ends last: it holds nobody up, and tells of a drain, too.
             self._child(
@@ -175,7 +182,15 @@ class Collector:
                 self._facts(),
             ),
             self._child("lease_keeper", THREE_A_MINUTE, LeaseKeeperActor, ports.lease),
-            self._child("ticker", THREE_A_MINUTE, TickerActor, self._subscriptions()),
+            self._child(
+                "ticker",
+                THREE_A_MINUTE,
+                TickerActor,
+                self._schedule,
+                session_table,
+                mail[ROUTER],
+                downstream.is_full,
+            ),
             self._child(
                 "publisher", THREE_A_MINUTE, PublisherActor, ports.feed, ports.dead_letters
             ),
@@ -195,7 +210,7 @@ class Collector:
                 ports.checkpoints,
                 mail[ROUTER],
                 (mail["writer"], mail["publisher"]),
-                lambda: self._give_up.is_set() or self._outcome.wait_failed(0),
+                self._is_hopeless,
             ),
             self._child(
                 ROUTER,
@@ -203,8 +218,8 @@ class Collector:
                 RouterActor,
                 ports.source,
                 self._intake,
-                self._session_table(),
-                self._downstream(),
+                session_table,
+                downstream,
             ),
         ]
         if settings.retention_days:
@@ -228,7 +243,16 @@ class Collector:
 
         return Child(name, self._mail[name], start, RestartBudget(budget.restarts, budget.within_s))
 
-    def _begun_intake(self) -> Intake:
+    def _is_hopeless(self) -> bool:
+        """Check whether a drain can't end as it should any more."""
+        return self._give_up.is_set() or self._outcome.wait_failed(0)
+
+    def _recovered_schedule(self) -> TickSchedule:
+        rules, recovered = self._settings.intake_rules(), self._recovered
+        position = recovered.header.intake.position if recovered else TickPosition()
+        return TickSchedule(rules.tick_s, rules.timeout_s, rules.window_s, position)
+
+    def _recovered_intake(self) -> Intake:
         rules, recovered = self._settings.intake_rules(), self._recovered
         intake = Intake(rules, recovered.header.intake if recovered else None)
         if recovered:
@@ -246,7 +270,7 @@ class Collector:
         return session_table
 
     def _facts(self) -> ServiceFacts:
-        return ServiceFacts(self._intake.tick_after_last_event, self._settings.traces_go_to())
+        return ServiceFacts(lambda: self._schedule.position.next_ms, self._settings.traces_go_to())
 
     def _downstream(self) -> Downstream:
         depths = (
@@ -257,23 +281,25 @@ class Collector:
         return Downstream(
             depths,
             self._settings.mailbox_limit,
+            self._mail["ticker"],
             self._mail["publisher"],
             self._mail["checkpointer"],
+            self._is_hopeless,
         )
 
-    def _subscriptions(self) -> list[Subscription]:
+    def _chores(self) -> list[Chore]:
         mail = self._mail
-        subscriptions = [
-            Subscription(mail[ROUTER], self._settings.tick_s),
-            Subscription(mail["writer"], min(LOOK_EVERY_S, self._settings.batch_age_s)),
-            Subscription(mail["publisher"], min(LOOK_EVERY_S, self._settings.tick_s)),
-            Subscription(mail["supervisor"], WATCH_EVERY_S),
-            Subscription(mail["lease_keeper"], LEASE_EVERY_S),
-            Subscription(mail["checkpointer"], self._settings.checkpoint_s),
+        chores = [
+            Chore(mail[ROUTER], self._settings.tick_s),
+            Chore(mail["writer"], min(FLUSH_CHECK_S, self._settings.batch_age_s)),
+            Chore(mail["publisher"], min(FLUSH_CHECK_S, self._settings.tick_s)),
+            Chore(mail["supervisor"], WATCH_S),
+            Chore(mail["lease_keeper"], LEASE_RENEWAL_S),
+            Chore(mail["checkpointer"], self._settings.checkpoint_s),
         ]
         if self._settings.retention_days:
-            subscriptions.append(Subscription(mail["retention"], RETENTION_EVERY_S))
-        return subscriptions
+            chores.append(Chore(mail["retention"], RETENTION_S))
+        return chores
 
 
 class _Root:

@@ -1,6 +1,6 @@
 """What was never read, and the rows that miss it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -37,7 +37,7 @@ NO_MARKS: Final[Marks] = MappingProxyType({})
 
 
 class Gaps:
-    """The gaps that a window can still touch. Those of a tenant's second are one."""
+    """The gaps that a window can still touch. Those of one tenant, reason and second are merged."""
 
     def __init__(self, window_s: int, gaps: Iterable[Gap] = ()) -> None:
         self._window_ms = window_s * 1000
@@ -46,26 +46,32 @@ class Gaps:
             self.add(gap)
 
     def open(self) -> tuple[Gap, ...]:
-        """Give those that may still matter."""
+        """Return the gaps that a later row can miss."""
         return tuple(self._gaps.values())
 
     def add(self, gap: Gap) -> None:
-        """Take one more."""
-        place = (gap.tenant, gap.reason, gap.to_ms // 1000)
-        known = self._gaps.get(place)
-        self._gaps[place] = gap if known is None else _joined(known, gap)
+        """Add a gap."""
+        key = (gap.tenant, gap.reason, gap.to_ms // 1000)
+        known = self._gaps.get(key)
+        self._gaps[key] = gap if known is None else _joined(known, gap)
 
-    def marks_at(self, at_ms: int) -> Marks:
-        """Say whose rows at a tick miss something; ticks come in order."""
-        if not self._gaps:
-            return NO_MARKS
-        begin_ms = at_ms - self._window_ms
-        self._gaps = {place: gap for place, gap in self._gaps.items() if gap.to_ms >= begin_ms}
-        touching = [gap for gap in self._gaps.values() if gap.from_ms < at_ms]
-        return {
-            tenant: _mark([gap for gap in touching if gap.tenant in (tenant, EVERY_TENANT)])
-            for tenant in {gap.tenant for gap in touching}
-        }
+    def expire(self, passed_ms: int) -> None:
+        """Drop what no row after a tick can miss."""
+        if self._gaps:
+            begin_ms = passed_ms - self._window_ms
+            self._gaps = {key: gap for key, gap in self._gaps.items() if gap.to_ms >= begin_ms}
+
+
+def marks_at(at_ms: int, gaps: Sequence[Gap], window_ms: int) -> Marks:
+    """Return the marks of the rows at a tick, by tenant."""
+    if not gaps:
+        return NO_MARKS
+    begin_ms = at_ms - window_ms
+    touching = [gap for gap in gaps if gap.from_ms < at_ms and gap.to_ms >= begin_ms]
+    return {
+        tenant: _mark([gap for gap in touching if gap.tenant in (tenant, EVERY_TENANT)])
+        for tenant in {gap.tenant for gap in touching}
+    }
 
 
 def mark_of(tenant: str, marks: Marks) -> Mark | None:

@@ -1,7 +1,8 @@
 """From entries in the order of their ids to batches of events by session, cut at ticks.
 
-This is where "the same entries give the same rows" is decided: a tick `t` comes after every
-event before `t` and before every event at or after it, whoever reads, however fast.
+With the schedule in `ticks` this decides that the same entries give the same rows: a tick `t`
+comes after every event before `t` and before every event at or after it, however fast they are
+read.
 """
 
 from collections import defaultdict
@@ -12,9 +13,10 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 
 from conductor_actors.domain.events import DECODERS, Decoder, Event, decode
-from conductor_actors.domain.gaps import NO_MARKS, Gap, Gaps, Marks
+from conductor_actors.domain.gaps import Gap, Gaps
 from conductor_actors.domain.identity import split
 from conductor_actors.domain.quotas import NO_LIMITS, Bucket, Limits, Quotas, QuotasState
+from conductor_actors.domain.ticks import TickPosition, Watermark, tick_from
 from conductor_actors.errors import InvalidEvent
 
 # One event as read: (milliseconds, sequence) of its entry id, Redis name, body. A plain tuple
@@ -26,8 +28,6 @@ Entry: TypeAlias = tuple[int, int, str, bytes]
 LEAST_EVENTS: Final = 4_096
 EVENTS_PER_SESSION: Final = 16
 MOST_EVENTS: Final = 200_000
-
-LIVE_MS: Final = 15_000  # ticks older than this are stored, no longer announced
 
 
 class IntakeRules(msgspec.Struct, frozen=True):
@@ -49,19 +49,17 @@ class IntakeState(msgspec.Struct, frozen=True, array_like=True):
     gaps: tuple[Gap, ...] = ()
     quotas: QuotasState | None = None
 
+    @property
+    def position(self) -> TickPosition:
+        """Return how far the schedule of ticks was."""
+        return TickPosition(self.passed_ms, self.next_tick_ms)
+
 
 class EventsBySession(dict[tuple[str, str], list[Event]]):
     """Events to apply, in order within each session, by (tenant, session).
 
     Plain tuples, for speed: a `SessionKey` equals them and takes five times as long to make.
     """
-
-
-class TickDue(NamedTuple):
-    """Every event before `at_ms` has been handed out, but those that `marks` tell of."""
-
-    at_ms: int
-    marks: Marks = NO_MARKS
 
 
 class Rejected(NamedTuple):
@@ -117,26 +115,37 @@ class Intake:
         )
 
     def no_tick_before(self, at_ms: int) -> None:
-        """Begin ticking at `at_ms`: what is read from before it only fills the windows."""
-        self._next_tick_ms = -(-at_ms // self._tick_ms) * self._tick_ms
+        """Cut at the first tick from `at_ms` on: what comes before only fills the windows."""
+        self._next_tick_ms = tick_from(at_ms, self._tick_ms)
 
     def take(
         self, entries: Sequence[Entry], watermark_ms: int | None = None
-    ) -> Iterator[EventsBySession | TickDue]:
-        """Hand out the entries' events and each tick that is due up to the watermark, in order.
+    ) -> Iterator[EventsBySession | Watermark]:
+        """Return the entries' events by session, cut wherever the data reaches the next tick.
 
+        There it returns a `Watermark`, up to `watermark_ms`; call `pass_ticks` before going on.
         Events after the last tick stay gathered. An entry that comes too late for its tick
         counts in the next one.
         """
+        while entries and self._next_tick_ms is None:
+            yield self._watermark(max(entries[0][0], self._passed_ms))
         taken = 0
         while taken < len(entries):
             taken = self._gather(entries, taken)
             if self._events >= self._most_events:
                 yield self.rest()
             elif taken < len(entries):
-                yield from self._ticks_until(entries[taken][0])
+                yield from self._cut_at(entries[taken][0])
         if watermark_ms is not None:
-            yield from self._ticks_until(watermark_ms)
+            yield from self._cut_at(watermark_ms)
+
+    def pass_ticks(self, position: TickPosition) -> None:
+        """Record that the ticks up to this position were broadcast."""
+        self._next_tick_ms = position.next_ms
+        if position.passed_ms > self._passed_ms:
+            self._passed_ms = position.passed_ms
+            self.quotas.pass_to(self._passed_ms)
+            self.gaps.expire(self._passed_ms)
 
     def rest(self) -> EventsBySession:
         """Hand out what is gathered, be it nothing, before its tick."""
@@ -153,20 +162,13 @@ class Intake:
             for session_id, events in sessions.items()
         )
 
-    def tick_after_last_event(self) -> int | None:
-        """Give the first tick that shows everything taken so far."""
-        return self._next_tick_ms
-
     def _gather(self, entries: Sequence[Entry], begin: int) -> int:
         """Take entries from the one at `begin` on, and return where the first is that can't be.
 
         A tick is due before that one, or there is enough to hand out.
         """
         passed_ms = self._passed_ms
-        if self._next_tick_ms is None:
-            first_ms = max(entries[begin][0], passed_ms)
-            self._next_tick_ms = first_ms - first_ms % self._tick_ms + self._tick_ms
-        until_ms, end = self._next_tick_ms, begin
+        until_ms, end = self._next_tick_ms or 0, begin
         for entry in islice(entries, begin, begin + self._most_events - self._events):
             if entry[0] >= until_ms:
                 break
@@ -214,26 +216,11 @@ class Intake:
         source = self._sources[name] = (tenant, decoder, self.quotas.bucket(tenant))
         return source
 
-    def _ticks_until(self, until_ms: int) -> Iterator[EventsBySession | TickDue]:
-        next_ms = self._next_tick_ms
-        if next_ms is None:
-            return
-        while next_ms <= until_ms:
-            if self._all_over_at(next_ms):
-                next_ms = until_ms - until_ms % self._tick_ms + self._tick_ms
-                self._passed_ms = next_ms - self._tick_ms
-                self.quotas.pass_to(self._passed_ms)
-            else:
-                self._passed_ms = next_ms
-                next_ms += self._tick_ms
-                self._next_tick_ms = next_ms
-                self.quotas.pass_to(self._passed_ms)
-                if self.holds_events:
-                    yield self._hand_out()
-                yield TickDue(self._passed_ms, self.gaps.marks_at(self._passed_ms))
-        self._next_tick_ms = next_ms
+    def _cut_at(self, until_ms: int) -> Iterator[EventsBySession | Watermark]:
+        while self._next_tick_ms is not None and self._next_tick_ms <= until_ms:
+            if self.holds_events:
+                yield self._hand_out()
+            yield self._watermark(until_ms)
 
-    def _all_over_at(self, tick_ms: int) -> bool:
-        """Tell whether no session can have a row at a tick: then none need be told of it."""
-        last_ms = self._last_event_ms
-        return last_ms is None or tick_ms - last_ms >= self._timeout_ms
+    def _watermark(self, at_ms: int) -> Watermark:
+        return Watermark(at_ms, self._last_event_ms, self.gaps.open())

@@ -6,7 +6,7 @@ real time, can't be replayed.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from types import MappingProxyType
@@ -18,10 +18,10 @@ from conductor_actors.domain.intake import (
     EventsBySession,
     Intake,
     IntakeRules,
-    TickDue,
 )
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
+from conductor_actors.domain.ticks import TickDue, TickSchedule, Watermark
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -70,6 +70,18 @@ def unguarded(
     return step(state, items), []
 
 
+def with_ticks(
+    intake: Intake, schedule: TickSchedule, entries: Sequence[Entry], watermark_ms: int | None
+) -> Iterator[EventsBySession | TickDue]:
+    """Return the batches of events and the ticks between them, in order."""
+    for step in intake.take(entries, watermark_ms):
+        if isinstance(step, Watermark):
+            yield from schedule.due(step)
+            intake.pass_ticks(schedule.position)
+        else:
+            yield step
+
+
 class _Session:
     """A session's state, changed in place, and what it takes to make it again.
 
@@ -115,6 +127,9 @@ class Replayer:
     ) -> None:
         self._rules = rules
         self._intake = Intake(rules.intake)
+        self._schedule = TickSchedule(
+            rules.intake.tick_s, rules.intake.timeout_s, rules.intake.window_s
+        )
         self._write = write
         self._salvage = salvage
         self._sessions: dict[tuple[str, str], _Session] = {}
@@ -128,7 +143,7 @@ class Replayer:
         unread = iter(entries)
         while some := list(islice(unread, _MOST_ENTRIES)):
             self._follow(some, None)
-        last_tick_ms = self._intake.tick_after_last_event()
+        last_tick_ms = self._schedule.position.next_ms
         if last_tick_ms is not None:
             self._follow((), last_tick_ms)
         counted, skipped = self._intake.counted, self._intake.skipped
@@ -143,7 +158,7 @@ class Replayer:
         )
 
     def _follow(self, entries: Sequence[Entry], watermark_ms: int | None) -> None:
-        for step in self._intake.take(entries, watermark_ms):
+        for step in with_ticks(self._intake, self._schedule, entries, watermark_ms):
             match step:
                 case EventsBySession():
                     self._apply(step)

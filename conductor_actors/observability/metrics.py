@@ -12,13 +12,13 @@ from typing import Final
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from conductor_actors import log_events as events
-from conductor_actors.domain.intake import LIVE_MS
 from conductor_actors.domain.quotas import (
     SESSION_EVENTS,
     SESSION_USERS,
     TENANT_EVENTS,
     TENANT_SESSIONS,
 )
+from conductor_actors.domain.ticks import LIVE_MS
 from conductor_actors.log_events import LogEvent
 
 # While they are away, scores stand still. A standby says `redis`.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from structlog.typing import EventDict
 
-from conductor_actors.actors.messages import Flush, Scored, TimePassed
+from conductor_actors.actors.messages import Flush, IntervalElapsed, Scored
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.writer import LONGEST_WAIT_S, Sinks, WriterActor
@@ -99,7 +99,7 @@ class Desk:
     def pass_time(self, by_s: float = LONGEST_WAIT_S) -> None:
         """Let the longest pause between two attempts pass, or less."""
         self.clock.advance(by_s)
-        self.writer.on_receive(TimePassed())
+        self.writer.on_receive(IntervalElapsed())
 
     @property
     def stored(self) -> list[ScoreRow]:

@@ -15,9 +15,9 @@ from conductor_actors.actors.messages import (
     Committed,
     Flush,
     Flushed,
+    IntervalElapsed,
     RequireFull,
     SnapshotTaken,
-    TimePassed,
 )
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
@@ -59,7 +59,7 @@ class Desk:
 
     def pass_time(self, seconds: float = 0.0) -> None:
         self.clock.advance(seconds)
-        self.tell(TimePassed())
+        self.tell(IntervalElapsed())
 
     def finish(self, number: int) -> None:
         """Have everything flushed that a checkpoint waits for."""

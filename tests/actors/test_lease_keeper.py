@@ -4,7 +4,7 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.lease_keeper import LeaseKeeperActor
-from conductor_actors.actors.messages import ChildFailed, ChildStopped, TimePassed
+from conductor_actors.actors.messages import ChildFailed, ChildStopped, IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import OwnershipLost, Unavailable
@@ -23,7 +23,7 @@ class Desk:
         self.ref: Ref = LeaseKeeperActor.start(context, self.lease)
 
     def pass_time(self) -> None:
-        self.ref.ask(TimePassed(), timeout=PATIENCE_S)
+        self.ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_the_lease_is_renewed_each_time(desk: Desk) -> None:
 
 def test_a_lost_lease_ends_the_owner(desk: Desk) -> None:
     desk.lease.refusal = OwnershipLost("another has it")
-    desk.ref.tell(TimePassed())
+    desk.ref.tell(IntervalElapsed())
     assert desk.supervisor.take(ChildFailed).error is desk.lease.refusal
 
 

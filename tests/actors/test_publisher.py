@@ -10,8 +10,8 @@ from conductor_actors.actors.messages import (
     ChildFailed,
     Flush,
     Flushed,
+    IntervalElapsed,
     Scored,
-    TimePassed,
     Undeliverable,
 )
 from conductor_actors.actors.publisher import MAX_BATCH, MAX_LETTERS, PublisherActor
@@ -70,7 +70,7 @@ def desk() -> Desk:
 
 
 def pass_time(ref: Ref) -> None:
-    ref.ask(TimePassed(), timeout=PATIENCE_S)
+    ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
 
 
 def letters(count: int) -> list[DeadLetter]:

@@ -3,7 +3,7 @@
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.messages import TimePassed
+from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.retention import RetentionActor
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
@@ -22,7 +22,7 @@ def start(retention: MemoryRetention) -> Ref:
 
 
 def pass_time(ref: Ref) -> None:
-    ref.ask(TimePassed(), timeout=PATIENCE_S)
+    ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
 
 
 def test_old_rows_are_dropped_at_the_start_and_each_time(log_lines: list[EventDict]) -> None:

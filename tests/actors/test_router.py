@@ -1,7 +1,6 @@
 """What the Router tells whom, in which order, and when it does not read."""
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 from structlog.typing import EventDict
@@ -12,110 +11,30 @@ from conductor_actors.actors.messages import (
     ChildFailed,
     Committed,
     EventBatch,
+    IntervalElapsed,
     RequireFull,
     Snapshot,
     StartSession,
     Tick,
-    TimePassed,
+    TicksBroadcast,
     Undeliverable,
+    WatermarkReached,
 )
-from conductor_actors.actors.router import Downstream, RouterActor
-from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
-from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.domain.gaps import Gap, Mark
-from conductor_actors.domain.intake import Entry, Intake, IntakeRules, IntakeState
+from conductor_actors.domain.intake import IntakeState
+from conductor_actors.domain.ticks import TickPosition
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import DeadLetter, Read
-from tests.actors.probes import Ref
-from tests.support.fakes.fake_clock import FakeClock
-from tests.support.fakes.recording_mailbox import RecordingMailbox
-from tests.support.fakes.scripted_source import ScriptedSource, Step
+from tests.actors.router_harness import PATIENCE_S, Desk, entry, read
 from tests.support.hostile import CHAT, REACTION
 from tests.support.score_rows import AT_MS
-
-PATIENCE_S = 5.0
-LIMIT = 10
-
-
-class Depth:
-    """A mailbox downstream that is full until `drain`, for so many looks at least."""
-
-    def __init__(self, depth: int = 0) -> None:
-        self._depth = depth
-        self._looks = 0
-        self._looked_often = threading.Event()
-
-    def __call__(self) -> int:
-        self._looks += 1
-        if self._looks >= 3:
-            self._looked_often.set()
-        return self._depth
-
-    def wait_looked_at(self) -> None:
-        assert self._looked_often.wait(PATIENCE_S)
-
-    def fill(self) -> None:
-        self._looks, self._depth = 0, LIMIT
-        self._looked_often.clear()
-
-    def drain(self) -> None:
-        self._depth = 0
-
-
-class Desk:
-    """A Router with its script; sessions have mailboxes and no actors, so their mail stays."""
-
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self.clock = FakeClock()
-        self.mailbox = ThreadMailbox(self.clock)
-        self.supervisor, self.dead_letters = RecordingMailbox(), RecordingMailbox()
-        self.checkpointer = RecordingMailbox()
-        self.depth = Depth()
-        self._sessions = SessionTable(dispatcher, self.supervisor, timeout_s=1800)
-
-    def start(self, *script: Step) -> tuple[ScriptedSource, Ref]:
-        source = ScriptedSource(script)
-        downstream = Downstream(
-            (lambda: 0, self.depth), LIMIT, self.dead_letters, self.checkpointer
-        )
-        context = ActorContext("router", self.mailbox, self.supervisor)
-        intake = Intake(IntakeRules())
-        ref = RouterActor.start(context, source, intake, self._sessions, downstream)
-        return source, ref
-
-    def play(self, *script: Step) -> Ref:
-        """Route a whole script."""
-        source, ref = self.start(*script)
-        source.wait_played()
-        return ref
-
-    def mail(self, session_id: str = "s") -> list[object]:
-        (mailbox,) = (
-            start.mailbox
-            for start in self.supervisor.of(StartSession)
-            if start.key == ("default", session_id)
-        )
-        return [envelope.message for envelope in mailbox.mail]
-
-    def ticks(self, session_id: str = "s") -> list[Tick]:
-        return [each for each in self.mail(session_id) if isinstance(each, Tick)]
 
 
 @pytest.fixture
 def desk(dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr("conductor_actors.actors.router.random", lambda: 0.0)  # no pauses
     return Desk(dispatcher)
-
-
-def entry(at_ms: int, session_id: str = "s", sequence: int = 0) -> Entry:
-    body = b'{"sessionId":"%s","emoji":"!"}' % session_id.encode()
-    return at_ms, sequence, REACTION, body
-
-
-def read(entries: Sequence[Entry], watermark_ms: int = AT_MS, now_ms: int | None = None) -> Read:
-    return Read(entries, watermark_ms, watermark_ms if now_ms is None else now_ms)
 
 
 def events_named(lines: list[EventDict], name: str) -> list[EventDict]:
@@ -131,6 +50,50 @@ def test_each_session_is_told_its_events_once_right_before_their_tick(desk: Desk
         assert isinstance(batch, EventBatch)
         assert len(batch.events) == 5
         assert isinstance(tick, Tick)
+
+
+def test_nothing_is_dispatched_beyond_a_tick_before_it_was_broadcast(desk: Desk) -> None:
+    at_ms = [AT_MS + 1, AT_MS + 5000, AT_MS + 10_000]
+    _, ref = desk.start(read([entry(each) for each in at_ms], AT_MS + 10_000))
+    for reached_ms, dispatched in ((1, 0), (5000, 1), (10_000, 2)):
+        envelope = desk.ticker.get()
+        assert isinstance(envelope.message, WatermarkReached)
+        assert envelope.message.watermark.at_ms == AT_MS + reached_ms
+        assert len(desk.mail() if dispatched else []) == dispatched
+        next_ms = AT_MS + reached_ms - reached_ms % 5000 + 5000
+        ref.ask(TicksBroadcast(TickPosition(next_ms - 5000, next_ms)), timeout=PATIENCE_S)
+
+
+def test_an_answer_that_passes_no_tick_is_asked_for_again(desk: Desk) -> None:
+    """It may be of a Ticker that has just been restarted."""
+    desk.start(read([entry(AT_MS + 1), entry(AT_MS + 5000)]))
+    for position in (TickPosition(), TickPosition(AT_MS, AT_MS + 5000)):
+        assert desk.ticker.get().message.watermark.at_ms == AT_MS + 1
+        desk.mailbox.tell(TicksBroadcast(position))
+    for _ in range(2):
+        assert desk.ticker.get().message.watermark.at_ms == AT_MS + 5000
+        desk.mailbox.tell(TicksBroadcast(TickPosition(AT_MS, AT_MS + 5000)))
+    assert len(desk.mail()) == 1
+    desk.is_hopeless = True  # or its end would wait for another answer
+
+
+def test_a_router_that_is_stopped_finishes_the_read_that_waits_for_a_tick(desk: Desk) -> None:
+    _, ref = desk.start(read([entry(AT_MS + 1), entry(AT_MS + 5000)], AT_MS + 5001))
+    assert desk.ticker.get().message.watermark.at_ms == AT_MS + 1
+    stopping = ref.stop(block=False)
+    for position in (TickPosition(0, AT_MS + 5000), TickPosition(AT_MS + 5000, AT_MS + 10_000)):
+        desk.mailbox.tell(TicksBroadcast(position))
+    stopping.get(timeout=PATIENCE_S)
+    assert sum(len(each.events) for each in desk.mail() if isinstance(each, EventBatch)) == 2
+    assert len(desk.checkpointer.of(BarrierPassed)) == 1
+
+
+def test_a_hopeless_drain_leaves_the_read_and_makes_no_checkpoint(desk: Desk) -> None:
+    _, ref = desk.start(read([entry(AT_MS + 1)]))
+    desk.ticker.get()
+    desk.is_hopeless = True
+    ref.stop(timeout=PATIENCE_S)
+    assert not desk.checkpointer.of(BarrierPassed)
 
 
 def test_a_tick_comes_behind_every_event_before_it_and_before_all_others(desk: Desk) -> None:
@@ -182,7 +145,7 @@ def test_a_tick_counts_down_all_sessions_that_listen(desk: Desk) -> None:
 
 def test_nothing_is_read_while_downstream_is_full(desk: Desk) -> None:
     desk.depth.fill()
-    source, _ = desk.start(read([entry(AT_MS)], AT_MS + 5000))
+    source, _ = desk.start_with_ticker(read([entry(AT_MS)], AT_MS + 5000))
     desk.depth.wait_looked_at()
     assert source.calls == 0
     desk.depth.drain()
@@ -192,7 +155,7 @@ def test_nothing_is_read_while_downstream_is_full(desk: Desk) -> None:
 
 def test_a_router_that_can_not_read_still_hears_a_stop(desk: Desk) -> None:
     desk.depth.fill()
-    source, ref = desk.start()
+    source, ref = desk.start_with_ticker()
     assert ref.stop(timeout=PATIENCE_S)
     assert (source.calls, source.closed) == (0, True)
 
@@ -202,7 +165,7 @@ def test_no_tick_is_told_while_downstream_is_full(desk: Desk) -> None:
         desk.depth.fill()
         return read([entry(AT_MS)], AT_MS + 5000)
 
-    source, _ = desk.start(fill_and_read)
+    source, _ = desk.start_with_ticker(fill_and_read)
     desk.depth.wait_looked_at()
     assert desk.ticks() == []
     desk.depth.drain()
@@ -228,8 +191,8 @@ def test_what_is_no_event_is_put_aside_and_counted_and_its_text_never_logged(
             ]
         )
     ]
-    ref.ask(TimePassed(), timeout=PATIENCE_S)
-    ref.ask(TimePassed(), timeout=PATIENCE_S)
+    ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
+    ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
     assert [
         (line["source"], line["reason"], line["events"])
         for line in events_named(log_lines, "events_invalid")
@@ -240,8 +203,8 @@ def test_what_is_no_event_is_put_aside_and_counted_and_its_text_never_logged(
 def test_what_was_routed_is_said_once(desk: Desk, log_lines: list[EventDict]) -> None:
     ours_not = (AT_MS, 1, "sync-events", b'{"resource":"POLL","action":"x","payload":{}}')
     ref = desk.play(read([entry(AT_MS), ours_not, entry(AT_MS, "t", 2)], AT_MS + 5000))
-    ref.ask(TimePassed(), timeout=PATIENCE_S)
-    ref.ask(TimePassed(), timeout=PATIENCE_S)
+    ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
+    ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
     assert [
         (line["events"], line["skipped"], line["sessions"])
         for line in events_named(log_lines, "events_routed")
@@ -281,7 +244,7 @@ def test_an_outage_is_said_once_then_every_30_s_and_is_no_failure(
 def test_a_stopped_router_lets_go_of_its_source_and_reports(
     desk: Desk, log_lines: list[EventDict]
 ) -> None:
-    source, ref = desk.start(read([entry(AT_MS)]))
+    source, ref = desk.start_with_ticker(read([entry(AT_MS)]))
     source.wait_played()
     assert ref.stop(timeout=PATIENCE_S)
     assert source.closed
@@ -314,7 +277,7 @@ def test_each_cut_has_its_own_number_though_the_router_failed_between(desk: Desk
         raise ZeroDivisionError
 
     desk.mailbox.tell(Barrier())
-    desk.start(read([entry(AT_MS)]), fail)
+    desk.start_with_ticker(read([entry(AT_MS)]), fail)
     desk.supervisor.take(StartSession)
     desk.supervisor.take(ChildFailed)
     desk.mailbox.tell(Barrier())
@@ -324,18 +287,18 @@ def test_each_cut_has_its_own_number_though_the_router_failed_between(desk: Desk
 
 def test_what_is_durable_is_not_in_the_next_checkpoint(desk: Desk) -> None:
     desk.mailbox.tell(Barrier())
-    source, ref = desk.start(read([entry(AT_MS, "s"), entry(AT_MS, "t")]))
+    source, ref = desk.start_with_ticker(read([entry(AT_MS, "s"), entry(AT_MS, "t")]))
     source.wait_played()
     ref.ask(Committed(1), timeout=PATIENCE_S)
     ref.ask(Barrier(), timeout=PATIENCE_S)
     while len(desk.checkpointer.of(BarrierPassed)) < 2:
-        ref.ask(TimePassed(), timeout=PATIENCE_S)
+        ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
     captures = [message for message in desk.mail() if isinstance(message, Snapshot)]
     assert [snapshot.has_changed for snapshot in captures] == [True, False]
     ref.ask(RequireFull(), timeout=PATIENCE_S)
     ref.ask(Barrier(), timeout=PATIENCE_S)
     while len(desk.checkpointer.of(BarrierPassed)) < 3:
-        ref.ask(TimePassed(), timeout=PATIENCE_S)
+        ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
     assert [barrier.is_full for barrier in desk.checkpointer.of(BarrierPassed)] == [
         True,
         False,
@@ -352,7 +315,7 @@ def test_a_stopping_router_makes_a_last_cut(desk: Desk) -> None:
 
 def test_a_router_that_has_read_nothing_has_nothing_to_cut(desk: Desk) -> None:
     desk.depth.fill()
-    _, ref = desk.start(read([entry(AT_MS)]))
+    _, ref = desk.start_with_ticker(read([entry(AT_MS)]))
     assert ref.stop(timeout=PATIENCE_S)
     assert desk.checkpointer.messages == []
 

@@ -11,11 +11,11 @@ from conductor_actors.actors.messages import (
     ChildFailed,
     Drain,
     EventBatch,
+    IntervalElapsed,
     Latch,
     Scored,
     StartSession,
     Tick,
-    TimePassed,
 )
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
@@ -90,7 +90,7 @@ class Company:
 
     def wait_supervised(self, ref: Ref) -> None:
         """Wait until the Supervisor has handled all mail there is."""
-        ref.ask(TimePassed(), timeout=PATIENCE_S)
+        ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
 
     def fail(self, name: str, error: Exception | None = None) -> None:
         """Have a child fail; return when the Supervisor knows."""

@@ -1,53 +1,142 @@
-"""Whom the Ticker tells that time has passed, and when."""
+"""Which ticks the Ticker broadcasts, in which order, and what it answers."""
 
-from pykka.messages import ProxyGetAttr
+import threading
 
-from conductor_actors.actors.messages import TimePassed
+import pytest
+
+from conductor_actors.actors.messages import (
+    ChildFailed,
+    StartTicking,
+    Tick,
+    TicksBroadcast,
+    WatermarkReached,
+)
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.actors.ticker import Subscription, TickerActor
+from conductor_actors.actors.ticker import TickerActor
+from conductor_actors.domain.gaps import Gap, Mark
+from conductor_actors.domain.ticks import LIVE_MS, TickPosition, TickSchedule, Watermark
 from tests.actors.probes import Ref
-from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.score_rows import AT_MS
 
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
+TICK_MS = 5000
+STARTED = TickPosition(AT_MS, AT_MS + TICK_MS)
 
 
-class Desk:
-    """A Ticker that tells `often` every second and `seldom` every five."""
+class Sessions:
+    """Counts as two sessions, which record what is broadcast; can be made to raise."""
 
     def __init__(self) -> None:
-        self.often, self.seldom = RecordingMailbox(), RecordingMailbox()
-        self._clock = FakeClock()
-        mailbox = ThreadMailbox(self._clock)
-        context = ActorContext("ticker", mailbox, RecordingMailbox())
-        subscriptions = [Subscription(self.often, 1.0), Subscription(self.seldom, 5.0)]
-        self.ref: Ref = TickerActor.start(context, subscriptions)
+        self.messages: list[object] = []
+        self.failures = 0
 
-    def after(self, passed_s: float) -> tuple[int, int]:
-        """Let time pass; count how often each was told by then."""
-        self._clock.advance(passed_s)
-        # Mail ends its nap; it has looked at the clock once more before it answers the second.
-        for _ in range(2):
-            self.ref.ask(ProxyGetAttr(attr_path=("actor_urn",)), timeout=PATIENCE_S)
-        assert set(self.often.messages + self.seldom.messages) <= {TimePassed()}
-        return len(self.often.messages), len(self.seldom.messages)
+    def listening(self) -> int:
+        return 2
+
+    def broadcast(self, message: object) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ZeroDivisionError
+        self.messages.append(message)
 
 
-def test_each_is_told_at_its_own_interval() -> None:
-    desk = Desk()
-    assert desk.after(0.99) == (0, 0)
-    assert desk.after(0.01) == (1, 0)
-    assert desk.after(0.5) == (1, 0)
-    assert desk.after(0.5) == (2, 0)
-    assert [desk.after(1.0) for _ in range(3)] == [(3, 0), (4, 0), (5, 1)]
+class Stage:
+    """A Ticker with a schedule that outlives it, between a Router and two sessions."""
+
+    def __init__(self, position: TickPosition = STARTED) -> None:
+        self.schedule = TickSchedule(5, 1800, 60, position)
+        self.sessions, self.router = Sessions(), RecordingMailbox()
+        self.supervisor = RecordingMailbox()
+        self.room = threading.Event()
+        self.room.set()
+        self.mailbox = ThreadMailbox()
+        self.start()
+
+    def start(self) -> None:
+        context = ActorContext("ticker", self.mailbox, self.supervisor)
+        self._ref: Ref = TickerActor.start(
+            context, self.schedule, self.sessions, self.router, lambda: not self.room.is_set()
+        )
+
+    def reach(self, watermark: Watermark, now_ms: int | None = None) -> None:
+        now_ms = watermark.at_ms if now_ms is None else now_ms
+        self._ref.ask(WatermarkReached(watermark, now_ms), timeout=TIMEOUT_S)
+
+    def ticks(self) -> list[Tick]:
+        return [each for each in self.sessions.messages if isinstance(each, Tick)]
+
+    def positions(self) -> list[TickPosition]:
+        return [each.position for each in self.router.of(TicksBroadcast)]
 
 
-def test_after_a_pause_everyone_is_told_once() -> None:
-    desk = Desk()
-    assert desk.after(3600) == (1, 1)
-    assert desk.after(0.5) == (1, 1)
+def reached(after_ms: int, last_event_ms: int = AT_MS) -> Watermark:
+    return Watermark(AT_MS + after_ms, last_event_ms)
 
 
-def test_a_stop_is_heard_during_a_nap() -> None:
-    assert Desk().ref.stop(timeout=PATIENCE_S)
+def test_missed_ticks_are_broadcast_in_order_and_then_the_router_is_told() -> None:
+    stage = Stage()
+    stage.reach(reached(3 * TICK_MS + 1))
+    assert [tick.at_ms for tick in stage.ticks()] == [AT_MS + each * TICK_MS for each in (1, 2, 3)]
+    assert stage.positions()[-1] == TickPosition(AT_MS + 3 * TICK_MS, AT_MS + 4 * TICK_MS)
+
+
+def test_a_watermark_before_the_next_tick_broadcasts_nothing_and_is_answered() -> None:
+    stage = Stage()
+    stage.reach(reached(TICK_MS - 1))
+    assert stage.ticks() == []
+    assert stage.positions() == [STARTED, STARTED]
+
+
+def test_each_tick_is_broadcast_once_whatever_the_router_repeats() -> None:
+    stage = Stage()
+    for _ in range(2):
+        stage.reach(reached(TICK_MS))
+    assert [tick.at_ms for tick in stage.ticks()] == [AT_MS + TICK_MS]
+
+
+@pytest.mark.parametrize(("lag_ms", "is_live"), [(LIVE_MS, True), (LIVE_MS + 1, False)])
+def test_an_old_tick_is_not_live(lag_ms: int, *, is_live: bool) -> None:
+    stage = Stage()
+    stage.reach(reached(TICK_MS), AT_MS + TICK_MS + lag_ms)
+    [tick] = stage.ticks()
+    assert (tick.is_live, tick.sessions.total, tick.sessions.lag_s) == (is_live, 2, lag_ms / 1000)
+
+
+def test_a_tick_carries_the_marks_of_what_its_window_misses() -> None:
+    stage = Stage()
+    gap = Gap("acme", "trimmed", 7, AT_MS, AT_MS + 1)
+    stage.reach(Watermark(AT_MS + TICK_MS, AT_MS, (gap,)))
+    assert stage.ticks()[0].marks == {"acme": Mark("trimmed", 7)}
+
+
+def test_the_schedule_starts_behind_the_first_watermark_or_where_it_is_told() -> None:
+    stage = Stage(TickPosition())
+    stage.reach(reached(1))
+    assert stage.positions()[-1] == TickPosition(0, AT_MS + TICK_MS)
+    told = Stage(TickPosition())
+    told.mailbox.tell(StartTicking(AT_MS + TICK_MS + 1))
+    told.reach(reached(2 * TICK_MS))
+    assert [tick.at_ms for tick in told.ticks()] == [AT_MS + 2 * TICK_MS]
+
+
+def test_a_tick_waits_while_mailboxes_downstream_are_full() -> None:
+    stage = Stage()
+    stage.room.clear()
+    stage.mailbox.tell(WatermarkReached(reached(TICK_MS), AT_MS))
+    assert stage.ticks() == []
+    stage.room.set()
+    stage.reach(reached(TICK_MS))
+    assert [tick.at_ms for tick in stage.ticks()] == [AT_MS + TICK_MS]
+
+
+def test_a_failed_ticker_is_followed_by_one_that_answers_and_broadcasts_the_tick() -> None:
+    stage = Stage()
+    stage.sessions.failures = 1
+    stage.mailbox.tell(WatermarkReached(reached(TICK_MS), AT_MS))
+    assert isinstance(stage.supervisor.take(ChildFailed).error, ZeroDivisionError)
+    stage.start()
+    stage.reach(reached(TICK_MS))
+    assert stage.positions()[1] == STARTED
+    assert [tick.at_ms for tick in stage.ticks()] == [AT_MS + TICK_MS]

@@ -8,9 +8,9 @@ from conductor_actors.actors.messages import (
     ChildFailed,
     Flush,
     Flushed,
+    IntervalElapsed,
     Scored,
     TickScored,
-    TimePassed,
     Undeliverable,
 )
 from conductor_actors.actors.writer import WriterActor
@@ -36,7 +36,7 @@ def test_a_full_batch_is_written_at_once(desk: Desk) -> None:
 
 def test_a_full_batch_is_written_though_mail_waits(desk: Desk) -> None:
     rows = rows_of(MAX_ROWS)
-    desk.mailbox.tell(TimePassed())
+    desk.mailbox.tell(IntervalElapsed())
     desk.tell(rows)
     assert desk.stored == rows
 

@@ -3,7 +3,7 @@
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.messages import Flushed, TimePassed, Undeliverable
+from conductor_actors.actors.messages import Flushed, IntervalElapsed, Undeliverable
 from conductor_actors.actors.writer import LONGEST_WAIT_S
 from conductor_actors.errors import ConfigError
 from conductor_actors.outages import FIRST_WAIT_S
@@ -50,7 +50,7 @@ def test_mail_that_waits_goes_before_a_part_of_the_drain(desk: Desk) -> None:
     desk.store.outage = AWAY
     desk.tell(rows_of(MOST + 1))
     desk.store.recover()
-    desk.mailbox.tell(TimePassed())
+    desk.mailbox.tell(IntervalElapsed())
     desk.pass_time(FIRST_WAIT_S)
     assert desk.outbox.size() > 0
     desk.mailbox.get()
@@ -63,7 +63,7 @@ def test_a_flush_does_not_wait_for_the_drain(desk: Desk) -> None:
     rows = rows_of(5 * MOST)
     desk.tell(rows)
     desk.store.recover()
-    desk.mailbox.tell(TimePassed())
+    desk.mailbox.tell(IntervalElapsed())
     desk.flush()
     assert desk.checkpointer.take(Flushed).number == 1
     assert desk.outbox.rows == rows
@@ -74,7 +74,7 @@ def test_rows_that_come_while_it_drains_go_behind(desk: Desk) -> None:
     rows = rows_of(5 * MOST)
     desk.tell(rows[: 2 * MOST])
     desk.store.recover()
-    desk.mailbox.tell(TimePassed())
+    desk.mailbox.tell(IntervalElapsed())
     desk.tell(rows[2 * MOST :])
     assert desk.stored == []
     desk.mailbox.get()
@@ -200,7 +200,7 @@ def test_a_full_outbox_gives_its_rows_to_a_database_that_is_back(desk: Desk) -> 
 def test_a_slow_database_keeps_no_mail_waiting_and_no_memory_growing(desk: Desk) -> None:
     desk.store.takes_s = 8.0
     desk.tell(rows_of(MAX_ROWS))  # one write, by which it is known to be slow
-    desk.mailbox.tell(TimePassed())
+    desk.mailbox.tell(IntervalElapsed())
     for first in range(MAX_ROWS, 20 * MOST):
         desk.tell(rows_of(1, first))
         assert len(desk.backlog) <= MOST

@@ -23,13 +23,12 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import (
     Entry,
     EventsBySession,
-    Intake,
     IntakeRules,
     IntakeState,
-    TickDue,
 )
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
+from conductor_actors.domain.ticks import TickDue
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 from conductor_actors.errors import ConfigError
 from tests.domain.test_intake import GOOD, end_of, entry, logs
@@ -41,6 +40,7 @@ from tests.domain.test_session_state import (
     ticks_over,
     unbegun,
 )
+from tests.support.ticking import TickingIntake
 
 TENANT = "default"
 
@@ -110,14 +110,14 @@ def test_a_session_takes_little_more_room_than_its_users_names(users: int, most_
 class Engine:
     """Scores entries as the service does: an intake, and states of sessions."""
 
-    def __init__(self, rules: IntakeRules, intake: Intake | None = None) -> None:
+    def __init__(self, rules: IntakeRules, intake: TickingIntake | None = None) -> None:
         self._rules = SessionRules(rules.window_s, rules.timeout_s)
-        self.intake = intake or Intake(rules)
+        self.intake = intake or TickingIntake(rules)
         self.states: dict[SessionKey, SessionState] = {}
         self.rows: list[ScoreRow] = []
 
     def take(self, entries: Sequence[Entry], watermark_ms: int | None) -> None:
-        for step in self.intake.take(entries, watermark_ms):
+        for step in self.intake.take_ticking(entries, watermark_ms):
             match step:
                 case EventsBySession():
                     self._apply(step)
@@ -142,7 +142,7 @@ class Engine:
         found = recover(encode_header(header), states, self._rules)
         assert found.header == header
         assert {*found.states, *found.ended} == set(self.states)
-        engine = Engine(rules, Intake(rules, found.header.intake))
+        engine = Engine(rules, TickingIntake(rules, found.header.intake))
         engine.states = dict(found.states)
         engine.rows = self.rows
         return engine
@@ -191,7 +191,7 @@ def test_an_entry_that_is_late_after_a_crash_counts_in_the_next_tick_as_before_i
     engine.take([entry(1000, GOOD[3])], START_MS + 2 * TICK_MS)
     engine = engine.crashed(rules)
     late = entry(3000, GOOD[3], sequence=1)
-    [batch, *_] = engine.intake.take([late], START_MS + 3 * TICK_MS)
+    [batch, *_] = engine.intake.take_ticking([late], START_MS + 3 * TICK_MS)
     assert isinstance(batch, EventsBySession)
     assert [event.at_ms for events in batch.values() for event in events] == [
         START_MS + 2 * TICK_MS
@@ -234,7 +234,7 @@ def test_the_timeout_may_have_changed() -> None:
 def test_ticks_stand_on_multiples_of_the_tick_there_is_now(tick_s: int, next_s: int) -> None:
     begun_ms = START_MS - START_MS % 60_000
     state = IntakeState(begun_ms + 15_000, begun_ms + 10_000, begun_ms + 12_000)
-    told = Intake(IntakeRules(tick_s), state).take([], begun_ms + 60_000)
+    told = TickingIntake(IntakeRules(tick_s), state).take_ticking([], begun_ms + 60_000)
     assert next(told) == TickDue(begun_ms + next_s * 1000)
 
 

@@ -10,10 +10,12 @@ from typing import NamedTuple
 import pytest
 
 from conductor_actors.domain.events import Event
-from conductor_actors.domain.intake import Entry, EventsBySession, Intake, IntakeRules, TickDue
+from conductor_actors.domain.intake import Entry, EventsBySession, IntakeRules
 from conductor_actors.domain.scoring import Scoring, category, clamped
 from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.ticks import TickDue
 from tests.support.reference import row_at
+from tests.support.ticking import TickingIntake
 
 SAMPLE = Path(__file__).parent.parent / "support" / "contract"
 MEASURES = (
@@ -57,8 +59,8 @@ def expected() -> list[SampleRow]:
 
 def taken(entries: Sequence[Entry]) -> Iterator[tuple[int | None, EventsBySession]]:
     """Hand out batches, and ticks as their time with no events."""
-    intake = Intake(IntakeRules())
-    for due in (*intake.take(entries), *intake.take((), intake.tick_after_last_event())):
+    intake = TickingIntake(IntakeRules())
+    for due in (*intake.take_ticking(entries), *intake.take_ticking((), intake.next_tick_ms)):
         if isinstance(due, TickDue):
             yield due.at_ms, EventsBySession()
         else:

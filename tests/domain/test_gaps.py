@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.domain.gaps import NO_MARKS, Gap, Gaps, Mark, mark_of
+from conductor_actors.domain.gaps import NO_MARKS, Gap, Gaps, Mark, mark_of, marks_at
 
 WINDOW_S = 60
 
@@ -14,7 +14,7 @@ def gap(from_s: float, to_s: float, tenant: str = "acme", lost: int | None = 1) 
 
 
 def marked(gaps: Gaps, at_s: int, tenant: str = "acme") -> Mark | None:
-    return mark_of(tenant, gaps.marks_at(at_s * 1000))
+    return mark_of(tenant, marks_at(at_s * 1000, gaps.open(), WINDOW_S * 1000))
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_a_row_is_marked_while_its_window_touches_the_gap(at_s: int, *, is_marke
 
 
 def test_without_gaps_there_are_no_marks() -> None:
-    assert Gaps(WINDOW_S).marks_at(0) is NO_MARKS
+    assert marks_at(0, Gaps(WINDOW_S).open(), WINDOW_S * 1000) is NO_MARKS
     assert mark_of("acme", NO_MARKS) is None
 
 
@@ -59,7 +59,7 @@ def test_the_gaps_of_a_second_are_one() -> None:
 
 def test_what_no_later_row_can_miss_is_forgotten() -> None:
     gaps = Gaps(WINDOW_S, [gap(100, 110), gap(200, 210)])
-    gaps.marks_at(171_000)
+    gaps.expire(171_000)
     assert gaps.open() == (gap(200, 210),)
 
 
@@ -77,7 +77,7 @@ some_gaps = st.builds(
 def test_gaps_that_were_written_down_give_the_same_marks(missed: list[Gap], cut_tick: int) -> None:
     gaps = Gaps(WINDOW_S, missed)
     for tick in range(cut_tick):
-        gaps.marks_at(tick * 5000)
+        gaps.expire(tick * 5000)
     twin = Gaps(WINDOW_S, gaps.open())
     for tick in range(cut_tick, 100):
         touching = [
@@ -85,6 +85,7 @@ def test_gaps_that_were_written_down_give_the_same_marks(missed: list[Gap], cut_
             for each in missed
             if each.from_ms < tick * 5000 and each.to_ms >= tick * 5000 - WINDOW_S * 1000
         ]
-        marks = gaps.marks_at(tick * 5000)
-        assert marks == twin.marks_at(tick * 5000)
+        marks = marks_at(tick * 5000, gaps.open(), WINDOW_S * 1000)
+        assert marks == marks_at(tick * 5000, twin.open(), WINDOW_S * 1000)
+        assert marks == marks_at(tick * 5000, missed, WINDOW_S * 1000)
         assert set(marks) == {each.tenant for each in touching}

@@ -11,11 +11,11 @@ from conductor_actors.domain.intake import (
     LEAST_EVENTS,
     MOST_EVENTS,
     Entry,
-    Intake,
     IntakeRules,
-    TickDue,
 )
+from conductor_actors.domain.ticks import TickDue
 from tests.support.reference import row_at
+from tests.support.ticking import TickingIntake
 
 CHAT = "platform.events.chat.message.v1"
 VOTE = "platform.events.poll.vote.v1"
@@ -90,12 +90,12 @@ def end_of(log: Sequence[Entry]) -> int:
     return (log[-1][0] if log else START_MS) + 2 * TIMEOUT_MS
 
 
-def segments(intake: Intake, reads: Reads) -> Segments:
+def segments(intake: TickingIntake, reads: Reads) -> Segments:
     """Take the reads; tell ticks, and between two of them the events of each session."""
     told: Segments = []
     handed: Handed = {}
     for entries, watermark_ms in reads:
-        for due in intake.take(entries, watermark_ms):
+        for due in intake.take_ticking(entries, watermark_ms):
             if isinstance(due, TickDue):
                 told.append((due.at_ms, handed))
                 handed = {}
@@ -136,7 +136,7 @@ def test_the_same_entries_give_the_same_batches_and_ticks_however_they_are_cut(
     cut: tuple[list[Entry], Reads],
 ) -> None:
     log, reads = cut
-    assert segments(Intake(RULES), reads) == segments(Intake(RULES), whole(log))
+    assert segments(TickingIntake(RULES), reads) == segments(TickingIntake(RULES), whole(log))
 
 
 @settings(max_examples=60, deadline=None)
@@ -146,7 +146,7 @@ def test_a_tick_comes_after_all_before_it_and_before_all_at_or_after_it(
 ) -> None:
     log, reads = cut
     begin_ms, heard = 0, 0
-    for tick_ms, handed in segments(Intake(RULES), reads):
+    for tick_ms, handed in segments(TickingIntake(RULES), reads):
         end_ms = tick_ms or end_of(log)
         assert end_ms % TICK_MS == 0 or tick_ms is None
         for event in events_in([handed]):
@@ -166,7 +166,7 @@ def test_ticks_come_without_a_hole_while_a_session_can_have_a_row_and_only_then(
         for tick_ms in multiples(log)
         if any(0 < tick_ms - some[0] < TIMEOUT_MS for some in good(log))
     ]
-    assert ticks(segments(Intake(RULES), whole(log))) == alive
+    assert ticks(segments(TickingIntake(RULES), whole(log))) == alive
 
 
 @settings(max_examples=40, deadline=None)
@@ -174,17 +174,17 @@ def test_ticks_come_without_a_hole_while_a_session_can_have_a_row_and_only_then(
 def test_events_are_handed_out_once_right_before_their_tick(
     cut: tuple[list[Entry], Reads],
 ) -> None:
-    intake, steps = Intake(RULES), list[object]()
+    intake, steps = TickingIntake(RULES), list[object]()
     for entries, watermark_ms in cut[1]:
-        steps += intake.take(entries, watermark_ms)
+        steps += intake.take_ticking(entries, watermark_ms)
     for step, following in pairwise(steps):
         assert isinstance(step, TickDue) or isinstance(following, TickDue)
 
 
 def test_a_flood_is_handed_out_before_its_tick() -> None:
-    intake = Intake(RULES)
+    intake = TickingIntake(RULES)
     flood = [entry(0, GOOD[0], number) for number in range(3 * LEAST_EVENTS)]
-    steps = list(intake.take(flood))
+    steps = list(intake.take_ticking(flood))
     assert [len(list(events_in([step]))) for step in steps if isinstance(step, dict)] == (
         [LEAST_EVENTS] * 3
     )
@@ -192,13 +192,13 @@ def test_a_flood_is_handed_out_before_its_tick() -> None:
 
 
 def test_many_sessions_are_told_many_events_at_once_or_so_many_in_all() -> None:
-    intake, sessions = Intake(RULES), 20_000
+    intake, sessions = TickingIntake(RULES), 20_000
     body = b'{"sessionId": "%d", "userId": "ada"}'
     log = [
         entry(0, (REACTION, body % (number % sessions)), number) for number in range(MOST_EVENTS)
     ]
-    assert list(intake.take(log[:-1])) == []
-    [step] = intake.take(log[-1:])
+    assert list(intake.take_ticking(log[:-1])) == []
+    [step] = intake.take_ticking(log[-1:])
     assert isinstance(step, dict)
     assert {len(events) for events in step.values()} == {MOST_EVENTS // sessions}
 
@@ -206,7 +206,7 @@ def test_many_sessions_are_told_many_events_at_once_or_so_many_in_all() -> None:
 @settings(max_examples=40, deadline=None)
 @given(logs())
 def test_no_tick_is_skipped_at_which_a_session_has_a_row(log: list[Entry]) -> None:
-    told = segments(Intake(RULES), whole(log))
+    told = segments(TickingIntake(RULES), whole(log))
     for key in {key for _, handed in told for key in handed}:
         events = [event for _, handed in told for event in handed.get(key, ())]
         for tick_ms in set(multiples(log)) - set(ticks(told)):
@@ -216,7 +216,7 @@ def test_no_tick_is_skipped_at_which_a_session_has_a_row(log: list[Entry]) -> No
 @settings(max_examples=40, deadline=None)
 @given(logs())
 def test_a_sessions_events_stay_in_the_order_of_their_ids(log: list[Entry]) -> None:
-    told = segments(Intake(RULES), whole(log))
+    told = segments(TickingIntake(RULES), whole(log))
     heard = [event for _, handed in told for event in handed.get(("default", "s1"), ())]
     wanted = [some[0] for some in good(log) if b'"s1"' in some[3]]
     assert [event.at_ms for event in heard] == wanted
@@ -225,15 +225,15 @@ def test_a_sessions_events_stay_in_the_order_of_their_ids(log: list[Entry]) -> N
 @settings(max_examples=60, deadline=None)
 @given(logs(), st.integers(-TICK_MS, 100_000))
 def test_no_tick_comes_before_the_first_that_is_wanted(log: list[Entry], from_ms: int) -> None:
-    intake = Intake(RULES)
+    intake = TickingIntake(RULES)
     intake.no_tick_before(START_MS + from_ms)
-    told, everything = segments(intake, whole(log)), segments(Intake(RULES), whole(log))
+    told, everything = segments(intake, whole(log)), segments(TickingIntake(RULES), whole(log))
     assert ticks(told) == [t for t in ticks(everything) if t >= START_MS + from_ms]
     assert len(list(events_in(handed for _, handed in told))) == len(good(log))
 
 
 def test_the_first_tick_that_is_wanted_may_be_the_given_moment_itself() -> None:
-    intake = Intake(RULES)
+    intake = TickingIntake(RULES)
     intake.no_tick_before(START_MS + 2 * TICK_MS)
     told = segments(intake, [([entry(0, GOOD[0])], START_MS + 2 * TICK_MS)])
     assert ticks(told) == [START_MS + 2 * TICK_MS]
@@ -244,7 +244,7 @@ def test_the_first_tick_that_is_wanted_may_be_the_given_moment_itself() -> None:
 def test_what_is_no_event_is_rejected_with_the_reason_and_disturbs_nothing(
     log: list[Entry],
 ) -> None:
-    intake, undisturbed = Intake(RULES), Intake(RULES)
+    intake, undisturbed = TickingIntake(RULES), TickingIntake(RULES)
     told = segments(intake, whole(log))
     assert told == segments(undisturbed, [(good(log), end_of(log))])
     wrong = [(some, WRONG[some[2:]]) for some in log if some[2:] in WRONG]
@@ -255,7 +255,7 @@ def test_what_is_no_event_is_rejected_with_the_reason_and_disturbs_nothing(
 
 
 def test_an_entry_too_late_for_its_tick_counts_in_the_next_one() -> None:
-    intake = Intake(RULES)
+    intake = TickingIntake(RULES)
     told = segments(
         intake,
         [
@@ -272,7 +272,7 @@ def test_an_entry_late_after_a_silence_counts_in_the_next_ticks_too() -> None:
         ([entry(0, GOOD[0])], START_MS + 100_000),
         ([entry(30_000, GOOD[1])], START_MS + 200_000),
     ]
-    told = segments(Intake(RULES), reads)
+    told = segments(TickingIntake(RULES), reads)
     assert [tick_ms - START_MS for tick_ms in ticks(told)[3:]] == [105_000, 110_000, 115_000]
     assert [event.at_ms for event in events_in([told[3][1]])] == [START_MS + 100_000]
 
@@ -280,7 +280,7 @@ def test_an_entry_late_after_a_silence_counts_in_the_next_ticks_too() -> None:
 @pytest.mark.timeout(10)
 def test_a_silence_costs_no_time_however_long() -> None:
     a_thousand_years_ms = 1000 * 365 * 86_400_000
-    told = segments(Intake(RULES), [([entry(0, GOOD[0])], START_MS + a_thousand_years_ms)])
+    told = segments(TickingIntake(RULES), [([entry(0, GOOD[0])], START_MS + a_thousand_years_ms)])
     assert len(ticks(told)) == 3
 
 
@@ -291,7 +291,7 @@ def test_late_entries_are_neither_lost_nor_before_the_last_tick(
     some_logs: list[list[Entry]],
 ) -> None:
     reads = [(log, end_of(log)) for log in some_logs]
-    told = segments(Intake(RULES), reads)
+    told = segments(TickingIntake(RULES), reads)
     last_ms = 0
     for tick_ms, handed in told:
         assert all(event.at_ms >= last_ms for event in events_in([handed]))
@@ -302,34 +302,34 @@ def test_late_entries_are_neither_lost_nor_before_the_last_tick(
 
 
 def test_a_watermark_before_anything_was_read_brings_no_tick() -> None:
-    assert list(Intake(RULES).take([], START_MS)) == []
+    assert list(TickingIntake(RULES).take_ticking([], START_MS)) == []
 
 
 @pytest.mark.parametrize("last_ms", [0, 1, 4999, 5000])
 def test_the_tick_after_the_last_event_shows_it(last_ms: int) -> None:
-    intake = Intake(RULES)
-    list(intake.take([entry(0, GOOD[0]), entry(last_ms, GOOD[0])]))
-    due = intake.tick_after_last_event()
+    intake = TickingIntake(RULES)
+    list(intake.take_ticking([entry(0, GOOD[0]), entry(last_ms, GOOD[0])]))
+    due = intake.next_tick_ms
     assert due == START_MS + last_ms - last_ms % TICK_MS + TICK_MS
-    *_, last = intake.take([], due)
+    *_, last = intake.take_ticking([], due)
     assert last == TickDue(due)
     assert intake.rest() == {}
 
 
 def test_nothing_taken_needs_no_tick() -> None:
-    assert Intake(RULES).tick_after_last_event() is None
+    assert TickingIntake(RULES).next_tick_ms is None
 
 
 @pytest.mark.parametrize(("name", "tenant"), [(REACTION, "default"), (f"acme:{REACTION}", "acme")])
 def test_the_tenant_comes_from_the_name_alone(name: str, tenant: str) -> None:
     body = b'{"sessionId": "globex:s", "tenantId": "globex", "tenant": "globex"}'
-    ((_, handed),) = segments(Intake(RULES), [([entry(0, (name, body))], None)])
+    ((_, handed),) = segments(TickingIntake(RULES), [([entry(0, (name, body))], None)])
     assert list(handed) == [(tenant, "globex:s")]
 
 
 @pytest.mark.parametrize("tenant", ["", "ACME", "-acme", "acme:eu", "a" * 64, "acme eu"])
 def test_a_name_whose_tenant_can_be_none_is_unknown(tenant: str) -> None:
-    intake = Intake(RULES)
+    intake = TickingIntake(RULES)
     assert segments(intake, [([entry(0, (f"{tenant}:{REACTION}", GOOD[3][1]))], None)]) == [
         (None, {})
     ]

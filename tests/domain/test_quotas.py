@@ -13,10 +13,8 @@ from conductor_actors.domain.events import UserJoined, UserLeft
 from conductor_actors.domain.intake import (
     Entry,
     EventsBySession,
-    Intake,
     IntakeRules,
     IntakeState,
-    TickDue,
 )
 from conductor_actors.domain.quotas import (
     SESSION_EVENTS,
@@ -26,7 +24,9 @@ from conductor_actors.domain.quotas import (
     QuotasState,
 )
 from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.ticks import TickDue
 from tests.support.hostile import REACTION
+from tests.support.ticking import TickingIntake
 
 START_MS = 1_767_528_000_000
 TICK_MS = 5000
@@ -59,14 +59,14 @@ def events_of(steps: Iterable[EventsBySession | TickDue]) -> list[tuple[int, tup
     ]
 
 
-def taken(intake: Intake, entries: Sequence[Entry]) -> Taken:
+def taken(intake: TickingIntake, entries: Sequence[Entry]) -> Taken:
     """Take entries whole; tell what was let through, in order, and what was not."""
-    found = events_of([*intake.take(entries), intake.rest()])
+    found = events_of([*intake.take_ticking(entries), intake.rest()])
     return sorted(found), intake.quotas.take_refused()
 
 
 def test_a_large_event_takes_the_room_of_as_many_as_it_has_kilobytes() -> None:
-    intake = Intake(rules(tenant_events_per_s=10, tenant_burst_s=2))
+    intake = TickingIntake(rules(tenant_events_per_s=10, tenant_burst_s=2))
     flood = [entry(0, number=number) for number in range(100)]
     large = [(ms, number, name, body + b" " * 4000) for ms, number, name, body in flood]
     at_once, refused = taken(intake, large)
@@ -75,7 +75,7 @@ def test_a_large_event_takes_the_room_of_as_many_as_it_has_kilobytes() -> None:
 
 
 def test_an_event_larger_than_the_burst_is_taken_when_nothing_else_came() -> None:
-    intake = Intake(rules(tenant_events_per_s=1, tenant_burst_s=1))
+    intake = TickingIntake(rules(tenant_events_per_s=1, tenant_burst_s=1))
     ms, number, name, body = entry(0)
     assert len(taken(intake, [(ms, number, name, body + b" " * 9000)])[0]) == 1
     assert taken(intake, [entry(7_999)])[0] == []
@@ -83,7 +83,7 @@ def test_an_event_larger_than_the_burst_is_taken_when_nothing_else_came() -> Non
 
 
 def test_a_tenant_sends_its_burst_at_once_and_then_its_rate() -> None:
-    intake = Intake(rules(tenant_events_per_s=10, tenant_burst_s=2))
+    intake = TickingIntake(rules(tenant_events_per_s=10, tenant_burst_s=2))
     flood = [entry(0, number=number) for number in range(100)]
     later = [entry(at_ms) for at_ms in range(1, 1001)]
     at_once, refused = taken(intake, flood)
@@ -93,13 +93,13 @@ def test_a_tenant_sends_its_burst_at_once_and_then_its_rate() -> None:
 
 
 def test_a_tenant_that_keeps_to_its_rate_is_never_refused() -> None:
-    intake = Intake(rules(tenant_events_per_s=10, tenant_burst_s=1))
+    intake = TickingIntake(rules(tenant_events_per_s=10, tenant_burst_s=1))
     found, refused = taken(intake, [entry(100 * number) for number in range(1000)])
     assert (len(found), refused) == (1000, {})
 
 
 def test_the_flood_of_one_tenant_costs_no_other_anything() -> None:
-    intake = Intake(rules(tenant_events_per_s=10, tenant_burst_s=1))
+    intake = TickingIntake(rules(tenant_events_per_s=10, tenant_burst_s=1))
     flood = [entry(at_ms, number=number) for at_ms in range(1000) for number in range(5)]
     other = [entry(100 * number, tenant="globex") for number in range(10)]
     found, refused = taken(intake, sorted(flood + other))
@@ -108,7 +108,7 @@ def test_the_flood_of_one_tenant_costs_no_other_anything() -> None:
 
 
 def test_what_is_over_the_rate_is_not_decoded() -> None:
-    intake = Intake(rules(tenant_events_per_s=1, tenant_burst_s=1))
+    intake = TickingIntake(rules(tenant_events_per_s=1, tenant_burst_s=1))
     for _ in range(2):
         taken(intake, [garbage(0)])
     assert len(intake.rejected) == 1
@@ -116,7 +116,7 @@ def test_what_is_over_the_rate_is_not_decoded() -> None:
 
 def test_every_entry_is_counted_once_whatever_becomes_of_it() -> None:
     limits = {"tenant_events_per_s": 20, "tenant_sessions": 2, "session_events_per_s": 3}
-    intake = Intake(rules(**limits))
+    intake = TickingIntake(rules(**limits))
     entries = [entry(10 * number, f"s{number % 4}") for number in range(1000)]
     found, refused = taken(intake, sorted([*entries, *map(garbage, range(0, 9000, 100))]))
     assert len(refused) == 3
@@ -125,7 +125,7 @@ def test_every_entry_is_counted_once_whatever_becomes_of_it() -> None:
 
 
 def test_one_session_too_many_is_refused_until_another_is_over() -> None:
-    intake = Intake(rules(tenant_sessions=2))
+    intake = TickingIntake(rules(tenant_sessions=2))
     found, refused = taken(intake, [entry(0, "a"), entry(1, "b"), entry(2, "c"), entry(3, "a")])
     assert [key[1] for _, key in found] == ["a", "b", "a"]
     assert refused == {("acme", TENANT_SESSIONS): 1}
@@ -138,20 +138,20 @@ def test_one_session_too_many_is_refused_until_another_is_over() -> None:
 
 
 def test_each_tenant_has_sessions_of_its_own() -> None:
-    intake = Intake(rules(tenant_sessions=1))
+    intake = TickingIntake(rules(tenant_sessions=1))
     _, refused = taken(intake, [entry(0, "a"), entry(1, "b", "globex"), entry(2, "a", "globex")])
     assert refused == {("globex", TENANT_SESSIONS): 1}
 
 
 def test_a_session_has_so_many_events_between_two_ticks() -> None:
-    intake = Intake(rules(session_events_per_s=2))
+    intake = TickingIntake(rules(session_events_per_s=2))
     found, refused = taken(intake, [entry(100 * number) for number in range(100)])
     assert Counter(at_ms // TICK_MS for at_ms, _ in found) == {0: 10, 1: 10}
     assert refused == {("acme", SESSION_EVENTS): 80}
 
 
 def test_a_session_has_no_more_for_being_handed_out_before_the_tick() -> None:
-    intake = Intake(rules(session_events_per_s=2))
+    intake = TickingIntake(rules(session_events_per_s=2))
     for number in range(50):
         taken(intake, [entry(number)])
     assert intake.counted == 10
@@ -161,7 +161,7 @@ def test_nor_for_a_checkpoint_between_two_ticks() -> None:
     state = IntakeState()
     counted = 0
     for number in range(50):
-        intake = Intake(rules(session_events_per_s=2), state)
+        intake = TickingIntake(rules(session_events_per_s=2), state)
         taken(intake, [entry(number)])
         state, counted = intake.state(), counted + intake.counted
     assert counted == 10
@@ -170,13 +170,13 @@ def test_nor_for_a_checkpoint_between_two_ticks() -> None:
 def test_the_time_before_the_first_tick_is_cut_as_any_other() -> None:
     """A service begins to tick a window after its first entry, a replay at once: no other rows."""
     entries = [entry(100 * number) for number in range(250)]
-    service, replay = (Intake(rules(session_events_per_s=2)) for _ in range(2))
+    service, replay = (TickingIntake(rules(session_events_per_s=2)) for _ in range(2))
     service.no_tick_before(START_MS + 4 * TICK_MS)
     assert taken(service, entries) == taken(replay, entries)
 
 
 def test_without_limits_nothing_is_refused_or_kept() -> None:
-    intake = Intake(RULES)
+    intake = TickingIntake(RULES)
     found, refused = taken(intake, [entry(0, f"s{number}") for number in range(1000)])
     assert (len(found), refused, intake.state().quotas) == (1000, {}, None)
 
@@ -204,10 +204,10 @@ def test_whoever_goes_on_from_a_checkpoint_refuses_the_same(
     for step_ms, session, tenant in log:
         at_ms += step_ms
         entries.append(entry(at_ms, session, tenant))
-    whole = taken(Intake(rules(**limits)), entries)
+    whole = taken(TickingIntake(rules(**limits)), entries)
     found, refused, state = list[tuple[int, tuple[str, str]]](), Counter[tuple[str, str]](), None
     for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), len(log)], strict=True):
-        intake = Intake(rules(**limits), state)
+        intake = TickingIntake(rules(**limits), state)
         some, over = taken(intake, entries[begin:end])
         found += some
         refused += over
@@ -216,7 +216,7 @@ def test_whoever_goes_on_from_a_checkpoint_refuses_the_same(
 
 
 def test_a_checkpoint_names_each_session_once() -> None:
-    intake = Intake(rules(tenant_sessions=9, session_events_per_s=100))
+    intake = TickingIntake(rules(tenant_sessions=9, session_events_per_s=100))
     taken(intake, [*(entry(number, f"old-{number}") for number in range(4)), entry(TICK_MS, "new")])
     text = msgspec.msgpack.encode(intake.state())
     assert text.count(b"old-") == 4
@@ -248,7 +248,7 @@ def test_a_version_before_quotas_reads_what_this_one_writes() -> None:
 
 
 def test_sessions_from_before_there_was_a_limit_are_none_too_many() -> None:
-    intake = Intake(rules(tenant_sessions=1))
+    intake = TickingIntake(rules(tenant_sessions=1))
     intake.quotas.remember([(("acme", "old"), START_MS)])
     found, refused = taken(intake, [entry(1, "new"), entry(2, "old")])
     assert [key[1] for _, key in found] == ["old"]

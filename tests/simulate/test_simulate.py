@@ -11,12 +11,14 @@ import fakeredis
 import pytest
 
 from conductor_actors.domain.events import DECODERS, Event
-from conductor_actors.domain.intake import Entry, Intake, IntakeRules, TickDue
+from conductor_actors.domain.intake import Entry, IntakeRules
 from conductor_actors.domain.scoring import Scoring, Signals, category, clamped
 from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.ticks import TickDue
 from conductor_actors.simulate import Simulation, bulk, feed
 from conductor_actors.simulate.programme import Scene, Script
 from tests.support.hostile import CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE
+from tests.support.ticking import TickingIntake
 
 BEGUN_AT_S = 1767528000.0
 STEP_S = 0.25
@@ -36,13 +38,13 @@ def flat(steps: Iterable[list[Sent]]) -> list[Sent]:
 
 def scores(simulation: Simulation, length_s: float) -> dict[str, list[Score]]:
     """Score a simulation by the domain alone, at every tick."""
-    intake = Intake(IntakeRules())
+    intake = TickingIntake(IntakeRules())
     states: dict[tuple[str, str], SessionState] = {}
     found: dict[str, list[Score]] = {}
     for number, step in enumerate(play(simulation, length_s)):
         at_ms = int((BEGUN_AT_S + number * STEP_S) * 1000)
         entries: list[Entry] = [(at_ms, order, *sent) for order, sent in enumerate(step)]
-        for output in intake.take(entries, at_ms + 250):
+        for output in intake.take_ticking(entries, at_ms + 250):
             if isinstance(output, TickDue):
                 for (_, session_id), state in states.items():
                     signals = state.signals(output.at_ms)

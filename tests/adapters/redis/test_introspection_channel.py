@@ -18,6 +18,7 @@ from conductor_actors.adapters.redis.introspection_channel import (
     RedisIntrospectionChannel,
     RedisIntrospectionClient,
 )
+from conductor_actors.adapters.redis.liveness import Deadlines
 from conductor_actors.domain.introspection_protocol import (
     IntrospectionAnswer,
     IntrospectionRequest,
@@ -181,7 +182,7 @@ def test_a_quiet_connection_that_answers_pings_is_kept(
     valkey_url: str, redis_client: redis.Redis
 ) -> None:
     request = request_of()
-    with closing(RedisIntrospectionChannel(valkey_url, ping_after_s=0)) as channel:
+    with closing(RedisIntrospectionChannel(valkey_url, Deadlines(quiet_s=0))) as channel:
         for _ in range(3):
             assert channel.read() == []
         redis_client.publish(REQUEST_CHANNEL, msgspec.json.encode(request))
@@ -191,7 +192,7 @@ def test_a_quiet_connection_that_answers_pings_is_kept(
 def test_a_connection_that_answers_no_ping_is_given_up(
     valkey_url: str, redis_client: redis.Redis
 ) -> None:
-    with closing(RedisIntrospectionChannel(valkey_url, 0, pong_within_s=0)) as channel:
+    with closing(RedisIntrospectionChannel(valkey_url, Deadlines(0, 0))) as channel:
         channel.read()
         redis_client.client_pause(1500)
         with pytest.raises(Unavailable, match="does not answer"):

@@ -16,17 +16,37 @@ from conductor_actors.domain.intake import IntakeState
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
-from conductor_actors.errors import ConfigError
 
 VERSION: Final = 1
-HEADER_KEY: Final = "conductor:checkpoint"
-SESSIONS_KEY: Final = "conductor:checkpoint:sessions"
 
-START_ANEW: Final = (
-    f"delete {HEADER_KEY} and {SESSIONS_KEY} in Redis (those of shards end in :0-of-2 and the "
-    "like): reading then begins as CONDUCTOR_START says, and sessions forget who is connected and "
-    "what came before"
-)
+
+class CheckpointError(Exception):
+    """The checkpoint can't be resumed from."""
+
+
+class UnreadableHeaderError(CheckpointError):
+    """The header is damaged."""
+
+
+class UnreadableStateError(CheckpointError):
+    """The state of a session is damaged."""
+
+
+class FormatError(CheckpointError):
+    """Another version wrote the checkpoint, in a format that this one can't read."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+
+class WindowMismatchError(CheckpointError):
+    """The states have windows of another length."""
+
+    def __init__(self, found_s: int, wanted_s: int) -> None:
+        super().__init__(found_s, wanted_s)
+        self.found_s = found_s
+        self.wanted_s = wanted_s
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True):
@@ -137,17 +157,14 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
 
 
 def recover(header: bytes, sessions: Mapping[SessionKey, bytes], rules: SessionRules) -> Recovered:
-    """Read a checkpoint; raise `ConfigError` that says what to do when it can't be gone on with."""
+    """Return what a checkpoint brings back; raise `CheckpointError` if it can't be resumed from."""
     found = read_header(header)
     if found.window_s != rules.window_s:
-        raise ConfigError(
-            f"CONDUCTOR_WINDOW_S={rules.window_s}: the checkpoint has windows of {found.window_s} "
-            f"s; set CONDUCTOR_WINDOW_S={found.window_s}, or {START_ANEW}"
-        )
+        raise WindowMismatchError(found.window_s, rules.window_s)
     try:
         states = {key: decode_state(data, key.session_id, rules) for key, data in sessions.items()}
-    except (msgspec.MsgspecError, LookupError, ValueError):
-        raise ConfigError(f"REDIS_URL: {SESSIONS_KEY} can't be read; {START_ANEW}") from None
+    except (msgspec.MsgspecError, LookupError, ValueError) as error:
+        raise UnreadableStateError from error
     ended = frozenset(key for key, state in states.items() if not _goes_on(state, found.intake))
     return Recovered(
         found, {key: state for key, state in states.items() if key not in ended}, ended
@@ -173,17 +190,14 @@ def joined(headers: Sequence[Header], position: bytes) -> Header:
 
 
 def read_header(data: bytes) -> Header:
-    """Read a header; raise `ConfigError` that says what to do if that can't be done."""
+    """Return the header that was encoded; raise `CheckpointError` if it can't be read."""
     try:
         version, header = _envelope.decode(data)
         if version == VERSION:
             return _header.decode(header)
-    except (msgspec.MsgspecError, ValueError):
-        raise ConfigError(f"REDIS_URL: {HEADER_KEY} can't be read; {START_ANEW}") from None
-    raise ConfigError(
-        f"REDIS_URL: the checkpoint in {HEADER_KEY} is of format {version}, this version reads "
-        f"{VERSION}; run the version that wrote it, or {START_ANEW}"
-    )
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise UnreadableHeaderError from error
+    raise FormatError(version)
 
 
 def _goes_on(state: SessionState, intake: IntakeState) -> bool:

@@ -16,17 +16,13 @@ from conductor_actors.domain.intake import Entry
 
 
 class Shard(NamedTuple):
-    """One of so many collectors, which share the sessions of one Redis."""
+    """One of so many collectors, which share all sessions."""
 
     number: int
     of: int
 
     def __str__(self) -> str:
         return f"{self.number}/{self.of}"
-
-    def name(self, key: str) -> str:
-        """Give a key in Redis as this shard has it; a collector without others has it as it is."""
-        return key if self.of == 1 else f"{key}:{self.number}-of-{self.of}"
 
 
 WHOLE: Final = Shard(0, 1)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.shards import WHOLE, Shard, owner, parsed, shards
+from conductor_actors.domain.shards import Shard, owner, parsed
 
 FIRST_OWNERS = [0, 4, 0, 1, 3, 2, 4, 1, 2, 0, 3, 1, 2, 2, 1, 0]
 SESSIONS = [SessionKey("default", f"session-{number}") for number in range(10_000)]
@@ -42,14 +42,6 @@ def test_the_owner_is_the_same_in_every_version() -> None:
     found = [owner(session, 5) for session in SESSIONS[:16]]
     assert found == FIRST_OWNERS
     assert owner(SessionKey("acme", "room"), 5) != owner(SessionKey("default", "room"), 5)
-
-
-def test_a_collector_without_others_has_every_key_as_it_is() -> None:
-    assert WHOLE.name("conductor:owner") == "conductor:owner"
-    assert [shard.name("conductor:owner") for shard in shards(2)] == [
-        "conductor:owner:0-of-2",
-        "conductor:owner:1-of-2",
-    ]
 
 
 @given(st.integers(1, 64).flatmap(lambda of: st.builds(Shard, st.integers(0, of - 1), st.just(of))))

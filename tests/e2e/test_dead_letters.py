@@ -12,7 +12,8 @@ import redis
 from conductor_actors.actors.session_supervisor import letter_body
 from conductor_actors.adapters.redis import dead_letter_stream
 from conductor_actors.adapters.redis.dead_letter_stream import PAGE, DeadLetterStream
-from conductor_actors.adapters.redis.score_feed import BODY_BYTES, DEAD_LETTERS, RedisScoreFeed
+from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
+from conductor_actors.adapters.redis.score_feed import BODY_BYTES, RedisScoreFeed
 from conductor_actors.commands import dead_letters
 from conductor_actors.commands.dead_letters import Wanted, print_list, print_one, retry
 from conductor_actors.domain.events import DECODERS, decode
@@ -36,7 +37,7 @@ class Office(NamedTuple):
     def put(self, *letters: DeadLetter) -> list[str]:
         """Keep letters as the service does; return their ids."""
         self.feed.add(letters)
-        return [entry_id.decode() for entry_id, _ in self.client.xrange(DEAD_LETTERS)][
+        return [entry_id.decode() for entry_id, _ in self.client.xrange(DEAD_LETTERS_KEY)][
             -len(letters) :
         ]
 
@@ -147,7 +148,7 @@ def test_an_id_of_no_letter_is_said(letter_id: str, complaint: str, office: Offi
 def test_what_somebody_else_put_there_is_shown_and_not_sent(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    letter_id = office.send(DEAD_LETTERS, b"no letter of ours")
+    letter_id = office.send(DEAD_LETTERS_KEY, b"no letter of ours")
     assert listed(office, capsys)[0].startswith(letter_id)
     assert office.retry(letter_id) == 1
 
@@ -162,7 +163,7 @@ def test_an_original_is_sent_again_as_it_was_and_its_letter_removed(
     assert office.retry(letter_id, letter_id) == 0
     first, again = office.client.xrange("acme:sync-events")
     assert (again[1], first[1]) == (fields, fields)
-    assert office.client.xlen(DEAD_LETTERS) == 0
+    assert office.client.xlen(DEAD_LETTERS_KEY) == 0
     assert capsys.readouterr().out.splitlines() == [
         f"{letter_id}: sent again to acme:sync-events as {again[0].decode()}, a new event now",
         "1 sent again, 0 left",
@@ -186,7 +187,7 @@ def test_all_of_a_reason_are_sent_once_though_new_ones_come_meanwhile(
 
     assert retry(office.letters, as_the_service_does(), MAX_BYTES) == 0
     assert office.bodies(SYNC) == [b"0", b"1", b"2", b"0", b"again", b"1", b"again", b"2", b"again"]
-    assert office.client.xlen(DEAD_LETTERS) == 4
+    assert office.client.xlen(DEAD_LETTERS_KEY) == 4
 
 
 def test_what_was_trimmed_away_is_said_and_its_letter_stays(
@@ -279,7 +280,7 @@ def test_what_can_not_be_sent_again_says_why(
 ) -> None:
     assert office.retry(*office.put(letter)) == 1
     assert complaint in capsys.readouterr().err
-    assert office.client.xlen(DEAD_LETTERS) == 1
+    assert office.client.xlen(DEAD_LETTERS_KEY) == 1
 
 
 def test_a_letter_is_kept_when_its_original_can_not_be_added(office: Office) -> None:
@@ -290,7 +291,7 @@ def test_a_letter_is_kept_when_its_original_can_not_be_added(office: Office) -> 
             office.retry(letter_id)
     finally:
         office.client.config_set("maxmemory", 0)
-    assert (office.client.xlen(DEAD_LETTERS), office.client.xlen(SYNC)) == (1, 1)
+    assert (office.client.xlen(DEAD_LETTERS_KEY), office.client.xlen(SYNC)) == (1, 1)
 
 
 def test_a_user_who_may_not_is_told_what_to_grant(office: Office, valkey_url: str) -> None:

@@ -10,7 +10,8 @@ from tempfile import TemporaryDirectory
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.outbox import NAME, RedisOutbox
+from conductor_actors.adapters.redis.key_names import OUTBOX_KEY
+from conductor_actors.adapters.redis.outbox import RedisOutbox
 from tests.e2e.test_crashes import Pair
 from tests.e2e.test_shutdown import load
 from tests.support.running import Program, replayed, running, stored, until
@@ -62,7 +63,7 @@ def test_an_outage_that_fills_the_outbox_costs_no_row(servers: Pair, tmp_path: P
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert drained["rows"] >= 3 * 40
     with redis.Redis.from_url(url) as client:
-        assert client.xlen(NAME) == 0
+        assert client.xlen(OUTBOX_KEY) == 0
     rows = stored(servers.settings["DATABASE_URL"])
     assert rows == until(rows[-1][0], replayed(url, tmp_path, **servers.settings))
     ticks = program.all("tick_completed")

@@ -14,7 +14,7 @@ import pytest
 import redis
 from redis.client import PubSub
 
-from conductor_actors.domain.checkpoints import HEADER_KEY, SESSIONS_KEY
+from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY, CHECKPOINT_SESSIONS_KEY
 from tests.e2e.test_shutdown import load
 from tests.support.hostile import CHAT, REACTION
 from tests.support.running import (
@@ -154,7 +154,7 @@ def test_an_owner_that_slept_and_wakes_up_announces_nothing_and_writes_no_checkp
         assert owner.all("ownership_lost") != []
         assert number > max(line["number"] for line in owner.all("checkpoint_committed"))
     assert announced == sorted(set(announced))
-    assert plant.client.hget(HEADER_KEY, "fence") == plant.client.get("conductor:fence")
+    assert plant.client.hget(CHECKPOINT_KEY, "fence") == plant.client.get("conductor:fence")
     plant.must_have_the_rows_of_a_replay()
 
 
@@ -259,14 +259,14 @@ def test_what_pubsub_said_during_a_restart_is_lost_and_said_to_be(plant: Plant) 
 def test_a_checkpoint_of_an_unknown_version_is_a_clear_error_that_names_the_way_out(
     plant: Plant,
 ) -> None:
-    plant.client.hset(HEADER_KEY, "header", msgspec.msgpack.encode((2, b"of the future")))
+    plant.client.hset(CHECKPOINT_KEY, "header", msgspec.msgpack.encode((2, b"of the future")))
     for _ in range(2):
         ended = finished(cwd=plant.cwd, **plant.settings)
         assert ended.exit_code == 2
         assert ended.stderr.count("\n") == 1
         assert "format 2" in ended.stderr
-        assert f"delete {HEADER_KEY} and {SESSIONS_KEY}" in ended.stderr
-    plant.client.delete(HEADER_KEY, SESSIONS_KEY)
+        assert f"delete {CHECKPOINT_KEY} and {CHECKPOINT_SESSIONS_KEY}" in ended.stderr
+    plant.client.delete(CHECKPOINT_KEY, CHECKPOINT_SESSIONS_KEY)
     with plant.running() as program:
         program.wait_for("service_started", AT_ONCE_S)  # who refused has no lease
         stop(program)
@@ -279,7 +279,7 @@ def test_a_redis_that_was_emptied_is_gone_on_with(plant: Plant) -> None:
         program.wait_for("checkpoint_committed", sessions=1)
         plant.client.flushall()
         program.wait_for("checkpoint_committed", sessions=1)  # a whole one
-        assert plant.client.hlen(SESSIONS_KEY) == 1
+        assert plant.client.hlen(CHECKPOINT_SESSIONS_KEY) == 1
         tick = program.wait_for("tick_completed")
         assert tick["sessions"] == 1
         stop(program)

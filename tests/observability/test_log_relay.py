@@ -10,7 +10,7 @@ import redis
 import structlog
 
 from conductor_actors.adapters.redis.client import pipeline
-from conductor_actors.adapters.redis.log_stream import NAME
+from conductor_actors.adapters.redis.key_names import LOG_KEY
 from conductor_actors.app.service import relayed
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.observability import logs
@@ -93,7 +93,7 @@ def test_every_line_that_is_logged_is_in_the_stream_as_json(
         log.debug("batch_written", rows=4)
         log.bind(tenant="acme").warning("gap_detected", lost_events=None)
     log.info("batch_written", rows=5)
-    [kept] = pipeline(redis_client, [("XRANGE", NAME, "-", "+")])
+    [kept] = pipeline(redis_client, [("XRANGE", LOG_KEY, "-", "+")])
     assert all(fields[0] == b"line" and len(fields) == 2 for _, fields in kept)
     lines = [json.loads(fields[1]) for _, fields in kept]
     assert [(line["event"], line["level"]) for line in lines] == [
@@ -113,4 +113,4 @@ def test_a_user_who_may_not_write_the_stream_logs_as_before(
     finally:
         redis_client.acl_deluser("reader")
     assert '"rows":3' in stdout.getvalue()
-    assert redis_client.exists(NAME) == 0
+    assert redis_client.exists(LOG_KEY) == 0

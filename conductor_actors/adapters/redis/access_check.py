@@ -5,12 +5,19 @@ from typing import Any
 
 import redis
 
-from conductor_actors.adapters.redis import fence, introspection_channel, lease, score_feed
+from conductor_actors.adapters.redis import score_feed
 from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
 from conductor_actors.adapters.redis.event_names import EventNames, event_tenant
 from conductor_actors.adapters.redis.event_source import Transport
+from conductor_actors.adapters.redis.key_names import (
+    ANSWER_PREFIX,
+    CHECKPOINT_SESSIONS_KEY,
+    DEAD_LETTERS_KEY,
+    FENCE_KEY,
+    OWNER_KEY,
+    REQUEST_CHANNEL,
+)
 from conductor_actors.adapters.redis.streams import StreamReader
-from conductor_actors.domain.checkpoints import SESSIONS_KEY
 from conductor_actors.domain.identity import DEFAULT_TENANT, prefixed
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Finding
@@ -35,7 +42,7 @@ def _use(client: redis.Redis, transport: Transport, tenants: Sequence[str]) -> N
     names = EventNames(client, tenants)
     with mapped_errors():
         streams = names.current()
-        guard: list[Command] = [("WATCH", fence.NAME), ("UNWATCH",)]
+        guard: list[Command] = [("WATCH", FENCE_KEY), ("UNWATCH",)]
         pipeline(client, [*guard, ("MULTI",), *_asked_only(names, transport), ("DISCARD",)])
     if transport != "pubsub":
         reader = StreamReader(client, "latest", 0)
@@ -49,21 +56,21 @@ def _use(client: redis.Redis, transport: Transport, tenants: Sequence[str]) -> N
 
 def _asked_only(names: EventNames, transport: Transport) -> list[Command]:
     """List commands whose permissions Redis checks when they are queued; they never run."""
-    events, letters, sessions = names.current(), score_feed.DEAD_LETTERS, SESSIONS_KEY
+    events, letters, sessions = names.current(), DEAD_LETTERS_KEY, CHECKPOINT_SESSIONS_KEY
     tenants = {event_tenant(name) or DEFAULT_TENANT for name in events}
     commands: list[Command] = [
         ("XADD", letters, "*", "reason", "check"),
         ("XDEL", letters, "1-1"),
         ("XTRIM", letters, "MAXLEN", 1),
         ("XLEN", letters),
-        ("SET", lease.NAME, "check"),
-        ("PEXPIRE", lease.NAME, 1),
-        *((name, fence.NAME) for name in ("GET", "DEL", "INCR", "EXISTS")),
+        ("SET", OWNER_KEY, "check"),
+        ("PEXPIRE", OWNER_KEY, 1),
+        *((name, FENCE_KEY) for name in ("GET", "DEL", "INCR", "EXISTS")),
         ("HSET", sessions, "check", ""),
         ("HSCAN", sessions, 0),
         *((name, sessions, "check") for name in ("HGET", "HDEL")),
-        ("RPUSH", introspection_channel.ANSWER_PREFIX, "check"),
-        ("SUBSCRIBE", introspection_channel.REQUEST_CHANNEL),
+        ("RPUSH", ANSWER_PREFIX, "check"),
+        ("SUBSCRIBE", REQUEST_CHANNEL),
         ("XRANGE", events[0], "-", "+"),
         ("TYPE", events[0]),
         *(("PUBLISH", prefixed(tenant, score_feed.UPDATES), "") for tenant in tenants),

@@ -6,7 +6,11 @@ from typing import Final, TypeVar
 
 from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
 from conductor_actors.adapters.redis.fence import Fence
-from conductor_actors.domain.checkpoints import HEADER_KEY, SESSIONS_KEY
+from conductor_actors.adapters.redis.key_names import (
+    CHECKPOINT_KEY,
+    CHECKPOINT_SESSIONS_KEY,
+    key_of,
+)
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.shards import WHOLE, Shard
 from conductor_actors.ports import Checkpoint
@@ -23,8 +27,8 @@ class RedisCheckpointStore:
         self._client = open_client(url)
         self._fence = fence
         self._shard = shard
-        self._header_key = shard.name(HEADER_KEY)
-        self._sessions_key = shard.name(SESSIONS_KEY)
+        self._header_key = key_of(shard, CHECKPOINT_KEY)
+        self._sessions_key = key_of(shard, CHECKPOINT_SESSIONS_KEY)
 
     def load(self) -> Checkpoint | None:
         """Give the last checkpoint, whole, if there is one. Only the owner may rely on it."""
@@ -62,7 +66,7 @@ class RedisCheckpointStore:
 
 def stored(checkpoint: Checkpoint, shard: Shard, fence: bytes) -> Iterator[Command]:
     """Give the commands that store a checkpoint, all to be run in one transaction."""
-    sessions_key = shard.name(SESSIONS_KEY)
+    sessions_key = key_of(shard, CHECKPOINT_SESSIONS_KEY)
     if checkpoint.is_full:
         yield "DEL", sessions_key
     for part in _parts([str(key) for key in checkpoint.ended]):
@@ -70,7 +74,7 @@ def stored(checkpoint: Checkpoint, shard: Shard, fence: bytes) -> Iterator[Comma
     changed = [(str(key), state) for key, state in checkpoint.sessions.items()]
     for pairs in _parts(changed):
         yield "HSET", sessions_key, *chain.from_iterable(pairs)
-    yield "HSET", shard.name(HEADER_KEY), "header", checkpoint.header, "fence", fence
+    yield "HSET", key_of(shard, CHECKPOINT_KEY), "header", checkpoint.header, "fence", fence
 
 
 def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:

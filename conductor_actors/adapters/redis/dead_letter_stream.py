@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from redis.exceptions import NoPermissionError
 
 from conductor_actors.adapters.redis.client import mapped_errors, open_client, pipeline
-from conductor_actors.adapters.redis.score_feed import DEAD_LETTERS
+from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.adapters.redis.streams import entries_of
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError
@@ -64,7 +64,7 @@ class DeadLetterStream:
         """Add an entry to its stream anew and remove the letter, both or nothing; return its id."""
         with _mapped_errors(), self._client.pipeline(transaction=True) as both:
             both.execute_command("XADD", original.entry[2], "*", *original.fields)  # type: ignore[no-untyped-call]
-            both.xdel(DEAD_LETTERS, letter_id)
+            both.xdel(DEAD_LETTERS_KEY, letter_id)
             new_id: bytes = both.execute()[0]
         return new_id.decode()
 
@@ -73,7 +73,7 @@ class DeadLetterStream:
         self._client.close()
 
     def _pages(self, command: str, first: str, last: str) -> Iterator[Kept]:
-        for entry_id, fields in self._entries(command, DEAD_LETTERS, first, last):
+        for entry_id, fields in self._entries(command, DEAD_LETTERS_KEY, first, last):
             yield Kept(entry_id.decode(), _letter(fields))
 
     def _entries(self, command: str, name: str, first: str, last: str) -> Iterator[Any]:

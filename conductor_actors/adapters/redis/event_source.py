@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from conductor_actors.adapters.redis.checkpoint_errors import unreadable
 from conductor_actors.adapters.redis.client import (
     DEADLINE_S,
     mapped_errors,
@@ -13,6 +14,7 @@ from conductor_actors.adapters.redis.client import (
     short_timeout,
 )
 from conductor_actors.adapters.redis.event_names import EventNames
+from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY
 from conductor_actors.adapters.redis.pubsub import PubSubListener
 from conductor_actors.adapters.redis.streams import (
     Ordered,
@@ -22,11 +24,10 @@ from conductor_actors.adapters.redis.streams import (
     joined,
 )
 from conductor_actors.adapters.redis.subscription import Subscriptions
-from conductor_actors.domain.checkpoints import HEADER_KEY, START_ANEW
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.intake import Entry
-from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.errors import Unavailable
 from conductor_actors.ports import Read
 
 # Between reads when all was read: fewer, larger reads cost less, and a score is due every 5 s.
@@ -83,9 +84,7 @@ class RedisSource:
         try:
             found = msgspec.msgpack.decode(position, type=_Position)
         except msgspec.MsgspecError:
-            raise ConfigError(
-                f"REDIS_URL: the position in {HEADER_KEY} can't be read; {START_ANEW}"
-            ) from None
+            raise unreadable(f"the position in {CHECKPOINT_KEY}") from None
         self._streams.resume(found.streams)
         self._has_begun, self._had_heard = True, found.has_heard
         ms, sequence = found.streams.frontier

@@ -7,16 +7,15 @@ process that was stopped in mid-sentence does not finish it when it wakes up.
 
 from collections.abc import Sequence
 from threading import Lock
-from typing import Any, Final
+from typing import Any
 
 import redis
 from redis.exceptions import ResponseError
 
 from conductor_actors.adapters.redis.client import Command, pinned_connection
+from conductor_actors.adapters.redis.key_names import FENCE_KEY, key_of
 from conductor_actors.domain.shards import WHOLE, Shard
 from conductor_actors.errors import OwnershipLost, Unavailable
-
-NAME: Final = "conductor:fence"
 
 
 class Fence:
@@ -26,7 +25,7 @@ class Fence:
     """
 
     def __init__(self, shard: Shard = WHOLE) -> None:
-        self.name = shard.name(NAME)
+        self.name = key_of(shard, FENCE_KEY)
         self.number = b""
         self.changing = Lock()
 

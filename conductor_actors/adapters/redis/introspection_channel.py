@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from conductor_actors.adapters.redis.client import mapped_errors, open_client, pipeline
+from conductor_actors.adapters.redis.key_names import ANSWER_PREFIX, REQUEST_CHANNEL
 from conductor_actors.adapters.redis.liveness import Deadlines
 from conductor_actors.adapters.redis.subscription import Subscription, Subscriptions
 from conductor_actors.domain.introspection_protocol import (
@@ -19,8 +20,6 @@ from conductor_actors.domain.introspection_protocol import (
 )
 from conductor_actors.errors import ConfigError, Unavailable
 
-REQUEST_CHANNEL: Final = "conductor:requests"
-ANSWER_PREFIX: Final = "conductor:answer:"
 ANSWER_TTL_MS: Final = 60_000
 CHANNEL_TIMEOUT_S: Final = 1.0
 READ_WAIT_S: Final = 0.25

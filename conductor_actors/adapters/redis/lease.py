@@ -15,12 +15,15 @@ from conductor_actors.adapters.redis.client import (
     pipeline,
 )
 from conductor_actors.adapters.redis.fence import Fence
-from conductor_actors.domain.checkpoints import HEADER_KEY
+from conductor_actors.adapters.redis.key_names import (
+    CHECKPOINT_KEY,
+    OWNER_KEY,
+    SHARD_COUNT_KEY,
+    key_of,
+)
 from conductor_actors.domain.shards import WHOLE, Shard
 from conductor_actors.errors import ConfigError, OwnershipLost
 
-NAME: Final = "conductor:owner"
-COUNT_NAME: Final = "conductor:shards"  # how many share the sessions; not there: one has all
 EXPIRES_AFTER_MS: Final = 8000
 
 
@@ -34,7 +37,7 @@ class RedisLease:
     def __init__(self, url: str, shard: Shard = WHOLE) -> None:
         self._client = open_client(url)
         self._shard = shard
-        self._name = shard.name(NAME)
+        self._name = key_of(shard, OWNER_KEY)
         self._token = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}".encode()
         self._claim: Command = ("SET", self._name, self._token, "PX", EXPIRES_AFTER_MS)
         self.fence = Fence(shard)
@@ -69,8 +72,8 @@ class RedisLease:
 
     def _try_to_hold(self, send: Send) -> bool | None:
         """Tell whether it is ours now; None if that changed meanwhile."""
-        keys = self._name, self.fence.name, COUNT_NAME
-        others = () if self._shard == WHOLE else (NAME, HEADER_KEY)
+        keys = self._name, self.fence.name, SHARD_COUNT_KEY
+        others = () if self._shard == WHOLE else (OWNER_KEY, CHECKPOINT_KEY)
         watch: Command = ("WATCH", *keys, *others)
         _, owner, number, count, (seconds, _) = send([watch, *_gets(keys), ("TIME",)])
         self._require_count(send, count)
@@ -89,7 +92,7 @@ class RedisLease:
         """Refuse while others share the sessions otherwise, or their checkpoints do."""
         wanted = b"%d" % self._shard.of
         if count is None:
-            is_whole = wanted != b"1" and any(send([("EXISTS", NAME, HEADER_KEY)]))
+            is_whole = wanted != b"1" and any(send([("EXISTS", OWNER_KEY, CHECKPOINT_KEY)]))
             count = b"1" if is_whole else wanted
         if count != wanted:
             send([("UNWATCH",)])
@@ -104,7 +107,7 @@ class RedisLease:
         fence = self.fence.name
         with self.fence.changing:
             first: Command = ("SET", fence, now_s * 1000, "NX")
-            counted = [("SET", COUNT_NAME, self._shard.of)] if self._shard.of > 1 else []
+            counted = [("SET", SHARD_COUNT_KEY, self._shard.of)] if self._shard.of > 1 else []
             commands = [self._claim, *counted, first, ("INCR", fence)]
             replies = send([("MULTI",), *commands, ("EXEC",)])[-1]
             if replies is None:

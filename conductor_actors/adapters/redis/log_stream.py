@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
+from conductor_actors.adapters.redis.key_names import LOG_KEY
 
-NAME: Final = "conductor:log"
 MOST_LINES: Final = 10_000  # some 40 minutes of a service whose sessions come and go
 FIELD: Final = b"line"
 DEADLINE_S: Final = 2.0
@@ -40,7 +40,7 @@ class RedisLogReader:
         """Return at once what is there, a thousand lines at most."""
         with mapped_errors():
             position = self._position or self._start()
-            command = ("XREAD", "COUNT", LINES_PER_READ, "STREAMS", NAME, position)
+            command = ("XREAD", "COUNT", LINES_PER_READ, "STREAMS", LOG_KEY, position)
             [streams] = pipeline(self._client, [command])
         entries = streams[0][1] if streams else []
         self._position = entries[-1][0] if entries else position
@@ -56,7 +56,7 @@ class RedisLogReader:
 
 
 def _xadd(line: str) -> Command:
-    return ("XADD", NAME, "MAXLEN", "~", MOST_LINES, "*", FIELD, line)
+    return ("XADD", LOG_KEY, "MAXLEN", "~", MOST_LINES, "*", FIELD, line)
 
 
 def _line(fields: Sequence[Any]) -> bytes:

@@ -11,12 +11,12 @@ from typing import Any, Final
 import msgspec
 
 from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
+from conductor_actors.adapters.redis.key_names import OUTBOX_KEY, key_of
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.shards import WHOLE, Shard
 from conductor_actors.log_events import OutboxEntryUnreadable, emit
 from conductor_actors.ports import SpilledRows
 
-NAME: Final = "conductor:outbox"
 VERSION: Final = b"1"
 ENTRY_ROWS: Final = 500
 FASTEST: Final = 1
@@ -27,7 +27,7 @@ class RedisOutbox:
 
     def __init__(self, url: str, shard: Shard = WHOLE) -> None:
         self._client = open_client(url)
-        self._name = shard.name(NAME)
+        self._name = key_of(shard, OUTBOX_KEY)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(list[ScoreRow])
         self._start = "-"

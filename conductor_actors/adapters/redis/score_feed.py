@@ -9,12 +9,12 @@ import msgspec
 
 from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client
 from conductor_actors.adapters.redis.fence import Fence
+from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.domain.identity import prefixed
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
 from conductor_actors.ports import DeadLetter
 
 UPDATES: Final = "engagement:update"
-DEAD_LETTERS: Final = "conductor:dead-letters"
 MOST_DEAD_LETTERS: Final = 10_000
 BODY_BYTES: Final = 256
 
@@ -84,7 +84,7 @@ def _timestamp(at_ms: int) -> str:
 
 def _xadd(letter: DeadLetter) -> Command:
     return (
-        *("XADD", DEAD_LETTERS, "MAXLEN", "~", MOST_DEAD_LETTERS, "*"),
+        *("XADD", DEAD_LETTERS_KEY, "MAXLEN", "~", MOST_DEAD_LETTERS, "*"),
         *("source", letter.source, "entry_id", letter.entry_id),
         *("reason", letter.reason, "body", letter.body[:BODY_BYTES]),
     )

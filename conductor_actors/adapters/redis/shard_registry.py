@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from itertools import chain
 from typing import Final, NamedTuple
 
-from conductor_actors.adapters.redis import lease
+from conductor_actors.adapters.redis.checkpoint_errors import mapped_checkpoint_errors
 from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpointStore, stored
 from conductor_actors.adapters.redis.client import (
     Command,
@@ -15,15 +15,16 @@ from conductor_actors.adapters.redis.client import (
     pipeline,
 )
 from conductor_actors.adapters.redis.event_source import joined_positions
+from conductor_actors.adapters.redis.key_names import (
+    CHECKPOINT_KEY,
+    CHECKPOINT_SESSIONS_KEY,
+    OWNER_KEY,
+    SHARD_COUNT_KEY,
+    key_of,
+)
 from conductor_actors.adapters.redis.lease import RedisLease
 from conductor_actors.adapters.redis.outbox import RedisOutbox
-from conductor_actors.domain.checkpoints import (
-    HEADER_KEY,
-    SESSIONS_KEY,
-    encode_header,
-    joined,
-    read_header,
-)
+from conductor_actors.domain.checkpoints import encode_header, joined, read_header
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.shards import WHOLE, Shard, owner, shards
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
@@ -50,14 +51,14 @@ class ShardRegistry:
         with mapped_errors():
             [count, whole] = pipeline(
                 self._client,
-                [("GET", lease.COUNT_NAME), ("EXISTS", lease.NAME, HEADER_KEY)],
+                [("GET", SHARD_COUNT_KEY), ("EXISTS", OWNER_KEY, CHECKPOINT_KEY)],
             )
         return int(count) if count else WHOLE.of if whole else None
 
     def owners(self, count: int) -> dict[Shard, str]:
         """Say who of so many has a lease, and by what name."""
         with mapped_errors():
-            names = [shard.name(lease.NAME) for shard in shards(count)]
+            names = [key_of(shard, OWNER_KEY) for shard in shards(count)]
             found = pipeline(self._client, [("GET", name) for name in names])
         said = zip(shards(count), found, strict=True)
         return {shard: name.decode("utf-8", "replace") for shard, name in said if name}
@@ -71,7 +72,7 @@ class ShardRegistry:
     def require_checkpoints(self, count: int) -> None:
         """Raise `ConfigError` unless each of so many has left one."""
         with mapped_errors():
-            names = [shard.name(HEADER_KEY) for shard in shards(count)]
+            names = [key_of(shard, CHECKPOINT_KEY) for shard in shards(count)]
             found = pipeline(self._client, [("EXISTS", name) for name in names])
         missing = [name for name, is_there in zip(names, found, strict=True) if not is_there]
         if missing:
@@ -84,7 +85,8 @@ class ShardRegistry:
         """
         with ExitStack() as at_the_end:
             held = [self._take(shard, at_the_end) for shard in shards(old)]
-            headers = [read_header(each.checkpoint.header) for each in held]
+            with mapped_checkpoint_errors():
+                headers = [read_header(each.checkpoint.header) for each in held]
             position = joined_positions([header.position for header in headers])
             header = encode_header(joined(headers, position))
             sessions = dict(chain.from_iterable(each.checkpoint.sessions.items() for each in held))
@@ -108,7 +110,7 @@ class ShardRegistry:
         at_the_end.callback(checkpoints.close)
         checkpoint = checkpoints.load()
         if checkpoint is None:
-            raise _missing(shard.name(HEADER_KEY), shard.of)
+            raise _missing(key_of(shard, CHECKPOINT_KEY), shard.of)
         return _Held(shard, lease, checkpoint)
 
     def _swap(self, held: Sequence[_Held], commands: Sequence[Command]) -> None:
@@ -124,16 +126,16 @@ def _commands(
     old: int, new: int, header: bytes, sessions: dict[SessionKey, bytes]
 ) -> Iterator[Command]:
     for shard in shards(old):
-        yield "DEL", shard.name(HEADER_KEY), shard.name(SESSIONS_KEY)
+        yield "DEL", key_of(shard, CHECKPOINT_KEY), key_of(shard, CHECKPOINT_SESSIONS_KEY)
     parts: list[dict[SessionKey, bytes]] = [{} for _ in range(new)]
     for key, state in sessions.items():
         parts[owner(key, new)][key] = state
     for shard, part in zip(shards(new), parts, strict=True):
         yield from stored(Checkpoint(header, part, is_full=True), shard, NO_CHECKPOINT)
     if new == WHOLE.of:
-        yield "DEL", lease.COUNT_NAME
+        yield "DEL", SHARD_COUNT_KEY
     else:
-        yield "SET", lease.COUNT_NAME, new
+        yield "SET", SHARD_COUNT_KEY, new
 
 
 def _missing(name: str, count: int) -> ConfigError:

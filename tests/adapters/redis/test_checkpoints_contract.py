@@ -9,7 +9,7 @@ import redis
 from conductor_actors.adapters.redis.checkpoint_store import PER_COMMAND, RedisCheckpointStore
 from conductor_actors.adapters.redis.client import open_client, pipeline
 from conductor_actors.adapters.redis.fence import Fence
-from conductor_actors.domain.checkpoints import HEADER_KEY, SESSIONS_KEY
+from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY, CHECKPOINT_SESSIONS_KEY
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import Checkpoint, CheckpointStore
@@ -104,11 +104,11 @@ def test_the_keys_are_those_that_operators_are_told_of(
 ) -> None:
     with closing(RedisCheckpointStore(valkey_url, owning(valkey_url, 41))) as store:
         store.commit(FIRST)
-        assert {HEADER_KEY.encode(), SESSIONS_KEY.encode()} < set(
+        assert {CHECKPOINT_KEY.encode(), CHECKPOINT_SESSIONS_KEY.encode()} < set(
             pipeline(client, [("KEYS", "*")])[0]
         )
-        assert pipeline(client, [("HGET", HEADER_KEY, "fence")]) == [b"41"]
-        client.delete(HEADER_KEY, SESSIONS_KEY)
+        assert pipeline(client, [("HGET", CHECKPOINT_KEY, "fence")]) == [b"41"]
+        client.delete(CHECKPOINT_KEY, CHECKPOINT_SESSIONS_KEY)
         assert store.load() is None
 
 
@@ -125,14 +125,14 @@ def test_who_is_not_the_owner_any_more_commits_nothing(
                 )
             )
         assert loaded(store) == (FIRST.header, FIRST.sessions)
-    assert pipeline(client, [("HGET", HEADER_KEY, "fence")]) == [b"7"]
+    assert pipeline(client, [("HGET", CHECKPOINT_KEY, "fence")]) == [b"7"]
 
 
 def test_a_key_of_another_kind_is_named(client: redis.Redis, valkey_url: str) -> None:
-    client.lpush(HEADER_KEY, "x")
+    client.lpush(CHECKPOINT_KEY, "x")
     with closing(RedisCheckpointStore(valkey_url, owning(valkey_url))) as store:
         for call in (store.load, lambda: store.commit(FIRST)):
-            with pytest.raises(ConfigError, match=HEADER_KEY):
+            with pytest.raises(ConfigError, match=CHECKPOINT_KEY):
                 call()
 
 

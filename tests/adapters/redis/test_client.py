@@ -17,8 +17,9 @@ from conductor_actors.adapters.redis.client import (
     pipeline,
 )
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
+from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.adapters.redis.lease import RedisLease
-from conductor_actors.adapters.redis.score_feed import DEAD_LETTERS, RedisScoreFeed
+from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
@@ -253,7 +254,7 @@ def test_the_grants_are_all_that_is_needed(valkey_url: str, client: redis.Redis)
             assert checkpoints.commit(first._replace(is_full=False))
             assert checkpoints.load()
             lease.release()
-    assert client.xlen(DEAD_LETTERS) == 1
+    assert client.xlen(DEAD_LETTERS_KEY) == 1
 
 
 def test_the_grants_let_nobody_write_events_or_read_what_is_not_ours(

@@ -8,7 +8,8 @@ import redis
 
 from conductor_actors.adapters.redis.client import Command, open_client, pipeline
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions, Transport
-from conductor_actors.adapters.redis.score_feed import BODY_BYTES, DEAD_LETTERS, RedisScoreFeed
+from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
+from conductor_actors.adapters.redis.score_feed import BODY_BYTES, RedisScoreFeed
 from conductor_actors.domain.intake import EventsBySession, Intake, IntakeRules, Rejected
 from conductor_actors.ports import DeadLetter
 from tests.support.hostile import HARMLESS, HOSTILE, REACTION
@@ -102,7 +103,7 @@ def test_every_hostile_body_ends_in_the_dead_letters_with_its_origin(
     rejected = reading.send(client, [(name, body) for _, name, body, _ in HOSTILE])
     with closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed:
         feed.add([letter(each) for each in rejected])
-    [letters] = pipeline(client, [("XRANGE", DEAD_LETTERS, "-", "+")])
+    [letters] = pipeline(client, [("XRANGE", DEAD_LETTERS_KEY, "-", "+")])
     assert len(letters) == len(HOSTILE)
     for _, fields in letters:
         found = dict(zip(fields[::2], fields[1::2], strict=True))

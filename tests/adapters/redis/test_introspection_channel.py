@@ -11,13 +11,12 @@ import redis
 
 from conductor_actors.adapters.redis.client import open_client, pipeline
 from conductor_actors.adapters.redis.introspection_channel import (
-    ANSWER_PREFIX,
     ANSWER_TTL_MS,
     MAX_REQUESTS_PER_READ,
-    REQUEST_CHANNEL,
     RedisIntrospectionChannel,
     RedisIntrospectionClient,
 )
+from conductor_actors.adapters.redis.key_names import ANSWER_PREFIX, REQUEST_CHANNEL
 from conductor_actors.adapters.redis.liveness import Deadlines
 from conductor_actors.domain.introspection_protocol import (
     IntrospectionAnswer,

@@ -7,15 +7,15 @@ from time import monotonic
 import pytest
 import redis
 
-from conductor_actors.adapters.redis import fence
 from conductor_actors.adapters.redis.client import Send
 from conductor_actors.adapters.redis.fence import Fence
-from conductor_actors.adapters.redis.lease import EXPIRES_AFTER_MS, NAME, RedisLease
+from conductor_actors.adapters.redis.key_names import FENCE_KEY, OWNER_KEY
+from conductor_actors.adapters.redis.lease import EXPIRES_AFTER_MS, RedisLease
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 
 Leases = Callable[[], RedisLease]
 
-FENCE = fence.NAME
+FENCE = FENCE_KEY
 ALMOST_ALL_MS = EXPIRES_AFTER_MS - 1000
 
 
@@ -28,9 +28,9 @@ def leases(valkey_url: str, redis_client: redis.Redis) -> Iterator[Leases]:
 
 
 def expire(client: redis.Redis) -> None:
-    client.pexpire(NAME, 1)
+    client.pexpire(OWNER_KEY, 1)
     until_s = monotonic() + 5
-    while client.exists(NAME):
+    while client.exists(OWNER_KEY):
         assert monotonic() < until_s, "it never expired"
 
 
@@ -50,10 +50,10 @@ def test_one_of_two_has_it(leases: Leases) -> None:
 def test_holding_it_again_renews_it(leases: Leases, redis_client: redis.Redis) -> None:
     lease = leases()
     lease.hold()
-    assert ALMOST_ALL_MS < redis_client.pttl(NAME) <= EXPIRES_AFTER_MS
-    redis_client.pexpire(NAME, 2000)
+    assert ALMOST_ALL_MS < redis_client.pttl(OWNER_KEY) <= EXPIRES_AFTER_MS
+    redis_client.pexpire(OWNER_KEY, 2000)
     lease.hold()
-    assert redis_client.pttl(NAME) > ALMOST_ALL_MS
+    assert redis_client.pttl(OWNER_KEY) > ALMOST_ALL_MS
 
 
 def test_a_successor_has_a_greater_number(leases: Leases, redis_client: redis.Redis) -> None:
@@ -91,7 +91,7 @@ def test_one_that_expired_and_that_nobody_took_goes_on_under_its_number(
     expire(redis_client)
     lease.hold()
     assert lease.fence.number == number == redis_client.get(FENCE)
-    assert redis_client.pttl(NAME) > ALMOST_ALL_MS
+    assert redis_client.pttl(OWNER_KEY) > ALMOST_ALL_MS
 
 
 def test_one_that_is_released_goes_to_the_next_at_once(leases: Leases) -> None:
@@ -116,7 +116,7 @@ def test_releasing_what_another_has_changes_nothing(leases: Leases) -> None:
 def test_one_that_was_stolen_is_lost(leases: Leases, redis_client: redis.Redis) -> None:
     lease = leases()
     lease.hold()
-    redis_client.set(NAME, "thief")
+    redis_client.set(OWNER_KEY, "thief")
     with pytest.raises(OwnershipLost, match=r"\(thief\)"):
         lease.hold()
     lease.release()
@@ -143,10 +143,10 @@ def test_one_that_was_taken_without_our_hearing_of_it_is_ours(
     leases: Leases, redis_client: redis.Redis
 ) -> None:
     lease = leases()
-    redis_client.set(NAME, lease._token, px=1000)  # done, but its reply was lost
+    redis_client.set(OWNER_KEY, lease._token, px=1000)  # done, but its reply was lost
     redis_client.set(FENCE, 41)
     lease.hold()
-    assert redis_client.pttl(NAME) > ALMOST_ALL_MS
+    assert redis_client.pttl(OWNER_KEY) > ALMOST_ALL_MS
     assert lease.fence.number == b"42"
 
 
@@ -167,8 +167,8 @@ def test_who_is_faster_has_it(leases: Leases, redis_client: redis.Redis) -> None
 
 
 def test_a_key_of_another_kind_is_named(leases: Leases, redis_client: redis.Redis) -> None:
-    redis_client.lpush(NAME, "x")
-    with pytest.raises(ConfigError, match=NAME):
+    redis_client.lpush(OWNER_KEY, "x")
+    with pytest.raises(ConfigError, match=OWNER_KEY):
         leases().hold()
 
 

@@ -5,10 +5,10 @@ from contextlib import closing
 import pytest
 import redis
 
+from conductor_actors.adapters.redis.key_names import LOG_KEY
 from conductor_actors.adapters.redis.log_stream import (
     LINES_PER_READ,
     MOST_LINES,
-    NAME,
     RedisLog,
     RedisLogReader,
 )
@@ -31,7 +31,7 @@ def test_lines_are_read_in_order_and_each_once(redis_client: redis.Redis, valkey
 def test_only_the_last_minutes_are_read(redis_client: redis.Redis, valkey_url: str) -> None:
     now_ms = redis_client.time()[0] * 1000
     for minutes, line in ((11, "old"), (9, "new")):
-        redis_client.xadd(NAME, {"line": line}, id=f"{now_ms - minutes * 60_000}-0")
+        redis_client.xadd(LOG_KEY, {"line": line}, id=f"{now_ms - minutes * 60_000}-0")
     with closing(RedisLogReader(valkey_url, 10)) as reader:
         assert reader.read() == [b"new"]
 
@@ -50,13 +50,13 @@ def test_the_newest_ten_thousand_are_kept(redis_client: redis.Redis, valkey_url:
     with closing(RedisLog(valkey_url)) as log:
         for first in range(0, 25_000, 500):
             log.append([f"{number}" for number in range(first, first + 500)])
-    assert MOST_LINES <= redis_client.xlen(NAME) <= MOST_LINES + 100
+    assert MOST_LINES <= redis_client.xlen(LOG_KEY) <= MOST_LINES + 100
 
 
 def test_an_entry_that_somebody_else_wrote_is_a_line_of_nothing(
     redis_client: redis.Redis, valkey_url: str
 ) -> None:
-    redis_client.xadd(NAME, {"other": "x", "line": "y"})
+    redis_client.xadd(LOG_KEY, {"other": "x", "line": "y"})
     with closing(RedisLogReader(valkey_url, 1)) as reader:
         assert reader.read() == [b""]
 
@@ -64,7 +64,7 @@ def test_an_entry_that_somebody_else_wrote_is_a_line_of_nothing(
 def test_a_key_in_its_place_and_a_redis_that_is_away_are_told_apart(
     redis_client: redis.Redis, valkey_url: str
 ) -> None:
-    redis_client.set(NAME, "x")
+    redis_client.set(LOG_KEY, "x")
     with closing(RedisLog(valkey_url)) as log, pytest.raises(ConfigError):
         log.append(["line"])
     with closing(RedisLog("redis://127.0.0.1:1")) as log, pytest.raises(Unavailable):

@@ -13,7 +13,8 @@ from msgspec.structs import asdict
 from structlog.testing import capture_logs
 
 from conductor_actors.adapters.embedded.server_process import free_port
-from conductor_actors.adapters.redis.outbox import NAME, RedisOutbox
+from conductor_actors.adapters.redis.key_names import OUTBOX_KEY
+from conductor_actors.adapters.redis.outbox import RedisOutbox
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.support.score_rows import row
@@ -38,14 +39,14 @@ def test_what_one_process_sets_aside_another_finds(outbox: RedisOutbox, valkey_u
 
 def test_a_row_takes_little_room(outbox: RedisOutbox, redis_client: redis.Redis) -> None:
     outbox.append([row(f"session-{number}") for number in range(10_000)])
-    assert (redis_client.memory_usage(NAME, samples=0) or 0) in range(1, 10_000 * 120)
+    assert (redis_client.memory_usage(OUTBOX_KEY, samples=0) or 0) in range(1, 10_000 * 120)
 
 
 def test_rows_with_fields_that_came_later_or_are_gone_can_be_read(
     outbox: RedisOutbox, redis_client: redis.Redis
 ) -> None:
     future = asdict(row()) | {"not_yet_known": 1}
-    redis_client.xadd(NAME, {"version": "1", "rows": packed([future])})
+    redis_client.xadd(OUTBOX_KEY, {"version": "1", "rows": packed([future])})
     assert outbox.oldest(100).rows == [row()]
 
 
@@ -64,8 +65,8 @@ def test_an_entry_that_can_t_be_read_is_left_where_it_is_and_said_once(
     outbox: RedisOutbox, redis_client: redis.Redis, fields: dict[Any, Any]
 ) -> None:
     outbox.append([row("a")])
-    redis_client.xadd(NAME, fields, id=(entry_id := "9999999999999-0"))
-    redis_client.xadd(NAME, {"version": "1", "rows": packed([row("b")])})
+    redis_client.xadd(OUTBOX_KEY, fields, id=(entry_id := "9999999999999-0"))
+    redis_client.xadd(OUTBOX_KEY, {"version": "1", "rows": packed([row("b")])})
     seen = list[ScoreRow]()
     with capture_logs() as lines:
         while (shown := outbox.oldest(5000)).ids:
@@ -74,16 +75,17 @@ def test_an_entry_that_can_t_be_read_is_left_where_it_is_and_said_once(
         outbox.append([row("c")])
         seen += outbox.oldest(5000).rows
     assert seen == [row("a"), row("b"), row("c")]
-    assert redis_client.xrange(NAME, count=1) == redis_client.xrange(NAME, entry_id, entry_id)
+    oldest = redis_client.xrange(OUTBOX_KEY, count=1)
+    assert oldest == redis_client.xrange(OUTBOX_KEY, entry_id, entry_id)
     [line] = lines
     assert (line["event"], line["entry_id"]) == ("outbox_entry_unreadable", entry_id)
-    assert f"XDEL {NAME} {entry_id}" in line["advice"]
+    assert f"XDEL {OUTBOX_KEY} {entry_id}" in line["advice"]
 
 
 def test_the_version_that_wrote_an_entry_finds_it_again(
     valkey_url: str, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    redis_client.xadd(NAME, {"version": "2", "rows": packed([row()])})
+    redis_client.xadd(OUTBOX_KEY, {"version": "2", "rows": packed([row()])})
     with closing(RedisOutbox(valkey_url)) as outbox:
         assert not outbox.oldest(100).rows
     monkeypatch.setattr("conductor_actors.adapters.redis.outbox.VERSION", b"2")
@@ -128,7 +130,7 @@ def test_rows_that_do_not_fit_are_not_set_aside_in_part(
 def test_a_key_in_the_place_of_the_outbox_is_for_the_operator(
     outbox: RedisOutbox, redis_client: redis.Redis
 ) -> None:
-    redis_client.set(NAME, "x")
+    redis_client.set(OUTBOX_KEY, "x")
     with pytest.raises(ConfigError):
         outbox.append([row()])
     with pytest.raises(ConfigError):

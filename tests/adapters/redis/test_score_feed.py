@@ -10,11 +10,8 @@ import redis
 from msgspec.structs import asdict
 
 from conductor_actors.adapters.redis.client import open_client, pipeline
-from conductor_actors.adapters.redis.score_feed import (
-    DEAD_LETTERS,
-    MOST_DEAD_LETTERS,
-    RedisScoreFeed,
-)
+from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
+from conductor_actors.adapters.redis.score_feed import MOST_DEAD_LETTERS, RedisScoreFeed
 from conductor_actors.errors import ConfigError, OwnershipLost
 from conductor_actors.ports import DeadLetter
 from tests.support.owners import owning
@@ -137,7 +134,7 @@ def test_who_is_not_the_owner_any_more_announces_nothing_and_keeps_nothing(
             feed.add([DeadLetter("s", "1-0", "not_json", b"")])
         client.publish("mark", b"")
         assert next(heard) == ("mark", b"")
-    assert client.exists(DEAD_LETTERS) == 0
+    assert client.exists(DEAD_LETTERS_KEY) == 0
 
 
 def test_nothing_to_announce_is_nothing_to_do(feed: RedisScoreFeed) -> None:
@@ -155,7 +152,7 @@ def test_a_dead_letter_keeps_its_origin_reason_and_beginning(
         DeadLetter("sync-events", "17-4", "wrong_shape", b""),
     ]
     feed.add(letters)
-    [found] = pipeline(client, [("XRANGE", DEAD_LETTERS, "-", "+")])
+    [found] = pipeline(client, [("XRANGE", DEAD_LETTERS_KEY, "-", "+")])
     assert [fields for _, fields in found] == [
         [
             *(b"source", b"acme:sync-events", b"entry_id", b"17-3"),
@@ -174,16 +171,16 @@ def test_the_newest_ten_thousand_dead_letters_are_kept(
     for first in range(0, 25_000, 5000):
         numbers = range(first, first + 5000)
         feed.add([DeadLetter("s", f"{number}-0", "not_json", b"") for number in numbers])
-    assert MOST_DEAD_LETTERS <= client.xlen(DEAD_LETTERS) <= MOST_DEAD_LETTERS + 100
-    [[(_, newest)]] = pipeline(client, [("XREVRANGE", DEAD_LETTERS, "+", "-", "COUNT", 1)])
+    assert MOST_DEAD_LETTERS <= client.xlen(DEAD_LETTERS_KEY) <= MOST_DEAD_LETTERS + 100
+    [[(_, newest)]] = pipeline(client, [("XREVRANGE", DEAD_LETTERS_KEY, "+", "-", "COUNT", 1)])
     assert newest[3] == b"24999-0"
 
 
 def test_a_key_in_the_place_of_the_dead_letters_is_named(
     feed: RedisScoreFeed, client: redis.Redis
 ) -> None:
-    client.set(DEAD_LETTERS, "x")
-    with pytest.raises(ConfigError, match=DEAD_LETTERS):
+    client.set(DEAD_LETTERS_KEY, "x")
+    with pytest.raises(ConfigError, match=DEAD_LETTERS_KEY):
         feed.add([DeadLetter("s", "1-0", "not_json", b"")])
 
 

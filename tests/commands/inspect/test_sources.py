@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conductor_actors.adapters.embedded.server_process import free_port
-from conductor_actors.adapters.redis.log_stream import NAME, RedisLog
+from conductor_actors.adapters.redis.key_names import LOG_KEY
+from conductor_actors.adapters.redis.log_stream import RedisLog
 from conductor_actors.commands.inspect.sources import (
     TAIL_BYTES,
     Cutter,
@@ -126,7 +127,7 @@ def test_a_stream_gives_its_history_and_what_comes(
         assert len(whole(source)) == 1500
         log.append(["later"])
         assert whole(source) == [b"later"]
-        redis_client.delete(NAME)
+        redis_client.delete(LOG_KEY)
         assert whole(source) == []
 
 

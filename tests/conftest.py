@@ -1,22 +1,27 @@
-"""Real servers for every test that talks to one: started once, on free loopback ports."""
+"""How tests are shared out among processes, and the real servers that they talk to.
+
+A server is started once per process, on a free loopback port.
+"""
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.parse import urlsplit
-from uuid import uuid4
 
-import psycopg
 import pytest
 import redis
-from psycopg import sql
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
+from tests.support.databases import database, migrated_database
+
+WORKERS_PER_CORE = 3  # tests that start programs mostly wait for them
+TESTS = Path(__file__).parent
+E2E = (TESTS / "e2e", TESTS / "faults", TESTS / "dashboard" / "page")
+ONE_BY_ONE = E2E[:2]
 
 # Whoever is started in the background by a shell ignores SIGINT, and so would all that we start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -27,6 +32,31 @@ _TIMESCALEDB_URL = "CONDUCTOR_TEST_TIMESCALEDB_URL"
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many processes run the tests; none but this one for single files."""
+    if all(argument.partition("::")[0].endswith(".py") for argument in config.args):
+        return 0
+    return WORKERS_PER_CORE * len(os.sched_getaffinity(0))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark end-to-end tests by their folder, and run them first, since they take longest.
+
+    A module's tests run in one process, where they share fixtures, unless each takes seconds.
+    """
+    for item in items:
+        if _is_in(E2E, item):
+            item.add_marker("e2e")
+        if not _is_in(ONE_BY_ONE, item):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
+def _is_in(folders: Sequence[Path], item: pytest.Item) -> bool:
+    return any(folder in item.path.parents for folder in folders)
 
 
 @pytest.fixture(scope="session")
@@ -72,19 +102,13 @@ def redis_client(valkey_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def fresh_database() -> Iterator[Callable[[str], str]]:
-    """Make empty databases: `fresh_database(server_url)` returns the new one's URL."""
-    with ExitStack() as made:
-
-        def make(server_url: str) -> str:
-            name = f"test_{uuid4().hex}"
-            _execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
-            made.callback(_execute, server_url, drop)
-            return urlsplit(server_url)._replace(path=f"/{name}").geturl()
-
-        yield make
+    """Create empty databases: `fresh_database(server_url)` returns the new one's URL."""
+    with ExitStack() as stack:
+        yield lambda server_url: stack.enter_context(database(server_url))
 
 
-def _execute(server_url: str, statement: sql.Composed) -> None:
-    with psycopg.connect(server_url, autocommit=True) as connection:
-        connection.execute(statement)
+@pytest.fixture(scope="session")
+def shared_database(postgres_url: str) -> Iterator[str]:
+    """Create a database with the tables, for tests whose sessions have ids of their own."""
+    with migrated_database(postgres_url) as url:
+        yield url

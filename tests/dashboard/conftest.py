@@ -7,14 +7,10 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import httpx
-import psycopg
 import pytest
 import redis
-from psycopg import sql
-from psycopg.conninfo import make_conninfo
 
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
-from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
 from conductor_actors.adapters.redis.update_subscriber import RedisUpdateSubscriber
@@ -45,25 +41,14 @@ def upstreams(redis_url: str, database_url: str) -> Upstreams:
     return Upstreams(RedisUpdateSubscriber(redis_url), PostgresHistoryReader(database_url))
 
 
-@pytest.fixture(scope="session")
-def dashboard_database(postgres_url: str) -> Iterator[str]:
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        url = make_conninfo(postgres_url, dbname=name)
-        migrate(url)
-        yield url
-        server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
 @pytest.fixture
-def serve(valkey_url: str, dashboard_database: str) -> Iterator[Serve]:
+def serve(valkey_url: str, shared_database: str) -> Iterator[Serve]:
     """Start dashboards: each on a port of its own, with its subscription in place."""
     with ExitStack() as stack:
 
         def start(**options: Any) -> Dashboard:
             given = Options(**{"port": 0, **options})
-            dashboard = Dashboard(given, upstreams(valkey_url, dashboard_database))
+            dashboard = Dashboard(given, upstreams(valkey_url, shared_database))
             dashboard.start()
             stack.callback(dashboard.stop)
             wait_ready(dashboard)
@@ -99,9 +84,9 @@ def publish(valkey_url: str, redis_client: redis.Redis) -> Iterator[Callable[...
 
 
 @pytest.fixture
-def store(dashboard_database: str) -> Iterator[Callable[..., None]]:
+def store(shared_database: str) -> Iterator[Callable[..., None]]:
     """Store rows as the collector does."""
-    with closing(PostgresScoreStore(dashboard_database)) as kept:
+    with closing(PostgresScoreStore(shared_database)) as kept:
 
         def write(*rows: ScoreRow) -> None:
             assert not kept.write(rows).refused

@@ -102,13 +102,13 @@ def test_steps_have_the_mean_the_least_and_the_most(
 
 @pytest.mark.parametrize("step", ["1m", "2m", "15s"])
 def test_whole_minutes_come_from_the_aggregate_where_there_is_one_and_are_the_same(
-    fetch: Fetch, store: Write, session_id: str, dashboard_database: str, step: str
+    fetch: Fetch, store: Write, session_id: str, shared_database: str, step: str
 ) -> None:
     store(*(row(session_id, AT_MS + tick * TICK_MS, score=tick / 100) for tick in range(30)))
     path = f"/api/v1/sessions/{session_id}/history"
     query = {"from": iso(AT_MS), "to": iso(AT_MS + 150_000), "step": step}
     before = fetch(path, params=query).json()["points"]
-    with psycopg.connect(dashboard_database, autocommit=True) as database:
+    with psycopg.connect(shared_database, autocommit=True) as database:
         database.execute(_AGGREGATE)
         try:
             after = fetch(path, params=query).json()["points"]

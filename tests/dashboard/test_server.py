@@ -50,8 +50,8 @@ def serving(dashboard: Dashboard) -> Iterator[Dashboard]:
         dashboard.stop()
 
 
-def test_health_says_how_the_surroundings_are(valkey_url: str, dashboard_database: str) -> None:
-    ports = upstreams(valkey_url, dashboard_database)
+def test_health_says_how_the_surroundings_are(valkey_url: str, shared_database: str) -> None:
+    ports = upstreams(valkey_url, shared_database)
     with serving(Dashboard(Options(port=0), ports, Collector())) as dashboard:
         wait_ready(dashboard)
         found: dict[str, object] = {}
@@ -69,8 +69,8 @@ def test_health_says_how_the_surroundings_are(valkey_url: str, dashboard_databas
         }
 
 
-def test_without_redis_it_works_but_is_not_ready(dashboard_database: str) -> None:
-    ports = upstreams("redis://127.0.0.1:9", dashboard_database)
+def test_without_redis_it_works_but_is_not_ready(shared_database: str) -> None:
+    ports = upstreams("redis://127.0.0.1:9", shared_database)
     with serving(Dashboard(Options(port=0), ports)) as dashboard:
         health = httpx.get(f"{dashboard.address}health")
         assert (health.status_code, health.json()["redis"]) == (200, "away")
@@ -80,10 +80,10 @@ def test_without_redis_it_works_but_is_not_ready(dashboard_database: str) -> Non
 
 
 def test_what_keeps_the_collector_from_reading_makes_it_unready(
-    valkey_url: str, dashboard_database: str
+    valkey_url: str, shared_database: str
 ) -> None:
     collector = Collector()
-    ports = upstreams(valkey_url, dashboard_database)
+    ports = upstreams(valkey_url, shared_database)
     with serving(Dashboard(Options(port=0), ports, collector)) as dashboard:
         wait_ready(dashboard)
         collector.wrong = ["collector: starting"]
@@ -198,8 +198,8 @@ def test_an_address_can_be_opened(host: str, shown: str) -> None:
     assert address(host, 1) == shown
 
 
-def test_it_serves_by_ipv6(valkey_url: str, dashboard_database: str) -> None:
-    ports = upstreams(valkey_url, dashboard_database)
+def test_it_serves_by_ipv6(valkey_url: str, shared_database: str) -> None:
+    ports = upstreams(valkey_url, shared_database)
     with serving(Dashboard(Options(host="::1", port=0), ports)) as dashboard:
         assert httpx.get(f"{dashboard.address}health").status_code == 200
 

@@ -99,11 +99,13 @@ def user_url(superuser_url: str, name: str) -> str:
 
 @contextmanager
 def made(superuser_url: str) -> Iterator[None]:
-    make_roles(superuser_url)
-    try:
-        yield
-    finally:
-        with psycopg.connect(superuser_url, autocommit=True) as server:
+    with psycopg.connect(superuser_url, autocommit=True) as server:
+        # Roles belong to the whole server, which other processes use, too. The lock ends with us.
+        server.execute("SELECT pg_advisory_lock(hashtext('conductor roles'))")
+        make_roles(superuser_url)
+        try:
+            yield
+        finally:
             server.execute("DROP DATABASE conductor WITH (FORCE)")
             server.execute("DROP ROLE conductor_owner, conductor_writer, conductor_reader")
 

@@ -17,8 +17,10 @@ from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from tests.deploy.conftest import PSQL, UserUrl, make_roles
 from tests.deploy.files import DEPLOY, text
-from tests.support.running import stored
+from tests.support.programs import stored
 from tests.support.score_rows import AT_MS, row
+
+pytestmark = pytest.mark.e2e
 
 ROWS = [row(f"session {n % 7}", AT_MS + n * 86_400_000) for n in range(70)]  # many chunks
 

@@ -14,7 +14,9 @@ from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.postgres.migrations import migrate
 from tests.deploy.conftest import UserUrl, valkey
 from tests.support.hostile import CHAT
-from tests.support.running import QUICK, Program, finished, running
+from tests.support.programs import QUICK, Program, finished, running
+
+pytestmark = pytest.mark.e2e
 
 
 def chat(number: int) -> bytes:

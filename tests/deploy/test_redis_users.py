@@ -9,7 +9,7 @@ from tests.deploy import acl
 from tests.deploy.conftest import UserUrl
 from tests.deploy.files import text
 from tests.support.hostile import CHAT, SYNC
-from tests.support.running import finished
+from tests.support.programs import finished
 
 REFUSED = {
     "collector": [

@@ -17,14 +17,13 @@ from conductor_actors.cli import app
 from conductor_actors.commands.demo import companions
 from conductor_actors.settings import Settings
 from tests.domain.test_contract import SAMPLE
+from tests.support.databases import database
 from tests.support.hostile import REACTION
-from tests.support.running import (
+from tests.support.processes import command, environment
+from tests.support.programs import (
     QUICK,
     Ended,
     assert_refused,
-    command,
-    database,
-    environment,
     finished,
     running,
     state_folder,

@@ -13,24 +13,16 @@ import redis
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres.migrations import migrate
+from tests.support.databases import database, migrated_database
 from tests.support.hostile import REACTION
-from tests.support.running import (
-    QUICK,
-    Ended,
-    assert_refused,
-    database,
-    finished,
-    running,
-    state_folder,
-)
+from tests.support.programs import QUICK, Ended, assert_refused, finished, running, state_folder
 
 SECRET = "pass-w0rd"
 
 
 @pytest.fixture
 def migrated(postgres_url: str) -> Iterator[str]:
-    with database(postgres_url) as url:
-        migrate(url)
+    with migrated_database(postgres_url) as url:
         yield url
 
 

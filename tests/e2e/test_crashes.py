@@ -14,7 +14,7 @@ import redis
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from tests.support.hostile import REACTION
-from tests.support.running import QUICK, Program, replayed, running, stored, until
+from tests.support.programs import QUICK, Program, replayed, running, stored, until
 
 REACTED = b'{"sessionId":"room","userId":"ada"}'
 

@@ -21,7 +21,7 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import DeadLetter
 from tests.support.hostile import CHAT, REACTION, SYNC
 from tests.support.owners import owning
-from tests.support.running import finished
+from tests.support.programs import finished
 
 MAX_BYTES = 65536
 EVIL = "\x1b[2J\x07\r\n\t\x00\x7f\u202e\u2028\x9b"

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,10 @@ from tests.commands.inspect.said import (
     tenant_row,
     tenants,
 )
-from tests.support.running import (
+from tests.support.databases import database
+from tests.support.programs import (
     QUICK,
     Ended,
-    command,
-    database,
-    environment,
     finished,
     running,
     state_folder,
@@ -54,19 +51,9 @@ SAID = (
 )
 
 
-def inspected(*arguments: str, cwd: Path, text: str = "", **variables: str) -> Ended:
+def inspected(*arguments: str, cwd: Path, text: str = "") -> Ended:
     """Run it with a pipe that has this text."""
-    done = subprocess.run(
-        command("inspect", *arguments),
-        cwd=cwd,
-        env=environment(variables),
-        input=text,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return finished("inspect", *arguments, cwd=cwd, stdin=text)
 
 
 def document(ended: Ended) -> Any:
@@ -188,7 +175,7 @@ def test_what_is_printed_is_never_more_than_text(hostile: str, tmp_path: Path) -
 def test_in_a_terminal_it_follows_a_log_obeys_keys_and_leaves_no_trace(tmp_path: Path) -> None:
     path = tmp_path / "service.log"
     path.write_bytes(b"\n".join(SAID) + b"\n")
-    with terminal("-m", "conductor_actors", "inspect", str(path), cwd=tmp_path) as screen:
+    with terminal("inspect", str(path), cwd=tmp_path) as screen:
         assert "\x1b[?1049h" in screen.wait_for("acme/keynote")
         screen.resize(130, 30)
         screen.wait_for("long-" * 8 + "name")
@@ -212,7 +199,7 @@ def test_in_a_terminal_it_follows_a_log_obeys_keys_and_leaves_no_trace(tmp_path:
 def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "service.log"
     path.write_bytes(b"\n".join(SAID) + b"\n")
-    with terminal("-m", "conductor_actors", "inspect", str(path), cwd=tmp_path) as screen:
+    with terminal("inspect", str(path), cwd=tmp_path) as screen:
         screen.wait_for("acme/keynote")
         screen.press("\x03")
         screen.wait_for("\x1b[?1049l")
@@ -223,7 +210,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
 def test_a_pipe_may_go_on_while_keys_come_from_the_terminal(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
-    with terminal("-m", "conductor_actors", "inspect", str(fifo), cwd=tmp_path) as screen:
+    with terminal("inspect", str(fifo), cwd=tmp_path) as screen:
         with fifo.open("wb", buffering=0) as pipe:
             pipe.write(b"\n".join(SAID) + b"\n")
             screen.wait_for("acme/keynote")

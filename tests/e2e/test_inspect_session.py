@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import redis
 
+from tests.support.databases import database
 from tests.support.hostile import CHAT, SYNC
-from tests.support.running import QUICK, Program, database, finished, running
+from tests.support.programs import QUICK, Program, finished, running
 from tests.support.terminal import terminal
 
 TENANTS = {"CONDUCTOR_TENANTS": "acme"}
@@ -54,7 +55,7 @@ def test_a_session_is_described_and_traced_by_the_collector_that_has_it(
                 over = tracing.wait_for("trace_ended")
                 assert tracing.finish().exit_code == 0
             with terminal(
-                *("-m", "conductor_actors", "inspect", valkey_url, "--follow", "acme/room"),
+                *("inspect", valkey_url, "--follow", "acme/room"),
                 cwd=tmp_path,
             ) as screen:
                 screen.wait_for("its last messages")

@@ -13,8 +13,9 @@ import redis
 
 from conductor_actors.domain.intake import Entry
 from conductor_actors.simulate import Simulation
+from tests.support.databases import database
 from tests.support.hostile import REACTION
-from tests.support.running import QUICK, Line, Row, database, replayed, running, stored, until
+from tests.support.programs import QUICK, Line, Row, replayed, running, stored, until
 
 FLOODING: Final = "acme"
 OTHERS: Final = ("default", "globex")
@@ -29,6 +30,8 @@ LIMITS: Final = {
     "CONDUCTOR_TENANT_SESSIONS": "12",
     "CONDUCTOR_SESSION_EVENTS_PER_S": "40",
 }
+
+pytestmark = pytest.mark.xdist_group("isolation")
 
 
 class Played(NamedTuple):

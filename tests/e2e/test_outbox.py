@@ -14,7 +14,7 @@ from conductor_actors.adapters.redis.key_names import OUTBOX_KEY
 from conductor_actors.adapters.redis.outbox import RedisOutbox
 from tests.e2e.test_crashes import Pair
 from tests.e2e.test_shutdown import load
-from tests.support.running import Program, replayed, running, stored, until
+from tests.support.programs import Program, replayed, running, stored, until
 
 # Fifty rows a second: the outbox is in use two seconds after the database has gone.
 SMALL = {

@@ -10,7 +10,6 @@ import pytest
 import redis
 
 from conductor_actors.actors.runtime.base import salvage
-from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.commands import replay, verify
 from conductor_actors.domain.comparison import Comparison
 from conductor_actors.domain.events import DECODERS
@@ -22,8 +21,9 @@ from conductor_actors.settings import Settings
 from tests.app.test_pipeline import Run, packed, reads_of
 from tests.domain.test_contract import SAMPLE
 from tests.domain.test_replayer import curse, decode_poison
+from tests.support.databases import migrated_database
 from tests.support.hostile import LIVE, REACTION, VOTE
-from tests.support.running import Ended, database, finished
+from tests.support.programs import Ended, finished
 from tests.support.score_rows import AT_MS
 
 EVENTS, EXPECTED = str(SAMPLE / "events.jsonl"), str(SAMPLE / "expected.csv")
@@ -34,8 +34,7 @@ EQUAL = "compared    7\nmissing     0\ndifferent   0\nunexpected  0\n"
 
 @pytest.fixture
 def migrated_url(postgres_url: str) -> Iterator[str]:
-    with database(postgres_url) as url:
-        migrate(url)
+    with migrated_database(postgres_url) as url:
         yield url
 
 

@@ -14,7 +14,8 @@ import redis
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from tests.e2e.test_takeovers import AT_ONCE_S, Plant, listening, stop
-from tests.support.running import QUICK, Program, database, finished, running
+from tests.support.databases import database
+from tests.support.programs import QUICK, Program, finished, running
 
 SESSIONS = 50  # of the load
 

@@ -16,20 +16,15 @@ from conductor_actors.adapters.recordings.csv_rows import COLUMNS
 from conductor_actors.domain.identity import prefixed
 from conductor_actors.simulate import Simulation
 from tests.domain.test_contract import recorded
+from tests.support.databases import database
 from tests.support.hostile import CHAT, HARMLESS, HOSTILE
-from tests.support.running import (
-    QUICK,
-    Line,
-    Program,
-    Row,
-    database,
-    replayed,
-    running,
-    stored,
-    until,
-)
+from tests.support.programs import QUICK, Line, Program, Row, replayed, running, stored, until
 
 SERVERS = {"plain": "postgres_url", "timescaledb": "timescaledb_url"}
+ON_EACH = [
+    pytest.param(name, marks=pytest.mark.xdist_group(f"played on {name}")) for name in SERVERS
+]
+attacks = pytest.mark.xdist_group("attacked")
 TENANTS = ("default", "acme", "globex")
 SIGNALS = COLUMNS[6:]
 BURSTS = 2
@@ -50,7 +45,7 @@ class Played(NamedTuple):
     edition: str
 
 
-@pytest.fixture(scope="module", params=SERVERS)
+@pytest.fixture(scope="module", params=ON_EACH)
 def played(
     request: pytest.FixtureRequest, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Played]:
@@ -276,6 +271,7 @@ def attack(client: redis.Redis) -> None:
         pipeline.execute()
 
 
+@attacks
 def test_every_good_event_between_hostile_ones_counts(attacked: Attacked) -> None:
     good = 6.0 * (len(HOSTILE) + len(HARMLESS))
     most = {"good in streams": 0.0, "good in pub/sub": 0.0}
@@ -285,6 +281,7 @@ def test_every_good_event_between_hostile_ones_counts(attacked: Attacked) -> Non
     assert most == dict.fromkeys(most, good)
 
 
+@attacks
 def test_every_invalid_event_is_a_dead_letter_with_its_reason(attacked: Attacked) -> None:
     sent = Counter((name, reason, body[:256]) for _, name, body, reason in HOSTILE)
     kept = Counter(
@@ -295,6 +292,7 @@ def test_every_invalid_event_is_a_dead_letter_with_its_reason(attacked: Attacked
     assert all(letter[b"entry_id"].count(b"-") == 1 for letter in attacked.letters)
 
 
+@attacks
 def test_invalid_events_are_counted_by_source_and_reason(attacked: Attacked) -> None:
     counted: Counter[tuple[str, str]] = Counter()
     for line in attacked.log:
@@ -304,6 +302,7 @@ def test_invalid_events_are_counted_by_source_and_reason(attacked: Attacked) -> 
     assert counted == sent + sent
 
 
+@attacks
 def test_no_text_of_an_event_is_in_the_log(attacked: Attacked) -> None:
     for _, _, body, _ in HOSTILE:
         beginning = body[:24].decode("utf-8", "replace")

@@ -12,7 +12,7 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.shards import owner
 from tests.e2e.test_takeovers import Plant, plant, stop
 from tests.support.hostile import CHAT
-from tests.support.running import Ended, Program, Row, finished, replayed, running, same, stored
+from tests.support.programs import Ended, Program, Row, finished, replayed, running, same, stored
 
 __all__ = ["plant"]
 

@@ -13,17 +13,9 @@ import redis
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.simulate import bulk
+from tests.support.databases import database
 from tests.support.hostile import REACTION
-from tests.support.running import (
-    QUICK,
-    database,
-    replayed,
-    running,
-    state_folder,
-    stored,
-    until,
-    valkey_of,
-)
+from tests.support.programs import QUICK, replayed, running, state_folder, stored, until, valkey_of
 
 REACTED = b'{"sessionId":"room","userId":"ada"}'
 

@@ -16,11 +16,11 @@ from redis.client import PubSub
 
 from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY, CHECKPOINT_SESSIONS_KEY
 from tests.e2e.test_shutdown import load
+from tests.support.databases import database
 from tests.support.hostile import CHAT, REACTION
-from tests.support.running import (
+from tests.support.programs import (
     QUICK,
     Program,
-    database,
     finished,
     replayed,
     running,

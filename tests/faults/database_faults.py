@@ -15,7 +15,7 @@ from tests.faults.proxy import Barrier, Way
 from tests.faults.report import Report
 from tests.faults.samples import memory_mb, pause, sampled, updates, waited
 from tests.faults.traffic import SOMEBODY, Simulated, flowing
-from tests.support.running import Program, Row
+from tests.support.programs import Program, Row
 
 NOTICED_WITHIN_S: Final = 15.0
 DRAINED_WITHIN_S: Final = 10.0

@@ -8,7 +8,7 @@ from tests.faults.plant import DRAIN_WITHIN_S, Plant, drained
 from tests.faults.report import Report
 from tests.faults.samples import pause
 from tests.faults.traffic import Simulated, flowing
-from tests.support.running import Program
+from tests.support.programs import Program
 
 SEED: Final = 4
 PATIENCE_S: Final = 30.0

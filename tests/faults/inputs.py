@@ -16,7 +16,7 @@ from tests.faults.report import Report
 from tests.faults.samples import memory_mb, pause, sampled, waited
 from tests.faults.traffic import SOMEBODY, Feed, Simulated, TwiceInDisorder, add, flowing
 from tests.support.hostile import CHAT, CLOSED, NAMES, SYNC
-from tests.support.running import Line, Program, Row
+from tests.support.programs import Line, Program, Row
 
 LATE_S: Final = 2.0
 PATIENCE_S: Final = 60.0

@@ -1,16 +1,10 @@
 """The rows that must be there: those of an undisturbed replay of the same streams."""
 
-import csv
-import subprocess
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from conductor_actors.adapters.recordings.csv_rows import COLUMNS
-from tests.support.running import Row, command, environment
-
-REPLAY_WITHIN_S: Final = 600.0
+from tests.support.programs import Row
 
 
 class Difference(NamedTuple):
@@ -30,26 +24,6 @@ class Difference(NamedTuple):
     @property
     def has_every_row(self) -> bool:
         return not (self.missing or self.duplicate or self.unexpected)
-
-
-def replayed(source: str, folder: Path, settings: dict[str, str]) -> list[Row]:
-    """Score the streams' events again; no matter how many there are."""
-    file = folder / "replayed.csv"
-    done = subprocess.run(
-        command("replay", source, "--csv", str(file)),
-        cwd=folder,
-        env=environment(settings),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=REPLAY_WITHIN_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    with file.open(newline="") as text:
-        header, *rows = csv.reader(text)
-    assert tuple(header) == COLUMNS
-    return sorted(map(tuple, rows))
 
 
 def at_ms(row: Row) -> int:

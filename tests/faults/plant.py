@@ -15,12 +15,13 @@ import psycopg
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
-from tests.faults.oracle import at_ms, difference, replayed
+from tests.faults.oracle import at_ms, difference
 from tests.faults.proxy import Proxy
 from tests.faults.report import Report
 from tests.faults.samples import waited
 from tests.faults.traffic import impatient_client
-from tests.support.running import QUICK, ROOT, Line, Program, Row, running, stored, until
+from tests.support.processes import ROOT
+from tests.support.programs import QUICK, Line, Program, Row, replayed, running, stored, until
 
 DRAIN_WITHIN_S: Final = 20.0
 OWNER: Final = "conductor:owner"
@@ -155,7 +156,7 @@ class Plant:
 
     def replayed(self) -> list[Row]:
         """Score what is in the streams again: the rows up to the first tick after it."""
-        return replayed(self.redis_url, self._folder, self.variables)
+        return replayed(self.redis_url, self._folder, **self.variables)
 
     def settle(
         self,

@@ -9,7 +9,7 @@ from tests.faults.report import Report
 from tests.faults.samples import pause, waited
 from tests.faults.traffic import Simulated, flowing
 from tests.support.hostile import LIVE
-from tests.support.running import Program
+from tests.support.programs import Program
 
 FOUND_WITHIN_S: Final = 5.0
 BACK_WITHIN_S: Final = 2.0

@@ -12,7 +12,7 @@ import msgspec
 import psutil  # type: ignore[import-untyped]
 import redis
 
-from tests.support.running import Program
+from tests.support.programs import Program
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """The oracle must see what is wrong: an experiment that finds nothing would prove nothing."""
 
 from tests.faults.oracle import difference
-from tests.support.running import Row
+from tests.support.programs import Row
 
 ROWS: list[Row] = [
     ("2026-01-04T12:00:05+00:00", "default", session, "e", "0.5") for session in ("a", "b", "c")

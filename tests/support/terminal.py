@@ -4,19 +4,24 @@ import fcntl
 import os
 import pty
 import select
+import signal
 import struct
 import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from tests.support.running import environment
+from tests.support.processes import ROOT, Process, environment, start
+
+Start: TypeAlias = Callable[[Sequence[int]], Process]
 
 PATIENCE_S: Final = 15.0
+_VARIABLES: Final = {"TERM": "xterm", "LANG": "C.UTF-8", "COLUMNS": ""}
 _BECOME: Final = (
     "import fcntl, os, sys, termios\n"
     "os.setsid()\n"
@@ -28,19 +33,12 @@ _BECOME: Final = (
 class Terminal:
     """One that a program runs in."""
 
-    def __init__(self, arguments: Sequence[str], cwd: Path, columns: int, lines: int) -> None:
+    def __init__(self, start: Start, columns: int, lines: int) -> None:
         self._ours, self._theirs = pty.openpty()
         self.resize(columns, lines)
         self.modes = termios.tcgetattr(self._theirs)
         self._drawn = b""
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", _BECOME, *arguments],
-            stdin=self._theirs,
-            stdout=self._theirs,
-            stderr=self._theirs,
-            cwd=cwd,
-            env=environment({"TERM": "xterm", "LANG": "C.UTF-8"}) | {"COLUMNS": ""},
-        )
+        self.process = start([self._theirs] * 3)
 
     def resize(self, columns: int, lines: int) -> None:
         size = struct.pack("HHHH", lines, columns, 0, 0)
@@ -67,18 +65,42 @@ class Terminal:
         return termios.tcgetattr(self._theirs)
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait(PATIENCE_S)
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(PATIENCE_S)
         os.close(self._ours)
         os.close(self._theirs)
 
 
 @contextmanager
 def terminal(*arguments: str, cwd: Path, columns: int = 80, lines: int = 24) -> Iterator[Terminal]:
-    """Run Python in a terminal beside the test; whatever happens, it ends."""
-    one = Terminal(arguments, cwd, columns, lines)
+    """Run the program in a terminal beside the test; whatever happens, it ends."""
+    with _opened(partial(start, arguments, cwd, _VARIABLES), columns, lines) as opened:
+        yield opened
+
+
+@contextmanager
+def terminal_of(code: str) -> Iterator[Terminal]:
+    """Run Python code in a terminal beside the test; whatever happens, it ends."""
+
+    def run(streams: Sequence[int]) -> Process:
+        stdin, stdout, stderr = streams
+        return subprocess.Popen(
+            [sys.executable, "-c", _BECOME, "-uc", code],
+            cwd=ROOT,
+            env=environment(_VARIABLES),
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+        )
+
+    with _opened(run, columns=80, lines=24) as opened:
+        yield opened
+
+
+@contextmanager
+def _opened(start: Start, columns: int, lines: int) -> Iterator[Terminal]:
+    opened = Terminal(start, columns, lines)
     try:
-        yield one
+        yield opened
     finally:
-        one.close()
+        opened.close()

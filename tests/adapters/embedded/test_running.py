@@ -6,7 +6,7 @@ import redis
 
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.embedded.valkey import running_valkey
-from tests.support.running import state_folder
+from tests.support.programs import state_folder
 
 
 def test_the_own_valkey_of_a_folder_is_found_while_it_runs() -> None:

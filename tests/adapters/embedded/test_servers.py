@@ -42,6 +42,7 @@ with EmbeddedServers(Path(sys.argv[1])) as servers:
             connection.execute("CREATE TABLE words AS SELECT 'last' AS word")
 """
 
+pytestmark = pytest.mark.e2e
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
 

@@ -18,7 +18,7 @@ from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
-from tests.support.running import stored
+from tests.support.programs import stored
 from tests.support.score_rows import AT_MS, row
 
 PATIENCE_S = 10.0

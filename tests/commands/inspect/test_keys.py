@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from conductor_actors.commands.inspect.view import LONGEST_NAME, View
 from conductor_actors.commands.terminal import Keyboard, keys_of
 from tests.commands.inspect.said import report_of, row, sessions
-from tests.support.running import ROOT
-from tests.support.terminal import terminal
+from tests.support.terminal import terminal_of
 
 REPORT = report_of(sessions(row("acme/a"), row("acme/b"), row("globex/c")))
 
@@ -47,7 +46,7 @@ def test_a_key_is_heard_as_it_is_pressed_and_the_terminal_is_left_as_it_was() ->
         "    print('ready')\n"
         "    print('heard', *keys.read(10))\n"
     )
-    with terminal("-uc", code, cwd=ROOT) as screen:
+    with terminal_of(code) as screen:
         screen.wait_for("ready")
         screen.press("r")
         screen.wait_for("heard r")

@@ -13,7 +13,7 @@ from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
 from conductor_actors.commands.inspect.updates import Updates
 from conductor_actors.domain.identity import SessionKey
 from tests.support.owners import owning
-from tests.support.running import state_folder
+from tests.support.programs import state_folder
 from tests.support.score_rows import row
 
 

@@ -4,18 +4,14 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Condition, Thread
 from time import monotonic
-from typing import IO, Any, Final, NamedTuple
-from urllib.parse import urlsplit
-from uuid import uuid4
+from typing import Any, Final, NamedTuple
 
 import psycopg
 import redis
@@ -23,8 +19,7 @@ from psycopg import sql
 
 from conductor_actors.adapters.embedded.orphans import stop_orphans
 from conductor_actors.adapters.recordings.csv_rows import COLUMNS
-
-ROOT: Final = Path(__file__).parent.parent.parent
+from tests.support.processes import Process, start
 
 # A tick a second and a short memory, so that seconds show what takes minutes.
 QUICK: Final = {
@@ -33,6 +28,7 @@ QUICK: Final = {
     "CONDUCTOR_SESSION_TIMEOUT_S": "60",
     "CONDUCTOR_START": "earliest",
 }
+COMMAND_WITHIN_S: Final = 600.0  # a replay of a fault's full length; tests have their own timeout
 
 Line = dict[str, Any]
 Row = tuple[str, ...]  # the columns of a replay's CSV, as text: equal text is equal bits
@@ -44,31 +40,10 @@ class Ended(NamedTuple):
     stderr: str
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "conductor_actors", *arguments]
-
-
-def environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Make a bare environment, in which a warning is an error, far from UTC."""
-    inherited = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
-    ours = {"PYTHONWARNINGS": "error", "PYTHONPATH": str(ROOT), "COLUMNS": "80", "TZ": "FAR-12:45"}
-    free_ports = {"CONDUCTOR_HTTP_PORT": "0", "CONDUCTOR_METRICS_PORT": "0"}
-    return inherited | ours | free_ports | dict(variables)
-
-
-def finished(*arguments: str, cwd: Path, **variables: str) -> Ended:
+def finished(*arguments: str, cwd: Path, stdin: str | None = None, **variables: str) -> Ended:
     """Run a command to its end."""
-    done = subprocess.run(
-        command(*arguments),
-        cwd=cwd,
-        env=environment(variables),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    with running(*arguments, cwd=cwd, stdin=stdin, **variables) as program:
+        return program.finish(COMMAND_WITHIN_S)
 
 
 def assert_refused(ended: Ended, *parts: str) -> None:
@@ -110,33 +85,17 @@ def until(last: str, rows: Iterable[Row]) -> list[Row]:
     return [row for row in rows if row[0] <= last]
 
 
-@contextmanager
-def database(server_url: str) -> Iterator[str]:
-    """Make an empty database, for as long as the block."""
-    name = f"test_{uuid4().hex}"
-    with psycopg.connect(server_url, autocommit=True) as server:
-        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
-        try:
-            yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
-        finally:
-            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
-            server.execute(drop.format(sql.Identifier(name)))
-
-
 class Program:
     """A running program. `lines` grows; `wait_for` goes through it once, from first to last."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: Process, stdout: int, stderr: int) -> None:
         self._process = process
         self._grew = Condition()
         self._passed = 0
         self._open_pipes = 2
         self.output: list[str] = []
         self.errors: list[str] = []
-        self._readers = [
-            self._reader(process.stdout, self.output),
-            self._reader(process.stderr, self.errors),
-        ]
+        self._readers = [self._reader(stdout, self.output), self._reader(stderr, self.errors)]
 
     @property
     def pid(self) -> int:
@@ -191,7 +150,7 @@ class Program:
         return Ended(exit_code, "".join(self.output), "".join(self.errors))
 
     def kill(self) -> None:
-        self._process.kill()
+        self._process.send_signal(signal.SIGKILL)
         self.finish()
 
     def _wait(self, is_there: Callable[[], bool], deadline_s: float, what: str) -> None:
@@ -202,12 +161,13 @@ class Program:
                 assert left_s > 0, f"not within {deadline_s} s: {what}: {self._story()}"
                 self._grew.wait(left_s)
 
-    def _reader(self, pipe: IO[str] | None, into: list[str]) -> Thread:
+    def _reader(self, pipe: int, into: list[str]) -> Thread:
         def read() -> None:
-            for text in pipe or ():
-                with self._grew:
-                    into.append(text)
-                    self._grew.notify_all()
+            with os.fdopen(pipe, encoding="utf-8") as lines:
+                for text in lines:
+                    with self._grew:
+                        into.append(text)
+                        self._grew.notify_all()
             with self._grew:
                 self._open_pipes -= 1
                 self._grew.notify_all()
@@ -221,28 +181,35 @@ class Program:
 
 
 @contextmanager
-def running(*arguments: str, cwd: Path, **variables: str) -> Iterator[Program]:
+def running(
+    *arguments: str, cwd: Path, stdin: str | None = None, **variables: str
+) -> Iterator[Program]:
     """Run the program beside the test, which may end it; whatever happens, it ends."""
-    process = subprocess.Popen(
-        command(*arguments),
-        cwd=cwd,
-        env=environment(variables),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    program = Program(process)
+    (stdout, out), (stderr, error), given = os.pipe(), os.pipe(), _input(stdin)
+    try:
+        process = start(arguments, cwd, variables, (given, out, error))
+    finally:
+        for each in (given, out, error):
+            os.close(each)
+    program = Program(process, stdout, stderr)
     try:
         yield program
     finally:
-        if process.poll() is None:
-            process.kill()
-        program.finish()
-        for pipe in (process.stdout, process.stderr):
-            if pipe:
-                pipe.close()
+        program.kill()
+
+
+def _input(text: str | None) -> int:
+    """Return a file to read from: an empty one, or a pipe with this text."""
+    if text is None:
+        return os.open(os.devnull, os.O_RDONLY)
+    ours, theirs = os.pipe()
+
+    def write() -> None:
+        with suppress(BrokenPipeError), os.fdopen(theirs, "w", encoding="utf-8") as pipe:
+            pipe.write(text)
+
+    Thread(target=write, daemon=True).start()
+    return ours
 
 
 def _iso(at: datetime) -> str:

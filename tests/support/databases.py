@@ -1,0 +1,32 @@
+"""Databases for tests, on servers that they share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+
+from conductor_actors.adapters.postgres.migrations import migrate
+
+
+@contextmanager
+def database(server_url: str) -> Iterator[str]:
+    """Create an empty database, which exists until the block ends; return its URL."""
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server_url, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        try:
+            yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
+        finally:
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
+            server.execute(drop.format(sql.Identifier(name)))
+
+
+@contextmanager
+def migrated_database(server_url: str) -> Iterator[str]:
+    """Create a database that has the tables, which exists until the block ends; return its URL."""
+    with database(server_url) as url:
+        migrate(url)
+        yield url

@@ -10,6 +10,7 @@ from conductor_actors.log_events import AnyEvent
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "conductor_actors"
 FILES = sorted(PACKAGE.rglob("*.py"))
+BROAD = {"Exception", "BaseException"}
 
 
 def test_code_depends_one_way_and_the_domain_is_pure() -> None:
@@ -22,15 +23,31 @@ def test_no_file_is_longer_than_400_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
 
 
-def test_only_the_actors_base_catches_every_exception() -> None:
+# Where every exception may be caught, and why there.
+CATCH_ALL = {
+    "actors/runtime/base.py": "an actor that fails must be reported to its Supervisor",
+    "domain/failures.py": "one item that raises must not cost the others",
+}
+
+
+def test_every_exception_is_caught_only_where_it_must_be() -> None:
     broad = {
         path.relative_to(PACKAGE).as_posix()
         for path in FILES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.ExceptHandler)
-        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id == "Exception"))
+        and (node.type is None or (isinstance(node.type, ast.Name) and node.type.id in BROAD))
     }
-    assert broad == {"actors/runtime/base.py"}
+    assert broad == CATCH_ALL.keys()
+
+
+@pytest.mark.parametrize(
+    "word", ["redis", "valkey", "postgres", "conductor_", "conductor:", "python -m", "ConfigError"]
+)
+def test_the_domain_names_no_server_setting_key_or_command(word: str) -> None:
+    for path in (PACKAGE / "domain").glob("*.py"):
+        text = path.read_text(encoding="utf-8").replace("conductor_actors.", "")
+        assert word.lower() not in text.lower(), path.name
 
 
 def test_the_code_emits_every_log_event_and_writes_no_other_line() -> None:

@@ -16,11 +16,12 @@ from conductor_actors.actors.messages import (
     Tick,
     TickScored,
 )
-from conductor_actors.actors.runtime.base import ActorContext, Poisoned, PooledActor, salvage
+from conductor_actors.actors.runtime.base import ActorContext, Poisoned, PooledActor
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import ItemMailbox, PooledMailbox
 from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.events import Event
+from conductor_actors.domain.failures import salvage
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import state_figures
 from conductor_actors.domain.quotas import SESSION_USERS

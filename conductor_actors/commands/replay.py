@@ -16,7 +16,6 @@ from typing import Final, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from conductor_actors.actors.runtime.base import salvage
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.adapters.recordings.csv_rows import CsvRows
@@ -78,7 +77,7 @@ def run(
     gc.set_threshold(*GC_THRESHOLDS)
     rules = Rules(settings.intake_rules(), settings.session_rules(), settings.scoring())
     entries = chain.from_iterable(_with_progress(recorded))
-    summary = Replayer(rules, write, salvage).run(entries)
+    summary = Replayer(rules, write).run(entries)
     _report(summary)
     return summary
 

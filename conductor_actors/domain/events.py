@@ -1,4 +1,4 @@
-"""What an event platform says, as typed events: the bodies of the six Redis names.
+"""The events of a platform, decoded from the bodies of its six event names.
 
 Wire structs name only the fields used; everything else in a body is skipped by the parser.
 Source of names, shapes and of the facts about real producers: the contract, section 1.
@@ -278,6 +278,6 @@ def _nesting(body: bytes) -> int:
 
 
 def _refuse_nul(*fields: str | int | None) -> None:
-    """Refuse NUL in an id: PostgreSQL can't store it. Only an escape can bring one."""
+    """Raise if an id has a NUL, which no text column can hold. Only an escape can bring one."""
     if any(isinstance(field, str) and "\0" in field for field in fields):
         raise InvalidEvent("nul_in_id")

@@ -1,10 +1,41 @@
-"""How often an actor may be restarted before somebody must look."""
+"""What a failure costs: the item that caused it, and one of a limited number of restarts."""
 
 from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def salvage(
+    step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
+) -> tuple[S, Sequence[tuple[T, Exception]]]:
+    """Return the state after all items but those that raise, and these with their errors.
+
+    Items are folded together, and one by one only if that raises: `step` must not have changed
+    its state then.
+    """
+    try:
+        return step(state, items), ()
+    except Exception:  # noqa: BLE001 - whatever it is, one item's bug is not the others'
+        return _one_by_one(step, state, items)
+
+
+def _one_by_one(
+    step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
+) -> tuple[S, Sequence[tuple[T, Exception]]]:
+    poison = []
+    for item in items:
+        try:
+            state = step(state, (item,))
+        except Exception as error:  # noqa: BLE001 - the same
+            poison.append((item, error))
+    return state, poison
 
 
 class RestartBudget:
-    """Allow `limit` restarts within any `within_s` seconds."""
+    """A budget of `limit` restarts within any `within_s` seconds."""
 
     def __init__(self, limit: int = 3, within_s: float = 60.0) -> None:
         self.limit = limit
@@ -12,7 +43,7 @@ class RestartBudget:
         self._spent: deque[float] = deque(maxlen=limit)
 
     def spend(self, now_s: float) -> bool:
-        """Take one restart from the budget; False when there is none left."""
+        """Spend one restart; return False if none is left."""
         if self.limit == 0:
             return False
         if len(self._spent) == self.limit and now_s - self._spent[0] < self.within_s:

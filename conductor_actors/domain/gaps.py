@@ -12,9 +12,10 @@ from conductor_actors.domain.identity import EVERY_TENANT
 class Gap(NamedTuple):
     """Events that were never read: of whom, why, how many where that is known, and from when.
 
-    Reasons: `flooded` (pub/sub came faster than it was handled), `reconnected` (pub/sub was away:
-    what was published meanwhile is gone), `restarted` (so was this process), `trimmed` (entries
-    left their stream before they were read). They were published from `from_ms` to `to_ms`.
+    Reasons: `flooded` (messages came faster than they were handled), `reconnected` (the connection
+    was lost, and what was published meanwhile), `restarted` (this process was not running),
+    `trimmed` (entries left their stream before they were read). They were published from `from_ms`
+    to `to_ms`.
     """
 
     tenant: str

@@ -19,7 +19,7 @@ from conductor_actors.domain.quotas import NO_LIMITS, Bucket, Limits, Quotas, Qu
 from conductor_actors.domain.ticks import TickPosition, Watermark, tick_from
 from conductor_actors.errors import InvalidEvent
 
-# One event as read: (milliseconds, sequence) of its entry id, Redis name, body. A plain tuple
+# One event as read: (milliseconds, sequence) of its entry id, event name, body. A plain tuple
 # for speed; in this order because that is the order in which events are applied.
 Entry: TypeAlias = tuple[int, int, str, bytes]
 

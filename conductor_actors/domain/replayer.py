@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from types import MappingProxyType
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple
 
 from conductor_actors.domain.events import Event
+from conductor_actors.domain.failures import salvage
 from conductor_actors.domain.intake import (
     Entry,
     EventsBySession,
@@ -23,21 +24,9 @@ from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
 from conductor_actors.domain.ticks import TickDue, TickSchedule, Watermark
 
-S = TypeVar("S")
-T = TypeVar("T")
-
 # Entries taken at once, which bounds memory: more than a tick usually has.
 _MOST_ENTRIES: Final = 100_000
 _MOST_SINCE: Final = 200  # events between two copies of a session
-
-
-class Salvage(Protocol):
-    """Fold items into a state, leaving out those that raise; return these beside the state."""
-
-    def __call__(
-        self, step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T], /
-    ) -> tuple[S, Sequence[tuple[T, Exception]]]:
-        """Do it."""
 
 
 class Summary(NamedTuple):
@@ -61,13 +50,6 @@ class Rules(NamedTuple):
     intake: IntakeRules
     session: SessionRules
     scoring: Scoring
-
-
-def unguarded(
-    step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
-) -> tuple[S, list[tuple[T, Exception]]]:
-    """Fold items into a state, and let what raises end it all."""
-    return step(state, items), []
 
 
 def with_ticks(
@@ -119,19 +101,13 @@ class _Session:
 class Replayer:
     """Take entries in the order of their ids; give each tick's rows, by tenant and session."""
 
-    def __init__(
-        self,
-        rules: Rules,
-        write: Callable[[Sequence[ScoreRow]], None],
-        salvage: Salvage = unguarded,
-    ) -> None:
+    def __init__(self, rules: Rules, write: Callable[[Sequence[ScoreRow]], None]) -> None:
         self._rules = rules
         self._intake = Intake(rules.intake)
         self._schedule = TickSchedule(
             rules.intake.tick_s, rules.intake.timeout_s, rules.intake.window_s
         )
         self._write = write
-        self._salvage = salvage
         self._sessions: dict[tuple[str, str], _Session] = {}
         self._has_newcomers = False
         self._rows = self._failed = 0
@@ -174,7 +150,7 @@ class Replayer:
                 state = SessionState.unbegun(key[1], self._rules.session)
                 session = self._sessions[key] = _Session(state)
                 self._has_newcomers = True
-            _, poison = self._salvage(_Session.take, session, events)
+            _, poison = salvage(_Session.take, session, events)
             self._failed += len(poison)
 
     def _score(self, at_ms: int) -> None:
@@ -183,7 +159,7 @@ class Replayer:
             self._has_newcomers = False
         nothing: tuple[list[ScoreRow], list[tuple[str, str]]] = ([], [])
         sessions = list(self._sessions.items())
-        (rows, over), failed = self._salvage(partial(self._judge, at_ms), nothing, sessions)
+        (rows, over), failed = salvage(partial(self._judge, at_ms), nothing, sessions)
         for key in over:  # or never begun: nothing of it is worth keeping
             del self._sessions[key]
         self._rows += len(rows)

@@ -126,7 +126,7 @@ def replayed(entries: Sequence[Entry], **variables: float) -> Rows:
     replay = Replayer(
         Rules(rules.intake_rules(), rules.session_rules(), rules.scoring()), rows.extend
     )
-    replay.run(entries)
+    assert replay.run(entries).failed == 0
     return packed(rows)
 
 

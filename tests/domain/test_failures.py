@@ -1,6 +1,38 @@
+from collections.abc import Sequence
+
 import pytest
 
-from conductor_actors.domain.failures import RestartBudget
+from conductor_actors.domain.failures import RestartBudget, salvage
+
+
+def quotients(state: list[int], items: Sequence[int]) -> list[int]:
+    return [*state, *(60 // item for item in items)]
+
+
+def test_items_are_folded_at_once_where_none_raises() -> None:
+    calls = list[Sequence[int]]()
+
+    def step(state: int, items: Sequence[int]) -> int:
+        calls.append(items)
+        return state + sum(items)
+
+    assert salvage(step, 1, [2, 3]) == (6, ())
+    assert calls == [[2, 3]]
+
+
+def test_an_item_that_raises_costs_no_other_and_comes_back_with_its_error() -> None:
+    state, poison = salvage(quotients, [1], [2, 0, 3, 0])
+    assert state == [1, 30, 20]
+    assert [item for item, _ in poison] == [0, 0]
+    assert all(isinstance(error, ZeroDivisionError) for _, error in poison)
+
+
+def test_what_ends_the_process_is_not_caught() -> None:
+    def step(state: int, items: Sequence[int]) -> int:
+        raise SystemExit(state + len(items))
+
+    with pytest.raises(SystemExit):
+        salvage(step, 0, [1])
 
 
 def test_a_budget_allows_its_limit_and_no_more() -> None:

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from conductor_actors.actors.runtime.base import salvage
 from conductor_actors.domain import replayer
 from conductor_actors.domain.events import DECODERS, Decoded
 from conductor_actors.domain.intake import Entry, IntakeRules
-from conductor_actors.domain.replayer import Replayer, Rules, Salvage, Summary, unguarded
+from conductor_actors.domain.replayer import Replayer, Rules, Summary
 from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from tests.actors.session_events import poison
@@ -24,12 +23,10 @@ def reaction(after_ms: int, session_id: str, prefix: str = "") -> Entry:
     return AT_MS + after_ms, 0, prefix + REACTION, body
 
 
-def replayed(
-    entries: Sequence[Entry], guard: Salvage = salvage
-) -> tuple[list[list[ScoreRow]], Summary]:
+def replayed(entries: Sequence[Entry]) -> tuple[list[list[ScoreRow]], Summary]:
     """Give the rows tick by tick."""
     ticks: list[list[ScoreRow]] = []
-    summary = Replayer(RULES, lambda rows: ticks.append(list(rows)), guard).run(entries)
+    summary = Replayer(RULES, lambda rows: ticks.append(list(rows))).run(entries)
     return ticks, summary
 
 
@@ -102,9 +99,3 @@ def curse(monkeypatch: pytest.MonkeyPatch, *ticks_ms: int) -> None:
         return signals(state, at_ms)
 
     monkeypatch.setattr(SessionState, "signals", fail)
-
-
-def test_unguarded_it_ends_with_what_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(DECODERS, "poison", decode_poison)
-    with pytest.raises(TypeError):
-        replayed([(AT_MS, 0, "poison", b"a")], unguarded)

@@ -9,7 +9,6 @@ import psycopg
 import pytest
 import redis
 
-from conductor_actors.actors.runtime.base import salvage
 from conductor_actors.commands import replay, verify
 from conductor_actors.domain.comparison import Comparison
 from conductor_actors.domain.events import DECODERS
@@ -298,7 +297,7 @@ def test_a_replay_leaves_out_what_the_service_leaves_out_and_gives_its_rows(
     run = Run(reads_of(entries, 7))
     settings, rows = Settings(), list[ScoreRow]()
     rules = Rules(settings.intake_rules(), settings.session_rules(), settings.scoring())
-    summary = Replayer(rules, rows.extend, salvage).run(entries)
+    summary = Replayer(rules, rows.extend).run(entries)
     assert run.play() == packed(rows)
     assert summary.failed == len(run.feed.letters) == 3
 

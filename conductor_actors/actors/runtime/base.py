@@ -5,11 +5,11 @@ the sender (so senders hold mailboxes) · a crash silently drops the rest of the
 leaves it alone) · a failing `on_start` calls no hook (so it is caught here) · `SystemExit` in
 one actor stops them all, or ends the thread unheard (so it becomes an ordinary failure) · errors
 under `ask` go to the asker and don't stop the actor · an `ActorRef` copies its inbox when it is
-made (so ours is in place before). This is the only module that may catch `Exception`.
+made (so ours is in place before).
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -19,8 +19,6 @@ from conductor_actors.actors.messages import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox, ThreadMailbox, TurnEnded
 
-S = TypeVar("S")
-T = TypeVar("T")
 M = TypeVar("M", ThreadMailbox, PooledMailbox)
 
 _NO_MESSAGE: Final = None
@@ -48,28 +46,6 @@ class Hung(Exception):  # noqa: N818 - what was found, not what was raised
 
 class _NotAnError(Exception):
     """Carries `SystemExit` and its like, for which Pykka would stop every actor."""
-
-
-def salvage(
-    step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
-) -> tuple[S, Sequence[tuple[T, Exception]]]:
-    """Fold items into a state; should that fail, one by one, leaving out those that fail."""
-    try:
-        return step(state, items), ()
-    except Exception:  # noqa: BLE001 - whatever it is, one item's bug is not the others'
-        return _one_by_one(step, state, items)
-
-
-def _one_by_one(
-    step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
-) -> tuple[S, Sequence[tuple[T, Exception]]]:
-    poison = []
-    for item in items:
-        try:
-            state = step(state, (item,))
-        except Exception as error:  # noqa: BLE001 - the same
-            poison.append((item, error))
-    return state, poison
 
 
 class _SupervisedActor(pykka.Actor):

@@ -1,4 +1,4 @@
-"""Makes checkpoints durable: one at a time, and never ahead of the rows they stand behind."""
+"""Makes checkpoints durable: one at a time, and never before the rows that they follow."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,13 +24,13 @@ from conductor_actors.errors import Unavailable
 from conductor_actors.log_events import CheckpointCommitted, CheckpointPostponed, emit
 from conductor_actors.ports import Checkpoint, CheckpointStore
 
-GIVE_UP_AFTER_S: Final = 30.0  # what is not ready by then is left for the next checkpoint
-LOOK_EVERY_S: Final = 0.1
+GIVE_UP_AFTER_S: Final = 30.0  # what is not ready by then is in the next checkpoint
+STOP_CHECK_S: Final = 0.1
 
 
 @dataclass(slots=True)
 class _Pending:
-    """A checkpoint under way: what it will hold, and who has yet to be flushed."""
+    """A checkpoint in progress: what it will hold, and which mailboxes are still to be flushed."""
 
     barrier: BarrierPassed
     began_s: float
@@ -41,8 +41,8 @@ class _Pending:
 class CheckpointerActor(SystemActor):
     """A switch over `CheckpointerMessage`.
 
-    It asks the Router for a cut, takes in the sessions' states, has those flushed who hold what
-    came before the cut, one after the other, and then commits.
+    It requests a barrier from the Router, collects the sessions' states, flushes Writer and
+    Publisher, which hold what came before the barrier, and then commits.
     """
 
     def __init__(
@@ -59,19 +59,19 @@ class CheckpointerActor(SystemActor):
         self._to_flush = to_flush
         self._is_hopeless = is_hopeless
         self._clock = context.mailbox.clock
-        self._asked_s = 0.0
-        self._is_asked = False
+        self._requested_s = 0.0
+        self._is_requested = False
         self._pending: _Pending | None = None
 
     def on_start(self) -> None:
-        self._ask()  # at once: what was read before the first checkpoint may not be there again
+        self._request()  # at once: before the first checkpoint nothing read can be recovered
 
     def on_receive(self, message: CheckpointerMessage) -> None:
         match message:
             case IntervalElapsed():
-                self._begin()
+                self._request_next()
             case BarrierPassed():
-                self._take(message)
+                self._begin_checkpoint(message)
             case SnapshotTaken(number, key, state):
                 pending = self._pending_of(number)
                 if pending is not None:
@@ -79,32 +79,32 @@ class CheckpointerActor(SystemActor):
             case AllSnapshotsTaken(number) | Flushed(number):
                 pending = self._pending_of(number)
                 if pending is not None:
-                    self._go_on(pending)
+                    self._continue(pending)
             case _:
                 assert_never(message)
 
-    def _begin(self) -> None:
-        """Ask for the next, unless one is under way that may still be ready in time."""
-        is_late = self._clock() - self._asked_s >= GIVE_UP_AFTER_S
+    def _request_next(self) -> None:
+        """Request the next checkpoint, unless one in progress may still be ready in time."""
+        is_late = self._clock() - self._requested_s >= GIVE_UP_AFTER_S
         if self._pending is not None and is_late:
             self._postpone(f"not ready within {GIVE_UP_AFTER_S:g} s")
-        if not self._is_asked or is_late:
-            self._ask()
+        if not self._is_requested or is_late:
+            self._request()
 
-    def _ask(self) -> None:
-        self._is_asked, self._asked_s = True, self._clock()
+    def _request(self) -> None:
+        self._is_requested, self._requested_s = True, self._clock()
         self._router.tell(Barrier())
 
-    def _take(self, barrier: BarrierPassed) -> None:
-        """Take up a checkpoint. The last one comes unasked, and holds what another would have."""
-        self._is_asked = True
+    def _begin_checkpoint(self, barrier: BarrierPassed) -> None:
+        """Begin a checkpoint. The last one of a drain comes without a request."""
+        self._is_requested = True
         self._pending = _Pending(barrier, self._clock(), [*self._to_flush])
 
     def _pending_of(self, number: int) -> _Pending | None:
         pending = self._pending
         return pending if pending and pending.barrier.header.number == number else None
 
-    def _go_on(self, pending: _Pending) -> None:
+    def _continue(self, pending: _Pending) -> None:
         if pending.unflushed:
             flush = Flush(pending.barrier.header.number, self._context.mailbox)
             pending.unflushed.pop(0).tell(flush)
@@ -124,12 +124,12 @@ class CheckpointerActor(SystemActor):
         if is_committed:
             self._committed(pending, checkpoint)
         else:
-            self._postpone("the last checkpoint is gone, the next one must be whole")
+            self._postpone("the stored checkpoint is gone, the next one must be full")
             self._router.tell(RequireFull())
-            self._ask()
+            self._request()
 
     def _committed(self, pending: _Pending, checkpoint: Checkpoint) -> None:
-        self._pending, self._is_asked = None, False
+        self._pending, self._is_requested = None, False
         self._router.tell(Committed(pending.barrier.header.number))
         emit(
             CheckpointCommitted(
@@ -142,13 +142,13 @@ class CheckpointerActor(SystemActor):
         )
 
     def _postpone(self, reason: str) -> None:
-        self._pending, self._is_asked = None, False
+        self._pending, self._is_requested = None, False
         emit(CheckpointPostponed(reason=reason))
 
     def on_stop(self) -> None:
-        """Finish the checkpoint under way, unless somebody who is to be flushed is no more."""
+        """Finish the checkpoint in progress, unless Writer or Publisher can't flush any more."""
         mailbox = self._context.mailbox
         while self._pending is not None and not self._is_hopeless():
-            mailbox.wait(LOOK_EVERY_S)
+            mailbox.wait(STOP_CHECK_S)
             if not mailbox.empty():
                 self.on_receive(mailbox.get().message)

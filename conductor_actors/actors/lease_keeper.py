@@ -1,4 +1,4 @@
-"""Keeps the right to own this data, and dies when another process has taken it."""
+"""Renews the lease on the events, and fails when another process has taken it."""
 
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
@@ -9,7 +9,7 @@ from conductor_actors.ports import Lease
 
 
 class LeaseKeeperActor(SystemActor):
-    """Renews the lease each time its interval has passed."""
+    """Renews the lease each time its interval has elapsed."""
 
     def __init__(self, context: ActorContext[ThreadMailbox], lease: Lease) -> None:
         super().__init__(context)

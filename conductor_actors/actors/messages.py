@@ -1,4 +1,4 @@
-"""Everything actors tell each other. All are frozen: a message is a value."""
+"""The messages between actors. All are frozen: a message is a value."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,13 +23,13 @@ from conductor_actors.ports import DeadLetter
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """To a session: what happened, in order."""
+    """To a session: its events, in order."""
 
     events: Sequence[Event]
 
 
 class Latch:
-    """Tell the last of `total` from the others, whichever threads they are on."""
+    """Detect the last of `total` sessions, whichever threads they run on."""
 
     __slots__ = ("_count", "began_s", "lag_s", "total")
 
@@ -40,15 +40,18 @@ class Latch:
         self._count = count(1)
 
     def is_last(self) -> bool:
-        """Count one; `next` of a count is one step of the interpreter, so no lock is needed."""
+        """Count one and return whether it was the last.
+
+        `next` of a count is one step of the interpreter, so no lock is needed.
+        """
         return next(self._count) == self.total
 
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """To every session: all events before `at_ms` have been told, but those of `marks`.
+    """To every session: it has received all events before `at_ms`, except those of `marks`.
 
-    Old ticks are not announced.
+    The scores of a tick that is not live are stored, and not published.
     """
 
     at_ms: int
@@ -59,9 +62,9 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """To every session: tell your state as it is now if it has changed; the last tells the end.
+    """To every session: send your state as it is now, if it has changed; the last reports the end.
 
-    Each has by then told its rows of every tick before, changed or not.
+    By then each session has handed over its rows of every earlier tick, changed or not.
     """
 
     number: int
@@ -72,7 +75,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Passivate:
-    """To a session: nothing was heard of you for your timeout; stop."""
+    """To a session: there was no event for your timeout; stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +131,7 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class RequireFull:
-    """To the Router: there is no checkpoint any more; the next has to be a whole one."""
+    """To the Router: the stored checkpoint is gone; the next one must be full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,26 +166,26 @@ RouterMessage: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """To Writer and Publisher: sessions' rows at a tick, each session's in order."""
+    """To Writer and Publisher: rows, those of each session in order."""
 
     rows: Sequence[ScoreRow]
 
 
 @dataclass(frozen=True, slots=True)
 class TickScored:
-    """To Writer and Publisher: you have all rows of a tick, and no more come before the next."""
+    """To Writer and Publisher: you have all rows of a tick; no more come before the next."""
 
 
 @dataclass(frozen=True, slots=True)
 class Undeliverable:
-    """To the Publisher: put these into the dead-letter stream."""
+    """To the Publisher: add these to the dead-letter stream."""
 
     letters: Sequence[DeadLetter]
 
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """To Writer and Publisher: make durable what came before this, then say so."""
+    """To Writer and Publisher: make durable what came before this, then reply `Flushed`."""
 
     number: int
     reply_to: Mailbox
@@ -190,7 +193,7 @@ class Flush:
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """To the Checkpointer: everything told to `by` before flush `number` is durable."""
+    """To the Checkpointer: everything sent to `by` before flush `number` is durable."""
 
     number: int
     by: str
@@ -202,7 +205,7 @@ PublisherMessage: TypeAlias = Scored | TickScored | Undeliverable | IntervalElap
 
 @dataclass(frozen=True, slots=True)
 class BarrierPassed:
-    """To the Checkpointer: a checkpoint has begun; which sessions ended since the last one."""
+    """To the Checkpointer: a checkpoint has begun; these sessions ended since the last one."""
 
     header: Header
     ended: frozenset[SessionKey]
@@ -211,7 +214,7 @@ class BarrierPassed:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotTaken:
-    """To the Checkpointer: a session's state at the cut."""
+    """To the Checkpointer: a session's state at the barrier."""
 
     number: int
     key: SessionKey
@@ -220,7 +223,7 @@ class SnapshotTaken:
 
 @dataclass(frozen=True, slots=True)
 class AllSnapshotsTaken:
-    """To the Checkpointer: nothing more comes for this checkpoint."""
+    """To the Checkpointer: every session has sent its snapshot for this checkpoint."""
 
     number: int
 
@@ -232,7 +235,7 @@ CheckpointerMessage: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class StartSession:
-    """To the Supervisor: a session has no actor yet. One from a checkpoint has a state."""
+    """To the Supervisor: start a session's actor; with a state if it comes from a checkpoint."""
 
     key: SessionKey
     mailbox: PooledMailbox
@@ -241,7 +244,7 @@ class StartSession:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotQuarantined:
-    """To the Supervisor: answer in the place of a session that is left alone."""
+    """To the Supervisor: send the snapshot of a session in quarantine in its place."""
 
     mailbox: PooledMailbox
     snapshot: Snapshot
@@ -249,7 +252,7 @@ class SnapshotQuarantined:
 
 @dataclass(frozen=True, slots=True)
 class ChildFailed:
-    """To the Supervisor: an actor died of `error`; `legacy` is what its successor inherits."""
+    """To the Supervisor: an actor failed with `error`; `handover` is for its successor."""
 
     name: str
     mailbox: object
@@ -268,7 +271,7 @@ class ChildStopped:
 
 @dataclass(frozen=True, slots=True)
 class RefusedEvents:
-    """To the Supervisor, from a session: so many events were over a limit that it keeps itself."""
+    """To the Supervisor, from a session: events were over a limit that the session enforces."""
 
     tenant: str
     reason: str
@@ -277,12 +280,12 @@ class RefusedEvents:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """To the Supervisor: stop everything in order, losing nothing."""
+    """To the Supervisor: stop every actor in order, losing nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishSessions:
-    """To the Supervisor, from itself: wait for the sessions; so many had failed by now."""
+    """To the Supervisor, from itself: wait for the sessions; `failures` counts those by now."""
 
     failures: int
 

@@ -1,4 +1,4 @@
-"""Announces scores as they come, and puts aside what could not be handled."""
+"""Publishes scores as they come, and stores dead letters."""
 
 from collections.abc import Callable
 from typing import Final, assert_never
@@ -55,22 +55,24 @@ class PublisherActor(SystemActor):
             self._send()
 
     def _send(self) -> None:
-        """Send what there is: a full Redis refuses dead letters, and still passes updates on."""
+        """Send everything: a full Redis refuses dead letters, and still publishes updates."""
         rows, self._rows = self._rows, []
         letters, self._letters = self._letters, []
         for first in range(0, len(rows), MAX_BATCH):
             self._publish(rows[first : first + MAX_BATCH])
         if letters and not _worked(lambda: self._dead_letter_box.add(letters), self._box_outage):
-            self._keep(letters)
+            self._retain(letters)
         if not self._letters:
             self._report_flushed()
 
     def _publish(self, rows: list[ScoreRow]) -> None:
         if not _worked(lambda: self._feed.publish(rows), self._feed_outage):
-            emit(UpdatesDropped(updates=len(rows), dead_letters=0))  # worth nothing late
+            emit(
+                UpdatesDropped(updates=len(rows), dead_letters=0)
+            )  # a late update is worth nothing
 
-    def _keep(self, letters: list[DeadLetter]) -> None:
-        """Keep letters for the next attempt."""
+    def _retain(self, letters: list[DeadLetter]) -> None:
+        """Retain dead letters for the next attempt, the newest if they are too many."""
         self._letters = letters[-MAX_LETTERS:]
         lost = len(letters) - len(self._letters)
         if lost:

@@ -1,4 +1,4 @@
-"""Lets go of old rows, where the server does not do so by itself."""
+"""Drops old rows, where the server does not do so by itself."""
 
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
@@ -10,7 +10,7 @@ from conductor_actors.ports import Retention
 
 
 class RetentionActor(SystemActor):
-    """Applies retention each time its interval has passed, and at the start."""
+    """Applies retention at the start and each time its interval has elapsed."""
 
     def __init__(
         self, context: ActorContext[ThreadMailbox], retention: Retention, days: float
@@ -27,7 +27,7 @@ class RetentionActor(SystemActor):
         del message
         try:
             dropped = self._retention.retain(self._days)
-        except (Unavailable, ConfigError) as error:  # an operator's to end, not worth a restart
+        except (Unavailable, ConfigError) as error:  # a restart would not help
             self._outage.failed(error)
         else:
             self._outage.worked()

@@ -148,9 +148,9 @@ class RouterActor(SystemActor):
 
     def _finish_routing(self, read: Read) -> None:
         self._read = None
-        if not self._intake.holds_events:  # else the next tick sees to it
+        if not self._intake.holds_events:  # else the next tick does it
             self._sessions.passivate(read.watermark_ms)
-        self._put_aside()
+        self._reject()
         self._has_routed = True
         if self._is_barrier_wanted:
             self._is_barrier_wanted = False
@@ -166,8 +166,8 @@ class RouterActor(SystemActor):
         checkpointer.tell(BarrierPassed(header, contents.ended, contents.is_full))
         self._sessions.snapshot(contents, checkpointer, self._context.mailbox.clock())
 
-    def _put_aside(self) -> None:
-        """Count what is no event, and send it to the dead letters; its text is never logged."""
+    def _reject(self) -> None:
+        """Count invalid events and send them to the dead letters; their text is never logged."""
         rejected, self._intake.rejected = self._intake.rejected, []
         if rejected:
             self._rejected.update((each.entry[2], each.reason) for each in rejected)

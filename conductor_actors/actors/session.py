@@ -1,4 +1,4 @@
-"""One session: applies its events, and at each tick leaves its score for Writer and Publisher."""
+"""One session: applies its events, and hands its score to Writer and Publisher at each tick."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, assert_never
@@ -77,7 +77,7 @@ class SessionActor(PooledActor):
             raise Poisoned(poison) from poison[0][1]
 
     def handover(self) -> SessionState:
-        """Give the state from before whatever failed."""
+        """Return the state from before the failure."""
         return self._state
 
     def _apply(self, events: Sequence[Event]) -> None:
@@ -92,12 +92,12 @@ class SessionActor(PooledActor):
         self._tick_ms = tick.at_ms
         try:
             if self._state.has_row_at(tick.at_ms):
-                self._leave_row(tick)
+                self._hand_over_row(tick)
         finally:
             if tick.sessions.is_last():
                 self._completed(tick)
 
-    def _leave_row(self, tick: Tick) -> None:
+    def _hand_over_row(self, tick: Tick) -> None:
         parts = self._parts
         row = row_at(tick.at_ms, self._key.tenant_id, self._state, parts.scoring, tick.marks)
         parts.writer.add(row)
@@ -113,7 +113,7 @@ class SessionActor(PooledActor):
         )
 
     def _completed(self, tick: Tick) -> None:
-        if tick.is_live:  # many that were missed go into one batch
+        if tick.is_live:  # missed ticks are written in larger batches
             self._parts.writer.tell(TickScored())
             self._parts.publisher.tell(TickScored())
         emit(
@@ -127,7 +127,7 @@ class SessionActor(PooledActor):
 
 
 def answer(snapshot: Snapshot, key: SessionKey, state: SessionState) -> None:
-    """Tell a session's state, if that is asked for, and the end, if it is the last."""
+    """Send a session's state, if it has changed, and the end, if it is the last session."""
     if snapshot.has_changed:
         snapshot.reply_to.tell(SnapshotTaken(snapshot.number, key, encode_state(state)))
     if snapshot.sessions.is_last():

@@ -147,9 +147,9 @@ class Sessions:
             self._quarantine(entry, failure.handover)
         return True
 
-    def give_up_hung(self) -> None:
+    def abandon_hung(self) -> None:
         """Quarantine those whose handler does not return; to be called every second."""
-        self._parts.dispatcher.give_up_hung()
+        self._parts.dispatcher.abandon_hung()
 
     def release_quarantined(self) -> None:
         """Let those go on whose time is over, with the state they had."""

@@ -1,4 +1,4 @@
-"""Where each session's mail goes: one mailbox per session, made at its first event."""
+"""The mailbox of each session, made at its first event; and which sessions a checkpoint holds."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ CHECK_EVERY_MS: Final = 5 * 60 * 1000
 
 
 class CheckpointContents(NamedTuple):
-    """What a checkpoint must hold."""
+    """Which sessions a checkpoint must hold, and which it must delete."""
 
     number: int
     changed: frozenset[SessionKey]
@@ -33,10 +33,13 @@ class CheckpointContents(NamedTuple):
 
 
 class DirtySet:
-    """Keeps what a checkpoint was to hold until that is durable: the next one holds it, too."""
+    """The sessions that changed since the last durable checkpoint.
+
+    Those of a checkpoint that is never committed are in the next one, too.
+    """
 
     def __init__(self, last_number: int = 0, ended: Iterable[SessionKey] = ()) -> None:
-        """Go on behind a checkpoint; without one, the first is whole."""
+        """Continue after a checkpoint; without one, the first is full."""
         self._number = last_number
         self._changed: set[tuple[str, str]] = set()
         self._ended: set[SessionKey] = set(ended)
@@ -44,22 +47,22 @@ class DirtySet:
         self._in_flight: CheckpointContents | None = None
 
     def mark(self, keys: Iterable[tuple[str, str]]) -> None:
-        """Note sessions that were told something."""
+        """Mark sessions that received events."""
         self._changed.update(keys)
 
     def mark_ended(self, key: SessionKey) -> None:
-        """Note a session that is told nothing more."""
+        """Mark a session that receives nothing more."""
         self._changed.discard(key)
         self._ended.add(key)
 
     def require_full(self) -> None:
-        """Note that there is nothing to add to any more."""
+        """Make the next checkpoint a full one."""
         self._is_full = True
 
     def begin_checkpoint(self, alive: Iterable[SessionKey]) -> CheckpointContents:
-        """Say what the next checkpoint holds; everything noted later is for the one behind it."""
+        """Return what the next checkpoint holds; what is marked later is for the one after it."""
         living = frozenset(alive)
-        if self._in_flight is not None:  # nobody said that it is durable
+        if self._in_flight is not None:  # it was never committed
             self._changed |= self._in_flight.changed
             self._ended |= self._in_flight.ended
             self._is_full |= self._in_flight.is_full
@@ -73,7 +76,7 @@ class DirtySet:
         return self._in_flight
 
     def committed(self, number: int) -> None:
-        """Note that a checkpoint is durable."""
+        """Record that a checkpoint is durable."""
         if self._in_flight is not None and self._in_flight.number == number:
             self._in_flight = None
 
@@ -86,10 +89,11 @@ class _Entry:
 
 
 class SessionTable:
-    """The Router's table. The Router alone tells sessions anything, so no mail can be lost.
+    """Every session that has a mailbox. Used by the Router, and by the Ticker while that waits.
 
-    A session's `Passivate` is the last mail of its mailbox: what comes later goes to a new one.
-    It is sent behind a `Capture`, so that no checkpoint is ahead of its last rows.
+    Nobody else sends mail to sessions, so none is lost: a session's `Passivate` is the last mail
+    of its mailbox, and later events go to a new one. It is sent behind a `Snapshot`, so that no
+    checkpoint is ahead of the session's last rows.
     """
 
     def __init__(
@@ -113,16 +117,16 @@ class SessionTable:
         return len(self._entries)
 
     def listening(self) -> int:
-        """Count the sessions that take mail: not those in quarantine."""
+        """Count the sessions that accept mail: all but those in quarantine."""
         return sum(not entry.mailbox.is_closed for entry in self._entries.values())
 
     def restore(self, states: Mapping[SessionKey, SessionState]) -> None:
-        """Let sessions go on that were in a checkpoint."""
+        """Restore sessions from a checkpoint."""
         for key, state in states.items():
             self._open(key, state).last_event_ms = state.last_event_ms or 0
 
     def deliver(self, batch: EventsBySession) -> None:
-        """Tell each session its events, all under one lock."""
+        """Deliver each session its events, all under one lock."""
         letters = []
         for key, events in batch.items():
             entry = self._entries.get(key) or self._open(SessionKey(*key))
@@ -132,55 +136,55 @@ class SessionTable:
         self._dispatcher.deliver(letters)
 
     def broadcast(self, message: object) -> None:
-        """Tell every session."""
+        """Deliver a message to every session."""
         entries, envelope = self._entries.values(), Envelope(message)
         self._dispatcher.deliver((entry.mailbox, envelope) for entry in entries)
 
     def passivate(self, now_ms: int) -> None:
-        """Part with sessions that were silent for their timeout; looks every 5 minutes at most."""
+        """Remove sessions without an event for their timeout; checked every 5 minutes at most."""
         if now_ms < self._next_check_ms:
             return
         self._next_check_ms = now_ms + self._check_every_ms
         silent_since_ms = now_ms - self._timeout_ms
         for key, entry in list(self._entries.items()):
-            # One in quarantine would never hear of it, and its actor come back for good.
+            # One in quarantine would not receive it, and its actor would stay for good.
             if entry.last_event_ms <= silent_since_ms and not entry.mailbox.is_closed:
                 del self._entries[key]
                 self._leaving.append(entry.mailbox)
                 self.dirty.mark_ended(entry.key)
 
     def begin_checkpoint(self) -> CheckpointContents:
-        """Say what the next checkpoint holds."""
+        """Return what the next checkpoint holds."""
         return self.dirty.begin_checkpoint(entry.key for entry in self._entries.values())
 
     def snapshot(self, contents: CheckpointContents, reply_to: Mailbox, now_s: float) -> None:
-        """Ask the sessions for it; whoever is in quarantine is answered for."""
-        present, absent = [], []
+        """Request the sessions' snapshots; the Supervisor answers for those in quarantine."""
+        listening, quarantined = [], []
         for key, entry in self._entries.items():
             has_changed = key in contents.changed
             if not entry.mailbox.is_closed:
-                present.append((entry.mailbox, has_changed))
+                listening.append((entry.mailbox, has_changed))
             elif has_changed:
-                absent.append(entry.mailbox)
-        leaving = self._dismissible()
-        present += [(mailbox, False) for mailbox in leaving]
-        sessions = Latch(len(present) + len(absent), now_s, 0.0)
+                quarantined.append(entry.mailbox)
+        leaving = self._stoppable()
+        listening += [(mailbox, False) for mailbox in leaving]
+        sessions = Latch(len(listening) + len(quarantined), now_s, 0.0)
         snapshot, pass_by = (
             Snapshot(contents.number, has_changed, sessions, reply_to)
             for has_changed in (True, False)
         )
         if not sessions.total:
             reply_to.tell(AllSnapshotsTaken(contents.number))
-        for mailbox in absent:
+        for mailbox in quarantined:
             self._supervisor.tell(SnapshotQuarantined(mailbox, snapshot))
         asked, passed_by, dismissed = Envelope(snapshot), Envelope(pass_by), Envelope(Passivate())
         self._dispatcher.deliver(
-            (mailbox, asked if has_changed else passed_by) for mailbox, has_changed in present
+            (mailbox, asked if has_changed else passed_by) for mailbox, has_changed in listening
         )
         self._dispatcher.deliver((mailbox, dismissed) for mailbox in leaving)
 
-    def _dismissible(self) -> list[PooledMailbox]:
-        """Take those out that can be told to stop: not in quarantine since."""
+    def _stoppable(self) -> list[PooledMailbox]:
+        """Remove and return the passivated sessions that can be told to stop: not in quarantine."""
         found, self._leaving = self._leaving, []
         leaving: list[PooledMailbox] = []
         for mailbox in found:
@@ -195,7 +199,7 @@ class SessionTable:
         return entry
 
     def _refused(self, mailbox: PooledMailbox, message: object) -> None:
-        """Have whoever left a session alone answer what was asked of it just before."""
+        """Pass on to the Supervisor what a session in quarantine was asked just before."""
         if isinstance(message, Snapshot):
             self._supervisor.tell(SnapshotQuarantined(mailbox, message))
         elif isinstance(message, Describe):

@@ -35,8 +35,8 @@ from conductor_actors.log_events import (
     emit,
 )
 
-ROUTER: Final = "router"  # the child whose end means that sessions get no more mail
-SESSIONS: Final = "sessions"  # their place in the drain, right behind the Router's
+ROUTER: Final = "router"  # once it has stopped, sessions receive no more mail
+SESSIONS: Final = "sessions"  # their position in the drain, right after the Router
 SESSIONS_FINISH_S: Final = 15.0
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 70  # EX_SOFTWARE: for the platform to restart
@@ -44,7 +44,7 @@ EXIT_FAILED: Final = 70  # EX_SOFTWARE: for the platform to restart
 
 @dataclass(slots=True)
 class Child:
-    """A system actor: where its mail goes, how it starts, and how often it may."""
+    """A system actor: its mailbox, how it is started, and its restart budget."""
 
     name: str
     mailbox: ThreadMailbox
@@ -53,7 +53,7 @@ class Child:
 
 
 class Outcome:
-    """How it all ends, for the main thread to wait for: by a failure, by a drain, or by both."""
+    """How the collector ends: by a failure, a drain, or both. The main thread waits for it."""
 
     def __init__(self) -> None:
         self._has_failed = threading.Event()
@@ -61,32 +61,32 @@ class Outcome:
 
     @property
     def exit_code(self) -> int:
-        """Say what the process should end with, as far as is known by now."""
+        """Return the exit code of the process, as far as it is known."""
         return EXIT_FAILED if self._has_failed.is_set() else EXIT_OK
 
     def fail(self) -> None:
-        """Note that an actor can't be restarted any more."""
+        """Record that an actor can't be restarted any more."""
         self._has_failed.set()
 
     def drained(self) -> None:
-        """Note that every actor has stopped, or never will."""
+        """Record that every actor has stopped, or never will."""
         self._is_drained.set()
 
     def wait_failed(self, timeout_s: float) -> bool:
-        """Wait for a failure; False if there was none."""
+        """Wait for a failure; return False if there was none."""
         return self._has_failed.wait(timeout_s)
 
     def wait_drained(self, timeout_s: float) -> bool:
-        """Wait for the end of a drain; False if it did not come."""
+        """Wait for the end of a drain; return False if it did not come."""
         return self._is_drained.wait(timeout_s)
 
 
 class SupervisorActor(SystemActor):
     """A switch over `SupervisorMessage`.
 
-    A session that fails is restarted, over budget quarantined; a system actor over budget ends
-    the process. Children start in the order given, so that whoever is fed is there first, and
-    drain in reverse. No system actor is restarted while draining.
+    A session that fails is restarted, and over budget quarantined; a system actor over budget
+    ends the process. Children start in the given order, so that a consumer starts before its
+    producer, and drain in reverse. No system actor is restarted while draining.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class SupervisorActor(SystemActor):
             case RefusedEvents():
                 self._stats.count_refused(message)
             case IntervalElapsed():
-                self._sessions.give_up_hung()
+                self._sessions.abandon_hung()
                 self._sessions.release_quarantined()
                 self._sessions.end_traces()
                 self._stats.report()
@@ -148,7 +148,7 @@ class SupervisorActor(SystemActor):
         self._stats.count_failure(child.name)
         del self._refs[child.name]
         if self._draining is not None:
-            self._go_on_draining(child.name)
+            self._continue_drain(child.name)
         elif isinstance(failure.error, OwnershipLost):
             emit(OwnershipTaken(reason=str(failure.error)))
             self._outcome.fail()
@@ -164,18 +164,18 @@ class SupervisorActor(SystemActor):
             return
         emit(ActorStopped(actor=stopped.name))
         del self._refs[stopped.name]
-        self._go_on_draining(stopped.name)
+        self._continue_drain(stopped.name)
 
     def _drain(self) -> None:
-        """Stop whoever feeds before whoever is fed, each after the mail it has."""
+        """Stop each producer before its consumer, after the mail it has."""
         if self._draining is None:
             self._draining = list(reversed(self._children))
             if ROUTER in self._draining:
                 self._draining.insert(self._draining.index(ROUTER) + 1, SESSIONS)
             self._stop_next()
 
-    def _go_on_draining(self, name: str) -> None:
-        """Stop the next when this one was awaited; one that ends before its turn is none."""
+    def _continue_drain(self, name: str) -> None:
+        """Stop the next child if this is the one that the drain waits for."""
         if self._draining is not None and name not in self._draining:
             self._stop_next()
 
@@ -191,9 +191,9 @@ class SupervisorActor(SystemActor):
         self._outcome.drained()
 
     def _finish_sessions(self, failures: int) -> None:
-        """Wait for the sessions, until none failed meanwhile: its mail waits for a successor.
+        """Wait for the sessions, again if one failed meanwhile: its mail waits for its successor.
 
-        A failure is told before the dispatcher is idle, so it is handled before the next look.
+        A failure is reported before the dispatcher is idle, so it is handled before the check.
         """
         is_idle = self._sessions.finish(SESSIONS_FINISH_S)
         if not is_idle or self._sessions.failures == failures:

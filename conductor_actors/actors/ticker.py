@@ -26,7 +26,7 @@ class Broadcaster(Protocol):
         """Count the sessions that accept mail."""
 
     def broadcast(self, message: object) -> None:
-        """Tell every session."""
+        """Deliver a message to every session."""
 
 
 class TickerActor(SystemActor):

@@ -1,4 +1,4 @@
-"""A plain timer: tells actors that an interval has elapsed, for their periodic chores."""
+"""A plain timer for the periodic chores of actors."""
 
 import threading
 import time
@@ -10,17 +10,17 @@ from conductor_actors.actors.runtime.mailbox import Mailbox
 
 
 class Chore(NamedTuple):
-    """Whom the timer tells, and how often."""
+    """Which mailbox the timer sends to, and how often."""
 
     mailbox: Mailbox
     interval_s: float
 
 
 class Timer:
-    """Tells each mailbox `IntervalElapsed` at its interval, on one thread, from `start` to `stop`.
+    """Sends `IntervalElapsed` to each mailbox at its interval, from `start` to `stop`.
 
-    Measured with a clock that never goes back: no change of the wall clock stops or hurries it.
-    An interval begins when the last one was told, so a machine that slept is not flooded.
+    It uses a monotonic clock, so changes of the wall clock have no effect. An interval begins when
+    the last message was sent, so a process that was suspended is not flooded.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class Timer:
         """End the thread; may be called more than once."""
         self._stopped.set()
 
-    def tell_due(self) -> float:
-        """Tell those whose interval has elapsed; return the seconds until the next one does."""
+    def send_due(self) -> float:
+        """Send to mailboxes whose interval has elapsed; return the seconds until the next."""
         now_s = self._clock()
         for index, (mailbox, interval_s) in enumerate(self._chores):
             if now_s >= self._due_s[index]:
@@ -50,5 +50,5 @@ class Timer:
         return max(0.0, min(self._due_s) - now_s)
 
     def _run(self) -> None:
-        while not self._stopped.wait(self.tell_due()):
+        while not self._stopped.wait(self.send_due()):
             pass

@@ -32,23 +32,22 @@ from conductor_actors.log_events import (
 from conductor_actors.outages import Backoff
 from conductor_actors.ports import DeadLetter, Outbox, ScoreStore
 
-# The longest pause between two attempts. A database that is back must be noticed so soon that
-# what waited is drained within 10 s of its return.
-LONGEST_WAIT_S: Final = 5.0
-LAST_WAIT_S: Final = 0.1
+# Short enough that what waited is drained within 10 s of the database's return.
+MAX_BACKOFF_S: Final = 5.0
+STOP_RETRY_S: Final = 0.1
 
 
 class Sinks(NamedTuple):
-    """Where rows can be put."""
+    """Where rows can be stored."""
 
     store: ScoreStore
     outbox: Outbox
 
 
 class WriterActor(SystemActor):
-    """A switch over `WriterMessage`. It hears its mail whatever is away: nothing is waited for.
+    """A switch over `WriterMessage`. It never waits for a server, so it always reads its mail.
 
-    A row is durable when it is in the store or in the outbox; then it has left the backlog.
+    A row is durable once it is in the store or in the outbox; then it has left the backlog.
     """
 
     def __init__(
@@ -65,10 +64,10 @@ class WriterActor(SystemActor):
         self._dead_letters = dead_letters
         self._give_up = give_up
         self._clock = context.mailbox.clock
-        self._writes = Backoff("database", LONGEST_WAIT_S, self._clock)
-        # A full Redis takes no rows and still gives them out: what is written makes room in it.
-        self._appends = Backoff("redis outbox", LONGEST_WAIT_S, self._clock)
-        self._drains = Backoff("redis outbox drain", LONGEST_WAIT_S, self._clock)
+        self._writes = Backoff("database", MAX_BACKOFF_S, self._clock)
+        # A full Redis accepts no rows and can still be read: draining makes room in it.
+        self._appends = Backoff("redis outbox", MAX_BACKOFF_S, self._clock)
+        self._drains = Backoff("redis outbox drain", MAX_BACKOFF_S, self._clock)
         self._flushes: list[tuple[int, Flush]] = []
         self._drained_rows = 0
         self._drain_began_s = 0.0
@@ -79,7 +78,7 @@ class WriterActor(SystemActor):
             case Scored(rows):
                 self._backlog.add(rows, self._clock())
                 if not self._backlog.has_batch() and not self._context.mailbox.empty():
-                    return  # the next message looks what is to be done
+                    return  # the next message decides what to do
             case TickScored():
                 self._backlog.flush_now()
             case IntervalElapsed():
@@ -93,7 +92,7 @@ class WriterActor(SystemActor):
     def _go_on(self) -> None:
         self._answer()
         while (step := self._backlog.next_step(self._clock(), self._can())) is not Step.REST:
-            with suppress(Unavailable, ConfigError):  # noted by the attempt
+            with suppress(Unavailable, ConfigError):  # recorded by the backoff
                 self._take(step)
             self._answer()
 
@@ -111,7 +110,7 @@ class WriterActor(SystemActor):
         )
 
     def _is_finished(self) -> bool:
-        """Tell whether the rest is up to a successor: what was set aside can wait for it."""
+        """Check whether the rest can be left to the next process: spilled rows can wait for it."""
         return self._is_stopping and not len(self._backlog)
 
     def _take(self, step: Step) -> None:
@@ -148,7 +147,7 @@ class WriterActor(SystemActor):
         emit(RowsSetAside(rows=len(rows), reason=reason))
 
     def _drain(self) -> None:
-        """Write what was set aside. It is let go of after the commit: written twice is once."""
+        """Write what was spilled, and delete it from the outbox after the commit."""
         with self._drains.attempt():
             shown = self._outbox.oldest(self._backlog.drain_size())
         if not shown.ids:
@@ -188,11 +187,11 @@ class WriterActor(SystemActor):
             self._dead_letters.tell(Undeliverable([_letter(*row) for row in written.refused]))
 
     def on_stop(self) -> None:
-        """Store what there is, or set it aside: whichever works first, until time is up."""
+        """Store the backlog or spill it, whichever works first, until the drain gives up."""
         self._is_stopping = True
         self._backlog.promise()
         self._go_on()
-        while not self._is_finished() and not self._give_up.wait(LAST_WAIT_S):
+        while not self._is_finished() and not self._give_up.wait(STOP_RETRY_S):
             self._go_on()
 
 

@@ -1,4 +1,4 @@
-"""The collector's actors, wired: who there is, who tells whom, start order, drain order."""
+"""The collector's actors and how they are connected, in start order; they drain in reverse."""
 
 import gc
 import sys
@@ -60,9 +60,9 @@ GC_THRESHOLDS: Final = (500_000, 10, 10)
 SWITCH_S: Final = 0.001
 DRAIN_WITHIN_S: Final = 20.0
 GIVE_UP_AFTER_S: Final = 17.0  # what is left must still be counted and logged in time
-DATABASE_WAIT_S: Final = 15.0  # the longest pause between two attempts
+DATABASE_WAIT_S: Final = 15.0  # the longest backoff
 LEASE_RENEWAL_S: Final = 2.5  # it expires after 8
-FLUSH_CHECK_S: Final = 0.5  # for rows behind which no message came; sooner if due sooner
+FLUSH_CHECK_S: Final = 0.5  # for rows after which no message came; sooner if they are due sooner
 WATCH_S: Final = 1.0
 RETENTION_S: Final = 3600.0
 
@@ -78,7 +78,7 @@ THREE_A_MINUTE: Final = Budget(3, 60.0)
 
 
 class Ports(NamedTuple):
-    """Every edge of the collector, fake or real."""
+    """The adapters of a collector, fake or real."""
 
     source: EventSource
     store: ScoreStore
@@ -94,7 +94,7 @@ class Ports(NamedTuple):
 class Collector:
     """Events in, rows and updates out. Start it once, drain it once.
 
-    With what was `recovered` it goes on where another was, whose source's position it needs.
+    With a recovered checkpoint it continues from there; the source must be at its position.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Collector:
         self._timer = Timer(self._chores())
 
     def start(self) -> None:
-        """Start every actor; returns at once."""
+        """Start every actor; return at once."""
         gc.set_threshold(*GC_THRESHOLDS)
         sys.setswitchinterval(SWITCH_S)
         supervisor = self._mail["supervisor"]
@@ -136,11 +136,11 @@ class Collector:
         self._timer.start()
 
     def wait(self, timeout_s: float) -> int | None:
-        """Wait for a failure that ends it all; return its exit code, or None if there was none."""
+        """Wait for a failure that ends the process; return its exit code, or None."""
         return self._outcome.exit_code if self._outcome.wait_failed(timeout_s) else None
 
     def drain(self) -> int:
-        """Stop reading, finish what was read, store it; 20 s at most. Return the exit code."""
+        """Stop reading, then score and store what was read, within 20 s; return the exit code."""
         emit(DrainBegan(within_s=DRAIN_WITHIN_S))
         self._mail["supervisor"].tell(Drain())
         if not self._outcome.wait_drained(GIVE_UP_AFTER_S):
@@ -172,7 +172,7 @@ class Collector:
         settings, ports, mail = self._settings, self._ports, self._mail
         session_table, downstream = self._session_table(), self._downstream()
         children = [
-            # First, so that it ends last: it holds nobody up, and tells of a drain, too.
+            # First, so that it stops last: it delays nothing, and can be asked during a drain.
             self._child(
                 "introspection",
                 THREE_A_MINUTE,
@@ -236,7 +236,7 @@ class Collector:
         actor: type[SystemActor],
         *parts: Any,  # noqa: ANN401
     ) -> Child:
-        """Describe a child. What it works on outlives it, so a successor goes on where it was."""
+        """Return a child. What it works on outlives it, so a successor continues where it was."""
 
         def start(context: ActorContext[ThreadMailbox]) -> pykka.ActorRef[Any]:
             return actor.start(context, *parts)
@@ -244,7 +244,7 @@ class Collector:
         return Child(name, self._mail[name], start, RestartBudget(budget.restarts, budget.within_s))
 
     def _is_hopeless(self) -> bool:
-        """Check whether a drain can't end as it should any more."""
+        """Check whether a drain can't complete any more."""
         return self._give_up.is_set() or self._outcome.wait_failed(0)
 
     def _recovered_schedule(self) -> TickSchedule:
@@ -303,7 +303,7 @@ class Collector:
 
 
 class _Root:
-    """Stands above the Supervisor: its death is the end of the process."""
+    """The Supervisor's supervisor: its failure ends the process."""
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome

@@ -1,7 +1,7 @@
-"""Many processes as one: started, watched, restarted when they die, drained together.
+"""Run several processes as one: start, watch, restart and drain them together.
 
-Each has a pipe from its parent as stdin, and drains when that closes: so none outlives a parent
-that was killed. Its log lines come through a pipe, and go out whole.
+Each has a pipe from its parent as stdin and drains when that closes, so none outlives a parent
+that was killed. Its log lines come through a pipe and are written line by line.
 """
 
 import os
@@ -27,13 +27,13 @@ from conductor_actors.ports import Clock
 
 HAS_PARENT: Final = "CONDUCTOR_HAS_PARENT"
 EXIT_CONFIG: Final = 2
-LOOK_EVERY_S: Final = 0.1
+EXIT_POLL_S: Final = 0.1
 DRAIN_WITHIN_S: Final = 20.0
 RELAY_WITHIN_S: Final = 1.0
 
 
 class Worker(NamedTuple):
-    """One process: how log lines call it, its command, and its environment on top of ours."""
+    """One process: its name in log lines, its command, and its environment on top of ours."""
 
     name: str
     command: Sequence[str]
@@ -41,7 +41,7 @@ class Worker(NamedTuple):
 
 
 class _Running:
-    """A worker's process, and its successors."""
+    """A worker's process, restarted as often as its budget allows."""
 
     def __init__(self, worker: Worker, clock: Clock) -> None:
         self.name = worker.name
@@ -65,7 +65,7 @@ class _Running:
         emit(ShardStarted(shard=self.name, pid=self.process.pid))
 
     def ended(self) -> int | None:
-        """Say how it ended, if it has; to be asked once after that."""
+        """Return the exit code once the process has ended; call it no more after that."""
         exit_code = self.process.poll()
         if exit_code is not None:
             self._relay.join(RELAY_WITHIN_S)
@@ -80,7 +80,7 @@ class _Running:
 
 
 class ProcessGroup:
-    """Workers, each with a restart budget of three a minute; those that end by themselves: none."""
+    """Workers, each with a restart budget of three a minute; with `they_end` none is restarted."""
 
     def __init__(
         self, workers: Sequence[Worker], *, they_end: bool = False, clock: Clock = time.monotonic
@@ -92,33 +92,33 @@ class ProcessGroup:
         self._running: list[_Running] = []
 
     def stop(self) -> None:
-        """Ask for a drain; may be called by any thread, and more than once."""
+        """Request a drain; may be called by any thread, and more than once."""
         self._stop.set()
 
     @property
     def is_stopped(self) -> bool:
-        """Tell whether somebody asked for a drain."""
+        """Whether a drain was requested."""
         return self._stop.is_set()
 
     def run(self) -> int:
-        """Run until `stop`, until all have ended, or until one can't go on; return the exit code.
+        """Run until `stop`, until all have ended, or until one can't be restarted.
 
-        Whoever still runs then is drained.
+        Then drain those that still run. Return the exit code.
         """
-        look, exit_code = self._look if self._they_end else self._keep_up, EXIT_OK
+        poll, exit_code = self._poll if self._they_end else self._restart_dead, EXIT_OK
         try:
             self._running = [_Running(each, self._clock) for each in self._workers]
-            while self._running and exit_code == EXIT_OK and not self._stop.wait(LOOK_EVERY_S):
-                exit_code = look()
+            while self._running and exit_code == EXIT_OK and not self._stop.wait(EXIT_POLL_S):
+                exit_code = poll()
         finally:
             drained = self._drain()
         return exit_code or drained
 
-    def _look(self) -> int:
+    def _poll(self) -> int:
         return next(filter(None, self._ended()), EXIT_OK)
 
-    def _keep_up(self) -> int:
-        """Restart who has died; return an exit code other than 0 if that can't help."""
+    def _restart_dead(self) -> int:
+        """Restart those that have died; return an exit code other than 0 if that can't help."""
         for worker in self._running:
             exit_code = worker.ended()
             if exit_code == EXIT_CONFIG:
@@ -133,19 +133,19 @@ class ProcessGroup:
         return EXIT_OK
 
     def _ended(self) -> list[int]:
-        """Forget who has ended; give their exit codes."""
-        looked = [(worker, worker.ended()) for worker in self._running]
-        self._running = [worker for worker, exit_code in looked if exit_code is None]
-        return [exit_code for _, exit_code in looked if exit_code is not None]
+        """Remove those that have ended; return their exit codes."""
+        polled = [(worker, worker.ended()) for worker in self._running]
+        self._running = [worker for worker, exit_code in polled if exit_code is None]
+        return [exit_code for _, exit_code in polled if exit_code is not None]
 
     def _drain(self) -> int:
-        """Have all drain at once; kill who has not within 20 s, and say who that was."""
+        """Drain all at once; kill and report those that have not ended within 20 s."""
         for worker in self._running:
             worker.process.send_signal(signal.SIGTERM)
         until_s, has_failed = self._clock() + DRAIN_WITHIN_S, False
         while self._running and self._clock() < until_s:
             has_failed |= any(self._ended())
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(EXIT_POLL_S)
         for worker in self._running:
             emit(ShardKilled(shard=worker.name, pid=worker.process.pid))
             worker.process.kill()
@@ -155,12 +155,12 @@ class ProcessGroup:
 
 
 def drain_with_parent() -> None:
-    """Have this process drain when its parent is gone, if a parent watches it."""
+    """Drain this process when its parent has died, if it was started by a process group."""
     if os.environ.pop(HAS_PARENT, None):
-        threading.Thread(target=_wait_for_the_end_of_the_parent, daemon=True).start()
+        threading.Thread(target=_drain_at_end_of_file, daemon=True).start()
 
 
-def _wait_for_the_end_of_the_parent() -> None:
+def _drain_at_end_of_file() -> None:
     while os.read(0, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

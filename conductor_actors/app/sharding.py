@@ -1,7 +1,7 @@
-"""Which processes there are when several collectors share the sessions of one Redis.
+"""The processes of several collectors that share the sessions of one Redis.
 
-Another number of them goes on where the last ones were: those read up to one moment once more and
-drain, and then every session's checkpoint is given to the shard that it now belongs to.
+Resharding: the old collectors read up to the same moment once more and drain; then every
+session's checkpoint moves to the shard that it now belongs to.
 """
 
 import sys
@@ -17,8 +17,8 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import SessionsReshared, emit
 from conductor_actors.settings import Settings
 
-GONE_WITHIN_S: Final = 10.0  # a lease expires after 8
-LOOK_EVERY_S: Final = 0.25
+LEASES_EXPIRED_WITHIN_S: Final = 10.0  # a lease expires after 8
+LEASE_POLL_S: Final = 0.25
 
 
 class Urls(NamedTuple):
@@ -29,7 +29,7 @@ class Urls(NamedTuple):
 
 
 def collectors(settings: Settings, urls: Urls, count: int, *options: str) -> list[Worker]:
-    """List the collectors. Each answers on a metrics port of its own: shard k on the k-th."""
+    """List the collectors. Each has its own metrics port: shard k the k-th from the setting."""
     shared = _shared(settings, urls)
     return [
         Worker(
@@ -42,16 +42,16 @@ def collectors(settings: Settings, urls: Urls, count: int, *options: str) -> lis
 
 
 def dashboard(settings: Settings, urls: Urls, count: int) -> Worker:
-    """Give the dashboard, whose metrics stand on the port behind those of the shards."""
+    """Return the dashboard; its metrics port follows those of the shards."""
     shared = _shared(settings, urls)
     variables = {**shared, "CONDUCTOR_SHARDS": str(count), **_metrics(settings, count)}
     return Worker("dashboard", ("dashboard",), variables)
 
 
 def reshared(settings: Settings, urls: Urls, count: int, run: Callable[[ProcessGroup], int]) -> int:
-    """Have the sessions shared by so many from now on; return the exit code of what that took.
+    """Reshard the sessions to `count` collectors, if they are not; return the exit code.
 
-    While Redis is away nothing is done: who then finds that it is wrong says so.
+    While Redis is away nothing is done: a collector that starts later checks the number.
     """
     with closing(ShardRegistry(urls.redis)) as redis:
         found = None
@@ -59,7 +59,7 @@ def reshared(settings: Settings, urls: Urls, count: int, run: Callable[[ProcessG
             found = redis.count()
         if found in (None, count):
             return 0
-        _wait_for_nobody(redis, found)
+        _wait_for_expired_leases(redis, found)
         began_s = time.monotonic()
         if found > 1:
             redis.require_checkpoints(found)
@@ -80,16 +80,16 @@ def reshared(settings: Settings, urls: Urls, count: int, run: Callable[[ProcessG
     return 0
 
 
-def _wait_for_nobody(redis: ShardRegistry, count: int) -> None:
-    """Wait as long as a lease lasts whose owner was killed; whoever still has it lives."""
-    until_s = time.monotonic() + GONE_WITHIN_S
+def _wait_for_expired_leases(redis: ShardRegistry, count: int) -> None:
+    """Wait until leases of killed owners have expired; a lease that remains has a live owner."""
+    until_s = time.monotonic() + LEASES_EXPIRED_WITHIN_S
     while owners := redis.owners(count):
         if time.monotonic() >= until_s:
             raise ConfigError(
                 f"CONDUCTOR_SHARDS: the sessions are shared by {count}, who still run "
                 f"({', '.join(owners.values())}): stop them first, or set CONDUCTOR_SHARDS={count}"
             )
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(LEASE_POLL_S)
 
 
 def _shared(settings: Settings, urls: Urls) -> dict[str, str]:

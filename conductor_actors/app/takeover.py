@@ -1,4 +1,4 @@
-"""Become the owner, however long that takes, and begin where the last owner was."""
+"""Become the owner of the events, however long that takes; continue from the last checkpoint."""
 
 import time
 from collections.abc import Callable
@@ -17,26 +17,26 @@ from conductor_actors.ports import CheckpointStore, Clock, EventSource, Lease, R
 T = TypeVar("T")
 
 REDIS_WAIT_S: Final = 2.0
-LOOK_EVERY_S: Final = 0.5
+STANDBY_POLL_S: Final = 0.5
 STANDBY_REMINDER_S: Final = 60.0
 
 
 class NamedLease(Lease, Protocol):
-    """A lease that says who has it."""
+    """A lease that names its owner."""
 
     def owner(self) -> str:
-        """Say who has it, or nothing."""
+        """Return the name of the owner; empty if there is none."""
 
 
-class Begun(NamedTuple):
-    """A source that has been read from, so its grants are there, and what to go on from."""
+class Ownership(NamedTuple):
+    """A source that was read once, so its grants are there, and the checkpoint to continue from."""
 
     source: EventSource
     recovered: Recovered | None
 
 
 class Takeover:
-    """Wait for the lease as a standby that listens, and neither reads nor writes anything.
+    """Waits for the lease as a standby: it subscribes, and neither reads streams nor writes.
 
     Setting `stop` ends the waiting with `Unavailable`.
     """
@@ -50,23 +50,23 @@ class Takeover:
         self._stop = stop
         self._outage = Outage("redis")
 
-    def complete(self, rules: SessionRules, stands_by: Callable[[], None]) -> Begun:
+    def complete(self, rules: SessionRules, on_standby: Callable[[], None]) -> Ownership:
         """Become the owner, load the last checkpoint and read for the first time.
 
-        Raise `ConfigError` if the checkpoint is none of this version and these rules, and
-        `OwnershipLost` if all this took so long that another has become the owner.
+        Raise `ConfigError` if the checkpoint is of another version or other rules, and
+        `OwnershipLost` if this took so long that another process became the owner.
         """
         standby = _Standby(time.monotonic)
         while not self._retry(self._is_owner):
-            stands_by()
-            standby.speak(lambda: self._retry(self._lease.owner))
-            if self._stop.wait(LOOK_EVERY_S):
+            on_standby()
+            standby.report(lambda: self._retry(self._lease.owner))
+            if self._stop.wait(STANDBY_POLL_S):
                 raise Unavailable("asked to stop")
         recovered = self._retry(lambda: self._load(rules))
         if recovered is not None:
             self._source.resume(recovered.header.position)
         first = self._retry(self._read)
-        return Begun(_Begun(self._source, first), recovered)
+        return Ownership(_SourceAfterFirstRead(self._source, first), recovered)
 
     def _retry(self, call: Callable[[], T]) -> T:
         return retry_until(self._stop, self._outage, REDIS_WAIT_S, call)
@@ -103,22 +103,22 @@ class Takeover:
 
 
 class _Standby:
-    """Says that it waits: at once, and then every minute."""
+    """Reports that this process waits for the lease: at once, and then every minute."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._began_s = clock()
-        self._speak_s = float("-inf")
+        self._report_s = float("-inf")
 
-    def speak(self, owner: Callable[[], str]) -> None:
+    def report(self, owner: Callable[[], str]) -> None:
         now_s = self._clock()
-        if now_s >= self._speak_s:
-            self._speak_s = now_s + STANDBY_REMINDER_S
+        if now_s >= self._report_s:
+            self._report_s = now_s + STANDBY_REMINDER_S
             emit(LeaseAwaited(owner=owner(), waited_s=round(now_s - self._began_s, 1)))
 
 
-class _Begun(WrappedSource):
-    """An `EventSource` whose first read is done already. No cut is made before it was routed."""
+class _SourceAfterFirstRead(WrappedSource):
+    """Returns a read that was made before; no checkpoint begins before it was routed."""
 
     def __init__(self, source: EventSource, first: Read) -> None:
         super().__init__(source)

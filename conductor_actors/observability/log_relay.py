@@ -1,4 +1,4 @@
-"""Send log lines to Redis too, on a thread of its own: whoever logs never waits and never fails."""
+"""Send log lines to Redis too, from a thread of its own: logging never waits and never fails."""
 
 import threading
 from collections import deque
@@ -10,23 +10,23 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import LogLinesDropped, emit
 from conductor_actors.outages import Outage
 
-MOST_WAITING: Final = 10_000  # as many as the stream keeps: more would push each other out of it
+MAX_BUFFERED: Final = 10_000  # as many as the stream keeps: more would push each other out of it
 BATCH: Final = 500
 RETRY_S: Final = 1.0
 CLOSE_WITHIN_S: Final = 3.0
 
 
 class Lines(Protocol):
-    """Where lines are kept."""
+    """Where lines are stored."""
 
     def append(self, lines: Sequence[str]) -> None:
         """Append the lines; raises `Unavailable` or `ConfigError`."""
 
 
 class LogRelay:
-    """Keeps lines until they are sent: a bounded number, past which new ones are dropped."""
+    """Buffers lines until they are sent; when the buffer is full, new ones are dropped."""
 
-    def __init__(self, lines: Lines, limit: int = MOST_WAITING) -> None:
+    def __init__(self, lines: Lines, limit: int = MAX_BUFFERED) -> None:
         self._lines = lines
         self._limit = limit
         self._waiting: deque[str] = deque()
@@ -38,7 +38,7 @@ class LogRelay:
         self._thread.start()
 
     def add(self, line: str) -> None:
-        """Take a line, or count it as dropped; never waits, never raises."""
+        """Add a line, or count it as dropped; never waits, never raises."""
         with self._came:
             if len(self._waiting) < self._limit:
                 self._waiting.append(line)
@@ -47,7 +47,7 @@ class LogRelay:
                 self._dropped += 1
 
     def close(self) -> None:
-        """Send what is there, within 3 s; the rest is lost."""
+        """Send the buffered lines, within 3 s; the rest is lost."""
         self._is_closed.set()
         with self._came:
             self._came.notify()
@@ -57,8 +57,8 @@ class LogRelay:
         while batch := self._next():
             try:
                 self._lines.append(batch)
-            except (Unavailable, ConfigError) as error:  # stdout has the lines: no reason to end
-                if self._dropped or isinstance(error, ConfigError):  # else others tell of it
+            except (Unavailable, ConfigError) as error:  # stdout has the lines
+                if self._dropped or isinstance(error, ConfigError):  # else other outages report it
                     self._outage.failed(error)
                 if self._is_closed.wait(RETRY_S):
                     return
@@ -66,7 +66,7 @@ class LogRelay:
                 self._sent(len(batch))
 
     def _next(self) -> list[str]:
-        """Wait for lines; give the oldest, or none when it is over. They stay until sent."""
+        """Wait for lines; return the oldest, or none once closed. They stay until they are sent."""
         with self._came:
             self._came.wait_for(lambda: self._waiting or self._is_closed.is_set())
             return list(islice(self._waiting, BATCH))

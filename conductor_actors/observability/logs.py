@@ -1,4 +1,4 @@
-"""How log lines look: JSON, one object a line; on a terminal readable text."""
+"""The format of log lines: one JSON object a line; on a terminal readable text."""
 
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
@@ -25,7 +25,7 @@ _Sink = Callable[[str], None]
 
 
 class LineWriter:
-    """Write whole lines; a reader that goes away costs lines, never an actor."""
+    """Writes whole lines. If the reader goes away, lines are lost; the actor goes on."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -40,7 +40,7 @@ class LineWriter:
 
 
 class _Copies:
-    """Give a copy of each line, as JSON, to whoever wants one."""
+    """Passes a copy of each line, as JSON, to every sink."""
 
     def __init__(self) -> None:
         self.sinks: list[_Sink] = []
@@ -59,7 +59,7 @@ _copies: Final = _Copies()
 
 @contextmanager
 def copied_to(sink: Callable[[str], None]) -> Iterator[None]:
-    """Give every line to `sink` too, until the block ends. It must neither wait nor raise."""
+    """Pass every line to `sink` too, until the block ends. It must neither wait nor raise."""
     _copies.sinks.append(sink)
     try:
         yield
@@ -112,7 +112,7 @@ def _text(stream: TextIO) -> list[Any]:
 
 
 def _without_lists(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Leave out what fills a screen; `inspect` shows it."""
+    """Drop lines that would fill a screen; `inspect` shows them."""
     if event["event"] in _NOT_IN_TEXT:
         raise structlog.DropEvent
     return event

@@ -8,7 +8,7 @@ from structlog.typing import EventDict
 from conductor_actors.actors.messages import Flush, IntervalElapsed, Scored
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.actors.writer import LONGEST_WAIT_S, Sinks, WriterActor
+from conductor_actors.actors.writer import MAX_BACKOFF_S, Sinks, WriterActor
 from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import Unavailable
@@ -96,7 +96,7 @@ class Desk:
     def flush(self, number: int = 1) -> None:
         self.writer.on_receive(Flush(number, self.checkpointer))
 
-    def pass_time(self, by_s: float = LONGEST_WAIT_S) -> None:
+    def pass_time(self, by_s: float = MAX_BACKOFF_S) -> None:
         """Let the longest pause between two attempts pass, or less."""
         self.clock.advance(by_s)
         self.writer.on_receive(IntervalElapsed())

@@ -20,7 +20,7 @@ class TwoChores:
     def after(self, passed_s: float) -> tuple[int, int]:
         """Let time pass; return how often each was told by then."""
         self._clock.advance(passed_s)
-        self.wait_s = self._timer.tell_due()
+        self.wait_s = self._timer.send_due()
         assert set(self.often.messages + self.seldom.messages) <= {IntervalElapsed()}
         return len(self.often.messages), len(self.seldom.messages)
 

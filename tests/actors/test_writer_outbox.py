@@ -4,7 +4,7 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import Flushed, IntervalElapsed, Undeliverable
-from conductor_actors.actors.writer import LONGEST_WAIT_S
+from conductor_actors.actors.writer import MAX_BACKOFF_S
 from conductor_actors.errors import ConfigError
 from conductor_actors.outages import FIRST_WAIT_S
 from tests.actors.desk import AWAY, MAX_ROWS, MOST, Desk, rows_of, said
@@ -154,7 +154,7 @@ def test_a_flush_is_answered_before_what_was_set_aside_is_drained(desk: Desk) ->
     desk.store.outage = AWAY
     desk.tell(rows_of(MOST + 1))
     desk.store.recover()
-    desk.clock.advance(LONGEST_WAIT_S)
+    desk.clock.advance(MAX_BACKOFF_S)
     stored_before: list[int] = []
 
     class Noting(RecordingMailbox):

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from conductor_actors.app.takeover import STANDBY_REMINDER_S, Begun, Takeover, _Standby
+from conductor_actors.app.takeover import STANDBY_REMINDER_S, Ownership, Takeover, _Standby
 from conductor_actors.domain.checkpoints import Header, encode_header, encode_state
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import IntakeState
@@ -53,14 +53,14 @@ class Stage(NamedTuple):
     stop: threading.Event
     stood_by: list[int]
 
-    def complete(self) -> Begun:
+    def complete(self) -> Ownership:
         takeover = Takeover(self.lease, self.source, self.checkpoints, self.stop)
         return takeover.complete(RULES, lambda: self.stood_by.append(self.source.calls))
 
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    monkeypatch.setattr("conductor_actors.app.takeover.LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr("conductor_actors.app.takeover.STANDBY_POLL_S", 0.001)
     return Stage(Wanted(), ScriptedSource(READS), MemoryCheckpoints(), threading.Event(), [])
 
 
@@ -123,7 +123,7 @@ def test_a_standby_says_so_at_once_and_then_every_minute(log_lines: list[EventDi
     clock = FakeClock()
     standby = _Standby(clock)
     for _ in range(130):
-        standby.speak(lambda: "host:1:abc")
+        standby.report(lambda: "host:1:abc")
         clock.advance(1)
     assert [line["waited_s"] for line in log_lines] == [
         0,

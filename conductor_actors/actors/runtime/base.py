@@ -1,11 +1,11 @@
-"""What every actor here has in common: a place that outlives it, and a death that is noticed.
+"""What every actor has in common: a context that outlives it, and a failure that is reported.
 
-Facts of Pykka, each seen in a run, that this module answers: `tell` to a dead actor raises in
+Facts of Pykka, each seen in a run, that this module handles: `tell` to a dead actor raises in
 the sender (so senders hold mailboxes) · a crash silently drops the rest of the inbox (so teardown
 leaves it alone) · a failing `on_start` calls no hook (so it is caught here) · `SystemExit` in
-one actor stops them all, or ends the thread unheard (so it becomes an ordinary failure) · errors
-under `ask` go to the asker and don't stop the actor · an `ActorRef` copies its inbox when it is
-made (so ours is in place before).
+one actor stops all of them, or ends the thread silently (so it becomes an ordinary failure) ·
+errors under `ask` go to the caller and don't stop the actor · an `ActorRef` copies its inbox when
+it is made (so ours is in place before).
 """
 
 import threading
@@ -25,7 +25,7 @@ _NO_MESSAGE: Final = None
 
 
 class ActorContext(NamedTuple, Generic[M]):
-    """An actor's place in the system, which its successors take over."""
+    """What an actor is started with, and its successor after a failure."""
 
     name: str
     mailbox: M
@@ -33,23 +33,23 @@ class ActorContext(NamedTuple, Generic[M]):
 
 
 class Poisoned(Exception):  # noqa: N818 - the field says "poison message"
-    """Some items could not be handled; they were left out, everything else is done."""
+    """Some items could not be handled; they were skipped, and everything else was done."""
 
     def __init__(self, items: Sequence[tuple[object, Exception]]) -> None:
-        super().__init__(f"{len(items)} left out, the first: {items[0][1]!r}")
+        super().__init__(f"{len(items)} skipped, the first: {items[0][1]!r}")
         self.items = items
 
 
 class Hung(Exception):  # noqa: N818 - what was found, not what was raised
-    """A handler did not come back; its thread can't be ended, only given up."""
+    """A handler did not return; its thread can't be ended, only abandoned."""
 
 
 class _NotAnError(Exception):
-    """Carries `SystemExit` and its like, for which Pykka would stop every actor."""
+    """Wraps `SystemExit` and the like, on which Pykka would stop every actor."""
 
 
 class _SupervisedActor(pykka.Actor):
-    """Take mail from the place's mailbox, and tell the Supervisor of the end."""
+    """Receive mail from the context's mailbox, and report the end to the Supervisor."""
 
     def __init__(self, context: ActorContext[Any]) -> None:
         self._context = context
@@ -58,7 +58,7 @@ class _SupervisedActor(pykka.Actor):
         super().__init__()
 
     def handover(self) -> object:
-        """Give what a successor needs to go on from before the failure."""
+        """Return what a successor needs to continue from before the failure."""
         return None
 
     def _create_actor_inbox(self) -> Any:  # type: ignore[override]  # noqa: ANN401
@@ -101,7 +101,7 @@ class _SupervisedActor(pykka.Actor):
         self._error = exception_value
 
     def _actor_loop_teardown(self) -> None:
-        """Leave the mail to the successor; tell the Supervisor that one is needed, or not.
+        """Leave the mail to the successor, and report to the Supervisor whether one is needed.
 
         An actor that stopped as asked has no successor.
         """
@@ -115,13 +115,13 @@ class _SupervisedActor(pykka.Actor):
 
 
 class SystemActor(_SupervisedActor, pykka.ThreadingActor):
-    """An actor that waits on the outside world, on a thread of its own."""
+    """An actor with its own thread, because it waits on the outside world."""
 
     use_daemon_thread = True  # a thread that hangs in a call must not hold up the exit
 
 
 class _Flag(threading.Event):
-    """An event of 64 bytes instead of 1,300: those who wait for one of them share a condition."""
+    """A `threading.Event` of 64 bytes instead of 1,300: all of them share one condition."""
 
     __slots__ = ("_is_set",)
     _some_was_set: Final = threading.Condition()
@@ -143,7 +143,7 @@ class _Flag(threading.Event):
 
 
 class PooledActor(_SupervisedActor):
-    """An actor that never waits, run by a dispatcher with thousands of others."""
+    """An actor that never waits, so a dispatcher runs thousands of them on a few threads."""
 
     def __init__(self, context: ActorContext[PooledMailbox], dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
@@ -158,9 +158,9 @@ class PooledActor(_SupervisedActor):
         return mailbox
 
     def _hang(self, running_s: float) -> None:
-        """Die of a handler that does not come back; a thread that has given this up says so."""
+        """Fail because of a handler that does not return; another thread reports it."""
         pykka.ActorRegistry.unregister(self.actor_ref)
-        self.actor_stopped.set()  # ends the loop, should the handler come back
+        self.actor_stopped.set()  # ends the loop, should the handler return
         name, mailbox, supervisor = self._context
         hung = Hung(f"its handler did not return within {running_s:.0f} s")
         supervisor.tell(ChildFailed(name, mailbox, self._message, hung, self.handover()))
@@ -173,7 +173,7 @@ class PooledActor(_SupervisedActor):
         self._dispatcher.attach(self._context.mailbox, self._take_turn, self._hang)
 
     def _take_turn(self) -> None:
-        """Run Pykka's own loop until the mailbox ends the turn, or the actor's life is over."""
+        """Run Pykka's own loop until the mailbox ends the turn, or the actor stops."""
         if not self._is_set_up:
             self._is_set_up = True
             self._actor_loop_setup()

@@ -1,9 +1,9 @@
 """Run many actors on few threads: a mailbox per actor, one run queue, turns of bounded length.
 
-An actor with mail is queued once, takes at most `max_messages` or `max_turn_s` a turn and goes
-to the back of the queue, so no actor starves another; nor does a tenant, for they take turns, too.
-Handlers must not wait: a pool of two threads stalls when two do, which is why `slow_turns` tells
-of any that takes long, and `give_up_hung` gives its place to another thread.
+An actor with mail is queued once, handles at most `MAX_MESSAGES` in at most `MAX_TURN_S` and goes
+to the back of the queue, so no actor starves another; neither does a tenant, because tenants take
+turns, too. Handlers must not wait: a pool of two threads stalls when two of them do. `slow_turns`
+lists handlers that take long, and `abandon_hung` replaces the threads of those that never return.
 """
 
 import threading
@@ -16,11 +16,11 @@ from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox, Tur
 
 MAX_MESSAGES: Final = 64
 MAX_TURN_S: Final = 0.005
-HUNG_LOOKS: Final = 5
+HUNG_AFTER_CHECKS: Final = 5
 
 
 class SlowTurn(NamedTuple):
-    """A turn that takes long: whose, for how long, on which thread."""
+    """A turn that takes long: of which mailbox, for how long, on which thread."""
 
     name: str
     running_s: float
@@ -28,7 +28,7 @@ class SlowTurn(NamedTuple):
 
 
 class Dispatcher:
-    """A pool of threads that gives actors their turns. All methods may be called by any thread."""
+    """A pool of threads that runs actors turn by turn. Every method is thread-safe."""
 
     def __init__(self, threads: int = 2, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class Dispatcher:
         self._went_idle = threading.Condition(self._lock)
         self._run_queue = RunQueue()
         self._turns: dict[int, tuple[float, PooledMailbox]] = {}
-        self._looks: dict[tuple[int, float, PooledMailbox], int] = {}
+        self._checks: dict[tuple[int, float, PooledMailbox], int] = {}
         self._attached: dict[PooledMailbox, None] = {}  # in order
         self._is_closed = False
         self.waiting = 0
@@ -62,7 +62,7 @@ class Dispatcher:
             self._work_came.notify(len(self._threads))
 
     def tell_first(self, mailbox: PooledMailbox, message: object) -> None:
-        """Put a message before all mail: it is handled in the mailbox's next turn."""
+        """Put priority mail into a mailbox: it is handled first in the mailbox's next turn."""
         with self._lock:
             now_s = self._clock()
             envelope = Envelope(message)
@@ -81,7 +81,7 @@ class Dispatcher:
         run: Callable[[], None],
         discard: Callable[[float], None] | None = None,
     ) -> None:
-        """Give a mailbox its actor: it has a turn now, even if no mail has come yet."""
+        """Connect a mailbox to its actor, which gets a turn even if there is no mail yet."""
         with self._lock:
             self._attached[mailbox] = None
             mailbox.run = run
@@ -91,7 +91,7 @@ class Dispatcher:
             self._work_came.notify()
 
     def detach(self, mailbox: PooledMailbox) -> bool:
-        """Take a mailbox from its actor, whose turn this is; False if it was given up before."""
+        """Disconnect a mailbox from its actor in its turn; return False if it was abandoned."""
         with self._lock:
             if threading.get_ident() not in self._turns:
                 return False
@@ -99,42 +99,42 @@ class Dispatcher:
             return True
 
     def forget(self, mailbox: PooledMailbox) -> None:
-        """Note that this mailbox will never have an actor again."""
+        """Forget a mailbox that will never have an actor again."""
         with self._lock:
             self._attached.pop(mailbox, None)
 
     def mailboxes(self) -> list[PooledMailbox]:
-        """List the mailboxes that have an actor, or had one and will again; the oldest first."""
+        """List the mailboxes that have an actor, or will have its successor; the oldest first."""
         with self._lock:
             return [*self._attached]
 
     def close_mailbox(self, mailbox: PooledMailbox) -> int:
-        """Refuse and count all mail, that which waits too; return how much waited."""
+        """Refuse and count all mail, including what is waiting; return how much was waiting."""
         with self._lock:
             mailbox.is_closed = True
             return self._refuse_mail(mailbox)
 
     def open_mailbox(self, mailbox: PooledMailbox) -> int:
-        """Take mail again; return how much was refused."""
+        """Accept mail again; return how much was refused."""
         with self._lock:
             mailbox.is_closed = False
             refused, mailbox.refused = mailbox.refused, 0
             return refused
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until every actor that lives has handled its mail; False if that took too long."""
+        """Wait until every actor has handled its mail; return False if that took too long."""
         with self._lock:
             return self._went_idle.wait_for(
                 lambda: not self._run_queue.waiting and not self._turns, timeout_s
             )
 
     def oldest_s(self) -> float:
-        """Say how long the actor at the head of the queue has waited for its turn."""
+        """Return how long the actor at the head of the queue has been waiting for its turn."""
         with self._lock:
             return self._run_queue.oldest_s(self._clock())
 
     def slow_turns(self, longer_than_s: float) -> list[SlowTurn]:
-        """List the turns that have been running for longer."""
+        """List the turns that have been running for longer than this."""
         with self._lock:
             now_s = self._clock()
             return [
@@ -143,24 +143,25 @@ class Dispatcher:
                 if now_s - began_s > longer_than_s
             ]
 
-    def give_up_hung(self) -> None:
-        """Look who has a turn: one seen five times in a row hangs. To be called every second.
+    def abandon_hung(self) -> None:
+        """Replace the threads of hung handlers; call this every second.
 
-        Its place goes to a fresh thread; its mail is refused. Should its handler ever return,
-        its thread ends. By looks and not by time: a process that was stopped hangs nowhere.
+        A handler still running after five checks is hung: its thread is replaced and its mail is
+        refused. Should it ever return, its thread ends. Checks are counted, not seconds, because
+        in a process that was suspended no handler is hung.
         """
         with self._lock:
             turns = {(thread_id, *turn): thread_id for thread_id, turn in self._turns.items()}
-            self._looks = {turn: self._looks.get(turn, 0) + 1 for turn in turns}
+            self._checks = {turn: self._checks.get(turn, 0) + 1 for turn in turns}
             hung = [
                 self._replace(thread_id)
                 for turn, thread_id in turns.items()
-                if self._looks[turn] >= HUNG_LOOKS and turn[2].run is not None
+                if self._checks[turn] >= HUNG_AFTER_CHECKS and turn[2].run is not None
             ]
         for running_s, mailbox in hung:
             if mailbox.discard is not None:
                 mailbox.discard(running_s)
-            self.close_mailbox(mailbox)  # last: whoever is told of its mail has heard of its end
+            self.close_mailbox(mailbox)  # last: the failure is reported first
         if hung:
             with self._lock:
                 if not self._run_queue.waiting and not self._turns:
@@ -193,7 +194,7 @@ class Dispatcher:
         return len(refused)
 
     def _replace(self, thread_id: int) -> tuple[float, PooledMailbox]:
-        """Give the place of a thread to a fresh one; return what it is lost in, and since when."""
+        """Replace a hung thread; return how long its turn has run, and its mailbox."""
         began_s, mailbox = self._turns.pop(thread_id)
         mailbox.is_closed, mailbox.run = True, None
         mailbox.busy_s += self._clock() - began_s
@@ -237,7 +238,7 @@ class Dispatcher:
             return mailbox
 
     def _end_turn(self, me: int, mailbox: PooledMailbox) -> bool:
-        """Let others have their turns; False if another thread has this one's place."""
+        """End a turn; return False if this thread was replaced meanwhile."""
         with self._lock:
             turn = self._turns.pop(me, None)
             if turn is None:
@@ -254,7 +255,7 @@ class Dispatcher:
             return True
 
     def _put_back(self, mailbox: PooledMailbox) -> None:
-        """Return what a turn had no time for to the front of the mailbox."""
+        """Return what the turn had no time for to the front of the mailbox."""
         rest = mailbox.turn.rest if mailbox.turn else []
         mailbox.turn = None
         if rest:
@@ -279,7 +280,7 @@ class RunQueue:
         return sum(map(len, self.waiting))
 
     def push(self, mailbox: PooledMailbox, now_s: float) -> None:
-        """Let an actor wait behind its tenant's others."""
+        """Add a mailbox behind the others of its tenant."""
         line = self._lines.get(mailbox.tenant)
         if line is None:
             line = self._lines[mailbox.tenant] = deque()
@@ -288,7 +289,7 @@ class RunQueue:
         line.append((now_s, mailbox))
 
     def pop(self) -> PooledMailbox:
-        """Give whose turn it is; its tenant is behind all others then."""
+        """Remove and return the next mailbox; its tenant goes behind all others."""
         line = self.waiting.popleft()
         _, mailbox = line.popleft()
         if line:
@@ -296,5 +297,5 @@ class RunQueue:
         return mailbox
 
     def oldest_s(self, now_s: float) -> float:
-        """Say how long the one who has waited longest has waited, 0 when nobody does."""
+        """Return how long the mailbox that waits longest has been waiting; 0 when there is none."""
         return max((now_s - line[0][0] for line in self.waiting), default=0.0)

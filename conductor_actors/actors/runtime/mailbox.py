@@ -1,7 +1,7 @@
-"""Mailboxes outlive their actors: mail can come before the start and stays across a restart.
+"""Mailboxes outlive their actors: mail may come before the start and stays across a restart.
 
-Both kinds are what Pykka asks of an actor's inbox (`put`, `get`, `empty`), so `ActorRef.tell`
-and `ask` work; senders of ours hold the mailbox itself, because telling a dead `ActorRef` raises.
+Both kinds implement Pykka's interface of an inbox (`put`, `get`, `empty`), so `ActorRef.tell` and
+`ask` work; our senders hold the mailbox itself, because `tell` to a dead actor raises.
 """
 
 import threading
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Envelope:
-    """A message and, for `ask`, the future that waits for the answer."""
+    """A message and, for `ask`, the future of the answer."""
 
     __slots__ = ("message", "reply_to", "since_s")
 
@@ -34,14 +34,14 @@ class Envelope:
 
 
 class AnyEnvelope(Protocol):
-    """Ours or Pykka's own, which `ask` makes."""
+    """Our envelope or Pykka's own, which `ask` makes."""
 
     message: Any
     reply_to: Any
 
 
 def answer_for_dead(envelope: AnyEnvelope) -> None:
-    """Tell whoever asked that the actor is dead; whoever asked it to stop has what they want."""
+    """Resolve the future of an `ask` to a dead actor; a stop that was asked for has succeeded."""
     if envelope.reply_to is None:
         return
     if isinstance(envelope.message, _ActorStop):
@@ -51,17 +51,17 @@ def answer_for_dead(envelope: AnyEnvelope) -> None:
 
 
 class Mailbox(Protocol):
-    """Where a message can be left for an actor, alive or not."""
+    """Where an actor receives its messages, whether it is running or not."""
 
     def tell(self, message: object) -> None:
-        """Leave a message; never blocks, never raises."""
+        """Add a message; never blocks, never raises."""
 
     def depth(self) -> int:
         """Count the messages waiting."""
 
 
 class ThreadMailbox:
-    """The mailbox of an actor with a thread of its own, which sleeps until mail comes."""
+    """The mailbox of an actor with its own thread, which sleeps until mail comes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._mail: deque[tuple[float, AnyEnvelope]] = deque()
@@ -71,17 +71,17 @@ class ThreadMailbox:
         self.observer: MessageObserver | None = None
 
     def tell(self, message: object) -> None:
-        """Leave a message; never blocks, never raises."""
+        """Add a message; never blocks, never raises."""
         self.put(Envelope(message))
 
     def put(self, envelope: AnyEnvelope, /) -> None:
-        """Take an envelope from Pykka."""
+        """Add an envelope made by Pykka."""
         with self._came:
             self._mail.append((self.clock(), envelope))
             self._came.notify()
 
     def get(self) -> AnyEnvelope:
-        """Give the actor its next envelope, waiting for one."""
+        """Return the next envelope, waiting for one."""
         with self._came:
             while not self._mail:
                 self._came.wait()
@@ -89,7 +89,7 @@ class ThreadMailbox:
             return self._mail.popleft()[1]
 
     def empty(self) -> bool:
-        """Tell whether nothing is waiting."""
+        """Check whether no mail is waiting."""
         return not self._mail
 
     def depth(self) -> int:
@@ -97,17 +97,17 @@ class ThreadMailbox:
         return len(self._mail)
 
     def count(self, kind: type) -> int:
-        """Count the messages of one kind."""
+        """Count the messages of one type."""
         with self._came:
             return sum(isinstance(envelope.message, kind) for _, envelope in self._mail)
 
     def oldest_s(self) -> float:
-        """Say how long the oldest message has waited, 0 when there is none."""
+        """Return how long the oldest message has been waiting; 0 when there is none."""
         with self._came:
             return self.clock() - self._mail[0][0] if self._mail else 0.0
 
     def retire(self) -> None:
-        """Answer those who asked, for nobody will; what was told stays and is counted."""
+        """Resolve every `ask`, because nobody will answer it; other mail stays and is counted."""
         with self._came:
             mail, self._mail = self._mail, deque()
             for since_s, envelope in mail:
@@ -127,14 +127,14 @@ MessageObserver: TypeAlias = Callable[[Any, object], AbstractContextManager[None
 
 
 class TurnEnded(Exception):  # noqa: N818 - not an error: how Pykka's loop is left and re-entered
-    """An actor on the pool has had its turn."""
+    """A pooled actor has had its turn."""
 
 
 class PooledMailbox:
-    """The mailbox of an actor on the dispatcher's pool.
+    """The mailbox of a pooled actor.
 
     Everything but `turn` and `observer` belongs to the dispatcher and is changed under its lock
-    only. Counters may be read without it.
+    only. Counters may be read without the lock.
     """
 
     __slots__ = (
@@ -162,8 +162,8 @@ class PooledMailbox:
         self._dispatcher = dispatcher
         self.mail: list[Envelope] = []  # only grows, until it is replaced
         self.priority: tuple[Envelope, ...] = ()  # goes before all mail, in the next turn
-        self.run: Callable[[], None] | None = None  # gives the actor a turn, when there is one
-        self.discard: Callable[[float], None] | None = None  # tells the actor that it hangs
+        self.run: Callable[[], None] | None = None  # runs a turn of the actor, if there is one
+        self.discard: Callable[[float], None] | None = None  # reports that its handler is hung
         self.is_new = False  # its actor has not had a turn yet
         self.is_queued = False
         self.is_closed = False
@@ -175,22 +175,22 @@ class PooledMailbox:
         self.observer: MessageObserver | None = None
 
     def tell(self, message: object) -> None:
-        """Leave a message; never blocks, never raises."""
+        """Add a message; never blocks, never raises."""
         self._dispatcher.deliver(((self, Envelope(message)),))
 
     def put(self, envelope: AnyEnvelope, /) -> None:
-        """Take an envelope from Pykka."""
+        """Add an envelope made by Pykka."""
         ours = Envelope(envelope.message, envelope.reply_to)
         self._dispatcher.deliver(((self, ours),))
 
     def get(self) -> AnyEnvelope:
-        """Give the actor the next envelope of its turn."""
+        """Return the next envelope of the turn."""
         if self.turn is None:
             raise TurnEnded
         return self.turn.next()
 
     def empty(self) -> bool:
-        """Tell whether nothing is waiting."""
+        """Check whether no mail is waiting."""
         return not self.mail
 
     def depth(self) -> int:
@@ -198,7 +198,7 @@ class PooledMailbox:
         return len(self.mail)
 
     def oldest_s(self, now_s: float) -> float:
-        """Say how long the oldest message has waited, 0 when there is none."""
+        """Return how long the oldest message has been waiting; 0 when there is none."""
         mail = self.mail  # once, for it may be replaced meanwhile
         return now_s - mail[0].since_s if mail else 0.0
 
@@ -209,7 +209,7 @@ class PooledMailbox:
 
 
 class Turn:
-    """What an actor may handle before it goes to the back of the queue: one envelope at least."""
+    """What an actor may handle before it goes to the back of the queue: at least one envelope."""
 
     __slots__ = ("_clock", "_max_s", "_until_s", "rest")
 
@@ -221,7 +221,7 @@ class Turn:
         self._until_s: float | None = None
 
     def next(self) -> Envelope:
-        """Give the next envelope; raise `TurnEnded` when there is none or time is up."""
+        """Return the next envelope; raise `TurnEnded` when there is none or the time is up."""
         if not self.rest:
             raise TurnEnded
         if self._until_s is None:  # now, not when the turn began: a busy machine may have slept
@@ -238,17 +238,18 @@ WAKE_EVERY: Final = 1000
 
 
 class ItemMailbox(Mailbox, Protocol[T_contra]):
-    """A mailbox in which items can be left, too."""
+    """A mailbox that also takes items."""
 
     def add(self, item: T_contra) -> None:
-        """Leave an item: the actor gets it before any message that is told from now on."""
+        """Add an item: the actor receives it before any message that is added later."""
 
 
 class CoalescingMailbox(ThreadMailbox, Generic[T]):
-    """Also takes items, of which the actor gets all that are there as one message.
+    """Hands all items that are there to the actor as one message.
 
-    An item wakes nobody: every thousandth does, or the next message, which comes behind them.
-    A lock, a message and a change of threads for each would cost more than scoring it.
+    For what thousands tell one actor at about the same time, as sessions do at a tick. An item
+    does not wake the actor; every thousandth does, and so does the next message, which comes
+    behind the items. A lock, a message and a thread switch for each would cost more than a score.
     """
 
     def __init__(
@@ -263,7 +264,7 @@ class CoalescingMailbox(ThreadMailbox, Generic[T]):
         self._has_many = False
 
     def add(self, item: T) -> None:
-        """Leave an item; never blocks for long, never raises."""
+        """Add an item; never blocks for long, never raises."""
         self._items.append(item)  # one step of the interpreter, and so is `next`
         if not next(self._number) % WAKE_EVERY:
             with self._came:
@@ -271,7 +272,7 @@ class CoalescingMailbox(ThreadMailbox, Generic[T]):
                 self._came.notify()
 
     def get(self) -> AnyEnvelope:
-        """Give the actor what was left, else its next envelope, waiting for either."""
+        """Return all items as one envelope, else the next envelope, waiting for either."""
         with self._came:
             while not (self._mail or (self._has_many and self._items)):
                 self._has_many = False  # they came with the message before
@@ -284,7 +285,7 @@ class CoalescingMailbox(ThreadMailbox, Generic[T]):
             return Envelope(self._coalesce(items))
 
     def empty(self) -> bool:
-        """Tell whether nothing is waiting that the actor would be woken for."""
+        """Check whether nothing is waiting that would wake the actor."""
         return not (self._mail or (self._has_many and self._items))
 
     def depth(self) -> int:

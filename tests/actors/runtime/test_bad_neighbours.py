@@ -18,7 +18,7 @@ from conductor_actors.actors.messages import (
     StartSession,
 )
 from conductor_actors.actors.runtime.base import Hung
-from conductor_actors.actors.runtime.dispatcher import HUNG_LOOKS, Dispatcher
+from conductor_actors.actors.runtime.dispatcher import HUNG_AFTER_CHECKS, Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
 from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.domain.events import Event, Reaction
@@ -96,8 +96,8 @@ def hang(cast: Cast, mailbox: PooledMailbox, hanging: Hanging) -> list[EventDict
     mailbox.tell(EventBatch([chat(99), hanging.event()]))
     hanging.wait()
     with capture_logs() as lines:
-        for _ in range(HUNG_LOOKS):
-            cast.sessions.give_up_hung()
+        for _ in range(HUNG_AFTER_CHECKS):
+            cast.sessions.abandon_hung()
         cast.settle()
     return lines
 
@@ -120,8 +120,8 @@ def test_a_slow_handler_is_let_be(cast: Cast, hanging: Hanging) -> None:
     slow = cast.enter("slow")
     slow.tell(EventBatch([hanging.event()]))
     hanging.wait()
-    for _ in range(HUNG_LOOKS - 1):
-        cast.sessions.give_up_hung()
+    for _ in range(HUNG_AFTER_CHECKS - 1):
+        cast.sessions.abandon_hung()
     hanging._released.set()
     cast.settle()
     assert len(cast.play(slow, [chat()], TICK_MS)) == 1
@@ -131,9 +131,9 @@ def test_a_slow_handler_is_let_be(cast: Cast, hanging: Hanging) -> None:
 
 def test_a_busy_session_is_none_that_hangs(cast: Cast) -> None:
     busy = cast.enter("busy")
-    for number in range(3 * HUNG_LOOKS):
+    for number in range(3 * HUNG_AFTER_CHECKS):
         busy.tell(EventBatch([chat(number)]))
-        cast.sessions.give_up_hung()
+        cast.sessions.abandon_hung()
     cast.settle()
     assert cast.sessions.failures == 0
 
@@ -184,8 +184,8 @@ def test_a_handler_that_raises_late_is_not_heard_of_again(cast: Cast) -> None:
     bad = cast.enter("bad")
     bad.tell(EventBatch([trap(hang_and_exit)]))
     assert entered.wait(PATIENCE_S)
-    for _ in range(HUNG_LOOKS):
-        cast.sessions.give_up_hung()
+    for _ in range(HUNG_AFTER_CHECKS):
+        cast.sessions.abandon_hung()
     released.set()
     threads[0].join(PATIENCE_S)
     cast.settle()
@@ -213,8 +213,8 @@ def test_a_checkpoint_that_waits_for_who_hangs_is_answered_with_the_state_from_b
     cast.sessions.start(cast.supervisor.take(StartSession))
     hanging.wait()
     session_table.snapshot(session_table.begin_checkpoint(), checkpointer, 0.0)
-    for _ in range(HUNG_LOOKS):
-        cast.sessions.give_up_hung()
+    for _ in range(HUNG_AFTER_CHECKS):
+        cast.sessions.abandon_hung()
     cast.settle()
     assert len(checkpointer.of(SnapshotTaken)) == 1
 

@@ -20,15 +20,8 @@ from tests.domain.test_contract import SAMPLE
 from tests.support.databases import database
 from tests.support.hostile import REACTION
 from tests.support.processes import command, environment
-from tests.support.programs import (
-    QUICK,
-    Ended,
-    assert_refused,
-    finished,
-    running,
-    state_folder,
-    stored,
-)
+from tests.support.programs import QUICK, Ended, assert_refused, finished, running, stored
+from tests.support.servers import server_folder
 
 EVENTS = str(SAMPLE / "events.jsonl")
 EXPECTED = (SAMPLE / "expected.csv").read_text()
@@ -194,7 +187,7 @@ def test_a_reader_who_has_seen_enough_ends_a_replay_quietly(tmp_path: Path) -> N
 
 def test_the_demo_prints_plain_lines_into_a_pipe_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     with (
-        state_folder() as state_dir,
+        server_folder() as state_dir,
         running(
             *("demo", "--sessions", "2"), cwd=tmp_path, **QUICK, CONDUCTOR_STATE_DIR=str(state_dir)
         ) as program,

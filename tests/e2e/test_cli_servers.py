@@ -15,7 +15,8 @@ from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres.migrations import migrate
 from tests.support.databases import database, migrated_database
 from tests.support.hostile import REACTION
-from tests.support.programs import QUICK, Ended, assert_refused, finished, running, state_folder
+from tests.support.programs import QUICK, Ended, assert_refused, finished, running
+from tests.support.servers import server_folder
 
 SECRET = "pass-w0rd"
 
@@ -64,7 +65,7 @@ def test_check_says_which_server_is_away(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def guarded_url() -> Iterator[str]:
     """Start a PostgreSQL that asks for a password, which is in the URL."""
-    with state_folder() as state_dir, EmbeddedServers(state_dir) as servers:
+    with server_folder(initialised=True) as state_dir, EmbeddedServers(state_dir) as servers:
         url = servers.start_postgres()
         with psycopg.connect(url) as connection:
             connection.execute(f"ALTER ROLE conductor PASSWORD '{SECRET}'")

@@ -21,14 +21,8 @@ from tests.commands.inspect.said import (
     tenants,
 )
 from tests.support.databases import database
-from tests.support.programs import (
-    QUICK,
-    Ended,
-    finished,
-    running,
-    state_folder,
-    valkey_of,
-)
+from tests.support.programs import QUICK, Ended, finished, running
+from tests.support.servers import server_folder, valkey_of
 from tests.support.terminal import terminal
 
 TENANTS = ("acme", "globex")
@@ -121,7 +115,7 @@ def test_nothing_is_kept_in_redis_when_that_is_switched_off(
 
 
 def test_the_own_valkey_of_a_running_service_is_found_by_its_folder(tmp_path: Path) -> None:
-    with state_folder() as folder:
+    with server_folder(initialised=True) as folder:
         variables = {"CONDUCTOR_STATE_DIR": str(folder)}
         nothing = finished("inspect", "--json", cwd=tmp_path, **variables)
         with running("collect", cwd=tmp_path, **QUICK, **variables) as program:

@@ -5,40 +5,32 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 import redis
 
 from conductor_actors.adapters.redis.key_names import OUTBOX_KEY
 from conductor_actors.adapters.redis.outbox import RedisOutbox
-from tests.e2e.test_crashes import Pair
 from tests.e2e.test_shutdown import load
-from tests.support.programs import Program, replayed, running, stored, until
+from tests.support.programs import QUICK, Program, replayed, running, stored, until
+from tests.support.servers import ServerPair, server_pair
 
 # Fifty rows a second: the outbox is in use two seconds after the database has gone.
-SMALL = {
+SMALL = QUICK | {
     "CONDUCTOR_OUTBOX_AFTER_ROWS": "80",
     "CONDUCTOR_BATCH_ROWS": "40",
-    "CONDUCTOR_HTTP_PORT": "0",
-    "CONDUCTOR_METRICS_PORT": "0",
 }
 
 
 @pytest.fixture
-def servers() -> Iterator[Pair]:
-    # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
-    with TemporaryDirectory() as folder:
-        pair = Pair(Path(folder))
-        pair.settings |= SMALL
+def servers() -> Iterator[ServerPair]:
+    with server_pair() as pair:
         pair.start("redis")
         pair.start("database")
         yield pair
-        pair.stop("redis")
-        pair.stop("database")
 
 
-def lose_database(servers: Pair, program: Program) -> None:
+def lose_database(servers: ServerPair, program: Program) -> None:
     """Stop it, and wait until rows had to be set aside more than once."""
     program.wait_for("tick_completed", sessions=50)
     program.wait_for("batch_written")
@@ -48,9 +40,9 @@ def lose_database(servers: Pair, program: Program) -> None:
         program.wait_for("rows_set_aside", reason="memory")
 
 
-def test_an_outage_that_fills_the_outbox_costs_no_row(servers: Pair, tmp_path: Path) -> None:
-    url = servers.settings["REDIS_URL"]
-    with running(cwd=tmp_path, **servers.settings) as program:
+def test_an_outage_that_fills_the_outbox_costs_no_row(servers: ServerPair, tmp_path: Path) -> None:
+    url = servers.redis_url
+    with running(cwd=tmp_path, **SMALL, **servers.urls) as program:
         program.wait_for("service_started")
         with load(url):
             lose_database(servers, program)
@@ -64,18 +56,18 @@ def test_an_outage_that_fills_the_outbox_costs_no_row(servers: Pair, tmp_path: P
     assert drained["rows"] >= 3 * 40
     with redis.Redis.from_url(url) as client:
         assert client.xlen(OUTBOX_KEY) == 0
-    rows = stored(servers.settings["DATABASE_URL"])
-    assert rows == until(rows[-1][0], replayed(url, tmp_path, **servers.settings))
+    rows = stored(servers.database_url)
+    assert rows == until(rows[-1][0], replayed(url, tmp_path, **SMALL, **servers.urls))
     ticks = program.all("tick_completed")
     assert len(rows) == sum(tick["sessions"] for tick in ticks)
     assert program.all("drain_incomplete") == []
 
 
 def test_a_signal_during_an_outage_leaves_every_row_in_the_outbox(
-    servers: Pair, tmp_path: Path
+    servers: ServerPair, tmp_path: Path
 ) -> None:
-    url = servers.settings["REDIS_URL"]
-    with running(cwd=tmp_path, **servers.settings) as program:
+    url = servers.redis_url
+    with running(cwd=tmp_path, **SMALL, **servers.urls) as program:
         program.wait_for("service_started")
         with load(url):
             lose_database(servers, program)
@@ -84,13 +76,13 @@ def test_a_signal_during_an_outage_leaves_every_row_in_the_outbox(
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert program.all("drain_incomplete") == []
     servers.start("database")
-    rows = sorted({*stored(servers.settings["DATABASE_URL"]), *set_aside(url)})
+    rows = sorted({*stored(servers.database_url), *set_aside(url)})
     assert len(rows) == sum(tick["sessions"] for tick in program.all("tick_completed"))
 
 
-def test_after_kill_9_the_next_start_drains_the_outbox(servers: Pair, tmp_path: Path) -> None:
-    url = servers.settings["REDIS_URL"]
-    with running(cwd=tmp_path, **servers.settings) as program:
+def test_after_kill_9_the_next_start_drains_the_outbox(servers: ServerPair, tmp_path: Path) -> None:
+    url = servers.redis_url
+    with running(cwd=tmp_path, **SMALL, **servers.urls) as program:
         program.wait_for("service_started")
         with load(url):
             lose_database(servers, program)
@@ -100,14 +92,14 @@ def test_after_kill_9_the_next_start_drains_the_outbox(servers: Pair, tmp_path: 
     assert len(waiting) >= 3 * 40
     with redis.Redis.from_url(url) as client:
         client.delete("conductor:owner")  # which would expire
-    with running(cwd=tmp_path, **servers.settings) as successor:
+    with running(cwd=tmp_path, **SMALL, **servers.urls) as successor:
         successor.wait_for("outbox_found")
         drained = successor.wait_for("outbox_drained")
         successor.signal(signal.SIGTERM)
         assert successor.finish().exit_code == 0
     assert drained["rows"] >= len(waiting)  # some are computed again, and set aside behind these
     assert set_aside(url) == []
-    assert set(stored(servers.settings["DATABASE_URL"])) >= set(waiting)
+    assert set(stored(servers.database_url)) >= set(waiting)
 
 
 def set_aside(url: str) -> list[tuple[str, ...]]:

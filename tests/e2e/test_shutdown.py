@@ -15,7 +15,8 @@ from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.simulate import bulk
 from tests.support.databases import database
 from tests.support.hostile import REACTION
-from tests.support.programs import QUICK, replayed, running, state_folder, stored, until, valkey_of
+from tests.support.programs import QUICK, replayed, running, stored, until
+from tests.support.servers import server_folder, valkey_of
 
 REACTED = b'{"sessionId":"room","userId":"ada"}'
 
@@ -82,7 +83,7 @@ def running_on(state_dir: Path) -> list[str]:
 
 
 def test_ctrl_c_stops_own_servers_too_and_the_next_start_has_the_data(tmp_path: Path) -> None:
-    with state_folder() as state_dir:
+    with server_folder(initialised=True) as state_dir:
         settings = QUICK | {"CONDUCTOR_STATE_DIR": str(state_dir)}
         with running(cwd=tmp_path, **settings) as program:
             with valkey_of(program) as client:
@@ -110,7 +111,7 @@ def test_a_signal_while_own_servers_start_leaves_nothing_running(
     ending: signal.Signals, tmp_path: Path
 ) -> None:
     with (
-        state_folder() as state_dir,
+        server_folder() as state_dir,
         # A signal can interrupt the opening of a file, of which Python warns.
         running(cwd=tmp_path, CONDUCTOR_STATE_DIR=str(state_dir), PYTHONWARNINGS="") as program,
     ):

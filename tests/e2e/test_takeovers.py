@@ -18,17 +18,8 @@ from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY, CHECKPOINT
 from tests.e2e.test_shutdown import load
 from tests.support.databases import database
 from tests.support.hostile import CHAT, REACTION
-from tests.support.programs import (
-    QUICK,
-    Program,
-    finished,
-    replayed,
-    running,
-    same,
-    state_folder,
-    stored,
-    valkey_of,
-)
+from tests.support.programs import QUICK, Program, finished, replayed, running, same, stored
+from tests.support.servers import server_folder, valkey_of
 
 REACTED = b'{"sessionId":"room","userId":"ada"}'
 TAKEN_OVER_WITHIN_S = 10.0
@@ -171,7 +162,7 @@ def updates(pubsub: PubSub) -> Iterator[str]:
 
 
 def test_after_kill_9_the_next_start_goes_on_with_own_servers_too(tmp_path: Path) -> None:
-    with state_folder() as state_dir:
+    with server_folder(initialised=True) as state_dir:
         settings = QUICK | {"CONDUCTOR_STATE_DIR": str(state_dir)}
         with running(cwd=tmp_path, **settings) as killed:
             with valkey_of(killed) as client:

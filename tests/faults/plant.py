@@ -13,8 +13,6 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from conductor_actors.adapters.embedded.server_process import free_port
-from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from tests.faults.oracle import at_ms, difference
 from tests.faults.proxy import Proxy
 from tests.faults.report import Report
@@ -22,6 +20,7 @@ from tests.faults.samples import waited
 from tests.faults.traffic import impatient_client
 from tests.support.processes import ROOT
 from tests.support.programs import QUICK, Line, Program, Row, replayed, running, stored, until
+from tests.support.servers import ServerPair, server_pair
 
 DRAIN_WITHIN_S: Final = 20.0
 OWNER: Final = "conductor:owner"
@@ -46,13 +45,11 @@ INJECTED: Final = Path(__file__).parent / "injected"
 class Plant:
     """Own servers on ports that stay theirs. The program comes to them through proxies only."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, servers: ServerPair, folder: Path, stack: ExitStack) -> None:
         self._folder = folder
         self._stack = stack
-        self._valkey = stack.enter_context(_servers(folder / "valkey"))
-        self._postgres = stack.enter_context(_servers(folder / "postgres"))
-        self.redis_url = self._valkey.start_valkey()
-        self.database_url = self._postgres.start_postgres()
+        self._servers = servers
+        self.redis_url, self.database_url = servers.redis_url, servers.database_url
         self.redis = self.proxy_before_redis()
         self.database = stack.enter_context(Proxy(_port(self.database_url)))
         self.client = stack.enter_context(impatient_client(self.redis_url))
@@ -103,13 +100,12 @@ class Plant:
 
     def crash_database(self) -> None:
         """End the database without a word to anybody, as a power failure would."""
-        pid_file = self._folder / "postgres" / "postgres" / "postmaster.pid"
-        os.kill(int(pid_file.read_text().split()[0]), signal.SIGQUIT)
+        os.kill(self._servers.database_pid(), signal.SIGQUIT)
 
     def restart_database(self) -> None:
         """Start a database that was crashed."""
-        self._postgres.stop()
-        self._postgres.start_postgres()
+        self._servers.stop("database")
+        self._servers.start("database")
 
     def sql(self, statement: str) -> list[tuple[Any, ...]]:
         """Tell the database something, past the proxy; give its answer."""
@@ -188,9 +184,10 @@ class Plant:
 @contextmanager
 def planted() -> Iterator[Plant]:
     """Make a plant, and leave nothing of it behind."""
-    # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
-    with TemporaryDirectory() as folder, ExitStack() as stack:
-        yield Plant(Path(folder).resolve(), stack)
+    with TemporaryDirectory() as folder, server_pair() as servers, ExitStack() as stack:
+        servers.start("redis")
+        servers.start("database")
+        yield Plant(servers, Path(folder).resolve(), stack)
 
 
 def drained(program: Program, report: Report) -> float:
@@ -207,11 +204,6 @@ def drained(program: Program, report: Report) -> float:
 def since_s(moment_s: float, line: Line) -> float:
     """Say how long after a moment (Unix time) a line was written."""
     return datetime.fromisoformat(line["timestamp"]).timestamp() - moment_s
-
-
-def _servers(folder: Path) -> EmbeddedServers:
-    port = free_port()
-    return EmbeddedServers(folder, lambda: port)
 
 
 def _port(url: str) -> int:

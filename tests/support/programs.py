@@ -8,16 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Condition, Thread
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
 import psycopg
-import redis
 from psycopg import sql
 
-from conductor_actors.adapters.embedded.orphans import stop_orphans
 from conductor_actors.adapters.recordings.csv_rows import COLUMNS
 from tests.support.processes import Process, start
 
@@ -218,19 +215,3 @@ def _iso(at: datetime) -> str:
 
 def _is(line: Line, event: str, keys: Mapping[str, object]) -> bool:
     return line["event"] == event and all(line.get(key) == keys[key] for key in keys)
-
-
-@contextmanager
-def state_folder() -> Iterator[Path]:
-    """Make a folder for own servers; those that are left there end with it."""
-    # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
-    with TemporaryDirectory() as folder:
-        path = Path(folder).resolve() / "state"
-        try:
-            yield path
-        finally:
-            stop_orphans(path)
-
-
-def valkey_of(program: Program) -> redis.Redis:
-    return redis.Redis(port=program.wait_for("server_started", server="valkey")["port"])

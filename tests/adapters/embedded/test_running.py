@@ -6,11 +6,11 @@ import redis
 
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.embedded.valkey import running_valkey
-from tests.support.programs import state_folder
+from tests.support.servers import server_folder
 
 
 def test_the_own_valkey_of_a_folder_is_found_while_it_runs() -> None:
-    with state_folder() as folder:
+    with server_folder() as folder:
         with EmbeddedServers(folder) as servers:
             url = servers.start_valkey()
             assert running_valkey(folder) == url

@@ -6,8 +6,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Event
 
 import psycopg
@@ -25,6 +23,7 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.outages import Outage, retry_until
 from tests.adapters.postgres.ambush import Ambush, Strike, hang_up, keep_silent, lose_the_answer
 from tests.support.score_rows import row
+from tests.support.servers import server_folder
 
 DEADLINE_S = 0.5
 GAP = Mark("trimmed", 7)  # sends rows the long way
@@ -197,8 +196,7 @@ def test_a_connection_that_ends_in_the_middle_of_commit_loses_and_doubles_nothin
 @pytest.fixture
 def own_database() -> Iterator[str]:
     """Give a server that may crash: the others share theirs."""
-    # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
-    with TemporaryDirectory() as folder, EmbeddedServers(Path(folder)) as servers:
+    with server_folder(initialised=True) as folder, EmbeddedServers(folder) as servers:
         url = servers.start_postgres()
         migrate(url)
         yield url

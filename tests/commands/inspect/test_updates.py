@@ -13,8 +13,8 @@ from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
 from conductor_actors.commands.inspect.updates import Updates
 from conductor_actors.domain.identity import SessionKey
 from tests.support.owners import owning
-from tests.support.programs import state_folder
 from tests.support.score_rows import row
+from tests.support.servers import server_folder
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_without_a_redis_nothing_is_heard() -> None:
 def test_it_listens_as_soon_as_redis_is_there() -> None:
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
-    with closing(Updates(url)) as updates, state_folder() as folder:
+    with closing(Updates(url)) as updates, server_folder() as folder:
         updates.follow(SessionKey("default", "keynote"))
         assert [updates.read(), updates.read()] == [False, False]
         with (

@@ -24,8 +24,7 @@ from conductor_actors.errors import Unavailable
 from conductor_actors.log_events import CheckpointCommitted, CheckpointPostponed, emit
 from conductor_actors.ports import Checkpoint, CheckpointStore
 
-GIVE_UP_AFTER_S: Final = 30.0  # what is not ready by then is in the next checkpoint
-STOP_CHECK_S: Final = 0.1
+CHECKPOINT_TIMEOUT_S: Final = 30.0  # what is not ready by then is in the next checkpoint
 
 
 @dataclass(slots=True)
@@ -85,9 +84,9 @@ class CheckpointerActor(SystemActor):
 
     def _request_next(self) -> None:
         """Request the next checkpoint, unless one in progress may still be ready in time."""
-        is_late = self._clock() - self._requested_s >= GIVE_UP_AFTER_S
+        is_late = self._clock() - self._requested_s >= CHECKPOINT_TIMEOUT_S
         if self._pending is not None and is_late:
-            self._postpone(f"not ready within {GIVE_UP_AFTER_S:g} s")
+            self._postpone(f"not ready within {CHECKPOINT_TIMEOUT_S:g} s")
         if not self._is_requested or is_late:
             self._request()
 
@@ -147,8 +146,4 @@ class CheckpointerActor(SystemActor):
 
     def on_stop(self) -> None:
         """Finish the checkpoint in progress, unless Writer or Publisher can't flush any more."""
-        mailbox = self._context.mailbox
-        while self._pending is not None and not self._is_hopeless():
-            mailbox.wait(STOP_CHECK_S)
-            if not mailbox.empty():
-                self.on_receive(mailbox.get().message)
+        self._receive_until(lambda: self._pending is None or self._is_hopeless())

@@ -19,7 +19,11 @@ from conductor_actors.actors.messages import (
     WatermarkReached,
 )
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
-from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
+from conductor_actors.actors.runtime.mailbox import (
+    BACK_PRESSURE_POLL_S,
+    Mailbox,
+    ThreadMailbox,
+)
 from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.actors.stats import warn_of_refused
 from conductor_actors.domain.checkpoints import Header
@@ -30,9 +34,7 @@ from conductor_actors.log_events import EventsInvalid, EventsRouted, GapDetected
 from conductor_actors.outages import Outage
 from conductor_actors.ports import DeadLetter, EventSource, Read
 
-FULL_PAUSE_S: Final = 0.005
-OUTAGE_PAUSE_S: Final = 0.5
-STOP_CHECK_S: Final = 0.1
+READ_RETRY_S: Final = 0.5
 
 
 class Downstream(NamedTuple):
@@ -104,13 +106,13 @@ class RouterActor(SystemActor):
     def _read_next(self) -> None:
         pause_s = 0.0
         if self._downstream.is_full():
-            pause_s = FULL_PAUSE_S
+            pause_s = BACK_PRESSURE_POLL_S
         else:
             try:
                 self._read = self._source.read()
             except Unavailable as error:
                 self._outage.failed(error)
-                pause_s = random() * OUTAGE_PAUSE_S  # noqa: S311 - jitter
+                pause_s = random() * READ_RETRY_S  # noqa: S311 - jitter
         if self._read is None:
             self._context.mailbox.wait(pause_s)
             self._context.mailbox.tell(self._next)
@@ -189,11 +191,7 @@ class RouterActor(SystemActor):
 
     def on_stop(self) -> None:
         """Finish the read that is being routed: the Ticker stops after the Router."""
-        mailbox = self._context.mailbox
-        while self._read is not None and not self._downstream.is_hopeless():
-            mailbox.wait(STOP_CHECK_S)
-            if not mailbox.empty():
-                self.on_receive(mailbox.get().message)
+        self._receive_until(lambda: self._read is None or self._downstream.is_hopeless())
         if self._has_routed and self._read is None:
             self._pass_barrier()
         self._report()

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Final, Protocol, assert_never
+from typing import Protocol, assert_never
 
 from conductor_actors.actors.messages import (
     Latch,
@@ -13,10 +13,12 @@ from conductor_actors.actors.messages import (
     WatermarkReached,
 )
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
-from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
+from conductor_actors.actors.runtime.mailbox import (
+    BACK_PRESSURE_POLL_S,
+    Mailbox,
+    ThreadMailbox,
+)
 from conductor_actors.domain.ticks import LIVE_MS, TickDue, TickSchedule
-
-FULL_PAUSE_S: Final = 0.005
 
 
 class Broadcaster(Protocol):
@@ -66,7 +68,7 @@ class TickerActor(SystemActor):
 
     def _broadcast(self, due: TickDue, now_ms: int) -> None:
         while self._is_full():  # Redis is the buffer, not our memory
-            time.sleep(FULL_PAUSE_S)
+            time.sleep(BACK_PRESSURE_POLL_S)
         lag_ms = now_ms - due.at_ms
         began_s = self._context.mailbox.clock()
         latch = Latch(self._sessions.listening(), began_s, lag_ms / 1000)

@@ -31,6 +31,7 @@ from conductor_actors.actors.supervisor import (
 from conductor_actors.actors.ticker import TickerActor
 from conductor_actors.actors.timer import Chore, Timer
 from conductor_actors.actors.writer import Sinks, WriterActor
+from conductor_actors.app.signals import DRAIN_WITHIN_S
 from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.checkpoints import Recovered
 from conductor_actors.domain.failures import RestartBudget
@@ -58,8 +59,7 @@ GC_THRESHOLDS: Final = (500_000, 10, 10)
 # Writer and Publisher wait for the interpreter after each answer from outside, while sessions are
 # scored. With the default of 5 ms a tick waits longer for that than for the database.
 SWITCH_S: Final = 0.001
-DRAIN_WITHIN_S: Final = 20.0
-GIVE_UP_AFTER_S: Final = 17.0  # what is left must still be counted and logged in time
+DRAIN_GIVE_UP_S: Final = 17.0  # what is left must still be counted and logged in time
 DATABASE_WAIT_S: Final = 15.0  # the longest backoff
 LEASE_RENEWAL_S: Final = 2.5  # it expires after 8
 FLUSH_CHECK_S: Final = 0.5  # for rows after which no message came; sooner if they are due sooner
@@ -143,9 +143,9 @@ class Collector:
         """Stop reading, then score and store what was read, within 20 s; return the exit code."""
         emit(DrainBegan(within_s=DRAIN_WITHIN_S))
         self._mail["supervisor"].tell(Drain())
-        if not self._outcome.wait_drained(GIVE_UP_AFTER_S):
+        if not self._outcome.wait_drained(DRAIN_GIVE_UP_S):
             self._give_up.set()
-            self._outcome.wait_drained(DRAIN_WITHIN_S - GIVE_UP_AFTER_S - 1)
+            self._outcome.wait_drained(DRAIN_WITHIN_S - DRAIN_GIVE_UP_S - 1)
         self._timer.stop()
         self._report_left()
         self._dispatcher.close()

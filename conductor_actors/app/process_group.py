@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Final, NamedTuple
 
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
+from conductor_actors.app.signals import DRAIN_WITHIN_S
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.log_events import (
     RestartsExhausted,
@@ -28,7 +29,6 @@ from conductor_actors.ports import Clock
 HAS_PARENT: Final = "CONDUCTOR_HAS_PARENT"
 EXIT_CONFIG: Final = 2
 EXIT_POLL_S: Final = 0.1
-DRAIN_WITHIN_S: Final = 20.0
 RELAY_WITHIN_S: Final = 1.0
 
 

@@ -49,7 +49,7 @@ from conductor_actors.outages import Outage, retry_until
 from conductor_actors.ports import EventSource
 from conductor_actors.settings import Settings
 
-LOOK_EVERY_S: Final = 0.1
+FAILURE_POLL_S: Final = 0.1
 
 
 class DashboardAlone:
@@ -72,7 +72,7 @@ class DashboardAlone:
 
     def _run(self) -> int:
         self._dashboard.start()
-        while not self._stop.wait(LOOK_EVERY_S):
+        while not self._stop.wait(FAILURE_POLL_S):
             if _has_failed(self._dashboard):
                 return EXIT_FAILED
         self._dashboard.drain()
@@ -153,7 +153,7 @@ class Service:
 
     def _watch(self, collector: Collector) -> int:
         while not self._stop.is_set():
-            failure = collector.wait(LOOK_EVERY_S)
+            failure = collector.wait(FAILURE_POLL_S)
             if failure is not None:
                 return failure
             if self._dashboard is not None and _has_failed(self._dashboard):

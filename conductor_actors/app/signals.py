@@ -9,6 +9,7 @@ from threading import Thread
 from typing import Final, NoReturn, Protocol
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+DRAIN_WITHIN_S: Final = 20.0  # from the signal to the exit
 
 
 class Stoppable(Protocol):

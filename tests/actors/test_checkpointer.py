@@ -5,7 +5,7 @@ import threading
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.checkpointer import GIVE_UP_AFTER_S, CheckpointerActor
+from conductor_actors.actors.checkpointer import CHECKPOINT_TIMEOUT_S, CheckpointerActor
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
     Barrier,
@@ -134,7 +134,7 @@ def test_one_that_is_not_ready_in_time_is_left_for_the_next(
     desk: Desk, log_lines: list[EventDict]
 ) -> None:
     desk.tell(barrier(1), SnapshotTaken(1, KEY, b"old"), AllSnapshotsTaken(1))
-    desk.pass_time(GIVE_UP_AFTER_S - 1)
+    desk.pass_time(CHECKPOINT_TIMEOUT_S - 1)
     assert desk.router.of(Barrier) == [Barrier()]
     desk.pass_time(1)
     assert desk.router.of(Barrier) == [Barrier()] * 2
@@ -152,7 +152,7 @@ def test_one_that_is_not_ready_in_time_is_left_for_the_next(
 
 
 def test_a_cut_that_never_came_is_asked_for_again(desk: Desk, log_lines: list[EventDict]) -> None:
-    desk.pass_time(GIVE_UP_AFTER_S)
+    desk.pass_time(CHECKPOINT_TIMEOUT_S)
     assert desk.router.of(Barrier) == [Barrier()] * 2
     assert said(log_lines) == []
 

@@ -9,7 +9,7 @@ it is made (so ours is in place before).
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -22,6 +22,8 @@ from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox, Thre
 M = TypeVar("M", ThreadMailbox, PooledMailbox)
 
 _NO_MESSAGE: Final = None
+
+STOP_CHECK_S: Final = 0.1
 
 
 class ActorContext(NamedTuple, Generic[M]):
@@ -118,6 +120,14 @@ class SystemActor(_SupervisedActor, pykka.ThreadingActor):
     """An actor with its own thread, because it waits on the outside world."""
 
     use_daemon_thread = True  # a thread that hangs in a call must not hold up the exit
+
+    def _receive_until(self, is_done: Callable[[], bool]) -> None:
+        """Handle mail in `on_stop` until done."""
+        mailbox = self._context.mailbox
+        while not is_done():
+            mailbox.wait(STOP_CHECK_S)
+            if not mailbox.empty():
+                self.on_receive(mailbox.get().message)
 
 
 class _Flag(threading.Event):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from conductor_actors.actors.runtime.dispatcher import Dispatcher
 
 
+BACK_PRESSURE_POLL_S: Final = 0.005  # while a mailbox downstream is full
+
+
 class Envelope:
     """A message and, for `ask`, the future of the answer."""
 

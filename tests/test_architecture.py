@@ -42,6 +42,23 @@ def test_every_exception_is_caught_only_where_it_must_be() -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "places"),
+    [
+        ("isoformat", {"instants.py"}),
+        ("fromtimestamp", set()),
+        # The two others refuse a text without a time zone.
+        ("fromisoformat", {"instants.py", "dashboard/query.py", "adapters/recordings/csv_rows.py"}),
+    ],
+)
+def test_an_instant_is_written_and_read_in_one_place(method: str, places: set[str]) -> None:
+    assert places == {
+        path.relative_to(PACKAGE).as_posix()
+        for path in FILES
+        if f".{method}(" in path.read_text(encoding="utf-8")
+    }
+
+
+@pytest.mark.parametrize(
     "word", ["redis", "valkey", "postgres", "conductor_", "conductor:", "python -m", "ConfigError"]
 )
 def test_the_domain_names_no_server_setting_key_or_command(word: str) -> None:

@@ -8,7 +8,6 @@ import json
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -25,6 +24,7 @@ from conductor_actors.commands.terminal import printable
 from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.domain.identity import SessionKey, prefixed
 from conductor_actors.errors import ConfigError, InvalidEvent
+from conductor_actors.instants import to_iso
 from conductor_actors.ports import DeadLetter
 
 BEGINNING: Final = 60  # characters of a body in a list
@@ -146,10 +146,9 @@ def _text(body: bytes) -> str:
 
 def _time(entry_id: str) -> str:
     try:
-        at = datetime.fromtimestamp(int(entry_id.partition("-")[0]) / 1000, UTC)
-    except (ValueError, OverflowError, OSError):  # not Redis' choice: it has no date
+        return to_iso(int(entry_id.partition("-")[0]), "seconds")
+    except (ValueError, OverflowError):  # not an id that Redis chose: it has no date
         return "?"
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _print(line: str) -> None:

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
 from itertools import chain
 from math import inf
 from pathlib import Path
@@ -28,6 +27,7 @@ from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.replayer import Replayer, Rules, Summary
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
+from conductor_actors.instants import from_iso, to_iso, to_ms
 from conductor_actors.ports import Written
 from conductor_actors.settings import Settings
 
@@ -168,13 +168,8 @@ def _streams(stream_range: StreamRange, tenants: Sequence[str], first: str, last
     known = None if EVERY_TENANT in tenants else [DEFAULT_TENANT, *tenants]
     begins_ms = stream_range.begins_ms or 0
     if begins_ms:
-        say(f"the streams were trimmed: entries before {iso(begins_ms)} are missing")
+        say(f"the streams were trimmed: entries before {to_iso(begins_ms)} are missing")
     return Recorded(stream_range.chunks(), None, _first_ms(first), begins_ms, until_ms, known)
-
-
-def iso(ms: float) -> str:
-    """Write a time as people and `--from` read it."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _entry_id(text: str, open_end: str) -> str:
@@ -182,14 +177,11 @@ def _entry_id(text: str, open_end: str) -> str:
     if text == open_end or _ENTRY_ID.fullmatch(text):
         return text
     try:
-        at = datetime.fromisoformat(text)
+        return str(to_ms(from_iso(text)))
     except ValueError:
         raise ConfigError(
             f"{text!r} is neither a stream entry id nor a time, e.g. 2026-01-04T12:00:00Z"
         ) from None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return str(round(at.timestamp() * 1000))
 
 
 def _position(entry_id: str, sequence: float) -> tuple[float, float]:

@@ -6,15 +6,16 @@ from typing import Final
 
 from conductor_actors.adapters.postgres import stored_rows
 from conductor_actors.adapters.recordings import csv_rows
-from conductor_actors.adapters.recordings.csv_rows import COLUMNS
-from conductor_actors.commands.replay import Recorded, iso, run, say
+from conductor_actors.commands.replay import Recorded, run, say
 from conductor_actors.commands.terminal import printable
 from conductor_actors.domain.comparison import Comparison, Difference, Kept, Known
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.rows import COLUMNS
 from conductor_actors.errors import ConfigError
+from conductor_actors.instants import to_iso
 from conductor_actors.settings import Settings
 
-_KEY: Final = ("time", "tenant_id", "session_id")
+_ROW: Final = ("time", *SessionKey._fields)
 
 
 def in_database(recorded: Recorded, url: str) -> Kept:
@@ -70,14 +71,13 @@ def report(comparison: Comparison) -> Iterator[str]:
 
 
 def _described(difference: Difference) -> Iterator[str]:
-    at_ms, *session = difference.key
-    name = printable(str(SessionKey(*session)))
-    yield f"first difference: session {name}, tick {iso(at_ms)}"
+    at_ms, key = difference.row
+    yield f"first difference: session {printable(str(key))}, tick {to_iso(at_ms)}"
     yield f"  {'column':20}{'stored':26}replayed"
     nothing = ["(no row)"] * len(COLUMNS)
     stored, replayed = ([*map(_shown, row)] if row else nothing for row in difference)
     for name, *values in zip(COLUMNS, stored, replayed, strict=True):
-        if name not in _KEY and values[0] != values[1]:
+        if name not in _ROW and values[0] != values[1]:
             yield f"  {name:20}{values[0]:26}{values[1]}"
 
 
@@ -89,15 +89,15 @@ def _shown(value: object) -> str:
 def _not_compared(comparison: Comparison, known: Known) -> Iterator[str]:
     unknown = comparison.unknown
     if unknown.too_early:
-        yield f"{unknown.too_early} rows before {iso(known.from_ms)}, while it warms up"
+        yield f"{unknown.too_early} rows before {to_iso(known.from_ms)}, while it warms up"
     if unknown.older_sessions:
         yield (
-            f"{unknown.older_sessions} rows of sessions that lived before {iso(known.from_ms)}, "
+            f"{unknown.older_sessions} rows of sessions that lived before {to_iso(known.from_ms)}, "
             "so that they may have begun before the first entry"
         )
     if unknown.too_late:
         yield (
-            f"{unknown.too_late} rows after {iso(known.until_ms)}: "
+            f"{unknown.too_late} rows after {to_iso(known.until_ms)}: "
             "events may come before them that were not read"
         )
     if comparison.elsewhere:

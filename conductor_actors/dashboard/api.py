@@ -36,7 +36,7 @@ from conductor_actors.dashboard.recent import as_update
 from conductor_actors.dashboard.socketio import bearer
 from conductor_actors.dashboard.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.scoring import Scoring, category
+from conductor_actors.domain.scoring import Scoring, Signals, category
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import Clock, HistoryStep, StoredScore
 
@@ -50,8 +50,8 @@ _SIGNALS: Final = (  # name, what people call it, unit
     ("user_leave_rate", "Leave rate", "share of users"),
 )
 _TICK_COLUMNS: Final = (
-    *("timestamp", "score", "category", "chat_msgs_per_min", "poll_participation"),
-    *("active_users", "total_users", "reactions_per_min", "user_leave_rate"),
+    *("timestamp", "score", "category"),
+    *Signals.__struct_fields__,
 )
 _STEP_COLUMNS: Final = (
     *("timestamp", "score", "category", "min_score", "max_score"),

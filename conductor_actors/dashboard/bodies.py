@@ -4,12 +4,12 @@
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
 
 from conductor_actors.domain.scoring import Contributions, Signals
+from conductor_actors.instants import from_iso, to_iso, to_ms
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -212,13 +212,12 @@ def decode_update(body: bytes) -> Update:
 
 def at_ms(timestamp: str) -> int:
     """Give a timestamp as milliseconds since 1970."""
-    return round(datetime.fromisoformat(timestamp).timestamp() * 1000)
+    return to_ms(from_iso(timestamp))
 
 
 def timestamp(ms: int) -> str:
     """Write milliseconds since 1970 as a timestamp."""
-    at = datetime.fromtimestamp(ms / 1000, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return to_iso(ms, "milliseconds")
 
 
 def joined(bodies: Iterable[bytes]) -> bytes:

@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from conductor_actors.dashboard.auth import Denied
+from conductor_actors.instants import to_ms
 
 MOST_POINTS: Final = 10_000
 LONGEST: Final = timedelta(days=31)
@@ -69,7 +70,7 @@ def _instant(query: Mapping[str, str], name: str, default_ms: int) -> int:
         raise Denied(400, "invalid_time", f"{name} needs a time zone, e.g. {_EXAMPLE}")
     if at.year not in _YEARS:
         raise Denied(400, "invalid_time", f"{name} is too far away")
-    return round(at.astimezone(UTC).timestamp() * 1000)
+    return to_ms(at)
 
 
 def _step(text: str | None, tick_s: int) -> timedelta | None:

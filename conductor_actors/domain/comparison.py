@@ -9,10 +9,11 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.rows import ScoreRecord, record_of
 from conductor_actors.domain.scoring import ScoreRow
 
-# A row as its columns: tick (ms), tenant, session, event, score, category, and the six signals.
-Record: TypeAlias = tuple[int, str, str, str, float, str, float, float, int, int, float, float]
+Record: TypeAlias = ScoreRecord[int]  # its time in milliseconds
 # Gives the kept rows from a tick on, in the order of their ticks.
 Kept: TypeAlias = Callable[[int], Iterable[Record]]
 
@@ -38,11 +39,11 @@ class Difference(NamedTuple):
     replayed: Record | None
 
     @property
-    def key(self) -> tuple[int, str, str]:
-        """Tell which row: its tick, tenant and session."""
-        row = self.kept or self.replayed
-        assert row is not None  # noqa: S101 - one side has it
-        return row[:3]
+    def row(self) -> tuple[int, SessionKey]:
+        """Which row it is: its tick and session."""
+        record = self.kept or self.replayed
+        assert record is not None  # noqa: S101 - one side has it
+        return record.time, record.key
 
 
 class Unknown:
@@ -67,9 +68,9 @@ class Comparison:
         self._known = known
         self._kept: Iterator[Record] | None = None
         self._next: Record | None = None
-        self._heard: set[tuple[str, str]] = set()
-        self._older: set[tuple[str, str]] = set()
-        self._unheard: dict[tuple[str, str], _Unheard] = {}
+        self._heard: set[SessionKey] = set()
+        self._older: set[SessionKey] = set()
+        self._unheard: dict[SessionKey, _Unheard] = {}
         self.compared = self.missing = self.different = self.unexpected = self.elsewhere = 0
         self.unknown = Unknown()
         self.first: Difference | None = None
@@ -84,7 +85,7 @@ class Comparison:
         if not rows:
             return
         at_ms = rows[0].at_ms
-        replayed = {record[1:3]: record for record in map(record_of, rows)}
+        replayed = {row.key: record_of(row, at_ms) for row in rows}
         self._heard.update(replayed)
         if at_ms > self._known.until_ms:
             self.unknown.too_late += len(rows)
@@ -109,19 +110,19 @@ class Comparison:
                 self.elsewhere += unheard.rows
         self._unheard.clear()
 
-    def _leave_out_older(self, replayed: dict[tuple[str, str], Record]) -> None:
+    def _leave_out_older(self, replayed: dict[SessionKey, Record]) -> None:
         self._older &= replayed.keys()  # without a row it is over, and may begin anew
         for key in self._older:
             del replayed[key]
         self.unknown.older_sessions += len(self._older)
 
-    def _match(self, at_ms: int, replayed: dict[tuple[str, str], Record]) -> None:
-        kept: dict[tuple[str, str], Record] = {}
+    def _match(self, at_ms: int, replayed: dict[SessionKey, Record]) -> None:
+        kept: dict[SessionKey, Record] = {}
         for record in self._kept_until(at_ms):
-            if record[0] < at_ms or record[1:3] in kept:
+            if record.time < at_ms or record.key in kept:
                 self._find_surplus(record)
             else:
-                kept[record[1:3]] = record
+                kept[record.key] = record
         for key, record in replayed.items():
             self._compare(kept.pop(key, None), record)
         for record in kept.values():
@@ -131,7 +132,7 @@ class Comparison:
         if self._kept is None:
             self._kept = iter(self._open(at_ms))
             self._next = next(self._kept, None)
-        while self._next is not None and self._next[0] <= at_ms:
+        while self._next is not None and self._next.time <= at_ms:
             yield self._next
             self._next = next(self._kept, None)
 
@@ -146,7 +147,7 @@ class Comparison:
         self._note(Difference(kept, replayed))
 
     def _find_surplus(self, record: Record) -> None:
-        key = record[1:3]
+        key = record.key
         if key in self._older:
             return
         if key in self._heard:
@@ -156,22 +157,8 @@ class Comparison:
             self._unheard.setdefault(key, _Unheard(record)).rows += 1
 
     def _note(self, found: Difference) -> None:
-        if self.first is None or found.key < self.first.key:
+        if self.first is None or found.row < self.first.row:
             self.first = found
-
-
-def record_of(row: ScoreRow) -> Record:
-    """Lay a row out as columns."""
-    signals: tuple[float, float, int, int, float, float] = msgspec.structs.astuple(row.signals)
-    return (
-        row.at_ms,
-        row.tenant_id,
-        row.session_id,
-        row.event_id,
-        row.score,
-        row.category,
-        *signals,
-    )
 
 
 @dataclass(slots=True)

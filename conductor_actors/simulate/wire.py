@@ -4,13 +4,14 @@ Event ids are missing or placeholders, a message comes with a mirror that may ov
 comes twice, its author stands in one place or another, and much of it is not ours to count.
 """
 
-from datetime import UTC, datetime
 from heapq import heappop, heappush
 from random import Random
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
+
+from conductor_actors.instants import to_iso
 
 CHAT: Final = "platform.events.chat.message.v1"
 VOTE: Final = "platform.events.poll.vote.v1"
@@ -178,5 +179,4 @@ class Wire:
 
 
 def _iso(at_s: float) -> str:
-    at = datetime.fromtimestamp(at_s, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return to_iso(at_s * 1000, "milliseconds")

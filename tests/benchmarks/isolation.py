@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from itertools import cycle
 from typing import Final, NamedTuple
 
+from conductor_actors.instants import from_iso, to_ms
 from conductor_actors.simulate import bulk
 from conductor_actors.simulate.wire import REACTION
 from tests.benchmarks import events as made
@@ -62,7 +62,7 @@ class Ears:
             except OSError:
                 return
             now_s, update = time.time(), json.loads(body)
-            tick_ms = round(datetime.fromisoformat(update["timestamp"]).timestamp() * 1000)
+            tick_ms = to_ms(from_iso(update["timestamp"]))
             with self._lock:
                 self._heard[update["tenantId"], tick_ms] = now_s
 

@@ -12,25 +12,12 @@ from typing import Any, Final
 
 import psycopg
 
+from conductor_actors.adapters.postgres.score_store import COLUMN_TYPES
 from tests.benchmarks.audience import CHANNEL
 from tests.benchmarks.raw_redis import RawRedis, command
 
 BEGINNING: Final = datetime(2000, 1, 1, tzinfo=UTC)
-COLUMNS: Final = {
-    "time": "timestamptz",
-    "tenant_id": "text",
-    "session_id": "text",
-    "event_id": "text",
-    "engagement_score": "float8",
-    "category": "text",
-    "chat_msgs_per_min": "float8",
-    "poll_participation": "float8",
-    "active_users": "int8",
-    "total_users": "int8",
-    "reactions_per_min": "float8",
-    "user_leave_rate": "float8",
-}
-COPY: Final = f"COPY engagement_metrics ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)"
+COPY: Final = f"COPY engagement_metrics ({', '.join(COLUMN_TYPES)}) FROM STDIN (FORMAT BINARY)"
 
 
 def row(at: datetime, number: int) -> tuple[Any, ...]:
@@ -68,7 +55,7 @@ def message(number: int) -> bytes:
 
 def copy(connection: psycopg.Connection, rows: list[tuple[Any, ...]]) -> None:
     with connection.cursor() as cursor, cursor.copy(COPY) as stream:
-        stream.set_types(list(COLUMNS.values()))
+        stream.set_types(list(COLUMN_TYPES.values()))
         for each in rows:
             stream.write_row(each)
     connection.commit()

@@ -1,7 +1,6 @@
 import csv
 import io
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -9,6 +8,7 @@ import psycopg
 import pytest
 
 from conductor_actors.dashboard.server import Dashboard
+from conductor_actors.instants import to_iso
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Serve, metric, this_tick_ms
 from tests.support.score_rows import AT_MS, SIGNALS, row
@@ -35,7 +35,7 @@ def fetch(dashboard: Dashboard) -> Iterator[Fetch]:
 
 
 def iso(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat().replace("+00:00", "Z")
+    return to_iso(ms)
 
 
 def error(response: httpx.Response) -> tuple[int, str]:

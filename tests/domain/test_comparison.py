@@ -14,10 +14,9 @@ from conductor_actors.domain.comparison import (
     Kept,
     Known,
     Record,
-    record_of,
 )
 from conductor_actors.domain.scoring import ScoreRow
-from tests.support.score_rows import AT_MS, SIGNALS, row
+from tests.support.score_rows import AT_MS, SIGNALS, record, row
 
 TICK_MS = 5000
 ALL = Known(0, AT_MS + 10**9)
@@ -34,8 +33,8 @@ def rows_of(ticks: Sequence[str]) -> list[ScoreRow]:
 
 
 def kept(rows: Sequence[ScoreRow]) -> Kept:
-    records = sorted((record_of(each) for each in rows), key=lambda record: record[0])
-    return lambda first_ms: [record for record in records if record[0] >= first_ms]
+    records = sorted((record(each) for each in rows), key=lambda each: each.time)
+    return lambda first_ms: [each for each in records if each.time >= first_ms]
 
 
 def compared(
@@ -88,7 +87,7 @@ def test_exactly_what_was_deleted_or_changed_is_found(
     assert counts(found) == (len(rows) - len(missing), len(missing), len(changed), 0)
     assert found.is_equal is (not missing | changed)
     if found.first is not None:
-        assert found.first.replayed == record_of(rows[min(missing | changed)])
+        assert found.first.replayed == record(rows[min(missing | changed)])
 
 
 @given(histories())
@@ -106,7 +105,7 @@ def test_exactly_what_was_not_replayed_is_unexpected(
     assert counts(found) == (len(replayed), 0, 0, len(unexpected))
     assert found.elsewhere == len(in_span) - len(unexpected)
     if unexpected:
-        assert found.first == Difference(min(map(record_of, unexpected)), None)
+        assert found.first == Difference(min(map(record, unexpected)), None)
 
 
 def test_numbers_are_compared_bit_for_bit() -> None:
@@ -142,7 +141,7 @@ def test_a_row_from_before_its_session_began_is_unexpected() -> None:
     early = row("b", AT_MS)
     found = compared(rows, [*rows, early])
     assert counts(found) == (3, 0, 0, 1)
-    assert found.first == Difference(record_of(early), None)
+    assert found.first == Difference(record(early), None)
 
 
 @pytest.mark.parametrize("stored", [[], rows_of(["a", "a", "a"])])
@@ -168,7 +167,7 @@ def test_a_session_from_before_is_compared_when_it_was_over_and_began_anew() -> 
     found = compared(rows, wrong, known)
     assert counts(found) == (3, 0, 3, 0)  # b twice, c once
     assert found.first is not None
-    assert found.first.key == (AT_MS + 3 * TICK_MS, "default", "b")
+    assert found.first.row == (AT_MS + 3 * TICK_MS, ("default", "b"))
     assert (found.unknown.too_early, found.unknown.older_sessions) == (2, 5)
 
 
@@ -187,7 +186,7 @@ def test_no_more_than_one_tick_is_held() -> None:
         for each in rows:
             if each.at_ms >= first_ms:
                 given_out.append(each.at_ms)
-                yield record_of(each)
+                yield record(each)
 
     comparison = Comparison(stream, ALL)
     comparison.take(rows[4:6])

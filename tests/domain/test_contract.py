@@ -3,7 +3,6 @@
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,22 +10,16 @@ import pytest
 
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.intake import Entry, EventsBySession, IntakeRules
+from conductor_actors.domain.rows import SIGNAL_COLUMNS
 from conductor_actors.domain.scoring import Scoring, category, clamped
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.domain.ticks import TickDue
+from conductor_actors.instants import to_iso
 from tests.support.reference import row_at
 from tests.support.ticking import TickingIntake
 
 SAMPLE = Path(__file__).parent.parent / "support" / "contract"
-MEASURES = (
-    "engagement_score",
-    "chat_msgs_per_min",
-    "poll_participation",
-    "active_users",
-    "total_users",
-    "reactions_per_min",
-    "user_leave_rate",
-)
+MEASURES = ("engagement_score", *SIGNAL_COLUMNS)
 
 
 class SampleRow(NamedTuple):
@@ -103,7 +96,7 @@ def rows_of_the_reference(entries: Sequence[Entry]) -> Iterator[SampleRow]:
 
 
 def iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
+    return to_iso(at_ms, utc="+00:00")
 
 
 def assert_same(actual: Sequence[SampleRow], wanted: Sequence[SampleRow]) -> None:

@@ -4,12 +4,12 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import pytest
 import redis
 
+from conductor_actors.instants import from_iso, to_ms
 from tests.support.hostile import REACTION
 from tests.support.programs import QUICK, Program, replayed, running, stored, until
 from tests.support.servers import ServerName, ServerPair, server_pair
@@ -90,5 +90,5 @@ def scoring(pair: ServerPair, cwd: Path) -> Iterator[Program]:
     rows = stored(pair.database_url)
     again = replayed(pair.redis_url, cwd, **QUICK, **pair.urls)
     assert until(again[-1][0], rows) == again
-    ticks = [int(datetime.fromisoformat(row[0]).timestamp() * 1000) for row in rows]
+    ticks = [to_ms(from_iso(row[0])) for row in rows]
     assert ticks == list(range(ticks[0], max(ticks[-1], last["tick_at_ms"]) + 1, 1000))

@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import redis
 
 from conductor_actors.adapters.redis.key_names import OUTBOX_KEY
 from conductor_actors.adapters.redis.outbox import RedisOutbox
+from conductor_actors.instants import to_iso
 from tests.e2e.test_shutdown import load
 from tests.support.programs import QUICK, Program, replayed, running, stored, until
 from tests.support.servers import ServerPair, server_pair
@@ -108,7 +108,7 @@ def set_aside(url: str) -> list[tuple[str, ...]]:
         rows = outbox.oldest(1_000_000).rows
     return [
         (
-            datetime.fromtimestamp(row.at_ms / 1000, UTC).isoformat(),
+            to_iso(row.at_ms, utc="+00:00"),
             *(row.tenant_id, row.session_id, row.event_id, str(row.score), row.category),
             *(str(getattr(row.signals, name)) for name in row.signals.__struct_fields__),
         )

@@ -4,7 +4,6 @@ import json
 import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,8 +11,9 @@ import pytest
 import redis
 from redis.client import PubSub
 
-from conductor_actors.adapters.recordings.csv_rows import COLUMNS
 from conductor_actors.domain.identity import prefixed
+from conductor_actors.domain.rows import COLUMNS, SIGNAL_COLUMNS
+from conductor_actors.instants import from_iso, to_ms
 from conductor_actors.simulate import Simulation
 from tests.domain.test_contract import recorded
 from tests.support.databases import database
@@ -26,7 +26,7 @@ ON_EACH = [
 ]
 attacks = pytest.mark.xdist_group("attacked")
 TENANTS = ("default", "acme", "globex")
-SIGNALS = COLUMNS[6:]
+SIGNALS = SIGNAL_COLUMNS
 BURSTS = 2
 BURST_S = 40.0  # of a simulation, at once
 HELD_BACK_MS = 500  # so that entries with ids of our own are read before their time comes
@@ -180,7 +180,7 @@ def announced_row(channel: str, body: dict[str, Any]) -> Row:
 
 
 def at_ms_of(row: Row) -> int:
-    return int(datetime.fromisoformat(row[0]).timestamp() * 1000)
+    return to_ms(from_iso(row[0]))
 
 
 def test_events_sent_by_publish_give_the_signals_that_they_give_in_streams(played: Played) -> None:

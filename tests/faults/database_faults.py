@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
 from itertools import cycle, islice
 from threading import Event
 from time import monotonic, time
 from typing import Final, TypeAlias
 
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.instants import to_iso
 from tests.faults.oracle import at_ms
 from tests.faults.plant import DRAIN_WITHIN_S, UNHURRIED, Plant, drained, since_s
 from tests.faults.proxy import Barrier, Way
@@ -247,4 +247,4 @@ def _raising(plant: Plant, sqlstate: str, condition: str) -> Iterator[None]:
 def _key(letter: dict[str, str]) -> Row:
     tenant_id, session_id = SessionKey.parse(letter["source"].removeprefix("row:"))
     at_ms = int(letter["entry_id"].partition("-")[0])
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(), tenant_id, session_id
+    return to_iso(at_ms, utc="+00:00"), tenant_id, session_id

@@ -1,9 +1,9 @@
 """The rows that must be there: those of an undisturbed replay of the same streams."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import NamedTuple
 
+from conductor_actors.instants import from_iso, to_ms
 from tests.support.programs import Row
 
 
@@ -28,7 +28,7 @@ class Difference(NamedTuple):
 
 def at_ms(row: Row) -> int:
     """Give a row's tick."""
-    return round(datetime.fromisoformat(row[0]).timestamp() * 1000)
+    return to_ms(from_iso(row[0]))
 
 
 def difference(must_be: Sequence[Row], stored: Sequence[Row]) -> Difference:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from conductor_actors.instants import to_datetime
 from tests.faults.oracle import at_ms, difference
 from tests.faults.proxy import Proxy
 from tests.faults.report import Report
@@ -141,7 +142,7 @@ class Plant:
     def row_counter(self, last_ms: int) -> Callable[[], int]:
         """Make a look at how many rows there are of the ticks up to a moment."""
         connection = self._stack.enter_context(psycopg.connect(self.database_url, autocommit=True))
-        at = datetime.fromtimestamp(last_ms / 1000, UTC)
+        at = to_datetime(last_ms)
         query = "SELECT count(*) FROM engagement_metrics WHERE time <= %s"
 
         def count() -> int:

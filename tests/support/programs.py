@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import psycopg
 from psycopg import sql
 
-from conductor_actors.adapters.recordings.csv_rows import COLUMNS
+from conductor_actors.domain.rows import COLUMNS
 from tests.support.processes import Process, start
 
 # A tick a second and a short memory, so that seconds show what takes minutes.

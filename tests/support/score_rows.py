@@ -2,6 +2,7 @@
 
 from msgspec.structs import replace
 
+from conductor_actors.domain.rows import ScoreRecord, record_of
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
 
 AT_MS = 1_767_528_000_000
@@ -22,3 +23,7 @@ _ROW = ScoreRow(
 
 def row(session_id: str = "session", at_ms: int = AT_MS, **changes: object) -> ScoreRow:
     return replace(_ROW, session_id=session_id, at_ms=at_ms, **changes)
+
+
+def record(row: ScoreRow) -> ScoreRecord[int]:
+    return record_of(row, row.at_ms)

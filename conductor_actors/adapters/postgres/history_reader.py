@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, LiteralString
+from datetime import timedelta
+from typing import Any, Final, LiteralString, TypeAlias
 
 import psycopg
+from psycopg import sql
 from psycopg_pool import AsyncConnectionPool
 
 from conductor_actors.adapters.postgres.connection import mapped, one_line, readable_conninfo
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.rows import COLUMNS
 from conductor_actors.domain.scoring import Signals
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.instants import to_datetime, to_ms
 from conductor_actors.ports import HistoryStep, StoredScore
 
 READ_WITHIN_S: Final = 5.0
@@ -19,24 +22,17 @@ CONNECT_WITHIN_S: Final = 3
 MOST_CONNECTIONS: Final = 4
 MOST_WAITING: Final = 64  # reads; more are refused at once
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
+Statement: TypeAlias = LiteralString | sql.Composed
+
 _AGGREGATED: Final = timedelta(minutes=1)  # the step of the view engagement_1m
 
-_ROWS: Final = """
-    SELECT time, event_id, engagement_score, category, chat_msgs_per_min, poll_participation,
-           active_users, total_users, reactions_per_min, user_leave_rate
-    FROM engagement_metrics
-    WHERE tenant_id = %s AND session_id = %s AND time >= %s AND time < %s
-    ORDER BY time
-"""
-_NEWEST: Final = """
-    SELECT time, event_id, engagement_score, category, chat_msgs_per_min, poll_participation,
-           active_users, total_users, reactions_per_min, user_leave_rate
-    FROM engagement_metrics
-    WHERE tenant_id = %s AND session_id = %s
-    ORDER BY time DESC LIMIT 1
-"""
+_SELECT: Final = sql.SQL(
+    "SELECT {} FROM engagement_metrics WHERE tenant_id = %s AND session_id = %s"
+).format(
+    sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS if name not in SessionKey._fields)
+)
+_ROWS: Final = _SELECT + sql.SQL(" AND time >= %s AND time < %s ORDER BY time")
+_NEWEST: Final = _SELECT + sql.SQL(" ORDER BY time DESC LIMIT 1")
 _CHECK: Final = "SELECT 1 FROM engagement_metrics LIMIT 1"
 _STEPS: Final = """
     SELECT date_bin(%s, time, 'epoch'), avg(engagement_score), min(engagement_score),
@@ -85,7 +81,7 @@ class PostgresHistoryReader:
 
     async def rows(self, key: SessionKey, first_ms: int, until_ms: int) -> list[StoredScore]:
         """Return the scores of `[first_ms, until_ms)`, oldest first."""
-        found = await self._read(_ROWS, (*key, _at(first_ms), _at(until_ms)))
+        found = await self._read(_ROWS, (*key, to_datetime(first_ms), to_datetime(until_ms)))
         return [_stored_score(record) for record in found]
 
     async def newest(self, key: SessionKey) -> StoredScore | None:
@@ -100,14 +96,16 @@ class PostgresHistoryReader:
 
         Steps of whole minutes come from the continuous aggregate, where there is one.
         """
-        query = _STEPS
+        query: LiteralString = _STEPS
         if step % _AGGREGATED == timedelta(0):
             found = await self._read("SELECT to_regclass('engagement_1m') IS NOT NULL", ())
             query = _AGGREGATED_STEPS if found[0][0] else _STEPS
-        found = await self._read(query, (step, *key, _at(first_ms), _at(until_ms)))
-        return [HistoryStep(_ms(record[0]), *record[1:]) for record in found]
+        found = await self._read(query, (step, *key, to_datetime(first_ms), to_datetime(until_ms)))
+        return [HistoryStep(to_ms(record[0]), *record[1:]) for record in found]
 
-    async def _read(self, query: LiteralString, values: Sequence[object]) -> list[tuple[Any, ...]]:
+    async def _read(
+        self, query: sql.Composed | LiteralString, values: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
         """Read on a task of its own: a driver that tidies up after a dead server delays nobody."""
         task = asyncio.create_task(self._fetch(query, values))
         try:
@@ -119,7 +117,9 @@ class PostgresHistoryReader:
             raise Unavailable(f"the database did not answer within {READ_WITHIN_S:g} s")
         return task.result()
 
-    async def _fetch(self, query: LiteralString, values: Sequence[object]) -> list[tuple[Any, ...]]:
+    async def _fetch(
+        self, query: sql.Composed | LiteralString, values: Sequence[object]
+    ) -> list[tuple[Any, ...]]:
         try:
             async with self._pool.connection() as connection:
                 return await (await connection.execute(query, values)).fetchall()
@@ -137,12 +137,4 @@ class PostgresHistoryReader:
 
 def _stored_score(record: tuple[Any, ...]) -> StoredScore:
     at, event_id, score, category, *signals = record
-    return StoredScore(_ms(at), event_id, score, category, Signals(*signals))
-
-
-def _at(ms: int) -> datetime:
-    return _EPOCH + ms * _MS
-
-
-def _ms(at: datetime) -> int:
-    return (at - _EPOCH) // _MS
+    return StoredScore(to_ms(at), event_id, score, category, Signals(*signals))

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias
+from datetime import datetime
+from typing import Final
 
 import msgspec
 import psycopg
@@ -20,33 +20,19 @@ from conductor_actors.adapters.postgres.connection import (
     transaction,
 )
 from conductor_actors.domain.gaps import Mark
+from conductor_actors.domain.rows import COLUMNS, VALUE_TYPES, ScoreRecord, record_of
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.instants import to_datetime
 from conductor_actors.log_events import DatabaseConnected, emit
 from conductor_actors.ports import Finding, Written
 
-_Record: TypeAlias = tuple[
-    datetime, str, str, str, float, str, float, float, int, int, float, float, Jsonb | None
-]
-
-# The columns of engagement_metrics in the order of `_record`, with their types.
-_COLUMNS: Final = {
-    "time": "timestamptz",
-    "tenant_id": "text",
-    "session_id": "text",
-    "event_id": "text",
-    "engagement_score": "float8",
-    "category": "text",
-    "chat_msgs_per_min": "float8",
-    "poll_participation": "float8",
-    "active_users": "int8",
-    "total_users": "int8",
-    "reactions_per_min": "float8",
-    "user_leave_rate": "float8",
-    "metadata": "jsonb",
+# The types of the columns, without metadata.
+COLUMN_TYPES: Final = {"time": "timestamptz"} | {
+    name: {str: "text", float: "float8", int: "int8"}[kind] for name, kind in VALUE_TYPES.items()
 }
-_NAMES: Final = sql.SQL(", ").join(map(sql.Identifier, _COLUMNS))
-_MEASURED: Final = sql.SQL(", ").join(map(sql.Identifier, [*_COLUMNS][:-1]))  # all but metadata
+_MEASURED: Final = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+_NAMES: Final = sql.SQL("{}, metadata").format(_MEASURED)
 
 # The way of new rows that miss nothing: one statement, half the server's work, and few turns of
 # waiting for an answer, each of which ends with waiting for the threads that score.
@@ -67,8 +53,6 @@ _INSERT: Final = sql.SQL(
     "INSERT INTO engagement_metrics ({}) SELECT {}, coalesce(metadata, '{{}}') FROM arrivals"
     " ON CONFLICT DO NOTHING"
 ).format(_NAMES, _MEASURED)
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class PostgresScoreStore:
@@ -173,9 +157,9 @@ class PostgresScoreStore:
             connection.cursor() as cursor,
         ):
             with cursor.copy(_ADD) as copy:
-                copy.set_types([*_COLUMNS.values()][:-1])
+                copy.set_types([*COLUMN_TYPES.values()])
                 for record in _records(rows):
-                    copy.write_row(record[:-1])
+                    copy.write_row(record)
             return cursor.rowcount
         return None
 
@@ -187,35 +171,20 @@ class PostgresScoreStore:
             self._has_arrivals = True
         with transaction(connection, self._deadline_s), connection.cursor() as cursor:
             with cursor.copy(_COPY) as copy:
-                copy.set_types(list(_COLUMNS.values()))
-                for record in _records(rows):
-                    copy.write_row(record)
+                copy.set_types([*COLUMN_TYPES.values(), "jsonb"])
+                for row, record in zip(rows, _records(rows), strict=True):
+                    copy.write_row((*record, _metadata(row.gap) if row.gap else None))
             return cursor.execute(_INSERT).rowcount
 
 
-def _records(rows: Sequence[ScoreRow]) -> Iterator[_Record]:
-    """Lay the rows out as columns. A batch has few ticks: each one's time is made once."""
+def _records(rows: Sequence[ScoreRow]) -> Iterator[ScoreRecord[datetime]]:
+    """Return the rows as columns. A batch has few ticks: the time of each is made once."""
     times: dict[int, datetime] = {}
     for row in rows:
         at = times.get(row.at_ms)
         if at is None:
-            at = times[row.at_ms] = _EPOCH + timedelta(milliseconds=row.at_ms)
-        signals = row.signals
-        yield (
-            at,
-            row.tenant_id,
-            row.session_id,
-            row.event_id,
-            row.score,
-            row.category,
-            signals.chat_msgs_per_min,
-            signals.poll_participation,
-            signals.active_users,
-            signals.total_users,
-            signals.reactions_per_min,
-            signals.user_leave_rate,
-            _metadata(row.gap) if row.gap else None,
-        )
+            at = times[row.at_ms] = to_datetime(row.at_ms)
+        yield record_of(row, at)
 
 
 def _metadata(gap: Mark) -> Jsonb:

@@ -2,7 +2,6 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import psycopg
@@ -10,14 +9,12 @@ from psycopg import sql
 from psycopg.rows import TupleRow
 
 from conductor_actors.adapters.postgres.connection import Connection, connect, deadline
-from conductor_actors.adapters.recordings.csv_rows import COLUMNS
 from conductor_actors.domain.comparison import Record
+from conductor_actors.domain.rows import COLUMNS, ScoreRecord
+from conductor_actors.instants import EPOCH, to_datetime, to_ms
 
 DEADLINE_S: Final = 600.0  # the server sorts all of them before it gives the first
 ROWS_AT_ONCE: Final = 5000
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
 
 _SELECT: Final = sql.SQL(
     "SELECT {} FROM engagement_metrics WHERE time BETWEEN %(first)s AND %(last)s"
@@ -32,7 +29,11 @@ def read_rows(
 
     A cursor on the server, so that only so many rows are here at once.
     """
-    span = {"first": _at(first_ms), "last": _at(last_ms), "tenants": tenants and list(tenants)}
+    span = {
+        "first": to_datetime(first_ms),
+        "last": to_datetime(last_ms),
+        "tenants": tenants and list(tenants),
+    }
     with closing(connect(url, DEADLINE_S)) as connection, connection.cursor("kept") as cursor:
         with deadline(connection, DEADLINE_S):
             connection.execute("SET TimeZone = 'UTC'")  # any other costs a look-up a row
@@ -49,12 +50,8 @@ def _next(connection: Connection, cursor: psycopg.ServerCursor[TupleRow]) -> lis
 
 def _records(rows: Sequence[TupleRow]) -> Iterator[Record]:
     """Turn times into milliseconds, each tick's once."""
-    last_at, at_ms = _EPOCH, 0
+    last_at, at_ms = EPOCH, 0
     for at, *values in rows:
         if at != last_at:
-            last_at, at_ms = at, (at - _EPOCH) // _MS
-        yield (at_ms, *values)
-
-
-def _at(ms: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=ms)
+            last_at, at_ms = at, to_ms(at)
+        yield ScoreRecord(at_ms, *values)

@@ -2,21 +2,17 @@
 
 import csv
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TextIO
 
-from conductor_actors.domain.comparison import Record, record_of
-from conductor_actors.domain.scoring import ScoreRow, Signals
+from conductor_actors.domain.comparison import Record
+from conductor_actors.domain.rows import COLUMNS, VALUE_TYPES, ScoreRecord, record_of
+from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
+from conductor_actors.instants import to_iso, to_ms
 
-COLUMNS: Final = (
-    *("time", "tenant_id", "session_id", "event_id", "engagement_score", "category"),
-    *Signals.__struct_fields__,
-)
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MS: Final = timedelta(milliseconds=1)
+_READERS: Final = tuple(VALUE_TYPES.values())  # str, float, int
 
 
 class CsvRows:
@@ -33,9 +29,9 @@ class CsvRows:
         at_ms, time = -1, ""
         for row in rows:
             if row.at_ms != at_ms:
-                at_ms, time = row.at_ms, _iso(row.at_ms)
+                at_ms, time = row.at_ms, to_iso(row.at_ms, utc="+00:00")
             has_return = "\r" in row.session_id or "\r" in row.event_id
-            line = (time, *record_of(row)[1:])
+            line = record_of(row, time)
             (self._quoting if has_return else self._plain).writerow(line)
 
 
@@ -49,9 +45,9 @@ def read_rows(path: Path, first_ms: int, last_ms: int) -> Iterator[Record]:
                 raise ConfigError(f"{path}: its first line is not {','.join(COLUMNS)}")
             for number, line in enumerate(lines, 1):
                 record = _record(line)
-                if record[0] < before_ms:
+                if record.time < before_ms:
                     raise ConfigError(f"{path}: row {number} is older than the one before it")
-                before_ms = record[0]
+                before_ms = record.time
                 if first_ms <= before_ms <= last_ms:
                     yield record
     except OSError as error:
@@ -61,14 +57,6 @@ def read_rows(path: Path, first_ms: int, last_ms: int) -> Iterator[Record]:
 
 
 def _record(line: Sequence[str]) -> Record:
-    time, tenant, session, event, score, category, chats, poll, active, total, *rest = line
-    reactions, leaves = map(float, rest)
-    return (
-        (datetime.fromisoformat(time) - _EPOCH) // _MS,
-        *(tenant, session, event, float(score), category),
-        *(float(chats), float(poll), int(active), int(total), reactions, leaves),
-    )
-
-
-def _iso(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat()
+    time, *texts = line
+    values = (read(text) for read, text in zip(_READERS, texts, strict=True))
+    return ScoreRecord(to_ms(datetime.fromisoformat(time)), *values)

@@ -1,7 +1,6 @@
 """Announce scores with PUBLISH, and keep dead letters in a capped stream."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
@@ -12,6 +11,7 @@ from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.domain.identity import prefixed
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
+from conductor_actors.instants import to_iso
 from conductor_actors.ports import DeadLetter
 
 UPDATES: Final = "engagement:update"
@@ -78,8 +78,7 @@ def _channel(tenant_id: str) -> str:
 
 @lru_cache(64)  # a tick's rows have the same
 def _timestamp(at_ms: int) -> str:
-    at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return to_iso(at_ms, "milliseconds")
 
 
 def _xadd(letter: DeadLetter) -> Command:

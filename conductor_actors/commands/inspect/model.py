@@ -3,7 +3,7 @@
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from conductor_actors.commands.inspect.histories import LONGEST_DETAIL, Histories, Told
@@ -11,6 +11,7 @@ from conductor_actors.commands.inspect.lines import read_line
 from conductor_actors.commands.inspect.rates import CounterRate, StepRate, WindowRate
 from conductor_actors.commands.inspect.report import LastTick, Phase
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.instants import to_datetime
 from conductor_actors.log_events import (
     ActorFailed,
     ActorRestarted,
@@ -163,7 +164,7 @@ class Model:
                     now.gaps[line.tenant] += 1
                     now.lost[line.tenant] += line.lost_events or 0
             case TickCompleted():
-                at = datetime.fromtimestamp(line.tick_at_ms / 1000, UTC)
+                at = to_datetime(line.tick_at_ms)
                 now.tick = LastTick(at, line.lag_s, line.duration_s, line.sessions)
             case BatchWritten():
                 now.rows.take(line.timestamp, line.rows)

@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final, NamedTuple
 from uuid import uuid4
 
@@ -30,6 +29,7 @@ from conductor_actors.domain.introspection_protocol import (
     Supervision,
 )
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.instants import to_datetime
 from conductor_actors.log_events import MessageTraced
 from conductor_actors.observability import logs
 from conductor_actors.ports import Clock
@@ -209,7 +209,7 @@ def _row(label: str, text: str) -> str:
 def _time(at_ms: int | None) -> str:
     if at_ms is None:
         return "-"
-    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%H:%M:%S}"
+    return f"{to_datetime(at_ms):%H:%M:%S}"
 
 
 def _ticks(figures: StateFigures, next_tick_ms: int | None) -> str:

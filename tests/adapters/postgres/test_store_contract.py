@@ -7,20 +7,19 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 from msgspec.structs import astuple, replace
+from psycopg import sql
 
 from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.domain.gaps import Mark
+from conductor_actors.domain.rows import VALUE_TYPES
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import ScoreStore
 from tests.support.fakes.memory_store import MemoryStore
 from tests.support.score_rows import AT_MS, SIGNALS, row
 
-_READ = """
-    SELECT (extract(epoch FROM time) * 1000)::bigint, tenant_id, session_id, event_id,
-           engagement_score, category, chat_msgs_per_min, poll_participation, active_users,
-           total_users, reactions_per_min, user_leave_rate, metadata
-    FROM engagement_metrics
-"""
+_READ = sql.SQL(
+    "SELECT (extract(epoch FROM time) * 1000)::bigint, {}, metadata FROM engagement_metrics"
+).format(sql.SQL(", ").join(map(sql.Identifier, VALUE_TYPES)))
 
 
 class Kept(NamedTuple):

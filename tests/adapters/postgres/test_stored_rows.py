@@ -9,10 +9,9 @@ import pytest
 from conductor_actors.adapters.postgres import stored_rows
 from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.adapters.postgres.stored_rows import read_rows
-from conductor_actors.domain.comparison import record_of
 from conductor_actors.domain.scoring import ScoreRow, Signals
 from conductor_actors.errors import ConfigError, Unavailable
-from tests.support.score_rows import AT_MS, row
+from tests.support.score_rows import AT_MS, record, row
 
 ODD = Signals(0.1 + 0.2, 5e-324, 2**53 + 1, 2**62, 1.7976931348623157e308, -0.0)
 
@@ -34,7 +33,7 @@ def test_rows_come_back_bit_for_bit(url: str) -> None:
     rows = [row("é\r\n😀", signals=ODD, score=1 / 3), row("b", AT_MS + 7, tenant_id="acme")]
     write(url, rows)
     found = read_rows(url, 0, AT_MS + 10_000, None)
-    assert repr(list(found)) == repr(list(map(record_of, rows)))
+    assert repr(list(found)) == repr(list(map(record, rows)))
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 5, 5000])
@@ -45,8 +44,8 @@ def test_they_come_in_the_order_of_their_ticks_however_many_at_once(
     rows = [row("ab"[number % 2], AT_MS + 5000 * (number // 2)) for number in range(10)]
     write(url, rows[::-1])
     found = list(read_rows(url, AT_MS, AT_MS + 20_000, None))
-    assert [record[0] for record in found] == [each.at_ms for each in rows]
-    assert sorted(found) == list(map(record_of, rows))
+    assert [each.time for each in found] == [each.at_ms for each in rows]
+    assert sorted(found) == list(map(record, rows))
 
 
 def test_both_ends_of_the_span_are_in_it_and_only_these_tenants(url: str) -> None:
@@ -57,14 +56,14 @@ def test_both_ends_of_the_span_are_in_it_and_only_these_tenants(url: str) -> Non
     ]
     write(url, rows)
     found = read_rows(url, AT_MS + 5000, AT_MS + 15_000, ["default"])
-    assert list(found) == [record_of(each) for each in rows[3:9:2]]
+    assert list(found) == [record(each) for each in rows[3:9:2]]
     assert list(read_rows(url, AT_MS, AT_MS, [])) == []
 
 
 def test_a_reader_who_has_seen_enough_may_leave(url: str) -> None:
     write(url, [row(), row(at_ms=AT_MS + 5000)])
     with closing(read_rows(url, 0, AT_MS + 5000, None)) as found:
-        assert next(found) == record_of(row())
+        assert next(found) == record(row())
 
 
 def test_without_tables_the_operator_is_told_to_migrate(

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import astuple
 
-from conductor_actors.adapters.recordings.csv_rows import COLUMNS, CsvRows, read_rows
-from conductor_actors.domain.comparison import record_of
+from conductor_actors.adapters.recordings.csv_rows import CsvRows, read_rows
+from conductor_actors.domain.rows import SIGNAL_COLUMNS
 from conductor_actors.domain.scoring import ScoreRow, Signals
 from conductor_actors.errors import ConfigError
-from tests.support.score_rows import AT_MS, row
+from tests.support.score_rows import AT_MS, record, row
 
 
 def written(*rows: ScoreRow) -> str:
@@ -53,7 +53,7 @@ counts = st.integers(0, 2**53)
 @given(numbers, st.builds(Signals, numbers, numbers, counts, counts, numbers, numbers))
 def test_numbers_read_back_exactly(score: float, signals: Signals) -> None:
     [line] = read_back(row(score=score, signals=signals))
-    values = [float(line[column]) for column in COLUMNS[6:]]
+    values = [float(line[column]) for column in SIGNAL_COLUMNS]
     assert (float(line["engagement_score"]), *values) == (score, *astuple(signals))
 
 
@@ -89,7 +89,7 @@ def test_what_was_written_is_read_bit_for_bit(
     path = tmp_path_factory.mktemp("rows") / "rows.csv"
     rows = [row(session_id, event_id=event_id, score=score, signals=signals), row(at_ms=AT_MS + 1)]
     path.write_text(written(*rows), newline="")
-    assert repr(list(read_rows(path, 0, ALWAYS_MS))) == repr(list(map(record_of, rows)))
+    assert repr(list(read_rows(path, 0, ALWAYS_MS))) == repr(list(map(record, rows)))
 
 
 def test_of_a_file_those_rows_are_read_that_are_in_the_span(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_of_a_file_those_rows_are_read_that_are_in_the_span(tmp_path: Path) -> N
     rows = [row(at_ms=AT_MS + number) for number in range(5)]
     path.write_text(written(*rows))
     found = read_rows(path, AT_MS + 1, AT_MS + 3)
-    assert list(found) == list(map(record_of, rows[1:4]))
+    assert list(found) == list(map(record, rows[1:4]))
 
 
 GOOD = written(row()).splitlines()[1]

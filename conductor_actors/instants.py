@@ -1,0 +1,36 @@
+"""Instants in each of their forms: milliseconds since 1970, aware datetimes, ISO 8601 text.
+
+The domain counts milliseconds and knows no other form, so this stands outside of it.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Final, Literal
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+def to_datetime(ms: float) -> datetime:
+    """Return the instant as a datetime in UTC; raise `OverflowError` after the year 9999."""
+    return EPOCH + timedelta(milliseconds=ms)
+
+
+def to_ms(at: datetime) -> int:
+    """Return the milliseconds since 1970; raise `TypeError` if the datetime has no time zone."""
+    return round((at - EPOCH) / MILLISECOND)
+
+
+def to_iso(
+    ms: float, precision: Literal["auto", "seconds", "milliseconds"] = "auto", utc: str = "Z"
+) -> str:
+    """Return the instant as ISO 8601 in UTC. What is finer than the precision is cut off."""
+    return to_datetime(ms).isoformat(timespec=precision).removesuffix("+00:00") + utc
+
+
+def from_iso(text: str) -> datetime:
+    """Return the instant that an ISO 8601 text names, in UTC unless it names another time zone.
+
+    Raise `ValueError` if it is none.
+    """
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

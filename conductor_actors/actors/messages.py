@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeAlias
 
+from conductor_actors.actors.runtime.base import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.events import Event
@@ -248,25 +249,6 @@ class SnapshotQuarantined:
 
     mailbox: PooledMailbox
     snapshot: Snapshot
-
-
-@dataclass(frozen=True, slots=True)
-class ChildFailed:
-    """To the Supervisor: an actor failed with `error`; `handover` is for its successor."""
-
-    name: str
-    mailbox: object
-    message: object
-    error: BaseException
-    handover: object
-
-
-@dataclass(frozen=True, slots=True)
-class ChildStopped:
-    """To the Supervisor: an actor stopped as asked."""
-
-    name: str
-    mailbox: object
 
 
 @dataclass(frozen=True, slots=True)

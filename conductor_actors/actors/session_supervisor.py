@@ -8,7 +8,6 @@ import msgspec
 
 from conductor_actors.actors.introspection import SessionTraces, described
 from conductor_actors.actors.messages import (
-    ChildFailed,
     Describe,
     Introspect,
     SendAnswer,
@@ -16,7 +15,7 @@ from conductor_actors.actors.messages import (
     StartSession,
     Undeliverable,
 )
-from conductor_actors.actors.runtime.base import ActorContext, Hung, Poisoned
+from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, Hung, Poisoned
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts, answer
 from conductor_actors.domain.failures import RestartBudget

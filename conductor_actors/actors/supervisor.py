@@ -8,8 +8,6 @@ from typing import Final, assert_never
 import pykka
 
 from conductor_actors.actors.messages import (
-    ChildFailed,
-    ChildStopped,
     Drain,
     FinishSessions,
     IntervalElapsed,
@@ -19,7 +17,12 @@ from conductor_actors.actors.messages import (
     StartSession,
     SupervisorMessage,
 )
-from conductor_actors.actors.runtime.base import ActorContext, SystemActor
+from conductor_actors.actors.runtime.base import (
+    ActorContext,
+    ChildFailed,
+    ChildStopped,
+    SystemActor,
+)
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.session_supervisor import Sessions
 from conductor_actors.actors.stats import Stats

@@ -11,11 +11,11 @@ import pykka
 from conductor_actors.actors.checkpointer import CheckpointerActor
 from conductor_actors.actors.introspection import IntrospectionActor, ServiceFacts
 from conductor_actors.actors.lease_keeper import LeaseKeeperActor
-from conductor_actors.actors.messages import ChildFailed, Drain, Scored
+from conductor_actors.actors.messages import Drain, Scored
 from conductor_actors.actors.publisher import PublisherActor
 from conductor_actors.actors.retention import RetentionActor
 from conductor_actors.actors.router import Downstream, RouterActor
-from conductor_actors.actors.runtime.base import ActorContext, SystemActor
+from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, SystemActor
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import CoalescingMailbox, ThreadMailbox
 from conductor_actors.actors.session import SessionParts

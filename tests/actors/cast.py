@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 
 from conductor_actors.actors.messages import (
-    ChildFailed,
-    ChildStopped,
     Describe,
     EventBatch,
     Introspect,
@@ -16,6 +14,7 @@ from conductor_actors.actors.messages import (
     Tick,
     Undeliverable,
 )
+from conductor_actors.actors.runtime.base import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionParts

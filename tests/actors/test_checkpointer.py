@@ -10,8 +10,6 @@ from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
     Barrier,
     BarrierPassed,
-    ChildFailed,
-    ChildStopped,
     Committed,
     Flush,
     Flushed,
@@ -19,7 +17,7 @@ from conductor_actors.actors.messages import (
     RequireFull,
     SnapshotTaken,
 )
-from conductor_actors.actors.runtime.base import ActorContext
+from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.checkpoints import Header, encode_header
 from conductor_actors.domain.identity import SessionKey

@@ -8,13 +8,12 @@ from structlog.typing import EventDict
 
 from conductor_actors.actors.introspection import IntrospectionActor, ServiceFacts
 from conductor_actors.actors.messages import (
-    ChildStopped,
     EventBatch,
     Introspect,
     Passivate,
     SendAnswer,
 )
-from conductor_actors.actors.runtime.base import ActorContext
+from conductor_actors.actors.runtime.base import ActorContext, ChildStopped
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, ThreadMailbox
 from conductor_actors.domain.introspection_protocol import (

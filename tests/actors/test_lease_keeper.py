@@ -4,8 +4,8 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.lease_keeper import LeaseKeeperActor
-from conductor_actors.actors.messages import ChildFailed, ChildStopped, IntervalElapsed
-from conductor_actors.actors.runtime.base import ActorContext
+from conductor_actors.actors.messages import IntervalElapsed
+from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import OwnershipLost, Unavailable
 from tests.actors.probes import Ref

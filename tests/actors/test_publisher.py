@@ -7,7 +7,6 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import (
-    ChildFailed,
     Flush,
     Flushed,
     IntervalElapsed,
@@ -15,7 +14,7 @@ from conductor_actors.actors.messages import (
     Undeliverable,
 )
 from conductor_actors.actors.publisher import MAX_BATCH, MAX_LETTERS, PublisherActor
-from conductor_actors.actors.runtime.base import ActorContext
+from conductor_actors.actors.runtime.base import ActorContext, ChildFailed
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import OwnershipLost, Unavailable

@@ -8,7 +8,6 @@ from structlog.typing import EventDict
 from conductor_actors.actors.messages import (
     Barrier,
     BarrierPassed,
-    ChildFailed,
     Committed,
     EventBatch,
     IntervalElapsed,
@@ -20,6 +19,7 @@ from conductor_actors.actors.messages import (
     Undeliverable,
     WatermarkReached,
 )
+from conductor_actors.actors.runtime.base import ChildFailed
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.domain.gaps import Gap, Mark
 from conductor_actors.domain.intake import IntakeState

@@ -7,8 +7,6 @@ from structlog.testing import capture_logs
 
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
-    ChildFailed,
-    ChildStopped,
     EventBatch,
     Latch,
     Passivate,
@@ -18,7 +16,7 @@ from conductor_actors.actors.messages import (
     Tick,
     TickScored,
 )
-from conductor_actors.actors.runtime.base import ActorContext, Poisoned
+from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, ChildStopped, Poisoned
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts

@@ -6,7 +6,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.actors.messages import (
-    ChildFailed,
     EventBatch,
     Latch,
     Passivate,
@@ -16,6 +15,7 @@ from conductor_actors.actors.messages import (
     StartSession,
     Tick,
 )
+from conductor_actors.actors.runtime.base import ChildFailed
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
 from conductor_actors.actors.session_supervisor import SessionLimits

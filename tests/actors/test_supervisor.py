@@ -8,7 +8,6 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import (
-    ChildFailed,
     Drain,
     EventBatch,
     IntervalElapsed,
@@ -17,7 +16,7 @@ from conductor_actors.actors.messages import (
     StartSession,
     Tick,
 )
-from conductor_actors.actors.runtime.base import ActorContext
+from conductor_actors.actors.runtime.base import ActorContext, ChildFailed
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import (
     AnyEnvelope,

@@ -5,13 +5,12 @@ import threading
 import pytest
 
 from conductor_actors.actors.messages import (
-    ChildFailed,
     StartTicking,
     Tick,
     TicksBroadcast,
     WatermarkReached,
 )
-from conductor_actors.actors.runtime.base import ActorContext
+from conductor_actors.actors.runtime.base import ActorContext, ChildFailed
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.ticker import TickerActor
 from conductor_actors.domain.gaps import Gap, Mark

@@ -5,7 +5,6 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import (
-    ChildFailed,
     Flush,
     Flushed,
     IntervalElapsed,
@@ -13,6 +12,7 @@ from conductor_actors.actors.messages import (
     TickScored,
     Undeliverable,
 )
+from conductor_actors.actors.runtime.base import ChildFailed
 from conductor_actors.actors.writer import WriterActor
 from conductor_actors.errors import ConfigError
 from conductor_actors.ports import DeadLetter

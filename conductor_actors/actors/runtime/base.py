@@ -10,12 +10,12 @@ it is made (so ours is in place before).
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import pykka
 
-from conductor_actors.actors.messages import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox, ThreadMailbox, TurnEnded
 
@@ -32,6 +32,25 @@ class ActorContext(NamedTuple, Generic[M]):
     name: str
     mailbox: M
     supervisor: Mailbox
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFailed:
+    """To the Supervisor: an actor failed with `error`; `handover` is for its successor."""
+
+    name: str
+    mailbox: object
+    message: object
+    error: BaseException
+    handover: object
+
+
+@dataclass(frozen=True, slots=True)
+class ChildStopped:
+    """To the Supervisor: an actor stopped as asked."""
+
+    name: str
+    mailbox: object
 
 
 class Poisoned(Exception):  # noqa: N818 - the field says "poison message"

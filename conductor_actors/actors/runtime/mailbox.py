@@ -7,19 +7,15 @@ Both kinds implement Pykka's interface of an inbox (`put`, `get`, `empty`), so `
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import pykka
 from pykka.messages import _ActorStop
 
 from conductor_actors.domain.identity import SessionKey
-
-if TYPE_CHECKING:
-    from conductor_actors.actors.runtime.dispatcher import Dispatcher
-
 
 BACK_PRESSURE_POLL_S: Final = 0.005  # while a mailbox downstream is full
 
@@ -129,6 +125,19 @@ class ThreadMailbox:
 MessageObserver: TypeAlias = Callable[[Any, object], AbstractContextManager[None]]
 
 
+class Delivery(Protocol):
+    """The part of a dispatcher that its mailboxes use."""
+
+    def deliver(self, letters: "Iterable[tuple[PooledMailbox, Envelope]]") -> None:
+        """Put envelopes into mailboxes, in order."""
+
+    def close_mailbox(self, mailbox: "PooledMailbox") -> int:
+        """Refuse and count all mail, including what is waiting; return how much was waiting."""
+
+    def forget(self, mailbox: "PooledMailbox") -> None:
+        """Forget a mailbox that will never have an actor again."""
+
+
 class TurnEnded(Exception):  # noqa: N818 - not an error: how Pykka's loop is left and re-entered
     """A pooled actor has had its turn."""
 
@@ -159,7 +168,7 @@ class PooledMailbox:
         "turn",
     )
 
-    def __init__(self, name: str, dispatcher: "Dispatcher") -> None:
+    def __init__(self, name: str, dispatcher: Delivery) -> None:
         self.name = name  # tenant/session
         self.tenant = SessionKey.parse(name).tenant_id
         self._dispatcher = dispatcher

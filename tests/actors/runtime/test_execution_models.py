@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import pytest
 
-from conductor_actors.actors.messages import ChildFailed, ChildStopped
+from conductor_actors.actors.runtime.base import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from tests.actors.probes import AnyMailbox, PooledModel, Ref, Script, SystemModel
 from tests.support.fakes.recording_mailbox import RecordingMailbox

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from conductor_actors import log_events
-from tests.commands.inspect.said import line, of_session, row, sessions
+from tests.commands.inspect.sample_lines import line, of_session, row, sessions
 
 LOG = b"\n".join(
     [

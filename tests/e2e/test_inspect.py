@@ -1,4 +1,4 @@
-"""`inspect`, as somebody uses it at night: on a running service, on a log, in a terminal."""
+"""`inspect` on a running service, on a log, and in a terminal."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import redis
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.simulate import Simulation
-from tests.commands.inspect.said import (
+from tests.commands.inspect.sample_lines import (
     actor,
     of_session,
     row,
@@ -36,7 +36,7 @@ ACTORS = (
     "ticker",
     "writer",
 )
-SAID = (
+LINES = (
     service(0, 60),
     actor("writer"),
     tenants(tenant_row("acme")),
@@ -46,7 +46,7 @@ SAID = (
 
 
 def inspected(*arguments: str, cwd: Path, text: str = "") -> Ended:
-    """Run it with a pipe that has this text."""
+    """Run it with this text on a pipe."""
     return finished("inspect", *arguments, cwd=cwd, stdin=text)
 
 
@@ -55,8 +55,8 @@ def document(ended: Ended) -> Any:
     return json.loads(ended.stdout)
 
 
-def played(client: redis.Redis) -> None:
-    """Send what happens in six sessions of two tenants within a minute."""
+def send_events(client: redis.Redis) -> None:
+    """Send the events of six sessions of two tenants within a minute."""
     simulation = Simulation(6, seed=1, tenants=TENANTS)
     with client.pipeline(transaction=False) as pipeline:
         for name, body in simulation.step(0, 60):
@@ -64,7 +64,7 @@ def played(client: redis.Redis) -> None:
         pipeline.execute()
 
 
-def test_a_running_service_is_seen_the_same_in_its_stream_in_a_pipe_and_in_a_file(
+def test_stream_pipe_and_file_give_the_same_report_on_a_running_service(
     valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     variables = {"REDIS_URL": valkey_url, "CONDUCTOR_TENANTS": ",".join(TENANTS)}
@@ -72,7 +72,7 @@ def test_a_running_service_is_seen_the_same_in_its_stream_in_a_pipe_and_in_a_fil
         settings = QUICK | variables | {"DATABASE_URL": url}
         with running("collect", cwd=tmp_path, **settings) as program:
             program.wait_for("service_started")
-            played(redis_client)
+            send_events(redis_client)
             program.wait_for("tenant_stats", count=2)
             live = document(finished("inspect", "--once", "--json", cwd=tmp_path, **variables))
             program.signal(signal.SIGTERM)
@@ -87,7 +87,7 @@ def test_a_running_service_is_seen_the_same_in_its_stream_in_a_pipe_and_in_a_fil
     assert [known["lines"].pop("ignored") for known in found.values()] == [0, 0, 0, 1]
     for known in found.values():
         known["silent_s"] = None
-        known["lines"] = known["since"] = None  # the stream begins with what was said of the relay
+        known["lines"] = known["since"] = None  # the stream begins with the relay's lines
         assert known == found["stream"]
     assert live["service"]["phase"] == "running"
     assert found["stream"]["service"]["phase"] == "stopped"
@@ -102,7 +102,7 @@ def test_a_running_service_is_seen_the_same_in_its_stream_in_a_pipe_and_in_a_fil
     assert live["flow"]["gaps"] == live["lines"]["dropped"] == 0
 
 
-def test_nothing_is_kept_in_redis_when_that_is_switched_off(
+def test_without_a_log_stream_nothing_is_kept_in_redis(
     valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     with database(postgres_url) as url:
@@ -114,14 +114,16 @@ def test_nothing_is_kept_in_redis_when_that_is_switched_off(
     assert redis_client.exists("conductor:log") == 0
 
 
-def test_the_own_valkey_of_a_running_service_is_found_by_its_folder(tmp_path: Path) -> None:
+def test_the_embedded_valkey_of_a_running_service_is_found_by_its_state_directory(
+    tmp_path: Path,
+) -> None:
     with server_folder(initialised=True) as folder:
         variables = {"CONDUCTOR_STATE_DIR": str(folder)}
         nothing = finished("inspect", "--json", cwd=tmp_path, **variables)
         with running("collect", cwd=tmp_path, **QUICK, **variables) as program:
             with valkey_of(program) as client:
                 program.wait_for("service_started", deadline_s=60)
-                played(client)
+                send_events(client)
             live = document(finished("inspect", "--json", cwd=tmp_path, **variables))
     assert nothing.exit_code == 2
     assert "set REDIS_URL, or name a source" in nothing.stderr
@@ -137,7 +139,7 @@ def test_the_own_valkey_of_a_running_service_is_found_by_its_folder(tmp_path: Pa
         ([f"redis://127.0.0.1:{free_port()}", "--json"], {}, 1, "refused"),
     ],
 )
-def test_what_can_not_be_inspected_is_said_in_one_line(
+def test_a_source_that_can_not_be_read_is_reported_in_one_line(
     arguments: list[str], variables: dict[str, str], exit_code: int, part: str, tmp_path: Path
 ) -> None:
     ended = finished("inspect", *arguments, cwd=tmp_path, **variables)
@@ -147,7 +149,7 @@ def test_what_can_not_be_inspected_is_said_in_one_line(
 
 
 def test_once_without_json_prints_the_tables(tmp_path: Path) -> None:
-    text = b"\n".join(SAID).decode()
+    text = b"\n".join(LINES).decode()
     ended = inspected("--once", cwd=tmp_path, text=text)
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert max(map(len, ended.stdout.splitlines())) <= 80
@@ -158,7 +160,7 @@ def test_once_without_json_prints_the_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("hostile", ["\x1b[2J", "\u202e", "\x9b2J", "\r"])
-def test_what_is_printed_is_never_more_than_text(hostile: str, tmp_path: Path) -> None:
+def test_a_hostile_text_is_never_printed_as_it_is(hostile: str, tmp_path: Path) -> None:
     text = sessions(row(f"acme/{hostile}")).decode()
     for options in (["--json"], []):
         ended = inspected("-", *options, cwd=tmp_path, text=text)
@@ -166,9 +168,9 @@ def test_what_is_printed_is_never_more_than_text(hostile: str, tmp_path: Path) -
         assert hostile not in ended.stdout
 
 
-def test_in_a_terminal_it_follows_a_log_obeys_keys_and_leaves_no_trace(tmp_path: Path) -> None:
+def test_in_a_terminal_it_follows_a_log_obeys_keys_and_restores_the_screen(tmp_path: Path) -> None:
     path = tmp_path / "service.log"
-    path.write_bytes(b"\n".join(SAID) + b"\n")
+    path.write_bytes(b"\n".join(LINES) + b"\n")
     with terminal("inspect", str(path), cwd=tmp_path) as screen:
         assert "\x1b[?1049h" in screen.wait_for("acme/keynote")
         screen.resize(130, 30)
@@ -190,9 +192,9 @@ def test_in_a_terminal_it_follows_a_log_obeys_keys_and_leaves_no_trace(tmp_path:
         assert screen.modes_now() == screen.modes
 
 
-def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+def test_ctrl_c_restores_the_terminal(tmp_path: Path) -> None:
     path = tmp_path / "service.log"
-    path.write_bytes(b"\n".join(SAID) + b"\n")
+    path.write_bytes(b"\n".join(LINES) + b"\n")
     with terminal("inspect", str(path), cwd=tmp_path) as screen:
         screen.wait_for("acme/keynote")
         screen.press("\x03")
@@ -201,12 +203,12 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
         assert screen.modes_now() == screen.modes
 
 
-def test_a_pipe_may_go_on_while_keys_come_from_the_terminal(tmp_path: Path) -> None:
+def test_a_pipe_can_be_read_while_keys_come_from_the_terminal(tmp_path: Path) -> None:
     fifo = tmp_path / "pipe"
     os.mkfifo(fifo)
     with terminal("inspect", str(fifo), cwd=tmp_path) as screen:
         with fifo.open("wb", buffering=0) as pipe:
-            pipe.write(b"\n".join(SAID) + b"\n")
+            pipe.write(b"\n".join(LINES) + b"\n")
             screen.wait_for("acme/keynote")
         screen.wait_for("the pipe has ended")
         screen.press("q")

@@ -1,12 +1,11 @@
-"""`inspect`: the actors as `top` shows processes, from nothing but the service's log lines.
+"""`inspect` shows actors as `top` shows processes, from the log of a service alone.
 
-`inspect session` requests a description or a trace of one session: `session_introspection`.
+    log_sources ──▶ model, histories ──▶ report ──▶ rendering, or one JSON document
 
-    source ──▶ model (a fold of lines) ──▶ report ──▶ a screen, or one JSON document
-
-`sources` is where lines come from, `lines` what they may say, `model` and `histories` what is
-known from them, `report` the document, `drawing` and `following` its picture, `view` and `keys`
-what the person at the screen wants.
+`model` folds log lines, `report` is the document made of it, `rendering` and `tables` draw it,
+`view` holds what the user selects with keys, and `command` is the loop around them.
+`session_introspection` is `inspect session`, which requests a description or a trace of one
+session from the service.
 """
 
 from typing import Any, Final
@@ -22,16 +21,16 @@ __all__ = ["app"]
 _DEFAULT: Final = "actors"
 
 
-class _WithDefault(TyperGroup):
-    """A group in which what is no command is an argument of the first one."""
+class DefaultCommandGroup(TyperGroup):
+    """A group that runs its default command if the first argument names no command."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - click's, vendored
-        """Name the command that was meant."""
+        """Insert the default command where none is named."""
         if not args or args[0] not in self.commands:
             args = [_DEFAULT, *args]
         return super().parse_args(ctx, args)
 
 
-app: Final = typer.Typer(cls=_WithDefault, rich_markup_mode=None)
+app: Final = typer.Typer(cls=DefaultCommandGroup, rich_markup_mode=None)
 app.command(_DEFAULT, short_help="Show the actors, live, from the log lines.")(inspect)
 app.command("session", short_help="Describe one session, or trace it.")(session)

@@ -1,39 +1,43 @@
-"""The command `inspect`: which source, once or live, as a screen or as JSON."""
+"""The command `inspect`: one report, or a screen that is redrawn several times a second."""
 
 import json
-import os
-import stat
 import sys
+import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Final
 
 import msgspec
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
+from rich.live import Live
 
 from conductor_actors import settings as configuration
-from conductor_actors.commands.inspect.drawing import plain
-from conductor_actors.commands.inspect.reach import REDIS, url_of
-from conductor_actors.commands.inspect.reporting import Choice, Order
-from conductor_actors.commands.inspect.screen import LOOK_EVERY_S, Watch, show
-from conductor_actors.commands.inspect.session_introspection import TraceRenewal
-from conductor_actors.commands.inspect.sources import (
-    FileSource,
+from conductor_actors.commands.inspect.log_sources import (
+    LogSource,
     LogStreamSource,
-    PipeSource,
-    Source,
+    open_source,
+    redis_url_of,
 )
+from conductor_actors.commands.inspect.model import ServiceModel
+from conductor_actors.commands.inspect.rendering import ScreenContext, plain, render
+from conductor_actors.commands.inspect.report import (
+    Selection,
+    ServiceReport,
+    SortOrder,
+    make_report,
+)
+from conductor_actors.commands.inspect.session_introspection import TraceRenewal
 from conductor_actors.commands.inspect.updates import Updates
-from conductor_actors.commands.inspect.view import View
+from conductor_actors.commands.inspect.view import ScreenView
 from conductor_actors.commands.terminal import Keyboard, keyboard
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.errors import Unavailable
 from conductor_actors.observability import logs
-from conductor_actors.settings import Settings
 
-PIPE: Final = "-"
+SCREEN_REFRESH_S: Final = 0.2
+SOURCE_POLL_S: Final = 0.02
 
 
 def inspect(  # noqa: PLR0913 - an option each
@@ -48,7 +52,9 @@ def inspect(  # noqa: PLR0913 - an option each
     *,
     once: Annotated[bool, typer.Option("--once", help="Print it once, and end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    sort: Annotated[Order, typer.Option(help="What sessions and tenants are sorted by.")] = "depth",
+    sort: Annotated[
+        SortOrder, typer.Option(help="What sessions and tenants are sorted by.")
+    ] = "depth",
     tenant: Annotated[str | None, typer.Option(help="Show this tenant alone.")] = None,
     follow: Annotated[
         str | None, typer.Option(metavar="[TENANT/]ID", help="Show this session closely.")
@@ -66,61 +72,92 @@ def inspect(  # noqa: PLR0913 - an option each
     """
     settings = configuration.load()
     logs.configure(settings.log_level, settings.log_format, sys.stderr)
-    view = View(Choice(sort, tenant), followed=SessionKey.parse(follow) if follow else None)
-    redis_url = url_of(source, settings)
+    followed = SessionKey.parse(follow) if follow else None
+    view = ScreenView(Selection(sort, tenant), followed=followed)
+    redis_url = redis_url_of(source, settings)
     with (
-        closing(_source(source, redis_url, settings, minutes)) as lines,
+        closing(open_source(source, redis_url, settings, minutes)) as lines,
         closing(Updates(redis_url)) as updates,
     ):
-        watch = Watch(lines, updates, view, lambda: datetime.now(UTC))
+        inspection = Inspection(lines, updates, view, lambda: datetime.now(UTC))
         if once or as_json or not sys.stdout.isatty():
-            _print(watch, lines, as_json=as_json)
+            _print(inspection, lines, as_json=as_json)
         else:
             traced_url = redis_url if isinstance(lines, LogStreamSource) else None
             with closing(TraceRenewal(traced_url)) as trace, keyboard() as keys:
-                show(watch, trace, Console(), keys)
+                _show(inspection, trace, Console(), keys)
 
 
-def _source(
-    source: str | None, redis_url: str | None, settings: Settings, minutes: float
-) -> Source:
-    if source == PIPE or (source is None and _is_piped(sys.stdin.fileno())):
-        return PipeSource(sys.stdin.fileno())
-    if source is not None and not source.startswith(REDIS):
-        return _file(Path(source))
-    if redis_url is None:
-        raise ConfigError(
-            f"REDIS_URL is not set and no service runs its own Valkey in {settings.state_dir}: "
-            "set REDIS_URL, or name a source, e.g. inspect service.log"
-        )
-    return LogStreamSource(redis_url, minutes)
+class Inspection:
+    """The lines and updates read so far, and the view of them."""
+
+    def __init__(
+        self,
+        source: LogSource,
+        updates: Updates,
+        view: ScreenView,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._source = source
+        self._updates = updates
+        self.now = now
+        self._model = ServiceModel(view.followed)
+        self.view = view
+        self._updates.follow(view.followed)
+
+    def read(self) -> bool:
+        """Read the lines and updates that are there; return whether there were any."""
+        lines = self._source.read()
+        for line in lines:
+            self._model.add(line)
+        return self._updates.read() or bool(lines)
+
+    def press(self, key: str) -> None:
+        """Change the view by a key."""
+        self.view = self.view.after(key, self.report())
+        self._model.follow(self.view.followed)
+        self._updates.follow(self.view.followed)
+
+    def report(self) -> ServiceReport:
+        """Return the report of this moment."""
+        return make_report(self._model, self.now(), self.view.selection)
+
+    def context(self) -> ScreenContext:
+        """Return what the screen shows beside the report."""
+        source, updates = self._source, self._updates
+        return ScreenContext(source.name, source.trouble, updates.newest, updates.is_possible)
 
 
-def _is_piped(descriptor: int) -> bool:
-    try:
-        mode = os.fstat(descriptor).st_mode
-    except OSError:  # it is closed
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
-
-
-def _file(path: Path) -> Source:
-    if path.is_fifo():
-        return PipeSource(os.open(path, os.O_RDONLY), str(path))
-    return FileSource(path)
-
-
-def _print(watch: Watch, source: Source, *, as_json: bool) -> None:
-    """Read all there is, then print what is known."""
-    nobody = Keyboard(None)
-    while watch.step() or not source.has_all:
+def _print(inspection: Inspection, source: LogSource, *, as_json: bool) -> None:
+    """Read all lines, then print the report."""
+    while inspection.read() or not source.has_all:
         if source.trouble and not source.is_over:
             raise Unavailable(source.trouble)
         if not source.has_all:
-            nobody.read(LOOK_EVERY_S / 10)
-    report = watch.report()
+            time.sleep(SOURCE_POLL_S)
+    report = inspection.report()
     if as_json:  # ASCII: nothing in it can move a cursor
         typer.echo(json.dumps(msgspec.to_builtins(report)))
     else:
         console = Console()
-        console.print(plain(report, watch.view, watch.surroundings(), console.width))
+        console.print(plain(report, inspection.view, inspection.context(), console.width))
+
+
+def _show(
+    inspection: Inspection, trace: TraceRenewal, console: Console, keyboard: Keyboard
+) -> None:
+    """Redraw the screen after new lines and keys, and every second, until the user quits."""
+    shown: tuple[ConsoleDimensions, int] | None = None
+    with Live(console=console, screen=True, auto_refresh=False) as live:
+        while not inspection.view.is_over:
+            trace.renew(inspection.view.followed)
+            has_news = inspection.read()
+            now = console.size, int(inspection.now().timestamp())
+            if has_news or now != shown:
+                shown = now
+                report, view, context = inspection.report(), inspection.view, inspection.context()
+                picture = render(report, view, context, console.width, console.height)
+                live.update(picture, refresh=True)
+            for key in keyboard.read(SCREEN_REFRESH_S):
+                inspection.press(key)
+                shown = None

@@ -1,13 +1,15 @@
-"""What became of single sessions: failures, restarts, quarantine, with their causes.
+"""The histories of single sessions: failures, restarts and quarantines, with their causes.
 
-Bounded: the thousand sessions of which something was said last, twenty incidents of each.
+Bounded: the thousand sessions with the newest incidents, and twenty incidents of each.
 """
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, TypeAlias
 
-from conductor_actors.commands.inspect.report import Incident, TracedMessage
+import msgspec
+
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.log_events import (
     ActorFailed,
@@ -20,12 +22,12 @@ from conductor_actors.log_events import (
     SessionReleased,
 )
 
-MOST_SESSIONS: Final = 1000
-MOST_INCIDENTS: Final = 20
-MOST_MESSAGES: Final = 5
-LONGEST_DETAIL: Final = 500
+MAX_HISTORIES: Final = 1000
+MAX_INCIDENTS: Final = 20
+MAX_TRACED_MESSAGES: Final = 5
+MAX_DETAIL_CHARS: Final = 500
 
-Told: TypeAlias = (
+SessionEvent: TypeAlias = (
     ActorStarted
     | ActorStopped
     | ActorFailed
@@ -46,88 +48,109 @@ _STATES: Final[dict[type, str]] = {
 _ORDINARY: Final = (ActorStarted, ActorStopped)
 
 
+class Incident(msgspec.Struct, frozen=True):
+    """An event of one session."""
+
+    at: datetime
+    event: str
+    detail: str
+
+
+class TracedMessage(msgspec.Struct, frozen=True):
+    """A message that a traced session handled; of a batch of events, how many of each kind."""
+
+    at: datetime
+    kind: str
+    kinds: dict[str, int]
+    duration_s: float
+    score: float | None
+    has_failed: bool
+
+
 @dataclass(slots=True)
 class SessionHistory:
-    """One session's."""
+    """The history of one session."""
 
     state: str = "running"
     failures: int = 0
     restarts: int = 0
     last_error: str | None = None
-    incidents: deque[Incident] = field(default_factory=lambda: deque(maxlen=MOST_INCIDENTS))
+    incidents: deque[Incident] = field(default_factory=lambda: deque(maxlen=MAX_INCIDENTS))
 
-    def take(self, line: Told) -> None:
-        """Take what was said of it."""
-        self.state = _STATES.get(type(line), self.state)
-        self.restarts += isinstance(line, ActorRestarted)
-        if isinstance(line, ActorFailed):
+    def add(self, event: SessionEvent) -> None:
+        """Add an event of this session."""
+        self.state = _STATES.get(type(event), self.state)
+        self.restarts += isinstance(event, ActorRestarted)
+        if isinstance(event, ActorFailed):
             self.failures += 1
-            self.last_error = line.error[:LONGEST_DETAIL]
-        event = line.event_name()
-        self.incidents.append(Incident(line.timestamp, event, _detail(line)))
+            self.last_error = event.error[:MAX_DETAIL_CHARS]
+        self.incidents.append(Incident(event.timestamp, event.event_name(), _detail(event)))
 
 
-class Histories:
-    """By session. Of one that only came and went nothing is kept, unless it is followed."""
+class SessionHistories:
+    """The histories by session, and the last messages of the followed one.
+
+    A session that only starts and stops gets no history, unless it is followed.
+    """
 
     def __init__(self, followed: SessionKey | None) -> None:
         self.followed = followed
         self._histories: OrderedDict[SessionKey, SessionHistory] = OrderedDict()
         self.restarts = 0
-        self._messages: deque[TracedMessage] = deque(maxlen=MOST_MESSAGES)
+        self._messages: deque[TracedMessage] = deque(maxlen=MAX_TRACED_MESSAGES)
 
     def follow(self, followed: SessionKey | None) -> None:
-        """Keep all that is said of this session from now on."""
+        """Record every event and message of this session from now on."""
         if followed != self.followed:
             self.followed = followed
             self._messages.clear()
 
     def messages(self) -> list[TracedMessage]:
-        """Give the last messages of the session that is followed, as far as it is traced."""
+        """Return the last messages of the followed session; none where it is not traced."""
         return [*self._messages]
 
-    def trace(self, key: SessionKey, line: MessageTraced) -> None:
-        """Take what was said of one message."""
+    def add_message(self, key: SessionKey, event: MessageTraced) -> None:
+        """Add a message that a session handled."""
         if key == self.followed:
-            about = line.kind, line.kinds, line.duration_s, line.score, line.has_failed
-            self._messages.append(TracedMessage(line.timestamp, *about))
+            values = event.kind, event.kinds, event.duration_s, event.score, event.has_failed
+            self._messages.append(TracedMessage(event.timestamp, *values))
 
-    def take(self, key: SessionKey, line: Told) -> None:
-        """Take a line that names a session."""
-        self.restarts += isinstance(line, ActorRestarted)
-        if isinstance(line, _ORDINARY) and key not in self._histories and key != self.followed:
+    def add(self, key: SessionKey, event: SessionEvent) -> None:
+        """Add an event of a session."""
+        self.restarts += isinstance(event, ActorRestarted)
+        if isinstance(event, _ORDINARY) and key not in self._histories and key != self.followed:
             return
         history = self._histories.setdefault(key, SessionHistory())
-        history.take(line)
+        history.add(event)
         if key != self.followed:
             self._histories.move_to_end(key)
-        if len(self._histories) > MOST_SESSIONS:
+        if len(self._histories) > MAX_HISTORIES:
             oldest = next(each for each in self._histories if each != self.followed)
             del self._histories[oldest]
 
-    def settle(self, states: dict[SessionKey, str]) -> None:
-        """Take the states that were counted, which later incidents change again."""
+    def set_states(self, states: dict[SessionKey, str]) -> None:
+        """Set the states that the service reports; later events change them again."""
         for key in states.keys() & self._histories.keys():
             self._histories[key].state = states[key]
 
     def of(self, key: SessionKey) -> SessionHistory:
-        """Give a session's history, be it empty."""
+        """Return the history of a session, or an empty one."""
         return self._histories.get(key) or SessionHistory()
 
     def present(self) -> list[SessionKey]:
-        """List the sessions that have a history and still run, or will again."""
+        """Return the sessions that have a history and have not stopped."""
         return [key for key, each in self._histories.items() if each.state != "stopped"]
 
 
-def _detail(line: Told) -> str:
-    match line:
+def _detail(event: SessionEvent) -> str:
+    match event:
         case ActorFailed():
-            return line.error[:LONGEST_DETAIL]
+            return event.error[:MAX_DETAIL_CHARS]
         case SessionQuarantined():
-            return f"for {line.for_s:g} s"
+            return f"for {event.for_s:g} s"
         case SessionReleased():
-            return f"{line.lost_messages} messages lost"
+            return f"{event.lost_messages} messages lost"
         case HandlerSlow():
-            return f"for {line.running_s:g} s"
+            return f"for {event.running_s:g} s"
         case _:
             return ""

@@ -1,21 +1,31 @@
-"""What is known of a service at one moment: the document that `--json` prints and the screen shows.
+"""The report on a service at one moment: the document of `--json`, and what the screen shows.
 
 Keys are an interface: they are only added. What is not known yet is null.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
-FORMAT: Final = 1
+from conductor_actors.commands.inspect.histories import Incident, TracedMessage
+from conductor_actors.commands.inspect.model import (
+    ActorKind,
+    LastTick,
+    Phase,
+    ProcessModel,
+    ServiceModel,
+)
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.log_events import SessionFigures, TenantFigures
 
-Phase = Literal["unknown", "running", "draining", "stopped"]
+REPORT_FORMAT: Final = 1
+SESSION_KIND: Final = "session"  # the kind whose restarts are those of all sessions
 
 
 class LineCounts(msgspec.Struct, frozen=True):
-    """The lines: how many were read, were none of ours, and are known to be missing."""
+    """How many lines were read, how many of them ignored, and how many are known to be missing."""
 
     read: int
     ignored: int
@@ -32,17 +42,8 @@ class ServiceState(msgspec.Struct, frozen=True):
     cpu_share: float | None
 
 
-class LastTick(msgspec.Struct, frozen=True):
-    """The last one: its time, how late it came, how long all sessions took."""
-
-    at: datetime
-    lag_s: float
-    duration_s: float
-    sessions: int
-
-
-class Flow(msgspec.Struct, frozen=True):
-    """What goes in and out; `gaps` and what follows counts since the first line read."""
+class DataFlow(msgspec.Struct, frozen=True):
+    """What goes in and out. `gaps` and the keys after it count from the first line read."""
 
     events_per_s: float | None
     rows_per_s: float | None
@@ -55,14 +56,14 @@ class Flow(msgspec.Struct, frozen=True):
 
 
 class ServiceOutage(msgspec.Struct, frozen=True):
-    """A service that is away."""
+    """An outage that has not ended."""
 
     service: str
     error: str
     began_at: datetime
 
 
-class Actor(msgspec.Struct, frozen=True):
+class ActorReport(msgspec.Struct, frozen=True):
     """A kind of actor. `failures` counts since its start, `restarts` since the first line read."""
 
     kind: str
@@ -75,11 +76,11 @@ class Actor(msgspec.Struct, frozen=True):
     restarts: int
 
 
-class Session(msgspec.Struct, frozen=True):
-    """A session; failures and restarts count since the first line read. Figures may be unknown.
+class SessionReport(msgspec.Struct, frozen=True):
+    """A session. Failures and restarts count since the first line read; figures may be unknown.
 
-    `state`: running, restarting, quarantined, passivating, stopped. `busy_share` is that of one
-    thread's time, `handling_s` what a message took in the mean.
+    `state`: running, restarting, quarantined, passivating, stopped. `busy_share` is the share of
+    one thread's time, `handling_s` the mean time that a message took.
     """
 
     tenant: str
@@ -96,7 +97,7 @@ class Session(msgspec.Struct, frozen=True):
     handling_s: float | None = None
 
 
-class Tenant(msgspec.Struct, frozen=True):
+class TenantReport(msgspec.Struct, frozen=True):
     """A tenant: its sessions together."""
 
     tenant: str
@@ -112,38 +113,19 @@ class Tenant(msgspec.Struct, frozen=True):
     handling_s: float | None = None
 
 
-class Incident(msgspec.Struct, frozen=True):
-    """Something that was said of one session."""
+class FollowedSession(msgspec.Struct, frozen=True):
+    """The followed session and its incidents, oldest first.
 
-    at: datetime
-    event: str
-    detail: str
-
-
-class TracedMessage(msgspec.Struct, frozen=True):
-    """A message that a traced session handled; of a batch of events, how many of each kind."""
-
-    at: datetime
-    kind: str
-    kinds: dict[str, int]
-    duration_s: float
-    score: float | None
-    has_failed: bool
-
-
-class Followed(msgspec.Struct, frozen=True):
-    """The session that was asked for, and what was said of it, oldest first.
-
-    `messages` are there while it is traced, as it is while somebody follows it on a screen.
+    `messages` are there while it is traced, as it is while it is followed on a screen.
     """
 
-    session: Session
+    session: SessionReport
     incidents: Sequence[Incident]
     messages: Sequence[TracedMessage] = ()
 
 
-class Report(msgspec.Struct, frozen=True):
-    """All of it. `since` and `at` are the times of the first and the newest line."""
+class ServiceReport(msgspec.Struct, frozen=True):
+    """The whole document. `since` and `at` are the times of the first and the newest line."""
 
     format: int
     since: datetime | None
@@ -151,11 +133,168 @@ class Report(msgspec.Struct, frozen=True):
     silent_s: float | None
     lines: LineCounts
     service: ServiceState
-    flow: Flow
+    flow: DataFlow
     outages: Sequence[ServiceOutage]
-    actors: Sequence[Actor]
+    actors: Sequence[ActorReport]
     session_count: int
-    sessions: Sequence[Session]
+    sessions: Sequence[SessionReport]
     tenant_count: int
-    tenants: Sequence[Tenant]
-    followed: Followed | None = None
+    tenants: Sequence[TenantReport]
+    followed: FollowedSession | None = None
+
+
+SortOrder: TypeAlias = Literal["depth", "rate", "handling", "oldest", "name"]
+Sortable = TypeVar("Sortable", SessionReport, TenantReport)
+SortFigure: TypeAlias = Callable[[SessionReport | TenantReport], float]
+
+_SORT_FIGURES: Final[dict[SortOrder, SortFigure]] = {
+    "depth": lambda one: one.mailbox_depth or 0,
+    "rate": lambda one: one.handled_per_s or 0,
+    "handling": lambda one: one.handling_s or 0,
+    "oldest": lambda one: one.oldest_s or 0,
+    "name": lambda _: 0,
+}
+
+
+class Selection(NamedTuple):
+    """The order of sessions and tenants, and the only tenant to report, if any."""
+
+    order: SortOrder = "depth"
+    tenant: str | None = None
+
+
+def make_report(
+    model: ServiceModel,
+    now: datetime,
+    selection: Selection = Selection(),  # noqa: B008 - immutable
+) -> ServiceReport:
+    """Return the report of this moment."""
+    process = model.process
+    sessions = [one for one in _sessions(process) if selection.tenant in (None, one.tenant)]
+    tenants = [one for one in _tenants(process) if selection.tenant in (None, one.tenant)]
+    return ServiceReport(
+        format=REPORT_FORMAT,
+        since=model.since,
+        at=model.at,
+        silent_s=max(0.0, (now - model.at).total_seconds()) if model.at else None,
+        lines=LineCounts(model.lines_read, model.lines_ignored, model.lines_dropped),
+        service=_service(process),
+        flow=_flow(process, model.at),
+        outages=[ServiceOutage(name, error, at) for name, (at, error) in process.outages.items()],
+        actors=[_actor(name, kind, process) for name, kind in process.kinds.items()],
+        session_count=_session_count(process, selection),
+        sessions=_sorted(sessions, selection.order),
+        tenant_count=process.tenant_count,
+        tenants=_sorted(tenants, selection.order),
+        followed=_followed(model),
+    )
+
+
+def _session_count(process: ProcessModel, selection: Selection) -> int:
+    if selection.tenant is None:
+        return process.session_count
+    tenant = process.tenants.get(selection.tenant)
+    return tenant.sessions if tenant else 0
+
+
+def _service(process: ProcessModel) -> ServiceState:
+    cpu_share = process.cpu.per_s
+    return ServiceState(
+        process.phase, process.version, process.vocabulary, process.uptime_s, _rounded(cpu_share)
+    )
+
+
+def _flow(process: ProcessModel, at: datetime | None) -> DataFlow:
+    return DataFlow(
+        events_per_s=_rounded(process.events.per_s),
+        rows_per_s=_rounded(process.rows.per_s(at) if at else None),
+        tick=process.tick,
+        gaps=process.gaps.total(),
+        lost_events=process.lost.total(),
+        invalid_events=process.invalid,
+        refused_rows=process.refused_rows,
+        dropped_updates=process.dropped_updates,
+    )
+
+
+def _actor(name: str, kind: ActorKind, process: ProcessModel) -> ActorReport:
+    stats = kind.stats
+    return ActorReport(
+        kind=name,
+        state=kind.state,
+        count=stats.count if stats else 1,
+        mailbox_depth=stats.mailbox_depth if stats else 0,
+        handled_per_s=_rounded(kind.rate.per_s),
+        oldest_s=stats.oldest_s if stats else 0.0,
+        failures=stats.failures if stats else 0,
+        restarts=process.histories.restarts if name == SESSION_KIND else kind.restarts,
+    )
+
+
+def _sessions(process: ProcessModel) -> Iterable[SessionReport]:
+    """Return the sessions with figures, and those with a history."""
+    keys = dict.fromkeys([*process.sessions, *process.histories.present()])
+    return [_session(key, process) for key in keys]
+
+
+def _session(key: SessionKey, process: ProcessModel) -> SessionReport:
+    history, row = process.histories.of(key), process.sessions.get(key)
+    return SessionReport(
+        *key,
+        state=row.state if row and not history.incidents else history.state,
+        mailbox_depth=row.mailbox_depth if row else None,
+        handled_per_s=row.handled_per_s if row else None,
+        busy_share=row.busy_share if row else None,
+        oldest_s=row.oldest_s if row else None,
+        refused=row.refused if row else None,
+        failures=history.failures,
+        restarts=history.restarts,
+        last_error=history.last_error,
+        handling_s=_handling_s(row) if row else None,
+    )
+
+
+def _tenants(process: ProcessModel) -> Iterable[TenantReport]:
+    return [
+        TenantReport(
+            row.tenant,
+            row.sessions,
+            row.quarantined,
+            row.mailbox_depth,
+            row.handled_per_s,
+            row.busy_share,
+            row.oldest_s,
+            row.refused,
+            process.gaps[row.tenant],
+            process.lost[row.tenant],
+            _handling_s(row),
+        )
+        for row in process.tenants.values()
+    ]
+
+
+def _handling_s(row: SessionFigures | TenantFigures) -> float | None:
+    """Return the mean time that a message took; None if there was none."""
+    return round(row.busy_share / row.handled_per_s, 7) if row.handled_per_s > 0 else None
+
+
+def _followed(model: ServiceModel) -> FollowedSession | None:
+    if model.followed is None:
+        return None
+    histories = model.process.histories
+    incidents = histories.of(model.followed).incidents
+    session = _session(model.followed, model.process)
+    return FollowedSession(session, [*incidents], histories.messages())
+
+
+def _sorted(rows: Iterable[Sortable], order: SortOrder) -> list[Sortable]:
+    figure = _SORT_FIGURES[order]
+    return sorted(rows, key=lambda one: (-figure(one), _name(one)))
+
+
+def _name(one: SessionReport | TenantReport) -> tuple[str, str]:
+    return one.tenant, one.session if isinstance(one, SessionReport) else ""
+
+
+def _rounded(figure: float | None) -> float | None:
+    return None if figure is None else round(figure, 3)

@@ -14,8 +14,8 @@ import typer
 from conductor_actors import settings as configuration
 from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionClient
 from conductor_actors.adapters.redis.log_stream import RedisLogReader
-from conductor_actors.commands.inspect.reach import url_of
-from conductor_actors.commands.inspect.tables import session_name
+from conductor_actors.commands.inspect.log_sources import redis_url_of, require_redis
+from conductor_actors.commands.inspect.tables import session_label, signal_lines
 from conductor_actors.commands.terminal import count, duration, printable, share, span
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import (
@@ -72,12 +72,7 @@ def session(
     """
     settings = configuration.load()
     logs.configure(settings.log_level, settings.log_format, sys.stderr)
-    url = url_of(None, settings)
-    if url is None:
-        raise ConfigError(
-            f"REDIS_URL is not set and no service runs its own Valkey in {settings.state_dir}: "
-            "set REDIS_URL"
-        )
+    url = require_redis(redis_url_of(None, settings), settings)
     request = _request(SessionKey.parse(name), for_s if trace else None)
     with (
         closing(RedisIntrospectionClient(url)) as client,
@@ -164,7 +159,7 @@ def description_lines(one: SessionDescription, next_tick_ms: int | None) -> Iter
     """Return a description as text, one line for each subject."""
     figures, mailbox = one.figures, one.mailbox
     mean_s = mailbox.busy_s / mailbox.handled if mailbox.handled else None
-    name = session_name(one.tenant, one.session)
+    name = session_label(one.tenant, one.session)
     state: str = one.state
     if one.supervision.quarantine_left_s is not None:
         state += f", for another {span(one.supervision.quarantine_left_s)}"
@@ -232,15 +227,8 @@ def _score(score: ScoreFigures | None) -> Iterable[str]:
         return
     how = "tick" if score.is_tick else "so far, at"
     yield _row("score", f"{share(score.score)} {score.category} ({how} {_time(score.at_ms)})")
-    signals, added = score.signals, score.contributions
-    for name, measured, worth in (
-        ("chat", f"{signals.chat_msgs_per_min:.0f}/min", added.chat),
-        ("poll", share(signals.poll_participation), added.poll),
-        ("active", f"{signals.active_users:,}/{signals.total_users:,}", added.active_users),
-        ("reactions", f"{signals.reactions_per_min:.0f}/min", added.reactions),
-        ("leaving", share(signals.user_leave_rate), added.leave_rate),
-    ):
-        yield _row("", f"{name:{_LABEL_CELLS}}{measured:>{_LABEL_CELLS}}  {worth + 0.0:+8.1%}")
+    for line in signal_lines(score.signals, score.contributions):
+        yield _row("", line)
 
 
 def _supervision(supervision: Supervision) -> Iterable[str]:

@@ -1,20 +1,26 @@
-"""Three tables whose columns stand below each other: actors, tenants, sessions."""
+"""Three tables with aligned columns (actors, tenants, sessions), and the signals of a score."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 from rich.table import Table
 from rich.text import Text
 
-from conductor_actors.commands.inspect.report import Actor, Session, Tenant
-from conductor_actors.commands.inspect.reporting import Order
-from conductor_actors.commands.terminal import count, duration, printable, rate
-from conductor_actors.domain.identity import DEFAULT_TENANT
+from conductor_actors.commands.inspect.report import (
+    ActorReport,
+    SessionReport,
+    SortOrder,
+    TenantReport,
+)
+from conductor_actors.commands.terminal import count, duration, printable, rate, share
+from conductor_actors.domain.identity import DEFAULT_TENANT, SessionKey
+from conductor_actors.domain.scoring import Contributions, Signals
 
-R = TypeVar("R", Actor, Tenant, Session)
+Row = TypeVar("Row", ActorReport, TenantReport, SessionReport)
 
-LEAST_NAME_CELLS: Final = 16
-MOST_NAME_CELLS: Final = 60
+MIN_NAME_CELLS: Final = 16
+MAX_NAME_CELLS: Final = 60
+SIGNAL_CELLS: Final = 14
 GAP_CELLS: Final = 1
 SORTED_MARK: Final = "▾"
 
@@ -26,29 +32,29 @@ _STATE_STYLES: Final = {
 }
 
 
-class Column(NamedTuple, Generic[R]):
-    """A column; the first takes what the others leave, the last give way on a narrow screen."""
+class TableColumn(NamedTuple, Generic[Row]):
+    """A column. The first takes the width that is left; a narrow screen omits the last ones."""
 
     title: str
     cells: int
-    draw: Callable[[R], str | Text]
+    draw: Callable[[Row], str | Text]
     justify: Literal["left", "right"] = "right"
-    order: Order | None = None
+    order: SortOrder | None = None
 
 
 def table(
-    columns: Sequence[Column[R]],
-    rows: Sequence[R],
+    columns: Sequence[TableColumn[Row]],
+    rows: Sequence[Row],
     width: int,
-    order: Order | None = None,
+    order: SortOrder | None = None,
     cursor: int | None = None,
 ) -> Table:
-    """Draw rows under a line of titles, the one under the cursor turned around."""
+    """Return a table of the rows under a line of titles, with the cursor's row in reverse."""
     name, *others = columns
-    while len(others) > 1 and _cells(others) + LEAST_NAME_CELLS > width:
+    while len(others) > 1 and _cells(others) + MIN_NAME_CELLS > width:
         others.pop()
     drawn = Table(box=None, padding=(0, GAP_CELLS, 0, 0), pad_edge=False, header_style="dim")
-    name_cells = max(1, min(MOST_NAME_CELLS, width - _cells(others)))
+    name_cells = max(1, min(MAX_NAME_CELLS, width - _cells(others)))
     for column, cells in ((name, name_cells), *((each, each.cells) for each in others)):
         is_sorted = order is not None and column.order == order
         drawn.add_column(
@@ -64,14 +70,27 @@ def table(
     return drawn
 
 
-def _cells(columns: Sequence[Column[R]]) -> int:
+def _cells(columns: Sequence[TableColumn[Row]]) -> int:
     return sum(column.cells + GAP_CELLS for column in columns)
 
 
-def session_name(tenant: str, session: str) -> str:
-    """Write a session as `--follow` takes it: the tenant that has no prefix gets none here."""
+def session_label(tenant: str, session: str) -> str:
+    """Return the shortest text by which `--follow` finds the session."""
     is_plain = tenant == DEFAULT_TENANT and "/" not in session
-    return printable(session if is_plain else f"{tenant}/{session}")
+    return printable(session if is_plain else str(SessionKey(tenant, session)))
+
+
+def signal_lines(signals: Signals, contributions: Contributions) -> Iterable[str]:
+    """Return a line for each signal of a score: its value, and what it adds to the score."""
+    users = f"{signals.active_users:,}/{signals.total_users:,} users"
+    for name, value, added in (
+        ("chat", f"{signals.chat_msgs_per_min:.0f}/min", contributions.chat),
+        ("poll", share(signals.poll_participation), contributions.poll),
+        ("active", users, contributions.active_users),
+        ("reactions", f"{signals.reactions_per_min:.0f}/min", contributions.reactions),
+        ("leaving", share(signals.user_leave_rate), contributions.leave_rate),
+    ):  # + 0.0: a contribution can be -0.0
+        yield f"{name:{SIGNAL_CELLS}}{value:>{SIGNAL_CELLS}}  {added + 0.0:+8.1%}"
 
 
 def _state(state: str) -> Text:
@@ -82,30 +101,32 @@ def _troubled(number: int) -> Text:
     return Text(count(number), style="red" if number else "")
 
 
-ACTORS: Final[Sequence[Column[Actor]]] = (
-    Column("actor", 0, lambda one: Text(printable(one.kind)), "left"),
-    Column("state", 11, lambda one: _state(one.state), "left"),
-    Column("mailbox", 8, lambda one: count(one.mailbox_depth)),
-    Column("handled/s", 10, lambda one: rate(one.handled_per_s)),
-    Column("oldest", 8, lambda one: duration(one.oldest_s)),
-    Column("count", 7, lambda one: count(one.count)),
-    Column("failures", 8, lambda one: _troubled(one.failures)),
+ACTORS: Final[Sequence[TableColumn[ActorReport]]] = (
+    TableColumn("actor", 0, lambda one: Text(printable(one.kind)), "left"),
+    TableColumn("state", 11, lambda one: _state(one.state), "left"),
+    TableColumn("mailbox", 8, lambda one: count(one.mailbox_depth)),
+    TableColumn("handled/s", 10, lambda one: rate(one.handled_per_s)),
+    TableColumn("oldest", 8, lambda one: duration(one.oldest_s)),
+    TableColumn("count", 7, lambda one: count(one.count)),
+    TableColumn("failures", 8, lambda one: _troubled(one.failures)),
 )
-TENANTS: Final[Sequence[Column[Tenant]]] = (
-    Column("tenant", 0, lambda one: Text(printable(one.tenant)), "left", "name"),
-    Column("quarantined", 11, lambda one: _troubled(one.quarantined)),
-    Column("mailbox", 8, lambda one: count(one.mailbox_depth), order="depth"),
-    Column("handled/s", 10, lambda one: rate(one.handled_per_s), order="rate"),
-    Column("oldest", 8, lambda one: duration(one.oldest_s), order="oldest"),
-    Column("takes", 7, lambda one: duration(one.handling_s), order="handling"),
-    Column("sessions", 8, lambda one: count(one.sessions)),
+TENANTS: Final[Sequence[TableColumn[TenantReport]]] = (
+    TableColumn("tenant", 0, lambda one: Text(printable(one.tenant)), "left", "name"),
+    TableColumn("quarantined", 11, lambda one: _troubled(one.quarantined)),
+    TableColumn("mailbox", 8, lambda one: count(one.mailbox_depth), order="depth"),
+    TableColumn("handled/s", 10, lambda one: rate(one.handled_per_s), order="rate"),
+    TableColumn("oldest", 8, lambda one: duration(one.oldest_s), order="oldest"),
+    TableColumn("takes", 7, lambda one: duration(one.handling_s), order="handling"),
+    TableColumn("sessions", 8, lambda one: count(one.sessions)),
 )
-SESSIONS: Final[Sequence[Column[Session]]] = (
-    Column("session", 0, lambda one: Text(session_name(one.tenant, one.session)), "left", "name"),
-    Column("state", 11, lambda one: _state(one.state), "left"),
-    Column("mailbox", 8, lambda one: count(one.mailbox_depth), order="depth"),
-    Column("handled/s", 10, lambda one: rate(one.handled_per_s), order="rate"),
-    Column("oldest", 8, lambda one: duration(one.oldest_s), order="oldest"),
-    Column("takes", 7, lambda one: duration(one.handling_s), order="handling"),
-    Column("restarts", 8, lambda one: _troubled(one.restarts)),
+SESSIONS: Final[Sequence[TableColumn[SessionReport]]] = (
+    TableColumn(
+        "session", 0, lambda one: Text(session_label(one.tenant, one.session)), "left", "name"
+    ),
+    TableColumn("state", 11, lambda one: _state(one.state), "left"),
+    TableColumn("mailbox", 8, lambda one: count(one.mailbox_depth), order="depth"),
+    TableColumn("handled/s", 10, lambda one: rate(one.handled_per_s), order="rate"),
+    TableColumn("oldest", 8, lambda one: duration(one.oldest_s), order="oldest"),
+    TableColumn("takes", 7, lambda one: duration(one.handling_s), order="handling"),
+    TableColumn("restarts", 8, lambda one: _troubled(one.restarts)),
 )

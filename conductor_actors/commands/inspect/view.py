@@ -1,43 +1,43 @@
-"""What the person at the screen has chosen: a value, and what each key makes of it."""
+"""What the user at the screen has selected: a value, and its change by each key."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from conductor_actors.commands.inspect.report import Report
-from conductor_actors.commands.inspect.reporting import Choice, Order
+from conductor_actors.commands.inspect.report import Selection, ServiceReport, SortOrder
 from conductor_actors.domain.identity import SessionKey
 
-ORDERS: Final[dict[str, Order]] = {
+ORDER_KEYS: Final[dict[str, SortOrder]] = {
     "d": "depth",
     "r": "rate",
     "h": "handling",
     "o": "oldest",
     "n": "name",
 }
-LONGEST_NAME: Final = 63  # of a tenant
+MAX_TENANT_CHARS: Final = 63
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """The order, the only tenant, the session under the cursor, the one that is followed.
+class ScreenView:
+    """The selection, the session under the cursor, and the followed session.
 
-    `typed` is the beginning of a tenant's name while somebody types it.
+    `typed` is what has been typed of a tenant's name; None while none is typed.
     """
 
-    choice: Choice = Choice()  # noqa: RUF009 - immutable
+    selection: Selection = Selection()  # noqa: RUF009 - immutable
     cursor: int = 0
     followed: SessionKey | None = None
     typed: str | None = None
     is_over: bool = False
 
-    def after(self, key: str, report: Report) -> "View":
-        """Give the view that a key asks for, pressed by who sees that report."""
+    def after(self, key: str, report: ServiceReport) -> "ScreenView":
+        """Return the view after a key was pressed while the screen showed this report."""
         change = self._change(key, report) if self.typed is None else _typing(self.typed, key)
-        if "choice" in change:
-            change |= {"choice": self.choice._replace(**change["choice"]), "cursor": 0}
+        if "selection" in change:
+            selection = self.selection._replace(**change["selection"])
+            change |= {"selection": selection, "cursor": 0}
         return replace(self, **change)
 
-    def _change(self, key: str, report: Report) -> dict[str, Any]:
+    def _change(self, key: str, report: ServiceReport) -> dict[str, Any]:
         match key:
             case "q":
                 return {"is_over": True}
@@ -47,16 +47,16 @@ class View:
                 step = -1 if key in ("up", "k") else 1
                 return {"cursor": max(0, self._cursor(report) + step)}
             case "f" | "enter" | "escape":
-                return {"followed": None if key == "escape" else self._chosen(report)}
+                return {"followed": None if key == "escape" else self._session(report)}
             case _:
-                return {"choice": {"order": ORDERS[key]}} if key in ORDERS else {}
+                return {"selection": {"order": ORDER_KEYS[key]}} if key in ORDER_KEYS else {}
 
-    def _cursor(self, report: Report) -> int:
-        """Give the row the cursor is on, though there may be fewer now."""
+    def _cursor(self, report: ServiceReport) -> int:
+        """Return the row of the cursor; there may be fewer rows than when it was moved."""
         return min(self.cursor, max(0, len(report.sessions) - 1))
 
-    def _chosen(self, report: Report) -> SessionKey | None:
-        """Give the session under the cursor; none where one is followed already."""
+    def _session(self, report: ServiceReport) -> SessionKey | None:
+        """Return the session under the cursor; None if one is followed already."""
         if self.followed is not None or not report.sessions:
             return None
         session = report.sessions[self._cursor(report)]
@@ -66,10 +66,10 @@ class View:
 def _typing(typed: str, key: str) -> dict[str, Any]:
     match key:
         case "enter":
-            return {"typed": None, "choice": {"tenant": typed or None}}
+            return {"typed": None, "selection": {"tenant": typed or None}}
         case "escape":
             return {"typed": None}
         case "backspace":
             return {"typed": typed[:-1]}
         case _:
-            return {"typed": (typed + key)[:LONGEST_NAME]} if len(key) == 1 else {}
+            return {"typed": (typed + key)[:MAX_TENANT_CHARS]} if len(key) == 1 else {}

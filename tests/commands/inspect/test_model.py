@@ -1,13 +1,17 @@
-"""What lines add up to."""
+"""What a report knows after any lines."""
 
 from typing import Any
 
 import pytest
 
-from conductor_actors.commands.inspect.report import Session
-from conductor_actors.commands.inspect.reporting import Choice, Order, report
+from conductor_actors.commands.inspect.report import (
+    Selection,
+    SessionReport,
+    SortOrder,
+    make_report,
+)
 from conductor_actors.domain.identity import SessionKey
-from tests.commands.inspect.said import (
+from tests.commands.inspect.sample_lines import (
     actor,
     line,
     model_of,
@@ -24,7 +28,7 @@ from tests.support.log_lines import NOON
 KEYNOTE = SessionKey("acme", "keynote")
 
 
-def session_of(*lines: bytes, name: SessionKey = KEYNOTE) -> Session:
+def session_of(*lines: bytes, name: SessionKey = KEYNOTE) -> SessionReport:
     [found] = [one for one in report_of(*lines).sessions if (one.tenant, one.session) == name]
     return found
 
@@ -36,14 +40,14 @@ def test_before_the_first_line_nothing_is_known() -> None:
     assert [*known.sessions, *known.tenants, *known.actors, *known.outages] == []
 
 
-def test_the_process_is_introduced_by_its_first_line_or_every_5_s() -> None:
-    for said in (line("service_started", version="1.2.3", vocabulary=1), service(0, 0)):
-        process = report_of(said).service
+def test_the_process_is_known_from_its_first_line_or_from_its_stats() -> None:
+    for text in (line("service_started", version="1.2.3", vocabulary=1), service(0, 0)):
+        process = report_of(text).service
         assert (process.phase, process.version, process.vocabulary) == ("running", "1.2.3", 1)
     assert report_of(service(0, 90, 1.0), service(5, 95, 2.5)).service.cpu_share == 0.3
 
 
-def test_a_drain_and_an_end_are_phases() -> None:
+def test_a_drain_and_a_stop_change_the_phase() -> None:
     began = [service(0, 90), line("drain_began", within_s=20)]
     assert report_of(*began).service.phase == "draining"
     ended = line("service_stopped", duration_s=1, exit_code=0)
@@ -53,7 +57,7 @@ def test_a_drain_and_an_end_are_phases() -> None:
 @pytest.mark.parametrize(
     "successor", [line("service_started", 9, version="1.2.4"), service(9, 4)], ids=["first", "age"]
 )
-def test_the_next_process_begins_with_nothing(successor: bytes) -> None:
+def test_the_next_process_starts_with_an_empty_model(successor: bytes) -> None:
     known = report_of(
         service(0, 90),
         line("gap_detected", tenant="acme", lost_events=3),
@@ -67,14 +71,14 @@ def test_the_next_process_begins_with_nothing(successor: bytes) -> None:
     assert [*known.sessions, *known.actors, *known.outages] == []
 
 
-def test_how_long_nothing_was_heard_is_measured_from_the_newest_line() -> None:
+def test_silence_is_measured_from_the_newest_line() -> None:
     lines = [actor("writer", 1), actor("writer", 7)]
     known = report_of(*lines, after_s=30)
     assert (known.silent_s, known.since, known.at) == (23.0, NOON.replace(second=1), known.at)
-    assert report_of(*lines, after_s=0).silent_s == 0.0  # whose clock is wrong is not silent
+    assert report_of(*lines, after_s=0).silent_s == 0.0  # a clock that is behind is no silence
 
 
-def test_rates_come_from_counters_that_grow_and_start_again_with_a_process() -> None:
+def test_a_rate_is_the_growth_of_a_counter_that_restarts_with_its_process() -> None:
     [writer] = report_of(actor("writer", 0, handled=100), actor("writer", 5, handled=150)).actors
     assert writer.handled_per_s == 10.0
     [writer] = report_of(actor("writer", 0, handled=100), actor("writer", 5, handled=50)).actors
@@ -83,7 +87,7 @@ def test_rates_come_from_counters_that_grow_and_start_again_with_a_process() -> 
     assert writer.handled_per_s is None
 
 
-def test_events_and_rows_a_second_are_those_of_the_last_lines() -> None:
+def test_events_and_rows_per_second_come_from_the_last_lines() -> None:
     events = [line("events_routed", at, events=count) for at, count in ((0, 900), (5, 100))]
     assert report_of(*events).flow.events_per_s == 20.0
     rows = [line("batch_written", at, rows=150) for at in (0, 6, 20)]
@@ -98,7 +102,7 @@ def test_the_last_tick_is_shown_with_its_lag_and_duration() -> None:
     assert (tick.sessions, tick.duration_s, tick.lag_s) == (7, 0.5, 0.25)
 
 
-def test_what_was_lost_is_added_up_by_tenant_too() -> None:
+def test_losses_are_summed_also_by_tenant() -> None:
     known = report_of(
         tenants(tenant_row("acme"), tenant_row("globex")),
         *(line("gap_detected", tenant="acme", lost_events=lost) for lost in (3, 4)),
@@ -118,7 +122,7 @@ def test_what_was_lost_is_added_up_by_tenant_too() -> None:
     }
 
 
-def test_an_outage_lasts_until_it_has_ended_though_its_beginning_was_not_heard() -> None:
+def test_an_outage_lasts_until_it_ends_even_if_its_begin_was_not_read() -> None:
     began = line("outage_began", 60, service="database", error="refused")
     goes_on = line("outage_continues", 60, service="redis", error="timeout", lasted_s=30)
     known = report_of(began, goes_on)
@@ -140,7 +144,7 @@ def test_an_outage_lasts_until_it_has_ended_though_its_beginning_was_not_heard()
         ("actor_stopped", "stopped"),
     ],
 )
-def test_a_system_actors_state_is_the_last_that_was_said(event: str, state: str) -> None:
+def test_the_state_of_a_system_actor_follows_its_last_event(event: str, state: str) -> None:
     [writer] = report_of(actor("writer"), line(event, actor="writer")).actors
     assert (writer.kind, writer.state, writer.restarts) == (
         "writer",
@@ -158,13 +162,13 @@ def test_a_system_actors_state_is_the_last_that_was_said(event: str, state: str)
         ("session_released", "running"),
     ],
 )
-def test_a_sessions_state_is_the_last_that_was_said_or_counted(event: str, state: str) -> None:
+def test_the_state_of_a_session_follows_its_last_event_or_figures(event: str, state: str) -> None:
     counted = sessions(row(state="passivating"))
     assert session_of(counted, of_session(event)).state == state
     assert session_of(of_session(event), counted).state == "passivating"
 
 
-def test_a_quarantined_session_that_leads_in_nothing_is_shown_until_it_stops() -> None:
+def test_a_quarantined_session_without_figures_is_reported_until_it_stops() -> None:
     lines = [of_session("session_quarantined", for_s=300), sessions(row("acme/other"))]
     found = session_of(*lines)
     assert (found.state, found.mailbox_depth) == ("quarantined", None)
@@ -172,7 +176,7 @@ def test_a_quarantined_session_that_leads_in_nothing_is_shown_until_it_stops() -
     assert [one.session for one in gone.sessions] == ["other"]
 
 
-def test_restarts_are_counted_with_the_last_cause_by_session_and_in_all() -> None:
+def test_restarts_are_counted_by_session_and_in_total_with_the_last_cause() -> None:
     lines = [
         *(of_session("actor_failed", error=error) for error in ("KeyError('a')", "OSError()")),
         *[of_session("actor_restarted")] * 2,
@@ -204,12 +208,12 @@ def test_the_followed_session_has_its_incidents_with_their_details() -> None:
     ]
 
 
-def test_sessions_that_only_come_and_go_are_not_kept() -> None:
+def test_a_session_that_only_starts_and_stops_has_no_history() -> None:
     model = model_of(
         *(of_session("actor_started", f"acme/s{number}") for number in range(50)),
         followed=KEYNOTE,
     )
-    assert report(model, NOON).sessions == []
+    assert make_report(model, NOON).sessions == []
 
 
 @pytest.mark.parametrize(
@@ -222,30 +226,30 @@ def test_sessions_that_only_come_and_go_are_not_kept() -> None:
         ("name", ["a", "b", "c", "d"]),
     ],
 )
-def test_sessions_and_tenants_are_sorted_by_what_was_chosen(order: Order, names: list[str]) -> None:
+def test_sessions_and_tenants_are_in_the_selected_order(order: SortOrder, names: list[str]) -> None:
     figures: dict[str, dict[str, Any]] = {
         "a": {"busy_share": 0.9},
         "b": {"handled_per_s": 9.0},
         "c": {"mailbox_depth": 9},
         "d": {"oldest_s": 9.0},
     }
-    said = (
+    lines = (
         sessions(*(row(f"acme/{name}", **each) for name, each in figures.items())),
         tenants(*(tenant_row(name, **each) for name, each in figures.items())),
     )
-    known = report_of(*said, choice=Choice(order))
+    known = report_of(*lines, selection=Selection(order))
     assert [one.session for one in known.sessions] == names
     assert [one.tenant for one in known.tenants] == names
 
 
-def test_of_one_tenant_only_its_own_is_shown_and_counted() -> None:
-    said = (
+def test_a_selected_tenant_alone_is_reported_and_counted() -> None:
+    lines = (
         sessions(row("acme/a"), row("globex/b"), count=500),
         tenants(tenant_row("acme", sessions=300), tenant_row("globex", sessions=200)),
         of_session("session_quarantined", "globex/c"),
     )
-    known = report_of(*said, choice=Choice(tenant="globex"))
+    known = report_of(*lines, selection=Selection(tenant="globex"))
     assert [one.session for one in known.sessions] == ["b", "c"]
     assert [one.tenant for one in known.tenants] == ["globex"]
     assert known.session_count == 200
-    assert report_of(*said, choice=Choice(tenant="umbrella")).session_count == 0
+    assert report_of(*lines, selection=Selection(tenant="umbrella")).session_count == 0

@@ -1,15 +1,14 @@
-"""Log lines as a service says them, and what a model makes of them."""
+"""Log lines as a service writes them, and the model and the report made of them."""
 
 from datetime import timedelta
 from typing import Any
 
-from conductor_actors.commands.inspect.model import Model
-from conductor_actors.commands.inspect.report import Report
-from conductor_actors.commands.inspect.reporting import Choice, report
+from conductor_actors.commands.inspect.model import ServiceModel
+from conductor_actors.commands.inspect.report import Selection, ServiceReport, make_report
 from conductor_actors.domain.identity import SessionKey
 from tests.support.log_lines import NOON, line_of
 
-ANYTHING = Choice()
+EVERYTHING = Selection()
 
 
 def line(event: str, at_s: float = 0, **keys: Any) -> bytes:
@@ -67,15 +66,18 @@ def actor(kind: str, at_s: float = 0, **figures: Any) -> bytes:
     return line("actor_stats", at_s, kind=kind, **(keys | figures))
 
 
-def model_of(*lines: bytes, followed: SessionKey | None = None) -> Model:
-    model = Model(followed)
+def model_of(*lines: bytes, followed: SessionKey | None = None) -> ServiceModel:
+    model = ServiceModel(followed)
     for each in lines:
-        model.take(each)
+        model.add(each)
     return model
 
 
 def report_of(
-    *lines: bytes, after_s: float = 0, choice: Choice = ANYTHING, followed: SessionKey | None = None
-) -> Report:
+    *lines: bytes,
+    after_s: float = 0,
+    selection: Selection = EVERYTHING,
+    followed: SessionKey | None = None,
+) -> ServiceReport:
     model = model_of(*lines, followed=followed)
-    return report(model, NOON + timedelta(seconds=after_s), choice)
+    return make_report(model, NOON + timedelta(seconds=after_s), selection)

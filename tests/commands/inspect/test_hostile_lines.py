@@ -1,4 +1,4 @@
-"""Any lines at all: what is no line of ours changes nothing, and nothing breaks the model."""
+"""Any input at all: what is no line of the log changes nothing, and nothing breaks the model."""
 
 import json
 import math
@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.commands.inspect.histories import MOST_INCIDENTS, MOST_SESSIONS
-from conductor_actors.commands.inspect.lines import MAX_LINE_BYTES
-from conductor_actors.commands.inspect.model import MOST_NAMES, Model
-from conductor_actors.commands.inspect.reporting import report
+from conductor_actors.commands.inspect.histories import MAX_HISTORIES, MAX_INCIDENTS
+from conductor_actors.commands.inspect.model import MAX_LINE_BYTES, MAX_NAMES, ServiceModel
+from conductor_actors.commands.inspect.report import make_report
 from conductor_actors.domain.identity import SessionKey
-from tests.commands.inspect.said import (
+from tests.commands.inspect.sample_lines import (
     actor,
     line,
     of_session,
@@ -27,7 +26,7 @@ from tests.support.log_lines import KINDS, NOON, keys_of, raw_line
 
 KEYNOTE = SessionKey("acme", "keynote")
 
-NOT_OURS = [
+NO_LOG_LINES = [
     b"starting; the log is in /var/log/demo.log",
     b"{",
     b"{}",
@@ -52,39 +51,39 @@ NOT_OURS = [
 ]
 
 
-@pytest.mark.parametrize("text", NOT_OURS, ids=range(len(NOT_OURS)))
-def test_what_is_no_line_of_ours_is_ignored_and_counted(text: bytes) -> None:
+@pytest.mark.parametrize("text", NO_LOG_LINES, ids=range(len(NO_LOG_LINES)))
+def test_a_text_that_is_no_log_line_is_ignored_and_counted(text: bytes) -> None:
     known = report_of(text, text, sessions(row()))
     assert (known.lines.read, known.lines.ignored) == (3, 2)
     assert len(known.sessions) == 1
 
 
 @pytest.mark.parametrize("before", [b"collector-1  | ", b"Jan 04 12:00:00 host conductor[7]: "])
-def test_what_a_collector_of_logs_writes_before_a_line_is_passed_over(before: bytes) -> None:
+def test_a_prefix_that_a_log_collector_adds_to_a_line_is_skipped(before: bytes) -> None:
     known = report_of(before + sessions(row()))
     assert (known.lines.ignored, len(known.sessions)) == (0, 1)
 
 
 @pytest.mark.parametrize("event", KINDS)
-def test_no_line_of_ours_is_ignored(event: str) -> None:
+def test_no_line_of_a_log_event_is_ignored(event: str) -> None:
     assert report_of(line(event)).lines.ignored == 0
 
 
-def test_however_many_names_are_made_up_memory_is_bounded() -> None:
-    model = Model(followed=SessionKey("acme", "s0"))
-    for number in range(2 * MOST_SESSIONS):
-        model.take(of_session("actor_failed", f"acme/s{number}", error="x" * 100_000))
-        model.take(actor(f"kind {number}"))
-        model.take(line("outage_began", service=f"service {number}", error="x"))
-        model.take(line("gap_detected", tenant=f"t{number}", lost_events=1))
-    for _ in range(3 * MOST_INCIDENTS):
-        model.take(of_session("actor_restarted", "acme/s0"))
-    known = report(model, NOON)
-    assert len(known.sessions) == MOST_SESSIONS
-    assert len(known.actors) <= MOST_NAMES
-    assert len(known.outages) <= MOST_NAMES
+def test_memory_is_bounded_however_many_names_are_made_up() -> None:
+    model = ServiceModel(followed=SessionKey("acme", "s0"))
+    for number in range(2 * MAX_HISTORIES):
+        model.add(of_session("actor_failed", f"acme/s{number}", error="x" * 100_000))
+        model.add(actor(f"kind {number}"))
+        model.add(line("outage_began", service=f"service {number}", error="x"))
+        model.add(line("gap_detected", tenant=f"t{number}", lost_events=1))
+    for _ in range(3 * MAX_INCIDENTS):
+        model.add(of_session("actor_restarted", "acme/s0"))
+    known = make_report(model, NOON)
+    assert len(known.sessions) == MAX_HISTORIES
+    assert len(known.actors) <= MAX_NAMES
+    assert len(known.outages) <= MAX_NAMES
     assert known.followed is not None
-    assert len(known.followed.incidents) == MOST_INCIDENTS
+    assert len(known.followed.incidents) == MAX_INCIDENTS
     assert known.followed.session.failures == 1
     assert max(len(one.last_error or "") for one in known.sessions) <= 500
 
@@ -118,8 +117,8 @@ LISTS = {
 }
 
 
-def said_of(event: str) -> st.SearchStrategy[bytes]:
-    """Make lines of an event whose keys may have any value."""
+def hostile_lines_of(event: str) -> st.SearchStrategy[bytes]:
+    """Return lines of an event whose keys may have any value."""
     keys: dict[str, st.SearchStrategy[Any]] = {"tenant": names, "session": names, "actor": names}
     for key in keys_of(KINDS[event]):
         is_figure = key.endswith(("_s", "_ms", "count", "s", "depth", "handled"))
@@ -128,7 +127,7 @@ def said_of(event: str) -> st.SearchStrategy[bytes]:
     return filled.map(lambda each: json.dumps(each).encode())
 
 
-hostile_lines = st.one_of(*map(said_of, KINDS))
+hostile_lines = st.one_of(*map(hostile_lines_of, KINDS))
 
 
 @given(st.lists(st.binary(max_size=80) | hostile_lines, max_size=30))
@@ -152,11 +151,11 @@ ordinary = st.one_of(
 
 
 @given(st.lists(ordinary, max_size=30), st.data())
-def test_lines_that_are_not_ours_change_nothing_but_their_count(
+def test_texts_that_are_no_log_lines_change_only_their_count(
     texts: list[bytes], data: st.DataObject
 ) -> None:
     mixed = [*texts]
-    for text in data.draw(st.lists(st.sampled_from(NOT_OURS[:16]), max_size=5)):
+    for text in data.draw(st.lists(st.sampled_from(NO_LOG_LINES[:16]), max_size=5)):
         mixed.insert(data.draw(st.integers(0, len(mixed))), text)
     plain, found = report_of(*texts), report_of(*mixed)
     assert found.lines.ignored == len(mixed) - len(texts)
@@ -164,12 +163,12 @@ def test_lines_that_are_not_ours_change_nothing_but_their_count(
 
 
 @given(st.lists(ordinary, max_size=30))
-def test_figures_add_up_to_what_was_said(texts: list[bytes]) -> None:
-    said = [json.loads(text) for text in texts]
+def test_figures_are_the_sums_of_the_lines(texts: list[bytes]) -> None:
+    written = [json.loads(text) for text in texts]
     known = report_of(*texts)
-    assert known.flow.lost_events == sum(each.get("lost_events", 0) for each in said)
+    assert known.flow.lost_events == sum(each.get("lost_events", 0) for each in written)
     assert sum(one.restarts for one in known.sessions) == sum(
-        each["event"] == "actor_restarted" for each in said
+        each["event"] == "actor_restarted" for each in written
     )
-    rows = sum(each.get("rows", 0) for each in said)
+    rows = sum(each.get("rows", 0) for each in written)
     assert math.isclose(known.flow.rows_per_s or 0, rows / 15, abs_tol=0.001)

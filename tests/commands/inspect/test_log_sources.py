@@ -1,4 +1,4 @@
-"""Lines as they come: from a pipe, from a file that grows and is rotated, from Redis."""
+"""Lines from a pipe, from a file that grows and is rotated, and from Redis."""
 
 import os
 from collections.abc import Iterator
@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.redis.key_names import LOG_KEY
 from conductor_actors.adapters.redis.log_stream import RedisLog
-from conductor_actors.commands.inspect.sources import (
+from conductor_actors.commands.inspect.log_sources import (
     TAIL_BYTES,
-    Cutter,
     FileSource,
+    LineSplitter,
+    LogSource,
     LogStreamSource,
     PipeSource,
-    Source,
 )
 from conductor_actors.errors import ConfigError
 
 
-def whole(source: Source) -> list[bytes]:
-    """Read until all is read."""
+def read_all(source: LogSource) -> list[bytes]:
+    """Return every line that is there."""
     lines = [*source.read()]
     while not source.has_all:
         lines += source.read()
@@ -33,22 +33,22 @@ def whole(source: Source) -> list[bytes]:
 
 
 @given(st.lists(st.binary(max_size=20)), st.integers(1, 7))
-def test_lines_come_out_whole_however_they_are_cut(parts: list[bytes], longest: int) -> None:
+def test_lines_are_complete_however_the_bytes_are_split(parts: list[bytes], longest: int) -> None:
     data = b"\n".join(parts)
-    cutter = Cutter()
-    found = [line for part in cutter.cut(data) for line in [part]]
+    splitter = LineSplitter()
+    found = [line for part in splitter.split(data) for line in [part]]
     pieces = [data[at : at + longest] for at in range(0, len(data), longest)]
-    again = Cutter()
-    assert [line for piece in pieces for line in again.cut(piece)] == found
-    assert again.rest() == cutter.rest() == (data.split(b"\n")[-1])
+    again = LineSplitter()
+    assert [line for piece in pieces for line in again.split(piece)] == found
+    assert again.rest() == splitter.rest() == (data.split(b"\n")[-1])
     assert found == [line for line in data.split(b"\n")[:-1] if line.strip()]
 
 
-def test_a_line_without_an_end_takes_no_more_memory_than_the_longest() -> None:
-    cutter = Cutter(longest=100)
+def test_a_line_without_an_end_takes_bounded_memory() -> None:
+    splitter = LineSplitter(max_bytes=100)
     for _ in range(1000):
-        assert cutter.cut(b"x" * 90) == []
-    long, short = cutter.cut(b"\nshort\n")
+        assert splitter.split(b"x" * 90) == []
+    long, short = splitter.split(b"\nshort\n")
     assert (len(long), short) == (101, b"short")
 
 
@@ -59,7 +59,9 @@ def pipe() -> Iterator[tuple[PipeSource, int]]:
     os.close(reading)
 
 
-def test_a_pipe_gives_what_is_there_and_never_waits(pipe: tuple[PipeSource, int]) -> None:
+def test_a_pipe_returns_what_is_there_and_never_waits(
+    pipe: tuple[PipeSource, int],
+) -> None:
     source, writing = pipe
     assert (source.read(), source.has_all) == ([], False)
     os.write(writing, b"first\nsec")
@@ -72,23 +74,23 @@ def test_a_pipe_gives_what_is_there_and_never_waits(pipe: tuple[PipeSource, int]
     assert source.trouble == "the pipe has ended"
 
 
-def test_a_file_gives_what_it_has_and_what_is_written_later(tmp_path: Path) -> None:
+def test_a_file_returns_its_lines_and_those_written_later(tmp_path: Path) -> None:
     path = tmp_path / "service.log"
     path.write_bytes(b"first\nsecond\nthi")
     with closing(FileSource(path)) as source:
-        assert whole(source) == [b"first", b"second"]
+        assert read_all(source) == [b"first", b"second"]
         with path.open("ab") as file:
             file.write(b"rd\n")
-        assert whole(source) == [b"third"]
+        assert read_all(source) == [b"third"]
         assert (source.read(), source.has_all, source.is_over) == ([], True, False)
 
 
-def test_of_a_long_file_the_end_is_read_from_a_whole_line_on(tmp_path: Path) -> None:
+def test_a_long_file_is_read_from_the_first_complete_line_near_its_end(tmp_path: Path) -> None:
     path = tmp_path / "service.log"
     lines = [b"%09d" % number for number in range(2 * TAIL_BYTES // 10)]
     path.write_bytes(b"\n".join(lines) + b"\n")
     with closing(FileSource(path)) as source:
-        found = whole(source)
+        found = read_all(source)
     assert found == lines[-len(found) :]
     assert TAIL_BYTES * 0.9 < 10 * len(found) <= TAIL_BYTES
 
@@ -97,41 +99,41 @@ def test_after_a_rotation_the_new_file_of_that_name_is_read(tmp_path: Path) -> N
     path = tmp_path / "service.log"
     path.write_bytes(b"old\n")
     with closing(FileSource(path)) as source:
-        assert whole(source) == [b"old"]
+        assert read_all(source) == [b"old"]
         path.rename(tmp_path / "service.log.1")
-        assert whole(source) == []  # there is none of that name
+        assert read_all(source) == []  # there is none of that name
         path.write_bytes(b"new\n")
-        assert whole(source) == [b"new"]
+        assert read_all(source) == [b"new"]
 
 
-def test_a_file_that_was_cut_off_is_read_from_its_beginning(tmp_path: Path) -> None:
+def test_a_truncated_file_is_read_from_its_start(tmp_path: Path) -> None:
     path = tmp_path / "service.log"
     path.write_bytes(b"a long first line\n")
     with closing(FileSource(path)) as source:
-        assert whole(source) == [b"a long first line"]
+        assert read_all(source) == [b"a long first line"]
         path.write_bytes(b"short\n")
-        assert whole(source) == [b"short"]
+        assert read_all(source) == [b"short"]
 
 
 @pytest.mark.parametrize("name", ["missing.log", "."])
-def test_what_is_no_file_is_named(name: str, tmp_path: Path) -> None:
+def test_a_path_that_is_no_file_is_an_error_that_names_it(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"No such file|Is a directory"):
         FileSource(tmp_path / name)
 
 
-def test_a_stream_gives_its_history_and_what_comes(
+def test_a_stream_returns_its_history_and_new_lines(
     redis_client: redis.Redis, valkey_url: str
 ) -> None:
     with closing(RedisLog(valkey_url)) as log, closing(LogStreamSource(valkey_url, 10)) as source:
         log.append([f"{number}" for number in range(1500)])
-        assert len(whole(source)) == 1500
+        assert len(read_all(source)) == 1500
         log.append(["later"])
-        assert whole(source) == [b"later"]
+        assert read_all(source) == [b"later"]
         redis_client.delete(LOG_KEY)
-        assert whole(source) == []
+        assert read_all(source) == []
 
 
-def test_while_redis_is_away_it_is_said_and_nothing_comes() -> None:
+def test_an_outage_of_redis_is_the_trouble_and_no_line_comes() -> None:
     with closing(LogStreamSource(f"redis://127.0.0.1:{free_port()}", 10)) as source:
         assert source.read() == ()
         assert "refused" in source.trouble

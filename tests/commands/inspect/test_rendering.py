@@ -1,4 +1,4 @@
-"""The screen, as it is drawn for terminals of any size."""
+"""The screen, drawn for terminals of any size."""
 
 import io
 from collections.abc import Sequence
@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from conductor_actors.commands.inspect.drawing import ScreenContext, plain, render
-from conductor_actors.commands.inspect.reporting import Choice, report
+from conductor_actors.commands.inspect.rendering import ScreenContext, plain, render
+from conductor_actors.commands.inspect.report import Selection, make_report
 from conductor_actors.commands.inspect.updates import FollowedScore
-from conductor_actors.commands.inspect.view import View
-from conductor_actors.commands.terminal import duration, rate, share, span
+from conductor_actors.commands.inspect.view import ScreenView
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions, Signals
-from tests.commands.inspect.said import (
+from tests.commands.inspect.sample_lines import (
     actor,
     line,
     model_of,
@@ -31,7 +30,7 @@ from tests.support.log_lines import NOON
 TICK = {"tick_at_ms": 1_767_528_005_000, "sessions": 1000, "duration_s": 0.012, "lag_s": 0.3}
 KINDS = ("ticker", "publisher", "writer", "router", "session", "supervisor", "owner")
 ROOMS = [row(f"acme/room-{number:02}", mailbox_depth=40 - number) for number in range(40)]
-SAID = (
+LINES = (
     service(0, 7980, 10.0),
     service(5, 7985, 11.0),
     *(line("events_routed", at, events=500) for at in (0, 5)),
@@ -40,36 +39,36 @@ SAID = (
     tenants(*(tenant_row(name, sessions=500) for name in ("acme", "globex")), at_s=5),
     sessions(*ROOMS, at_s=5, count=1000),
 )
-ELSEWHERE = ScreenContext("redis")
+CONTEXT = ScreenContext("redis")
 
 
 def drawn(
     *lines: bytes,
-    view: View | None = None,
-    around: ScreenContext = ELSEWHERE,
+    view: ScreenView | None = None,
+    context: ScreenContext = CONTEXT,
     width: int = 80,
     height: int = 24,
     after_s: float = 5,
 ) -> list[str]:
-    view = view or View()
+    view = view or ScreenView()
     model = model_of(*lines, followed=view.followed)
-    known = report(model, NOON + timedelta(seconds=after_s), view.choice)
+    known = make_report(model, NOON + timedelta(seconds=after_s), view.selection)
     console = Console(file=io.StringIO(), width=width, legacy_windows=False)
     with console.capture() as captured:
-        console.print(render(known, view, around, width, height))
+        console.print(render(known, view, context, width, height))
     return captured.get().splitlines()
 
 
-def test_the_header_tells_what_it_is_and_how_it_is_doing() -> None:
-    assert [text.rstrip() for text in drawn(*SAID)[:3]] == [
+def test_the_header_shows_the_service_its_rates_and_its_last_tick() -> None:
+    assert [text.rstrip() for text in drawn(*LINES)[:3]] == [
         "conductor 1.2.3 · up 2 h 13 min · cpu 20% · 100 events/s · - rows/s",
         "tick 12:00:05 UTC: 300 ms behind, took 12 ms for 1,000 sessions",
         "no outage, no gap; lines from redis",
     ]
 
 
-def test_actors_tenants_and_sessions_stand_in_tables_of_the_same_columns() -> None:
-    screen = drawn(*SAID)
+def test_actors_tenants_and_sessions_are_in_tables_with_aligned_columns() -> None:
+    screen = drawn(*LINES)
     titles = [text.split() for text in screen if "handled/s" in text]
     assert titles[0] == ["actor", "state", "mailbox", "handled/s", "oldest", "count", "failures"]
     assert titles[1][1:] == ["quarantined", "mailbox▾", "handled/s", "oldest", "takes", "sessions"]
@@ -81,7 +80,7 @@ def test_actors_tenants_and_sessions_stand_in_tables_of_the_same_columns() -> No
 @pytest.mark.parametrize("size", [(80, 24), (60, 15), (120, 50), (200, 45), (80, 18)])
 def test_a_screen_is_filled_and_never_overflows(size: tuple[int, int]) -> None:
     width, height = size
-    screen = drawn(*SAID, width=width, height=height)
+    screen = drawn(*LINES, width=width, height=height)
     assert len(screen) == height
     assert max(map(len, screen)) <= width
     assert screen[-1].startswith("d mailbox")
@@ -90,27 +89,27 @@ def test_a_screen_is_filled_and_never_overflows(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [(20, 5), (1, 1), (40, 10)])
 def test_a_screen_that_is_far_too_small_breaks_nothing(size: tuple[int, int]) -> None:
-    assert drawn(*SAID, width=size[0], height=size[1])
+    assert drawn(*LINES, width=size[0], height=size[1])
 
 
-def test_at_80_columns_nothing_of_keys_and_titles_is_cut() -> None:
-    assert "…" not in "".join(drawn(*SAID))
+def test_at_80_columns_no_key_and_no_title_is_cut_off() -> None:
+    assert "…" not in "".join(drawn(*LINES))
 
 
-def test_the_cursor_can_go_through_all_sessions() -> None:
+def test_the_cursor_reaches_every_session() -> None:
     for cursor in (0, 20, 39, 99):
-        screen = drawn(*SAID, view=View(cursor=cursor))
+        screen = drawn(*LINES, view=ScreenView(cursor=cursor))
         assert any(f"acme/room-{min(cursor, 39):02}" in text for text in screen)
 
 
-def test_how_many_of_how_many_are_shown_is_said() -> None:
-    assert any("of 1,000 sessions, 2 of 2 tenants" in text for text in drawn(*SAID))
-    filtered = View(Choice(tenant="acme"))
-    assert any("of 500 sessions of tenant acme" in text for text in drawn(*SAID, view=filtered))
+def test_the_screen_counts_the_rows_it_shows_and_all_there_are() -> None:
+    assert any("of 1,000 sessions, 2 of 2 tenants" in text for text in drawn(*LINES))
+    filtered = ScreenView(Selection(tenant="acme"))
+    assert any("of 500 sessions of tenant acme" in text for text in drawn(*LINES, view=filtered))
 
 
 @pytest.mark.parametrize(
-    ("said", "alert"),
+    ("more", "alert"),
     [
         ([line("outage_began", service="database", error="x")], "database is away since 12:00:00"),
         ([line("gap_detected", tenant="acme", lost_events=1200)], "1 gaps (1,200 events lost)"),
@@ -121,33 +120,33 @@ def test_how_many_of_how_many_are_shown_is_said() -> None:
         ([b"rubbish"], "1 lines ignored"),
     ],
 )
-def test_what_somebody_should_know_is_in_the_third_line(said: Sequence[bytes], alert: str) -> None:
-    assert alert in drawn(*SAID, *said)[2]
+def test_the_third_line_shows_what_needs_attention(more: Sequence[bytes], alert: str) -> None:
+    assert alert in drawn(*LINES, *more)[2]
 
 
-def test_silence_is_said_after_15_s_and_the_trouble_of_the_source_before_it() -> None:
-    assert "heard" not in drawn(*SAID, after_s=19.9)[2]
-    assert "nothing was heard for 15 s" in drawn(*SAID, after_s=20)[2]
-    assert "nothing was heard yet" in drawn()[2]
+def test_silence_is_shown_after_15_s_and_behind_the_trouble_of_the_source() -> None:
+    assert "no log line" not in drawn(*LINES, after_s=19.9)[2]
+    assert "no log line for 15 s" in drawn(*LINES, after_s=20)[2]
+    assert "no log line yet" in drawn()[2]
     away = ScreenContext("redis", "redis: connection refused")
-    assert drawn(*SAID, around=away, after_s=90)[2].startswith(
-        "redis: connection refused · nothing was heard for 1 min 25 s"
+    assert drawn(*LINES, context=away, after_s=90)[2].startswith(
+        "redis: connection refused · no log line for 1 min 25 s"
     )
 
 
-def test_a_service_that_drains_or_has_stopped_says_so() -> None:
-    assert "draining" in drawn(*SAID, line("drain_began"))[0]
-    assert "stopped" in drawn(*SAID, line("service_stopped"))[0]
+def test_the_header_shows_that_a_service_drains_or_has_stopped() -> None:
+    assert "draining" in drawn(*LINES, line("drain_began"))[0]
+    assert "stopped" in drawn(*LINES, line("service_stopped"))[0]
 
 
-def test_while_a_tenant_is_typed_it_is_shown_instead_of_the_keys() -> None:
-    assert drawn(*SAID, view=View(typed="ac"))[-1].startswith("tenant (none: all): ac_")
+def test_a_tenant_being_typed_is_shown_instead_of_the_keys() -> None:
+    assert drawn(*LINES, view=ScreenView(typed="ac"))[-1].startswith("tenant (none: all): ac_")
 
 
 @pytest.mark.parametrize("hostile", ["\x1b[2J\x1b[31mred", "a\nb\rc", "[red]m[/red]", "\u202eabc"])
 def test_a_hostile_text_can_neither_move_the_cursor_nor_break_a_line(hostile: str) -> None:
-    said = (
-        *SAID,
+    more = (
+        *LINES,
         actor(hostile),
         tenants(tenant_row(hostile)),
         sessions(row(f"acme/{hostile}", state=hostile)),
@@ -155,9 +154,9 @@ def test_a_hostile_text_can_neither_move_the_cursor_nor_break_a_line(hostile: st
         line("outage_began", service=hostile, error=hostile),
         line("service_stats", 5, version=hostile, vocabulary=1, uptime_s=7990, cpu_s=1),
     )
-    view = View(Choice(tenant="acme"), typed=hostile)
-    for chosen in (view, View(followed=SessionKey("acme", hostile))):
-        screen = drawn(*said, view=chosen, around=ScreenContext(hostile, hostile), height=40)
+    view = ScreenView(Selection(tenant="acme"), typed=hostile)
+    for chosen in (view, ScreenView(followed=SessionKey("acme", hostile))):
+        screen = drawn(*more, view=chosen, context=ScreenContext(hostile, hostile), height=40)
         assert len(screen) <= 40
         assert all(char.isprintable() for text in screen for char in text)
 
@@ -172,7 +171,7 @@ UPDATE = FollowedScore(
 )
 KEYNOTE = SessionKey("acme", "keynote")
 FAILED = (
-    *SAID,
+    *LINES,
     sessions(row(mailbox_depth=3)),
     of_session("actor_failed", at_s=1, error="KeyError('a')"),
     of_session("actor_restarted", at_s=2),
@@ -183,8 +182,8 @@ def message(at_s: float, kind: str = "EventBatch", **keys: Any) -> bytes:
     return of_session("message_traced", at_s=at_s, kind=kind, **keys)
 
 
-def test_a_followed_session_that_is_traced_has_its_last_messages() -> None:
-    said = (
+def test_a_followed_session_shows_its_last_traced_messages() -> None:
+    more = (
         *FAILED,
         *(message(number, kinds={"ChatMessage": number + 1}) for number in range(5)),
         of_session("message_traced", "acme/other", kind="Tick", score=0.1),
@@ -192,22 +191,24 @@ def test_a_followed_session_that_is_traced_has_its_last_messages() -> None:
         message(7, "Tick", score=0.57, duration_s=0.0015),
         message(8, has_failed=True),
     )
-    screen = [text.rstrip() for text in drawn(*said, view=View(followed=KEYNOTE))]
+    screen = [text.rstrip() for text in drawn(*more, view=ScreenView(followed=KEYNOTE))]
     begin = screen.index("its last messages")
     assert screen[begin + 3 : begin + 8] == [
         "12:00:06  EventBatch   26 µs  2 UserJoined, 1 ChatMessage",
         "12:00:07  Tick         2 ms  score 57%",
         "12:00:08  EventBatch   0 ms   failed",
         "",
-        "what became of it",
+        "incidents",
     ]
-    assert len(drawn(*said, view=View(followed=KEYNOTE), height=18)) <= 18
-    assert drawn(*said)[-1] == drawn(*SAID)[-1]
+    assert len(drawn(*more, view=ScreenView(followed=KEYNOTE), height=18)) <= 18
+    assert drawn(*more)[-1] == drawn(*LINES)[-1]
 
 
-def test_the_followed_session_has_its_score_and_what_became_of_it() -> None:
-    around = ELSEWHERE._replace(update=UPDATE)
-    screen = [text.rstrip() for text in drawn(*FAILED, view=View(followed=KEYNOTE), around=around)]
+def test_a_followed_session_shows_its_score_and_its_incidents() -> None:
+    context = CONTEXT._replace(update=UPDATE)
+    screen = [
+        text.rstrip() for text in drawn(*FAILED, view=ScreenView(followed=KEYNOTE), context=context)
+    ]
     assert screen[4].split()[:3] == ["acme/keynote", "running", "3"]
     assert screen[6:12] == [
         "score 61% HIGH at 12:00:00 UTC",
@@ -218,61 +219,39 @@ def test_the_followed_session_has_its_score_and_what_became_of_it() -> None:
         "leaving                 2.0%     -0.2%",
     ]
     assert screen[13:16] == [
-        "what became of it",
+        "incidents",
         "12:00:01  actor_failed         KeyError('a')",
         "12:00:02  actor_restarted",
     ]
 
 
-def test_of_many_incidents_the_newest_fit_the_screen() -> None:
+def test_of_many_incidents_the_newest_are_on_the_screen() -> None:
     failures = [of_session("actor_failed", at_s=at, error=f"error {at}") for at in range(20)]
-    around = ELSEWHERE._replace(update=UPDATE)
-    screen = drawn(*SAID, *failures, view=View(followed=KEYNOTE), around=around)
+    context = CONTEXT._replace(update=UPDATE)
+    screen = drawn(*LINES, *failures, view=ScreenView(followed=KEYNOTE), context=context)
     assert len(screen) <= 24
     assert "error 19" in screen[-2]
 
 
-def test_a_cause_is_told_to_its_end_though_it_is_longer_than_a_line() -> None:
+def test_a_cause_longer_than_a_line_is_shown_in_full() -> None:
     cause = " ".join(f"word-{number}" for number in range(40))
     failed = of_session("actor_failed", error=cause)
-    screen = drawn(*SAID, failed, view=View(followed=KEYNOTE), height=40)
+    screen = drawn(*LINES, failed, view=ScreenView(followed=KEYNOTE), height=40)
     assert " ".join(" ".join(screen).split()).count(cause) == 1
 
 
-def test_without_a_redis_it_says_how_to_see_a_score() -> None:
-    around = ELSEWHERE._replace(can_score=False)
-    assert "set REDIS_URL" in drawn(*FAILED, view=View(followed=KEYNOTE), around=around)[-1]
+def test_without_a_redis_the_screen_shows_how_to_see_a_score() -> None:
+    context = CONTEXT._replace(can_score=False)
+    assert "set REDIS_URL" in drawn(*FAILED, view=ScreenView(followed=KEYNOTE), context=context)[-1]
 
 
 @pytest.mark.parametrize("followed", [None, KEYNOTE])
-def test_once_everything_is_printed_whatever_the_height(followed: SessionKey | None) -> None:
+def test_the_plain_output_has_everything_whatever_the_height(followed: SessionKey | None) -> None:
     model = model_of(*FAILED, *[of_session("actor_failed")] * 15, followed=followed)
-    known = report(model, NOON)
+    known = make_report(model, NOON)
     console = Console(file=io.StringIO(), width=80, height=10)
     with console.capture() as captured:
-        console.print(plain(known, View(followed=followed), ELSEWHERE, 80))
+        console.print(plain(known, ScreenView(followed=followed), CONTEXT, 80))
     text = captured.get()
     assert text.count("actor_failed") == (16 if followed else 0)
     assert "q quit" not in text
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (rate(None), "-"),
-        (rate(0.04), "0.0"),
-        (rate(12_345.6), "12,346"),
-        (share(0.004), "0.4%"),
-        (share(0.0), "0%"),
-        (share(2.5), "250%"),
-        (duration(0.0421), "42 ms"),
-        (duration(59.94), "59.9 s"),
-        (duration(3600), "3,600 s"),
-        (duration(-0.2), "-200 ms"),
-        (span(59), "59 s"),
-        (span(3599), "59 min 59 s"),
-        (span(90_000), "1 d 1 h"),
-    ],
-)
-def test_figures_are_written_as_people_read_them(words: Any, expected: str) -> None:
-    assert words == expected

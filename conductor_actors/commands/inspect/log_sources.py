@@ -1,0 +1,223 @@
+"""The sources of log lines: a pipe, a file that grows, or the log stream of a service in Redis.
+
+A read returns at once with what is there, so that the screen and the keyboard never wait for it.
+"""
+
+import os
+import select
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from conductor_actors.adapters.embedded.valkey import running_valkey
+from conductor_actors.adapters.redis.log_stream import LINES_PER_READ, RedisLogReader
+from conductor_actors.commands.inspect.model import MAX_LINE_BYTES
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.settings import Settings
+
+PIPE: Final = "-"
+REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
+READ_BYTES: Final = 1 << 16
+MAX_READ_BYTES: Final = 1 << 20  # a long history must not hold up the screen
+TAIL_BYTES: Final = 1 << 23  # of a file: some 20,000 lines
+
+
+class LogSource(Protocol):
+    """A source of lines. `trouble` is why there are none, `has_all` that all there is was read.
+
+    `is_over`: no line will ever come again.
+    """
+
+    name: str
+    trouble: str
+    has_all: bool
+    is_over: bool
+
+    def read(self) -> Sequence[bytes]:
+        """Return the lines that are there, at once."""
+
+    def close(self) -> None:
+        """Close the source."""
+
+
+def redis_url_of(source: str | None, settings: Settings) -> str | None:
+    """Return the URL of the Redis that is named, set, or embedded in a running service."""
+    if source is not None and source.startswith(REDIS_SCHEMES):
+        return source
+    return settings.redis_url or running_valkey(settings.state_dir)
+
+
+def require_redis(redis_url: str | None, settings: Settings, otherwise: str = "") -> str:
+    """Return the URL; raise `ConfigError` if there is none."""
+    if redis_url is None:
+        raise ConfigError(
+            f"REDIS_URL is not set and no service runs its own Valkey in {settings.state_dir}: "
+            f"set REDIS_URL{otherwise}"
+        )
+    return redis_url
+
+
+def open_source(
+    source: str | None, redis_url: str | None, settings: Settings, minutes: float
+) -> LogSource:
+    """Return the source that is named; if none is, standard input if it is piped, else Redis."""
+    if source == PIPE or (source is None and _is_piped(sys.stdin.fileno())):
+        return PipeSource(sys.stdin.fileno())
+    if source is not None and not source.startswith(REDIS_SCHEMES):
+        return _open_file(Path(source))
+    otherwise = ", or name a source, e.g. inspect service.log"
+    return LogStreamSource(require_redis(redis_url, settings, otherwise), minutes)
+
+
+def _is_piped(descriptor: int) -> bool:
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:  # it is closed
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def _open_file(path: Path) -> LogSource:
+    if path.is_fifo():
+        return PipeSource(os.open(path, os.O_RDONLY), str(path))
+    return FileSource(path)
+
+
+class LineSplitter:
+    """Splits bytes into lines, however they arrive; a line that is too long is cut off."""
+
+    def __init__(self, max_bytes: int = MAX_LINE_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._rest = b""
+
+    def split(self, data: bytes) -> list[bytes]:
+        """Return the lines that are complete now."""
+        first, *others = data.split(b"\n")
+        self._grow(first)
+        lines = []
+        for other in others:
+            lines.append(self.rest())
+            self._grow(other)
+        return [line for line in lines if line.strip()]
+
+    def rest(self) -> bytes:
+        """Return the incomplete line, and forget it."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+    def _grow(self, data: bytes) -> None:
+        self._rest = (self._rest + data)[: self._max_bytes + 1]
+
+
+class PipeSource:
+    """The lines of a pipe, to its end."""
+
+    trouble = ""
+
+    def __init__(self, descriptor: int, name: str = "pipe") -> None:
+        self.name = name
+        self._descriptor = descriptor
+        self._splitter = LineSplitter()
+        self.has_all = self.is_over = False
+
+    def read(self) -> Sequence[bytes]:
+        """Return the lines that are there, at once."""
+        lines: list[bytes] = []
+        for _ in range(MAX_READ_BYTES // READ_BYTES):
+            if self.is_over or not select.select([self._descriptor], [], [], 0)[0]:
+                break
+            data = os.read(self._descriptor, READ_BYTES)
+            lines += self._splitter.split(data) if data else self._end()
+        return lines
+
+    def close(self) -> None:
+        """Leave the pipe open: the caller opened it."""
+
+    def _end(self) -> list[bytes]:
+        self.has_all = self.is_over = True
+        self.trouble = "the pipe has ended"
+        return [rest] if (rest := self._splitter.rest()) else []
+
+
+class FileSource:
+    """The end of a file, and what is written to it; after a rotation the new file of that name."""
+
+    is_over = False
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._path = path
+        self._splitter = LineSplitter()
+        self.trouble = ""
+        self.has_all = False
+        try:
+            self._file = path.open("rb", buffering=0)
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}") from None
+        begin = self._size() - TAIL_BYTES
+        if begin > 0:
+            self._file.seek(begin)
+            self._splitter.split(self._file.read(READ_BYTES))  # the first is a part of a line
+
+    def read(self) -> Sequence[bytes]:
+        """Return the lines that are there, at once."""
+        lines: list[bytes] = []
+        self.has_all = False
+        for _ in range(MAX_READ_BYTES // READ_BYTES):
+            data = self._file.read(READ_BYTES)
+            if not data:
+                self.has_all = not self._has_rotated()
+                break
+            lines += self._splitter.split(data)
+        return lines
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def _size(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    def _has_rotated(self) -> bool:
+        """Continue with the file that has the name now, or from the start if it was truncated."""
+        if self._size() < self._file.tell():
+            self._file.seek(0)
+            return True
+        try:
+            if os.path.samestat(self._path.stat(), os.fstat(self._file.fileno())):
+                return False
+            successor = self._path.open("rb", buffering=0)
+        except OSError:  # between two files of that name
+            return False
+        self._file.close()
+        self._file = successor
+        return True
+
+
+class LogStreamSource:
+    """The log stream of a running service, from some minutes ago."""
+
+    is_over = False
+
+    def __init__(self, url: str, minutes: float) -> None:
+        self.name = "redis"
+        self._reader = RedisLogReader(url, minutes)
+        self.trouble = ""
+        self.has_all = False
+
+    def read(self) -> Sequence[bytes]:
+        """Return the lines that are there, at once; none while Redis is away."""
+        try:
+            lines = self._reader.read()
+        except Unavailable as error:
+            self.trouble = str(error)
+            return ()
+        self.trouble = ""
+        self.has_all = len(lines) < LINES_PER_READ
+        return lines
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._reader.close()

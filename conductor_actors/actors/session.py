@@ -53,6 +53,7 @@ class SessionActor(PooledActor):
     ) -> None:
         super().__init__(context, parts.dispatcher)
         self._key = key
+        self._tenant_id = key.tenant_id
         self._state = state
         self._parts = parts
         self._poison: Sequence[tuple[Event, Exception]] = ()
@@ -99,7 +100,7 @@ class SessionActor(PooledActor):
 
     def _hand_over_row(self, tick: Tick) -> None:
         parts = self._parts
-        row = row_at(tick.at_ms, self._key.tenant_id, self._state, parts.scoring, tick.marks)
+        row = row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring, tick.marks)
         parts.writer.add(row)
         if tick.is_live:
             parts.publisher.add(row)

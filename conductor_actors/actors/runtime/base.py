@@ -74,6 +74,7 @@ class _SupervisedActor(pykka.Actor):
 
     def __init__(self, context: ActorContext[Any]) -> None:
         self._context = context
+        self._mailbox = context.mailbox  # looked up once: a tick handles a message of every session
         self._message: object = _NO_MESSAGE
         self._error: BaseException | None = None
         super().__init__()
@@ -99,7 +100,7 @@ class _SupervisedActor(pykka.Actor):
 
     def _handle_receive(self, message: Any) -> Any:  # noqa: ANN401
         self._message = message
-        observer = self._context.mailbox.observer
+        observer = self._mailbox.observer
         try:
             if observer is None:
                 return super()._handle_receive(message)

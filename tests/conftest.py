@@ -5,6 +5,7 @@ A server is started once per process, on a free loopback port.
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -64,6 +65,31 @@ def embedded_servers() -> Iterator[EmbeddedServers]:
     # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
     with TemporaryDirectory() as folder, EmbeddedServers(Path(folder)) as servers:
         yield servers
+
+
+@pytest.fixture(scope="session")
+def created_data() -> Iterator[Path]:
+    """Create both servers' data once: for PostgreSQL this takes seconds."""
+    with TemporaryDirectory() as directory:
+        with EmbeddedServers(Path(directory)) as servers:
+            servers.start_valkey()
+            servers.start_postgres()
+        yield Path(directory)
+
+
+@pytest.fixture
+def empty_dir() -> Iterator[Path]:
+    """Name a state directory that does not exist yet."""
+    # Not pytest's tmp_path: as root, the account that runs PostgreSQL can't pass it.
+    with TemporaryDirectory() as directory:
+        yield Path(directory).resolve() / 'it\'s the "staté" directory'
+
+
+@pytest.fixture
+def state_dir(empty_dir: Path, created_data: Path) -> Path:
+    """Make a state directory with the data of both servers."""
+    subprocess.run(["cp", "-a", created_data, empty_dir], check=True)
+    return empty_dir
 
 
 @pytest.fixture(scope="session")

@@ -137,7 +137,6 @@ from conductor_actors.log_events.service_events import (
     LeaseAwaited,
     LogLinesDropped,
     MigrationApplied,
-    OrphanStopped,
     OwnershipTaken,
     ServerStarted,
     ServerStopped,
@@ -180,7 +179,6 @@ AnyEvent: TypeAlias = (
     | LogLinesDropped
     | MessageTraced
     | MigrationApplied
-    | OrphanStopped
     | OutageBegan
     | OutageContinues
     | OutageEnded
@@ -251,7 +249,6 @@ __all__ = [
     "LogLinesDropped",
     "MessageTraced",
     "MigrationApplied",
-    "OrphanStopped",
     "OutageBegan",
     "OutageContinues",
     "OutageEnded",

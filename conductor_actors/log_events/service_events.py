@@ -119,14 +119,6 @@ class ServerStopped(LogEvent):
     signal: Name
 
 
-class OrphanStopped(LogEvent):
-    """A server that a killed process had left running was stopped."""
-
-    level: ClassVar[Level] = "warning"
-    pid: Count
-    signal: Name
-
-
 class FolderOpened(LogEvent):
     """A directory was made passable for the account that runs PostgreSQL."""
 

@@ -14,7 +14,6 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
-from conductor_actors.adapters.embedded.postgresql import PostgreSQL
 from conductor_actors.adapters.embedded.server_process import binary, free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from tests.deploy.files import DEPLOY, document
@@ -68,7 +67,8 @@ def answers(port: int) -> None:
 def plain_superuser_url() -> Iterator[str]:
     """Start a PostgreSQL that asks everybody but its superuser for a password."""
     with TemporaryDirectory() as folder, EmbeddedServers(Path(folder)) as servers:
-        PostgreSQL(Path(folder).resolve()).prepare()
+        servers.start_postgres()
+        servers.stop()
         with (Path(folder) / "postgres" / "pg_hba.conf").open("a", encoding="utf-8") as access:
             access.write("host all postgres 127.0.0.1/32 trust\n")
             access.write("host all all 127.0.0.1/32 scram-sha-256\n")

@@ -3,10 +3,9 @@
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
 import pytest
 import redis
 
@@ -16,6 +15,7 @@ from conductor_actors.simulate import bulk
 from tests.support.databases import database
 from tests.support.hostile import REACTION
 from tests.support.programs import QUICK, replayed, running, stored, until
+from tests.support.server_processes import processes_on, running_on
 from tests.support.servers import server_folder, valkey_of
 
 REACTED = b'{"sessionId":"room","userId":"ada"}'
@@ -72,17 +72,9 @@ def test_a_signal_under_load_ends_it_with_0_and_every_row_that_was_due_is_stored
     assert program.lines[-1]["exit_code"] == 0
 
 
-def running_on(state_dir: Path) -> list[str]:
-    """Name the processes whose command line names the folder."""
-    names = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if any(word.startswith(f"{state_dir}/") for word in process.cmdline()):
-                names.append(process.name())
-    return sorted(names)
-
-
-def test_ctrl_c_stops_own_servers_too_and_the_next_start_has_the_data(tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_embedded_servers_too_and_the_next_start_has_the_data(
+    tmp_path: Path,
+) -> None:
     with server_folder(initialised=True) as state_dir:
         settings = QUICK | {"CONDUCTOR_STATE_DIR": str(state_dir)}
         with running(cwd=tmp_path, **settings) as program:
@@ -97,7 +89,7 @@ def test_ctrl_c_stops_own_servers_too_and_the_next_start_has_the_data(tmp_path: 
             program.press_ctrl_c()
             ended = program.finish()
             assert (ended.exit_code, ended.stderr) == (0, "")
-            assert running_on(state_dir) == []
+            assert processes_on(state_dir) == []
         with EmbeddedServers(state_dir) as servers:
             with redis.Redis.from_url(servers.start_valkey()) as client:
                 assert [fields for _, fields in client.xrange(REACTION)] == [{b"data": REACTED}]
@@ -107,7 +99,7 @@ def test_ctrl_c_stops_own_servers_too_and_the_next_start_has_the_data(tmp_path: 
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_own_servers_start_leaves_nothing_running(
+def test_a_signal_while_the_embedded_servers_start_leaves_nothing_running(
     ending: signal.Signals, tmp_path: Path
 ) -> None:
     with (
@@ -120,7 +112,7 @@ def test_a_signal_while_own_servers_start_leaves_nothing_running(
         ended = program.finish()
         assert (ended.exit_code, ended.stderr) == (0, "")
         assert program.all("service_started") == []
-        assert running_on(state_dir) == []
+        assert processes_on(state_dir) == []
 
 
 @pytest.mark.parametrize("away", ["database", "redis"])

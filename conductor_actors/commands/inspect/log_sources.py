@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from conductor_actors.adapters.embedded.valkey import running_valkey
+from conductor_actors.adapters.embedded.state_directory import running_url
 from conductor_actors.adapters.redis.log_stream import LINES_PER_READ, RedisLogReader
 from conductor_actors.commands.inspect.model import MAX_LINE_BYTES
 from conductor_actors.errors import ConfigError, Unavailable
@@ -46,7 +46,7 @@ def redis_url_of(source: str | None, settings: Settings) -> str | None:
     """Return the URL of the Redis that is named, set, or embedded in a running service."""
     if source is not None and source.startswith(REDIS_SCHEMES):
         return source
-    return settings.redis_url or running_valkey(settings.state_dir)
+    return settings.redis_url or running_url(settings.state_dir, "valkey")
 
 
 def require_redis(redis_url: str | None, settings: Settings, otherwise: str = "") -> str:

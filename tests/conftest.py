@@ -4,12 +4,14 @@ A server is started once per process, on a free loopback port.
 """
 
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Thread
 
 import pytest
 import redis
@@ -28,6 +30,18 @@ ONE_BY_ONE = E2E[:2]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TIMESCALEDB_URL = "CONDUCTOR_TEST_TIMESCALEDB_URL"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """End a process of pytest-xdist at once when the one that started it has been killed."""
+    if hasattr(config, "workerinput"):
+        parent = os.pidfd_open(os.getppid())
+
+        def end_with_parent() -> None:
+            select.select([parent], [], [])
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        Thread(target=end_with_parent, daemon=True).start()
 
 
 @pytest.fixture

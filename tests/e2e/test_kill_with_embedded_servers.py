@@ -5,7 +5,7 @@ import pwd
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -13,16 +13,12 @@ import pytest
 
 from tests.domain.test_contract import SAMPLE
 from tests.support.processes import ROOT, command, environment
-from tests.support.server_processes import as_user, processes_on, running_on
+from tests.support.server_processes import Endings, as_user, processes_on, running_on
 
 BOTH = {"postgres", "valkey-server"}
 ENDS_WITHIN_S = 5.0
 STARTS_WITHIN_S = 60.0
-HANGING_TEST = """
-def test_hangs(valkey_url, postgres_url):
-    print("servers run", flush=True)
-    input()
-"""
+HANGING_TEST = Path(__file__).with_name("hanging.py")
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as another user")
 
@@ -32,18 +28,18 @@ def give(user: pwd.struct_passwd, directory: Path) -> None:
         os.chown(path, user.pw_uid, user.pw_gid)
 
 
-def wait_for_servers(state_dir: Path, names: set[str]) -> None:
+def wait_until(is_so: Callable[[], bool]) -> None:
     until_s = time.monotonic() + STARTS_WITHIN_S
-    while not names <= set(running_on(state_dir)):
+    while not is_so():
         assert time.monotonic() < until_s
 
 
-def kill_and_wait(program: subprocess.Popen[str]) -> float:
+def kill_and_wait(program: subprocess.Popen[bytes]) -> float:
     """Kill a program and nothing else; return after how long all that it started had ended."""
-    started = psutil.Process(program.pid).children(recursive=True)
+    endings = Endings(psutil.Process(program.pid).children(recursive=True))
     began_s = time.monotonic()
     program.kill()
-    assert psutil.wait_procs(started, ENDS_WITHIN_S)[1] == []
+    endings.wait(ENDS_WITHIN_S)
     return time.monotonic() - began_s
 
 
@@ -59,9 +55,8 @@ def kill_with_servers(
         env=environment(variables),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        text=True,
     ) as program:
-        wait_for_servers(state_dir, names)
+        wait_until(lambda: names <= set(running_on(state_dir)))
         duration_s = kill_and_wait(program)
     print(f"{arguments[0]} as {user.pw_name if user else 'this user'}: {duration_s:.2f} s")
     assert processes_on(state_dir) == []
@@ -94,20 +89,20 @@ def test_a_database_that_a_killed_program_was_creating_is_given_up(empty_dir: Pa
     kill_with_servers(["migrate"], empty_dir, {"initdb"}, None)
 
 
-def test_the_servers_of_killed_tests_end_with_them(empty_dir: Path) -> None:
+@pytest.mark.parametrize("processes", ["0", "1"])
+def test_the_servers_of_killed_tests_end_with_them(processes: str, empty_dir: Path) -> None:
     empty_dir.mkdir()
-    (empty_dir / "test_hanging.py").write_text(HANGING_TEST)
     with subprocess.Popen(
         [
-            *(sys.executable, "-m", "pytest", "-s", "-p", "no:cacheprovider"),
-            *("-p", "tests.conftest", f"--rootdir={ROOT}", str(empty_dir)),
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
+            *(f"--numprocesses={processes}", str(HANGING_TEST)),
         ],
         cwd=ROOT,
         env=environment({"TMPDIR": str(empty_dir)}),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     ) as tests:
-        assert any("servers run" in line for line in tests.stdout or ())
-        assert {"postgres", "valkey-server"} <= set(running_on(next(empty_dir.glob("tmp*"))))
+        wait_until((empty_dir / "urls").exists)
+        [state_dir] = empty_dir.glob("tmp*")
+        assert set(running_on(state_dir)) >= BOTH
         kill_and_wait(tests)

@@ -1,5 +1,9 @@
 """The processes of a state directory, as the system sees them."""
 
+import os
+import select
+import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from pwd import struct_passwd
@@ -34,3 +38,21 @@ def as_user(user: struct_passwd) -> list[str]:
     """
     identity = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
     return ["setpriv", *identity, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+
+
+class Endings:
+    """When processes end that are no children of this one; zombies have ended."""
+
+    def __init__(self, processes: Iterable[psutil.Process]) -> None:
+        self._descriptors = []
+        for process in processes:
+            with suppress(ProcessLookupError):
+                self._descriptors.append(os.pidfd_open(process.pid))
+
+    def wait(self, within_s: float) -> None:
+        """Wait for all of them, so long in total."""
+        until_s = time.monotonic() + within_s
+        for descriptor in self._descriptors:
+            left_s = max(0.0, until_s - time.monotonic())
+            assert select.select([descriptor], [], [], left_s)[0], f"runs after {within_s} s"
+            os.close(descriptor)

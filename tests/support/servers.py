@@ -11,10 +11,10 @@ from typing import Final, Literal, TypeAlias
 
 import redis
 
-from conductor_actors.adapters.embedded.orphans import stop_orphans
 from conductor_actors.adapters.embedded.postgresql import PostgreSQL
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
+from conductor_actors.adapters.embedded.state_directory import StateDirectory
 from tests.support.programs import Program
 
 ServerName: TypeAlias = Literal["redis", "database"]
@@ -24,7 +24,7 @@ _CLUSTER: Final = "postgres"
 
 @contextmanager
 def server_folder(*, initialised: bool = False) -> Iterator[Path]:
-    """Make a state folder, with a database cluster if asked; servers left there end with it."""
+    """Make a state directory, with a database cluster if asked; wait until its servers ended."""
     # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
     with TemporaryDirectory() as folder:
         path = Path(folder).resolve() / "state"
@@ -33,7 +33,9 @@ def server_folder(*, initialised: bool = False) -> Iterator[Path]:
         try:
             yield path
         finally:
-            stop_orphans(path)
+            directory = StateDirectory(path)
+            directory.take()
+            directory.release()
 
 
 def _copy_cluster(folder: Path) -> None:
@@ -47,7 +49,10 @@ def _new_cluster() -> Path:
     folder = TemporaryDirectory()
     atexit.register(folder.cleanup)
     path = Path(folder.name).resolve()
-    PostgreSQL(path).prepare()
+    directory = StateDirectory(path)
+    directory.take()
+    PostgreSQL(directory).prepare()
+    directory.release()
     return path / _CLUSTER
 
 

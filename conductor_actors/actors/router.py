@@ -25,7 +25,7 @@ from conductor_actors.actors.runtime.mailbox import (
     ThreadMailbox,
 )
 from conductor_actors.actors.session_table import SessionTable
-from conductor_actors.actors.stats import warn_of_refused
+from conductor_actors.actors.stats import report_refused
 from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.intake import EventsBySession, Intake, Rejected
 from conductor_actors.domain.ticks import TickPosition, Watermark
@@ -187,7 +187,7 @@ class RouterActor(SystemActor):
         for (source, reason), events in self._rejected.items():
             emit(EventsInvalid(source=source, reason=reason, events=events))
         self._rejected.clear()
-        warn_of_refused(intake.quotas.take_refused())
+        report_refused(intake.quotas.take_refused())
 
     def on_stop(self) -> None:
         """Finish the read that is being routed: the Ticker stops after the Router."""

@@ -66,7 +66,7 @@ class SessionActor(PooledActor):
             case Tick():
                 self._score(message)
             case Snapshot():
-                answer(message, self._key, self._state)
+                send_snapshot(message, self._key, self._state)
             case Passivate():
                 self.stop()
             case Describe():
@@ -127,7 +127,7 @@ class SessionActor(PooledActor):
         )
 
 
-def answer(snapshot: Snapshot, key: SessionKey, state: SessionState) -> None:
+def send_snapshot(snapshot: Snapshot, key: SessionKey, state: SessionState) -> None:
     """Send a session's state, if it has changed, and the end, if it is the last session."""
     if snapshot.has_changed:
         snapshot.reply_to.tell(SnapshotTaken(snapshot.number, key, encode_state(state)))

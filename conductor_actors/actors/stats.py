@@ -1,4 +1,4 @@
-"""What the actors are doing, as lines of the log stream, and which handler takes too long."""
+"""Statistics of actors, sessions and tenants in the log, and handlers that take too long."""
 
 import sys
 import time
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from conductor_actors.actors.messages import Passivate, RefusedEvents
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
-from conductor_actors.actors.session_supervisor import Sessions
+from conductor_actors.actors.session_supervisor import SessionSupervisor
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.log_events import (
     VERSION,
@@ -30,17 +30,17 @@ from conductor_actors.log_events import (
 )
 from conductor_actors.ports import Clock
 
-REPORT_EVERY_S: Final = 5.0
-SLOW_S: Final = 1.0
+STATS_PERIOD_S: Final = 5.0
+SLOW_HANDLER_S: Final = 1.0
 
 
 class Stats:
-    """Speaks every 5 s of each kind of actor, and at once of a handler slower than 1 s."""
+    """Reports each kind of actor every 5 s, and a handler slower than 1 s at once."""
 
     def __init__(
         self,
         dispatcher: Dispatcher,
-        sessions: Sessions,
+        sessions: SessionSupervisor,
         mailboxes: Mapping[str, ThreadMailbox],
         clock: Clock,
     ) -> None:
@@ -53,26 +53,26 @@ class Stats:
         self._top_sessions = TopSessions(dispatcher, clock)
         self._version = version("conductor-actors")
         self._began_s = clock()
-        self._next_s = self._began_s + REPORT_EVERY_S
+        self._next_s = self._began_s + STATS_PERIOD_S
 
     def count_failure(self, name: str) -> None:
         """Count the failure of a system actor."""
         self._failures[name] += 1
 
     def count_refused(self, refused: RefusedEvents) -> None:
-        """Count events that a session has refused."""
+        """Count events that a session refused."""
         self._refused[refused.tenant, refused.reason] += refused.events
 
     def report(self) -> None:
-        """Look for slow handlers; every 5 s, say how each kind of actor is doing."""
-        self._warn_of_slow_handlers()
+        """Report slow handlers and, every 5 s, the statistics."""
+        self._report_slow_handlers()
         if self._clock() < self._next_s:
             return
-        self._next_s = self._clock() + REPORT_EVERY_S
+        self._next_s = self._clock() + STATS_PERIOD_S
         self._report_service()
         self._report_sessions()
         refused, self._refused = self._refused, Counter()
-        warn_of_refused(refused)
+        report_refused(refused)
         for name, mailbox in self._mailboxes.items():
             emit(
                 ActorStats(
@@ -110,8 +110,8 @@ class Stats:
             )
         )
 
-    def _warn_of_slow_handlers(self) -> None:
-        for turn in self._dispatcher.slow_turns(SLOW_S):
+    def _report_slow_handlers(self) -> None:
+        for turn in self._dispatcher.slow_turns(SLOW_HANDLER_S):
             frame = sys._current_frames().get(turn.thread_id)  # noqa: SLF001 - its documented use
             emit(
                 HandlerSlow(
@@ -122,18 +122,18 @@ class Stats:
             )
 
 
-def warn_of_refused(refused: Mapping[tuple[str, str], int]) -> None:
-    """Say whose events were over which limit since the last report."""
+def report_refused(refused: Mapping[tuple[str, str], int]) -> None:
+    """Report the events over a limit, by tenant and limit, since the last report."""
     for (tenant, reason), events in refused.items():
         emit(EventsRefused(tenant=tenant, reason=reason, events=events))
 
 
-MOST_EACH: Final = 20  # sessions: those that lead in one of four figures, or are out of order
-MOST_TENANTS: Final = 50
+MAX_PER_RANKING: Final = 20  # sessions that lead in one of four figures, or do not run
+MAX_TENANT_ROWS: Final = 50
 
 
-class Counted(NamedTuple):
-    """One session since the last report."""
+class SessionActivity(NamedTuple):
+    """What one session did since the last report, and what waits for it."""
 
     mailbox: PooledMailbox
     mailbox_depth: int
@@ -143,8 +143,8 @@ class Counted(NamedTuple):
 
 
 @dataclass(slots=True)
-class Sum:
-    """One tenant's sessions since the last report."""
+class TenantActivity:
+    """The activity of a tenant's sessions together."""
 
     tenant: str
     sessions: int = 0
@@ -155,7 +155,7 @@ class Sum:
     oldest_s: float = 0.0
     refused: int = 0
 
-    def add(self, one: Counted) -> None:
+    def add(self, one: SessionActivity) -> None:
         """Add a session."""
         self.sessions += 1
         self.quarantined += one.mailbox.is_closed
@@ -167,37 +167,38 @@ class Sum:
 
 
 class TopSessions:
-    """Says in one line which sessions lead, and in one how each tenant is doing."""
+    """Reports the sessions with the highest figures, and the busiest tenants."""
 
     def __init__(self, dispatcher: Dispatcher, clock: Clock) -> None:
         self._dispatcher = dispatcher
         self._clock = clock
         self._before: dict[PooledMailbox, tuple[int, float]] = {}
-        self._counted_s = clock()
+        self._reported_s = clock()
 
     def report(self) -> None:
-        """Count what happened since the last report, and say it."""
+        """Report the activity since the last report."""
         now_s = self._clock()
-        over_s, self._counted_s = max(now_s - self._counted_s, 1e-3), now_s
-        counted = self._count(now_s)
+        over_s, self._reported_s = max(now_s - self._reported_s, 1e-3), now_s
+        sessions = self._count(now_s)
         emit(
             SessionStats(
-                count=len(counted), sessions=[_session(one, over_s) for one in _leading(counted)]
+                count=len(sessions),
+                sessions=[_session(one, over_s) for one in _leading(sessions)],
             )
         )
-        tenants = _by_tenant(counted)
-        busiest = nlargest(MOST_TENANTS, tenants, key=attrgetter("mailbox_depth", "busy_s"))
+        tenants = _by_tenant(sessions)
+        busiest = nlargest(MAX_TENANT_ROWS, tenants, key=attrgetter("mailbox_depth", "busy_s"))
         emit(TenantStats(count=len(tenants), tenants=[_tenant(each, over_s) for each in busiest]))
 
-    def _count(self, now_s: float) -> list[Counted]:
+    def _count(self, now_s: float) -> list[SessionActivity]:
         before, self._before = self._before, {}
-        counted = []
+        sessions = []
         for mailbox in self._dispatcher.mailboxes():
             total = mailbox.handled, mailbox.busy_s
             handled, busy_s = before.get(mailbox, (0, 0.0))
             self._before[mailbox] = total
-            counted.append(
-                Counted(
+            sessions.append(
+                SessionActivity(
                     mailbox,
                     mailbox.depth(),
                     total[0] - handled,
@@ -205,33 +206,33 @@ class TopSessions:
                     mailbox.oldest_s(now_s),
                 )
             )
-        return counted
+        return sessions
 
 
-def _leading(counted: list[Counted]) -> Iterable[Counted]:
-    """Give those that lead in a figure or don't run, once each."""
-    waiting = [one for one in counted if one.mailbox_depth]
+def _leading(sessions: list[SessionActivity]) -> Iterable[SessionActivity]:
+    """Return the sessions that lead in a figure or do not run, once each."""
+    waiting = [one for one in sessions if one.mailbox_depth]
     leading = [
-        *nlargest(MOST_EACH, waiting, key=attrgetter("mailbox_depth")),
-        *nlargest(MOST_EACH, waiting, key=attrgetter("oldest_s")),
-        *nlargest(MOST_EACH, counted, key=attrgetter("busy_s")),
-        *nlargest(MOST_EACH, counted, key=attrgetter("handled")),
-        *[one for one in counted if one.mailbox.run is None][:MOST_EACH],
+        *nlargest(MAX_PER_RANKING, waiting, key=attrgetter("mailbox_depth")),
+        *nlargest(MAX_PER_RANKING, waiting, key=attrgetter("oldest_s")),
+        *nlargest(MAX_PER_RANKING, sessions, key=attrgetter("busy_s")),
+        *nlargest(MAX_PER_RANKING, sessions, key=attrgetter("handled")),
+        *[one for one in sessions if one.mailbox.run is None][:MAX_PER_RANKING],
     ]
     return {one.mailbox: one for one in leading}.values()
 
 
-def _by_tenant(counted: list[Counted]) -> list[Sum]:
-    sums: dict[str, Sum] = {}
-    for one in counted:
+def _by_tenant(sessions: list[SessionActivity]) -> list[TenantActivity]:
+    totals: dict[str, TenantActivity] = {}
+    for one in sessions:
         tenant = SessionKey.parse(one.mailbox.name).tenant_id
-        if tenant not in sums:
-            sums[tenant] = Sum(tenant)
-        sums[tenant].add(one)
-    return [*sums.values()]
+        if tenant not in totals:
+            totals[tenant] = TenantActivity(tenant)
+        totals[tenant].add(one)
+    return [*totals.values()]
 
 
-def _session(one: Counted, over_s: float) -> SessionFigures:
+def _session(one: SessionActivity, over_s: float) -> SessionFigures:
     tenant, session = SessionKey.parse(one.mailbox.name)
     handled_per_s, busy_share, oldest_s = _rates(one, over_s)
     return SessionFigures(
@@ -246,7 +247,7 @@ def _session(one: Counted, over_s: float) -> SessionFigures:
     )
 
 
-def _tenant(one: Sum, over_s: float) -> TenantFigures:
+def _tenant(one: TenantActivity, over_s: float) -> TenantFigures:
     handled_per_s, busy_share, oldest_s = _rates(one, over_s)
     return TenantFigures(
         one.tenant,
@@ -260,7 +261,7 @@ def _tenant(one: Sum, over_s: float) -> TenantFigures:
     )
 
 
-def _rates(one: Counted | Sum, over_s: float) -> tuple[float, float, float]:
+def _rates(one: SessionActivity | TenantActivity, over_s: float) -> tuple[float, float, float]:
     return round(one.handled / over_s, 2), round(one.busy_s / over_s, 7), round(one.oldest_s, 3)
 
 

@@ -24,7 +24,7 @@ from conductor_actors.actors.runtime.base import (
     SystemActor,
 )
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.actors.session_supervisor import Sessions
+from conductor_actors.actors.session_supervisor import SessionSupervisor
 from conductor_actors.actors.stats import Stats
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.errors import OwnershipLost
@@ -96,7 +96,7 @@ class SupervisorActor(SystemActor):
         self,
         context: ActorContext[ThreadMailbox],
         children: Sequence[Child],
-        sessions: Sessions,
+        sessions: SessionSupervisor,
         stats: Stats,
         outcome: Outcome,
     ) -> None:

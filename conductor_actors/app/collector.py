@@ -19,7 +19,7 @@ from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, Syst
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import CoalescingMailbox, ThreadMailbox
 from conductor_actors.actors.session import SessionParts
-from conductor_actors.actors.session_supervisor import SessionLimits, Sessions
+from conductor_actors.actors.session_supervisor import SessionLimits, SessionSupervisor
 from conductor_actors.actors.session_table import DirtySet, SessionTable
 from conductor_actors.actors.stats import Stats
 from conductor_actors.actors.supervisor import (
@@ -124,7 +124,7 @@ class Collector:
         gc.set_threshold(*GC_THRESHOLDS)
         sys.setswitchinterval(SWITCH_S)
         supervisor = self._mail["supervisor"]
-        sessions = Sessions(
+        sessions = SessionSupervisor(
             self._session_parts(),
             self._settings.session_rules(),
             SessionLimits(quarantine_s=self._settings.quarantine_s),

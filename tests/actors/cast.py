@@ -18,7 +18,7 @@ from conductor_actors.actors.runtime.base import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionParts
-from conductor_actors.actors.session_supervisor import SessionLimits, Sessions
+from conductor_actors.actors.session_supervisor import SessionLimits, SessionSupervisor
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import (
@@ -49,7 +49,9 @@ class Cast:
         parts = SessionParts(
             scoring or Scoring(), self.writer, self.publisher, dispatcher, self.clock
         )
-        self.sessions = Sessions(parts, SessionRules(), limits or SessionLimits(), self.supervisor)
+        self.sessions = SessionSupervisor(
+            parts, SessionRules(), limits or SessionLimits(), self.supervisor
+        )
 
     def enter(self, session_id: str) -> PooledMailbox:
         mailbox = PooledMailbox(f"default/{session_id}", self.dispatcher)

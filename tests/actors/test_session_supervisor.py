@@ -1,4 +1,4 @@
-"""How sessions are cared for: restart, quarantine, release, farewell."""
+"""How sessions are restarted, quarantined, released and removed."""
 
 import json
 
@@ -50,7 +50,7 @@ def fail(cast: Cast, mailbox: PooledMailbox, times: int) -> None:
         cast.play(mailbox, [poison()], TICK_MS)
 
 
-def test_a_session_that_fails_goes_on_and_exactly_the_bad_event_is_put_aside(cast: Cast) -> None:
+def test_a_session_restarts_and_the_bad_event_alone_is_a_dead_letter(cast: Cast) -> None:
     mailbox = cast.enter("s")
     cast.play(mailbox, [*chats(2), poison(AT_MS + 7), chat(2)], TICK_MS)
     (row,) = cast.play(mailbox, [chat(3, TICK_MS)], TICK_MS + 5000)
@@ -67,7 +67,7 @@ def test_a_session_that_fails_goes_on_and_exactly_the_bad_event_is_put_aside(cas
     assert cast.sessions.failures == 1
 
 
-def test_every_bad_event_of_a_batch_is_put_aside_for_one_restart(cast: Cast) -> None:
+def test_every_bad_event_of_a_batch_is_a_dead_letter_at_one_restart(cast: Cast) -> None:
     mailbox = cast.enter("s")
     bad = [poison(AT_MS + number) for number in range(5)]
     (row,) = cast.play(mailbox, [chat(0), *bad, chat(1)], TICK_MS)
@@ -95,7 +95,7 @@ def test_mail_behind_a_bad_event_is_handled_by_the_successor(cast: Cast) -> None
     assert len(cast.letters()) == 2
 
 
-def test_a_message_that_can_not_be_handled_is_put_aside_itself(dispatcher: Dispatcher) -> None:
+def test_a_message_that_can_not_be_handled_is_a_dead_letter(dispatcher: Dispatcher) -> None:
     cast = Cast(dispatcher, Scoring(chat_max_per_min=0))  # every row divides by zero
     cast.play(cast.enter("s"), chats(1), TICK_MS)
     (letter,) = cast.letters()
@@ -103,7 +103,7 @@ def test_a_message_that_can_not_be_handled_is_put_aside_itself(dispatcher: Dispa
     assert json.loads(letter.body) == {"type": "Tick"}
 
 
-def test_neighbours_do_not_notice(cast: Cast) -> None:
+def test_failures_of_a_session_do_not_affect_another(cast: Cast) -> None:
     bad, neighbour = cast.enter("bad"), cast.enter("neighbour")
     for number in range(6):
         at_ms = TICK_MS + number * 5000
@@ -114,7 +114,7 @@ def test_neighbours_do_not_notice(cast: Cast) -> None:
     assert len(cast.sessions) == 2
 
 
-def test_three_restarts_within_a_minute_are_free_the_fourth_is_quarantine(cast: Cast) -> None:
+def test_the_fourth_failure_within_a_minute_is_a_quarantine(cast: Cast) -> None:
     mailbox = cast.enter("s")
     with capture_logs() as lines:
         fail(cast, mailbox, 3)
@@ -127,7 +127,7 @@ def test_three_restarts_within_a_minute_are_free_the_fourth_is_quarantine(cast: 
     ]
 
 
-def test_failures_a_minute_apart_never_lead_to_quarantine(cast: Cast) -> None:
+def test_failures_spread_over_time_never_lead_to_a_quarantine(cast: Cast) -> None:
     mailbox = cast.enter("s")
     for _ in range(9):
         fail(cast, mailbox, 1)
@@ -147,7 +147,7 @@ def test_mail_in_quarantine_is_refused_and_counted(cast: Cast) -> None:
     )  # the tick behind the last failure, too
 
 
-def test_quarantine_lasts_five_minutes_and_the_state_outlasts_it(cast: Cast) -> None:
+def test_a_quarantine_lasts_five_minutes_and_keeps_the_state(cast: Cast) -> None:
     mailbox = cast.enter("s")
     cast.play(mailbox, chats(3), TICK_MS)
     fail(cast, mailbox, 4)
@@ -164,7 +164,7 @@ def test_quarantine_lasts_five_minutes_and_the_state_outlasts_it(cast: Cast) -> 
     assert [(line["event"], line["lost_messages"]) for line in lines] == [("session_released", 5)]
 
 
-def test_after_quarantine_the_budget_is_whole_again(dispatcher: Dispatcher) -> None:
+def test_a_released_session_has_a_full_budget(dispatcher: Dispatcher) -> None:
     cast = Cast(dispatcher, limits=SessionLimits(quarantine_s=1))
     mailbox = cast.enter("s")
     fail(cast, mailbox, 4)
@@ -176,7 +176,7 @@ def test_after_quarantine_the_budget_is_whole_again(dispatcher: Dispatcher) -> N
     assert cast.sessions.quarantined == 1
 
 
-def test_the_end_of_an_old_session_does_not_touch_the_new_one_of_its_name(cast: Cast) -> None:
+def test_the_stop_of_a_session_does_not_affect_its_successor_of_that_name(cast: Cast) -> None:
     old, new = cast.enter("s"), cast.enter("s")
     cast.play(new, chats(2), TICK_MS)
     old.tell(Passivate())
@@ -187,20 +187,20 @@ def test_the_end_of_an_old_session_does_not_touch_the_new_one_of_its_name(cast: 
     assert row.signals.chat_msgs_per_min == 3
 
 
-def test_whoever_is_no_session_is_none_of_its_business(cast: Cast) -> None:
-    stranger = ThreadMailbox()
-    failure = ChildFailed("writer", stranger, None, ValueError("bug"), None)
+def test_a_failure_or_stop_of_another_actor_is_left_to_the_supervisor(cast: Cast) -> None:
+    other = ThreadMailbox()
+    failure = ChildFailed("writer", other, None, ValueError("bug"), None)
     assert not cast.sessions.failed(failure)
-    assert not cast.sessions.stopped(stranger)
+    assert not cast.sessions.stopped(other)
 
 
-def test_no_line_of_a_failure_says_whom_it_was_about(cast: Cast) -> None:
+def test_no_line_about_a_failure_names_a_user(cast: Cast) -> None:
     with capture_logs() as lines:
         cast.play(cast.enter("s"), [chat(4711), poison()], TICK_MS)
     assert "4711" not in str([{**line, "exc_info": None} for line in lines])
 
 
-def test_finishing_waits_for_sessions_that_have_mail(cast: Cast) -> None:
+def test_finish_waits_for_sessions_that_have_mail(cast: Cast) -> None:
     held = Held(cast.dispatcher)
     with capture_logs() as lines:
         assert not cast.sessions.finish(0.01)
@@ -209,7 +209,7 @@ def test_finishing_waits_for_sessions_that_have_mail(cast: Cast) -> None:
     assert cast.sessions.finish(PATIENCE_S)
 
 
-def test_thousands_that_go_on_at_a_start_are_no_news(cast: Cast) -> None:
+def test_the_start_of_a_recovered_session_is_not_logged(cast: Cast) -> None:
     state = SessionState.unbegun("s", SessionRules()).after(chats(3))
     mailbox = PooledMailbox("default/s", cast.dispatcher)
     with capture_logs() as lines:
@@ -219,14 +219,14 @@ def test_thousands_that_go_on_at_a_start_are_no_news(cast: Cast) -> None:
     assert row.signals.chat_msgs_per_min == 4
 
 
-def test_who_was_just_released_is_not_answered_for(cast: Cast) -> None:
-    """Its state has events from behind the cut by now."""
+def test_no_snapshot_is_sent_for_a_session_that_was_just_released(cast: Cast) -> None:
+    """Its state has events from after the barrier by now."""
     mailbox = cast.enter("s")
     fail(cast, mailbox, 4)
-    asked = Snapshot(1, True, Latch(1, 0.0, 0.0), RecordingMailbox())  # noqa: FBT003
-    cast.sessions.snapshot(SnapshotQuarantined(mailbox, asked))
+    snapshot = Snapshot(1, True, Latch(1, 0.0, 0.0), RecordingMailbox())  # noqa: FBT003
+    cast.sessions.snapshot(SnapshotQuarantined(mailbox, snapshot))
     cast.clock.advance(QUARANTINE_S)
     cast.sessions.release_quarantined()
-    cast.sessions.snapshot(SnapshotQuarantined(mailbox, asked))
-    assert isinstance(asked.reply_to, RecordingMailbox)
-    assert len(asked.reply_to.of(SnapshotTaken)) == 1
+    cast.sessions.snapshot(SnapshotQuarantined(mailbox, snapshot))
+    assert isinstance(snapshot.reply_to, RecordingMailbox)
+    assert len(snapshot.reply_to.of(SnapshotTaken)) == 1

@@ -25,7 +25,7 @@ from conductor_actors.actors.runtime.mailbox import (
     ThreadMailbox,
 )
 from conductor_actors.actors.session import SessionParts
-from conductor_actors.actors.session_supervisor import SessionLimits, Sessions
+from conductor_actors.actors.session_supervisor import SessionLimits, SessionSupervisor
 from conductor_actors.actors.stats import Stats
 from conductor_actors.actors.supervisor import Child, Outcome, SupervisorActor
 from conductor_actors.domain.failures import RestartBudget
@@ -77,7 +77,7 @@ class Company:
         self.mail |= {"writer": to_writer, "publisher": to_publisher}
         self.on_stop: dict[str, Callable[[], object]] = {}
         parts = SessionParts(Scoring(), to_writer, to_publisher, dispatcher, self.clock)
-        self.sessions = Sessions(parts, SessionRules(), SessionLimits(), self.mailbox)
+        self.sessions = SessionSupervisor(parts, SessionRules(), SessionLimits(), self.mailbox)
 
     def start(self) -> Ref:
         children = [self._child(name) for name in CHILDREN]

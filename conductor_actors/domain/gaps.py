@@ -38,11 +38,15 @@ NO_MARKS: Final[Marks] = MappingProxyType({})
 
 
 class Gaps:
-    """The gaps that a window can still touch. Those of one tenant, reason and second are merged."""
+    """The gaps that a window can still touch.
+
+    Gaps of one tenant and reason that begin in one second and end in one second are merged, which
+    no mark shows: ticks are on whole seconds.
+    """
 
     def __init__(self, window_s: int, gaps: Iterable[Gap] = ()) -> None:
         self._window_ms = window_s * 1000
-        self._gaps: dict[tuple[str, str, int], Gap] = {}
+        self._gaps: dict[tuple[str, str, int, int], Gap] = {}
         for gap in gaps:
             self.add(gap)
 
@@ -52,7 +56,7 @@ class Gaps:
 
     def add(self, gap: Gap) -> None:
         """Add a gap."""
-        key = (gap.tenant, gap.reason, gap.to_ms // 1000)
+        key = (gap.tenant, gap.reason, gap.from_ms // 1000, gap.to_ms // 1000)
         known = self._gaps.get(key)
         self._gaps[key] = gap if known is None else _joined(known, gap)
 

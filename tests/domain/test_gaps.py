@@ -1,7 +1,7 @@
 """Which rows miss something, and what is said of it."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from conductor_actors.domain.gaps import NO_MARKS, Gap, Gaps, Mark, mark_of, marks_at
@@ -74,6 +74,7 @@ some_gaps = st.builds(
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(some_gaps, max_size=6), st.integers(0, 80))
+@example([gap(0, 45, lost=0), gap(5, 45, lost=None)], 0)
 def test_gaps_that_were_written_down_give_the_same_marks(missed: list[Gap], cut_tick: int) -> None:
     gaps = Gaps(WINDOW_S, missed)
     for tick in range(cut_tick):

@@ -145,7 +145,7 @@ def demonstrate(
     Needs no server: without REDIS_URL and DATABASE_URL it starts its own. Where REDIS_URL is set,
     the simulated events go there. Ctrl-C stops it.
     """
-    settings = configuration.load()
+    settings = companions.with_free_ports(configuration.load())
     leaving_with(0)
     with companions.logs_aside(settings), servers(settings) as urls:
         service = Service(settings, urls.redis, urls.database)

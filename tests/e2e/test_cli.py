@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +15,7 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
+from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.cli import app
 from conductor_actors.commands.demo import companions
 from conductor_actors.settings import Settings
@@ -205,6 +208,37 @@ def test_the_demo_prints_plain_lines_into_a_pipe_and_ctrl_c_ends_it(tmp_path: Pa
         assert (tenant, score[-1]) == ("default", "%")
         assert category in {"VERY_LOW", "LOW", "MODERATE", "HIGH", "VERY_HIGH"}
     assert json.loads(log.splitlines()[-1])["event"] == "server_stopped"
+
+
+def test_the_demo_takes_the_next_free_ports_and_prints_which(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as http,
+        socket.create_server(("127.0.0.1", 0)) as metrics,
+        server_folder() as state_dir,
+    ):
+        wanted = http.getsockname()[1], metrics.getsockname()[1]
+        variables = {
+            "CONDUCTOR_HTTP_PORT": str(wanted[0]),
+            "CONDUCTOR_METRICS_PORT": str(wanted[1]),
+            "CONDUCTOR_STATE_DIR": str(state_dir),
+        }
+        with running("demo", "--sessions", "1", cwd=tmp_path, **QUICK, **variables) as program:
+            program.wait_for_text(1)
+            program.press_ctrl_c()
+            ended = program.finish()
+    assert ended.exit_code == 0
+    taken = [int(port) for port in re.findall(r"listens on port (\d+)", ended.stderr)]
+    assert len(taken) == 2
+    assert all(mine > theirs for mine, theirs in zip(taken, wanted, strict=True))
+    assert len({*taken, *wanted}) == 4
+    assert f"port {wanted[0]} is in use: the dashboard" in ended.stderr
+    assert f"port {wanted[1]} is in use: the metrics" in ended.stderr
+
+
+def test_free_ports_stay_as_they_are_set(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = Settings(CONDUCTOR_HTTP_PORT=free_port(), CONDUCTOR_METRICS_PORT=0)  # type: ignore[call-arg]
+    assert companions.with_free_ports(settings) == settings
+    assert capsys.readouterr().err == ""
 
 
 def test_the_demo_is_over_when_nobody_reads_it_any_more() -> None:

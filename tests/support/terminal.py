@@ -34,7 +34,8 @@ class Terminal:
     """One that a program runs in."""
 
     def __init__(self, start: Start, columns: int, lines: int) -> None:
-        self._ours, self._theirs = pty.openpty()
+        self._open: tuple[int, ...] = pty.openpty()
+        self._ours, self._theirs = self._open
         self.resize(columns, lines)
         self.modes = termios.tcgetattr(self._theirs)
         self._drawn = b""
@@ -64,11 +65,16 @@ class Terminal:
     def modes_now(self) -> list[Any]:
         return termios.tcgetattr(self._theirs)
 
+    def hang_up(self) -> None:
+        """Close the terminal, as closing its window does."""
+        for descriptor in self._open:
+            os.close(descriptor)
+        self._open = ()
+
     def close(self) -> None:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait(PATIENCE_S)
-        os.close(self._ours)
-        os.close(self._theirs)
+        self.hang_up()
 
 
 @contextmanager

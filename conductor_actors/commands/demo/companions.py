@@ -1,9 +1,10 @@
 """What the `demo` command adds to the service: simulated sessions, and a scoreboard."""
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Final
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from conductor_actors.settings import Settings
 from conductor_actors.simulate import Simulation, feed
 
 JOIN_S: Final = 5.0
+PORTS_TRIED: Final = 100
 
 
 @contextmanager
@@ -34,8 +36,36 @@ def logs_aside(settings: Settings) -> Iterator[None]:
         ) from None
     with file:
         logs.configure(settings.log_level, settings.log_format, file)
-        Console(stderr=True).out(f"starting; the log is in {path}", highlight=False)
+        _print(f"starting; the log is in {path}")
         yield
+
+
+def with_free_ports(settings: Settings) -> Settings:
+    """Return the settings with the next free port where one is in use, and print which it is."""
+    http_port = _free_port(settings.http_host, settings.http_port)
+    metrics_port = settings.metrics_port
+    if metrics_port:
+        metrics_port = _free_port(settings.metrics_host, metrics_port, other_than=http_port)
+    for name, wanted, taken in (
+        ("dashboard", settings.http_port, http_port),
+        ("metrics", settings.metrics_port, metrics_port),
+    ):
+        if taken != wanted:
+            _print(f"port {wanted} is in use: the {name} listens on port {taken}")
+    return settings.model_copy(update={"http_port": http_port, "metrics_port": metrics_port})
+
+
+def _free_port(host: str, wanted: int, other_than: int | None = None) -> int:
+    """Return the first port from `wanted` on that can be listened on; `wanted` if there is none."""
+    for port in range(wanted, min(wanted + PORTS_TRIED, 1 << 16)):
+        if port != other_than:
+            with suppress(OSError), socket.create_server((host, port)):
+                return port
+    return wanted  # which the service then reports
+
+
+def _print(line: str) -> None:
+    Console(stderr=True).out(line, highlight=False)
 
 
 @contextmanager

@@ -206,7 +206,7 @@ class SessionTrace:
                 self._suppressed += 1
 
     def _allow(self) -> bool:
-        """Take a token from the bucket, if it has one."""
+        """Return whether the rate limit allows a line, and count the line if so."""
         now_s = self._clock()
         refill = (now_s - self._refilled_s) * TRACE_LINES_PER_S
         self._tokens = min(TRACE_BURST, self._tokens + refill)

@@ -1,4 +1,4 @@
-"""Text and keys of a terminal: other people's text made safe to print, figures, key presses."""
+"""Text for a terminal (made safe to print, or figures formatted for people), and its keyboard."""
 
 import os
 import select
@@ -22,26 +22,26 @@ def printable(text: str) -> str:
 
 
 def count(number: int | None) -> str:
-    """Write a number of things."""
+    """Return a count as text."""
     return UNKNOWN if number is None else f"{number:,}"
 
 
 def rate(per_s: float | None) -> str:
-    """Write a number a second."""
+    """Return a rate per second as text."""
     if per_s is None:
         return UNKNOWN
     return f"{per_s:,.1f}" if abs(per_s) < 100 else f"{per_s:,.0f}"
 
 
 def share(part: float | None) -> str:
-    """Write a part of one."""
+    """Return a share, a part of 1.0, as text."""
     if part is None:
         return UNKNOWN
     return f"{part:.1%}" if 0 < part < 0.1 else f"{part:.0%}"
 
 
 def duration(seconds: float | None) -> str:
-    """Write how long something took or waits."""
+    """Return a duration as text, in one unit from µs to s."""
     if seconds is None:
         return UNKNOWN
     if 0 < abs(seconds) < 0.001:
@@ -52,7 +52,7 @@ def duration(seconds: float | None) -> str:
 
 
 def span(seconds: float | None) -> str:
-    """Write how long something has been there."""
+    """Return a long duration as text, in two units from s to days."""
     if seconds is None:
         return UNKNOWN
     minutes, left_s = divmod(int(seconds), 60)
@@ -65,7 +65,7 @@ def span(seconds: float | None) -> str:
     return f"{minutes} min {left_s} s" if minutes else f"{left_s} s"
 
 
-READ_BYTES: Final = 1024
+KEY_READ_BYTES: Final = 1024
 
 _ESCAPE: Final = "\x1b"
 _NAMED: Final = {
@@ -81,7 +81,7 @@ _NAMED: Final = {
 
 
 def keys_of(typed: bytes) -> list[str]:
-    """Name the keys that a terminal sends: characters, and up, down, enter, escape, backspace."""
+    """Return the keys of this input: characters, or up, down, enter, escape, backspace."""
     text = typed.decode("utf-8", "ignore")
     keys = []
     while text:
@@ -114,11 +114,11 @@ class Keyboard:
         self._descriptor = descriptor
 
     def read(self, wait_s: float) -> Sequence[str]:
-        """Give the keys that were pressed, waiting for one."""
+        """Return the keys that were pressed, waiting for one."""
         descriptors = [] if self._descriptor is None else [self._descriptor]
         if not select.select(descriptors, [], [], wait_s)[0]:
             return ()
-        typed = os.read(descriptors[0], READ_BYTES)
+        typed = os.read(descriptors[0], KEY_READ_BYTES)
         if not typed:  # the terminal is gone
             self._descriptor = None
         return keys_of(typed)
@@ -126,7 +126,7 @@ class Keyboard:
 
 @contextmanager
 def keyboard() -> Iterator[Keyboard]:
-    """Open the terminal that we run in, and have each key at once and unseen for the block."""
+    """Open this process's terminal; in the block each key is read at once and not echoed."""
     try:
         descriptor = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
     except OSError:  # no terminal, only a screen

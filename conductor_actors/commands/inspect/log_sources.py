@@ -19,8 +19,8 @@ from conductor_actors.settings import Settings
 
 PIPE: Final = "-"
 REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
-READ_BYTES: Final = 1 << 16
-MAX_READ_BYTES: Final = 1 << 20  # a long history must not hold up the screen
+LOG_READ_BYTES: Final = 1 << 16
+MAX_BYTES_PER_READ: Final = 1 << 20  # a long history must not hold up the screen
 TAIL_BYTES: Final = 1 << 23  # of a file: some 20,000 lines
 
 
@@ -125,10 +125,10 @@ class PipeSource:
     def read(self) -> Sequence[bytes]:
         """Return the lines that are there, at once."""
         lines: list[bytes] = []
-        for _ in range(MAX_READ_BYTES // READ_BYTES):
+        for _ in range(MAX_BYTES_PER_READ // LOG_READ_BYTES):
             if self.is_over or not select.select([self._descriptor], [], [], 0)[0]:
                 break
-            data = os.read(self._descriptor, READ_BYTES)
+            data = os.read(self._descriptor, LOG_READ_BYTES)
             lines += self._splitter.split(data) if data else self._end()
         return lines
 
@@ -159,14 +159,14 @@ class FileSource:
         begin = self._size() - TAIL_BYTES
         if begin > 0:
             self._file.seek(begin)
-            self._splitter.split(self._file.read(READ_BYTES))  # the first is a part of a line
+            self._splitter.split(self._file.read(LOG_READ_BYTES))  # the first is a part of a line
 
     def read(self) -> Sequence[bytes]:
         """Return the lines that are there, at once."""
         lines: list[bytes] = []
         self.has_all = False
-        for _ in range(MAX_READ_BYTES // READ_BYTES):
-            data = self._file.read(READ_BYTES)
+        for _ in range(MAX_BYTES_PER_READ // LOG_READ_BYTES):
+            data = self._file.read(LOG_READ_BYTES)
             if not data:
                 self.has_all = not self._has_rotated()
                 break

@@ -21,7 +21,7 @@ from conductor_actors.commands.inspect.log_sources import (
     redis_url_of,
 )
 from conductor_actors.commands.inspect.model import ServiceModel
-from conductor_actors.commands.inspect.rendering import ScreenContext, plain, render
+from conductor_actors.commands.inspect.rendering import ScreenContext, render_plain, render_screen
 from conductor_actors.commands.inspect.report import (
     Selection,
     ServiceReport,
@@ -140,7 +140,7 @@ def _print(inspection: Inspection, source: LogSource, *, as_json: bool) -> None:
         typer.echo(json.dumps(msgspec.to_builtins(report)))
     else:
         console = Console()
-        console.print(plain(report, inspection.view, inspection.context(), console.width))
+        console.print(render_plain(report, inspection.view, inspection.context(), console.width))
 
 
 def _show(
@@ -156,7 +156,7 @@ def _show(
             if has_news or now != shown:
                 shown = now
                 report, view, context = inspection.report(), inspection.view, inspection.context()
-                picture = render(report, view, context, console.width, console.height)
+                picture = render_screen(report, view, context, console.width, console.height)
                 live.update(picture, refresh=True)
             for key in keyboard.read(SCREEN_REFRESH_S):
                 inspection.press(key)

@@ -11,23 +11,24 @@ from rich.text import Text
 from conductor_actors.commands.inspect.histories import Incident, TracedMessage
 from conductor_actors.commands.inspect.report import FollowedSession, ServiceReport
 from conductor_actors.commands.inspect.tables import (
-    ACTORS,
-    SESSIONS,
-    TENANTS,
+    ACTOR_COLUMNS,
+    KIND_CELLS,
+    SESSION_COLUMNS,
+    TENANT_COLUMNS,
+    draw_table,
+    message_summary,
     signal_lines,
-    table,
 )
 from conductor_actors.commands.inspect.updates import FollowedScore
 from conductor_actors.commands.inspect.view import ScreenView
 from conductor_actors.commands.terminal import count, duration, printable, rate, share, span
 
-SILENT_S: Final = 15.0
+LOG_SILENT_S: Final = 15.0
 KEYS: Final = "d mailbox r rate h handling o oldest n name · t tenant · ↑↓ f follow · q quit"
 KEYS_FOLLOWING: Final = "f back · q quit"
 UNLIMITED_LINES: Final = 1_000_000
 
 _EVENT_CELLS: Final = 20
-_KIND_CELLS: Final = 12
 _LINES_BESIDE_MESSAGES: Final = 15
 
 
@@ -40,7 +41,7 @@ class ScreenContext(NamedTuple):
     can_score: bool = True
 
 
-def render(
+def render_screen(
     report: ServiceReport, view: ScreenView, context: ScreenContext, width: int, height: int
 ) -> RenderableType:
     """Return a screen of at most this size."""
@@ -53,7 +54,7 @@ def render(
     return Group(*head, *_tables(report, view, width, room), _footer(view))
 
 
-def plain(
+def render_plain(
     report: ServiceReport, view: ScreenView, context: ScreenContext, width: int
 ) -> RenderableType:
     """Return everything once, for a file or a pipe."""
@@ -102,7 +103,7 @@ def _alert_texts(report: ServiceReport, context: ScreenContext) -> Iterable[str]
         yield printable(context.trouble)
     if report.silent_s is None:
         yield "no log line yet"
-    elif report.silent_s >= SILENT_S:
+    elif report.silent_s >= LOG_SILENT_S:
         yield f"no log line for {span(report.silent_s)}"
     for outage in report.outages:
         yield f"{printable(outage.service)} is away since {outage.began_at:%H:%M:%S}"
@@ -130,9 +131,9 @@ def _tables(
     cursor = min(view.cursor, max(0, len(report.sessions) - 1))
     first = max(0, cursor - room + 1)
     sessions = report.sessions[first : first + room]
-    yield table(ACTORS, actors, width)
-    yield table(TENANTS, tenants, width, order)
-    yield table(SESSIONS, sessions, width, order, cursor - first if is_live else None)
+    yield draw_table(ACTOR_COLUMNS, actors, width)
+    yield draw_table(TENANT_COLUMNS, tenants, width, order)
+    yield draw_table(SESSION_COLUMNS, sessions, width, order, cursor - first if is_live else None)
     yield _dim(_shown(report, len(sessions), len(tenants), view.selection.tenant))
 
 
@@ -155,7 +156,7 @@ def _followed(
 ) -> list[RenderableType]:
     """Return the followed session in so many lines, with its newest incidents."""
     lines: list[RenderableType] = [
-        table(SESSIONS, [one.session], width),  # two lines
+        draw_table(SESSION_COLUMNS, [one.session], width),  # two lines
         Text(),
         *_score(update),
         Text(),
@@ -182,13 +183,9 @@ def _messages(messages: Sequence[TracedMessage], room: int) -> list[Text]:
 
 
 def _message(one: TracedMessage) -> Text:
-    about = ", ".join(f"{number:,} {kind}" for kind, number in one.kinds.items())
-    if one.score is not None:
-        about = f"score {share(one.score)}"
-    if one.has_failed:
-        about += " failed"
-    head = f"{one.at:%H:%M:%S}  {printable(one.kind):{_KIND_CELLS}} {duration(one.duration_s)}"
-    return _line(f"{head}  {printable(about)}")
+    summary = message_summary(one.kinds, one.score, has_failed=one.has_failed)
+    head = f"{one.at:%H:%M:%S}  {printable(one.kind):{KIND_CELLS}} {duration(one.duration_s)}"
+    return _line(f"{head}  {printable(summary)}")
 
 
 def _incident(incident: Incident, width: int) -> Iterable[Text]:

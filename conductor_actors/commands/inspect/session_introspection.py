@@ -15,7 +15,12 @@ from conductor_actors import settings as configuration
 from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionClient
 from conductor_actors.adapters.redis.log_stream import RedisLogReader
 from conductor_actors.commands.inspect.log_sources import redis_url_of, require_redis
-from conductor_actors.commands.inspect.tables import session_label, signal_lines
+from conductor_actors.commands.inspect.tables import (
+    KIND_CELLS,
+    message_summary,
+    session_label,
+    signal_lines,
+)
 from conductor_actors.commands.terminal import count, duration, printable, share, span
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import (
@@ -151,7 +156,6 @@ def _new_lines(view: TraceView) -> Iterator[dict[str, Any]]:
 
 
 _LABEL_CELLS: Final = 12
-_KIND_CELLS: Final = 12
 _OMITTED_KEYS: Final = {"timestamp", "level", "event", "actor", "tenant", "session", "exception"}
 
 
@@ -186,15 +190,12 @@ def trace_line(line: Mapping[str, Any]) -> str:
     try:
         traced = msgspec.convert(line, MessageTraced)
     except ValueError:  # msgspec's errors are ValueErrors
-        values = _pairs({key: line[key] for key in line if key not in _OMITTED_KEYS})
-        return printable(f"{at}  {line['event']}  {values}").rstrip()
-    about = _pairs(traced.kinds)
-    if traced.score is not None:
-        about = f"score {share(traced.score)}"
-    notes = " failed" if traced.has_failed else ""
-    notes += f" ({traced.suppressed} left out before)" if traced.suppressed else ""
+        pairs = [f"{key} {line[key]}" for key in line if key not in _OMITTED_KEYS]
+        return printable(f"{at}  {line['event']}  {', '.join(pairs)}").rstrip()
+    summary = message_summary(traced.kinds, traced.score, has_failed=traced.has_failed)
+    omitted = f" ({traced.suppressed} left out before)" if traced.suppressed else ""
     figures = f"{duration(traced.duration_s):>7}, {traced.mailbox_depth:,} waiting"
-    return printable(f"{at}  {traced.kind:{_KIND_CELLS}} {figures}  {about}{notes}".rstrip())
+    return printable(f"{at}  {traced.kind:{KIND_CELLS}} {figures}  {summary}{omitted}".rstrip())
 
 
 def _row(label: str, text: str) -> str:
@@ -235,10 +236,6 @@ def _supervision(supervision: Supervision) -> Iterable[str]:
     yield _row("restarts", count(supervision.restarts))
     for failure in supervision.failures:
         yield _row("", f"{span(failure.ago_s)} ago: {printable(failure.error)}")
-
-
-def _pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
 
 
 TRACE_S: Final = 30.0

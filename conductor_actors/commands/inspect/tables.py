@@ -1,6 +1,6 @@
-"""Three tables with aligned columns (actors, tenants, sessions), and the signals of a score."""
+"""Three tables with aligned columns (actors, tenants, sessions), and the texts of single rows."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Generic, Literal, NamedTuple, TypeVar
 
 from rich.table import Table
@@ -21,6 +21,7 @@ Row = TypeVar("Row", ActorReport, TenantReport, SessionReport)
 MIN_NAME_CELLS: Final = 16
 MAX_NAME_CELLS: Final = 60
 SIGNAL_CELLS: Final = 14
+KIND_CELLS: Final = 12  # of a message
 GAP_CELLS: Final = 1
 SORTED_MARK: Final = "▾"
 
@@ -42,7 +43,7 @@ class TableColumn(NamedTuple, Generic[Row]):
     order: SortOrder | None = None
 
 
-def table(
+def draw_table(
     columns: Sequence[TableColumn[Row]],
     rows: Sequence[Row],
     width: int,
@@ -80,6 +81,14 @@ def session_label(tenant: str, session: str) -> str:
     return printable(session if is_plain else str(SessionKey(tenant, session)))
 
 
+def message_summary(kinds: Mapping[str, int], score: float | None, *, has_failed: bool) -> str:
+    """Return what is known of a traced message: its kinds of events, or its score."""
+    known = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
+    if score is not None:
+        known = f"score {share(score)}"
+    return f"{known} failed" if has_failed else known
+
+
 def signal_lines(signals: Signals, contributions: Contributions) -> Iterable[str]:
     """Return a line for each signal of a score: its value, and what it adds to the score."""
     users = f"{signals.active_users:,}/{signals.total_users:,} users"
@@ -101,7 +110,7 @@ def _troubled(number: int) -> Text:
     return Text(count(number), style="red" if number else "")
 
 
-ACTORS: Final[Sequence[TableColumn[ActorReport]]] = (
+ACTOR_COLUMNS: Final[Sequence[TableColumn[ActorReport]]] = (
     TableColumn("actor", 0, lambda one: Text(printable(one.kind)), "left"),
     TableColumn("state", 11, lambda one: _state(one.state), "left"),
     TableColumn("mailbox", 8, lambda one: count(one.mailbox_depth)),
@@ -110,7 +119,7 @@ ACTORS: Final[Sequence[TableColumn[ActorReport]]] = (
     TableColumn("count", 7, lambda one: count(one.count)),
     TableColumn("failures", 8, lambda one: _troubled(one.failures)),
 )
-TENANTS: Final[Sequence[TableColumn[TenantReport]]] = (
+TENANT_COLUMNS: Final[Sequence[TableColumn[TenantReport]]] = (
     TableColumn("tenant", 0, lambda one: Text(printable(one.tenant)), "left", "name"),
     TableColumn("quarantined", 11, lambda one: _troubled(one.quarantined)),
     TableColumn("mailbox", 8, lambda one: count(one.mailbox_depth), order="depth"),
@@ -119,7 +128,7 @@ TENANTS: Final[Sequence[TableColumn[TenantReport]]] = (
     TableColumn("takes", 7, lambda one: duration(one.handling_s), order="handling"),
     TableColumn("sessions", 8, lambda one: count(one.sessions)),
 )
-SESSIONS: Final[Sequence[TableColumn[SessionReport]]] = (
+SESSION_COLUMNS: Final[Sequence[TableColumn[SessionReport]]] = (
     TableColumn(
         "session", 0, lambda one: Text(session_label(one.tenant, one.session)), "left", "name"
     ),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from conductor_actors.commands.inspect.rendering import ScreenContext, plain, render
+from conductor_actors.commands.inspect.rendering import ScreenContext, render_plain, render_screen
 from conductor_actors.commands.inspect.report import Selection, make_report
 from conductor_actors.commands.inspect.updates import FollowedScore
 from conductor_actors.commands.inspect.view import ScreenView
@@ -55,7 +55,7 @@ def drawn(
     known = make_report(model, NOON + timedelta(seconds=after_s), view.selection)
     console = Console(file=io.StringIO(), width=width, legacy_windows=False)
     with console.capture() as captured:
-        console.print(render(known, view, context, width, height))
+        console.print(render_screen(known, view, context, width, height))
     return captured.get().splitlines()
 
 
@@ -251,7 +251,7 @@ def test_the_plain_output_has_everything_whatever_the_height(followed: SessionKe
     known = make_report(model, NOON)
     console = Console(file=io.StringIO(), width=80, height=10)
     with console.capture() as captured:
-        console.print(plain(known, ScreenView(followed=followed), CONTEXT, 80))
+        console.print(render_plain(known, ScreenView(followed=followed), CONTEXT, 80))
     text = captured.get()
     assert text.count("actor_failed") == (16 if followed else 0)
     assert "q quit" not in text

@@ -1,14 +1,19 @@
-"""The trace of the followed session is renewed, and no other session is traced."""
+"""A trace is printed line by line, and the trace of the followed session alone is renewed."""
 
+import json
 from contextlib import closing
+
+import pytest
 
 from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionChannel
 from conductor_actors.commands.inspect.session_introspection import (
     TRACE_RENEWAL_S,
     TRACE_S,
     TraceRenewal,
+    trace_line,
 )
 from conductor_actors.domain.identity import SessionKey
+from tests.commands.inspect.sample_lines import of_session
 from tests.support.fakes.fake_clock import FakeClock
 
 KEY = SessionKey("acme", "keynote")
@@ -43,3 +48,42 @@ def test_without_a_redis_and_during_its_outage_nothing_is_traced() -> None:
     for url in (None, "redis://127.0.0.1:1"):
         with closing(TraceRenewal(url)) as trace:
             trace.renew(KEY)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (
+            of_session(
+                "message_traced",
+                at_s=0.543,
+                kind="EventBatch",
+                kinds={"UserLeft": 1, "PollVote": 2},
+            ),
+            "  EventBatch      0 ms, 0 waiting  1 UserLeft, 2 PollVote",
+        ),
+        (
+            of_session(
+                "message_traced",
+                at_s=0.543,
+                kind="Tick",
+                score=0.57,
+                duration_s=33e-6,
+                suppressed=7,
+            ),
+            "  Tick           33 µs, 0 waiting  score 57% (7 left out before)",
+        ),
+        (
+            of_session(
+                "message_traced", at_s=0.543, kind="Tick", mailbox_depth=1200, has_failed=True
+            ),
+            "  Tick            0 ms, 1,200 waiting   failed",
+        ),
+        (
+            of_session("actor_failed", at_s=0.543, error="KeyError('\x1b[2J')"),
+            r"  actor_failed  error KeyError('\x1b[2J')",
+        ),
+    ],
+)
+def test_each_line_of_a_trace_is_printed_as_one_line_of_text(line: bytes, text: str) -> None:
+    assert trace_line(json.loads(line)) == f"12:00:00.543{text}"

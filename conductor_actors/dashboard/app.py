@@ -23,11 +23,11 @@ from conductor_actors.dashboard.hub import Hub
 from conductor_actors.dashboard.live import Live
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.origins import OriginMiddleware, Origins
-from conductor_actors.dashboard.reach import Reach
 from conductor_actors.dashboard.recent import Recent
 from conductor_actors.dashboard.socketio import PATH, Access, Sockets, make_server
 from conductor_actors.dashboard.upstreams import StoredHistory, UpdateStream, Upstreams
 from conductor_actors.errors import Unavailable
+from conductor_actors.outages import Outage
 
 SWEEP_S: Final = 1.0
 
@@ -54,7 +54,7 @@ class Parts:
         collector: Neighbour,
     ) -> None:
         clocks = Clocks(time.monotonic, time.time)
-        redis, database = Reach("redis updates"), Reach("database history")
+        redis, database = Outage("redis updates"), Outage("database history")
         hub = self._hub = Hub(options.tick_s, clocks.monotonic)
         self._history = StoredHistory(upstreams.history, metrics, database)
         self._audience = Broadcast(hub, metrics)

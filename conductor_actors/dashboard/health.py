@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from conductor_actors.dashboard.bodies import GapCount, Health, Readiness, encode
 from conductor_actors.dashboard.hub import Hub
-from conductor_actors.dashboard.reach import Reach
+from conductor_actors.outages import Outage
 
 
 class Neighbour(Protocol):
@@ -58,7 +58,7 @@ class Elsewhere:
 class Condition:
     """What is known of this process. `is_draining` is set from the thread that ends it."""
 
-    def __init__(self, hub: Hub, redis: Reach, database: Reach, collector: Neighbour) -> None:
+    def __init__(self, hub: Hub, redis: Outage, database: Outage, collector: Neighbour) -> None:
         self.is_draining = False
         self._hub = hub
         self._redis = redis

@@ -8,9 +8,9 @@ from random import random
 from typing import Final, NamedTuple, TypeVar
 
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.reach import Reach
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.outages import Outage
 from conductor_actors.ports import (
     HistoryReader,
     HistoryStep,
@@ -41,7 +41,7 @@ class UpdateStream:
         subscriber: UpdateSubscriber,
         receive: Callable[[PublishedMessage], None],
         resumed: Callable[[], None],
-        outage: Reach,
+        outage: Outage,
     ) -> None:
         self._subscriber = subscriber
         self._receive = receive
@@ -55,11 +55,11 @@ class UpdateStream:
             try:
                 await self._subscriber.listen(self._subscribed, self._receive)
             except (Unavailable, ConfigError) as error:
-                self._outage.is_away(str(error))
+                self._outage.failed(error)
             await asyncio.sleep(random() * RECONNECT_WITHIN_S)  # noqa: S311 - jitter
 
     def _subscribed(self) -> None:
-        self._outage.is_there()
+        self._outage.worked()
         if self._was_subscribed:
             self._resumed()
         self._was_subscribed = True
@@ -68,7 +68,7 @@ class UpdateStream:
 class StoredHistory:
     """Reads stored scores. While the database is away every read raises `Unavailable` at once."""
 
-    def __init__(self, reader: HistoryReader, metrics: DashboardMetrics, outage: Reach) -> None:
+    def __init__(self, reader: HistoryReader, metrics: DashboardMetrics, outage: Outage) -> None:
         self._reader = reader
         self._metrics = metrics
         self._outage = outage
@@ -110,7 +110,7 @@ class StoredHistory:
         try:
             found = await read
         except (Unavailable, ConfigError) as error:
-            self._outage.is_away(str(error))
+            self._outage.failed(error)
             raise Unavailable("the database can't be asked now") from None
-        self._outage.is_there()
+        self._outage.worked()
         return found

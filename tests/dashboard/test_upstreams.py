@@ -8,9 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.dashboard import upstreams
-from conductor_actors.dashboard.reach import Reach
 from conductor_actors.dashboard.upstreams import UpdateStream
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.outages import Outage
 from conductor_actors.ports import PublishedMessage
 
 pytestmark = pytest.mark.anyio
@@ -45,7 +45,7 @@ async def test_after_an_outage_it_listens_again_and_says_that_messages_were_miss
         FailingSubscriber(error, error),
         received.put_nowait,
         lambda: resumed.append(None),
-        Reach("redis updates"),
+        Outage("redis updates"),
     )
     with capture_logs() as lines:
         task = asyncio.create_task(stream.run())

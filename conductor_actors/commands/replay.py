@@ -20,6 +20,7 @@ from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.adapters.recordings.csv_rows import CsvRows
 from conductor_actors.adapters.recordings.event_file import read_file
 from conductor_actors.adapters.recordings.stream_range import StreamRange
+from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.app.collector import GC_THRESHOLDS
 from conductor_actors.commands.terminal import printable
 from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT
@@ -92,7 +93,7 @@ def to_csv(recorded: Recorded, settings: Settings, file_name: str) -> None:
     except BrokenPipeError:
         return
     except OSError as error:
-        raise ConfigError(f"--csv {file_name}: {error.strerror}") from None
+        raise ConfigError(f"--csv {without_password(file_name)}: {error.strerror}") from None
 
 
 def to_database(recorded: Recorded, settings: Settings, url: str) -> None:

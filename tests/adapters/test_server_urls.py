@@ -1,8 +1,8 @@
-"""An `@` that stands where no user and password can is found."""
+"""What is wrong with URLs is found, and their passwords are not shown."""
 
 import pytest
 
-from conductor_actors.adapters.server_urls import has_stray_at
+from conductor_actors.adapters.server_urls import has_stray_at, without_password
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,7 @@ from conductor_actors.adapters.server_urls import has_stray_at
     ],
 )
 def test_an_at_behind_host_and_port_is_stray(url: str) -> None:
-    assert has_stray_at(url)
+    assert has_stray_at(url, ends_at="/?#")
 
 
 @pytest.mark.parametrize(
@@ -32,4 +32,22 @@ def test_an_at_behind_host_and_port_is_stray(url: str) -> None:
     ],
 )
 def test_other_urls_have_none(url: str) -> None:
-    assert not has_stray_at(url)
+    assert not has_stray_at(url, ends_at="/?#")
+
+
+def test_an_at_is_stray_only_behind_what_ends_host_and_port() -> None:
+    assert not has_stray_at("postgresql://u:a#b@h/db", ends_at="/?")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("redis://u:secret@h:6379", "redis:***@h:6379"),
+        ("u:sec@ret/x@h", "u:***@h"),
+        ("events.jsonl", "events.jsonl"),
+        ("C:/events", "C:/events"),
+        ("me@work.jsonl", "me@work.jsonl"),
+    ],
+)
+def test_what_could_be_a_password_is_not_shown(text: str, shown: str) -> None:
+    assert without_password(text) == shown

@@ -9,6 +9,7 @@ The report is two lines: the process id, and the exit code as `subprocess` has i
 """
 
 import fcntl
+import gc
 import importlib
 import os
 import runpy
@@ -38,6 +39,7 @@ class Request(msgspec.Struct):
 
 def main() -> None:
     importlib.import_module(f"{MODULE}.cli")
+    gc.freeze()  # or each run's end would go through all of it, and so copy its memory
     request = _served(socket.socket(fileno=os.dup(0)))
     _become(request)
     runpy.run_module(MODULE, run_name="__main__", alter_sys=True)

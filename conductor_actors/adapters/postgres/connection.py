@@ -3,7 +3,7 @@
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from math import ceil
 from threading import Event, Timer
@@ -13,7 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from conductor_actors.adapters.server_urls import has_stray_at
+from conductor_actors.adapters.server_urls import has_stray_at, is_name
 from conductor_actors.errors import ConfigError, Unavailable
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
@@ -25,6 +25,8 @@ _UNREADABLE: Final = (
     "DATABASE_URL can't be read; it looks like postgresql://user:password@host:5432/name, "
     "with @ : / % in the password written %40 %3A %2F %25"
 )
+
+_SHOWN_BY_ERRORS: Final = ("host", "user", "dbname", "port")
 
 _GRANTS: Final = (
     "the user in DATABASE_URL needs SELECT, INSERT and DELETE on the tables and TEMPORARY on the "
@@ -124,10 +126,10 @@ def readable_conninfo(url: str, connect_within_s: float, application: str = APPL
     """
     try:
         given = conninfo_to_dict(url)
-    except psycopg.ProgrammingError:
+    except (psycopg.ProgrammingError, UnicodeEncodeError):
         # The driver's text quotes what it could not read, which may be part of a password.
         raise ConfigError(_UNREADABLE) from None
-    if has_stray_at(url) or _is_misread(given):
+    if has_stray_at(url, ends_at="/?") or _is_misread(given):
         raise ConfigError(_UNREADABLE)
     defaults = {
         "connect_timeout": str(ceil(connect_within_s)),
@@ -143,9 +145,14 @@ def readable_conninfo(url: str, connect_within_s: float, application: str = APPL
 
 
 def _is_misread(given: dict[str, str | int | None]) -> bool:
-    """Return whether an unescaped password was taken for host, port or name."""
-    host, port, name = (str(given.get(key) or "") for key in ("host", "port", "dbname"))
-    return "@" in host + name or not all(map(_is_port, filter(None, port.split(","))))
+    """Return whether an unescaped password was taken for something else, which errors show."""
+    host, user, name, port = (str(given.get(key) or "") for key in _SHOWN_BY_ERRORS)
+    are_names = all(map(is_name, (host, user, name)))
+    return "@" in host + name or not are_names or not all(map(_is_port, _ports(port)))
+
+
+def _ports(text: str) -> Iterable[str]:
+    return filter(None, text.split(","))
 
 
 def _is_port(text: str) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, TextIO
 
+from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.domain.comparison import Record
 from conductor_actors.domain.rows import COLUMNS, VALUE_TYPES, ScoreRecord, record_of
 from conductor_actors.domain.scoring import ScoreRow
@@ -51,7 +52,7 @@ def read_rows(path: Path, first_ms: int, last_ms: int) -> Iterator[Record]:
                 if first_ms <= before_ms <= last_ms:
                     yield record
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        raise ConfigError(f"{without_password(str(path))}: {error.strerror}") from None
     except (ValueError, TypeError, csv.Error):
         raise ConfigError(f"{path}: row {number} can't be read") from None
 

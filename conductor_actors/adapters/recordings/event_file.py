@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError
 
@@ -44,7 +45,7 @@ def read_file(path: Path) -> Recording:
                     else:
                         entries.append(entry)
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+        raise ConfigError(f"{without_password(str(path))}: {error.strerror}") from None
     entries.sort()
     return Recording(entries, unreadable)
 

@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
-from conductor_actors.adapters.server_urls import has_stray_at
+from conductor_actors.adapters.server_urls import has_stray_at, is_name
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.errors import ConfigError, Unavailable
 
@@ -50,7 +50,7 @@ _OPERATORS: Final = ("unknown command", "DB index is out of range", "invalid DB 
 def open_client(url: str, deadline_s: float = DEADLINE_S) -> redis.Redis:
     """Make a client whose every call ends within the deadline; retries are up to the caller."""
     with _checked(url):
-        options = _options(parse_url(url), deadline_s)  # type: ignore[no-untyped-call]
+        options = _options(_parsed(url), deadline_s)
         pool = redis.ConnectionPool(retry=Retry(NoBackoff(), 0), **options)
         pool.connection_class(**pool.connection_kwargs)  # raises what else the first call would
     return redis.Redis.from_pool(pool)
@@ -59,7 +59,7 @@ def open_client(url: str, deadline_s: float = DEADLINE_S) -> redis.Redis:
 def open_async_client(url: str, deadline_s: float = DEADLINE_S) -> redis.asyncio.Redis:
     """Make the same kind of client for an event loop."""
     with _checked(url):
-        options = _options(dict(parse_async_url(url)), deadline_s)
+        options = _options(_parsed(url) | parse_async_url(url), deadline_s)
         pool = redis.asyncio.ConnectionPool(retry=AsyncRetry(NoBackoff(), 0), **options)
         pool.connection_class(**pool.connection_kwargs)
     return redis.asyncio.Redis.from_pool(pool)
@@ -68,12 +68,20 @@ def open_async_client(url: str, deadline_s: float = DEADLINE_S) -> redis.asyncio
 @contextmanager
 def _checked(url: str) -> Iterator[None]:
     """Raise `ConfigError` for a URL that redis-py can't read, or would misread."""
-    if has_stray_at(url):
+    if has_stray_at(url, ends_at="/?#"):
         raise ConfigError(_UNREADABLE)
     try:
         yield
     except (ValueError, TypeError):  # their texts can hold a part of the password
         raise ConfigError(_UNREADABLE) from None
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    url.encode()  # raises for what the environment holds besides text
+    parsed: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+    if not is_name(parsed.get("host", "")) or "," in parsed.get("host", ""):
+        raise ValueError
+    return parsed
 
 
 def _options(given: dict[str, Any], deadline_s: float) -> dict[str, Any]:

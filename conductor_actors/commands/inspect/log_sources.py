@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from conductor_actors.adapters.embedded.state_directory import running_url
 from conductor_actors.adapters.redis.log_stream import LINES_PER_READ, RedisLogReader
+from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.commands.inspect.model import MAX_LINE_BYTES
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.settings import Settings
@@ -155,7 +156,7 @@ class FileSource:
         try:
             self._file = path.open("rb", buffering=0)
         except OSError as error:
-            raise ConfigError(f"{path}: {error.strerror}") from None
+            raise ConfigError(f"{without_password(str(path))}: {error.strerror}") from None
         begin = self._size() - TAIL_BYTES
         if begin > 0:
             self._file.seek(begin)

@@ -1,6 +1,6 @@
 """What a Redis may answer, whose turn it then is to act, and what a user must be granted."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 import pytest
@@ -13,6 +13,7 @@ from conductor_actors.adapters.redis.client import (
     GRANTS,
     Command,
     mapped_errors,
+    open_async_client,
     open_client,
     pipeline,
 )
@@ -66,6 +67,7 @@ def ask(client: redis.Redis, *command: Command) -> None:
         pipeline(client, command)
 
 
+@pytest.mark.parametrize("opens", [open_client, open_async_client])
 @pytest.mark.parametrize(
     "url",
     [
@@ -78,6 +80,9 @@ def ask(client: redis.Redis, *command: Command) -> None:
         "redis://user:pass/secret@localhost:6379",
         "redis://user:pass#secret@localhost:6379",
         "redis://user:1234/secret@localhost:6379",
+        "redis:/user:secret@localhost:6379",
+        "redis://localhost,password=secret",
+        "redis://user:secret\udcff@localhost",
         "redis://user:1234?secret@localhost:6379",
         "redis://user:1234#secret@localhost:6379",
         "redis://user:secret@[::1:6379",
@@ -86,9 +91,11 @@ def ask(client: redis.Redis, *command: Command) -> None:
         "redis://localhost?ssl_cert_reqs=secret",
     ],
 )
-def test_what_is_no_url_is_refused_in_one_line_without_its_secrets(url: str) -> None:
+def test_what_is_no_url_is_refused_in_one_line_without_its_secrets(
+    opens: Callable[[str], object], url: str
+) -> None:
     with pytest.raises(ConfigError, match=r"^REDIS_URL .*e\.g\. redis://user:password@") as caught:
-        open_client(url)
+        opens(url)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None

@@ -1,0 +1,200 @@
+"""No part of a password in a URL is ever written, whatever is wrong with the URL."""
+
+import re
+import signal
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pytest
+import redis
+
+from tests.domain.test_contract import SAMPLE
+from tests.support.processes import ROOT
+from tests.support.programs import Ended, finished, running
+
+# Pieces of passwords. The number could be a port, and nothing else that is written looks like it.
+PIECES: Final = re.compile(r"Zebra|Yodel|(?<![\d.])29173(?![\d.])", re.IGNORECASE)
+
+# What can't be read ends each command that needs it with 2.
+UNREADABLE_REDIS: Final = (
+    "redis://u:Zebra/Yodel@h:6379/0",
+    "redis://u:Zebra#Yodel@h:6379/0",
+    "redis://u:Zebra?Yodel@h:6379/0",
+    "redis://u:29173/Yodel@127.0.0.1:9/0",
+    "redis://u:29173#Yodel@127.0.0.1:9/0",
+    "redis://u:29173?Yodel@127.0.0.1:9/0",
+    "redis://u:Yodel@29173/Zebra@127.0.0.1:9/0",
+    "redis://u:Zebra@h:port/0",
+    "redis://u:Zebra@h:99999/0",
+    "redis://u:Zebra@[::1:6379/0",
+    "redis://u:Zebra",
+    "redis://:Zebra",
+    "redis://127.0.0.1:9,password=Zebra",
+    "redis://localhost,password=Zebra",
+    "redis://u:Zebra@h?speed=high",
+    "redis://u:Zebra@h?socket_timeout=soon",
+    "redis:/u:Zebra@h:6379",
+    "http://u:Zebra@h:6379",
+    "u:Zebra@h:6379",
+)
+UNREADABLE_DATABASES: Final = (
+    "postgresql://u:Zebra/Yodel@h:5432/db",
+    "postgresql://u:Zebra?Yodel@h:5432/db",
+    "postgresql://u:Zebra@Yodel@h:5432/db",
+    "postgresql://u:Zebra%Yodel@h:5432/db",
+    "postgresql://u:29173/Yodel@127.0.0.1:9/db",
+    "postgresql://u:29173?sslmode=Yodel@127.0.0.1:9/db",
+    "postgresql://u:29173@Yodel/Zebra@127.0.0.1:9/db",
+    "postgresql://u:Zebra@h:port/db",
+    "postgresql://u:Zebra@h:99999/db",
+    "postgresql://u:Zebra@[::1/db",
+    "postgresql://u:Zebra",
+    "postgresql://u:Zebra@h/db?speed=high",
+    "mysql://u:Zebra@h/db",
+    "mysql://u:Zebra@h/db?sslmode=require",
+    "postgresql+psycopg://u:Zebra@h/db",
+    "u:Zebra@h/db",
+    "host=h password=Zebra Yodel",
+    "host=h password='Zebra",
+    "host=127.0.0.1;port=9;password=Zebra",
+    "host=127.0.0.1 port=9 user=u;password=Zebra",
+)
+
+# These can be read, and nobody answers there.
+UNREACHABLE_REDIS: Final = (
+    "redis://u:Zebra@127.0.0.1:9/0",
+    "redis://u:Zebra@Yodel@127.0.0.1:9/0",
+    "redis://u:Zebra%Yodel:29173@127.0.0.1:9/0",
+    "redis://u:Zebra@:9/0",
+    "rediss://u:Zebra@127.0.0.1:9/0",
+    "redis://127.0.0.1:9/0?password=Zebra",
+    "redis://u:Zebra@nowhere.invalid:6379/0",
+    "unix://u:Zebra@/nowhere/redis.sock",
+)
+UNREACHABLE_DATABASES: Final = (
+    "postgresql://u:Zebra@127.0.0.1:9/db",
+    "postgresql://u:Zebra#Yodel:29173@127.0.0.1:9/db",
+    "postgresql://u:Zebra@/db?host=/nowhere",
+    "postgresql://u:Zebra@127.0.0.1:9/db?sslmode=maybe",
+    "postgresql://127.0.0.1:9/db?password=Zebra",
+    "postgresql://u:Zebra@nowhere.invalid/db",
+    "host=127.0.0.1 port=9 user=u password=Zebra",
+)
+
+EVENTS: Final = SAMPLE / "events.jsonl"
+AT_ONCE: Final = 3
+SERVICES: Final = ("run", "collect", "dashboard", "demo --sessions 1")  # run until they are stopped
+ON_BOTH: Final = (*SERVICES, "check")
+ON_REDIS: Final = (  # {} is the URL
+    "reshard --shards 2",
+    "replay {} --csv -",
+    "dead-letters list",
+    "dead-letters show 1-1",
+    "dead-letters retry --all",
+    "inspect --once",
+    "inspect {} --once",
+    "inspect session acme/keynote",
+)
+ON_DATABASE: Final = ("migrate", f"replay {EVENTS}", f"replay {EVENTS} --against database")
+COMMANDS: Final = (*ON_BOTH, *ON_REDIS, *ON_DATABASE)
+
+
+class Urls(NamedTuple):
+    redis: str
+    database: str
+
+    def password(self) -> list[str]:
+        """Return the pieces of a password that stand in the URLs."""
+        return PIECES.findall(self.redis + self.database)
+
+
+@pytest.fixture
+def servers(redis_client: redis.Redis, valkey_url: str, shared_database: str) -> Urls:
+    """Return the URLs of servers that answer."""
+    del redis_client  # for its empty database
+    return Urls(valkey_url, shared_database)
+
+
+def with_each(
+    command: str, servers: Urls, redis_urls: Iterable[str], database_urls: Iterable[str]
+) -> list[Urls]:
+    """Replace one URL at a time of those that the command needs."""
+    urls = []
+    if command not in ON_DATABASE:
+        urls += [servers._replace(redis=url) for url in redis_urls]
+    if command not in ON_REDIS:
+        urls += [servers._replace(database=url) for url in database_urls]
+    assert all(each.password() for each in urls)
+    return urls
+
+
+def ended(command: str, urls: Urls, folder: Path, *, starts: bool = False) -> Ended:
+    """Run a command to its end; one that starts to serve is stopped when it reports an outage."""
+    folder.mkdir()
+    (folder / "demo.log").symlink_to("/dev/stdout")
+    arguments = [part.format(urls.redis) for part in command.split()]
+    variables = {
+        "REDIS_URL": urls.redis,
+        "DATABASE_URL": urls.database,
+        "CONDUCTOR_STATE_DIR": str(folder),
+        "CONDUCTOR_LOG_LEVEL": "debug",
+    }
+    with running(*arguments, cwd=folder, **variables) as program:
+        if starts:
+            program.wait_for("outage_began")
+            program.signal(signal.SIGTERM)
+        return program.finish(60)
+
+
+def all_ended(command: str, urls: Sequence[Urls], folder: Path, *, starts: bool) -> list[Ended]:
+    """Run a command with each of the URLs, some at a time; check that no password is written."""
+
+    def run(number: int) -> Ended:
+        return ended(command, urls[number], folder / str(number), starts=starts)
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        found = [*threads.map(run, range(len(urls)))]
+    for each, (_, stdout, stderr) in zip(urls, found, strict=True):
+        assert PIECES.findall(stdout + stderr) == [], (each, stdout, stderr)
+    return found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_url_that_can_not_be_read_is_refused_without_its_password(
+    command: str, servers: Urls, tmp_path: Path
+) -> None:
+    urls = with_each(command, servers, UNREADABLE_REDIS, UNREADABLE_DATABASES)
+    found = all_ended(command, urls, tmp_path, starts=False)
+    refused = 1 if command == "check" else 2
+    assert [(each, one) for each, one in zip(urls, found, strict=True) if one[0] != refused] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_server_that_does_not_answer_is_reported_without_its_password(
+    command: str, servers: Urls, tmp_path: Path
+) -> None:
+    urls = with_each(command, servers, UNREACHABLE_REDIS, UNREACHABLE_DATABASES)
+    found = all_ended(command, urls, tmp_path, starts=command in SERVICES)
+    expected = {0} if command in SERVICES else {0, 1, 2}  # reshard does nothing without Redis
+    assert {one.exit_code for one in found} <= expected
+
+
+@pytest.mark.parametrize("command", ["run", "run --shards 2", "demo", "check", "inspect --once"])
+def test_a_program_that_is_started_cold_keeps_the_password_too(
+    command: str, tmp_path: Path
+) -> None:
+    urls = {"REDIS_URL": UNREADABLE_REDIS[0], "DATABASE_URL": UNREADABLE_DATABASES[0]}
+    found = finished(*command.split(), cwd=tmp_path, PYTHONPATH=str(ROOT), **urls)
+    assert found.exit_code in {1, 2}
+    assert PIECES.findall(found.stdout + found.stderr) == []
+
+
+@pytest.mark.parametrize("option", ["--csv", "--against"])
+def test_a_url_in_place_of_a_file_is_refused_without_its_password(
+    option: str, tmp_path: Path
+) -> None:
+    found = finished("replay", str(EVENTS), option, UNREADABLE_DATABASES[0], cwd=tmp_path)
+    assert found.exit_code == 2
+    assert PIECES.findall(found.stdout + found.stderr) == []

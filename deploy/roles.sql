@@ -1,9 +1,9 @@
--- Three roles, none of which can do another's work. Run it as a superuser:
+-- Create the database and three roles, each with the privileges of one task. Run it as a superuser:
 --
 --   CONDUCTOR_OWNER_PASSWORD=… CONDUCTOR_WRITER_PASSWORD=… CONDUCTOR_READER_PASSWORD=… \
 --   psql -f deploy/roles.sql postgresql://postgres@HOST/postgres
 --
--- Run it again to change the passwords. Needs psql 14 or newer.
+-- Run it again to change passwords. Needs psql 14 or newer.
 
 \set ON_ERROR_STOP on
 \getenv owner_password CONDUCTOR_OWNER_PASSWORD
@@ -25,13 +25,13 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'conductor') \gexec
 \connect conductor
 REVOKE ALL ON DATABASE conductor FROM PUBLIC;
 GRANT CONNECT ON DATABASE conductor TO conductor_writer, conductor_reader;
-GRANT TEMPORARY ON DATABASE conductor TO conductor_writer; -- rows arrive in a temporary table
+GRANT TEMPORARY ON DATABASE conductor TO conductor_writer; -- COPY fills a temporary table
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO conductor_writer, conductor_reader;
 
--- Of every table, also those of later migrations. (The writer could add to the record of migrations,
--- too; `migrate` refuses a record that is not its own.)
+-- These hold for every table, including those of later migrations. (The writer can therefore insert
+-- into schema_migrations; `migrate` refuses a record that it does not know.)
 ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public
     GRANT SELECT, INSERT ON TABLES TO conductor_writer;
 ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public

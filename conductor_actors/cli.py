@@ -170,7 +170,7 @@ def migrate() -> None:
 
 @app.command(short_help="Change how many collectors share the sessions.")
 def reshard(shards: Shards = None) -> None:
-    """Give the sessions to another number of collectors, all of which are stopped; then stop.
+    """Distribute the sessions to another number of collectors, all of which are stopped; then stop.
 
     `run` and `collect` do the same at their start. This is for collectors that something else
     starts, each with its CONDUCTOR_SHARD.
@@ -185,7 +185,7 @@ def reshard(shards: Shards = None) -> None:
 
 @app.command(short_help="Say whether Redis and the database can be used.")
 def check() -> None:
-    """Look whether Redis and the database can be used: one line each, exit 1 if not."""
+    """Check whether Redis and the database can be used: one line each, exit 1 if not."""
     settings = _configured(sys.stderr)
     with servers(settings) as urls:
         findings = [
@@ -343,7 +343,7 @@ app.add_typer(
 
 @contextmanager
 def servers(settings: Settings, *, redis: bool = True, database: bool = True) -> Iterator[Urls]:
-    """Give the servers' URLs, starting own ones for those that are not set."""
+    """Provide the servers' URLs; start embedded servers for those that are not set."""
     with EmbeddedServers(settings.state_dir) as embedded:
         redis_url, database_url = settings.redis_url, settings.database_url
         if redis and redis_url is None:
@@ -379,7 +379,7 @@ def _shared(shards: int | None, *, with_dashboard: bool) -> bool:
 
 
 def _reshare(settings: Settings, urls: Urls, count: int) -> None:
-    """Take over from another number of collectors, unless somebody else sees to that."""
+    """Reshard the sessions at the start, unless another process does that."""
     if settings.shard is None:
         _exit_with(sharding.reshared(settings, urls, count, until_stopped))
 

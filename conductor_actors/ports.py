@@ -49,10 +49,10 @@ class EventSource(Protocol):
         """Read what is there, waiting a fraction of a second when nothing is."""
 
     def position(self) -> bytes:
-        """Tell how far was read: what comes behind the entries of all reads so far."""
+        """Return the position after the entries of all reads so far."""
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
 
 
 class Written(NamedTuple):
@@ -72,7 +72,7 @@ class ScoreStore(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
 
 
 class Retention(Protocol):
@@ -89,7 +89,7 @@ class ScoreFeed(Protocol):
         """Announce the rows, in one round trip."""
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
 
 
 # The names under which updates and anomalies are published.
@@ -180,7 +180,7 @@ class DeadLetterBox(Protocol):
     """Where messages end that can't be handled."""
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep the letters; of each body the first 256 bytes."""
+        """Store the letters; of each body the first 256 bytes."""
 
 
 class Checkpoint(NamedTuple):
@@ -200,7 +200,7 @@ class CheckpointStore(Protocol):
     """Where the last checkpoint is kept. What the owner alone may do raises `OwnershipLost`."""
 
     def load(self) -> Checkpoint | None:
-        """Give the last checkpoint, whole, if there is one."""
+        """Return the last checkpoint, in full, if there is one."""
 
     def commit(self, checkpoint: Checkpoint) -> bool:
         """Store it all at once, or nothing; False if it is not whole and there is none to add to.
@@ -209,17 +209,17 @@ class CheckpointStore(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
 
 
 class Lease(Protocol):
     """The right to own this data: one process at a time has it."""
 
     def hold(self) -> None:
-        """Take or keep the lease; raise `OwnershipLost` if another process has it."""
+        """Acquire or renew the lease; raise `OwnershipLost` if another process has it."""
 
     def release(self) -> None:
-        """Give it up, so that the next process need not wait."""
+        """Release the lease, so that the next process need not wait."""
 
 
 class Finding(NamedTuple):
@@ -249,13 +249,13 @@ class Outbox(Protocol):
         """Show about so many rows, oldest first; none when there are none. They stay."""
 
     def remove(self, stored: SpilledRows) -> None:
-        """Let go of rows that `oldest` has shown."""
+        """Delete rows that `oldest` has returned."""
 
     def size(self) -> int:
         """Count the entries; each has many rows."""
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
 
 
 class IntrospectionChannel(Protocol):

@@ -313,11 +313,11 @@ class Settings(BaseSettings):
         return self
 
     def own_shard(self) -> Shard:
-        """Give which of how many collectors this is."""
+        """Return which of how many collectors this is."""
         return WHOLE if self.shard is None else parsed(self.shard)
 
     def scoring(self) -> Scoring:
-        """Give the formula's weights and maxima."""
+        """Return the formula's weights and maxima."""
         return Scoring(
             self.weight_chat,
             self.weight_poll,
@@ -329,18 +329,18 @@ class Settings(BaseSettings):
         )
 
     def traces_go_to(self) -> Literal["stream", "stdout", "none"]:
-        """Say where the lines of a trace, whose level is info, can be read."""
+        """Return where the lines of a trace, whose level is info, can be read."""
         if self.log_level not in ("debug", "info"):
             return "none"
         return "stream" if self.log_stream else "stdout"
 
     def session_rules(self) -> SessionRules:
-        """Give a session's window, lifetime and size."""
+        """Return a session's window, lifetime and size."""
         most_users = self._limit(self.session_users, MOST_USERS_AMONG_TENANTS)
         return SessionRules(self.window_s, self.session_timeout_s, int(most_users))
 
     def dashboard(self) -> Options:
-        """Give where the dashboard listens, whom it lets in, and how many."""
+        """Return the dashboard's options."""
         return Options(
             host=self.http_host,
             port=self.http_port,
@@ -359,7 +359,7 @@ class Settings(BaseSettings):
         )
 
     def intake_rules(self) -> IntakeRules:
-        """Give how events become batches and ticks."""
+        """Return how events become batches and ticks."""
         among = AMONG_TENANTS
         limits = Limits(
             self._limit(self.tenant_events_per_s, among.tenant_events_per_s),

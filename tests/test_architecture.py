@@ -1,4 +1,6 @@
 import ast
+import re
+from collections import Counter
 from pathlib import Path
 from typing import get_args
 
@@ -78,6 +80,33 @@ def test_every_log_event_is_named_by_a_noun_and_what_became_of_it() -> None:
     for kind in get_args(AnyEvent):
         assert len(kind.event_name().split("_")) >= 2, kind
         assert kind.__doc__, kind
+
+
+def test_a_class_name_and_a_module_name_stand_once_in_the_package() -> None:
+    """A reader who searches for a name finds one thing."""
+    classes = [
+        node.name
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    modules = [path.stem for path in FILES if not path.stem.startswith("__")]
+    repeated = {name for name, count in Counter(classes + modules).items() if count > 1}
+    assert repeated == set()
+
+
+def test_docstrings_open_with_what_the_caller_gets() -> None:
+    vague = re.compile(r"(Gives?|Tells?|Says?|Lets?|Takes?|Notes?|Keeps?|Looks?|Have|Has)\b")
+    documented = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
+    found = [
+        (path.name, line)
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, documented)
+        and (line := (ast.get_docstring(node) or "").partition("\n")[0])
+        and vague.match(line)
+    ]
+    assert found == []
 
 
 def _emitted(path: Path) -> set[str]:

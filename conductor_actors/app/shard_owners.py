@@ -20,16 +20,16 @@ class ShardOwners(Elsewhere):
         self._without: Sequence[Shard] = shards(count)
 
     def state(self) -> str:
-        """Say in a word how they are doing."""
+        """Return their state in a word."""
         return "stalled" if self._without else "running"
 
     def obstacles(self) -> Sequence[str]:
-        """Say which shards nobody owns."""
+        """Return the shards that have no owner."""
         return [f"collector: nobody has shard {shard}" for shard in self._without]
 
     @contextmanager
     def looking(self, url: str) -> Iterator[None]:
-        """Look once a second, until the block ends; while Redis is away what was seen stays."""
+        """Check once a second until the block ends; while Redis is away the last result stays."""
         stop = Event()
         thread = Thread(target=self._look, args=(url, stop), name="shard-owners", daemon=True)
         thread.start()

@@ -30,11 +30,11 @@ class WrappedSource:
         self._source.resume(position)
 
     def position(self) -> bytes:
-        """Tell how far was read."""
+        """Return how far was read."""
         return self._source.position()
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._source.close()
 
 
@@ -115,7 +115,7 @@ class WatchedFeed:
         emit(UpdatesPublished(updates=len(rows), duration_s=duration_s))
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._feed.close()
 
 
@@ -127,7 +127,7 @@ class WatchedCheckpoints:
         self._progress = progress
 
     def load(self) -> Checkpoint | None:
-        """Give the last checkpoint, if there is one."""
+        """Return the last checkpoint, if there is one."""
         return self._store.load()
 
     def commit(self, checkpoint: Checkpoint) -> bool:
@@ -138,5 +138,5 @@ class WatchedCheckpoints:
         return is_committed
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._store.close()

@@ -89,7 +89,7 @@ def retry(letters: DeadLetterStream, chosen: Iterable[Kept], max_event_bytes: in
 
 
 def chosen(letters: DeadLetterStream, ids: Sequence[str]) -> list[Kept]:
-    """Give the letters with these ids, each once; raise `ConfigError` unless all are there."""
+    """Return the letters with these ids, each once; raise `ConfigError` unless all exist."""
     for letter_id in ids:
         if ENTRY_ID.fullmatch(letter_id) is None:
             raise ConfigError(f"{letter_id!r} is no id of a dead letter, e.g. 1767528000000-0")
@@ -210,7 +210,7 @@ def _of_session(
 
 
 def _at(letters: DeadLetterStream, tenant: str, at_ms: int) -> Iterator[tuple[Original, str]]:
-    """Give a tenant's entries of one millisecond."""
+    """Return a tenant's entries of one millisecond."""
     for bare_name in DECODERS:
         for original in letters.originals(prefixed(tenant, bare_name), str(at_ms), str(at_ms)):
             yield original, bare_name

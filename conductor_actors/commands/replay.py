@@ -106,7 +106,7 @@ def to_database(recorded: Recorded, settings: Settings, url: str) -> None:
 
 
 def say(text: str) -> None:
-    """Tell the operator something, on stderr, as it is."""
+    """Print a line for the operator on stderr."""
     _stderr.out(text, highlight=False)
 
 
@@ -146,7 +146,7 @@ class _Writer:
 
 
 def _file(name: str, first: str, last: str) -> Recorded:
-    """Take a file to be complete, until its last entry or whatever end was asked for."""
+    """Read a file, which counts as complete until its last entry or the given end."""
     recording = read_file(Path(name))
     if recording.unreadable:
         say(
@@ -198,7 +198,7 @@ def _first_ms(first: str) -> int | None:
 
 
 def _end_ms(last: str) -> int | None:
-    """Tell before which millisecond the end that was asked for leaves nothing out."""
+    """Return the millisecond before which the given end omits nothing; None for an open end."""
     if last == "+":
         return None
     ms, _, sequence = last.partition("-")

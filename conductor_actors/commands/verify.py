@@ -19,13 +19,13 @@ _ROW: Final = ("time", *SessionKey._fields)
 
 
 def in_database(recorded: Recorded, url: str) -> Kept:
-    """Give the rows of a database."""
+    """Return the reader of a database's rows."""
     until_ms, tenants = recorded.until_ms, recorded.tenants
     return lambda first_ms: stored_rows.read_rows(url, first_ms, until_ms, tenants)
 
 
 def in_file(recorded: Recorded, name: str) -> Kept:
-    """Give the rows of a CSV file, as `--csv` writes it."""
+    """Return the reader of a CSV file's rows, as `--csv` writes them."""
     return lambda first_ms: csv_rows.read_rows(Path(name), first_ms, recorded.until_ms)
 
 
@@ -61,7 +61,7 @@ def known_of(recorded: Recorded, settings: Settings, *, cold_start: bool) -> Kno
 
 
 def report(comparison: Comparison) -> Iterator[str]:
-    """Say what came of it, line by line."""
+    """Return the result, line by line."""
     yield f"compared    {comparison.compared}"
     yield f"missing     {comparison.missing}"
     yield f"different   {comparison.different}"

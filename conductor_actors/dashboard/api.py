@@ -101,7 +101,7 @@ class Api:
         return self._answer(sessions_body(newest))
 
     async def history(self, request: Request) -> Response:
-        """Give a session's stored scores."""
+        """Return a session's stored scores."""
         key = self._key(request)
         sources = self._sources
         asked = query.read_range(request.query_params, sources.now(), sources.tick_s)

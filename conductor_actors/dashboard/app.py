@@ -71,7 +71,7 @@ class Parts:
         self.asgi = OriginMiddleware(self._joined(api), gate.origins)
 
     async def run(self) -> None:
-        """Keep everything going, until cancelled."""
+        """Run every part until cancelled."""
         async with asyncio.TaskGroup() as group:
             for part in (self._updates, self._history, self._live):
                 group.create_task(part.run())

@@ -44,11 +44,11 @@ class Caller:
     expires_at_s: float | None = None
 
     def may_see(self, session_id: str) -> bool:
-        """Tell whether this session of the caller's tenant may be seen."""
+        """Check whether the caller may see this session of its tenant."""
         return self.sessions is None or session_id in self.sessions
 
     def is_expired(self, now_s: float) -> bool:
-        """Tell whether the token that was shown is valid no more."""
+        """Check whether the caller's token has expired."""
         return self.expires_at_s is not None and now_s > self.expires_at_s + LEEWAY_S
 
 
@@ -131,7 +131,7 @@ class Authenticator:
 
 
 def is_session_id(value: object) -> bool:
-    """Tell whether this can be the name of a session: text that can be stored and compared."""
+    """Check whether this can be a session's id: text that can be stored and compared."""
     if not isinstance(value, str) or not 1 <= len(value) <= 255 or "\0" in value:
         return False
     return not any("\ud800" <= char <= "\udfff" for char in value)

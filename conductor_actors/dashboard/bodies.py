@@ -211,7 +211,7 @@ def decode_update(body: bytes) -> Update:
 
 
 def at_ms(timestamp: str) -> int:
-    """Give a timestamp as milliseconds since 1970."""
+    """Return a timestamp as milliseconds since 1970."""
     return to_ms(from_iso(timestamp))
 
 

@@ -88,11 +88,11 @@ class Client:
         return is_first
 
     def waiting(self, slot: Slot) -> Sendable | None:
-        """Give what waits in a slot."""
+        """Return the message that waits in a slot."""
         return self._slots.get(slot)
 
     def drop(self, session: str) -> None:
-        """Let go of what waits about a session."""
+        """Drop the messages that wait about a session."""
         self._slots = {slot: one for slot, one in self._slots.items() if slot[1] != session}
 
     def flush(self) -> None:
@@ -131,7 +131,7 @@ class Broadcast:
         return self._tenants[tenant]
 
     def add(self, client: Client) -> None:
-        """Take a client in."""
+        """Add a client."""
         self._clients[client.sid, client.namespace] = client
         self._tenants[client.caller.tenant] += 1
 
@@ -145,7 +145,7 @@ class Broadcast:
             self._tenants -= Counter({client.caller.tenant: 1})  # drops the tenant at zero
 
     def subscribe(self, client: Client, session: str) -> bool:
-        """Tell a client of a session from now on; False if it has too many already."""
+        """Subscribe a client to a session; return False if it has too many subscriptions."""
         if session not in client.sessions:
             if len(client.sessions) >= MOST_SUBSCRIPTIONS:
                 return False
@@ -157,7 +157,7 @@ class Broadcast:
         return True
 
     def unsubscribe(self, client: Client, session: str) -> None:
-        """Tell a client of a session no more."""
+        """Unsubscribe a client from a session."""
         if session not in client.sessions:
             return
         client.sessions.discard(session)
@@ -178,7 +178,7 @@ class Broadcast:
         return list(self._subscribers.get(key, ()))
 
     def announce(self, key: SessionKey, kind: str, event: str, body: bytes) -> None:
-        """Tell a session's subscribers; of each kind the newest counts."""
+        """Send a message to a session's subscribers; it replaces a waiting one of its kind."""
         subscribers = self._subscribers.get(key)
         if not subscribers:
             return
@@ -188,7 +188,7 @@ class Broadcast:
             self.send(client, slot, message)
 
     def watch(self, client: Client) -> None:
-        """Tell a client of all sessions of its tenant: all now, then those that change."""
+        """Subscribe a client to its tenant's sessions: all of them now, then those that change."""
         watchers = self._watchers[client.caller.tenant]
         if client not in watchers:
             watchers[client] = None
@@ -196,14 +196,14 @@ class Broadcast:
         self._send_sessions(client, self._visible(client, self._hub.names(client.caller.tenant)))
 
     def unwatch(self, client: Client) -> None:
-        """Tell a client of its tenant's sessions no more."""
+        """Unsubscribe a client from its tenant's sessions."""
         if client in self._watchers.get(client.caller.tenant, ()):
             del self._watchers[client.caller.tenant][client]
             client.connection.interests -= 1
             client.drop(_SESSIONS[1])
 
     def announce_sessions(self, tenant: str, changed: set[str]) -> None:
-        """Tell a tenant's watchers which sessions have changed, in one message."""
+        """Send the sessions that changed to the tenant's watchers, in one message."""
         watchers = self._watchers.get(tenant)
         if not watchers:
             return

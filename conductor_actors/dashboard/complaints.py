@@ -43,7 +43,7 @@ class StdlibHandler(logging.Handler):
 
 
 def logger_of(library: str) -> logging.Logger:
-    """Give the logger that a library is to use: faults alone are heard."""
+    """Return the logger for a library: only faults are forwarded."""
     logger = logging.getLogger(f"conductor_actors.{library}")
     if not logger.handlers:
         logger.addHandler(StdlibHandler())
@@ -54,7 +54,7 @@ def logger_of(library: str) -> logging.Logger:
 
 
 def _is_fault(record: logging.LogRecord) -> bool:
-    """Tell a fault from what these libraries also log as errors: requests they have refused."""
+    """Distinguish faults from refused requests, which these libraries log as errors, too."""
     return record.exc_info is not None
 
 

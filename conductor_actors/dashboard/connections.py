@@ -41,7 +41,7 @@ class Connection:
         self._messages = 0
 
     def has_room(self) -> bool:
-        """Tell whether the client keeps up: what was handed over has been passed on."""
+        """Check whether the client keeps up: everything handed over was sent."""
         return bool(self.socket.queue.qsize() < WAITING)
 
     def put(self, packet: Packet) -> None:
@@ -50,7 +50,7 @@ class Connection:
             self.socket.queue.put_nowait(packet)
 
     def speaks(self, now_s: float) -> bool:
-        """Note a message; False when it is one too many, or the answers are not read."""
+        """Count a message; return False if it is one too many, or if the answers are not read."""
         self._spoke_s = now_s
         if int(now_s) != self._second:
             self._second, self._messages = int(now_s), 0
@@ -59,7 +59,7 @@ class Connection:
         return is_read and self._messages <= MESSAGES_A_SECOND
 
     def overstays(self, now_s: float, at_s: float) -> Reason | None:
-        """Say why it should be closed, if it should be; `at_s` is seconds since 1970."""
+        """Return why the connection must be closed, if it must; `at_s` is seconds since 1970."""
         pinged_at_s = self.socket.last_ping  # None while none is unanswered
         if pinged_at_s is not None and at_s - pinged_at_s > PONG_WITHIN_S:
             return "silent"
@@ -151,7 +151,7 @@ class Connections:
 
 
 def _is_understood(data: object) -> bool:
-    """Tell whether this is a message that the library's own handler can take."""
+    """Check whether the library's own handler can process this message."""
     if not isinstance(data, str):
         return False
     try:

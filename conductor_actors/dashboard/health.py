@@ -16,16 +16,16 @@ class Neighbour(Protocol):
     """The collector, as far as it is in this process."""
 
     def state(self) -> str:
-        """Say in a word how it is doing."""
+        """Return its state in a word."""
 
     def obstacles(self) -> Sequence[str]:
-        """Say what keeps events from being read or scores from leaving, if anything does."""
+        """Return what prevents events from being read or scores from leaving, if anything does."""
 
     def lag_s(self) -> float | None:
-        """Say how far reading is behind, if known."""
+        """Return how far reading is behind, if known."""
 
     def checkpoint_age_s(self) -> float | None:
-        """Say how old the last checkpoint is, if known."""
+        """Return the age of the last checkpoint, if known."""
 
     def gaps(self) -> Mapping[str, tuple[int, int]]:
         """Count gaps, and the events known to be lost in them, by reason."""
@@ -35,7 +35,7 @@ class Elsewhere:
     """A collector in another process: what it does is heard, or not."""
 
     def state(self) -> str:
-        """Say in a word how it is doing."""
+        """Return its state in a word."""
         return "elsewhere"
 
     def obstacles(self) -> Sequence[str]:
@@ -70,7 +70,7 @@ class Condition:
         return [Route("/health", self._answer_health), Route("/ready", self._answer_ready)]
 
     def reasons(self) -> list[str]:
-        """Say why updates do not reach clients, if they do not."""
+        """Return the reasons why updates do not reach clients."""
         reasons = list(self._collector.obstacles())
         if self.is_draining:
             reasons.append("draining")

@@ -27,7 +27,7 @@ class Track:
         self._filled_s = self._asked_s = float("-inf")
 
     def add(self, ms: int, body: bytes, tick_ms: int, now_s: float) -> None:
-        """Take an update that is newer than all others."""
+        """Add an update that is newer than all others."""
         if ms - self.newest_ms > tick_ms:
             self._unbroken_ms = ms
             self._broke_s = now_s
@@ -35,13 +35,13 @@ class Track:
         self.newest, self.newest_ms, self.heard_s = body, ms, now_s
 
     def lacks_points(self, now_s: float) -> bool:
-        """Tell whether it is worth asking the database now for what was not heard."""
+        """Check whether to query the database now for points that were not received."""
         is_unbroken = self.newest_ms - self._unbroken_ms >= HISTORY_S * 1000
         is_filled = self._filled_s - self._broke_s > SETTLED_S
         return not (is_unbroken or is_filled or now_s - self._asked_s < ASK_EVERY_S)
 
     def asks(self, now_s: float) -> None:
-        """Note that the database is being asked."""
+        """Record that the database is being queried."""
         self._asked_s = now_s
 
     def fill(self, stored: Mapping[int, bytes], now_s: float) -> None:
@@ -65,7 +65,7 @@ class Hub:
         self._tenants: dict[str, dict[str, Track]] = {}
 
     def take(self, update: Update) -> bytes | None:
-        """Keep an update and return its body; None if it is not newer than what is known."""
+        """Add an update and return its body; None if it is not newer than the last one."""
         sessions = self._tenants.setdefault(update.tenant_id, {})
         ms = at_ms(update.timestamp)
         now_s = self._clock()
@@ -79,21 +79,21 @@ class Hub:
         return body
 
     def track(self, key: SessionKey) -> Track | None:
-        """Give what is known of a session."""
+        """Return what is known of a session, if anything."""
         return self._tenants.get(key.tenant_id, {}).get(key.session_id)
 
     def names(self, tenant: str) -> set[str]:
-        """Give the names of a tenant's sessions."""
+        """Return the ids of a tenant's sessions."""
         return set(self._tenants.get(tenant, ()))
 
     def newest(self, tenant: str, sessions: Iterable[str] | None = None) -> list[bytes]:
-        """Give the newest update of each session of a tenant, or of those of them that live."""
+        """Return the newest update of each session of a tenant, or of those named that are live."""
         tracks = self._tenants.get(tenant, {})
         names = sorted(tracks if sessions is None else tracks.keys() & sessions)
         return [tracks[name].newest for name in names]
 
     def points(self, key: SessionKey) -> list[bytes]:
-        """Give a session's last five minutes, oldest first."""
+        """Return a session's last five minutes, oldest first."""
         track = self.track(key)
         if track is None:
             return []
@@ -101,7 +101,7 @@ class Hub:
         return [body for ms, body in track.points if ms > since_ms]
 
     def forget_silent(self) -> None:
-        """Let go of sessions that have been silent too long."""
+        """Remove sessions without an update for too long."""
         until_s = self._clock() - SILENT_S
         for tenant, tracks in list(self._tenants.items()):
             live = {name: track for name, track in tracks.items() if track.heard_s > until_s}

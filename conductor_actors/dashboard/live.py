@@ -35,7 +35,7 @@ class _Changes:
 
 
 class Live:
-    """Takes every published message. Whoever subscribes gets the history first."""
+    """Distributes every published message. A new subscriber gets the history first."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Live:
         self._changes: dict[str, _Changes] = {}
 
     def receive(self, message: PublishedMessage) -> None:
-        """Keep and announce a published message, or count it as invalid."""
+        """Add and distribute a published message, or count it as invalid."""
         self._metrics.updates_heard.inc()
         tenant, name, body = message
         receive = self._receive_update if name == UPDATES else self._receive_anomaly

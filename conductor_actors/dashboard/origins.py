@@ -48,11 +48,11 @@ class Origins:
             )
 
     def knows_host(self, host: str) -> bool:
-        """Tell whether this service may be asked under this name."""
+        """Check whether the service accepts requests for this host name."""
         return not self._is_loopback or host in self._hosts or is_loopback(_hostname(host))
 
     def allows(self, origin: str | None, host: str) -> bool:
-        """Tell whether a page of this origin may ask; programs that are no browser have none."""
+        """Check whether a page of this origin may send requests; only browsers send an origin."""
         if origin is None or self._any or origin in self._origins:
             return True
         netloc = urlsplit(origin).netloc
@@ -81,7 +81,7 @@ class OriginMiddleware:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host is this machine and nothing else."""
+    """Check whether a host is a loopback address."""
     if host == "localhost":
         return True
     try:

@@ -37,7 +37,7 @@ class Recent:
         task.add_done_callback(lambda done: None if done.cancelled() else give(done.result()))
 
     async def points(self, key: SessionKey) -> list[bytes]:
-        """Give the points, oldest first; without the database, those that were heard."""
+        """Return the points, oldest first; without the database, those that were received."""
         track = self._hub.track(key)
         if track is not None and not track.lacks_points(self._clock()):
             return self._hub.points(key)

@@ -132,7 +132,7 @@ class Dashboard:
 
 
 class _HttpServer(uvicorn.Server):
-    """Says when it answers."""
+    """Reports when it is ready to answer."""
 
     def __init__(self, config: uvicorn.Config, is_up: threading.Event) -> None:
         super().__init__(config)
@@ -182,6 +182,6 @@ def _serve_metrics(options: Options, metrics: DashboardMetrics, opened: ExitStac
 
 
 def _allow_many_files() -> None:
-    """Let this process have as many connections as the system allows, not just the usual 1,024."""
+    """Raise the limit of open files from the usual 1,024 to what the system allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

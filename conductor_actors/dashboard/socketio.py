@@ -122,7 +122,7 @@ class Sockets:
     async def connect(
         self, namespace: str, sid: str, environ: dict[str, Any], auth: object
     ) -> None:
-        """Let a client in, or refuse it with the reason as its `connect_error`."""
+        """Accept a client, or refuse it with the reason as its `connect_error`."""
         query = parse_qs(environ.get("QUERY_STRING", ""))
         try:
             caller = self._admitted(_token(auth, environ), query.get("tenant", [None])[0])
@@ -154,7 +154,7 @@ class Sockets:
         return request(client, body)
 
     async def disconnect_expired(self) -> None:
-        """Take leave of everybody whose token is valid no more."""
+        """Disconnect every client whose token has expired."""
         now_s = self._access.now()
         for client in self._audience.clients():
             if client.caller.is_expired(now_s):
@@ -224,6 +224,6 @@ def _token(auth: object, environ: dict[str, Any]) -> str | None:
 
 
 def bearer(header: str | None) -> str | None:
-    """Take the token from an `Authorization` header."""
+    """Return the token of an `Authorization` header."""
     scheme, _, token = (header or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" and token.strip() else None

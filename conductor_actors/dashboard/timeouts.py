@@ -86,7 +86,7 @@ class ImpatientHttp(_Impatient, H11Protocol):
         self._expect()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has arrived, and begin or end the wait for the rest."""
+        """Process what has arrived, and start or end the timeout of the rest."""
         super().data_received(data)
         if self.transport.get_protocol() is not self or not self._is_incomplete():
             self._expect_no_more()

@@ -74,7 +74,7 @@ class StoredHistory:
         self._outage = outage
 
     async def run(self) -> None:
-        """Keep connections and check regularly whether the database is there, until cancelled."""
+        """Maintain connections and check the database regularly, until cancelled."""
         await self._reader.open()
         try:
             while True:

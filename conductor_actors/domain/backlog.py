@@ -35,11 +35,11 @@ class Batch(Generic[T]):
         self._items.extend(items)
 
     def flush_now(self) -> None:
-        """Let the items that are there wait no longer."""
+        """Make the items that are there due at once."""
         self._since_s = -inf
 
     def is_due(self, now_s: float) -> bool:
-        """Tell whether it is time to write."""
+        """Check whether the batch is due."""
         if not self._items:
             return False
         return len(self._items) >= self.max_items or now_s - self._since_s >= self._max_age_s
@@ -68,7 +68,7 @@ class Step(Enum):
 
 
 class Can(NamedTuple):
-    """Say what may be tried now: a service that has just failed may not."""
+    """What may be tried now: a service that has just failed may not."""
 
     write: bool
     spill: bool
@@ -106,24 +106,24 @@ class Backlog(Generic[T]):
         self._batch.add(items, now_s)
 
     def flush_now(self) -> None:
-        """Let what is in memory not wait for more: none comes soon."""
+        """Make what is in memory due at once: no more comes soon."""
         self._batch.flush_now()
 
     def has_batch(self) -> bool:
-        """Tell whether a full batch is in memory."""
+        """Check whether a full batch is in memory."""
         return len(self._batch) >= self._batch.max_items
 
     def promise(self) -> int:
-        """Let everything that is in memory leave it first; give what `is_kept` wants to know."""
+        """Make everything in memory leave first; return the promise to pass to `is_kept`."""
         self._promised = self._left + len(self._batch)
         return self._promised
 
     def is_kept(self, promise: int) -> bool:
-        """Tell whether everything that came before a promise has left memory."""
+        """Check whether everything that came before a promise has left memory."""
         return self._left >= promise
 
     def next_step(self, now_s: float, can: Can) -> Step:
-        """Say what to do next; what fails is not tried again at once, so this comes to rest."""
+        """Return what to do next; what fails is not tried again at once, so it ends with `REST`."""
         if self._outbox_has_rows is None and can.drain:
             return Step.LOOK
         must_leave = self._left < self._promised or self.overflow() > 0
@@ -146,7 +146,7 @@ class Backlog(Generic[T]):
         return self._batch.oldest(self._batch.max_items)
 
     def drain_size(self) -> int:
-        """Say how much to write of what is set aside."""
+        """Return how many spilled rows to write at once."""
         return self._portion(DRAIN_ROWS)
 
     def left(self, count: int) -> None:
@@ -155,7 +155,7 @@ class Backlog(Generic[T]):
         self._left += count
 
     def mark_outbox(self, *, holds: bool) -> None:
-        """Note whether anything is set aside.
+        """Record whether the outbox has rows.
 
         To a quick database more is drained than is set aside, though mail may never end.
         """
@@ -163,12 +163,12 @@ class Backlog(Generic[T]):
         self._owes_drain = self._is_quick
 
     def worked(self, duration_s: float, now_s: float) -> None:
-        """Note a write: the next may be twice as large, up to a full batch."""
+        """Record a successful write: the next may be twice as large, up to a full batch."""
         self._tried(now_s, is_quick=duration_s <= SLOW_S)
         self._halvings = max(0, self._halvings - 1)
 
     def failed(self, now_s: float) -> None:
-        """Note a write that failed: half of it may get through before the deadline."""
+        """Record a failed write: half of it may succeed before the deadline."""
         self._tried(now_s, is_quick=False)
         self._halvings = min(MOST_HALVINGS, self._halvings + 1)
 

@@ -201,12 +201,12 @@ def read_header(data: bytes) -> Header:
 
 
 def _goes_on(state: SessionState, intake: IntakeState) -> bool:
-    """Tell whether anything of it can matter: no event comes before the last tick any more."""
+    """Check whether a session can still have rows: no event comes before the last tick."""
     return state.has_row_at(intake.passed_ms)
 
 
 def _distances(window: RepeatWindow | PresenceWindow) -> list[int]:
-    """Give the first moment, and from each to the next."""
+    """Return the first moment, and the distance from each to the next."""
     return [later - earlier for earlier, later in pairwise((0, *window.moments.values()))]
 
 

@@ -58,7 +58,7 @@ class Unknown:
 
 
 class Comparison:
-    """Take each tick's rows, in order; keep count of what is the same and what is not.
+    """Compares the rows of each tick, in order, and counts the differences.
 
     Kept rows of sessions that the replay never hears of are no difference: `elsewhere`.
     """
@@ -77,7 +77,7 @@ class Comparison:
 
     @property
     def is_equal(self) -> bool:
-        """Tell whether both sides have the same rows."""
+        """Whether both sides have the same rows."""
         return self.first is None
 
     def take(self, rows: Sequence[ScoreRow]) -> None:
@@ -98,7 +98,7 @@ class Comparison:
             self._match(at_ms, replayed)
 
     def finish(self, last_tick_ms: int) -> None:
-        """Look at what is kept after the last rows, up to the last tick of the replay."""
+        """Compare the stored rows after the last replayed ones, up to the replay's last tick."""
         if self._kept is not None:
             for record in self._kept_until(min(last_tick_ms, self._known.until_ms)):
                 self._find_surplus(record)

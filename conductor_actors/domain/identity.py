@@ -28,12 +28,12 @@ class SessionKey(NamedTuple):
 
 
 def prefixed(tenant: str, name: str) -> str:
-    """Give a name as that tenant has it."""
+    """Return a name with the tenant's prefix."""
     return name if tenant == DEFAULT_TENANT else f"{tenant}:{name}"
 
 
 def split(name: str) -> tuple[str, str] | None:
-    """Take a name apart into tenant and bare name; None if its prefix is no tenant."""
+    """Split a name into tenant and bare name; None if its prefix is no tenant."""
     prefix, colon, bare_name = name.partition(":")
     if not colon:
         return DEFAULT_TENANT, name

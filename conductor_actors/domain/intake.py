@@ -101,11 +101,11 @@ class Intake:
 
     @property
     def holds_events(self) -> bool:
-        """Tell whether events are gathered for the next tick."""
+        """Whether events are gathered for the next tick."""
         return self._events > 0
 
     def state(self) -> IntakeState:
-        """Tell where it is when all steps of a `take` were taken, and the `rest`."""
+        """Return the state after all steps of a `take` and the `rest`."""
         return IntakeState(
             self._next_tick_ms,
             self._passed_ms,
@@ -163,7 +163,7 @@ class Intake:
         )
 
     def _gather(self, entries: Sequence[Entry], begin: int) -> int:
-        """Take entries from the one at `begin` on, and return where the first is that can't be.
+        """Gather entries from `begin` on; return the index of the first that has to wait.
 
         A tick is due before that one, or there is enough to hand out.
         """

@@ -17,11 +17,11 @@ class Merge:
         self._held: dict[str, list[Entry]] = {}
 
     def add(self, name: str, entries: Sequence[Entry]) -> None:
-        """Take the next entries of a stream, in order."""
+        """Add the next entries of a stream, in order."""
         self._held.setdefault(name, []).extend(entries)
 
     def release(self, frontier: Frontier) -> list[Entry]:
-        """Give up what comes before the frontier: by id, equal ids by name."""
+        """Remove and return what comes before the frontier, ordered by id, then by name."""
         released: list[Entry] = []
         for held in self._held.values():
             cut = bisect_left(held, frontier)
@@ -31,7 +31,7 @@ class Merge:
         return released
 
     def oldest(self) -> dict[str, Frontier]:
-        """Tell the id of the first entry that is held of each stream."""
+        """Return the id of the first held entry of each stream."""
         return {name: held[0][:2] for name, held in self._held.items() if held}
 
     def held(self, name: str) -> int:

@@ -59,7 +59,7 @@ class QuotasState(msgspec.Struct, frozen=True, array_like=True):
 
 
 def units(size_bytes: int) -> int:
-    """Say as how many an event counts: a usual one as one, a larger one by its kilobytes."""
+    """Return how many units an event counts as: one, and one more for each kilobyte."""
     return 1 + size_bytes // UNIT_BYTES
 
 
@@ -75,7 +75,7 @@ class Bucket:
         self.refused = 0
 
     def takes(self, at_ms: int, size_bytes: int) -> bool:
-        """Take one event, which costs by its size, or count it as refused."""
+        """Accept one event, which costs by its size, or count it as refused."""
         at_ns = at_ms * NS_PER_MS
         cost_ns = self._cost_ns * units(size_bytes)
         until_ns = self.until_ns
@@ -117,13 +117,13 @@ class Quotas:
             self._resume(state)
 
     def bucket(self, tenant: str) -> Bucket | None:
-        """Give the tenant's bucket; None if there is no limit."""
+        """Return the tenant's bucket; None if there is no limit."""
         if not self._limits.tenant_events_per_s:
             return None
         return self._buckets.setdefault(tenant, Bucket(self._limits))
 
     def admits(self, key: tuple[str, str], at_ms: int) -> bool:
-        """Let in an event of a session that has none gathered, if it is no session too many."""
+        """Admit the first gathered event of a session, unless the tenant has too many sessions."""
         if not self._counts_sessions:
             return True
         tenant, session_id = key
@@ -140,7 +140,7 @@ class Quotas:
         return True
 
     def is_spent(self, key: tuple[str, str], gathered: Sequence[Event], at_ms: int) -> bool:
-        """Tell whether a session has had its events of this tick; if so, count one refused."""
+        """Check whether a session has used up its events of this tick; count one refused if so."""
         begin_ms = self._tick_before(at_ms)
         left = self._most
         if self._handed_out_ms == begin_ms:
@@ -151,7 +151,7 @@ class Quotas:
         return True
 
     def hand_out(self, gathered: Mapping[tuple[str, str], Sequence[Event]], last_ms: int) -> None:
-        """Note what is handed out before its tick; the last of it is from `last_ms`."""
+        """Count what is handed out before its tick; the last of it is from `last_ms`."""
         if not self._most:
             return
         begin_ms = self._tick_before(last_ms)
@@ -173,7 +173,7 @@ class Quotas:
             heard.expire(tick_ms)
 
     def take_refused(self) -> Counter[tuple[str, str]]:
-        """Give and forget how many events were refused, by tenant and reason."""
+        """Return how many events were refused, by tenant and reason, and reset the counts."""
         refused, self._refused = self._refused, Counter()
         for tenant, bucket in self._buckets.items():
             if bucket.refused:
@@ -182,7 +182,7 @@ class Quotas:
         return refused
 
     def state(self, passed_ms: int) -> QuotasState | None:
-        """Tell where it is when all that was gathered is handed out; None if that is nowhere."""
+        """Return the state once everything gathered is handed out; None if there is none."""
         if not (self._buckets or self._sessions):
             return None
         passed_ns = passed_ms * NS_PER_MS

@@ -91,7 +91,7 @@ class _Session:
 
     @property
     def state(self) -> SessionState:
-        """Give the state after all that was taken."""
+        """The state after all applied events."""
         if not self._is_whole:
             self._state = self._base.after(self._since)
             self._is_whole = True
@@ -99,7 +99,7 @@ class _Session:
 
 
 class Replayer:
-    """Take entries in the order of their ids; give each tick's rows, by tenant and session."""
+    """Scores entries in the order of their ids; writes each tick's rows, by tenant and session."""
 
     def __init__(self, rules: Rules, write: Callable[[Sequence[ScoreRow]], None]) -> None:
         self._rules = rules
@@ -173,7 +173,7 @@ class Replayer:
         done: tuple[list[ScoreRow], list[tuple[str, str]]],
         sessions: Sequence[tuple[tuple[str, str], _Session]],
     ) -> tuple[list[ScoreRow], list[tuple[str, str]]]:
-        """Give the rows of those that have one, and the keys of those that are over."""
+        """Return the rows of live sessions, and the keys of those that are over."""
         rows, over = [*done[0]], [*done[1]]
         for key, session in sessions:
             state = session.state

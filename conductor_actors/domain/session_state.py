@@ -84,11 +84,11 @@ class SessionState:
         return state
 
     def has_row_at(self, at_ms: int) -> bool:
-        """Tell whether the session has begun and is not yet over at a tick."""
+        """Check whether the session has begun and is not over at a tick."""
         return self.last_event_ms is not None and not self.is_over_at(at_ms)
 
     def is_over_at(self, at_ms: int) -> bool:
-        """Tell whether the session has gone without an event for its timeout."""
+        """Check whether the session has had no event for its timeout."""
         last_ms = self.last_event_ms
         return last_ms is not None and at_ms - last_ms >= self.rules.timeout_s * 1000
 

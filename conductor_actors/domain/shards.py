@@ -34,7 +34,7 @@ def shards(count: int) -> list[Shard]:
 
 
 def owner(session: SessionKey, count: int) -> int:
-    """Give the number of the shard that a session belongs to."""
+    """Return the number of the shard that a session belongs to."""
     key = str(session).encode("utf-8", "surrogatepass")
 
     def bid(number: int) -> bytes:
@@ -85,7 +85,7 @@ class ShardFilter:
         self._tenants: dict[str, dict[str | None, bool]] = {}
 
     def ours(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Give the entries that are ours, in the same order."""
+        """Return the entries of this shard, in the same order."""
         kept, names, max_bytes = [], self._names, self._max_bytes
         for entry in entries:
             _, _, name, body = entry

@@ -63,7 +63,7 @@ class CountWindow:
 
 
 class RepeatWindow:
-    """Tell what came already: remember keys for less than `length_ms` after they came first.
+    """Detects repeats: remembers keys for less than `length_ms` after they came first.
 
     A dict in the order of those moments, so that only what expires is ever looked at.
     """
@@ -75,7 +75,7 @@ class RepeatWindow:
         self.moments: dict[str, int] = {} if moments is None else moments
 
     def is_repeat(self, key: str, at_ms: int) -> bool:
-        """Tell whether the key came within one length before `at_ms`; if not, it has come now."""
+        """Check whether the key came within one length before `at_ms`; if not, remember it."""
         moment = self.moments.get(key)
         if moment is not None:
             if at_ms - moment < self.length_ms:

@@ -55,7 +55,7 @@ class SeriesFactory:
         return Histogram(f"conductor_{name}", meaning, buckets=buckets, registry=self._registry)
 
     def success(self, step: str) -> Callable[[], None]:
-        """Give what to call each time a step has worked."""
+        """Return the function to call after each success of a step."""
         last = self._last_success.labels(step)
         return lambda: last.set(self._now())
 
@@ -228,7 +228,7 @@ class Standing:
         self._away: set[str] = set()
 
     def obstacles(self) -> list[str]:
-        """Say what keeps this process from doing its part, if anything does.
+        """Return what prevents this process from doing its part, if anything does.
 
         A standby does its part by waiting: a rollout that replaces it may go on to the owner.
         """

@@ -28,20 +28,20 @@ class Progress:
         self.is_publishing = True
 
     def stands_by(self) -> None:
-        """Note that another process is the owner."""
+        """Record that another process is the owner."""
         self._phase = "standby"
 
     def begins(self) -> None:
-        """Note that actors have started."""
+        """Record that the actors have started."""
         self._phase = "running"
         self._read_s = self._clock()
 
     def ends(self) -> None:
-        """Note that nothing more is read."""
+        """Record that nothing more is read."""
         self._phase = "draining"
 
     def has_read(self, read: Read) -> None:
-        """Note that a read has worked, be it of nothing."""
+        """Record a successful read, even an empty one."""
         self._read_s = self._clock()
         self._lag_s = max(0, read.now_ms - read.watermark_ms) / 1000
         for gap in read.gaps:
@@ -49,15 +49,15 @@ class Progress:
             self._lost_events[gap.reason] += gap.lost or 0
 
     def has_committed(self) -> None:
-        """Note that a checkpoint is durable."""
+        """Record that a checkpoint is durable."""
         self._committed_s = self._clock()
 
     def lag_s(self) -> float | None:
-        """Say how far reading is behind Redis' clock."""
+        """Return how far reading is behind Redis' clock."""
         return self._lag_s
 
     def checkpoint_age_s(self) -> float | None:
-        """Say how old the last checkpoint of this process is."""
+        """Return the age of this process's last checkpoint."""
         if self._committed_s is None:
             return None
         return round(self._clock() - self._committed_s, 3)
@@ -68,11 +68,11 @@ class Progress:
         return {reason: (count, self._lost_events[reason]) for reason, count in gaps}
 
     def state(self) -> str:
-        """Say in a word how it is doing."""
+        """Return its state in a word."""
         return "stalled" if self._phase == "running" and self.obstacles() else self._phase
 
     def obstacles(self) -> Sequence[str]:
-        """Say what keeps events from being read or scores from leaving, if anything does."""
+        """Return what prevents events from being read or scores from leaving, if anything does."""
         if self._phase == "standby":
             return ("standby: another process owns the events",)
         if self._phase != "running":

@@ -29,7 +29,7 @@ _JOIN: Final = (
 
 
 def bulk(events: int, sessions: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
-    """Give so many events of about 200 bytes, in turn of `bulk-0`, `bulk-1` and so on.
+    """Return events of about 200 bytes, in turn of `bulk-0`, `bulk-1` and so on.
 
     Seven in ten are chat messages, the others reactions, votes and joins of 50 users a session.
     """

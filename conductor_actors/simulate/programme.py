@@ -21,7 +21,7 @@ class Script(NamedTuple):
     arc: tuple[Scene, ...]
 
     def scene_at(self, into_s: float) -> Scene:
-        """Tell which scene is on so many seconds after the beginning."""
+        """Return the scene at so many seconds after the beginning."""
         left_s = into_s % sum(scene.length_s for scene in self.arc)
         for scene in self.arc:
             if left_s < scene.length_s:
@@ -81,7 +81,7 @@ _PROGRAMME: Final = (
 
 
 def script(index: int) -> Script:
-    """Give the session with this index; when the programme is through it begins anew."""
+    """Return the session with this index; after the last one the programme repeats."""
     run, position = divmod(index, len(_PROGRAMME))
     first = _PROGRAMME[position]
     return first._replace(session_id=f"{first.session_id}-{run + 1}") if run else first

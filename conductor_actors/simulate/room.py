@@ -68,7 +68,7 @@ class Room:
             self._wire.poll_opened(self._at_s, self._poll)
 
     def _gather(self, share: float) -> None:
-        """Let people in or out until that share of them is in; a few always come and go."""
+        """Move people in or out until that share of them is in; a few always come and go."""
         missing = share * self._script.people - len(self._inside)
         for _ in range(self._made_up(missing)):
             self._join()
@@ -107,7 +107,7 @@ class Room:
                 self._wire.vote(self._soon() + 1, poll, person)
 
     def _discuss(self) -> None:
-        """Let one say something; now and then others fall in."""
+        """Make one person write a message; now and then others join in."""
         at_s = self._soon()
         self._wire.chat(at_s, self._somebody(), self._chance.choice(_TEXTS))
         if self._chance.random() < 0.1:
@@ -149,7 +149,7 @@ class Room:
             act()
 
     def _made_up(self, missing: float) -> int:
-        """Tell how many of those who are missing are made up for in this step."""
+        """Return how many of the missing people come in this step."""
         if missing <= 0:
             return 0
         expected = missing * (1 - exp(-self._dt_s / _PACE_S))

@@ -22,7 +22,7 @@ class Simulation:
         ]
 
     def step(self, at_s: float, dt_s: float) -> list[tuple[str, bytes]]:
-        """Give the events of `[at_s, at_s + dt_s)` (Unix time): Redis name and body, in order."""
+        """Return the events of `[at_s, at_s + dt_s)` (Unix time): Redis name and body, in order."""
         sent = [event for room in self._rooms for event in room.step(at_s, dt_s)]
         sent.sort(key=lambda event: event.at_s)
         return [(event.name, event.body) for event in sent]

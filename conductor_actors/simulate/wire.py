@@ -65,7 +65,7 @@ class Wire:
         self._count = 0
 
     def arrived(self, before_s: float) -> list[Sent]:
-        """Give what arrives before that time, in order, and forget it."""
+        """Remove and return what arrives before that time, in order."""
         arrived = []
         while self._under_way and self._under_way[0].at_s < before_s:
             arrived.append(heappop(self._under_way))
@@ -133,7 +133,7 @@ class Wire:
         self._sync(at_s, "presence_update", {"userId": person.user_id})
 
     def _claim_author(self, message: Body, person: Person) -> Body:
-        """Say in the message or, returned, beside it who wrote it."""
+        """Put the author into the message, or return the keys that name it beside the message."""
         author = {"id": person.user_id, "firstName": person.name, "lastName": person.surname}
         match self._chance.choices(("full", "id", "author", "beside"), (80, 10, 7, 3))[0]:
             case "full":

@@ -91,7 +91,7 @@ class WatchedProcess:
         return None
 
     def _end(self) -> None:
-        """Have the watchdog end it, if it still runs, and wait for that."""
+        """Make the watchdog end it, if it still runs, and wait for that."""
         self._lifeline.close()
         if not self.has_ended_within(_WATCHDOG_NEEDS_S):
             self._watchdog.kill()

@@ -114,7 +114,7 @@ def transaction(connection: Connection, deadline_s: float) -> Iterator[None]:
 
 
 def one_line(error: psycopg.Error) -> str:
-    """Say what the server said, without its details, which may quote a row."""
+    """Return the server's message in one line, without its details, which may quote a row."""
     text = error.diag.message_primary or str(error).partition("\n")[0]
     return " ".join(text.split()) or type(error).__name__
 

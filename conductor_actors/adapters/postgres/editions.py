@@ -74,7 +74,7 @@ def server_of(postgresql: str, timescaledb: str | None, licence: str | None) -> 
 
 
 def retain(connection: Connection, edition: Edition, days: float, deadline_s: float) -> int:
-    """Let go of what is older, or have the server do so from now on.
+    """Drop older rows, or make the server do so from now on.
 
     Return what went now: rows of plain tables, chunks of hypertables, 0 for a policy. Each step
     is a transaction of its own and has the deadline for itself.

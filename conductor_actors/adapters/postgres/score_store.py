@@ -56,7 +56,7 @@ _INSERT: Final = sql.SQL(
 
 
 class PostgresScoreStore:
-    """Keep rows in a database; the first call connects, and so does the next after a failure.
+    """Stores rows in a database; the first call connects, and so does the next one after a failure.
 
     Each transaction has the deadline for itself. One thread at a time may use a store.
     """
@@ -76,7 +76,7 @@ class PostgresScoreStore:
             return self._write(connection, rows)
 
     def retain(self, days: float) -> int:
-        """Let go of rows that are older, as the server's edition does it.
+        """Drop older rows, in the way of the server's edition.
 
         Return what went now: rows of plain tables, chunks of hypertables, 0 when the server does
         it from now on by itself. Takes as long as it takes: use a store of its own.
@@ -87,7 +87,7 @@ class PostgresScoreStore:
             return editions.retain(connection, edition, days, self._deadline_s)
 
     def check(self) -> list[Finding]:
-        """Look whether rows can be written, changing nothing."""
+        """Check whether rows can be written, without changing anything."""
         try:
             with (
                 closing(connect(self._url, self._deadline_s)) as connection,
@@ -98,7 +98,7 @@ class PostgresScoreStore:
             return [Finding(ok=False, line=f"database: {error}")]
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
@@ -106,7 +106,7 @@ class PostgresScoreStore:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        """Give the connection out, and drop it when the block fails."""
+        """Provide the connection, and close it if the block fails."""
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             yield self._connection or self._connect()
@@ -207,7 +207,7 @@ def _findings(connection: Connection) -> Iterator[Finding]:
 
 
 def _obstacle(connection: Connection) -> str | None:
-    """Say what keeps rows from being written, if anything does."""
+    """Return what prevents rows from being written, if anything does."""
     found = connection.execute(
         """
         SELECT current_setting('transaction_read_only') = 'on',

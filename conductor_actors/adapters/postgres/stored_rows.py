@@ -25,7 +25,7 @@ _SELECT: Final = sql.SQL(
 def read_rows(
     url: str, first_ms: int, last_ms: int, tenants: Sequence[str] | None
 ) -> Generator[Record, None, None]:
-    """Give the rows of these ticks, both included; of these tenants, if any are named.
+    """Return the rows of these ticks, both included; of these tenants, if any are named.
 
     A cursor on the server, so that only so many rows are here at once.
     """

@@ -37,7 +37,7 @@ class CsvRows:
 
 
 def read_rows(path: Path, first_ms: int, last_ms: int) -> Iterator[Record]:
-    """Give the rows of these ticks, both included, of a file in the order of its times."""
+    """Return the rows of these ticks, both included, from a file that is ordered by time."""
     number, before_ms = 0, 0
     try:
         with path.open(encoding="utf-8", newline="") as file:

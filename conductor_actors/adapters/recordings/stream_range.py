@@ -67,7 +67,7 @@ class StreamRange:
                 yield released
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._client.close()
 
     def _begin(self, name: str) -> Frontier | None:

@@ -1,4 +1,4 @@
-"""Look whether Redis can be used as the service needs it, changing nothing."""
+"""Check whether Redis can be used as the service needs it, without changing anything."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -31,7 +31,7 @@ class RedisCheckpointStore:
         self._sessions_key = key_of(shard, CHECKPOINT_SESSIONS_KEY)
 
     def load(self) -> Checkpoint | None:
-        """Give the last checkpoint, whole, if there is one. Only the owner may rely on it."""
+        """Return the last checkpoint, in full, if there is one. Only the owner may rely on it."""
         with mapped_errors():
             [header] = pipeline(self._client, [("HGET", self._header_key, "header")])
             if header is None:
@@ -50,7 +50,7 @@ class RedisCheckpointStore:
         return True
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._client.close()
 
     def _sessions(self) -> Iterator[tuple[SessionKey, bytes]]:
@@ -65,7 +65,7 @@ class RedisCheckpointStore:
 
 
 def stored(checkpoint: Checkpoint, shard: Shard, fence: bytes) -> Iterator[Command]:
-    """Give the commands that store a checkpoint, all to be run in one transaction."""
+    """Return the commands that store a checkpoint; run them in one transaction."""
     sessions_key = key_of(shard, CHECKPOINT_SESSIONS_KEY)
     if checkpoint.is_full:
         yield "DEL", sessions_key

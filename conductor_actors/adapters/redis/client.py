@@ -141,7 +141,7 @@ def _ours(error: Exception) -> ConfigError | Unavailable:
 
 
 def _is_missing_permission(error: Exception) -> bool:
-    """Tell a refused command, and the transaction that was given up because of one."""
+    """Check for a refused command, and for a transaction aborted because of one."""
     return isinstance(error, failures.NoPermissionError) or "NOPERM" in str(error)
 
 
@@ -159,7 +159,7 @@ Send: TypeAlias = Callable[[Iterable[Command]], Sequence[Any]]
 
 @contextmanager
 def pinned_connection(client: redis.Redis) -> Iterator[Send]:
-    """Have several exchanges on one connection, as WATCH needs it."""
+    """Pin one connection for several round trips, as WATCH requires."""
     connection: Any = client.connection_pool.get_connection()
 
     def send(commands: Iterable[Command]) -> Sequence[Any]:

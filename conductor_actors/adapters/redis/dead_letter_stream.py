@@ -36,26 +36,26 @@ class Original(NamedTuple):
 
 
 class DeadLetterStream:
-    """Look through the dead letters, and send what they came from once more."""
+    """Reads dead letters, and adds the entries that they came from to their streams again."""
 
     def __init__(self, url: str) -> None:
         self._client = open_client(url)
 
     def newest_first(self) -> Iterator[Kept]:
-        """Give all letters; bounded pages, so there may be any number."""
+        """Return all letters, page by page, so there may be any number."""
         return self._pages("XREVRANGE", "+", "-")
 
     def oldest_first(self) -> Iterator[Kept]:
-        """Give the letters there are now: what comes meanwhile is not among them."""
+        """Return the letters that exist now, without those that are added meanwhile."""
         newest = next(self.newest_first(), None)
         return self._pages("XRANGE", "-", newest.id) if newest else iter(())
 
     def find(self, letter_id: str) -> Kept | None:
-        """Give one letter."""
+        """Return one letter, if it exists."""
         return next(self._pages("XRANGE", letter_id, letter_id), None)
 
     def originals(self, name: str, first: str, last: str) -> Iterator[Original]:
-        """Give a stream's entries from one id to another, both included."""
+        """Return a stream's entries from one id to another, both included."""
         for raw in self._entries("XRANGE", name, first, last):
             [entry] = entries_of(name, [raw])
             yield Original(entry, raw[1])
@@ -69,7 +69,7 @@ class DeadLetterStream:
         return new_id.decode()
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._client.close()
 
     def _pages(self, command: str, first: str, last: str) -> Iterator[Kept]:

@@ -15,7 +15,7 @@ SCAN_COUNT: Final = 1000
 
 
 def event_tenant(name: str) -> str | None:
-    """Tell whose events come under this Redis name; None if nobody's do."""
+    """Return the tenant whose events have this Redis name; None if it is no event name."""
     parts = split(name)
     return parts[0] if parts is not None and parts[1] in DECODERS else None
 
@@ -36,18 +36,18 @@ class EventNames:
         ]
 
     def current(self) -> Sequence[str]:
-        """Give the names known now, in a stable order; new ones come at the end."""
+        """Return the names known now, in a stable order; new ones come at the end."""
         if self.finds_tenants and self._clock() - self._look_s >= LOOK_EVERY_S:
             self._look()
             self._look_s = self._clock()
         return self._names
 
     def channels(self) -> Sequence[str]:
-        """Give the names to subscribe to one by one: what no pattern matches."""
+        """Return the channels to subscribe to by name: those that no pattern matches."""
         return list(DECODERS) if self.finds_tenants else self._names
 
     def channel_patterns(self) -> Sequence[str]:
-        """Give the patterns that match every tenant's names; empty when tenants are named."""
+        """Return the patterns that match every tenant's names; empty if tenants are named."""
         return [f"*:{name}" for name in DECODERS] if self.finds_tenants else []
 
     def _look(self) -> None:

@@ -92,7 +92,7 @@ class RedisSource:
         self._given_ms = ms + (sequence > 0)
 
     def position(self) -> bytes:
-        """Tell how far was read."""
+        """Return how far was read."""
         has_heard = self._had_heard or self._heard > 0
         return msgspec.msgpack.encode(_Position(self._streams.positions(), has_heard))
 
@@ -125,7 +125,7 @@ class RedisSource:
         return Read(entries, ordered.frontier[0], ordered.now_ms, gaps, first_tick_ms)
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         if self._listener:
             self._listener.close()
         self._short_timeout.close()
@@ -141,7 +141,7 @@ class RedisSource:
         return self._listener
 
     def _take_heard(self, asked_s: float, ordered: Ordered) -> tuple[list[Entry], list[Gap]]:
-        """Take the messages that come before the frontier; the others wait where they are bounded.
+        """Return the messages before the frontier; the others wait in the bounded listener.
 
         Their clock is ours, set by Redis' once per read: what that shakes is put in order.
         """
@@ -164,7 +164,7 @@ class RedisSource:
         return entries, gaps
 
     def _missed(self, now_ms: int) -> list[Gap]:
-        """Say once that nobody may have heard what was published since the checkpoint."""
+        """Return, once, the gap between the checkpoint and the subscription."""
         if not self._had_heard or self._is_missed_said:
             return []
         self._is_missed_said = True

@@ -43,7 +43,7 @@ class RedisLease:
         self.fence = Fence(shard)
 
     def hold(self) -> None:
-        """Take or renew the lease; raise `OwnershipLost` naming who has it."""
+        """Acquire or renew the lease; raise `OwnershipLost` naming its owner."""
         is_held = None
         while is_held is None:  # somebody else was faster, or it has just expired: look again
             with mapped_errors(), pinned_connection(self._client) as send:
@@ -53,7 +53,7 @@ class RedisLease:
             raise OwnershipLost(f"another conductor_actors ({owner}) owns these events")
 
     def release(self) -> None:
-        """Give it up, so that the next process need not wait."""
+        """Release the lease, so that the next process need not wait."""
         with mapped_errors(), pinned_connection(self._client) as send:
             if send([("WATCH", self._name), ("GET", self._name)])[-1] == self._token:
                 send([("MULTI",), ("DEL", self._name), ("EXEC",)])
@@ -61,17 +61,17 @@ class RedisLease:
                 send([("UNWATCH",)])
 
     def owner(self) -> str:
-        """Say who has it: host:pid:random, or nothing."""
+        """Return its owner as host:pid:random; empty if there is none."""
         with mapped_errors():
             [value] = pipeline(self._client, [("GET", self._name)])
         return (value or b"").decode("utf-8", "replace")
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._client.close()
 
     def _try_to_hold(self, send: Send) -> bool | None:
-        """Tell whether it is ours now; None if that changed meanwhile."""
+        """Return whether the lease is ours; None if a watched key changed meanwhile."""
         keys = self._name, self.fence.name, SHARD_COUNT_KEY
         others = () if self._shard == WHOLE else (OWNER_KEY, CHECKPOINT_KEY)
         watch: Command = ("WATCH", *keys, *others)
@@ -103,7 +103,7 @@ class RedisLease:
             )
 
     def _take(self, send: Send, now_s: int) -> bool | None:
-        """Take it under a new number. Redis' clock makes the first, so that none comes twice."""
+        """Acquire it under a new number; Redis' clock makes the first, so none is used twice."""
         fence = self.fence.name
         with self.fence.changing:
             first: Command = ("SET", fence, now_s * 1000, "NX")
@@ -117,7 +117,7 @@ class RedisLease:
 
 
 def _done(replies: Sequence[Any]) -> bool | None:
-    """Tell whether a transaction was carried out; None if it was not."""
+    """Return True if a transaction was executed; None if it was not."""
     return None if replies[-1] is None else True
 
 

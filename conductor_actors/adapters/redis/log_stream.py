@@ -24,7 +24,7 @@ class RedisLog:
             pipeline(self._client, [_xadd(line) for line in lines])
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._client.close()
 
 
@@ -47,7 +47,7 @@ class RedisLogReader:
         return [_line(fields) for _, fields in entries]
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._client.close()
 
     def _start(self) -> bytes:
@@ -60,5 +60,5 @@ def _xadd(line: str) -> Command:
 
 
 def _line(fields: Sequence[Any]) -> bytes:
-    """Give the line; what has another field first is none of ours."""
+    """Return the line; empty for an entry of another format."""
     return bytes(fields[1]) if fields[0] == FIELD else b""

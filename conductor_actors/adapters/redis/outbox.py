@@ -50,7 +50,7 @@ class RedisOutbox:
         return SpilledRows((), ())
 
     def remove(self, stored: SpilledRows) -> None:
-        """Let go of the entries that `oldest` has shown."""
+        """Delete the entries that `oldest` has returned."""
         if stored.ids:
             self._ask(("XDEL", self._name, *stored.ids))
 
@@ -59,7 +59,7 @@ class RedisOutbox:
         return int(self._ask(("XLEN", self._name)))
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._client.close()
 
     def _xadd(self, rows: Sequence[ScoreRow]) -> Command:

@@ -64,7 +64,7 @@ class TenantBuffer:
         self._total += units
 
     def take(self, before_s: float) -> list[Heard]:
-        """Give and forget what was heard before a moment, in order."""
+        """Remove and return what was received before a moment, in order."""
         taken: list[Heard] = []
         for tenant, queue in [*self._queues.items()]:
             due = bisect_left(queue, before_s, key=_at)
@@ -77,7 +77,7 @@ class TenantBuffer:
         return taken
 
     def lost(self) -> Counter[str]:
-        """Give and forget how many messages of each tenant were dropped."""
+        """Return how many messages of each tenant were dropped, and reset the counts."""
         lost, self._lost = self._lost, Counter()
         return lost
 
@@ -87,7 +87,7 @@ class TenantBuffer:
 
 
 class PubSubListener:
-    """Keeps what it hears until it is taken, and counts what it could not keep."""
+    """Buffers the messages that it receives, and counts those that it had to drop."""
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class PubSubListener:
         self._thread.start()
 
     def take(self, before_s: float) -> tuple[list[Heard], list[Gap]]:
-        """Give what was heard before a moment, in order, and what is missing from it.
+        """Return what was received before a moment, in order, and the gaps in it.
 
         The times of gaps are monotonic ones, too.
         """
@@ -186,7 +186,7 @@ class PubSubListener:
         self._was_subscribed.set()
 
     def _keep(self, messages: Sequence[Message]) -> None:
-        """Keep a part at a time: who takes them waits for no more than that."""
+        """Buffer messages in parts, so that `take` waits for one part at most."""
         with self._lock:
             clock, add = time.monotonic, self._waiting.add
             for message in messages:
@@ -197,7 +197,7 @@ class PubSubListener:
 
 @lru_cache(4096)
 def _channel(raw: bytes) -> tuple[str, str | None]:
-    """Give a channel's name, and whose events come there, if any do."""
+    """Return a channel's name, and the tenant of its events if it has any."""
     name = raw.decode("utf-8", "replace")
     return name, event_tenant(name)
 

@@ -48,12 +48,12 @@ class RedisScoreFeed:
             self._fence.guarded(self._client, commands)
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
-        """Keep the letters; of each body the first 256 bytes."""
+        """Store the letters; of each body the first 256 bytes."""
         with mapped_errors():
             self._fence.guarded(self._client, [_xadd(letter) for letter in letters])
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._client.close()
 
     def _body(self, row: ScoreRow) -> bytes:

@@ -47,7 +47,7 @@ class ShardRegistry:
         self._client = open_client(url)
 
     def count(self) -> int | None:
-        """Say by how many the sessions are shared; None if nobody has ever had any."""
+        """Return how many collectors share the sessions; None if there never was one."""
         with mapped_errors():
             [count, whole] = pipeline(
                 self._client,
@@ -56,7 +56,7 @@ class ShardRegistry:
         return int(count) if count else WHOLE.of if whole else None
 
     def owners(self, count: int) -> dict[Shard, str]:
-        """Say who of so many has a lease, and by what name."""
+        """Return the shards that have a lease, and the name of its owner."""
         with mapped_errors():
             names = [key_of(shard, OWNER_KEY) for shard in shards(count)]
             found = pipeline(self._client, [("GET", name) for name in names])
@@ -64,7 +64,7 @@ class ShardRegistry:
         return {shard: name.decode("utf-8", "replace") for shard, name in said if name}
 
     def now_ms(self) -> int:
-        """Tell Redis' time."""
+        """Return Redis' clock."""
         with mapped_errors():
             [(seconds, micros)] = pipeline(self._client, [("TIME",)])
         return int(seconds) * 1000 + int(micros) // 1000
@@ -79,7 +79,7 @@ class ShardRegistry:
             raise _missing(missing[0], count)
 
     def change(self, old: int, new: int) -> int:
-        """Give every session's checkpoint to its new shard, all at once; return how many.
+        """Move every session's checkpoint to its new shard in one transaction; return how many.
 
         The old shards must all have read up to the same moment.
         """
@@ -94,7 +94,7 @@ class ShardRegistry:
         return len(sessions)
 
     def close(self) -> None:
-        """Let go of every connection."""
+        """Close every connection."""
         self._client.close()
 
     def _take(self, shard: Shard, at_the_end: ExitStack) -> _Held:

@@ -86,7 +86,7 @@ class StreamReader:
         self._trim_detector.resume(counts, positions.frontier)
 
     def positions(self) -> StreamPositions:
-        """Tell how far was given out. What is held is read again."""
+        """Return how far entries were returned. What is held is read again."""
         oldest = self._merge.oldest()
         streams = {}
         being_read = [*self._frontiers, *self.wrong_type_keys]
@@ -132,7 +132,7 @@ class StreamReader:
         return Ordered(self._merge.release(self._frontier), self._frontier, answer.now_ms)
 
     def _started(self) -> bytes:
-        """Give the position that everything is read after: chosen once, at the first read.
+        """Return the position after which reading starts: chosen once, at the first read.
 
         A stream that turns up later is not read from before its first window.
         """
@@ -210,7 +210,7 @@ def entries_of(name: str, raw_entries: Sequence[Any]) -> list[Entry]:
 
 
 def _before(first: Frontier) -> bytes:
-    """Give the position that an entry is the first behind."""
+    """Return the position right before an entry."""
     ms, sequence = first
     if first == (0, 0):
         return b"0-0"
@@ -218,7 +218,7 @@ def _before(first: Frontier) -> bytes:
 
 
 def _behind(last: Frontier) -> Frontier:
-    """Give the least id that is greater."""
+    """Return the smallest id that is greater."""
     ms, sequence = last
     return (ms + 1, 0) if sequence == LAST_SEQUENCE else (ms, sequence + 1)
 

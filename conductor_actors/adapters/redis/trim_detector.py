@@ -72,7 +72,7 @@ class TrimDetector:
         self._sure_ms = dict.fromkeys(read, frontier[0])
 
     def count(self, name: str) -> int | None:
-        """Say how many entries were ever added to a stream up to where it is read, if known."""
+        """Return how many entries were ever added up to the position of a stream, if known."""
         return self._read.get(name)
 
     def doubt(self, name: str) -> None:
@@ -80,7 +80,7 @@ class TrimDetector:
         self._doubtful.add(name)
 
     def to_ask(self, names: Sequence[str]) -> Sequence[str]:
-        """Say which streams must be asked together with the next read."""
+        """Return the streams to query together with the next read."""
         now_s = self._clock()
         if now_s - self._worked_s > PAUSE_S or now_s - self._checked_s >= CHECK_EVERY_S:
             self._doubtful.update(names)
@@ -88,7 +88,7 @@ class TrimDetector:
         return [name for name in names if name in self._doubtful] if self._doubtful else ()
 
     def worked(self) -> None:
-        """Note a read that worked."""
+        """Record a successful read."""
         self._worked_s = self._clock()
 
     def took(self, name: str, count: int) -> None:

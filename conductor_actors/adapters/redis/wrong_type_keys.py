@@ -27,7 +27,7 @@ class WrongTypeKeys:
         return iter(self._kinds)
 
     def kind(self, name: str) -> str:
-        """Say what a name is taken by."""
+        """Return the type of the key."""
         return self._kinds[name]
 
     def find(self, names: Sequence[str]) -> None:

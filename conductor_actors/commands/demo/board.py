@@ -43,7 +43,7 @@ class BoardLine:
         return self.newest.score - self._updates[0].score
 
     def add(self, update: BoardUpdate) -> bool:
-        """Take an update; False if it is not newer than the others."""
+        """Add an update; return False if it is not newer than the others."""
         if update.timestamp <= self.newest.timestamp:
             return False
         self._updates.append(update)
@@ -52,13 +52,13 @@ class BoardLine:
         return True
 
     def score_ago(self, ago: timedelta) -> float | None:
-        """Tell what the score was so long before the newest; None if it had none yet."""
+        """Return the score so many seconds before the newest; None if there was none yet."""
         at = self.newest.timestamp - ago
         return next((one.score for one in reversed(self._updates) if one.timestamp <= at), None)
 
 
 class Scoreboard:
-    """Keep every session that has had an update in the minute before the last tick."""
+    """The sessions that had an update in the minute before the last tick."""
 
     def __init__(self) -> None:
         self._lines: dict[SessionKey, BoardLine] = {}
@@ -66,7 +66,7 @@ class Scoreboard:
         self.is_connected = True
 
     def update(self, body: bytes) -> BoardUpdate | None:
-        """Take an update and return it; None if it can't be read or is not new."""
+        """Add an update and return it; None if it can't be read or is not new."""
         try:
             update = _update.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError):

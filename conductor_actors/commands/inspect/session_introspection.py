@@ -244,7 +244,7 @@ TRACE_REQUEST_TIMEOUT_S: Final = 1.0
 
 
 class TraceRenewal:
-    """Keeps the followed session traced; without Redis or its permission there is no trace."""
+    """Renews the trace of the followed session; without Redis or its permission there is none."""
 
     def __init__(self, url: str | None, clock: Clock = time.monotonic) -> None:
         self._client = RedisIntrospectionClient(url, TRACE_REQUEST_TIMEOUT_S) if url else None

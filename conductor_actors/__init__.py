@@ -1,11 +1,14 @@
 """Live engagement scores for event sessions.
 
-             ┌───────────── Supervisor: starts, watches, restarts, drains ─────────────┐
-Redis ──▶ Router ──▶ Session (one per session) ──▶ Writer ────▶ TimescaleDB
-             ▲              │                └───▶ Publisher ──▶ Redis ──▶ dashboard (port 3002)
-          Ticker            └ rolling deques, score
+                 Supervisor: starts, watches, restarts and drains all others
+                                          │
+Redis ──▶ Router ──▶ Session (one each) ──┬──▶ Writer ────▶ TimescaleDB ◀── Retention
+            │ ▲        ▲                  └──▶ Publisher ──▶ Redis ──▶ dashboard ──▶ browser
+  watermark ▼ │        │ Tick
+            Ticker ────┘         Checkpointer · LeaseKeeper ──▶ Redis     Stats ──▶ log
 
-Three questions, three folders: `domain` = what is decided (pure), `actors` = when,
-`adapters` = how the outside world is reached. Code depends one way:
-`__main__ > cli > demo > service | replay > settings | logs > actors | adapters > ports > domain`.
+Tick: an instant when sessions are scored. Watermark: all earlier events were read. Window: the minute before a tick. Outbox: rows
+awaiting the database. Fence: rejects former owners.
+
+`domain` decides what happens, `actors` when, and `adapters` how servers are reached.
 """

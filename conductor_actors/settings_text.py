@@ -1,4 +1,4 @@
-"""The settings as text: the README's table, and the list that the command line shows."""
+"""The settings as text: the table of `deploy/SETTINGS.md`, and the list that the command line shows."""
 
 from textwrap import wrap
 from typing import Final
@@ -9,7 +9,7 @@ LISTING_CHARS: Final = 70  # fits a terminal of 80
 
 
 def table() -> str:
-    """Make the README's table of settings."""
+    """Make the table of `deploy/SETTINGS.md`."""
     lines = ["| variable | default | what |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = "" if name == "state_dir" else _shown(field.default)

@@ -11,7 +11,8 @@ from conductor_actors.domain.scoring import Scoring
 from conductor_actors.errors import ConfigError
 from conductor_actors.settings import Settings
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+SETTINGS_PAGE = ROOT / "deploy" / "SETTINGS.md"
 
 
 @pytest.fixture(autouse=True)
@@ -106,14 +107,13 @@ def test_a_wrong_value_is_told_in_one_line_with_variable_and_example(
     assert "\n" not in line
 
 
-def test_every_variable_is_in_the_readme_as_the_code_describes_it() -> None:
-    assert settings_text.table() in README.read_text(encoding="utf-8")
+def test_the_settings_page_describes_every_variable_as_the_code_does() -> None:
+    assert settings_text.table() in SETTINGS_PAGE.read_text(encoding="utf-8")
 
 
 def test_every_setting_is_used() -> None:
     source = "".join(
-        path.read_text(encoding="utf-8")
-        for path in (README.parent / "conductor_actors").rglob("*.py")
+        path.read_text(encoding="utf-8") for path in (ROOT / "conductor_actors").rglob("*.py")
     )
     assert [name for name in Settings.model_fields if f".{name}" not in source] == []
 

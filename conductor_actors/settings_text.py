@@ -1,4 +1,4 @@
-"""The settings as text: the table of `deploy/SETTINGS.md`, and the list that the command line shows."""
+"""The settings as text: the table of `deploy/SETTINGS.md`, and the list of the command line."""
 
 from textwrap import wrap
 from typing import Final

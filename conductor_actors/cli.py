@@ -25,8 +25,8 @@ from conductor_actors.app.signals import leaving_with, until_stopped
 from conductor_actors.commands import dead_letters, inspect, verify
 from conductor_actors.commands import replay as replaying
 from conductor_actors.commands.demo import companions
-from conductor_actors.commands.replay import Recorded
-from conductor_actors.domain.comparison import Kept
+from conductor_actors.commands.replay import Recording
+from conductor_actors.domain.comparison import StoredRows
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.observability import logs, probes
 from conductor_actors.observability.metrics import CollectorMetrics
@@ -255,19 +255,19 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
     settings = _configured(sys.stderr)
     if csv is not None and against is not None:
         raise ConfigError("--csv and --against: choose one")
-    with replaying.opened(source, settings, first, last) as recorded:
+    with replaying.open_recording(source, settings, first, last) as recording:
         if csv is not None:
-            replaying.to_csv(recorded, settings, csv)
+            replaying.to_csv(recording, settings, csv)
         elif against is None:
             with servers(settings, redis=False) as urls:
-                replaying.to_database(recorded, settings, urls.database)
+                replaying.to_database(recording, settings, urls.database)
         elif against == "database":
             with servers(settings, redis=False) as urls:
-                kept = verify.in_database(recorded, urls.database)
-                _compare(recorded, settings, kept, cold_start=cold_start)
+                stored = verify.database_rows(recording, urls.database)
+                _compare(recording, settings, stored, cold_start=cold_start)
         else:
-            kept = verify.in_file(recorded, against)
-            _compare(recorded, settings, kept, cold_start=cold_start)
+            stored = verify.file_rows(recording, against)
+            _compare(recording, settings, stored, cold_start=cold_start)
 
 
 @letters_app.command("list", short_help="List dead letters, the newest first.")
@@ -329,9 +329,11 @@ def _letters() -> Iterator[tuple[DeadLetterStream, Settings]]:
         yield letters, settings
 
 
-def _compare(recorded: Recorded, settings: Settings, kept: Kept, *, cold_start: bool) -> None:
-    comparison = verify.compare(recorded, settings, kept, cold_start=cold_start)
-    for line in verify.report(comparison):
+def _compare(
+    recording: Recording, settings: Settings, stored: StoredRows, *, cold_start: bool
+) -> None:
+    comparison = verify.compare(recording, settings, stored, cold_start=cold_start)
+    for line in verify.result_lines(comparison):
         typer.echo(line)
     _exit_with(0 if comparison.is_equal else 1)
 

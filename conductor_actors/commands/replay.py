@@ -1,4 +1,4 @@
-"""`replay`: recorded events from a file or from Redis, rows to CSV or to the database."""
+"""`replay`: score the recorded events of a file or of Redis into CSV or the database."""
 
 import gc
 import re
@@ -12,17 +12,16 @@ from math import inf
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
 from conductor_actors.adapters.recordings.csv_rows import CsvRows
-from conductor_actors.adapters.recordings.event_file import read_file
+from conductor_actors.adapters.recordings.event_file import read_event_file
 from conductor_actors.adapters.recordings.stream_range import StreamRange
 from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.app.collector import GC_THRESHOLDS
-from conductor_actors.commands.terminal import printable
+from conductor_actors.commands.terminal import STDERR, print_stderr, printable
 from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.replayer import Replayer, Rules, Summary
@@ -32,86 +31,79 @@ from conductor_actors.instants import from_iso, to_iso, to_ms
 from conductor_actors.ports import Written
 from conductor_actors.settings import Settings
 
-_stderr = Console(stderr=True)
-
-CHUNK: Final = 10_000  # entries of a file, between two looks at the progress bar
-BATCHES_AT_ONCE: Final = 2  # one is written while the next one is scored
+FILE_CHUNK_ENTRIES: Final = 10_000  # after which the progress bar is updated
+MAX_WRITES_IN_FLIGHT: Final = 2  # one is written while the next one is scored
 
 _ENTRY_ID: Final = re.compile(r"[0-9]{1,19}(-[0-9]{1,19})?")
 _EXAMPLE: Final = '{"id": "1767528000003-0", "name": "sync-events", "data": {…}}'
 
 
-class Recorded(NamedTuple):
-    """Entries in order, and what is known of their completeness.
+class Recording(NamedTuple):
+    """Entries in order, and how complete they are.
 
-    From `first_ms` on they were asked for (None: from the beginning), since `begins_ms` none was
-    trimmed away, and all that come before `until_ms` are there; all of these `tenants`, if known.
+    They begin at `first_ms`, as asked for (None: with the first there is). From `complete_from_ms`
+    on none was trimmed away, and all before `until_ms` are there: those of `tenants`, if known.
     """
 
     chunks: Iterable[Sequence[Entry]]
     total: int | None
     first_ms: int | None
-    begins_ms: int
+    complete_from_ms: int
     until_ms: int
     tenants: Sequence[str] | None = None
 
 
 @contextmanager
-def opened(source: str, settings: Settings, first: str, last: str) -> Iterator[Recorded]:
-    """Open a recording, saying on stderr what is wrong with it."""
+def open_recording(source: str, settings: Settings, first: str, last: str) -> Iterator[Recording]:
+    """Open a file or the streams of a Redis; print on stderr what is wrong with the recording."""
     first, last = _entry_id(first, "-"), _entry_id(last, "+")
     if "://" not in source:
-        yield _file(source, first, last)
+        yield _file_recording(source, first, last)
         return
     with closing(StreamRange(source, settings.tenants, first, last)) as stream_range:
         try:
-            yield _streams(stream_range, settings.tenants, first, last)
+            yield _stream_recording(stream_range, settings.tenants, first, last)
         finally:
             for name in sorted(stream_range.cut):
-                say(f"{name} was trimmed while it was read: entries may be missing")
+                print_stderr(f"{name} was trimmed while it was read: entries may be missing")
 
 
 def run(
-    recorded: Recorded, settings: Settings, write: Callable[[Sequence[ScoreRow]], None]
+    recording: Recording, settings: Settings, write: Callable[[Sequence[ScoreRow]], None]
 ) -> Summary:
-    """Score the entries, showing on stderr how far it is and what it came to."""
+    """Score the entries; show the progress and print the result on stderr."""
     gc.set_threshold(*GC_THRESHOLDS)
     rules = Rules(settings.intake_rules(), settings.session_rules(), settings.scoring())
-    entries = chain.from_iterable(_with_progress(recorded))
+    entries = chain.from_iterable(_with_progress(recording))
     summary = Replayer(rules, write).run(entries)
-    _report(summary)
+    _print_summary(summary)
     return summary
 
 
-def to_csv(recorded: Recorded, settings: Settings, file_name: str) -> None:
-    """Score the entries into a CSV file; `-` is stdout, and whoever reads it may leave."""
+def to_csv(recording: Recording, settings: Settings, file_name: str) -> None:
+    """Score the entries into a CSV file; `-` is stdout, whose reader may close it early."""
     to_stdout = file_name == "-"
     target = sys.stdout.fileno() if to_stdout else file_name
     try:
         with open(target, "w", encoding="utf-8", newline="", closefd=not to_stdout) as file:
-            run(recorded, settings, CsvRows(file).write)
+            run(recording, settings, CsvRows(file).write)
     except BrokenPipeError:
         return
     except OSError as error:
         raise ConfigError(f"--csv {without_password(file_name)}: {error.strerror}") from None
 
 
-def to_database(recorded: Recorded, settings: Settings, url: str) -> None:
-    """Score the entries into the database; rows that are there already stay as they are."""
+def to_database(recording: Recording, settings: Settings, url: str) -> None:
+    """Score the entries into the database; rows that it has already stay as they are."""
     migrations.migrate(url)
     with closing(PostgresScoreStore(url)) as store, ThreadPoolExecutor(1) as thread:
-        writer = _Writer(store, thread, settings.batch_rows)
-        run(recorded, settings, writer.add)
+        writer = _BatchWriter(store, thread, settings.batch_rows)
+        run(recording, settings, writer.add)
         writer.finish()
 
 
-def say(text: str) -> None:
-    """Print a line for the operator on stderr."""
-    _stderr.out(text, highlight=False)
-
-
-class _Writer:
-    """Write in batches on a thread: while the database has one, the next one is scored."""
+class _BatchWriter:
+    """Writes rows in batches on a thread: one is written while the next one is scored."""
 
     def __init__(
         self, store: PostgresScoreStore, thread: ThreadPoolExecutor, batch_rows: int
@@ -119,62 +111,65 @@ class _Writer:
         self._store = store
         self._thread = thread
         self._batch_rows = batch_rows
-        self._waiting: list[ScoreRow] = []
-        self._under_way: deque[Future[Written]] = deque()
+        self._buffer: list[ScoreRow] = []
+        self._in_flight: deque[Future[Written]] = deque()
 
     def add(self, rows: Sequence[ScoreRow]) -> None:
-        self._waiting.extend(rows)
-        while len(self._waiting) >= self._batch_rows:
-            self._write()
+        self._buffer.extend(rows)
+        while len(self._buffer) >= self._batch_rows:
+            self._submit()
 
     def finish(self) -> None:
-        while self._waiting:
-            self._write()
-        while self._under_way:
-            self._settle()
+        while self._buffer:
+            self._submit()
+        while self._in_flight:
+            self._await_oldest()
 
-    def _write(self) -> None:
-        if len(self._under_way) == BATCHES_AT_ONCE:
-            self._settle()
-        batch = self._waiting[: self._batch_rows]
-        del self._waiting[: self._batch_rows]
-        self._under_way.append(self._thread.submit(self._store.write, batch))
+    def _submit(self) -> None:
+        if len(self._in_flight) == MAX_WRITES_IN_FLIGHT:
+            self._await_oldest()
+        batch = self._buffer[: self._batch_rows]
+        del self._buffer[: self._batch_rows]
+        self._in_flight.append(self._thread.submit(self._store.write, batch))
 
-    def _settle(self) -> None:
-        for row, reason in self._under_way.popleft().result().refused:
-            say(f"refused: {printable(str(row.key))}: {reason}")
+    def _await_oldest(self) -> None:
+        for row, reason in self._in_flight.popleft().result().refused:
+            print_stderr(f"refused: {printable(str(row.key))}: {reason}")
 
 
-def _file(name: str, first: str, last: str) -> Recorded:
+def _file_recording(name: str, first: str, last: str) -> Recording:
     """Read a file, which counts as complete until its last entry or the given end."""
-    recording = read_file(Path(name))
-    if recording.unreadable:
-        say(
-            f"{name}: {len(recording.unreadable)} lines are no recorded event, "
-            f"the first is line {recording.unreadable[0]}"
+    file = read_event_file(Path(name))
+    if file.invalid_lines:
+        print_stderr(
+            f"{name}: {len(file.invalid_lines)} lines are no recorded event, "
+            f"the first is line {file.invalid_lines[0]}"
         )
-        if not recording.entries:
+        if not file.entries:
             raise ConfigError(f"{name}: no line is a recorded event, e.g. {_EXAMPLE}")
     lowest, highest = _position(first, 0), _position(last, inf)
-    found = [entry for entry in recording.entries if lowest <= entry[:2] <= highest]
-    chunks = (found[start : start + CHUNK] for start in range(0, len(found), CHUNK))
-    until_ms = _end_ms(last) or (found[-1][0] if found else 0)
-    return Recorded(chunks, len(found), _first_ms(first), 0, until_ms)
+    entries = [entry for entry in file.entries if lowest <= entry[:2] <= highest]
+    starts = range(0, len(entries), FILE_CHUNK_ENTRIES)
+    chunks = (entries[start : start + FILE_CHUNK_ENTRIES] for start in starts)
+    until_ms = _end_ms(last) or (entries[-1][0] if entries else 0)
+    return Recording(chunks, len(entries), _first_ms(first), 0, until_ms)
 
 
-def _streams(stream_range: StreamRange, tenants: Sequence[str], first: str, last: str) -> Recorded:
+def _stream_recording(
+    stream_range: StreamRange, tenants: Sequence[str], first: str, last: str
+) -> Recording:
     if stream_range.begins_ms is None:
-        say("whether entries were trimmed can't be told: grant +xinfo|stream to the Redis user")
+        print_stderr("can't check for trimmed entries: grant +xinfo|stream to the Redis user")
     until_ms = min(stream_range.now_ms, _end_ms(last) or stream_range.now_ms)
     known = None if EVERY_TENANT in tenants else [DEFAULT_TENANT, *tenants]
     begins_ms = stream_range.begins_ms or 0
     if begins_ms:
-        say(f"the streams were trimmed: entries before {to_iso(begins_ms)} are missing")
-    return Recorded(stream_range.chunks(), None, _first_ms(first), begins_ms, until_ms, known)
+        print_stderr(f"the streams were trimmed: entries before {to_iso(begins_ms)} are missing")
+    return Recording(stream_range.chunks(), None, _first_ms(first), begins_ms, until_ms, known)
 
 
 def _entry_id(text: str, open_end: str) -> str:
-    """Read an entry id, or a time in ISO 8601, which is UTC unless it says otherwise."""
+    """Return the entry id that a text names, as an id or as a time in ISO 8601."""
     if text == open_end or _ENTRY_ID.fullmatch(text):
         return text
     try:
@@ -186,7 +181,7 @@ def _entry_id(text: str, open_end: str) -> str:
 
 
 def _position(entry_id: str, sequence: float) -> tuple[float, float]:
-    """Cut as XRANGE does: both ends belong to it, an id without a sequence means all of them."""
+    """Return the position of an end of a range: like XRANGE, an id without a sequence is all."""
     if entry_id in ("-", "+"):
         return (-inf if entry_id == "-" else inf), sequence
     ms, _, number = entry_id.partition("-")
@@ -205,22 +200,24 @@ def _end_ms(last: str) -> int | None:
     return int(ms) + (not sequence)
 
 
-def _with_progress(recorded: Recorded) -> Iterator[Sequence[Entry]]:
+def _with_progress(recording: Recording) -> Iterator[Sequence[Entry]]:
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=_stderr) as progress:
-        task = progress.add_task("", total=recorded.total)
-        for chunk in recorded.chunks:
+    with Progress(*columns, console=STDERR) as progress:
+        task = progress.add_task("", total=recording.total)
+        for chunk in recording.chunks:
             yield chunk
             progress.advance(task, len(chunk))
 
 
-def _report(summary: Summary) -> None:
+def _print_summary(summary: Summary) -> None:
     invalid = ", ".join(f"{count} {reason}" for reason, count in sorted(summary.invalid.items()))
-    say(
+    print_stderr(
         f"{summary.events} events, {summary.skipped} skipped, {summary.invalid.total()} invalid"
         f"{f' ({invalid})' if invalid else ''}: {summary.rows} rows"
     )
     for (tenant, reason), events in sorted(summary.refused.items()):
-        say(f"{events} events of {tenant!r} were refused: {reason}")
+        print_stderr(f"{events} events of tenant {tenant} were refused: {reason}")
     if summary.failed:
-        say(f"{summary.failed} events or rows were left out: their handler raised, a bug")
+        print_stderr(
+            f"{summary.failed} events or rows were left out: their handler raised, which is a bug"
+        )

@@ -8,7 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from rich.console import Console
+
 UNKNOWN: Final = "-"
+STDERR: Final = Console(stderr=True)  # also of progress bars, which stay below what is printed
+
+
+def print_stderr(text: str) -> None:
+    """Print a line for the operator on stderr, as it is."""
+    STDERR.out(text, highlight=False)
 
 
 def printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Comparing what was scored again with what was kept: nothing is missed, and nothing made up."""
+"""A comparison finds every difference between replayed and stored rows, and no other."""
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -10,21 +10,21 @@ from msgspec.structs import replace
 
 from conductor_actors.domain.comparison import (
     Comparison,
+    Coverage,
     Difference,
-    Kept,
-    Known,
     Record,
+    StoredRows,
 )
 from conductor_actors.domain.scoring import ScoreRow
 from tests.support.score_rows import AT_MS, SIGNALS, record, row
 
 TICK_MS = 5000
-ALL = Known(0, AT_MS + 10**9)
+ALL = Coverage(0, AT_MS + 10**9)
 SIGNAL = SIGNALS.__struct_fields__
 
 
 def rows_of(ticks: Sequence[str]) -> list[ScoreRow]:
-    """Make rows: a letter is a session, a word a tick."""
+    """Return rows: a letter is a session, a word a tick."""
     return [
         row(session, AT_MS + number * TICK_MS)
         for number, sessions in enumerate(ticks)
@@ -32,23 +32,23 @@ def rows_of(ticks: Sequence[str]) -> list[ScoreRow]:
     ]
 
 
-def kept(rows: Sequence[ScoreRow]) -> Kept:
+def stored_rows(rows: Sequence[ScoreRow]) -> StoredRows:
     records = sorted((record(each) for each in rows), key=lambda each: each.time)
     return lambda first_ms: [each for each in records if each.time >= first_ms]
 
 
 def compared(
-    replayed: Sequence[ScoreRow], stored: Sequence[ScoreRow], known: Known = ALL
+    replayed: Sequence[ScoreRow], stored: Sequence[ScoreRow], coverage: Coverage = ALL
 ) -> Comparison:
-    comparison = Comparison(kept(stored), known)
+    comparison = Comparison(stored_rows(stored), coverage)
     for _, rows in groupby(replayed, key=lambda each: each.at_ms):
-        comparison.take(list(rows))
+        comparison.add_tick(list(rows))
     comparison.finish(max((each.at_ms for each in replayed), default=0))
     return comparison
 
 
 def counts(comparison: Comparison) -> tuple[int, int, int, int]:
-    """Give compared, missing, different, unexpected."""
+    """Return compared, missing, different, unexpected."""
     found = comparison
     return found.compared, found.missing, found.different, found.unexpected
 
@@ -79,7 +79,7 @@ def changed_row(draw: st.DrawFn, before: ScoreRow) -> ScoreRow:
 
 
 @given(histories())
-def test_exactly_what_was_deleted_or_changed_is_found(
+def test_exactly_the_rows_that_were_deleted_or_changed_are_found(
     history: tuple[list[ScoreRow], list[ScoreRow], set[int], set[int]],
 ) -> None:
     rows, stored, missing, changed = history
@@ -91,19 +91,19 @@ def test_exactly_what_was_deleted_or_changed_is_found(
 
 
 @given(histories())
-def test_exactly_what_was_not_replayed_is_unexpected(
+def test_exactly_the_rows_that_were_not_replayed_are_unexpected(
     history: tuple[list[ScoreRow], list[ScoreRow], set[int], set[int]],
 ) -> None:
     rows, _, left_out, _ = history
     replayed = [each for number, each in enumerate(rows) if number not in left_out]
     last_ms = max((each.at_ms for each in replayed), default=0)
     first_ms = min((each.at_ms for each in replayed), default=0)
-    heard = {each.session_id for each in replayed}
+    sessions = {each.session_id for each in replayed}
     in_span = [rows[number] for number in left_out if first_ms <= rows[number].at_ms <= last_ms]
-    unexpected = [each for each in in_span if each.session_id in heard]
+    unexpected = [each for each in in_span if each.session_id in sessions]
     found = compared(replayed, rows)
     assert counts(found) == (len(replayed), 0, 0, len(unexpected))
-    assert found.elsewhere == len(in_span) - len(unexpected)
+    assert found.other_sessions == len(in_span) - len(unexpected)
     if unexpected:
         assert found.first == Difference(min(map(record, unexpected)), None)
 
@@ -116,22 +116,22 @@ def test_numbers_are_compared_bit_for_bit() -> None:
     assert counts(compared([row()], [almost])) == (1, 0, 1, 0)
 
 
-def test_a_row_that_is_kept_twice_or_between_ticks_is_unexpected() -> None:
+def test_a_row_that_is_stored_twice_or_between_ticks_is_unexpected() -> None:
     rows = rows_of(["a", "a"])
     between = row("a", AT_MS + 1)
     assert counts(compared(rows, [*rows, rows[0], between])) == (2, 0, 0, 2)
 
 
-def test_rows_before_the_first_and_after_the_last_replayed_tick_are_no_matter() -> None:
+def test_rows_before_the_first_and_after_the_last_replayed_tick_are_ignored() -> None:
     rows = rows_of(["a", "a", "a", "a"])
     assert counts(compared(rows[1:3], rows)) == (2, 0, 0, 0)
 
 
-def test_kept_rows_up_to_the_last_tick_count_though_no_row_is_replayed_there() -> None:
+def test_stored_rows_up_to_the_last_tick_count_even_if_no_row_is_replayed_there() -> None:
     rows = rows_of(["a", "a"])
-    comparison = Comparison(kept(rows), ALL)
-    comparison.take(rows[:1])
-    comparison.take([])
+    comparison = Comparison(stored_rows(rows), ALL)
+    comparison.add_tick(rows[:1])
+    comparison.add_tick([])
     comparison.finish(rows[1].at_ms)
     assert counts(comparison) == (1, 0, 0, 1)
 
@@ -145,40 +145,40 @@ def test_a_row_from_before_its_session_began_is_unexpected() -> None:
 
 
 @pytest.mark.parametrize("stored", [[], rows_of(["a", "a", "a"])])
-def test_what_comes_after_the_last_known_tick_is_not_compared(stored: list[ScoreRow]) -> None:
+def test_rows_after_the_last_covered_tick_are_not_compared(stored: list[ScoreRow]) -> None:
     rows = rows_of(["a", "a", "a"])
-    found = compared(rows, stored, Known(0, AT_MS + TICK_MS))
+    found = compared(rows, stored, Coverage(0, AT_MS + TICK_MS))
     assert found.compared + found.missing == 2
-    assert found.unknown.too_late == 1
+    assert found.uncovered.after_coverage == 1
     assert found.unexpected == 0
 
 
-def test_nothing_is_compared_before_the_first_known_tick() -> None:
+def test_rows_before_the_first_covered_tick_are_not_compared() -> None:
     rows = rows_of(["a", "a", "a"])
-    found = compared(rows, rows[2:], Known(AT_MS + 2 * TICK_MS, ALL.until_ms))
+    found = compared(rows, rows[2:], Coverage(AT_MS + 2 * TICK_MS, ALL.until_ms))
     assert counts(found) == (1, 0, 0, 0)
-    assert found.unknown.too_early == found.unknown.total() == 2
+    assert found.uncovered.before_coverage == found.uncovered.total() == 2
 
 
-def test_a_session_from_before_is_compared_when_it_was_over_and_began_anew() -> None:
+def test_an_older_session_is_compared_once_it_was_over_and_began_anew() -> None:
     rows = rows_of(["ab", "ab", "a", "ab", "abc"])
     wrong = [replace(each, score=0.0) for each in rows]
-    known = Known(AT_MS + TICK_MS, ALL.until_ms, with_sessions_before=False)
-    found = compared(rows, wrong, known)
+    coverage = Coverage(AT_MS + TICK_MS, ALL.until_ms, has_older_sessions=False)
+    found = compared(rows, wrong, coverage)
     assert counts(found) == (3, 0, 3, 0)  # b twice, c once
     assert found.first is not None
     assert found.first.row == (AT_MS + 3 * TICK_MS, ("default", "b"))
-    assert (found.unknown.too_early, found.unknown.older_sessions) == (2, 5)
+    assert (found.uncovered.before_coverage, found.uncovered.older_sessions) == (2, 5)
 
 
-def test_kept_rows_of_a_session_from_before_are_never_unexpected() -> None:
+def test_stored_rows_of_an_older_session_are_never_unexpected() -> None:
     rows = rows_of(["a", "a", "a"])
     between = row("a", AT_MS + TICK_MS + 1)
-    known = Known(AT_MS + TICK_MS, ALL.until_ms, with_sessions_before=False)
-    assert counts(compared(rows, [*rows, between], known)) == (0, 0, 0, 0)
+    coverage = Coverage(AT_MS + TICK_MS, ALL.until_ms, has_older_sessions=False)
+    assert counts(compared(rows, [*rows, between], coverage)) == (0, 0, 0, 0)
 
 
-def test_no_more_than_one_tick_is_held() -> None:
+def test_no_more_than_one_tick_is_in_memory() -> None:
     given_out: list[int] = []
     rows = rows_of(["ab"] * 100)
 
@@ -189,5 +189,5 @@ def test_no_more_than_one_tick_is_held() -> None:
                 yield record(each)
 
     comparison = Comparison(stream, ALL)
-    comparison.take(rows[4:6])
+    comparison.add_tick(rows[4:6])
     assert given_out == [AT_MS + 2 * TICK_MS] * 2 + [AT_MS + 3 * TICK_MS]

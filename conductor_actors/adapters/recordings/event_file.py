@@ -23,17 +23,17 @@ class _Line(msgspec.Struct):
     data: msgspec.Raw
 
 
-class Recording(NamedTuple):
-    """Entries in the order of their ids, and the numbers of the lines that are none."""
+class EventFile(NamedTuple):
+    """Entries in the order of their ids, and the numbers of the lines that are no entries."""
 
     entries: Sequence[Entry]
-    unreadable: Sequence[int]
+    invalid_lines: Sequence[int]
 
 
-def read_file(path: Path) -> Recording:
+def read_event_file(path: Path) -> EventFile:
     """Read `{"id": "<ms>-<n>", "name": …, "data": {…}}` lines, in any order."""
     entries: list[Entry] = []
-    unreadable: list[int] = []
+    invalid: list[int] = []
     decoder = msgspec.json.Decoder(_Line)
     try:
         with path.open("rb") as file:
@@ -41,13 +41,13 @@ def read_file(path: Path) -> Recording:
                 if text.strip():
                     entry = _entry(decoder, text)
                     if entry is None:
-                        unreadable.append(number)
+                        invalid.append(number)
                     else:
                         entries.append(entry)
     except OSError as error:
         raise ConfigError(f"{without_password(str(path))}: {error.strerror}") from None
     entries.sort()
-    return Recording(entries, unreadable)
+    return EventFile(entries, invalid)
 
 
 def _entry(decoder: msgspec.json.Decoder[_Line], text: bytes) -> Entry | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conductor_actors.adapters.recordings.event_file import read_file
+from conductor_actors.adapters.recordings.event_file import read_event_file
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError
 from tests.support.hostile import CHAT, SYNC, VOTE
@@ -27,9 +27,9 @@ def test_lines_in_any_order_are_read_in_the_order_of_their_ids(tmp_path: Path) -
         json.dumps({"id": f"{ms}-{sequence}", "name": name, "data": {}}).encode()
         for ms, sequence, name in ids
     ]
-    recording = read_file(a_file(tmp_path, *lines))
+    recording = read_event_file(a_file(tmp_path, *lines))
     assert [entry[:3] for entry in recording.entries] == sorted(ids)
-    assert recording.unreadable == []
+    assert recording.invalid_lines == []
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_lines_in_any_order_are_read_in_the_order_of_their_ids(tmp_path: Path) -
 )
 def test_a_body_stays_as_it_was_recorded(tmp_path: Path, data: bytes, body: bytes) -> None:
     line = b'{"id":"5-1","name":"sync-events","data":' + data + b',"more":1}'
-    assert read_file(a_file(tmp_path, line)).entries == [(5, 1, SYNC, body)]
+    assert read_event_file(a_file(tmp_path, line)).entries == [(5, 1, SYNC, body)]
 
 
 @pytest.mark.parametrize(
@@ -84,45 +84,45 @@ def test_a_body_stays_as_it_was_recorded(tmp_path: Path, data: bytes, body: byte
     ],
 )
 def test_a_line_that_is_none_is_numbered_and_stops_no_other(tmp_path: Path, line: bytes) -> None:
-    recording = read_file(a_file(tmp_path, GOOD, line, b"", GOOD, line))
+    recording = read_event_file(a_file(tmp_path, GOOD, line, b"", GOOD, line))
     assert recording.entries == [ENTRY, ENTRY]
-    assert recording.unreadable == [2, 5]
+    assert recording.invalid_lines == [2, 5]
 
 
 def test_an_id_may_do_without_its_second_part(tmp_path: Path) -> None:
     line = b'{"id":"5","name":"sync-events","data":{}}'
-    assert read_file(a_file(tmp_path, line)).entries == [(5, 0, SYNC, b"{}")]
+    assert read_event_file(a_file(tmp_path, line)).entries == [(5, 0, SYNC, b"{}")]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\n \r\n\t\n"])
 def test_an_empty_file_has_no_entries(tmp_path: Path, content: bytes) -> None:
-    assert read_file(a_file(tmp_path, content)) == ([], [])
+    assert read_event_file(a_file(tmp_path, content)) == ([], [])
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_lines_end_as_on_any_system(tmp_path: Path, end: bytes) -> None:
-    assert read_file(a_file(tmp_path, GOOD + end + GOOD + end)).entries == [ENTRY, ENTRY]
+    assert read_event_file(a_file(tmp_path, GOOD + end + GOOD + end)).entries == [ENTRY, ENTRY]
 
 
 def test_binary_junk_is_so_many_unreadable_lines(tmp_path: Path) -> None:
     junk = os.urandom(200_000)
-    recording = read_file(a_file(tmp_path, junk, GOOD))
+    recording = read_event_file(a_file(tmp_path, junk, GOOD))
     assert recording.entries == [ENTRY]
-    assert len(recording.unreadable) <= junk.count(b"\n") + 1
+    assert len(recording.invalid_lines) <= junk.count(b"\n") + 1
 
 
 def test_a_huge_line_is_read_as_any_other(tmp_path: Path) -> None:
     body = b'{"text":"' + b"x" * 20_000_000 + b'"}'
     line = b'{"id":"5-0","name":"sync-events","data":' + body + b"}"
-    recording = read_file(a_file(tmp_path, line, b"x" * 20_000_000, GOOD))
+    recording = read_event_file(a_file(tmp_path, line, b"x" * 20_000_000, GOOD))
     assert recording.entries == [(5, 0, SYNC, body), ENTRY]
-    assert recording.unreadable == [2]
+    assert recording.invalid_lines == [2]
 
 
 def test_a_file_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.jsonl: No such file or directory$"):
-        read_file(tmp_path / "nothing.jsonl")
+        read_event_file(tmp_path / "nothing.jsonl")
     with pytest.raises(ConfigError, match=r": Is a directory$"):
-        read_file(tmp_path)
+        read_event_file(tmp_path)
     with pytest.raises(ConfigError, match=r": Not a directory$"):
-        read_file(a_file(tmp_path, GOOD) / "below")
+        read_event_file(a_file(tmp_path, GOOD) / "below")

@@ -282,9 +282,9 @@ def list_letters(
     A source is the name of a stream or channel, session:TENANT/ID where a handler raised, or
     row:TENANT/SESSION where the database refused a row.
     """
-    wanted = dead_letters.Wanted(reason, source)
+    letter_filter = dead_letters.LetterFilter(reason, source)
     with _letters() as (letters, _):
-        dead_letters.print_list(letters, wanted, limit, as_json=as_json)
+        dead_letters.print_list(letters, letter_filter, limit, as_json=as_json)
 
 
 @letters_app.command("show", short_help="Show one dead letter.")
@@ -313,8 +313,8 @@ def retry_letters(
             "dead-letters retry: name letters by ID, or use --all, with or without --reason"
         )
     with _letters() as (letters, settings):
-        all_of_them = dead_letters.Wanted(reason).of(letters.oldest_first())
-        chosen = dead_letters.chosen(letters, ids) if ids else all_of_them
+        matching = dead_letters.LetterFilter(reason).select(letters.oldest_first())
+        chosen = dead_letters.find_letters(letters, ids) if ids else matching
         left = dead_letters.retry(letters, chosen, settings.max_event_bytes)
     _exit_with(1 if left else 0)
 

@@ -167,6 +167,11 @@ class HistoryReader(Protocol):
         """Return `[first_ms, until_ms)` in steps, oldest first; both must be whole steps."""
 
 
+# How the source of a letter begins that comes from no event stream; the session's key follows.
+SESSION_SOURCE: Final = "session:"  # a handler of the session raised
+ROW_SOURCE: Final = "row:"  # the database refused a row of the session
+
+
 class DeadLetter(NamedTuple):
     """A message that can't be handled: where it came from, why it is here, how it began."""
 

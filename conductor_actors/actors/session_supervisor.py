@@ -37,7 +37,7 @@ from conductor_actors.log_events import (
     SessionsUnfinished,
     emit,
 )
-from conductor_actors.ports import DeadLetter
+from conductor_actors.ports import SESSION_SOURCE, DeadLetter
 
 HANDLER_FAILED: Final = "handler_failed"  # the reason of a dead letter
 MAX_FAILURES_KEPT: Final = 10  # of each session
@@ -246,7 +246,7 @@ class SessionSupervisor:
             messages = [item for item, _ in failure.error.items]
         else:
             messages = [failure.message]
-        source = f"session:{entry.key}"
+        source = f"{SESSION_SOURCE}{entry.key}"
         letters = [
             DeadLetter(source, f"{getattr(each, 'at_ms', 0)}-0", HANDLER_FAILED, letter_body(each))
             for each in messages

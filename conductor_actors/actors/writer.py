@@ -30,7 +30,7 @@ from conductor_actors.log_events import (
     emit,
 )
 from conductor_actors.outages import Backoff
-from conductor_actors.ports import DeadLetter, Outbox, ScoreStore
+from conductor_actors.ports import ROW_SOURCE, DeadLetter, Outbox, ScoreStore
 
 # Short enough that what waited is drained within 10 s of the database's return.
 MAX_BACKOFF_S: Final = 5.0
@@ -196,5 +196,5 @@ class WriterActor(SystemActor):
 
 
 def _letter(row: ScoreRow, reason: str) -> DeadLetter:
-    source = f"row:{row.key}"
+    source = f"{ROW_SOURCE}{row.key}"
     return DeadLetter(source, f"{row.at_ms}-0", reason, msgspec.json.encode(row))

@@ -1,7 +1,7 @@
-"""`dead-letters`: look at what could not be handled, and send it once more.
+"""`dead-letters`: list, show and retry the events that could not be handled.
 
-A letter keeps the first 256 bytes of a body, so what is sent is the original, from its stream.
-Sources, reasons and bodies are other people's text: nothing of them is printed as it is.
+A letter has the first 256 bytes of a body, so a retry sends the original again, from its stream.
+Sources, reasons and bodies are other people's text: they are made safe before they are printed.
 """
 
 import json
@@ -17,110 +17,118 @@ from rich.text import Text
 
 from conductor_actors.actors.session_supervisor import letter_body
 from conductor_actors.adapters.recordings.event_file import ENTRY_ID
-from conductor_actors.adapters.redis.dead_letter_stream import DeadLetterStream, Kept, Original
+from conductor_actors.adapters.redis.dead_letter_stream import (
+    DeadLetterStream,
+    Original,
+    StoredLetter,
+)
 from conductor_actors.adapters.redis.event_names import event_tenant
 from conductor_actors.adapters.redis.score_feed import BODY_BYTES
-from conductor_actors.commands.terminal import printable
+from conductor_actors.commands.terminal import print_stderr, printable
 from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.domain.identity import SessionKey, prefixed
 from conductor_actors.errors import ConfigError, InvalidEvent
 from conductor_actors.instants import to_iso
-from conductor_actors.ports import DeadLetter
+from conductor_actors.ports import ROW_SOURCE, SESSION_SOURCE, DeadLetter
 
-BEGINNING: Final = 60  # characters of a body in a list
-HEX_BYTES: Final = 16  # a line
+PREVIEW_CHARS: Final = 60  # of a body in a list
+HEX_LINE_BYTES: Final = 16
+
+_HEADINGS: Final = ("id", "time", "source", "entry", "reason", "body begins")
 
 
-class Wanted(NamedTuple):
-    """Which letters: of one reason, of sources that begin so; empty: all."""
+class LetterFilter(NamedTuple):
+    """Selects letters by their reason and by how their source begins; empty: all."""
 
     reason: str = ""
     source: str = ""
 
-    def of(self, letters: Iterable[Kept]) -> Iterator[Kept]:
-        """Leave out the others."""
-        for kept in letters:
-            is_reason = self.reason in ("", kept.letter.reason)
-            if is_reason and kept.letter.source.startswith(self.source):
-                yield kept
+    def select(self, letters: Iterable[StoredLetter]) -> Iterator[StoredLetter]:
+        """Return the letters that match."""
+        for stored in letters:
+            has_reason = self.reason in ("", stored.letter.reason)
+            if has_reason and stored.letter.source.startswith(self.source):
+                yield stored
 
 
-def print_list(letters: DeadLetterStream, wanted: Wanted, limit: int, *, as_json: bool) -> None:
+def print_list(
+    letters: DeadLetterStream, letter_filter: LetterFilter, limit: int, *, as_json: bool
+) -> None:
     """Print letters, the newest first: a table on a terminal, else a line each."""
-    found = list(islice(wanted.of(letters.newest_first()), limit))
+    found = list(islice(letter_filter.select(letters.newest_first()), limit))
     if as_json:
-        for kept in found:
-            _print(json.dumps(_document(kept)).replace("\x7f", "\\u007f"))
+        for stored in found:
+            _print(json.dumps(_document(stored)).replace("\x7f", "\\u007f"))
     elif not found:
-        sys.stderr.write("no dead letters\n")
+        print_stderr("no dead letters")
     elif sys.stdout.isatty():
         Console().print(_table(found))
     else:
-        for kept in found:
-            _print("\t".join(_cells(kept)))
+        for stored in found:
+            _print("\t".join(_cells(stored)))
 
 
 def print_one(letters: DeadLetterStream, letter_id: str) -> None:
-    """Print all that is kept of a letter."""
-    [kept] = chosen(letters, [letter_id])
-    letter = kept.letter
-    for name, text in zip(("id", "time", "source", "entry", "reason"), _cells(kept), strict=False):
+    """Print everything that is stored of a letter."""
+    [stored] = find_letters(letters, [letter_id])
+    body = stored.letter.body
+    for name, text in zip(_HEADINGS[:-1], _cells(stored), strict=False):
         _print(f"{name:7} {text}")
-    is_cut = len(letter.body) >= BODY_BYTES
-    _print(f"body    {f'the first {BODY_BYTES}' if is_cut else len(letter.body)} bytes:")
-    for line in _shown(letter.body):
+    is_cut = len(body) >= BODY_BYTES
+    _print(f"body    {f'the first {BODY_BYTES}' if is_cut else len(body)} bytes:")
+    for line in _body_lines(body):
         _print(f"  {line}")
 
 
-def retry(letters: DeadLetterStream, chosen: Iterable[Kept], max_event_bytes: int) -> int:
+def retry(letters: DeadLetterStream, chosen: Iterable[StoredLetter], max_event_bytes: int) -> int:
     """Send the originals of letters again, and remove the letters; return how many stay."""
     sent = left = 0
-    for kept in chosen:
-        original = find_original(letters, kept.letter, max_event_bytes)
-        if isinstance(original, Lost):
+    for stored in chosen:
+        original = find_original(letters, stored.letter, max_event_bytes)
+        if isinstance(original, NoOriginal):
             left += 1
-            sys.stderr.write(f"{kept.id}: {printable(original.why)}\n")
+            print_stderr(f"{stored.id}: {printable(original.reason)}")
         else:
-            new_id = letters.send_again(original, kept.id)
+            new_id = letters.send_again(original, stored.id)
             sent += 1
-            _print(f"{kept.id}: sent again to {original.entry[2]} as {new_id}, a new event now")
+            _print(f"{stored.id}: sent again to {original.entry[2]} as {new_id}, a new event now")
     _print(f"{sent} sent again, {left} left")
     return left
 
 
-def chosen(letters: DeadLetterStream, ids: Sequence[str]) -> list[Kept]:
+def find_letters(letters: DeadLetterStream, ids: Sequence[str]) -> list[StoredLetter]:
     """Return the letters with these ids, each once; raise `ConfigError` unless all exist."""
     for letter_id in ids:
         if ENTRY_ID.fullmatch(letter_id) is None:
-            raise ConfigError(f"{letter_id!r} is no id of a dead letter, e.g. 1767528000000-0")
+            raise ConfigError(f"{letter_id!r} is not the id of a dead letter, e.g. 1767528000000-0")
     found = {letter_id: letters.find(letter_id) for letter_id in ids}
-    missing = [letter_id for letter_id, kept in found.items() if kept is None]
+    missing = [letter_id for letter_id, stored in found.items() if stored is None]
     if missing:
         raise ConfigError(f"there is no dead letter {', '.join(missing)}")
-    return [kept for kept in found.values() if kept is not None]
+    return [stored for stored in found.values() if stored is not None]
 
 
-def _cells(kept: Kept) -> list[str]:
-    letter = kept.letter
-    texts = (letter.source, letter.entry_id, letter.reason, _text(letter.body)[:BEGINNING])
-    return [kept.id, _time(kept.id), *map(printable, texts)]
+def _cells(stored: StoredLetter) -> list[str]:
+    letter = stored.letter
+    texts = (letter.source, letter.entry_id, letter.reason, _text(letter.body)[:PREVIEW_CHARS])
+    return [stored.id, _time(stored.id), *map(printable, texts)]
 
 
-def _table(found: Iterable[Kept]) -> Table:
+def _table(found: Iterable[StoredLetter]) -> Table:
     table = Table(box=None, header_style="")
-    table.add_column("id", no_wrap=True)
-    for name in ("time", "source", "entry", "reason", "body begins"):
+    table.add_column(_HEADINGS[0], no_wrap=True)
+    for name in _HEADINGS[1:]:
         table.add_column(name, overflow="fold")
-    for kept in found:
-        table.add_row(*map(Text, _cells(kept)))
+    for stored in found:
+        table.add_row(*map(Text, _cells(stored)))
     return table
 
 
-def _document(kept: Kept) -> dict[str, str]:
-    source, entry_id, reason, body = kept.letter
+def _document(stored: StoredLetter) -> dict[str, str]:
+    source, entry_id, reason, body = stored.letter
     return {
-        "id": kept.id,
-        "time": _time(kept.id),
+        "id": stored.id,
+        "time": _time(stored.id),
         "source": source,
         "entry_id": entry_id,
         "reason": reason,
@@ -128,14 +136,14 @@ def _document(kept: Kept) -> dict[str, str]:
     }
 
 
-def _shown(body: bytes) -> Iterator[str]:
-    """Show a body as text, or else as hexadecimal."""
-    is_whole = len(body) < BODY_BYTES  # else it may end in the middle of a character
+def _body_lines(body: bytes) -> Iterator[str]:
+    """Return a body as lines of text, or else of hexadecimal digits."""
+    is_complete = len(body) < BODY_BYTES  # else it may end in the middle of a character
     try:
-        text = getincrementaldecoder("utf-8")().decode(body, is_whole)
+        text = getincrementaldecoder("utf-8")().decode(body, is_complete)
     except UnicodeDecodeError:
-        for start in range(0, len(body), HEX_BYTES):
-            yield f"{start:04x}  {body[start : start + HEX_BYTES].hex(' ')}"
+        for start in range(0, len(body), HEX_LINE_BYTES):
+            yield f"{start:04x}  {body[start : start + HEX_LINE_BYTES].hex(' ')}"
     else:
         yield from map(printable, text.splitlines())
 
@@ -155,46 +163,42 @@ def _print(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-SESSION: Final = "session:"
-ROW: Final = "row:"
+class NoOriginal(NamedTuple):
+    """The reason why a letter has no original that can be sent again."""
 
-
-class Lost(NamedTuple):
-    """There is nothing to send again, and why."""
-
-    why: str
+    reason: str
 
 
 def find_original(
     letters: DeadLetterStream, letter: DeadLetter, max_event_bytes: int
-) -> Original | Lost:
-    """Find the entry that a letter is about, by its stream or by what a session made of it."""
-    if letter.source.startswith(ROW):
-        return Lost(
-            "a row that the database refused; when it would take it, score its events again: "
+) -> Original | NoOriginal:
+    """Return the entry that a letter is about, found by its stream or by its session."""
+    if letter.source.startswith(ROW_SOURCE):
+        return NoOriginal(
+            "the database refused this row; once it accepts it, score the events again: "
             f"python -m conductor_actors replay redis://… --to {letter.entry_id.partition('-')[0]}"
         )
     if ENTRY_ID.fullmatch(letter.entry_id) is None:
-        return Lost(f"{letter.entry_id!r} is no id of a stream entry")
-    if letter.source.startswith(SESSION):
-        return _of_session(letters, letter, max_event_bytes)
+        return NoOriginal(f"{letter.entry_id!r} is not the id of a stream entry")
+    if letter.source.startswith(SESSION_SOURCE):
+        return _find_by_session(letters, letter, max_event_bytes)
     if event_tenant(letter.source) is None:
-        return Lost(f"{letter.source!r} is no stream of events")
+        return NoOriginal(f"{letter.source!r} is not a stream of events")
     for original in letters.originals(letter.source, letter.entry_id, letter.entry_id):
         if original.entry[3].startswith(letter.body):
             return original
-    return Lost(
-        f"gone: {letter.source} has no such entry {letter.entry_id}; "
+    return NoOriginal(
+        f"not found: {letter.source} has no such entry {letter.entry_id}; "
         "it was trimmed, or came by pub/sub"
     )
 
 
-def _of_session(
+def _find_by_session(
     letters: DeadLetterStream, letter: DeadLetter, max_event_bytes: int
-) -> Original | Lost:
-    tenant, session_id = SessionKey.parse(letter.source.removeprefix(SESSION))
+) -> Original | NoOriginal:
+    tenant, session_id = SessionKey.parse(letter.source.removeprefix(SESSION_SOURCE))
     at_ms = int(letter.entry_id.partition("-")[0])
-    for original, bare_name in _at(letters, tenant, at_ms):
+    for original, bare_name in _entries_at(letters, tenant, at_ms):
         try:
             decoded = decode(DECODERS[bare_name], original.entry[3], at_ms, max_event_bytes)
         except InvalidEvent:
@@ -203,13 +207,15 @@ def _of_session(
             continue
         if letter_body(decoded[1])[:BODY_BYTES] == letter.body:
             return original
-    return Lost(
-        f"gone: no stream of {tenant!r} has this event at {at_ms}; "
-        "it was trimmed, came by pub/sub, or was no event but a tick"
+    return NoOriginal(
+        f"not found: no stream of tenant {tenant} has this event at {at_ms}; "
+        "it was trimmed, came by pub/sub, or was a tick"
     )
 
 
-def _at(letters: DeadLetterStream, tenant: str, at_ms: int) -> Iterator[tuple[Original, str]]:
+def _entries_at(
+    letters: DeadLetterStream, tenant: str, at_ms: int
+) -> Iterator[tuple[Original, str]]:
     """Return a tenant's entries of one millisecond."""
     for bare_name in DECODERS:
         for original in letters.originals(prefixed(tenant, bare_name), str(at_ms), str(at_ms)):

@@ -15,7 +15,7 @@ from conductor_actors.adapters.redis.dead_letter_stream import PAGE, DeadLetterS
 from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.adapters.redis.score_feed import BODY_BYTES, RedisScoreFeed
 from conductor_actors.commands import dead_letters
-from conductor_actors.commands.dead_letters import Wanted, print_list, print_one, retry
+from conductor_actors.commands.dead_letters import LetterFilter, print_list, print_one, retry
 from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import DeadLetter
@@ -51,7 +51,7 @@ class Office(NamedTuple):
         return letter_id
 
     def retry(self, *ids: str) -> int:
-        return retry(self.letters, dead_letters.chosen(self.letters, ids), MAX_BYTES)
+        return retry(self.letters, dead_letters.find_letters(self.letters, ids), MAX_BYTES)
 
     def bodies(self, name: str) -> list[bytes]:
         return [fields[b"data"] for _, fields in self.client.xrange(name)]
@@ -67,12 +67,12 @@ def office(redis_client: redis.Redis, valkey_url: str) -> Iterator[Office]:
 
 
 def listed(office: Office, capsys: pytest.CaptureFixture[str], **options: Any) -> list[str]:
-    wanted = Wanted(options.pop("reason", ""), options.pop("source", ""))
+    wanted = LetterFilter(options.pop("reason", ""), options.pop("source", ""))
     print_list(office.letters, wanted, options.pop("limit", 50), as_json=bool(options))
     return capsys.readouterr().out.splitlines()
 
 
-def test_letters_are_listed_newest_first_as_many_as_asked_for(
+def test_letters_are_listed_newest_first_up_to_the_limit(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ids = office.put(*(DeadLetter(SYNC, f"{n}-0", "not_json", b"%d" % n) for n in range(5)))
@@ -83,7 +83,7 @@ def test_letters_are_listed_newest_first_as_many_as_asked_for(
     ]
 
 
-def test_only_those_of_a_reason_or_source_are_listed_however_far_back_they_are(
+def test_letters_of_a_reason_or_source_are_found_however_old_they_are(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = DeadLetter("session:default/a", "1-0", "handler_failed", b"")
@@ -111,7 +111,7 @@ def test_nothing_in_a_list_can_move_a_cursor(
 def test_without_letters_a_list_is_empty(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_list(office.letters, Wanted(), 5, as_json=False)
+    print_list(office.letters, LetterFilter(), 5, as_json=False)
     assert capsys.readouterr() == ("", "no dead letters\n")
     assert listed(office, capsys, json=True) == []
 
@@ -125,7 +125,7 @@ def test_without_letters_a_list_is_empty(
         (b"x" + "é".encode() * 200, ["body    the first 256 bytes:", "  x" + "é" * 127]),
     ],
 )
-def test_a_letter_is_shown_whole_as_text_or_else_in_hexadecimal(
+def test_a_letter_is_shown_as_text_or_else_in_hexadecimal(
     body: bytes, lines: list[str], office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     [letter_id] = office.put(DeadLetter(SYNC, "1-0", "not_json", body))
@@ -138,14 +138,18 @@ def test_a_letter_is_shown_whole_as_text_or_else_in_hexadecimal(
 
 @pytest.mark.parametrize(
     ("letter_id", "complaint"),
-    [("4-4", "there is no dead letter 4-4"), ("x", "'x' is no id"), ("-", "'-' is no id")],
+    [
+        ("4-4", "there is no dead letter 4-4"),
+        ("x", "'x' is not the id"),
+        ("-", "'-' is not the id"),
+    ],
 )
-def test_an_id_of_no_letter_is_said(letter_id: str, complaint: str, office: Office) -> None:
+def test_an_id_without_a_letter_is_an_error(letter_id: str, complaint: str, office: Office) -> None:
     with pytest.raises(ConfigError, match=complaint):
         print_one(office.letters, letter_id)
 
 
-def test_what_somebody_else_put_there_is_shown_and_not_sent(
+def test_an_entry_that_is_no_letter_is_shown_and_not_sent(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     letter_id = office.send(DEAD_LETTERS_KEY, b"no letter of ours")
@@ -171,18 +175,18 @@ def test_an_original_is_sent_again_as_it_was_and_its_letter_removed(
 
 
 @pytest.mark.parametrize("page", [1, 2, PAGE])
-def test_all_of_a_reason_are_sent_once_though_new_ones_come_meanwhile(
+def test_all_letters_of_a_reason_are_sent_once_even_if_new_ones_come_meanwhile(
     page: int, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dead_letter_stream, "PAGE", page)
     for number in range(3):
         office.refuse(SYNC, b"%d" % number)
     office.put(DeadLetter(SYNC, "1-0", "other", b""))
-    chosen = Wanted("not_json").of(office.letters.oldest_first())
+    chosen = LetterFilter("not_json").select(office.letters.oldest_first())
 
     def as_the_service_does() -> Iterator[Any]:
-        for kept in chosen:
-            yield kept
+        for stored in chosen:
+            yield stored
             office.refuse(SYNC, b"again")
 
     assert retry(office.letters, as_the_service_does(), MAX_BYTES) == 0
@@ -190,7 +194,7 @@ def test_all_of_a_reason_are_sent_once_though_new_ones_come_meanwhile(
     assert office.client.xlen(DEAD_LETTERS_KEY) == 4
 
 
-def test_what_was_trimmed_away_is_said_and_its_letter_stays(
+def test_a_letter_stays_when_its_original_was_trimmed(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gone, there = office.refuse(SYNC, b"gone"), office.refuse(SYNC, b"there")
@@ -198,7 +202,7 @@ def test_what_was_trimmed_away_is_said_and_its_letter_stays(
     assert office.retry(gone, there) == 1
     assert office.bodies(SYNC) == [b"there", b"there"]
     out, err = capsys.readouterr()
-    assert err.startswith(f"{gone}: gone: sync-events has no such entry ")
+    assert err.startswith(f"{gone}: not found: sync-events has no such entry ")
     assert out.endswith("1 sent again, 1 left\n")
     assert [each.id for each in office.letters.newest_first()] == [gone]
 
@@ -212,7 +216,7 @@ def test_an_entry_with_another_body_is_not_taken_for_the_original(office: Office
 
 
 @pytest.mark.parametrize("source", ["conductor:owner", "elsewhere", "Acme:sync-events", EVIL, ""])
-def test_only_streams_of_events_are_ever_added_to(
+def test_entries_are_added_to_event_streams_only(
     source: str, office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if source:
@@ -220,7 +224,7 @@ def test_only_streams_of_events_are_ever_added_to(
     [letter_id] = office.put(DeadLetter(source, "5-5", "not_json", b"x"))
     assert office.retry(letter_id) == 1
     assert not source or office.bodies(source) == [b"x"]
-    assert "is no stream of events" in capsys.readouterr().err
+    assert "is not a stream of events" in capsys.readouterr().err
 
 
 def session_letter(name: str, body: bytes, at_ms: int) -> DeadLetter:
@@ -250,7 +254,7 @@ def test_the_event_that_a_handler_raised_on_is_found_among_those_of_its_millisec
     assert len(office.bodies(SYNC)) == 1
 
 
-def test_events_that_are_cut_off_in_their_letter_are_told_apart_as_far_as_it_goes(
+def test_events_that_are_cut_off_in_their_letter_are_compared_up_to_the_cut(
     office: Office,
 ) -> None:
     def chat(author: str, message_id: str) -> bytes:
@@ -268,14 +272,14 @@ def test_events_that_are_cut_off_in_their_letter_are_told_apart_as_far_as_it_goe
 @pytest.mark.parametrize(
     ("letter", "complaint"),
     [
-        (DeadLetter("session:default/s", "7-0", "", b'{"type":"Tick"}'), "gone: no stream"),
-        (DeadLetter("session:", "7-0", "", b""), "gone: no stream of 'default'"),
-        (DeadLetter("session:default/s", "x", "", b""), "'x' is no id of a stream entry"),
-        (DeadLetter(SYNC, "-", "", b""), "'-' is no id of a stream entry"),
+        (DeadLetter("session:default/s", "7-0", "", b'{"type":"Tick"}'), "not found: no stream"),
+        (DeadLetter("session:", "7-0", "", b""), "not found: no stream of tenant default"),
+        (DeadLetter("session:default/s", "x", "", b""), "'x' is not the id of a stream entry"),
+        (DeadLetter(SYNC, "-", "", b""), "'-' is not the id of a stream entry"),
         (DeadLetter("row:default/s", "5000-0", "", b"{"), "replay redis://… --to 5000"),
     ],
 )
-def test_what_can_not_be_sent_again_says_why(
+def test_a_letter_that_can_not_be_sent_again_says_why(
     letter: DeadLetter, complaint: str, office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert office.retry(*office.put(letter)) == 1
@@ -294,7 +298,7 @@ def test_a_letter_is_kept_when_its_original_can_not_be_added(office: Office) -> 
     assert (office.client.xlen(DEAD_LETTERS_KEY), office.client.xlen(SYNC)) == (1, 1)
 
 
-def test_a_user_who_may_not_is_told_what_to_grant(office: Office, valkey_url: str) -> None:
+def test_a_missing_permission_names_the_grants(office: Office, valkey_url: str) -> None:
     letter_id = office.refuse(SYNC, b"x")
     office.client.execute_command(
         *["ACL", "SETUSER", "clerk", "reset", "on", "nopass", "~*", "+@read"]
@@ -312,7 +316,7 @@ def test_a_user_who_may_not_is_told_what_to_grant(office: Office, valkey_url: st
         office.client.acl_deluser("clerk")
 
 
-def test_the_commands_end_with_the_exit_codes_they_promise(
+def test_the_commands_exit_with_the_documented_codes(
     office: Office, valkey_url: str, tmp_path: Path
 ) -> None:
     gone, there = office.refuse(SYNC, b"gone"), office.refuse(SYNC, b"there")
@@ -326,5 +330,5 @@ def test_the_commands_end_with_the_exit_codes_they_promise(
     assert run("list", url="redis://127.0.0.1:1")[0] == 1
     some = run("retry", "--all", "--reason", "not_json")
     assert (some[0], some[1].splitlines()[-1]) == (1, "1 sent again, 1 left")
-    assert "gone" not in some[1] + some[2].replace("gone: ", "")
+    assert "gone" not in some[1] + some[2]
     assert run("retry", gone)[0] == 1

@@ -21,7 +21,7 @@ GRANTS: Final = (
 )
 
 
-class Kept(NamedTuple):
+class StoredLetter(NamedTuple):
     """A dead letter and its own id."""
 
     id: str
@@ -41,16 +41,16 @@ class DeadLetterStream:
     def __init__(self, url: str) -> None:
         self._client = open_client(url)
 
-    def newest_first(self) -> Iterator[Kept]:
+    def newest_first(self) -> Iterator[StoredLetter]:
         """Return all letters, page by page, so there may be any number."""
         return self._pages("XREVRANGE", "+", "-")
 
-    def oldest_first(self) -> Iterator[Kept]:
+    def oldest_first(self) -> Iterator[StoredLetter]:
         """Return the letters that exist now, without those that are added meanwhile."""
         newest = next(self.newest_first(), None)
         return self._pages("XRANGE", "-", newest.id) if newest else iter(())
 
-    def find(self, letter_id: str) -> Kept | None:
+    def find(self, letter_id: str) -> StoredLetter | None:
         """Return one letter, if it exists."""
         return next(self._pages("XRANGE", letter_id, letter_id), None)
 
@@ -72,9 +72,9 @@ class DeadLetterStream:
         """Close every connection."""
         self._client.close()
 
-    def _pages(self, command: str, first: str, last: str) -> Iterator[Kept]:
+    def _pages(self, command: str, first: str, last: str) -> Iterator[StoredLetter]:
         for entry_id, fields in self._entries(command, DEAD_LETTERS_KEY, first, last):
-            yield Kept(entry_id.decode(), _letter(fields))
+            yield StoredLetter(entry_id.decode(), _letter(fields))
 
     def _entries(self, command: str, name: str, first: str, last: str) -> Iterator[Any]:
         while True:

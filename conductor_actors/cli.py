@@ -26,6 +26,7 @@ from conductor_actors.commands import dead_letters, inspect, verify
 from conductor_actors.commands import replay as replaying
 from conductor_actors.commands.demo import companions
 from conductor_actors.commands.replay import Recording
+from conductor_actors.commands.terminal import print_stderr
 from conductor_actors.domain.comparison import StoredRows
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.observability import logs, probes
@@ -180,7 +181,7 @@ def reshard(shards: Shards = None) -> None:
     count = settings.shards if shards is None else shards
     with servers(settings) as urls:
         _reshare(settings, urls, count)
-    typer.echo(f"the sessions are shared by {count}", err=True)
+    print_stderr(f"the sessions are shared by {count}")
 
 
 @app.command(short_help="Say whether Redis and the database can be used.")
@@ -392,5 +393,5 @@ def _exit_with(code: int) -> None:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"conductor_actors: {message}", err=True)
+    print_stderr(f"conductor_actors: {message}")
     sys.exit(code)

@@ -12,6 +12,7 @@ from rich.console import Console
 from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
 from conductor_actors.commands.demo import watching
+from conductor_actors.commands.terminal import print_stderr
 from conductor_actors.dashboard.server import address
 from conductor_actors.errors import ConfigError
 from conductor_actors.observability import logs
@@ -36,7 +37,7 @@ def logs_aside(settings: Settings) -> Iterator[None]:
         ) from None
     with file:
         logs.configure(settings.log_level, settings.log_format, file)
-        _print(f"starting; the log is in {path}")
+        print_stderr(f"starting; the log is in {path}")
         yield
 
 
@@ -51,7 +52,7 @@ def with_free_ports(settings: Settings) -> Settings:
         ("metrics", settings.metrics_port, metrics_port),
     ):
         if taken != wanted:
-            _print(f"port {wanted} is in use: the {name} listens on port {taken}")
+            print_stderr(f"port {wanted} is in use: the {name} listens on port {taken}")
     return settings.model_copy(update={"http_port": http_port, "metrics_port": metrics_port})
 
 
@@ -62,10 +63,6 @@ def _free_port(host: str, wanted: int, other_than: int | None = None) -> int:
             with suppress(OSError), socket.create_server((host, port)):
                 return port
     return wanted  # which the service then reports
-
-
-def _print(line: str) -> None:
-    Console(stderr=True).out(line, highlight=False)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from conductor_actors.commands.inspect.tables import (
     session_label,
     signal_lines,
 )
-from conductor_actors.commands.terminal import count, duration, printable, share, span
+from conductor_actors.commands.terminal import count, duration, print_stderr, printable, share, span
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import (
     MAX_TRACE_S,
@@ -129,9 +129,9 @@ def _print_description(answer: IntrospectionAnswer, *, as_json: bool) -> None:
 def _print_trace(answer: IntrospectionAnswer, view: TraceView) -> None:
     """Print the lines about the session until its trace ends."""
     left_s = answer.traced_s or 0.0
-    typer.echo(f"traced for {left_s:g} s", err=True)
+    print_stderr(f"traced for {left_s:g} s")
     if answer.trace_output != "stream":
-        typer.echo(NO_TRACE_OUTPUT[answer.trace_output or "none"], err=True)
+        print_stderr(NO_TRACE_OUTPUT[answer.trace_output or "none"])
         return
     until_s = time.monotonic() + left_s + TRACE_GRACE_S
     while time.monotonic() < until_s:

@@ -14,7 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from conductor_actors.dashboard.options import Options
 from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT, TENANT
 from conductor_actors.domain.intake import IntakeRules
-from conductor_actors.domain.quotas import AMONG_TENANTS, MOST_USERS_AMONG_TENANTS, Limits
+from conductor_actors.domain.quotas import MULTI_TENANT_LIMITS, MULTI_TENANT_MAX_USERS, Limits
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.domain.shards import WHOLE, Shard, parsed
@@ -161,7 +161,7 @@ class Settings(BaseSettings):
         "3000",
         "Events a second of one tenant, each further kilobyte of one counting as another; more are "
         "refused and counted. 0: no limit. Unset, this and the next four limit nothing but where "
-        f"tenants are named; then it is {AMONG_TENANTS.tenant_events_per_s:g}.",
+        f"tenants are named; then it is {MULTI_TENANT_LIMITS.tenant_events_per_s:g}.",
     )
     tenant_burst_s: float = variable(
         "CONDUCTOR_TENANT_BURST_S",
@@ -176,21 +176,21 @@ class Settings(BaseSettings):
         None,
         "1000",
         "Live sessions of one tenant. With tenants "
-        f"{AMONG_TENANTS.tenant_sessions}, else 0: no limit.",
+        f"{MULTI_TENANT_LIMITS.tenant_sessions}, else 0: no limit.",
     )
     session_events_per_s: PerSecond | None = variable(
         "CONDUCTOR_SESSION_EVENTS_PER_S",
         None,
         "1000",
         "Events a second of one session, counted from tick to tick. With tenants "
-        f"{AMONG_TENANTS.session_events_per_s:g}, else 0: no limit.",
+        f"{MULTI_TENANT_LIMITS.session_events_per_s:g}, else 0: no limit.",
     )
     session_users: Many | None = variable(
         "CONDUCTOR_SESSION_USERS",
         None,
         "20000",
         "Users connected to one session at once; more are active without being connected. With "
-        f"tenants {MOST_USERS_AMONG_TENANTS}, else 0: no limit.",
+        f"tenants {MULTI_TENANT_MAX_USERS}, else 0: no limit.",
     )
     http_host: str = variable(
         "CONDUCTOR_HTTP_HOST",
@@ -336,7 +336,7 @@ class Settings(BaseSettings):
 
     def session_rules(self) -> SessionRules:
         """Return a session's window, lifetime and size."""
-        most_users = self._limit(self.session_users, MOST_USERS_AMONG_TENANTS)
+        most_users = self._limit(self.session_users, MULTI_TENANT_MAX_USERS)
         return SessionRules(self.window_s, self.session_timeout_s, int(most_users))
 
     def dashboard(self) -> Options:
@@ -360,7 +360,7 @@ class Settings(BaseSettings):
 
     def intake_rules(self) -> IntakeRules:
         """Return how events become batches and ticks."""
-        among = AMONG_TENANTS
+        among = MULTI_TENANT_LIMITS
         limits = Limits(
             self._limit(self.tenant_events_per_s, among.tenant_events_per_s),
             self.tenant_burst_s,

@@ -122,12 +122,12 @@ class RouterActor(SystemActor):
 
     def _begin_routing(self, read: Read) -> None:
         if read.first_tick_ms is not None:
-            self._intake.no_tick_before(read.first_tick_ms)
+            self._intake.start_ticks_at(read.first_tick_ms)
             self._downstream.ticker.tell(StartTicking(read.first_tick_ms))
         for gap in read.gaps:
             emit(GapDetected(tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost))
             self._intake.gaps.add(gap)
-        self._steps = self._intake.take(read.entries, read.watermark_ms)
+        self._steps = self._intake.batches(read.entries, read.watermark_ms)
         self._route(read)
 
     def _route(self, read: Read) -> None:
@@ -150,7 +150,7 @@ class RouterActor(SystemActor):
 
     def _finish_routing(self, read: Read) -> None:
         self._read = None
-        if not self._intake.holds_events:  # else the next tick does it
+        if not self._intake.has_pending:  # else the next tick does it
             self._sessions.passivate(read.watermark_ms)
         self._reject()
         self._has_routed = True
@@ -160,7 +160,7 @@ class RouterActor(SystemActor):
         self._context.mailbox.tell(self._next)
 
     def _pass_barrier(self) -> None:
-        self._sessions.deliver(self._intake.rest())
+        self._sessions.deliver(self._intake.flush())
         contents = self._sessions.begin_checkpoint()
         intake = self._intake
         header = Header(contents.number, intake.window_s, self._source.position(), intake.state())
@@ -180,14 +180,14 @@ class RouterActor(SystemActor):
         intake = self._intake
         emit(
             EventsRouted(
-                events=intake.counted, skipped=intake.skipped, sessions=len(self._sessions)
+                events=intake.accepted, skipped=intake.skipped, sessions=len(self._sessions)
             )
         )
-        intake.counted = intake.skipped = 0
+        intake.accepted = intake.skipped = 0
         for (source, reason), events in self._rejected.items():
             emit(EventsInvalid(source=source, reason=reason, events=events))
         self._rejected.clear()
-        report_refused(intake.quotas.take_refused())
+        report_refused(intake.quotas.pop_refused())
 
     def on_stop(self) -> None:
         """Finish the read that is being routed: the Ticker stops after the Router."""

@@ -257,7 +257,7 @@ class Collector:
         intake = Intake(rules, recovered.header.intake if recovered else None)
         if recovered:
             states = recovered.states.items()
-            intake.quotas.remember((key, state.last_event_ms or 0) for key, state in states)
+            intake.quotas.restore_sessions((key, state.last_event_ms or 0) for key, state in states)
         return intake
 
     def _session_table(self) -> SessionTable:

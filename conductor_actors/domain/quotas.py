@@ -1,7 +1,7 @@
-"""What one tenant may take, so that the others keep theirs: decided by entry ids alone.
+"""Limits that protect tenants from each other, applied by entry ids alone.
 
-Nothing here looks at a clock, at load, or at how reads were cut, so the same entries under the
-same limits are refused again by a replay, and by whoever goes on from a checkpoint.
+They depend on no clock, no load and no sizes of reads, so a replay of the same entries under the
+same limits refuses the same events, and so does a process that resumes from a checkpoint.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ NS_PER_MS: Final = 1_000_000
 UNLIMITED: Final = 1 << 60
 UNIT_BYTES: Final = 1024
 
-# Why an event is refused: a key of the log stream.
+# Why an event is refused, as the log names it.
 TENANT_EVENTS: Final = "tenant_events"
 TENANT_SESSIONS: Final = "tenant_sessions"
 SESSION_EVENTS: Final = "session_events"
@@ -28,7 +28,7 @@ SESSION_USERS: Final = "session_users"  # decided by the session, which knows wh
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """How much is too much; 0: nothing is."""
+    """The limits of each tenant; 0: no limit."""
 
     tenant_events_per_s: float = 0.0
     tenant_burst_s: float = 10.0
@@ -37,14 +37,14 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 NO_LIMITS: Final = Limits()
-# For 50 tenants on two cores, which read 150,000 events a second in all. Tenants are protected from
-# each other: where there is but one, nothing is limited unless it is asked for.
-AMONG_TENANTS: Final = Limits(3000.0, 10.0, 1000, 1000.0)
-MOST_USERS_AMONG_TENANTS: Final = 20_000  # connected to one session
+# For 50 tenants on two cores, which read 150,000 events a second in all. A single tenant has no
+# limits by default: there is nobody to protect from it.
+MULTI_TENANT_LIMITS: Final = Limits(3000.0, 10.0, 1000, 1000.0)
+MULTI_TENANT_MAX_USERS: Final = 20_000  # connected to one session
 
 
-class SessionsHeard(msgspec.Struct, frozen=True, array_like=True):
-    """Sessions last heard of before one tick and, before the next one, how often."""
+class SessionsSeen(msgspec.Struct, frozen=True, array_like=True):
+    """Sessions last active in the interval before one tick, and how many events each had then."""
 
     tick_ms: int
     sessions: list[str]
@@ -52,10 +52,10 @@ class SessionsHeard(msgspec.Struct, frozen=True, array_like=True):
 
 
 class QuotasState(msgspec.Struct, frozen=True, array_like=True):
-    """What quotas go on from: buckets that are not empty, and each tenant's sessions."""
+    """What quotas resume from: buckets that are not empty, and each tenant's sessions."""
 
     buckets: dict[str, int]
-    sessions: dict[str, list[SessionsHeard]]
+    sessions: dict[str, list[SessionsSeen]]
 
 
 def units(size_bytes: int) -> int:
@@ -64,7 +64,7 @@ def units(size_bytes: int) -> int:
 
 
 class Bucket:
-    """A token bucket as one number: the moment until which a tenant has used up its rate."""
+    """A token bucket as one number: the time until which a tenant has used up its rate."""
 
     __slots__ = ("_burst_ns", "_cost_ns", "refused", "until_ns")
 
@@ -74,8 +74,8 @@ class Bucket:
         self.until_ns = until_ns
         self.refused = 0
 
-    def takes(self, at_ms: int, size_bytes: int) -> bool:
-        """Accept one event, which costs by its size, or count it as refused."""
+    def admit(self, at_ms: int, size_bytes: int) -> bool:
+        """Admit one event, which costs by its size; return False and count it if refused."""
         at_ns = at_ms * NS_PER_MS
         cost_ns = self._cost_ns * units(size_bytes)
         until_ns = self.until_ns
@@ -91,10 +91,10 @@ class Bucket:
 
 
 class Quotas:
-    """Every tenant's bucket, its sessions, and how many events each has had between two ticks.
+    """Every tenant's bucket, its sessions, and how many events each had since the last tick.
 
-    A session counts from its first event until its timeout has passed without one, by ticks. Its
-    events are counted where they are gathered; only what was handed out before the tick is here.
+    A session counts from its first event until the timeout has passed without one, by ticks. Its
+    pending events are counted by the intake; only those flushed before their tick count here.
     """
 
     def __init__(
@@ -105,16 +105,16 @@ class Quotas:
         self._timeout_ms = timeout_ms
         self._buckets: dict[str, Bucket] = {}
         self._sessions: dict[str, PresenceWindow] = {}
-        self._handed_out: dict[tuple[str, str], int] = {}
-        self._handed_out_ms = 0  # since which tick
+        self._flushed: dict[tuple[str, str], int] = {}
+        self._flushed_tick_ms = 0
         self._refused: Counter[tuple[str, str]] = Counter()
-        a_tick = round(limits.session_events_per_s * tick_ms / 1000)
-        self._most = max(1, a_tick) if limits.session_events_per_s else 0
-        self._counts_sessions = bool(limits.tenant_sessions or self._most)
-        # So many events of a session may be gathered without a question; then ask `is_spent`.
-        self.unasked = self._most or UNLIMITED
+        per_tick = round(limits.session_events_per_s * tick_ms / 1000)
+        self._max_events = max(1, per_tick) if limits.session_events_per_s else 0
+        self._counts_sessions = bool(limits.tenant_sessions or self._max_events)
+        # So many events of a session may be pending before each needs `refuse_event`.
+        self.unchecked_events = self._max_events or UNLIMITED
         if state is not None:
-            self._resume(state)
+            self._restore(state)
 
     def bucket(self, tenant: str) -> Bucket | None:
         """Return the tenant's bucket; None if there is no limit."""
@@ -122,57 +122,59 @@ class Quotas:
             return None
         return self._buckets.setdefault(tenant, Bucket(self._limits))
 
-    def admits(self, key: tuple[str, str], at_ms: int) -> bool:
-        """Admit the first gathered event of a session, unless the tenant has too many sessions."""
+    def admit_session(self, key: tuple[str, str], at_ms: int) -> bool:
+        """Admit the first pending event of a session, unless the tenant has too many sessions."""
         if not self._counts_sessions:
             return True
         tenant, session_id = key
-        heard = self._sessions.get(tenant)
-        if heard is None:
-            heard = self._sessions[tenant] = PresenceWindow(self._timeout_ms)
+        window = self._sessions.get(tenant)
+        if window is None:
+            window = self._sessions[tenant] = PresenceWindow(self._timeout_ms)
         limit = self._limits.tenant_sessions
-        if limit and len(heard.moments) >= limit and session_id not in heard.moments:
+        if limit and len(window.moments) >= limit and session_id not in window.moments:
             self._refused[tenant, TENANT_SESSIONS] += 1
             return False
-        if not self.unasked and self.is_spent(key, (), at_ms):
+        if not self.unchecked_events and self.refuse_event(key, (), at_ms):
             return False
-        heard.moments[session_id] = self._tick_before(at_ms) + self._tick_ms
+        window.moments[session_id] = self._tick_before(at_ms) + self._tick_ms
         return True
 
-    def is_spent(self, key: tuple[str, str], gathered: Sequence[Event], at_ms: int) -> bool:
-        """Check whether a session has used up its events of this tick; count one refused if so."""
-        begin_ms = self._tick_before(at_ms)
-        left = self._most
-        if self._handed_out_ms == begin_ms:
-            left -= self._handed_out.get(key, 0)
-        if left > len(gathered) or (left > 0 and gathered[-left].at_ms < begin_ms):
+    def refuse_event(self, key: tuple[str, str], pending: Sequence[Event], at_ms: int) -> bool:
+        """Return True, and count an event as refused, if its session has had enough this tick."""
+        tick_ms = self._tick_before(at_ms)
+        left = self._max_events
+        if self._flushed_tick_ms == tick_ms:
+            left -= self._flushed.get(key, 0)
+        if left > len(pending) or (left > 0 and pending[-left].at_ms < tick_ms):
             return False
         self._refused[key[0], SESSION_EVENTS] += 1
         return True
 
-    def hand_out(self, gathered: Mapping[tuple[str, str], Sequence[Event]], last_ms: int) -> None:
-        """Count what is handed out before its tick; the last of it is from `last_ms`."""
-        if not self._most:
+    def count_flushed(
+        self, pending: Mapping[tuple[str, str], Sequence[Event]], last_ms: int
+    ) -> None:
+        """Count events that are flushed before their tick; the last of them is from `last_ms`."""
+        if not self._max_events:
             return
-        begin_ms = self._tick_before(last_ms)
-        if begin_ms != self._handed_out_ms:
-            self._handed_out, self._handed_out_ms = {}, begin_ms
-        for key, events in gathered.items():
+        tick_ms = self._tick_before(last_ms)
+        if tick_ms != self._flushed_tick_ms:
+            self._flushed, self._flushed_tick_ms = {}, tick_ms
+        for key, events in pending.items():
             since = len(events)
-            if events[0].at_ms < begin_ms:  # before the first tick of all, which cuts nothing
-                since = sum(event.at_ms >= begin_ms for event in events)
-            self._handed_out[key] = self._handed_out.get(key, 0) + since
-        self._ask_sooner()
+            if events[0].at_ms < tick_ms:  # before the first tick of all
+                since = sum(event.at_ms >= tick_ms for event in events)
+            self._flushed[key] = self._flushed.get(key, 0) + since
+        self._update_unchecked_events()
 
-    def pass_to(self, tick_ms: int) -> None:
-        """Begin anew behind a tick, and part with the sessions that are over."""
-        if self._handed_out:
-            self._handed_out = {}
-            self.unasked = self._most or UNLIMITED
-        for heard in self._sessions.values():
-            heard.expire(tick_ms)
+    def pass_tick(self, tick_ms: int) -> None:
+        """Start counting anew after a tick, and drop the sessions that are over."""
+        if self._flushed:
+            self._flushed = {}
+            self.unchecked_events = self._max_events or UNLIMITED
+        for window in self._sessions.values():
+            window.expire(tick_ms)
 
-    def take_refused(self) -> Counter[tuple[str, str]]:
+    def pop_refused(self) -> Counter[tuple[str, str]]:
         """Return how many events were refused, by tenant and reason, and reset the counts."""
         refused, self._refused = self._refused, Counter()
         for tenant, bucket in self._buckets.items():
@@ -182,7 +184,7 @@ class Quotas:
         return refused
 
     def state(self, passed_ms: int) -> QuotasState | None:
-        """Return the state once everything gathered is handed out; None if there is none."""
+        """Return the state once nothing is pending; None if there is none."""
         if not (self._buckets or self._sessions):
             return None
         passed_ns = passed_ms * NS_PER_MS
@@ -191,45 +193,49 @@ class Quotas:
             for tenant, bucket in self._buckets.items()
             if bucket.until_ns > passed_ns
         }
-        return QuotasState(buckets, {tenant: self._heard(tenant) for tenant in self._sessions})
+        return QuotasState(
+            buckets, {tenant: self._sessions_by_tick(tenant) for tenant in self._sessions}
+        )
 
-    def remember(self, sessions: Iterable[tuple[tuple[str, str], int]]) -> None:
-        """Know when sessions were last heard of, unless it does: from before there was a limit."""
+    def restore_sessions(self, sessions: Iterable[tuple[tuple[str, str], int]]) -> None:
+        """Set when sessions had their last event, if that is not known: limits were set later."""
         if not self._counts_sessions or self._sessions:
             return
-        for (tenant, session_id), last_ms in sorted(sessions, key=lambda heard: heard[1]):
-            heard = self._sessions.setdefault(tenant, PresenceWindow(self._timeout_ms))
-            heard.moments[session_id] = self._tick_before(last_ms) + self._tick_ms
+        for (tenant, session_id), last_ms in sorted(sessions, key=itemgetter(1)):
+            window = self._sessions.setdefault(tenant, PresenceWindow(self._timeout_ms))
+            window.moments[session_id] = self._tick_before(last_ms) + self._tick_ms
 
-    def _heard(self, tenant: str) -> list[SessionsHeard]:
-        """Name each session once: those heard of since the last tick come last."""
-        moments, counts = self._sessions[tenant].moments, self._handed_out
+    def _sessions_by_tick(self, tenant: str) -> list[SessionsSeen]:
+        """Return each session once, those with events since the last tick last."""
+        moments, counts = self._sessions[tenant].moments, self._flushed
         groups = []
         for tick_ms, group in groupby(
             sorted(moments.items(), key=itemgetter(1)), key=itemgetter(1)
         ):
             sessions = [session_id for session_id, _ in group]
             events = [counts.get((tenant, session_id), 0) for session_id in sessions]
-            groups.append(SessionsHeard(tick_ms, sessions, events if any(events) else []))
+            groups.append(SessionsSeen(tick_ms, sessions, events if any(events) else []))
         return groups
 
-    def _resume(self, state: QuotasState) -> None:
+    def _restore(self, state: QuotasState) -> None:
         if self._limits.tenant_events_per_s:
             for tenant, until_ns in state.buckets.items():
                 self._buckets[tenant] = Bucket(self._limits, until_ns)
         for tenant, groups in state.sessions.items():
-            heard = self._sessions[tenant] = PresenceWindow(self._timeout_ms)
+            window = self._sessions[tenant] = PresenceWindow(self._timeout_ms)
             for group in groups:
-                heard.moments |= dict.fromkeys(group.sessions, group.tick_ms)
+                window.moments |= dict.fromkeys(group.sessions, group.tick_ms)
                 if group.events:
-                    named = ((tenant, session_id) for session_id in group.sessions)
-                    self._handed_out |= zip(named, group.events, strict=True)
-                    self._handed_out_ms = group.tick_ms - self._tick_ms
-        self._ask_sooner()
+                    keys = ((tenant, session_id) for session_id in group.sessions)
+                    self._flushed |= zip(keys, group.events, strict=True)
+                    self._flushed_tick_ms = group.tick_ms - self._tick_ms
+        self._update_unchecked_events()
 
-    def _ask_sooner(self) -> None:
-        if self._most:
-            self.unasked = max(0, self._most - max(self._handed_out.values(), default=0))
+    def _update_unchecked_events(self) -> None:
+        if self._max_events:
+            self.unchecked_events = max(
+                0, self._max_events - max(self._flushed.values(), default=0)
+            )
 
     def _tick_before(self, at_ms: int) -> int:
         return at_ms - at_ms % self._tick_ms

@@ -56,7 +56,7 @@ def with_ticks(
     intake: Intake, schedule: TickSchedule, entries: Sequence[Entry], watermark_ms: int | None
 ) -> Iterator[EventsBySession | TickDue]:
     """Return the batches of events and the ticks between them, in order."""
-    for step in intake.take(entries, watermark_ms):
+    for step in intake.batches(entries, watermark_ms):
         if isinstance(step, Watermark):
             yield from schedule.due(step)
             intake.pass_ticks(schedule.position)
@@ -122,7 +122,7 @@ class Replayer:
         last_tick_ms = self._schedule.position.next_ms
         if last_tick_ms is not None:
             self._follow((), last_tick_ms)
-        counted, skipped = self._intake.counted, self._intake.skipped
+        counted, skipped = self._intake.accepted, self._intake.skipped
         return Summary(
             counted,
             skipped,
@@ -130,7 +130,7 @@ class Replayer:
             self._rows,
             self._failed,
             self._last_tick_ms,
-            self._intake.quotas.take_refused(),
+            self._intake.quotas.pop_refused(),
         )
 
     def _follow(self, entries: Sequence[Entry], watermark_ms: int | None) -> None:

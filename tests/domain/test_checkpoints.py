@@ -137,7 +137,7 @@ class Engine:
 
     def crashed(self, rules: IntakeRules) -> "Engine":
         """Give another, which knows what a checkpoint of this one says, and nothing else."""
-        self._apply(self.intake.rest())
+        self._apply(self.intake.flush())
         header = Header(1, rules.window_s, b"", self.intake.state())
         states = {key: encode_state(state) for key, state in self.states.items()}
         found = recover(encode_header(header), states, self._rules)

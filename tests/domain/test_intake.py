@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.intake import (
-    LEAST_EVENTS,
-    MOST_EVENTS,
+    MAX_BATCH_EVENTS,
+    MIN_BATCH_EVENTS,
     Entry,
     IntakeRules,
 )
@@ -45,8 +45,8 @@ WRONG = {
     (CHAT, b" " * 70_000): "too_large",
 }
 
-Handed: TypeAlias = dict[tuple[str, str], list[Event]]
-Segments: TypeAlias = list[tuple[int | None, Handed]]  # ticks, and what came before each
+Batch: TypeAlias = dict[tuple[str, str], list[Event]]
+Segments: TypeAlias = list[tuple[int | None, Batch]]  # ticks, and what came before each
 Reads: TypeAlias = Iterable[tuple[Sequence[Entry], int | None]]
 
 gaps_ms = st.one_of(
@@ -75,7 +75,7 @@ def logs(draw: st.DrawFn) -> list[Entry]:
 
 @st.composite
 def logs_cut_into_reads(draw: st.DrawFn) -> tuple[list[Entry], Reads]:
-    """Cut a log anywhere, each read with a watermark up to where the next one begins."""
+    """Draw a log and its reads, each with a watermark up to where the next one begins."""
     log = draw(logs())
     cuts = sorted(draw(st.lists(st.integers(0, len(log)), max_size=8)))
     reads: list[tuple[list[Entry], int | None]] = []
@@ -91,35 +91,35 @@ def end_of(log: Sequence[Entry]) -> int:
 
 
 def segments(intake: TickingIntake, reads: Reads) -> Segments:
-    """Take the reads; tell ticks, and between two of them the events of each session."""
-    told: Segments = []
-    handed: Handed = {}
+    """Return the ticks, and between two of them the events of each session."""
+    result: Segments = []
+    batch: Batch = {}
     for entries, watermark_ms in reads:
         for due in intake.take_ticking(entries, watermark_ms):
             if isinstance(due, TickDue):
-                told.append((due.at_ms, handed))
-                handed = {}
+                result.append((due.at_ms, batch))
+                batch = {}
             else:
-                add(handed, due)
-    add(handed, intake.rest())
-    return [*told, (None, handed)]
+                add(batch, due)
+    add(batch, intake.flush())
+    return [*result, (None, batch)]
 
 
-def add(handed: Handed, more: Handed) -> None:
+def add(batch: Batch, more: Batch) -> None:
     for key, events in more.items():
-        handed.setdefault(key, []).extend(events)
+        batch.setdefault(key, []).extend(events)
 
 
 def whole(log: Sequence[Entry]) -> Reads:
     return [(log, end_of(log))]
 
 
-def ticks(told: Segments) -> list[int]:
-    return [tick_ms for tick_ms, _ in told if tick_ms is not None]
+def ticks(result: Segments) -> list[int]:
+    return [tick_ms for tick_ms, _ in result if tick_ms is not None]
 
 
-def events_in(handed: Iterable[Handed]) -> Iterator[Event]:
-    return (event for sessions in handed for events in sessions.values() for event in events)
+def events_in(batch: Iterable[Batch]) -> Iterator[Event]:
+    return (event for sessions in batch for events in sessions.values() for event in events)
 
 
 def multiples(log: Sequence[Entry]) -> range:
@@ -132,7 +132,7 @@ def good(log: Iterable[Entry]) -> list[Entry]:
 
 @settings(max_examples=60, deadline=None)
 @given(logs_cut_into_reads())
-def test_the_same_entries_give_the_same_batches_and_ticks_however_they_are_cut(
+def test_the_same_entries_give_the_same_batches_and_ticks_however_they_are_read(
     cut: tuple[list[Entry], Reads],
 ) -> None:
     log, reads = cut
@@ -141,24 +141,24 @@ def test_the_same_entries_give_the_same_batches_and_ticks_however_they_are_cut(
 
 @settings(max_examples=60, deadline=None)
 @given(logs_cut_into_reads())
-def test_a_tick_comes_after_all_before_it_and_before_all_at_or_after_it(
+def test_a_tick_comes_after_every_earlier_event_and_before_every_later_one(
     cut: tuple[list[Entry], Reads],
 ) -> None:
     log, reads = cut
-    begin_ms, heard = 0, 0
-    for tick_ms, handed in segments(TickingIntake(RULES), reads):
+    begin_ms, seen = 0, 0
+    for tick_ms, batch in segments(TickingIntake(RULES), reads):
         end_ms = tick_ms or end_of(log)
         assert end_ms % TICK_MS == 0 or tick_ms is None
-        for event in events_in([handed]):
+        for event in events_in([batch]):
             assert begin_ms <= event.at_ms < end_ms
-            heard += 1
+            seen += 1
         begin_ms = end_ms
-    assert heard == len(good(log))
+    assert seen == len(good(log))
 
 
 @settings(max_examples=60, deadline=None)
 @given(logs())
-def test_ticks_come_without_a_hole_while_a_session_can_have_a_row_and_only_then(
+def test_there_is_a_tick_whenever_a_session_can_have_a_row_and_only_then(
     log: list[Entry],
 ) -> None:
     alive = [
@@ -171,7 +171,7 @@ def test_ticks_come_without_a_hole_while_a_session_can_have_a_row_and_only_then(
 
 @settings(max_examples=40, deadline=None)
 @given(logs_cut_into_reads())
-def test_events_are_handed_out_once_right_before_their_tick(
+def test_events_come_in_one_batch_right_before_their_tick(
     cut: tuple[list[Entry], Reads],
 ) -> None:
     intake, steps = TickingIntake(RULES), list[object]()
@@ -181,107 +181,108 @@ def test_events_are_handed_out_once_right_before_their_tick(
         assert isinstance(step, TickDue) or isinstance(following, TickDue)
 
 
-def test_a_flood_is_handed_out_before_its_tick() -> None:
+def test_a_full_batch_does_not_wait_for_its_tick() -> None:
     intake = TickingIntake(RULES)
-    flood = [entry(0, GOOD[0], number) for number in range(3 * LEAST_EVENTS)]
+    flood = [entry(0, GOOD[0], number) for number in range(3 * MIN_BATCH_EVENTS)]
     steps = list(intake.take_ticking(flood))
     assert [len(list(events_in([step]))) for step in steps if isinstance(step, dict)] == (
-        [LEAST_EVENTS] * 3
+        [MIN_BATCH_EVENTS] * 3
     )
-    assert intake.rest() == {}
+    assert intake.flush() == {}
 
 
-def test_many_sessions_are_told_many_events_at_once_or_so_many_in_all() -> None:
+def test_a_batch_has_many_events_per_session_up_to_a_total() -> None:
     intake, sessions = TickingIntake(RULES), 20_000
     body = b'{"sessionId": "%d", "userId": "ada"}'
     log = [
-        entry(0, (REACTION, body % (number % sessions)), number) for number in range(MOST_EVENTS)
+        entry(0, (REACTION, body % (number % sessions)), number)
+        for number in range(MAX_BATCH_EVENTS)
     ]
     assert list(intake.take_ticking(log[:-1])) == []
     [step] = intake.take_ticking(log[-1:])
     assert isinstance(step, dict)
-    assert {len(events) for events in step.values()} == {MOST_EVENTS // sessions}
+    assert {len(events) for events in step.values()} == {MAX_BATCH_EVENTS // sessions}
 
 
 @settings(max_examples=40, deadline=None)
 @given(logs())
 def test_no_tick_is_skipped_at_which_a_session_has_a_row(log: list[Entry]) -> None:
-    told = segments(TickingIntake(RULES), whole(log))
-    for key in {key for _, handed in told for key in handed}:
-        events = [event for _, handed in told for event in handed.get(key, ())]
-        for tick_ms in set(multiples(log)) - set(ticks(told)):
+    result = segments(TickingIntake(RULES), whole(log))
+    for key in {key for _, batch in result for key in batch}:
+        events = [event for _, batch in result for event in batch.get(key, ())]
+        for tick_ms in set(multiples(log)) - set(ticks(result)):
             assert row_at(tick_ms, key[1], events, 60_000, TIMEOUT_MS) is None
 
 
 @settings(max_examples=40, deadline=None)
 @given(logs())
 def test_a_sessions_events_stay_in_the_order_of_their_ids(log: list[Entry]) -> None:
-    told = segments(TickingIntake(RULES), whole(log))
-    heard = [event for _, handed in told for event in handed.get(("default", "s1"), ())]
+    result = segments(TickingIntake(RULES), whole(log))
+    seen = [event for _, batch in result for event in batch.get(("default", "s1"), ())]
     wanted = [some[0] for some in good(log) if b'"s1"' in some[3]]
-    assert [event.at_ms for event in heard] == wanted
+    assert [event.at_ms for event in seen] == wanted
 
 
 @settings(max_examples=60, deadline=None)
 @given(logs(), st.integers(-TICK_MS, 100_000))
-def test_no_tick_comes_before_the_first_that_is_wanted(log: list[Entry], from_ms: int) -> None:
+def test_no_tick_comes_before_the_start(log: list[Entry], from_ms: int) -> None:
     intake = TickingIntake(RULES)
-    intake.no_tick_before(START_MS + from_ms)
-    told, everything = segments(intake, whole(log)), segments(TickingIntake(RULES), whole(log))
-    assert ticks(told) == [t for t in ticks(everything) if t >= START_MS + from_ms]
-    assert len(list(events_in(handed for _, handed in told))) == len(good(log))
+    intake.start_ticks_at(START_MS + from_ms)
+    result, everything = segments(intake, whole(log)), segments(TickingIntake(RULES), whole(log))
+    assert ticks(result) == [t for t in ticks(everything) if t >= START_MS + from_ms]
+    assert len(list(events_in(batch for _, batch in result))) == len(good(log))
 
 
-def test_the_first_tick_that_is_wanted_may_be_the_given_moment_itself() -> None:
+def test_the_first_tick_may_be_at_the_start_itself() -> None:
     intake = TickingIntake(RULES)
-    intake.no_tick_before(START_MS + 2 * TICK_MS)
-    told = segments(intake, [([entry(0, GOOD[0])], START_MS + 2 * TICK_MS)])
-    assert ticks(told) == [START_MS + 2 * TICK_MS]
+    intake.start_ticks_at(START_MS + 2 * TICK_MS)
+    result = segments(intake, [([entry(0, GOOD[0])], START_MS + 2 * TICK_MS)])
+    assert ticks(result) == [START_MS + 2 * TICK_MS]
 
 
 @settings(max_examples=60, deadline=None)
 @given(logs())
-def test_what_is_no_event_is_rejected_with_the_reason_and_disturbs_nothing(
+def test_an_invalid_entry_is_rejected_with_its_reason_and_changes_nothing_else(
     log: list[Entry],
 ) -> None:
     intake, undisturbed = TickingIntake(RULES), TickingIntake(RULES)
-    told = segments(intake, whole(log))
-    assert told == segments(undisturbed, [(good(log), end_of(log))])
+    result = segments(intake, whole(log))
+    assert result == segments(undisturbed, [(good(log), end_of(log))])
     wrong = [(some, WRONG[some[2:]]) for some in log if some[2:] in WRONG]
     assert [tuple(rejected) for rejected in intake.rejected] == wrong
     assert undisturbed.rejected == []
-    assert intake.counted == len(good(log))
+    assert intake.accepted == len(good(log))
     assert intake.skipped == len(log) - len(good(log)) - len(wrong)
 
 
 def test_an_entry_too_late_for_its_tick_counts_in_the_next_one() -> None:
     intake = TickingIntake(RULES)
-    told = segments(
+    result = segments(
         intake,
         [
             ([entry(1000, GOOD[0])], START_MS + 2 * TICK_MS),
             ([entry(3000, GOOD[1])], START_MS + 3 * TICK_MS),
         ],
     )
-    assert ticks(told) == [START_MS + TICK_MS * count for count in (1, 2, 3)]
-    assert [event.at_ms for event in events_in([told[2][1]])] == [START_MS + 2 * TICK_MS]
+    assert ticks(result) == [START_MS + TICK_MS * count for count in (1, 2, 3)]
+    assert [event.at_ms for event in events_in([result[2][1]])] == [START_MS + 2 * TICK_MS]
 
 
-def test_an_entry_late_after_a_silence_counts_in_the_next_ticks_too() -> None:
+def test_an_entry_that_is_late_after_a_silence_counts_in_the_next_tick() -> None:
     reads = [
         ([entry(0, GOOD[0])], START_MS + 100_000),
         ([entry(30_000, GOOD[1])], START_MS + 200_000),
     ]
-    told = segments(TickingIntake(RULES), reads)
-    assert [tick_ms - START_MS for tick_ms in ticks(told)[3:]] == [105_000, 110_000, 115_000]
-    assert [event.at_ms for event in events_in([told[3][1]])] == [START_MS + 100_000]
+    result = segments(TickingIntake(RULES), reads)
+    assert [tick_ms - START_MS for tick_ms in ticks(result)[3:]] == [105_000, 110_000, 115_000]
+    assert [event.at_ms for event in events_in([result[3][1]])] == [START_MS + 100_000]
 
 
 @pytest.mark.timeout(10)
-def test_a_silence_costs_no_time_however_long() -> None:
+def test_a_long_silence_takes_no_time() -> None:
     a_thousand_years_ms = 1000 * 365 * 86_400_000
-    told = segments(TickingIntake(RULES), [([entry(0, GOOD[0])], START_MS + a_thousand_years_ms)])
-    assert len(ticks(told)) == 3
+    result = segments(TickingIntake(RULES), [([entry(0, GOOD[0])], START_MS + a_thousand_years_ms)])
+    assert len(ticks(result)) == 3
 
 
 @settings(max_examples=60, deadline=None)
@@ -291,17 +292,17 @@ def test_late_entries_are_neither_lost_nor_before_the_last_tick(
     some_logs: list[list[Entry]],
 ) -> None:
     reads = [(log, end_of(log)) for log in some_logs]
-    told = segments(TickingIntake(RULES), reads)
+    result = segments(TickingIntake(RULES), reads)
     last_ms = 0
-    for tick_ms, handed in told:
-        assert all(event.at_ms >= last_ms for event in events_in([handed]))
+    for tick_ms, batch in result:
+        assert all(event.at_ms >= last_ms for event in events_in([batch]))
         assert tick_ms is None or tick_ms > last_ms
         last_ms = tick_ms or last_ms
-    heard = len(list(events_in(handed for _, handed in told)))
-    assert heard == sum(len(good(log)) for log in some_logs)
+    seen = len(list(events_in(batch for _, batch in result)))
+    assert seen == sum(len(good(log)) for log in some_logs)
 
 
-def test_a_watermark_before_anything_was_read_brings_no_tick() -> None:
+def test_a_watermark_before_the_first_entry_brings_no_tick() -> None:
     assert list(TickingIntake(RULES).take_ticking([], START_MS)) == []
 
 
@@ -313,22 +314,22 @@ def test_the_tick_after_the_last_event_shows_it(last_ms: int) -> None:
     assert due == START_MS + last_ms - last_ms % TICK_MS + TICK_MS
     *_, last = intake.take_ticking([], due)
     assert last == TickDue(due)
-    assert intake.rest() == {}
+    assert intake.flush() == {}
 
 
-def test_nothing_taken_needs_no_tick() -> None:
+def test_an_intake_without_entries_has_no_next_tick() -> None:
     assert TickingIntake(RULES).next_tick_ms is None
 
 
 @pytest.mark.parametrize(("name", "tenant"), [(REACTION, "default"), (f"acme:{REACTION}", "acme")])
 def test_the_tenant_comes_from_the_name_alone(name: str, tenant: str) -> None:
     body = b'{"sessionId": "globex:s", "tenantId": "globex", "tenant": "globex"}'
-    ((_, handed),) = segments(TickingIntake(RULES), [([entry(0, (name, body))], None)])
-    assert list(handed) == [(tenant, "globex:s")]
+    ((_, batch),) = segments(TickingIntake(RULES), [([entry(0, (name, body))], None)])
+    assert list(batch) == [(tenant, "globex:s")]
 
 
 @pytest.mark.parametrize("tenant", ["", "ACME", "-acme", "acme:eu", "a" * 64, "acme eu"])
-def test_a_name_whose_tenant_can_be_none_is_unknown(tenant: str) -> None:
+def test_a_name_with_an_invalid_tenant_is_unknown(tenant: str) -> None:
     intake = TickingIntake(RULES)
     assert segments(intake, [([entry(0, (f"{tenant}:{REACTION}", GOOD[3][1]))], None)]) == [
         (None, {})

@@ -25,8 +25,8 @@ class TickingIntake(Intake):
     def next_tick_ms(self) -> int | None:
         return self._schedule.position.next_ms
 
-    def no_tick_before(self, at_ms: int) -> None:
-        super().no_tick_before(at_ms)
+    def start_ticks_at(self, at_ms: int) -> None:
+        super().start_ticks_at(at_ms)
         if hasattr(self, "_schedule"):
             self._schedule.start_at(at_ms)
 

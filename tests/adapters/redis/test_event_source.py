@@ -224,8 +224,8 @@ def test_the_tenant_comes_from_the_key_alone(opened: Opened, redis_client: redis
     redis_client.publish(f"acme:{REACTION}", body)
     redis_client.xadd(REACTION, {"data": body, "tenant": "globex"})
     intake = Intake(IntakeRules())
-    assert list(intake.take(read_until(source, 2))) == []
-    assert set(intake.rest()) == {("acme", "s1"), ("default", "s1")}
+    assert list(intake.batches(read_until(source, 2))) == []
+    assert set(intake.flush()) == {("acme", "s1"), ("default", "s1")}
 
 
 def test_a_flood_of_one_tenant_is_dropped_and_reported_while_others_lose_nothing(

@@ -55,8 +55,8 @@ class Reading:
             read = self._source.read()
             assert not read.gaps
             count -= len(read.entries)
-            steps = self._intake.take(read.entries, read.watermark_ms)
-            for step in (*steps, self._intake.rest()):
+            steps = self._intake.batches(read.entries, read.watermark_ms)
+            for step in (*steps, self._intake.flush()):
                 if isinstance(step, EventsBySession):
                     self.good += len(step.get(("default", "good"), ()))
 

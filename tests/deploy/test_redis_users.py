@@ -81,6 +81,7 @@ ALLOWED = {
     "inspector": [
         ("XREVRANGE", "conductor:dead-letters", "+", "-", "COUNT", "10"),
         ("XLEN", "conductor:outbox"),
+        ("INFO", "memory"),
         ("XREAD", "STREAMS", "conductor:log", "$"),
         ("PUBLISH", "conductor:requests", "x"),
         ("BLPOP", "conductor:answer:1", "0.01"),

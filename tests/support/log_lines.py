@@ -6,6 +6,7 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 import msgspec
+from msgspec import UnsetType
 
 from conductor_actors.log_events import AnyEvent, LogEvent
 
@@ -41,11 +42,30 @@ def raw_line(event: str, at: datetime = NOON, **keys: Any) -> bytes:
     return json.dumps({"timestamp": timestamp, "level": "info", "event": event} | keys).encode()
 
 
+def fullest(event: str) -> bytes:
+    """Make the line of an event that has every key, and no empty value but lists."""
+    kind = KINDS[event]
+    keys = {field.name: _fullest(field.type) for field in msgspec.structs.fields(kind)}
+    del keys["timestamp"]
+    return raw_line(event, **keys, level=kind.level, exception="text")
+
+
 def _least(kind: Any) -> Any:
     origin = get_origin(kind)
     if origin in (Union, UnionType):
         return None
+    return {str: "", int: 0, float: 0.0, bool: False, dict: {}}.get(_plain(kind), [])
+
+
+def _plain(kind: Any) -> Any:
+    """Return a type without its annotations and parameters."""
     while hasattr(kind, "__metadata__"):
         kind = kind.__origin__
-    kind = get_origin(kind) or kind
-    return {str: "", int: 0, float: 0.0, bool: False, dict: {}}.get(kind, [])
+    return get_origin(kind) or kind
+
+
+def _fullest(kind: Any) -> Any:
+    if get_origin(kind) in (Union, UnionType):
+        kind = next(each for each in get_args(kind) if each not in (type(None), UnsetType))
+    plain = _plain(kind)
+    return {str: "text", int: 5000, float: 5000.0, bool: True, dict: {}}.get(plain, [])

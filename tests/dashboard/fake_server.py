@@ -90,6 +90,7 @@ class FakeService:
     token: str | None = None
     refused: set[str] = field(default_factory=set)
     refuses_because: str | None = None
+    own_pages: Path = STATIC  # what it serves as /own/
     port: int = 0
     asked: list[str] = field(default_factory=list)
 
@@ -222,6 +223,7 @@ class FakeService:
             routes=[
                 Route("/", lambda _: FileResponse(STATIC / "index.html")),
                 Mount("/static", StaticFiles(directory=STATIC)),
+                Mount("/own", StaticFiles(directory=self.own_pages, check_dir=False)),
                 Route("/api/v1/sessions", self._with_token(lambda _: JSONResponse(self._live()))),
                 Route("/api/v1/sessions/{id:path}/history", self._with_token(self._history)),
                 Route(

@@ -1,0 +1,109 @@
+"""The examples of the client's documentation, in a page that has copied the client's files."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.dashboard.fake_server import (
+    NOON_MS,
+    STATIC,
+    TICK_MS,
+    FakeService,
+    anomaly,
+    running,
+    scored,
+)
+from tests.dashboard.page.conftest import Window
+from tests.support.documents import CLIENT, examples
+
+COPIED: Final = ("engagement-stream.js", "types.d.ts", "vendor/socket.io.esm.min.js")
+WATCH, STOP, HOOK = (example.text for example in examples(CLIENT, "js"))
+PAGE: Final = """\
+<!doctype html>
+<link rel="icon" href="/static/icons/favicon.svg">
+<script src="token.js"></script>
+<script type="module" src="page.js"></script>
+<output></output>
+"""
+COMPONENT: Final = """
+import { render } from "react";
+globalThis.show = (sessionId) => render(() => {
+  const session = useEngagement(sessionId);
+  document.querySelector("output").textContent = session?.latest?.score ?? "waiting";
+});
+show("keynote");
+"""
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[FakeService]:
+    with running(FakeService(own_pages=tmp_path)) as service:
+        yield service
+
+
+@pytest.fixture
+def page(window: Window, service: FakeService, tmp_path: Path) -> Page:
+    """Return a page that is served from the folder, beside the service."""
+    for name in COPIED:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(STATIC / name, tmp_path / name)
+    shutil.copy(Path(__file__).parent / "react_stand_in.js", tmp_path)
+    (tmp_path / "index.html").write_text(PAGE)
+    (tmp_path / "token.js").write_text('var token = "a token";')
+    service.token = "a token"
+    return window.page
+
+
+def open_page(page: Page, service: FakeService, folder: Path, module: str) -> None:
+    assert "http://localhost:3002" in module
+    text = module.replace("http://localhost:3002", service.url)
+    (folder / "page.js").write_text(text.replace('"react"', '"./react_stand_in.js"'))
+    page.goto(f"{service.url}/own/index.html")
+
+
+def test_the_documents_names_each_file_to_copy() -> None:
+    text = CLIENT.read_text()
+    assert all(f"`{name}`" in text for name in COPIED)
+
+
+def test_the_example_follows_a_session_until_it_stops(
+    page: Page, service: FakeService, tmp_path: Path
+) -> None:
+    said = list[str]()
+    page.on("console", lambda message: said.append(message.text))
+    service.points["keynote"] = [scored("keynote", NOON_MS, 0.6)]
+    ending = f"\nglobalThis.end = () => {{\n{STOP}\n}};"
+    with page.expect_console_message(lambda message: message.text == "60% HIGH, 1 points"):
+        open_page(page, service, tmp_path, WATCH + ending)
+    service.wait_for_listeners("keynote", 1)
+    alarm = "CRITICAL: expected 0.6"
+    with page.expect_console_message(lambda message: message.text == alarm):
+        service.alarm(anomaly("keynote", NOON_MS, "CRITICAL", 0.6, 0.2))
+    assert said[0] == "connecting"
+    page.evaluate("end()")
+    service.wait_for_listeners("keynote", 0)
+    heard = len(said)
+    service.tick(scored("keynote", NOON_MS + TICK_MS, 0.7))
+    page.evaluate("0")
+    assert len(said) == heard
+
+
+def test_the_hook_follows_the_session_that_the_component_shows(
+    page: Page, service: FakeService, tmp_path: Path
+) -> None:
+    service.points |= {
+        "keynote": [scored("keynote", NOON_MS, 0.6)],
+        "panel": [scored("panel", NOON_MS, 0.4)],
+    }
+    open_page(page, service, tmp_path, HOOK + COMPONENT)
+    expect(page.locator("output")).to_have_text("0.6")
+    service.wait_for_listeners("keynote", 1)
+    service.tick(scored("keynote", NOON_MS + TICK_MS, 0.7))
+    expect(page.locator("output")).to_have_text("0.7")
+    page.evaluate('show("panel")')
+    expect(page.locator("output")).to_have_text("0.4")
+    service.wait_for_listeners("keynote", 0)

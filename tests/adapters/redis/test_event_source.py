@@ -9,9 +9,10 @@ import redis
 
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions, Transport
 from conductor_actors.domain.events import DECODERS
-from conductor_actors.domain.intake import Entry, Intake, IntakeRules
+from conductor_actors.domain.intake import Entry, IntakeRules
 from conductor_actors.ports import Read
 from tests.support.hostile import CHAT, NAMES, REACTION, SYNC, VOTE
+from tests.support.ticking import TickingIntake
 
 MOST_READS = 400  # ten seconds, should something never come
 NO_TENANTS = (
@@ -223,8 +224,8 @@ def test_the_tenant_comes_from_the_key_alone(opened: Opened, redis_client: redis
     body = b'{"sessionId":"s1","tenantId":"globex","tenant":"globex"}'
     redis_client.publish(f"acme:{REACTION}", body)
     redis_client.xadd(REACTION, {"data": body, "tenant": "globex"})
-    intake = Intake(IntakeRules())
-    assert list(intake.batches(read_until(source, 2))) == []
+    intake = TickingIntake(IntakeRules())
+    assert list(intake.take_ticking(read_until(source, 2))) == []
     assert set(intake.flush()) == {("acme", "s1"), ("default", "s1")}
 
 

@@ -10,10 +10,11 @@ from conductor_actors.adapters.redis.client import Command, open_client, pipelin
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions, Transport
 from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.adapters.redis.score_feed import BODY_BYTES, RedisScoreFeed
-from conductor_actors.domain.intake import EventsBySession, Intake, IntakeRules, Rejected
+from conductor_actors.domain.intake import EventsBySession, IntakeRules, Rejected
 from conductor_actors.ports import DeadLetter
 from tests.support.hostile import HARMLESS, HOSTILE, REACTION
 from tests.support.owners import owning
+from tests.support.ticking import TickingIntake
 
 GOOD = b'{"sessionId":"good"}'
 PORTION = 100  # of bodies: less than what Redis lets wait for a slow listener
@@ -37,7 +38,7 @@ class Reading:
     def __init__(self, url: str, transport: Transport) -> None:
         self._transport = transport
         self._source = RedisSource(url, SourceOptions(transport))
-        self._intake = Intake(IntakeRules())
+        self._intake = TickingIntake(IntakeRules())
         self.good = 0
         self._source.read()
 
@@ -55,7 +56,7 @@ class Reading:
             read = self._source.read()
             assert not read.gaps
             count -= len(read.entries)
-            steps = self._intake.batches(read.entries, read.watermark_ms)
+            steps = self._intake.take_ticking(read.entries, read.watermark_ms)
             for step in (*steps, self._intake.flush()):
                 if isinstance(step, EventsBySession):
                     self.good += len(step.get(("default", "good"), ()))

@@ -1,14 +1,46 @@
 """Live engagement scores for event sessions.
 
-                 Supervisor: starts, watches, restarts and drains all others
-                                          │
-Redis ──▶ Router ──▶ Session (one each) ──┬──▶ Writer ────▶ TimescaleDB ◀── Retention
-            │ ▲        ▲                  └──▶ Publisher ──▶ Redis ──▶ dashboard ──▶ browser
-  watermark ▼ │        │ Tick
-            Ticker ────┘         Checkpointer · LeaseKeeper ──▶ Redis     Stats ──▶ log
+            Supervisor: starts, watches, restarts and drains all others
 
-Tick: an instant when sessions are scored. Watermark: all earlier events were read.
-Window: the minute before a tick. Outbox: rows awaiting the database. Fence: rejects former owners.
+Redis ──▶ Router ──▶ Session (one each) ──┬──▶ Writer ─────▶ TimescaleDB ◀── Retention
+            │ ▲         ▲                 └──▶ Publisher ──▶ Redis ──▶ dashboard ──▶ browser
+  watermark ▼ │         │ Tick
+            Ticker ─────┘
 
-`domain` decides what happens, `actors` when, and `adapters` how servers are reached.
+            Checkpointer · LeaseKeeper · Introspection ◀──▶ Redis
+
+Three questions, three packages: `domain` decides what happens (pure), `actors` when, and `adapters`
+how servers are reached. Code depends in one direction, which import-linter checks:
+
+__main__ > cli > commands > app > settings_text > settings
+    > actors | adapters | dashboard | observability | simulate
+    > variables > ports | outages > log_events | instants > domain > errors
+
+Glossary:
+
+tenant       a customer; its Redis names have a prefix
+session      a talk, meeting or class, which is scored
+entry        an event in a stream; its id is the event's time
+watermark    the time before which all events were read
+tick         an instant at which all sessions are scored
+window       the minute before a tick
+signal       a measure of the window, such as votes
+row          a score in the database
+update       a score published to Redis
+gap          events that were never read
+mailbox      the messages that wait for an actor
+dispatcher   runs the sessions on few threads
+owner        the collector that works
+standby      a collector that waits to take over
+lease        makes a collector the owner while it renews it
+fence        rejects what a former owner writes
+checkpoint   all sessions' states, to resume from
+barrier      the point in the events to which a checkpoint belongs
+outbox       rows that wait in Redis for the database
+spill        move rows from memory to the outbox
+dead letter  an event or row that could not be processed
+quarantine   the time for which a failed session is not scored
+passivate    stop the actor of a session that is over
+drain        finish all work, then stop
+shard        a collector's part of the sessions
 """

@@ -1,6 +1,6 @@
 """Every setting, documented once: environment variables, or a `.env` file.
 
-The README's table is made from here (`settings_text.py`), and a test holds the two equal.
+`deploy/SETTINGS.md` is made from here, by `python -m tests.deploy.settings_page`.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ from conductor_actors.variables import Many, PerMinute, PerSecond, Port, Weight,
 
 
 class Settings(BaseSettings):
-    """What the operator decides. Frozen: it is read once, at the start."""
+    """The settings, read once at the start."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
@@ -33,41 +33,43 @@ class Settings(BaseSettings):
         "REDIS_URL",
         None,
         "redis://user:password@host:6379/0",
-        "Redis or Valkey with the events. Unset: an own Valkey under the state folder.",
+        "Redis or Valkey with the events. If unset, an embedded Valkey runs in the state "
+        "directory.",
     )
     database_url: str | None = variable(
         "DATABASE_URL",
         None,
         "postgresql://user:password@host:5432/conductor",
-        "TimescaleDB or PostgreSQL 15+. Unset: an own PostgreSQL under the state folder.",
+        "TimescaleDB or PostgreSQL 15+. If unset, an embedded PostgreSQL runs in the state "
+        "directory.",
     )
     state_dir: Path = variable(
         "CONDUCTOR_STATE_DIR",
         platformdirs.user_state_path("conductor_actors"),
         "/var/lib/conductor",
-        "Folder of the own Valkey and PostgreSQL.",
+        "The state directory: data of the embedded Valkey and PostgreSQL.",
     )
     transport: Literal["both", "streams", "pubsub"] = variable(
-        "CONDUCTOR_TRANSPORT", "both", "streams", "Which transports are read."
+        "CONDUCTOR_TRANSPORT", "both", "streams", "Which transports to read events from."
     )
     tenants: Annotated[tuple[str, ...], NoDecode] = variable(
         "CONDUCTOR_TENANTS",
         (),
         "acme,globex",
-        "Tenants whose prefixed names are read beside the bare ones; `*` finds them by itself.",
+        "Tenants whose prefixed names are read in addition to the bare names; `*` discovers them.",
     )
     start: Literal["window", "earliest", "latest"] = variable(
         "CONDUCTOR_START",
         "window",
         "earliest",
-        "Where streams are read from at the first start: one window back, all there is, or only "
-        "what is new.",
+        "Where reading begins at the first start: one window back, at the oldest entry, or after "
+        "the newest.",
     )
     shards: int = variable(
         "CONDUCTOR_SHARDS",
         1,
         "2",
-        "Collector processes that share the sessions, as `--shards`: one for each core.",
+        "Collector processes that share the sessions, as `--shards`. Use one for each core.",
         ge=1,
         le=64,
     )
@@ -75,99 +77,96 @@ class Settings(BaseSettings):
         "CONDUCTOR_SHARD",
         None,
         "0/2",
-        "Which of how many `collect` is, where something else than `--shards` starts them: "
-        "`0/2` and `1/2`.",
+        "The shard of a `collect` that another supervisor than `--shards` starts: `0/2` and `1/2`.",
     )
     max_event_bytes: int = variable(
         "CONDUCTOR_MAX_EVENT_BYTES", 65536, "65536", "Larger events are invalid.", gt=0
     )
     tick_s: int = variable(
-        "CONDUCTOR_TICK_S", 5, "5", "Whole seconds between scores; divides a day.", gt=0
+        "CONDUCTOR_TICK_S", 5, "5", "Whole seconds between ticks; divides a day.", gt=0
     )
     window_s: int = variable(
-        "CONDUCTOR_WINDOW_S", 60, "60", "Whole seconds that a score looks back.", gt=0, le=3600
+        "CONDUCTOR_WINDOW_S", 60, "60", "Length of the window in whole seconds.", gt=0, le=3600
     )
     session_timeout_s: int = variable(
         "CONDUCTOR_SESSION_TIMEOUT_S",
         1800,
         "1800",
-        "A session is over after this long without an event; at least the window.",
+        "Seconds without an event after which a session is over. At least the window.",
         gt=0,
     )
     weight_chat: Weight = variable(
-        "CONDUCTOR_WEIGHT_CHAT", 0.30, "0.3", "What full chat adds to the score."
+        "CONDUCTOR_WEIGHT_CHAT", 0.30, "0.3", "Largest contribution of chat."
     )
     weight_poll: Weight = variable(
-        "CONDUCTOR_WEIGHT_POLL", 0.25, "0.25", "What full poll participation adds."
+        "CONDUCTOR_WEIGHT_POLL", 0.25, "0.25", "Largest contribution of poll votes."
     )
     weight_active_users: Weight = variable(
-        "CONDUCTOR_WEIGHT_ACTIVE_USERS", 0.25, "0.25", "What all users being active adds."
+        "CONDUCTOR_WEIGHT_ACTIVE_USERS", 0.25, "0.25", "Largest contribution of active users."
     )
     weight_reactions: Weight = variable(
-        "CONDUCTOR_WEIGHT_REACTIONS", 0.10, "0.1", "What full reactions add."
+        "CONDUCTOR_WEIGHT_REACTIONS", 0.10, "0.1", "Largest contribution of reactions."
     )
     weight_leave_rate: Weight = variable(
-        "CONDUCTOR_WEIGHT_LEAVE_RATE", 0.10, "0.1", "What everybody leaving takes away."
+        "CONDUCTOR_WEIGHT_LEAVE_RATE", 0.10, "0.1", "Largest deduction for users who leave."
     )
     max_chat_per_min: PerMinute = variable(
-        "CONDUCTOR_MAX_CHAT_PER_MIN", 20.0, "20", "Chat messages a minute that count as full."
+        "CONDUCTOR_MAX_CHAT_PER_MIN", 20.0, "20", "Chat messages per minute that count fully."
     )
     max_reactions_per_min: PerMinute = variable(
-        "CONDUCTOR_MAX_REACTIONS_PER_MIN", 10.0, "10", "Reactions a minute that count as full."
+        "CONDUCTOR_MAX_REACTIONS_PER_MIN", 10.0, "10", "Reactions per minute that count fully."
     )
     batch_rows: int = variable(
-        "CONDUCTOR_BATCH_ROWS", 5000, "5000", "Rows are written when this many wait,", gt=0
+        "CONDUCTOR_BATCH_ROWS", 5000, "5000", "Write rows when this many wait.", gt=0
     )
     batch_age_s: float = variable(
-        "CONDUCTOR_BATCH_AGE_S", 0.5, "0.5", "… or the first has waited this long.", gt=0
+        "CONDUCTOR_BATCH_AGE_S", 0.5, "0.5", "Write rows when the first has waited this long.", gt=0
     )
     outbox_after_rows: int = variable(
         "CONDUCTOR_OUTBOX_AFTER_ROWS",
         20_000,
         "20000",
-        "While the database is away, so many rows wait in memory; more in `conductor:outbox`.",
+        "Rows kept in memory while the database is unavailable. Further rows are spilled to the "
+        "stream `conductor:outbox`.",
         gt=0,
     )
     retention_days: float = variable(
-        "CONDUCTOR_RETENTION_DAYS", 0.0, "90", "Rows older than this are dropped; 0: none.", ge=0
+        "CONDUCTOR_RETENTION_DAYS", 0.0, "90", "Drop rows older than this. 0: keep all.", ge=0
     )
     checkpoint_s: float = variable(
         "CONDUCTOR_CHECKPOINT_S",
         30.0,
         "30",
-        "Seconds between checkpoints: how much is computed again after a crash.",
+        "Seconds between checkpoints, and thus how much is computed again after a crash.",
         gt=0,
     )
     mailbox_limit: int = variable(
         "CONDUCTOR_MAILBOX_LIMIT",
         100_000,
         "100000",
-        "Messages that may wait in a mailbox before reading pauses (streams) or drops (pub/sub).",
+        "Messages that may wait in a mailbox. Beyond it, reading pauses (streams) or drops events "
+        "(pub/sub).",
         gt=0,
     )
     dispatcher_threads: int = variable(
         "CONDUCTOR_DISPATCHER_THREADS", 1, "2", "Threads that run the sessions.", gt=0, le=64
     )
     quarantine_s: float = variable(
-        "CONDUCTOR_QUARANTINE_S",
-        300.0,
-        "300",
-        "How long a session that keeps failing is left alone.",
-        gt=0,
+        "CONDUCTOR_QUARANTINE_S", 300.0, "300", "Length of a quarantine in seconds.", gt=0
     )
     tenant_events_per_s: PerSecond | None = variable(
         "CONDUCTOR_TENANT_EVENTS_PER_S",
         None,
         "3000",
-        "Events a second of one tenant, each further kilobyte of one counting as another; more are "
-        "refused and counted. 0: no limit. Unset, this and the next four limit nothing but where "
-        f"tenants are named; then it is {MULTI_TENANT_LIMITS.tenant_events_per_s:g}.",
+        "Events per second of one tenant. Each further kilobyte of an event counts as another "
+        "event. Events beyond the limit are refused and counted. 0: no limit. Default: "
+        f"{MULTI_TENANT_LIMITS.tenant_events_per_s:g} if `CONDUCTOR_TENANTS` is set, else 0.",
     )
     tenant_burst_s: float = variable(
         "CONDUCTOR_TENANT_BURST_S",
         10.0,
         "10",
-        "So many seconds' events a tenant may send at once.",
+        "Seconds of that rate that may be sent at once.",
         gt=0,
         le=3600,
     )
@@ -175,94 +174,95 @@ class Settings(BaseSettings):
         "CONDUCTOR_TENANT_SESSIONS",
         None,
         "1000",
-        "Live sessions of one tenant. With tenants "
-        f"{MULTI_TENANT_LIMITS.tenant_sessions}, else 0: no limit.",
+        "Live sessions of one tenant. 0: no limit. Default: "
+        f"{MULTI_TENANT_LIMITS.tenant_sessions} if `CONDUCTOR_TENANTS` is set, else 0.",
     )
     session_events_per_s: PerSecond | None = variable(
         "CONDUCTOR_SESSION_EVENTS_PER_S",
         None,
         "1000",
-        "Events a second of one session, counted from tick to tick. With tenants "
-        f"{MULTI_TENANT_LIMITS.session_events_per_s:g}, else 0: no limit.",
+        "Events per second of one session, counted from tick to tick. 0: no limit. Default: "
+        f"{MULTI_TENANT_LIMITS.session_events_per_s:g} if `CONDUCTOR_TENANTS` is set, else 0.",
     )
     session_users: Many | None = variable(
         "CONDUCTOR_SESSION_USERS",
         None,
         "20000",
-        "Users connected to one session at once; more are active without being connected. With "
-        f"tenants {MULTI_TENANT_MAX_USERS}, else 0: no limit.",
+        "Users connected to one session at once. Further users count as active, not as connected. "
+        f"0: no limit. Default: {MULTI_TENANT_MAX_USERS} if `CONDUCTOR_TENANTS` is set, else 0.",
     )
     http_host: str = variable(
         "CONDUCTOR_HTTP_HOST",
         "127.0.0.1",
         "0.0.0.0",  # noqa: S104 - an example
-        "Where the dashboard listens; anything but loopback needs a key.",
+        "Address of the dashboard. Any but loopback requires a key.",
     )
     http_port: Port = variable(
-        "CONDUCTOR_HTTP_PORT", 3002, "3003", "Its port; 0: any that is free, as the log says."
+        "CONDUCTOR_HTTP_PORT", 3002, "3003", "Port of the dashboard. 0: any free port."
     )
     jwt_secret: SecretStr | None = variable(
         "CONDUCTOR_JWT_SECRET",
         None,
         "$(openssl rand -hex 32)",
-        "Key of tokens that are signed with HS256, 32 bytes or more. With a key, who asks for "
-        "data needs a token with the claims `exp` and `tenant`, and sees that tenant alone; a "
-        "claim `sessions` names the only sessions.",
+        "Key of tokens that are signed with HS256, at least 32 bytes. With a key, requests for "
+        "data require a token with the claims `exp` and `tenant`, which gives access to "
+        "that tenant. A claim `sessions` restricts it to those sessions.",
     )
     jwt_public_key: str | None = variable(
         "CONDUCTOR_JWT_PUBLIC_KEY",
         None,
         "/etc/conductor/jwt.pem",
-        "Key of tokens that are signed with RS256 or EdDSA: PEM, or the path of such a file.",
+        "Key of tokens that are signed with RS256 or EdDSA: PEM, or the path of a PEM file.",
     )
     jwt_audience: str | None = variable(
-        "CONDUCTOR_JWT_AUDIENCE", None, "engagement", "The claim `aud` that tokens must have."
+        "CONDUCTOR_JWT_AUDIENCE", None, "engagement", "Required claim `aud` of tokens."
     )
     allow_anonymous: bool = variable(
         "CONDUCTOR_ALLOW_ANONYMOUS",
         default=False,
         example="true",
-        description="Without a key, let everybody who reaches it see the tenant `default`.",
+        description="Without a key, allow everyone to see the tenant `default`.",
     )
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = variable(
         "CONDUCTOR_ALLOWED_ORIGINS",
         (),
         "https://app.example.com,http://localhost:3000",
-        "Other pages that may connect, or `*`; on loopback those of this machine may anyway.",
+        "Origins of other pages that may connect, or `*`. On loopback, pages of this machine "
+        "always may.",
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = variable(
         "CONDUCTOR_TRUSTED_PROXIES",
         (),
         "10.0.0.0/8",
-        "Addresses or networks of proxies that say where a client is (`X-Forwarded-For`).",
+        "Addresses or networks of proxies whose `X-Forwarded-For` is trusted.",
     )
     max_clients_per_address: int = variable(
-        "CONDUCTOR_MAX_CLIENTS_PER_ADDRESS", 256, "1000", "Connections from one address.", gt=0
+        "CONDUCTOR_MAX_CLIENTS_PER_ADDRESS", 256, "1000", "Most connections from an address.", gt=0
     )
     max_clients_per_tenant: int = variable(
-        "CONDUCTOR_MAX_CLIENTS_PER_TENANT", 5000, "5000", "Connections of one tenant.", gt=0
+        "CONDUCTOR_MAX_CLIENTS_PER_TENANT", 5000, "5000", "Most connections of a tenant.", gt=0
     )
     metrics_host: str = variable(
         "CONDUCTOR_METRICS_HOST",
         "127.0.0.1",
         "0.0.0.0",  # noqa: S104 - an example
-        "Where `/metrics` listens.",
+        "Address of `/metrics`.",
     )
     metrics_port: Port = variable(
-        "CONDUCTOR_METRICS_PORT", 9464, "9464", "Its port; 0: no metrics."
+        "CONDUCTOR_METRICS_PORT", 9464, "9464", "Port of `/metrics`. 0: no metrics."
     )
     log_level: Literal["debug", "info", "warning", "error"] = variable(
-        "CONDUCTOR_LOG_LEVEL", "info", "warning", "The least important log lines to show."
+        "CONDUCTOR_LOG_LEVEL", "info", "warning", "Lowest level of lines to log."
     )
     log_format: Literal["auto", "json", "text"] = variable(
-        "CONDUCTOR_LOG_FORMAT", "auto", "json", "auto: text on a terminal, JSON elsewhere."
+        "CONDUCTOR_LOG_FORMAT", "auto", "json", "auto: text on a terminal, else JSON."
     )
     log_stream: bool = variable(
         "CONDUCTOR_LOG_STREAM",
         default=True,
         example="false",
-        description="Keep the newest 10,000 log lines in Redis, in the stream `conductor:log`, "
-        "for `inspect`.",
+        description="Keep the newest 10,000 log lines in the Redis stream `conductor:log` for "
+        "`inspect`.",
     )
 
     @field_validator("state_dir")

@@ -9,8 +9,8 @@ LISTING_CHARS: Final = 70  # fits a terminal of 80
 
 
 def table() -> str:
-    """Make the table of `deploy/SETTINGS.md`."""
-    lines = ["| variable | default | what |", "|---|---|---|"]
+    """Return the table of `deploy/SETTINGS.md`."""
+    lines = ["| variable | default | description |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = "" if name == "state_dir" else _shown(field.default)
         lines.append(f"| `{field.validation_alias}` | {default} | {field.description} |")

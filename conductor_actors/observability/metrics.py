@@ -135,7 +135,7 @@ class WriterMetrics:
         self._batch = make.histogram("batch_rows", "Rows a batch.", _ROWS)
         self._duration = make.histogram("write_duration_seconds", "Time of a batch.", _SECONDS)
         self._outbox = make.gauge(
-            "outbox_rows", "Rows set aside and not stored yet; a predecessor's count by entry."
+            "outbox_rows", "Spilled rows, not stored yet; a predecessor's count by entry."
         )
         self._has_stored = make.success("store")
 

@@ -46,7 +46,7 @@ def inspect(  # noqa: PLR0913 - an option each
         typer.Argument(
             metavar="SOURCE",
             help="A file of log lines, - for a pipe, or redis://… of a service. Without it: what "
-            "is piped in, else REDIS_URL, else the own Valkey of a service that runs.",
+            "is piped in, else REDIS_URL, else the embedded Valkey of a running service.",
         ),
     ] = None,
     *,

@@ -54,7 +54,7 @@ def require_redis(redis_url: str | None, settings: Settings, otherwise: str = ""
     """Return the URL; raise `ConfigError` if there is none."""
     if redis_url is None:
         raise ConfigError(
-            f"REDIS_URL is not set and no service runs its own Valkey in {settings.state_dir}: "
+            f"REDIS_URL is not set and no service runs an embedded Valkey in {settings.state_dir}: "
             f"set REDIS_URL{otherwise}"
         )
     return redis_url

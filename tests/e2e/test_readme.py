@@ -57,7 +57,7 @@ def test_the_demo_starts_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     with server_folder(initialised=True) as state_dir:
         variables = QUICK | {"CONDUCTOR_STATE_DIR": str(state_dir)}
         with running(*demo[3:], cwd=tmp_path, **variables) as program:
-            program.wait_for_text(8)
+            program.wait_for_text(8, deadline_s=60)
             program.press_ctrl_c()
             assert program.finish().exit_code == 0
 

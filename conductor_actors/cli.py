@@ -14,7 +14,7 @@ from conductor_actors import log_events, settings_text
 from conductor_actors import settings as configuration
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres import migrations
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis import access_check
 from conductor_actors.adapters.redis.dead_letter_stream import DeadLetterStream
 from conductor_actors.app import process_group, sharding
@@ -191,7 +191,7 @@ def check() -> None:
     with servers(settings) as urls:
         findings = [
             *access_check.check(urls.redis, settings.transport, settings.tenants),
-            *PostgresScoreStore(urls.database).check(),
+            *PostgresRowStore(urls.database).check(),
         ]
     for finding in findings:
         typer.echo(f"{'ok    ' if finding.ok else 'WRONG '} {finding.line}")

@@ -1,7 +1,7 @@
-"""The edges of the system: what actors need from the outside world, as Protocols.
+"""What the actors and the dashboard need from the outside world, as Protocols.
 
-Every adapter of a port passes the same contract tests, fake or real. All may raise
-`Unavailable` (try again later); none blocks longer than its own deadline.
+Each port has one contract test, which the fake and the real adapter both pass. Every call may raise
+`Unavailable`: try again later. No call blocks for longer than its adapter's own timeout.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,16 +17,17 @@ from conductor_actors.domain.introspection_protocol import (
 )
 from conductor_actors.domain.scoring import ScoreRow, Signals
 
-# Seconds that never go back: what waits and budgets are measured with.
+# Returns monotonic seconds: for timeouts and intervals, not for the time of day.
 Clock: TypeAlias = Callable[[], float]
 
 
-class Read(NamedTuple):
-    """What one read brought.
+class ReadResult(NamedTuple):
+    """What one read returned.
 
-    `entries` are in order; every later read brings only entries that come after them.
-    `watermark_ms`: everything before it has been read. `now_ms`: Redis' own clock.
-    `first_tick_ms`: set by the first read when what comes before only fills the windows.
+    `entries` are in order; later reads return only entries that come after them. Every entry before
+    `watermark_ms` has been read. `now_ms` is Redis' time. `gaps` lists what was lost since the
+    last read. `first_tick_ms` is set by the first read if the entries before it fill the
+    windows but make no rows.
     """
 
     entries: Sequence[Entry]
@@ -37,16 +38,22 @@ class Read(NamedTuple):
 
 
 class EventSource(Protocol):
-    """Where events come from."""
+    """Read events, from all names as one sequence."""
 
-    def listen(self) -> None:
-        """Begin to hear what can't be read later; what was heard a minute ago is let go of."""
+    def subscribe(self) -> None:
+        """Start to buffer events that can't be read later; drop those buffered too long ago.
+
+        A standby calls this again and again until it is the owner, and then reads.
+        """
 
     def resume(self, position: bytes) -> None:
-        """Begin to read where another source was; to be called before the first read."""
+        """Read on from the position of another source; call this before the first read.
 
-    def read(self) -> Read:
-        """Read what is there, waiting a fraction of a second when nothing is."""
+        Raise `ConfigError` if the position is damaged.
+        """
+
+    def read(self) -> ReadResult:
+        """Return the next entries; wait a fraction of a second if there are none."""
 
     def position(self) -> bytes:
         """Return the position after the entries of all reads so far."""
@@ -55,20 +62,28 @@ class EventSource(Protocol):
         """Close every connection."""
 
 
-class Written(NamedTuple):
-    """What one write did: how many rows were new, and which can never be stored, and why."""
+class RefusedRow(NamedTuple):
+    """A row that the database will never store, and why."""
+
+    row: ScoreRow
+    reason: str
+
+
+class WriteResult(NamedTuple):
+    """The number of rows that were new, and the rows that were refused."""
 
     stored: int
-    refused: Sequence[tuple[ScoreRow, str]]
+    refused: Sequence[RefusedRow]
 
 
-class ScoreStore(Protocol):
-    """Where rows are kept."""
+class RowStore(Protocol):
+    """Store rows in the database."""
 
-    def write(self, rows: Sequence[ScoreRow]) -> Written:
-        """Store the rows, each once however often it is written.
+    def write(self, rows: Sequence[ScoreRow]) -> WriteResult:
+        """Store the rows; a row that is stored already stays as it is.
 
-        A refused row stops no other. After `Unavailable` some may be stored: write all again.
+        A refused row does not affect the others. After `Unavailable` some rows may be stored: write
+        all of them again. Raise `ConfigError` for what the operator must change.
         """
 
     def close(self) -> None:
@@ -76,17 +91,24 @@ class ScoreStore(Protocol):
 
 
 class Retention(Protocol):
-    """How old rows are let go of."""
+    """Delete old rows from the database."""
 
-    def retain(self, days: float) -> int:
-        """Drop what is older; return how much went."""
+    def apply_retention(self, days: float) -> int:
+        """Delete rows older than so many days; return how many rows or chunks were deleted.
+
+        Return 0 if the database deletes them by itself from now on. Raise `ConfigError` for what
+        the operator must change.
+        """
 
 
-class ScoreFeed(Protocol):
-    """Where updates are announced."""
+class UpdatePublisher(Protocol):
+    """Publish the updates that rows make."""
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
-        """Announce the rows, in one round trip."""
+        """Publish the rows in one round trip. After `Unavailable` some may be published.
+
+        Raise `OwnershipLost` if another process is the owner.
+        """
 
     def close(self) -> None:
         """Close every connection."""
@@ -98,7 +120,7 @@ ANOMALIES: Final = "anomaly:detected"
 
 
 class PublishedMessage(NamedTuple):
-    """What was published under one of these names: for which tenant, and its body."""
+    """A message with its tenant, the name it was published under, and its body."""
 
     tenant: str
     name: str
@@ -106,7 +128,7 @@ class PublishedMessage(NamedTuple):
 
 
 class UpdateSubscriber(Protocol):
-    """Where updates and anomalies of all tenants are received, on one event loop."""
+    """Receive the updates and anomalies of all tenants, on one event loop."""
 
     async def listen(
         self, subscribed: Callable[[], None], receive: Callable[[PublishedMessage], None]
@@ -119,7 +141,7 @@ class UpdateSubscriber(Protocol):
 
 
 class StoredScore(NamedTuple):
-    """One session's score at one tick, as it was stored."""
+    """A session's score at one tick, as the database has it."""
 
     at_ms: int
     event_id: str
@@ -141,13 +163,13 @@ class HistoryStep(NamedTuple):
 
 
 class HistoryReader(Protocol):
-    """Where stored scores of a session are read, on one event loop, between `open` and `close`.
+    """Read the stored scores of a session, on one event loop, between `open` and `close`.
 
     Every read raises `Unavailable`, or `ConfigError` for what the operator must change.
     """
 
     async def open(self) -> None:
-        """Begin to keep connections; the first read connects."""
+        """Open the pool of connections; the first read connects."""
 
     async def close(self) -> None:
         """Close every connection."""
@@ -167,13 +189,16 @@ class HistoryReader(Protocol):
         """Return `[first_ms, until_ms)` in steps, oldest first; both must be whole steps."""
 
 
-# How the source of a letter begins that comes from no event stream; the session's key follows.
-SESSION_SOURCE: Final = "session:"  # a handler of the session raised
+# Beginnings of the source of a letter that comes from no event stream; the session's key follows.
+SESSION_SOURCE: Final = "session:"  # a handler of the session raised an error
 ROW_SOURCE: Final = "row:"  # the database refused a row of the session
 
 
 class DeadLetter(NamedTuple):
-    """A message that can't be handled: where it came from, why it is here, how it began."""
+    """A message that can't be processed.
+
+    `source` and `entry_id` tell where it came from. Of a long body only the beginning is stored.
+    """
 
     source: str
     entry_id: str
@@ -181,15 +206,21 @@ class DeadLetter(NamedTuple):
     body: bytes
 
 
-class DeadLetterBox(Protocol):
-    """Where messages end that can't be handled."""
+class DeadLetterQueue(Protocol):
+    """Store messages that can't be processed, for an operator to look at."""
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
-        """Store the letters; of each body the first 256 bytes."""
+        """Store the letters, each with the first 256 bytes of its body.
+
+        Raise `OwnershipLost` if another process is the owner.
+        """
 
 
 class Checkpoint(NamedTuple):
-    """A header and sessions' states. Unless it is whole, sessions not named stay as they were."""
+    """A header, and the states of sessions.
+
+    Unless it `is_full`, it has only the sessions that changed or ended since the last checkpoint.
+    """
 
     header: bytes
     sessions: Mapping[SessionKey, bytes]
@@ -197,20 +228,20 @@ class Checkpoint(NamedTuple):
     is_full: bool = False
 
     def size_bytes(self) -> int:
-        """Add up what is stored."""
+        """Return the size of the header and of all states."""
         return len(self.header) + sum(map(len, self.sessions.values()))
 
 
 class CheckpointStore(Protocol):
-    """Where the last checkpoint is kept. What the owner alone may do raises `OwnershipLost`."""
+    """Store the last checkpoint."""
 
     def load(self) -> Checkpoint | None:
-        """Return the last checkpoint, in full, if there is one."""
+        """Return the last checkpoint in full, if there is one."""
 
     def commit(self, checkpoint: Checkpoint) -> bool:
-        """Store it all at once, or nothing; False if it is not whole and there is none to add to.
+        """Store a checkpoint as a whole; False if it is not full and there is none to add to.
 
-        After `Unavailable` it may be stored.
+        After `Unavailable` it may be stored. Raise `OwnershipLost` if another process is the owner.
         """
 
     def close(self) -> None:
@@ -218,46 +249,46 @@ class CheckpointStore(Protocol):
 
 
 class Lease(Protocol):
-    """The right to own this data: one process at a time has it."""
+    """The right to process the events, which one process has at a time."""
 
-    def hold(self) -> None:
+    def acquire_or_renew(self) -> None:
         """Acquire or renew the lease; raise `OwnershipLost` if another process has it."""
 
     def release(self) -> None:
-        """Release the lease, so that the next process need not wait."""
+        """Release the lease, so that the next process need not wait for it to expire."""
 
 
-class Finding(NamedTuple):
-    """One line of a check, and whether it is as it should be."""
+class CheckResult(NamedTuple):
+    """One line that `check` prints, and whether it is as it should be."""
 
     ok: bool
     line: str
 
 
-class SpilledRows(NamedTuple):
-    """Rows that wait in an outbox, and under which ids."""
+class OutboxPage(NamedTuple):
+    """Rows in the outbox, and the ids of the entries that they are in."""
 
     rows: Sequence[ScoreRow]
     ids: Sequence[str]
 
 
 class Outbox(Protocol):
-    """Where rows wait, in order, that can't be stored yet."""
+    """Store rows, in order, while the database can't."""
 
     def append(self, rows: Sequence[ScoreRow]) -> None:
-        """Set the rows aside, behind all others: every one of them, or none.
+        """Append the rows, all or none.
 
-        After `Unavailable` they may be there all the same: append all again.
+        After `Unavailable` the rows may be there or not: append them again.
         """
 
-    def oldest(self, count: int) -> SpilledRows:
-        """Show about so many rows, oldest first; none when there are none. They stay."""
+    def read_oldest(self, count: int) -> OutboxPage:
+        """Return about `count` rows, oldest first, without deleting them; or an empty page."""
 
-    def remove(self, stored: SpilledRows) -> None:
-        """Delete rows that `oldest` has returned."""
+    def delete(self, page: OutboxPage) -> None:
+        """Delete the rows of a page."""
 
-    def size(self) -> int:
-        """Count the entries; each has many rows."""
+    def count_entries(self) -> int:
+        """Return the number of entries; an entry has many rows."""
 
     def close(self) -> None:
         """Close every connection."""

@@ -19,7 +19,7 @@ class LeaseKeeperActor(SystemActor):
     def on_receive(self, message: IntervalElapsed) -> None:
         del message
         try:
-            self._lease.hold()
+            self._lease.acquire_or_renew()
         except Unavailable as error:
             self._outage.failed(error)
         else:

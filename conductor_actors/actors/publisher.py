@@ -18,7 +18,7 @@ from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import Unavailable
 from conductor_actors.log_events import UpdatesDropped, emit
 from conductor_actors.outages import Outage
-from conductor_actors.ports import DeadLetter, DeadLetterBox, ScoreFeed
+from conductor_actors.ports import DeadLetter, DeadLetterQueue, UpdatePublisher
 
 MAX_BATCH: Final = 1000
 MAX_LETTERS: Final = 10_000  # as many as the dead-letter stream keeps
@@ -28,7 +28,10 @@ class PublisherActor(SystemActor):
     """A switch over `PublisherMessage`. A batch is what came while the last one was sent."""
 
     def __init__(
-        self, context: ActorContext[ThreadMailbox], feed: ScoreFeed, dead_letter_box: DeadLetterBox
+        self,
+        context: ActorContext[ThreadMailbox],
+        feed: UpdatePublisher,
+        dead_letter_box: DeadLetterQueue,
     ) -> None:
         super().__init__(context)
         self._feed = feed

@@ -26,7 +26,7 @@ class RetentionActor(SystemActor):
     def on_receive(self, message: IntervalElapsed) -> None:
         del message
         try:
-            dropped = self._retention.retain(self._days)
+            dropped = self._retention.apply_retention(self._days)
         except (Unavailable, ConfigError) as error:  # a restart would not help
             self._outage.failed(error)
         else:

@@ -32,7 +32,7 @@ from conductor_actors.domain.ticks import TickPosition, Watermark
 from conductor_actors.errors import Unavailable
 from conductor_actors.log_events import EventsInvalid, EventsRouted, GapDetected, emit
 from conductor_actors.outages import Outage
-from conductor_actors.ports import DeadLetter, EventSource, Read
+from conductor_actors.ports import DeadLetter, EventSource, ReadResult
 
 READ_RETRY_S: Final = 0.5
 
@@ -76,7 +76,7 @@ class RouterActor(SystemActor):
         self._downstream = downstream
         self._outage = Outage("redis events", context.mailbox.clock)
         self._rejected: Counter[tuple[str, str]] = Counter()
-        self._read: Read | None = None  # the read that is being routed
+        self._read: ReadResult | None = None  # the read that is being routed
         self._steps: Iterator[EventsBySession | Watermark] = iter(())
         self._is_barrier_wanted = False
         self._has_routed = False
@@ -120,7 +120,7 @@ class RouterActor(SystemActor):
             self._outage.worked()
             self._begin_routing(self._read)
 
-    def _begin_routing(self, read: Read) -> None:
+    def _begin_routing(self, read: ReadResult) -> None:
         if read.first_tick_ms is not None:
             self._intake.start_ticks_at(read.first_tick_ms)
             self._downstream.ticker.tell(StartTicking(read.first_tick_ms))
@@ -130,7 +130,7 @@ class RouterActor(SystemActor):
         self._steps = self._intake.batches(read.entries, read.watermark_ms)
         self._route(read)
 
-    def _route(self, read: Read) -> None:
+    def _route(self, read: ReadResult) -> None:
         """Dispatch up to the next tick, or to the end of the read."""
         for step in self._steps:
             match step:
@@ -148,7 +148,7 @@ class RouterActor(SystemActor):
         if self._read is not None:
             self._route(self._read)
 
-    def _finish_routing(self, read: Read) -> None:
+    def _finish_routing(self, read: ReadResult) -> None:
         self._read = None
         if not self._intake.has_pending:  # else the next tick does it
             self._sessions.passivate(read.watermark_ms)

@@ -30,7 +30,7 @@ from conductor_actors.log_events import (
     emit,
 )
 from conductor_actors.outages import Backoff
-from conductor_actors.ports import ROW_SOURCE, DeadLetter, Outbox, ScoreStore
+from conductor_actors.ports import ROW_SOURCE, DeadLetter, Outbox, RowStore
 
 # Short enough that what waited is drained within 10 s of the database's return.
 MAX_BACKOFF_S: Final = 5.0
@@ -40,7 +40,7 @@ STOP_RETRY_S: Final = 0.1
 class Sinks(NamedTuple):
     """Where rows can be stored."""
 
-    store: ScoreStore
+    store: RowStore
     outbox: Outbox
 
 
@@ -133,7 +133,7 @@ class WriterActor(SystemActor):
 
     def _check_outbox(self) -> None:
         with self._drains.attempt():
-            entries = self._outbox.size()
+            entries = self._outbox.count_entries()
         self._backlog.set_outbox(has_rows=entries > 0)
         if entries:
             emit(OutboxFound(entries=entries))
@@ -150,16 +150,16 @@ class WriterActor(SystemActor):
     def _drain(self) -> None:
         """Write what was spilled, and delete it from the outbox after the commit."""
         with self._drains.attempt():
-            shown = self._outbox.oldest(self._backlog.drain_size())
-        if not shown.ids:
+            page = self._outbox.read_oldest(self._backlog.drain_size())
+        if not page.ids:
             self._drained()
             return
         if not self._drained_rows:
             self._drain_began_s = self._clock()
-        self._write(shown.rows)
-        self._drained_rows += len(shown.rows)
+        self._write(page.rows)
+        self._drained_rows += len(page.rows)
         with self._drains.attempt():
-            self._outbox.remove(shown)
+            self._outbox.delete(page)
 
     def _drained(self) -> None:
         self._backlog.set_outbox(has_rows=False)
@@ -184,8 +184,10 @@ class WriterActor(SystemActor):
             )
         )
         if written.refused:
-            emit(RowsRefused(rows=len(written.refused), reason=written.refused[0][1]))
-            self._dead_letters.tell(Undeliverable([_letter(*row) for row in written.refused]))
+            emit(RowsRefused(rows=len(written.refused), reason=written.refused[0].reason))
+            self._dead_letters.tell(
+                Undeliverable([_letter(*refused) for refused in written.refused])
+            )
 
     def on_stop(self) -> None:
         """Store the backlog or spill it, whichever works first, until the drain gives up."""

@@ -41,14 +41,14 @@ from conductor_actors.domain.ticks import TickPosition, TickSchedule
 from conductor_actors.log_events import ActorFailed, DrainBegan, DrainIncomplete, emit
 from conductor_actors.ports import (
     CheckpointStore,
-    DeadLetterBox,
+    DeadLetterQueue,
     EventSource,
     IntrospectionChannel,
     Lease,
     Outbox,
     Retention,
-    ScoreFeed,
-    ScoreStore,
+    RowStore,
+    UpdatePublisher,
 )
 from conductor_actors.settings import Settings
 
@@ -81,9 +81,9 @@ class Ports(NamedTuple):
     """The adapters of a collector, fake or real."""
 
     source: EventSource
-    store: ScoreStore
-    feed: ScoreFeed
-    dead_letters: DeadLetterBox
+    store: RowStore
+    publisher: UpdatePublisher
+    dead_letters: DeadLetterQueue
     retention: Retention
     lease: Lease
     outbox: Outbox
@@ -192,7 +192,7 @@ class Collector:
                 downstream.is_full,
             ),
             self._child(
-                "publisher", THREE_A_MINUTE, PublisherActor, ports.feed, ports.dead_letters
+                "publisher", THREE_A_MINUTE, PublisherActor, ports.publisher, ports.dead_letters
             ),
             self._child(
                 "writer",

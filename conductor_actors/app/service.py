@@ -10,14 +10,15 @@ from typing import Final
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpointStore
+from conductor_actors.adapters.redis.dead_letter_stream import RedisDeadLetterQueue
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
 from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionChannel
 from conductor_actors.adapters.redis.lease import RedisLease
 from conductor_actors.adapters.redis.log_stream import RedisLog
 from conductor_actors.adapters.redis.outbox import RedisOutbox
-from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
+from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
 from conductor_actors.adapters.redis.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.app.collector import DATABASE_WAIT_S, Collector, Ports
 from conductor_actors.app.shard_owners import ShardOwners
@@ -25,7 +26,7 @@ from conductor_actors.app.sources import (
     EndingSource,
     ShardSource,
     WatchedCheckpoints,
-    WatchedFeed,
+    WatchedPublisher,
     WatchedSource,
 )
 from conductor_actors.app.takeover import Takeover
@@ -182,7 +183,7 @@ class Service:
 
     def _require_tables(self) -> None:
         """Find out now, not at the first row, that a grant is missing."""
-        connected, *others = PostgresScoreStore(self._database_url).check()
+        connected, *others = PostgresRowStore(self._database_url).check()
         if not connected.ok:  # migrating has just worked, so it went away since
             raise Unavailable(connected.line)
         obstacles = [finding.line for finding in others if not finding.ok]
@@ -191,22 +192,26 @@ class Service:
 
     def _ports(self, to_close: ExitStack) -> Ports:
         source = RedisSource(self._redis_url, self._source_options())
-        feed = RedisScoreFeed(self._redis_url, self._lease.fence)
+        publisher = RedisUpdatePublisher(self._redis_url, self._lease.fence)
+        dead_letters = RedisDeadLetterQueue(self._redis_url, self._lease.fence)
         checkpoints = RedisCheckpointStore(self._redis_url, self._lease.fence, self._shard)
         store, old_rows = (
-            PostgresScoreStore(self._database_url),
-            PostgresScoreStore(self._database_url),
+            PostgresRowStore(self._database_url),
+            PostgresRowStore(self._database_url),
         )
         outbox = RedisOutbox(self._redis_url, self._shard)
         channel = RedisIntrospectionChannel(self._redis_url)
-        for port in (source, feed, outbox, channel, checkpoints, store, old_rows, self._lease):
+        for port in (
+            *(source, publisher, dead_letters, outbox, channel, checkpoints),
+            *(store, old_rows, self._lease),
+        ):
             to_close.callback(port.close)
         progress = self._progress
         return Ports(
             WatchedSource(self._filtered(source), progress),
             store,
-            WatchedFeed(feed, progress),
-            feed,
+            WatchedPublisher(publisher, progress),
+            dead_letters,
             old_rows,
             self._lease,
             outbox,

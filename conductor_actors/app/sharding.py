@@ -70,7 +70,7 @@ def reshared(settings: Settings, urls: Urls, count: int, run: Callable[[ProcessG
                 return exit_code
             if group.is_stopped:
                 raise Unavailable("asked to stop before the sessions had changed hands")
-        sessions = redis.change(found, count)
+        sessions = redis.reshard(found, count)
         duration_s = round(time.monotonic() - began_s, 2)
         emit(
             SessionsReshared(

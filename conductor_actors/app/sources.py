@@ -1,4 +1,4 @@
-"""What every source that wraps another has in common: all but its reading is the other's."""
+"""Wrappers of ports that report what the collector does, and sources that wrap another source."""
 
 import time
 from collections.abc import Sequence
@@ -10,27 +10,34 @@ from conductor_actors.domain.shards import ShardFilter
 from conductor_actors.errors import Unavailable
 from conductor_actors.log_events import EventsRead, UpdatesPublished, emit
 from conductor_actors.observability.status import Progress
-from conductor_actors.ports import Checkpoint, CheckpointStore, Clock, EventSource, Read, ScoreFeed
+from conductor_actors.ports import (
+    Checkpoint,
+    CheckpointStore,
+    Clock,
+    EventSource,
+    ReadResult,
+    UpdatePublisher,
+)
 
-SPEAK_EVERY_S: Final = 1.0  # of reads: there are forty a second
+READS_LOG_S: Final = 1.0  # there are forty reads a second
 
 
 class WrappedSource:
-    """The parts of an `EventSource` that are passed on."""
+    """An `EventSource` that passes every call on; its subclasses change reading."""
 
     def __init__(self, source: EventSource) -> None:
         self._source = source
 
-    def listen(self) -> None:
-        """Begin to hear what can't be read later."""
-        self._source.listen()
+    def subscribe(self) -> None:
+        """Start to buffer events that can't be read later."""
+        self._source.subscribe()
 
     def resume(self, position: bytes) -> None:
-        """Begin to read where another source was."""
+        """Read on from the position of another source."""
         self._source.resume(position)
 
     def position(self) -> bytes:
-        """Return how far was read."""
+        """Return the position after the entries of all reads so far."""
         return self._source.position()
 
     def close(self) -> None:
@@ -39,20 +46,20 @@ class WrappedSource:
 
 
 class ShardSource(WrappedSource):
-    """An `EventSource`. Watermark and gaps are everybody's: each shard ticks and marks by them."""
+    """An `EventSource` of one shard's entries. The watermark and gaps are those of all shards."""
 
     def __init__(self, source: EventSource, shard_filter: ShardFilter) -> None:
         super().__init__(source)
         self._shard_filter = shard_filter
 
-    def read(self) -> Read:
-        """Read what is there, and keep what is ours."""
+    def read(self) -> ReadResult:
+        """Return the next entries, without those of other shards."""
         read = self._source.read()
         return read._replace(entries=self._shard_filter.ours(read.entries))
 
 
 class EndingSource(WrappedSource):
-    """An `EventSource` that says when all of what comes before a moment has been routed."""
+    """An `EventSource` that sets an event once every entry before a moment has been routed."""
 
     def __init__(self, source: EventSource, until_ms: int, reached: Event) -> None:
         super().__init__(source)
@@ -60,8 +67,8 @@ class EndingSource(WrappedSource):
         self._reached = reached
         self._watermark_ms = 0
 
-    def read(self) -> Read:
-        """Read what is there; who asks for more has routed what it was given before."""
+    def read(self) -> ReadResult:
+        """Return the next entries; the entries of the read before have been routed by then."""
         if self._watermark_ms >= self._until_ms:
             self._reached.set()
         read = self._source.read()
@@ -70,7 +77,7 @@ class EndingSource(WrappedSource):
 
 
 class WatchedSource(WrappedSource):
-    """An `EventSource` that tells of each read that worked, of gaps, and how far reading came."""
+    """An `EventSource` that records the progress of reading."""
 
     def __init__(
         self, source: EventSource, progress: Progress, clock: Clock = time.monotonic
@@ -78,35 +85,37 @@ class WatchedSource(WrappedSource):
         super().__init__(source)
         self._progress = progress
         self._clock = clock
-        self._speak_s = clock()
+        self._next_log_s = clock()
         self._entries = 0
 
-    def read(self) -> Read:
-        """Read what is there."""
+    def read(self) -> ReadResult:
+        """Return the next entries."""
         read = self._source.read()
         self._progress.has_read(read)
         self._entries += len(read.entries)
-        if self._clock() >= self._speak_s:
-            self._speak_s = self._clock() + SPEAK_EVERY_S
+        if self._clock() >= self._next_log_s:
+            self._next_log_s = self._clock() + READS_LOG_S
             lag_s = max(0, read.now_ms - read.watermark_ms) / 1000
             emit(EventsRead(entries=self._entries, lag_s=lag_s))
             self._entries = 0
         return read
 
 
-class WatchedFeed:
-    """A `ScoreFeed` that tells whether the last announcement worked, and how long it took."""
+class WatchedPublisher:
+    """An `UpdatePublisher` that reports whether the last call succeeded, and how long it took."""
 
-    def __init__(self, feed: ScoreFeed, progress: Progress, clock: Clock = time.monotonic) -> None:
-        self._feed = feed
+    def __init__(
+        self, publisher: UpdatePublisher, progress: Progress, clock: Clock = time.monotonic
+    ) -> None:
+        self._publisher = publisher
         self._progress = progress
         self._clock = clock
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
-        """Announce the rows."""
+        """Publish the rows."""
         began_s = self._clock()
         try:
-            self._feed.publish(rows)
+            self._publisher.publish(rows)
         except Unavailable:
             self._progress.is_publishing = False
             raise
@@ -116,22 +125,22 @@ class WatchedFeed:
 
     def close(self) -> None:
         """Close every connection."""
-        self._feed.close()
+        self._publisher.close()
 
 
 class WatchedCheckpoints:
-    """A `CheckpointStore` that tells of each commit that worked."""
+    """A `CheckpointStore` that records each successful commit."""
 
     def __init__(self, store: CheckpointStore, progress: Progress) -> None:
         self._store = store
         self._progress = progress
 
     def load(self) -> Checkpoint | None:
-        """Return the last checkpoint, if there is one."""
+        """Return the last checkpoint in full, if there is one."""
         return self._store.load()
 
     def commit(self, checkpoint: Checkpoint) -> bool:
-        """Store it all at once, or nothing."""
+        """Store a checkpoint as a whole."""
         is_committed = self._store.commit(checkpoint)
         if is_committed:
             self._progress.has_committed()

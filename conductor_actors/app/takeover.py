@@ -12,7 +12,7 @@ from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.errors import OwnershipLost, Unavailable
 from conductor_actors.log_events import CheckpointLoaded, LeaseAwaited, emit
 from conductor_actors.outages import Outage, retry_until
-from conductor_actors.ports import CheckpointStore, Clock, EventSource, Lease, Read
+from conductor_actors.ports import CheckpointStore, Clock, EventSource, Lease, ReadResult
 
 T = TypeVar("T")
 
@@ -72,15 +72,15 @@ class Takeover:
         return retry_until(self._stop, self._outage, REDIS_WAIT_S, call)
 
     def _is_owner(self) -> bool:
-        self._source.listen()
+        self._source.subscribe()
         try:
-            self._lease.hold()
+            self._lease.acquire_or_renew()
         except OwnershipLost:
             return False
         return True
 
     def _load(self, rules: SessionRules) -> Recovered | None:
-        self._lease.hold()
+        self._lease.acquire_or_renew()
         began_s = time.monotonic()
         found = self._checkpoints.load()
         if found is None:
@@ -97,8 +97,8 @@ class Takeover:
         )
         return recovered
 
-    def _read(self) -> Read:
-        self._lease.hold()
+    def _read(self) -> ReadResult:
+        self._lease.acquire_or_renew()
         return self._source.read()
 
 
@@ -120,10 +120,10 @@ class _Standby:
 class _SourceAfterFirstRead(WrappedSource):
     """Returns a read that was made before; no checkpoint begins before it was routed."""
 
-    def __init__(self, source: EventSource, first: Read) -> None:
+    def __init__(self, source: EventSource, first: ReadResult) -> None:
         super().__init__(source)
-        self._first: Read | None = first
+        self._first: ReadResult | None = first
 
-    def read(self) -> Read:
+    def read(self) -> ReadResult:
         first, self._first = self._first, None
         return self._source.read() if first is None else first

@@ -16,14 +16,14 @@ from rich.table import Table
 from rich.text import Text
 
 from conductor_actors.actors.session_supervisor import letter_body
-from conductor_actors.adapters.recordings.event_file import ENTRY_ID
 from conductor_actors.adapters.redis.dead_letter_stream import (
+    LETTER_BODY_BYTES,
     DeadLetterStream,
     Original,
     StoredLetter,
 )
+from conductor_actors.adapters.redis.entry_ids import ENTRY_ID
 from conductor_actors.adapters.redis.event_names import event_tenant
-from conductor_actors.adapters.redis.score_feed import BODY_BYTES
 from conductor_actors.commands.terminal import print_stderr, printable
 from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.domain.identity import SessionKey, prefixed
@@ -74,8 +74,8 @@ def print_one(letters: DeadLetterStream, letter_id: str) -> None:
     body = stored.letter.body
     for name, text in zip(_HEADINGS[:-1], _cells(stored), strict=False):
         _print(f"{name:7} {text}")
-    is_cut = len(body) >= BODY_BYTES
-    _print(f"body    {f'the first {BODY_BYTES}' if is_cut else len(body)} bytes:")
+    is_cut = len(body) >= LETTER_BODY_BYTES
+    _print(f"body    {f'the first {LETTER_BODY_BYTES}' if is_cut else len(body)} bytes:")
     for line in _body_lines(body):
         _print(f"  {line}")
 
@@ -89,7 +89,7 @@ def retry(letters: DeadLetterStream, chosen: Iterable[StoredLetter], max_event_b
             left += 1
             print_stderr(f"{stored.id}: {printable(original.reason)}")
         else:
-            new_id = letters.send_again(original, stored.id)
+            new_id = letters.retry(original, stored.id)
             sent += 1
             _print(f"{stored.id}: sent again to {original.entry[2]} as {new_id}, a new event now")
     _print(f"{sent} sent again, {left} left")
@@ -138,7 +138,7 @@ def _document(stored: StoredLetter) -> dict[str, str]:
 
 def _body_lines(body: bytes) -> Iterator[str]:
     """Return a body as lines of text, or else of hexadecimal digits."""
-    is_complete = len(body) < BODY_BYTES  # else it may end in the middle of a character
+    is_complete = len(body) < LETTER_BODY_BYTES  # else it may end in the middle of a character
     try:
         text = getincrementaldecoder("utf-8")().decode(body, is_complete)
     except UnicodeDecodeError:
@@ -205,7 +205,7 @@ def _find_by_session(
             continue
         if decoded is None or decoded[0] != session_id:
             continue
-        if letter_body(decoded[1])[:BODY_BYTES] == letter.body:
+        if letter_body(decoded[1])[:LETTER_BODY_BYTES] == letter.body:
             return original
     return NoOriginal(
         f"not found: no stream of tenant {tenant} has this event at {at_ms}; "

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conductor_actors.adapters.postgres import migrations
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.recordings.csv_rows import CsvRows
 from conductor_actors.adapters.recordings.event_file import read_event_file
 from conductor_actors.adapters.recordings.stream_range import StreamRange
@@ -28,7 +28,7 @@ from conductor_actors.domain.replayer import Replayer, Rules, Summary
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from conductor_actors.instants import from_iso, to_iso, to_ms
-from conductor_actors.ports import Written
+from conductor_actors.ports import WriteResult
 from conductor_actors.settings import Settings
 
 FILE_CHUNK_ENTRIES: Final = 10_000  # after which the progress bar is updated
@@ -64,7 +64,7 @@ def open_recording(source: str, settings: Settings, first: str, last: str) -> It
         try:
             yield _stream_recording(stream_range, settings.tenants, first, last)
         finally:
-            for name in sorted(stream_range.cut):
+            for name in sorted(stream_range.trimmed):
                 print_stderr(f"{name} was trimmed while it was read: entries may be missing")
 
 
@@ -96,7 +96,7 @@ def to_csv(recording: Recording, settings: Settings, file_name: str) -> None:
 def to_database(recording: Recording, settings: Settings, url: str) -> None:
     """Score the entries into the database; rows that it has already stay as they are."""
     migrations.migrate(url)
-    with closing(PostgresScoreStore(url)) as store, ThreadPoolExecutor(1) as thread:
+    with closing(PostgresRowStore(url)) as store, ThreadPoolExecutor(1) as thread:
         writer = _BatchWriter(store, thread, settings.batch_rows)
         run(recording, settings, writer.add)
         writer.finish()
@@ -106,13 +106,13 @@ class _BatchWriter:
     """Writes rows in batches on a thread: one is written while the next one is scored."""
 
     def __init__(
-        self, store: PostgresScoreStore, thread: ThreadPoolExecutor, batch_rows: int
+        self, store: PostgresRowStore, thread: ThreadPoolExecutor, batch_rows: int
     ) -> None:
         self._store = store
         self._thread = thread
         self._batch_rows = batch_rows
         self._buffer: list[ScoreRow] = []
-        self._in_flight: deque[Future[Written]] = deque()
+        self._in_flight: deque[Future[WriteResult]] = deque()
 
     def add(self, rows: Sequence[ScoreRow]) -> None:
         self._buffer.extend(rows)

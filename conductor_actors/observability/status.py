@@ -5,10 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from conductor_actors.ports import (
-    Clock,
-    Read,
-)
+from conductor_actors.ports import Clock, ReadResult
 
 READS_WITHIN_S: Final = 10.0
 SPEAK_EVERY_S: Final = 1.0  # of reads: there are forty a second
@@ -40,7 +37,7 @@ class Progress:
         """Record that nothing more is read."""
         self._phase = "draining"
 
-    def has_read(self, read: Read) -> None:
+    def has_read(self, read: ReadResult) -> None:
         """Record a successful read, even an empty one."""
         self._read_s = self._clock()
         self._lag_s = max(0, read.now_ms - read.watermark_ms) / 1000

@@ -12,7 +12,7 @@ from conductor_actors.actors.writer import MAX_BACKOFF_S, Sinks, WriterActor
 from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import Unavailable
-from conductor_actors.ports import Written
+from conductor_actors.ports import WriteResult
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.memory_outbox import MemoryOutbox
 from tests.support.fakes.memory_store import MemoryStore
@@ -42,7 +42,7 @@ class SlowStore(MemoryStore):
         self.takes_s = 0.0
         self.attempts: list[int] = []
 
-    def write(self, rows: Sequence[ScoreRow]) -> Written:
+    def write(self, rows: Sequence[ScoreRow]) -> WriteResult:
         self.attempts.append(len(rows))
         self._clock.advance(self.takes_s)
         outage, self.outage = self.outage, None

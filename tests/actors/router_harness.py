@@ -15,7 +15,7 @@ from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.actors.ticker import TickerActor
 from conductor_actors.domain.intake import Entry, Intake, IntakeRules
 from conductor_actors.domain.ticks import TickSchedule
-from conductor_actors.ports import Read
+from conductor_actors.ports import ReadResult
 from tests.actors.probes import Ref
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
@@ -110,5 +110,7 @@ def entry(at_ms: int, session_id: str = "s", sequence: int = 0) -> Entry:
     return at_ms, sequence, REACTION, body
 
 
-def read(entries: Sequence[Entry], watermark_ms: int = AT_MS, now_ms: int | None = None) -> Read:
-    return Read(entries, watermark_ms, watermark_ms if now_ms is None else now_ms)
+def read(
+    entries: Sequence[Entry], watermark_ms: int = AT_MS, now_ms: int | None = None
+) -> ReadResult:
+    return ReadResult(entries, watermark_ms, watermark_ms if now_ms is None else now_ms)

@@ -34,7 +34,7 @@ def desk() -> Desk:
 def test_the_lease_is_renewed_each_time(desk: Desk) -> None:
     for _ in range(3):
         desk.pass_time()
-    assert desk.lease.holds == 3
+    assert desk.lease.renewals == 3
 
 
 def test_a_lost_lease_ends_the_owner(desk: Desk) -> None:
@@ -51,7 +51,7 @@ def test_an_outage_is_said_and_does_not_end_the_owner(
     desk.lease.refusal = None
     desk.pass_time()
     assert [line["event"] for line in log_lines] == ["outage_began", "outage_ended"]
-    assert desk.lease.holds == 1
+    assert desk.lease.renewals == 1
 
 
 def test_the_lease_is_given_up_in_the_end(desk: Desk) -> None:

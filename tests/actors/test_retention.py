@@ -29,7 +29,7 @@ def test_old_rows_are_dropped_at_the_start_and_each_time(log_lines: list[EventDi
     retention = MemoryRetention(dropped=7)
     ref = start(retention)
     pass_time(ref)
-    assert retention.asked == [DAYS, DAYS]
+    assert retention.calls == [DAYS, DAYS]
     assert [(line["event"], line["dropped"], line["older_than_days"]) for line in log_lines] == [
         ("rows_expired", 7, DAYS)
     ] * 2

@@ -25,7 +25,7 @@ from conductor_actors.domain.gaps import Gap, Mark
 from conductor_actors.domain.intake import IntakeState
 from conductor_actors.domain.ticks import TickPosition
 from conductor_actors.errors import Unavailable
-from conductor_actors.ports import DeadLetter, Read
+from conductor_actors.ports import DeadLetter, ReadResult
 from tests.actors.router_harness import PATIENCE_S, Desk, entry, read
 from tests.support.hostile import CHAT, REACTION
 from tests.support.score_rows import AT_MS
@@ -130,7 +130,7 @@ def test_a_tick_older_than_15_seconds_is_not_live(desk: Desk) -> None:
 
 
 def test_what_was_read_from_before_the_first_tick_only_fills_the_windows(desk: Desk) -> None:
-    early = Read([entry(AT_MS)], AT_MS + 60_000, AT_MS + 60_000, first_tick_ms=AT_MS + 58_000)
+    early = ReadResult([entry(AT_MS)], AT_MS + 60_000, AT_MS + 60_000, first_tick_ms=AT_MS + 58_000)
     desk.play(early)
     assert [tick.at_ms - AT_MS for tick in desk.ticks()] == [60_000]
 
@@ -161,7 +161,7 @@ def test_a_router_that_can_not_read_still_hears_a_stop(desk: Desk) -> None:
 
 
 def test_no_tick_is_told_while_downstream_is_full(desk: Desk) -> None:
-    def fill_and_read() -> Read:
+    def fill_and_read() -> ReadResult:
         desk.depth.fill()
         return read([entry(AT_MS)], AT_MS + 5000)
 
@@ -212,7 +212,7 @@ def test_what_was_routed_is_said_once(desk: Desk, log_lines: list[EventDict]) ->
 
 
 def test_a_gap_is_said(desk: Desk, log_lines: list[EventDict]) -> None:
-    desk.play(Read([], AT_MS, AT_MS, gaps=[Gap("acme", "flooded", 12)]))
+    desk.play(ReadResult([], AT_MS, AT_MS, gaps=[Gap("acme", "flooded", 12)]))
     (line,) = events_named(log_lines, "gap_detected")
     assert (line["tenant"], line["reason"], line["lost_events"]) == ("acme", "flooded", 12)
 
@@ -220,8 +220,8 @@ def test_a_gap_is_said(desk: Desk, log_lines: list[EventDict]) -> None:
 def test_an_outage_is_said_once_then_every_30_s_and_is_no_failure(
     desk: Desk, log_lines: list[EventDict]
 ) -> None:
-    def away_after(waited_s: float) -> Callable[[], Read]:
-        def fail() -> Read:
+    def away_after(waited_s: float) -> Callable[[], ReadResult]:
+        def fail() -> ReadResult:
             desk.clock.advance(waited_s)
             raise Unavailable("connection refused")
 
@@ -273,7 +273,7 @@ def test_a_cut_comes_behind_what_was_gathered_for_the_next_tick(desk: Desk) -> N
 
 
 def test_each_cut_has_its_own_number_though_the_router_failed_between(desk: Desk) -> None:
-    def fail() -> Read:
+    def fail() -> ReadResult:
         raise ZeroDivisionError
 
     desk.mailbox.tell(Barrier())
@@ -322,7 +322,7 @@ def test_a_router_that_has_read_nothing_has_nothing_to_cut(desk: Desk) -> None:
 
 def test_ticks_tell_whose_rows_miss_something(desk: Desk) -> None:
     gap = Gap("acme", "trimmed", 7, AT_MS - 9000, AT_MS - 1000)
-    first = Read([entry(AT_MS)], AT_MS + 5000, AT_MS + 5000, [gap])
+    first = ReadResult([entry(AT_MS)], AT_MS + 5000, AT_MS + 5000, [gap])
     desk.play(first, read([entry(AT_MS + 60_000)], AT_MS + 65_000))
     marks = {tick.at_ms - AT_MS: dict(tick.marks) for tick in desk.ticks()}
     assert marks[5000] == marks[55_000] == {"acme": Mark("trimmed", 7)}

@@ -41,7 +41,7 @@ def test_what_was_set_aside_is_written_first_when_the_database_is_back(
     desk.store.takes_s = 0.5
     desk.pass_time()
     assert desk.stored == rows
-    assert desk.outbox.size() == 0
+    assert desk.outbox.count_entries() == 0
     [line] = said(log_lines, "outbox_drained")
     assert (line["rows"], line["duration_s"]) == (mark_outbox, 0.5)
 
@@ -52,10 +52,10 @@ def test_mail_that_waits_goes_before_a_part_of_the_drain(desk: Desk) -> None:
     desk.store.recover()
     desk.mailbox.tell(IntervalElapsed())
     desk.pass_time(FIRST_WAIT_S)
-    assert desk.outbox.size() > 0
+    assert desk.outbox.count_entries() > 0
     desk.mailbox.get()
     desk.pass_time()
-    assert desk.outbox.size() == 0
+    assert desk.outbox.count_entries() == 0
 
 
 def test_a_flush_does_not_wait_for_the_drain(desk: Desk) -> None:
@@ -213,5 +213,5 @@ def test_a_slow_database_keeps_no_mail_waiting_and_no_memory_growing(desk: Desk)
 def test_a_refused_row_leaves_the_outbox_with_the_others(desk: Desk) -> None:
     desk.outbox.append([row("s0"), row("nul\0"), row("s1")])
     desk.pass_time()
-    assert desk.outbox.size() == 0
+    assert desk.outbox.count_entries() == 0
     assert len(desk.dead_letters.take(Undeliverable).letters) == 1

@@ -18,15 +18,16 @@ from conductor_actors.domain.events import DECODERS, Decoded
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.ports import Read, Written
+from conductor_actors.ports import ReadResult, WriteResult
 from conductor_actors.settings import Settings
 from conductor_actors.simulate import Simulation, bulk
 from tests.actors.session_events import poison
-from tests.support.fakes.list_feed import ListFeed
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
+from tests.support.fakes.memory_dead_letters import MemoryDeadLetterQueue
 from tests.support.fakes.memory_introspection_channel import MemoryIntrospectionChannel
 from tests.support.fakes.memory_lease import MemoryLease
 from tests.support.fakes.memory_outbox import MemoryOutbox
+from tests.support.fakes.memory_publisher import MemoryUpdatePublisher
 from tests.support.fakes.memory_retention import MemoryRetention
 from tests.support.fakes.memory_store import MemoryStore
 from tests.support.fakes.scripted_source import ScriptedSource, Step
@@ -67,14 +68,15 @@ class Run:
         **variables: float,
     ) -> None:
         self.source = script if isinstance(script, ScriptedSource) else ScriptedSource(script)
-        self.feed = ListFeed()
+        self.publisher = MemoryUpdatePublisher()
+        self.dead_letters = MemoryDeadLetterQueue()
         self.store = store or MemoryStore()
         self.checkpoints = checkpoints or MemoryCheckpoints()
         ports = Ports(
             self.source,
             self.store,
-            self.feed,
-            self.feed,
+            self.publisher,
+            self.dead_letters,
             MemoryRetention(),
             MemoryLease(),
             MemoryOutbox(),
@@ -130,12 +132,15 @@ def replayed(entries: Sequence[Entry], **variables: float) -> Rows:
     return packed(rows)
 
 
-def reads_of(entries: Sequence[Entry], size: int) -> list[Read]:
+def reads_of(entries: Sequence[Entry], size: int) -> list[ReadResult]:
     """Read so many at once; the last read comes to the first tick after the last entry."""
     last_ms = entries[-1][0]
     end_ms = last_ms - last_ms % TICK_MS + TICK_MS
     cut = [entries[start : start + size] for start in range(0, len(entries), size)]
-    return [*(Read(part, part[-1][0], part[-1][0]) for part in cut), Read((), end_ms, end_ms)]
+    return [
+        *(ReadResult(part, part[-1][0], part[-1][0]) for part in cut),
+        ReadResult((), end_ms, end_ms),
+    ]
 
 
 class Noticing(MemoryStore):
@@ -145,7 +150,7 @@ class Noticing(MemoryStore):
         super().__init__()
         self.written = threading.Event()
 
-    def write(self, rows: Sequence[ScoreRow]) -> Written:
+    def write(self, rows: Sequence[ScoreRow]) -> WriteResult:
         self.written.set()
         return super().write(rows)
 
@@ -164,7 +169,7 @@ def test_every_row_is_announced_once_and_in_the_order_of_its_sessions_ticks(
 ) -> None:
     run = Run(reads_of(simulated, 50))
     stored = run.play()
-    announced = [(row.tenant_id, row.session_id, row.at_ms) for row in run.feed.rows]
+    announced = [(row.tenant_id, row.session_id, row.at_ms) for row in run.publisher.rows]
     assert sorted(announced) == sorted(stored)
     for key in {key[:2] for key in stored}:
         ticks = [at_ms for *session, at_ms in announced if tuple(session) == key]
@@ -186,7 +191,7 @@ def test_rows_that_were_computed_late_are_stored_and_not_announced(
     late = [read._replace(now_ms=read.now_ms + 60_000) for read in reads_of(simulated, 500)]
     run = Run(late)
     assert run.play() == replayed(simulated)
-    assert run.feed.rows == []
+    assert run.publisher.rows == []
 
 
 @pytest.mark.parametrize("reads_before", [1, 2, 40])
@@ -195,7 +200,7 @@ def test_a_drain_at_any_moment_stores_every_row_of_what_was_read(
 ) -> None:
     reads, come = reads_of(simulated, 50), threading.Event()
 
-    def last_read() -> Read:
+    def last_read() -> ReadResult:
         come.set()
         return reads[reads_before - 1]
 
@@ -260,7 +265,7 @@ def test_poison_within_budget_changes_no_row_of_anybody(
 ) -> None:
     run = Run(reads_of(with_poison(simulated, poisoned_session, doses), 100), dispatcher_threads=2)
     assert run.play() == replayed(simulated)
-    assert [letter.reason for letter in run.feed.letters] == ["handler_failed"] * doses
+    assert [letter.reason for letter in run.dead_letters.letters] == ["handler_failed"] * doses
 
 
 def test_a_session_in_quarantine_disturbs_no_other(
@@ -271,7 +276,7 @@ def test_a_session_in_quarantine_disturbs_no_other(
     missing = {key for key in expected if key not in stored}
     assert {key[:2] for key in missing} == {("default", poisoned_session)}
     assert stored == {key: expected[key] for key in expected if key not in missing}
-    assert len(run.feed.letters) == 4
+    assert len(run.dead_letters.letters) == 4
     assert [line["session"] for line in log_lines if line["event"] == "session_quarantined"] == [
         poisoned_session
     ]

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from conductor_actors.domain.checkpoints import recover
 from conductor_actors.domain.gaps import Gap, Mark
 from conductor_actors.domain.intake import Entry
-from conductor_actors.ports import Checkpoint, Read
+from conductor_actors.ports import Checkpoint, ReadResult
 from conductor_actors.simulate import Simulation
 from tests.app.test_pipeline import Rows, Run, histories, packed, reads_of, replayed, settings_of
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
@@ -65,18 +65,20 @@ class Remembered(MemoryCheckpoints):
 class Paced(ScriptedSource):
     """Gives nothing more until there was a checkpoint since the last so many reads."""
 
-    def __init__(self, script: Sequence[Read], checkpoints: MemoryCheckpoints, size: int) -> None:
+    def __init__(
+        self, script: Sequence[ReadResult], checkpoints: MemoryCheckpoints, size: int
+    ) -> None:
         super().__init__(script)
         self._checkpoints = checkpoints
         self._size = size
         self._reads = 0
         self._commits = 0
 
-    def read(self) -> Read:
+    def read(self) -> ReadResult:
         if self._reads == self._size:
             if len(self._checkpoints.commits) == self._commits:
                 threading.Event().wait(0.001)
-                return Read((), self._last.watermark_ms, self._last.now_ms)
+                return ReadResult((), self._last.watermark_ms, self._last.now_ms)
             self._reads, self._commits = 0, len(self._checkpoints.commits)
         self._reads += 1
         return super().read()
@@ -89,7 +91,7 @@ class Played(NamedTuple):
     moments: list[Moment]
 
 
-def played(reads: Sequence[Read], size: int, **variables: float) -> Played:
+def played(reads: Sequence[ReadResult], size: int, **variables: float) -> Played:
     store = MemoryStore()
     checkpoints = Remembered(store)
     run = Run(Paced(reads, checkpoints, size), store, checkpoints, **OFTEN, **variables)
@@ -106,7 +108,9 @@ def simulated(sessions: int = 12, seconds: int = 240) -> list[Entry]:
     return entries
 
 
-def must_go_on(moment: Moment, reads: Sequence[Read], expected: Rows, **variables: float) -> None:
+def must_go_on(
+    moment: Moment, reads: Sequence[ReadResult], expected: Rows, **variables: float
+) -> None:
     before = {key: expected[key] for key in expected if key[2] <= moment.passed_ms}
     assert before.items() <= moment.rows.items()  # it was not ahead of the rows
     again = Run(reads, None, moment.restored(), **variables).play()

@@ -14,7 +14,7 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import IntakeState
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
-from conductor_actors.ports import Checkpoint, Read
+from conductor_actors.ports import Checkpoint, ReadResult
 from tests.actors.session_events import chats
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
@@ -24,7 +24,7 @@ from tests.support.score_rows import AT_MS
 
 PATIENCE_S = 5.0
 RULES = SessionRules()
-READS = [Read((), AT_MS + number, AT_MS + number) for number in range(3)]
+READS = [ReadResult((), AT_MS + number, AT_MS + number) for number in range(3)]
 
 
 class Wanted(MemoryLease):
@@ -35,12 +35,12 @@ class Wanted(MemoryLease):
         self.looks = looks
         self.looked = threading.Event()
 
-    def hold(self) -> None:
+    def acquire_or_renew(self) -> None:
         if self.looks:
             self.looks -= 1
             self.looked.set()
             raise OwnershipLost("another has it")
-        super().hold()
+        super().acquire_or_renew()
 
     def owner(self) -> str:
         return "host:1:abc"
@@ -105,16 +105,16 @@ def test_a_standby_listens_and_touches_nothing_until_it_is_the_owner(
 ) -> None:
     stage.lease.looks = 20
     stage.checkpoints.outage = AssertionError("touched by a standby")
-    while_waiting = stage.lease.hold
+    while_waiting = stage.lease.acquire_or_renew
 
-    def hold() -> None:
+    def acquire_or_renew() -> None:
         while_waiting()
         stage.checkpoints.outage = None
 
-    stage.lease.hold = hold  # type: ignore[method-assign]
+    stage.lease.acquire_or_renew = acquire_or_renew  # type: ignore[method-assign]
     stage.complete()
     assert stage.stood_by == [0] * 20
-    assert stage.source.listens == 21
+    assert stage.source.subscribe_calls == 21
     awaited = [line for line in log_lines if line["event"] == "lease_awaited"]
     assert [line["owner"] for line in awaited] == ["host:1:abc"]
 
@@ -165,7 +165,7 @@ def test_an_outage_is_waited_out_at_every_step(stage: Stage) -> None:
 
         return step
 
-    stage.lease.hold = unless_it_fails_first(stage.lease.hold)  # type: ignore[method-assign, assignment]
+    stage.lease.acquire_or_renew = unless_it_fails_first(stage.lease.acquire_or_renew)  # type: ignore[method-assign, assignment]
     stage.checkpoints.load = unless_it_fails_first(stage.checkpoints.load)  # type: ignore[method-assign, assignment]
     stage.source.read = unless_it_fails_first(stage.source.read)  # type: ignore[method-assign, assignment]
     assert stage.complete().recovered is not None

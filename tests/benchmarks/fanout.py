@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres import migrations
-from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
+from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
 from conductor_actors.observability import logs
 from tests.benchmarks.figures import Figure, table
 from tests.support.owners import owning
@@ -82,7 +82,7 @@ def measure(redis_url: str, database_url: str, case: Case) -> list[Figure]:
 
 
 def _publish(redis_url: str, case: Case) -> None:
-    feed = RedisScoreFeed(redis_url, owning(redis_url))
+    feed = RedisUpdatePublisher(redis_url, owning(redis_url))
     first_ms = int(time.time() // 5 * 5000)
     for tick in range(case.ticks):
         began_s = time.monotonic()

@@ -11,8 +11,8 @@ import pytest
 import redis
 
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
-from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
+from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
 from conductor_actors.adapters.redis.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
@@ -75,7 +75,7 @@ async def connect() -> AsyncIterator[Connect]:
 def publish(valkey_url: str, redis_client: redis.Redis) -> Iterator[Callable[..., None]]:
     """Announce rows as the collector does."""
     del redis_client  # for its empty Redis, which would forget who the owner is
-    with closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed:
+    with closing(RedisUpdatePublisher(valkey_url, owning(valkey_url))) as feed:
 
         def announce(*rows: ScoreRow) -> None:
             feed.publish(rows)
@@ -86,7 +86,7 @@ def publish(valkey_url: str, redis_client: redis.Redis) -> Iterator[Callable[...
 @pytest.fixture
 def store(shared_database: str) -> Iterator[Callable[..., None]]:
     """Store rows as the collector does."""
-    with closing(PostgresScoreStore(shared_database)) as kept:
+    with closing(PostgresRowStore(shared_database)) as kept:
 
         def write(*rows: ScoreRow) -> None:
             assert not kept.write(rows).refused

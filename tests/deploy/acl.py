@@ -9,13 +9,13 @@ letters again. Nobody may do anything without a name.
 from typing import Final
 
 from conductor_actors.adapters.redis import dead_letter_stream
-from conductor_actors.adapters.redis.client import GRANTS
+from conductor_actors.adapters.redis.redis_errors import SERVICE_GRANTS
 from tests.deploy.files import DEPLOY
 
 FILE: Final = DEPLOY / "redis.acl"
 _TALK: Final = "+ping +select +client|setinfo"
 _RULES: Final = {
-    "collector": GRANTS.partition(">PASSWORD ")[2],
+    "collector": SERVICE_GRANTS.partition(">PASSWORD ")[2],
     "dashboard": "&engagement:update &*:engagement:update &anomaly:detected &*:anomaly:detected "
     f"{_TALK} +subscribe +psubscribe",
     "producer": "%W~sync-events %W~platform.events.* &sync-events &platform.events.* "
@@ -24,7 +24,7 @@ _RULES: Final = {
     f"&acme:sync-events &acme:platform.events.* {_TALK} +xadd +publish",
     "inspector": f"%R~conductor:* ~conductor:answer:* &conductor:requests {_TALK} "
     "+info +time +xread +xrange +xrevrange +xlen +publish +blpop",
-    "operator": f"%R~conductor:* {dead_letter_stream.GRANTS} {_TALK} +time +xread +xlen",
+    "operator": f"%R~conductor:* {dead_letter_stream.OPERATOR_GRANTS} {_TALK} +time +xread +xlen",
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.migrations import migrate
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from tests.deploy.conftest import PSQL, UserUrl, make_roles
@@ -69,7 +69,7 @@ def test_a_restored_history_is_the_one_that_was_backed_up_and_goes_on(
 
 def write(url: str, rows: Sequence[ScoreRow]) -> int:
     """Store rows as the collector does, and count the new ones."""
-    with closing(PostgresScoreStore(url)) as store:
+    with closing(PostgresRowStore(url)) as store:
         assert all(finding.ok for finding in store.check())
         return store.write(rows).stored
 

@@ -8,7 +8,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 
 from conductor_actors.adapters.postgres.migrations import migrate
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from tests.deploy.conftest import UserUrl, make_roles, user_url
 from tests.support.score_rows import row
 
@@ -58,7 +58,7 @@ def test_each_role_is_refused_what_is_not_its_part(migrated: UserUrl) -> None:
 
 
 def test_the_writer_stores_rows_and_the_reader_reads_them(migrated: UserUrl) -> None:
-    with closing(PostgresScoreStore(migrated("conductor_writer"))) as store:
+    with closing(PostgresRowStore(migrated("conductor_writer"))) as store:
         assert all(finding.ok for finding in store.check())
         assert store.write([row("a"), row("b")]).stored == 2
         assert store.write([row("b"), row("c")]).stored == 1
@@ -81,7 +81,7 @@ def test_a_table_of_a_later_migration_can_be_written_and_read_at_once(migrated: 
 
 
 def test_running_the_script_again_changes_nothing(migrated: UserUrl, superuser_url: str) -> None:
-    with closing(PostgresScoreStore(migrated("conductor_writer"))) as store:
+    with closing(PostgresRowStore(migrated("conductor_writer"))) as store:
         store.write([row()])
         make_roles(superuser_url)
         store.write([row("later")])

@@ -11,9 +11,13 @@ import redis
 
 from conductor_actors.actors.session_supervisor import letter_body
 from conductor_actors.adapters.redis import dead_letter_stream
-from conductor_actors.adapters.redis.dead_letter_stream import PAGE, DeadLetterStream
+from conductor_actors.adapters.redis.dead_letter_stream import (
+    LETTER_BODY_BYTES,
+    LETTERS_PER_PAGE,
+    DeadLetterStream,
+    RedisDeadLetterQueue,
+)
 from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
-from conductor_actors.adapters.redis.score_feed import BODY_BYTES, RedisScoreFeed
 from conductor_actors.commands import dead_letters
 from conductor_actors.commands.dead_letters import LetterFilter, print_list, print_one, retry
 from conductor_actors.domain.events import DECODERS, decode
@@ -32,11 +36,11 @@ class Office(NamedTuple):
 
     letters: DeadLetterStream
     client: Any  # redis-py's own answers are typed as either kind of client's
-    feed: RedisScoreFeed
+    queue: RedisDeadLetterQueue
 
     def put(self, *letters: DeadLetter) -> list[str]:
         """Keep letters as the service does; return their ids."""
-        self.feed.add(letters)
+        self.queue.add(letters)
         return [entry_id.decode() for entry_id, _ in self.client.xrange(DEAD_LETTERS_KEY)][
             -len(letters) :
         ]
@@ -61,9 +65,9 @@ class Office(NamedTuple):
 def office(redis_client: redis.Redis, valkey_url: str) -> Iterator[Office]:
     with (
         closing(DeadLetterStream(valkey_url)) as letters,
-        closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed,
+        closing(RedisDeadLetterQueue(valkey_url, owning(valkey_url))) as queue,
     ):
-        yield Office(letters, redis_client, feed)
+        yield Office(letters, redis_client, queue)
 
 
 def listed(office: Office, capsys: pytest.CaptureFixture[str], **options: Any) -> list[str]:
@@ -87,7 +91,9 @@ def test_letters_of_a_reason_or_source_are_found_however_old_they_are(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = DeadLetter("session:default/a", "1-0", "handler_failed", b"")
-    [wanted, *_] = office.put(first, *[DeadLetter(SYNC, "2-0", "not_json", b"")] * (PAGE + 1))
+    [wanted, *_] = office.put(
+        first, *[DeadLetter(SYNC, "2-0", "not_json", b"")] * (LETTERS_PER_PAGE + 1)
+    )
     for options in ({"reason": "handler_failed"}, {"source": "session:default"}):
         [text] = listed(office, capsys, **options)
         assert text.startswith(wanted)
@@ -174,11 +180,11 @@ def test_an_original_is_sent_again_as_it_was_and_its_letter_removed(
     ]
 
 
-@pytest.mark.parametrize("page", [1, 2, PAGE])
+@pytest.mark.parametrize("page", [1, 2, LETTERS_PER_PAGE])
 def test_all_letters_of_a_reason_are_sent_once_even_if_new_ones_come_meanwhile(
     page: int, office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letter_stream, "PAGE", page)
+    monkeypatch.setattr(dead_letter_stream, "LETTERS_PER_PAGE", page)
     for number in range(3):
         office.refuse(SYNC, b"%d" % number)
     office.put(DeadLetter(SYNC, "1-0", "other", b""))
@@ -264,7 +270,7 @@ def test_events_that_are_cut_off_in_their_letter_are_compared_up_to_the_cut(
     for sequence, author in enumerate("uv"):
         office.send(CHAT, chat(author, "m"), f"7-{sequence}")
     letter = session_letter(CHAT, chat("v", "m"), 7)
-    assert len(letter.body) > BODY_BYTES
+    assert len(letter.body) > LETTER_BODY_BYTES
     assert office.retry(*office.put(letter)) == 0
     assert office.bodies(CHAT)[-1] == chat("v", "m")
 

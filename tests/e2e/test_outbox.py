@@ -105,7 +105,7 @@ def test_after_kill_9_the_next_start_drains_the_outbox(servers: ServerPair, tmp_
 def set_aside(url: str) -> list[tuple[str, ...]]:
     """Give the rows of the outbox as `stored` gives those of the database."""
     with closing(RedisOutbox(url)) as outbox:
-        rows = outbox.oldest(1_000_000).rows
+        rows = outbox.read_oldest(1_000_000).rows
     return [
         (
             to_iso(row.at_ms, utc="+00:00"),

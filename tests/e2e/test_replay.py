@@ -299,7 +299,7 @@ def test_a_replay_leaves_out_what_the_service_leaves_out_and_gives_its_rows(
     rules = Rules(settings.intake_rules(), settings.session_rules(), settings.scoring())
     summary = Replayer(rules, rows.extend).run(entries)
     assert run.play() == packed(rows)
-    assert summary.failed == len(run.feed.letters) == 3
+    assert summary.failed == len(run.dead_letters.letters) == 3
 
 
 def test_the_batches_of_a_replay_are_all_written(

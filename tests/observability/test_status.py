@@ -3,7 +3,7 @@
 from conductor_actors.app.sources import WatchedCheckpoints, WatchedSource
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.observability.status import READS_WITHIN_S, Progress
-from conductor_actors.ports import Checkpoint, Read
+from conductor_actors.ports import Checkpoint, ReadResult
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
 from tests.support.fakes.scripted_source import ScriptedSource
@@ -33,7 +33,9 @@ def test_a_standby_is_not_ready_and_not_stalled() -> None:
 def test_reads_tell_how_far_behind_they_are_and_what_is_missing() -> None:
     progress = Progress(FakeClock())
     gaps = [Gap("acme", "trimmed", 7), Gap("*", "restarted", None), Gap("globex", "trimmed", 3)]
-    source = WatchedSource(ScriptedSource([Read((), 1000, 3500, gaps), Read((), 9, 9)]), progress)
+    source = WatchedSource(
+        ScriptedSource([ReadResult((), 1000, 3500, gaps), ReadResult((), 9, 9)]), progress
+    )
     source.read()
     assert progress.lag_s() == 2.5
     source.read()
@@ -42,11 +44,11 @@ def test_reads_tell_how_far_behind_they_are_and_what_is_missing() -> None:
 
 
 def test_a_watched_source_is_its_source() -> None:
-    inner = ScriptedSource([Read((), 1, 1)])
+    inner = ScriptedSource([ReadResult((), 1, 1)])
     source = WatchedSource(inner, Progress())
-    source.listen()
+    source.subscribe()
     source.resume(b"1")
-    assert (inner.listens, source.position()) == (1, b"1")
+    assert (inner.subscribe_calls, source.position()) == (1, b"1")
     source.close()
     assert inner.closed
 

@@ -2,14 +2,15 @@
 
 from contextlib import closing
 
-from conductor_actors.adapters.redis.client import open_client, pipeline
+from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.fence import Fence
+from conductor_actors.adapters.redis.pipelines import pipeline
 
 
 def owning(url: str, number: int = 7) -> Fence:
     """Become the owner, whoever was it before."""
     fence = Fence()
-    fence.number = b"%d" % number
+    fence.token = b"%d" % number
     with closing(open_client(url)) as client:
-        pipeline(client, [("SET", fence.name, number)])
+        pipeline(client, [("SET", fence.key, number)])
     return fence

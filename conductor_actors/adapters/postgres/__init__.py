@@ -1,1 +1,1 @@
-"""TimescaleDB and PostgreSQL: connections, migrations, and the rows."""
+"""TimescaleDB and PostgreSQL: connections, migrations, and the stored rows."""

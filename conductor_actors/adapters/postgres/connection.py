@@ -1,4 +1,4 @@
-"""How PostgreSQL is reached: connections, deadlines that hold, and errors by who must act."""
+"""Connect to PostgreSQL, with deadlines that hold and errors by who must act."""
 
 import os
 import re
@@ -18,36 +18,36 @@ from conductor_actors.errors import ConfigError, Unavailable
 
 Connection: TypeAlias = psycopg.Connection[TupleRow]
 
-DEADLINE_S: Final = 10.0
-APPLICATION: Final = "conductor-actors"  # as which the database lists us
+DATABASE_DEADLINE_S: Final = 10.0
+APPLICATION_NAME: Final = "conductor-actors"  # as pg_stat_activity lists the service
 
-_UNREADABLE: Final = (
+_INVALID_DATABASE_URL: Final = (
     "DATABASE_URL can't be read; it looks like postgresql://user:password@host:5432/name, "
     "with @ : / % in the password written %40 %3A %2F %25"
 )
 
 _SHOWN_BY_ERRORS: Final = ("host", "user", "dbname", "port")
 
-_GRANTS: Final = (
+_NEEDED_GRANTS: Final = (
     "the user in DATABASE_URL needs SELECT, INSERT and DELETE on the tables and TEMPORARY on the "
     "database; to migrate, CREATE on the schema and the database"
 )
 
 # Classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html. 25006 is a
 # primary that has become a standby: the next connection finds the new primary.
-_PASSING: Final = ("08", "25006", "40", "53", "55P03", "57", "58")
-_OF_ROWS: Final = ("22", "23")
+_TRANSIENT: Final = ("08", "25006", "40", "53", "55P03", "57", "58")
+_ABOUT_ROWS: Final = ("22", "23")
 _ADVICE: Final = (
     ("28", "correct the user or password in DATABASE_URL, or admit the user in pg_hba.conf"),
     ("3D000", "create the database, or correct its name in DATABASE_URL"),
-    ("42501", _GRANTS),
+    ("42501", _NEEDED_GRANTS),
     ("42P01", "run: python -m conductor_actors migrate"),
     ("42703", "run: python -m conductor_actors migrate"),
 )
 
-# A refused connection has no SQLSTATE: libpq keeps only the text. A server that speaks another
-# language is therefore taken to be unavailable, and its text is shown.
-_REFUSALS: Final = (
+# A refused connection has no SQLSTATE: libpq returns only the text. An error in another language
+# than English is therefore treated as an outage, and its text is shown.
+_REFUSED_CONNECTIONS: Final = (
     ("28", re.compile(r"authentication failed|no password supplied|pg_hba\.conf")),
     ("28", re.compile(r'role ".*" (does not exist|is not permitted to log in)')),
     ("3D000", re.compile(r'database ".*" does not exist')),
@@ -55,17 +55,17 @@ _REFUSALS: Final = (
 )
 
 
-def connect(url: str, deadline_s: float = DEADLINE_S) -> Connection:
-    """Open a connection that commits each statement by itself and ends it at the deadline.
+def connect(url: str, deadline_s: float = DATABASE_DEADLINE_S) -> Connection:
+    """Return a connection in autocommit mode whose statements the server ends at the deadline.
 
-    Connecting takes `DEADLINE_S` at most, whatever statements may take, for each address of the
-    host. Raise `ConfigError` for what the operator must set or grant, else `Unavailable`.
+    Connecting takes at most `DATABASE_DEADLINE_S` for each address of the host, even if statements
+    may take longer. Raise `ConfigError` for what the operator must change, else `Unavailable`.
     """
-    conninfo = readable_conninfo(url, min(deadline_s, DEADLINE_S))
+    conninfo = conninfo_with_defaults(url, min(deadline_s, DATABASE_DEADLINE_S))
     try:
         connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
-        raise mapped(error) from None
+        raise mapped_error(error) from None
     with ExitStack() as on_failure:
         on_failure.callback(connection.close)
         # Not an option of the connection, because connection poolers refuse those.
@@ -78,22 +78,22 @@ def connect(url: str, deadline_s: float = DEADLINE_S) -> Connection:
 
 @contextmanager
 def deadline(connection: Connection, deadline_s: float) -> Iterator[None]:
-    """Cut the connection when the block takes longer; raise our own errors for the driver's.
+    """Raise `Unavailable` and close the socket if the block takes longer.
 
-    Cutting the socket is the one thing that also ends the wait for a server that has stopped.
-    Errors about single rows (classes 22 and 23) and our own bugs pass unchanged.
+    Shutting down the socket is the only way to end the wait for a server that has stopped. Other
+    errors of the driver are raised as `mapped_error` returns them.
     """
     expired = Event()
 
-    def cut() -> None:
+    def shut_down() -> None:
         expired.set()
         with (
             suppress(psycopg.Error, OSError),
-            socket.socket(fileno=os.dup(connection.fileno())) as line,
+            socket.socket(fileno=os.dup(connection.fileno())) as server,
         ):
-            line.shutdown(socket.SHUT_RDWR)
+            server.shutdown(socket.SHUT_RDWR)
 
-    watchdog = Timer(deadline_s, cut)
+    watchdog = Timer(deadline_s, shut_down)
     watchdog.daemon = True
     watchdog.start()
     try:
@@ -101,39 +101,41 @@ def deadline(connection: Connection, deadline_s: float) -> Iterator[None]:
     except psycopg.Error as error:
         if expired.is_set():
             raise Unavailable(f"the database did not answer within {deadline_s:g} s") from None
-        raise mapped(error) from None
+        raise mapped_error(error) from None
     finally:
         watchdog.cancel()
 
 
 @contextmanager
 def transaction(connection: Connection, deadline_s: float) -> Iterator[None]:
-    """Commit the block as a whole, or nothing of it; answered as `deadline`."""
+    """Run the block in one transaction, with a deadline for all of it."""
     with deadline(connection, deadline_s), connection.transaction():
         yield
 
 
-def one_line(error: psycopg.Error) -> str:
-    """Return the server's message in one line, without its details, which may quote a row."""
+def primary_message(error: psycopg.Error) -> str:
+    """Return the server's message on one line, without its details, which may quote a row."""
     text = error.diag.message_primary or str(error).partition("\n")[0]
     return " ".join(text.split()) or type(error).__name__
 
 
-def readable_conninfo(url: str, connect_within_s: float, application: str = APPLICATION) -> str:
-    """Return the URL with our defaults; what it says itself goes before them.
+def conninfo_with_defaults(
+    url: str, connect_timeout_s: float, application: str = APPLICATION_NAME
+) -> str:
+    """Return a connection string with our defaults, which the URL may override.
 
-    Raise `ConfigError` for one that libpq can't read, or would misread.
+    Raise `ConfigError` for a URL that libpq can't read, or would misread.
     """
     try:
         given = conninfo_to_dict(url)
     except (psycopg.ProgrammingError, UnicodeEncodeError):
         # The driver's text quotes what it could not read, which may be part of a password.
-        raise ConfigError(_UNREADABLE) from None
-    if has_stray_at(url, ends_at="/?") or _is_misread(given):
-        raise ConfigError(_UNREADABLE)
+        raise ConfigError(_INVALID_DATABASE_URL) from None
+    if has_stray_at(url, ends_at="/?") or _has_unescaped_password(given):
+        raise ConfigError(_INVALID_DATABASE_URL)
     defaults = {
-        "connect_timeout": str(ceil(connect_within_s)),
-        "tcp_user_timeout": str(ceil(connect_within_s * 1000)),
+        "connect_timeout": str(ceil(connect_timeout_s)),
+        "tcp_user_timeout": str(ceil(connect_timeout_s * 1000)),
         "keepalives_idle": "30",
         "keepalives_interval": "10",
         "keepalives_count": "3",
@@ -144,8 +146,8 @@ def readable_conninfo(url: str, connect_within_s: float, application: str = APPL
     )
 
 
-def _is_misread(given: dict[str, str | int | None]) -> bool:
-    """Return whether an unescaped password was taken for something else, which errors show."""
+def _has_unescaped_password(given: dict[str, str | int | None]) -> bool:
+    """Return whether libpq took a part of the password for something that errors show."""
     host, user, name, port = (str(given.get(key) or "") for key in _SHOWN_BY_ERRORS)
     are_names = all(map(is_name, (host, user, name)))
     return "@" in host + name or not are_names or not all(map(_is_port, _ports(port)))
@@ -159,22 +161,26 @@ def _is_port(text: str) -> bool:
     return text.isdecimal() and 0 < int(text) < 1 << 16
 
 
-def mapped(error: psycopg.Error) -> Exception:
-    """Return our error for the driver's, or the same for an error about a row, or a bug of ours."""
+def mapped_error(error: psycopg.Error) -> Exception:
+    """Return the service's error for one of the driver's.
+
+    An error about a row (classes 22 and 23) and an error of our own code are returned unchanged.
+    """
     code = error.sqlstate or _refusal_code(error)
-    line = one_line(error)
+    message = primary_message(error)
     for prefix, advice in _ADVICE:
         if code.startswith(prefix):
-            return ConfigError(f"{line}: {advice}")
-    if code.startswith(_PASSING):
-        return Unavailable(line)
-    if error.sqlstate is None or code.startswith(_OF_ROWS):
+            return ConfigError(f"{message}: {advice}")
+    if code.startswith(_TRANSIENT):
+        return Unavailable(message)
+    if error.sqlstate is None or code.startswith(_ABOUT_ROWS):
         return error
-    return ConfigError(f"{line}: the database's log says more (SQLSTATE {code})")
+    return ConfigError(f"{message}: the database's log says more (SQLSTATE {code})")
 
 
 def _refusal_code(error: psycopg.Error) -> str:
+    """Return the code of an error without SQLSTATE: 08, a lost connection, unless it is refused."""
     if not isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
         return ""
     text = str(error)
-    return next((code for code, refusal in _REFUSALS if refusal.search(text)), "08")
+    return next((code for code, refusal in _REFUSED_CONNECTIONS if refusal.search(text)), "08")

@@ -1,4 +1,4 @@
-"""What the server is, and what is done differently because of it."""
+"""The editions of a database server, and how each deletes old rows."""
 
 import re
 from datetime import timedelta
@@ -10,19 +10,19 @@ from psycopg import sql
 from conductor_actors.adapters.postgres.connection import Connection, deadline, transaction
 from conductor_actors.errors import ConfigError
 
-TIME_COLUMNS: Final = {
+_TIME_COLUMNS: Final = {
     "engagement_metrics": "time",
     "interventions": "timestamp",
     "agent_performance": "time",
     "anomalies": "timestamp",
 }
 
-# Pages of 8 KB in one DELETE: about 10,000 rows of engagement_metrics.
-_BATCH_PAGES: Final = 256
+# Of 8 KB each: about 10,000 rows of engagement_metrics.
+_PAGES_PER_DELETE: Final = 256
 
 
 class Edition(Enum):
-    """What a server offers."""
+    """Which features of TimescaleDB a server has."""
 
     COMMUNITY = "community licence"
     APACHE = "Apache licence"
@@ -30,7 +30,7 @@ class Edition(Enum):
 
 
 class DatabaseServer(NamedTuple):
-    """A server as found; `timescaledb` is the version of the extension in this database."""
+    """A server's edition and versions; `timescaledb` is that of the extension in this database."""
 
     edition: Edition
     postgresql: str
@@ -45,7 +45,7 @@ class DatabaseServer(NamedTuple):
 
 
 def detect_server(connection: Connection) -> DatabaseServer:
-    """Ask the server what it is; raise `ConfigError` for one that is too old."""
+    """Return what the server is; raise `ConfigError` if it is too old."""
     found = connection.execute(
         """
         SELECT current_setting('server_version'),
@@ -58,7 +58,10 @@ def detect_server(connection: Connection) -> DatabaseServer:
 
 
 def server_of(postgresql: str, timescaledb: str | None, licence: str | None) -> DatabaseServer:
-    """Judge what a server says of itself. A licence alone is a library without its extension."""
+    """Return what a server is, given its settings; raise `ConfigError` if it is too old.
+
+    A licence without the extension means a library that is loaded but not used.
+    """
     number = postgresql.partition(" ")[0]
     if _major_minor(number) < (15, 0):
         raise ConfigError(f"PostgreSQL {number} is too old: 15 or newer is needed")
@@ -73,51 +76,53 @@ def server_of(postgresql: str, timescaledb: str | None, licence: str | None) -> 
     return DatabaseServer(edition, number, timescaledb)
 
 
-def retain(connection: Connection, edition: Edition, days: float, deadline_s: float) -> int:
-    """Drop older rows, or make the server do so from now on.
+def apply_retention(
+    connection: Connection, edition: Edition, days: float, deadline_s: float
+) -> int:
+    """Delete older rows, or make the server do so from now on.
 
-    Return what went now: rows of plain tables, chunks of hypertables, 0 for a policy. Each step
-    is a transaction of its own and has the deadline for itself.
+    Return how many rows of plain tables or chunks of hypertables were deleted; 0 for a policy. Each
+    step is a transaction with the whole deadline.
     """
-    keep = timedelta(days=days)
-    gone = 0
-    for table, time_column in TIME_COLUMNS.items():
+    age = timedelta(days=days)
+    deleted = 0
+    for table, time_column in _TIME_COLUMNS.items():
         match edition:
             case Edition.COMMUNITY:
-                _set_policy(connection, table, keep, deadline_s)
+                _set_policy(connection, table, age, deadline_s)
             case Edition.APACHE:
-                gone += _drop_chunks(connection, table, keep, deadline_s)
+                deleted += _drop_chunks(connection, table, age, deadline_s)
             case Edition.PLAIN:
-                gone += _delete(connection, table, time_column, keep, deadline_s)
-    return gone
+                deleted += _delete(connection, table, time_column, age, deadline_s)
+    return deleted
 
 
-def _set_policy(connection: Connection, table: str, keep: timedelta, deadline_s: float) -> None:
-    """Replace the policy: an existing one keeps its age whatever is asked of it."""
+def _set_policy(connection: Connection, table: str, age: timedelta, deadline_s: float) -> None:
+    """Replace the policy: adding one does not change the age of an existing one."""
     with transaction(connection, deadline_s):
         connection.execute("SELECT remove_retention_policy(%s, if_exists => true)", (table,))
-        connection.execute("SELECT add_retention_policy(%s, drop_after => %s)", (table, keep))
+        connection.execute("SELECT add_retention_policy(%s, drop_after => %s)", (table, age))
 
 
-def _drop_chunks(connection: Connection, table: str, keep: timedelta, deadline_s: float) -> int:
+def _drop_chunks(connection: Connection, table: str, age: timedelta, deadline_s: float) -> int:
     with transaction(connection, deadline_s):
-        dropped = connection.execute("SELECT drop_chunks(%s, older_than => %s)", (table, keep))
+        dropped = connection.execute("SELECT drop_chunks(%s, older_than => %s)", (table, age))
         return dropped.rowcount
 
 
 def _delete(
-    connection: Connection, table: str, time_column: str, keep: timedelta, deadline_s: float
+    connection: Connection, table: str, time_column: str, age: timedelta, deadline_s: float
 ) -> int:
-    """Go through the table once, page by page: no index on time is needed, no batch is long."""
+    """Scan the table once, some pages at a time: this needs no index and no long transaction."""
     delete = sql.SQL(
         "DELETE FROM {} WHERE ctid >= %s::tid AND ctid < %s::tid AND {} < now() - %s"
     ).format(sql.Identifier(table), sql.Identifier(time_column))
-    gone = 0
-    for first in range(0, _pages(connection, table, deadline_s), _BATCH_PAGES):
+    deleted = 0
+    for first in range(0, _pages(connection, table, deadline_s), _PAGES_PER_DELETE):
         with transaction(connection, deadline_s):
-            pages = (f"({first},0)", f"({first + _BATCH_PAGES},0)")
-            gone += connection.execute(delete, (*pages, keep)).rowcount
-    return gone
+            pages = (f"({first},0)", f"({first + _PAGES_PER_DELETE},0)")
+            deleted += connection.execute(delete, (*pages, age)).rowcount
+    return deleted
 
 
 def _pages(connection: Connection, table: str, deadline_s: float) -> int:

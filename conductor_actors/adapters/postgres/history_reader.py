@@ -1,4 +1,4 @@
-"""Read what the database has of a session, on an event loop: its scores, or several in one step."""
+"""Read the stored scores of a session on an event loop, each or several in one step."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,7 +9,11 @@ import psycopg
 from psycopg import sql
 from psycopg_pool import AsyncConnectionPool
 
-from conductor_actors.adapters.postgres.connection import mapped, one_line, readable_conninfo
+from conductor_actors.adapters.postgres.connection import (
+    conninfo_with_defaults,
+    mapped_error,
+    primary_message,
+)
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.rows import COLUMNS
 from conductor_actors.domain.scoring import Signals
@@ -17,31 +21,31 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.instants import to_datetime, to_ms
 from conductor_actors.ports import HistoryStep, StoredScore
 
-READ_WITHIN_S: Final = 5.0
-CONNECT_WITHIN_S: Final = 3
-MOST_CONNECTIONS: Final = 4
-MOST_WAITING: Final = 64  # reads; more are refused at once
+HISTORY_DEADLINE_S: Final = 5.0
+HISTORY_CONNECT_S: Final = 3
+MAX_CONNECTIONS: Final = 4
+MAX_WAITING_READS: Final = 64  # more are refused at once
 
 Statement: TypeAlias = LiteralString | sql.Composed
 
-_AGGREGATED: Final = timedelta(minutes=1)  # the step of the view engagement_1m
+_AGGREGATE_STEP: Final = timedelta(minutes=1)  # the step of the view engagement_1m
 
-_SELECT: Final = sql.SQL(
+_SELECT_SESSION: Final = sql.SQL(
     "SELECT {} FROM engagement_metrics WHERE tenant_id = %s AND session_id = %s"
 ).format(
     sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS if name not in SessionKey._fields)
 )
-_ROWS: Final = _SELECT + sql.SQL(" AND time >= %s AND time < %s ORDER BY time")
-_NEWEST: Final = _SELECT + sql.SQL(" ORDER BY time DESC LIMIT 1")
-_CHECK: Final = "SELECT 1 FROM engagement_metrics LIMIT 1"
-_STEPS: Final = """
+_SELECT_ROWS: Final = _SELECT_SESSION + sql.SQL(" AND time >= %s AND time < %s ORDER BY time")
+_SELECT_NEWEST: Final = _SELECT_SESSION + sql.SQL(" ORDER BY time DESC LIMIT 1")
+_SELECT_ANY: Final = "SELECT 1 FROM engagement_metrics LIMIT 1"
+_SELECT_STEPS: Final = """
     SELECT date_bin(%s, time, 'epoch'), avg(engagement_score), min(engagement_score),
            max(engagement_score), max(active_users), max(total_users), count(*)
     FROM engagement_metrics
     WHERE tenant_id = %s AND session_id = %s AND time >= %s AND time < %s
     GROUP BY 1 ORDER BY 1
 """
-_AGGREGATED_STEPS: Final = """
+_SELECT_AGGREGATED_STEPS: Final = """
     SELECT date_bin(%s, bucket, 'epoch'), sum(avg_score * ticks) / sum(ticks), min(min_score),
            max(max_score), max(max_active_users), max(max_total_users), sum(ticks)::bigint
     FROM engagement_1m
@@ -54,21 +58,21 @@ class PostgresHistoryReader:
     """A `HistoryReader` with a pool of connections. Each read ends within its deadline."""
 
     def __init__(self, url: str) -> None:
-        conninfo = readable_conninfo(url, CONNECT_WITHIN_S, "conductor-actors dashboard")
+        conninfo = conninfo_with_defaults(url, HISTORY_CONNECT_S, "conductor-actors dashboard")
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._pool = AsyncConnectionPool(
             conninfo,
             min_size=0,
-            max_size=MOST_CONNECTIONS,
-            max_waiting=MOST_WAITING,
-            timeout=CONNECT_WITHIN_S,
+            max_size=MAX_CONNECTIONS,
+            max_waiting=MAX_WAITING_READS,
+            timeout=HISTORY_CONNECT_S,
             open=False,
             check=AsyncConnectionPool.check_connection,
             kwargs={"autocommit": True, "prepare_threshold": None},
         )
 
     async def open(self) -> None:
-        """Begin to keep connections; the first read connects."""
+        """Open the pool of connections; the first read connects."""
         await self._pool.open()
 
     async def close(self) -> None:
@@ -77,16 +81,16 @@ class PostgresHistoryReader:
 
     async def check(self) -> None:
         """Return if scores can be read."""
-        await self._read(_CHECK, ())
+        await self._read(_SELECT_ANY, ())
 
     async def rows(self, key: SessionKey, first_ms: int, until_ms: int) -> list[StoredScore]:
         """Return the scores of `[first_ms, until_ms)`, oldest first."""
-        found = await self._read(_ROWS, (*key, to_datetime(first_ms), to_datetime(until_ms)))
+        found = await self._read(_SELECT_ROWS, (*key, to_datetime(first_ms), to_datetime(until_ms)))
         return [_stored_score(record) for record in found]
 
     async def newest(self, key: SessionKey) -> StoredScore | None:
         """Return the last score, if there is one."""
-        found = await self._read(_NEWEST, key)
+        found = await self._read(_SELECT_NEWEST, key)
         return _stored_score(found[0]) if found else None
 
     async def steps(
@@ -96,38 +100,34 @@ class PostgresHistoryReader:
 
         Steps of whole minutes come from the continuous aggregate, where there is one.
         """
-        query: LiteralString = _STEPS
-        if step % _AGGREGATED == timedelta(0):
+        query: LiteralString = _SELECT_STEPS
+        if step % _AGGREGATE_STEP == timedelta(0):
             found = await self._read("SELECT to_regclass('engagement_1m') IS NOT NULL", ())
-            query = _AGGREGATED_STEPS if found[0][0] else _STEPS
+            query = _SELECT_AGGREGATED_STEPS if found[0][0] else _SELECT_STEPS
         found = await self._read(query, (step, *key, to_datetime(first_ms), to_datetime(until_ms)))
         return [HistoryStep(to_ms(record[0]), *record[1:]) for record in found]
 
-    async def _read(
-        self, query: sql.Composed | LiteralString, values: Sequence[object]
-    ) -> list[tuple[Any, ...]]:
-        """Read on a task of its own: a driver that tidies up after a dead server delays nobody."""
+    async def _read(self, query: Statement, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Run a query in its own task: the driver's clean-up after a dead server may take long."""
         task = asyncio.create_task(self._fetch(query, values))
         try:
-            done, _ = await asyncio.wait({task}, timeout=READ_WITHIN_S)
+            done, _ = await asyncio.wait({task}, timeout=HISTORY_DEADLINE_S)
         finally:
             if not task.done():
                 self._abandon(task)
         if not done:
-            raise Unavailable(f"the database did not answer within {READ_WITHIN_S:g} s")
+            raise Unavailable(f"the database did not answer within {HISTORY_DEADLINE_S:g} s")
         return task.result()
 
-    async def _fetch(
-        self, query: sql.Composed | LiteralString, values: Sequence[object]
-    ) -> list[tuple[Any, ...]]:
+    async def _fetch(self, query: Statement, values: Sequence[object]) -> list[tuple[Any, ...]]:
         try:
             async with self._pool.connection() as connection:
                 return await (await connection.execute(query, values)).fetchall()
         except psycopg.Error as error:
-            ours = mapped(error)
-            if isinstance(ours, Unavailable | ConfigError):
-                raise ours from None
-            raise Unavailable(one_line(error)) from None
+            mapped = mapped_error(error)
+            if isinstance(mapped, Unavailable | ConfigError):
+                raise mapped from None
+            raise Unavailable(primary_message(error)) from None
 
     def _abandon(self, task: asyncio.Task[Any]) -> None:
         self._abandoned.add(task)

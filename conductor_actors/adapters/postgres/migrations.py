@@ -1,9 +1,9 @@
 """Create and update the tables: numbered SQL files, each applied once.
 
 A file is `NNN_name.sql`; `NNN_name.timescaledb.sql` is for servers with TimescaleDB only, and
-`NNN_name.community.sql` for those with its community licence. On other servers these wait: a
-database that gets TimescaleDB later is upgraded by the next run, so a file must not rely on
-whether an earlier one of those was applied.
+`NNN_name.community.sql` for those with its community licence. On other servers these stay pending:
+a database that gets TimescaleDB later is upgraded by the next run. So no file may depend on an
+earlier file of an edition.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,24 +15,29 @@ from typing import Final, NamedTuple
 
 import psycopg
 
-from conductor_actors.adapters.postgres.connection import Connection, connect, one_line, transaction
+from conductor_actors.adapters.postgres.connection import (
+    Connection,
+    connect,
+    primary_message,
+    transaction,
+)
 from conductor_actors.adapters.postgres.editions import Edition, detect_server
 from conductor_actors.errors import ConfigError
 from conductor_actors.log_events import ExtensionCreated, ExtensionRefused, MigrationApplied, emit
 
 # Turning a large table into a hypertable moves every row.
-DEADLINE_S: Final = 600.0
+MIGRATION_DEADLINE_S: Final = 600.0
 
-# Any number that nobody else uses; this one spells "conducto".
-_LOCK_KEY: Final = 0x636F6E647563746F
+# An advisory lock that no other program uses: it spells "conducto".
+_MIGRATION_LOCK: Final = 0x636F6E647563746F
 
-_EDITIONS: Final = {
+_EDITIONS_BY_SUFFIX: Final = {
     "": frozenset(Edition),
     "timescaledb": frozenset({Edition.COMMUNITY, Edition.APACHE}),
     "community": frozenset({Edition.COMMUNITY}),
 }
 
-_CREATE_RECORD: Final = """
+_CREATE_SCHEMA_MIGRATIONS: Final = """
     CREATE TABLE IF NOT EXISTS schema_migrations (
         number integer PRIMARY KEY,
         name text NOT NULL,
@@ -43,7 +48,7 @@ _CREATE_RECORD: Final = """
 
 
 class Migration(NamedTuple):
-    """One numbered step; `editions` are the servers it is for."""
+    """One numbered step, for servers of certain editions."""
 
     number: int
     name: str
@@ -52,22 +57,22 @@ class Migration(NamedTuple):
 
     @property
     def checksum(self) -> str:
-        """Identify the text that was applied."""
+        """The SHA-256 of the statements."""
         return sha256(self.sql.encode()).hexdigest()
 
 
 def load() -> list[Migration]:
-    """Read the migrations that come with the package, in order."""
+    """Return the migrations that come with the package, in order."""
     found = files("conductor_actors.adapters.postgres.schema").iterdir()
     scripts = {file.name: file.read_text("utf-8") for file in found if file.name.endswith(".sql")}
     return [_migration(name.removesuffix(".sql"), scripts[name]) for name in sorted(scripts)]
 
 
-def migrate(url: str, deadline_s: float = DEADLINE_S) -> list[str]:
-    """Bring the tables up to date; return the names of what was applied.
+def migrate(url: str, deadline_s: float = MIGRATION_DEADLINE_S) -> list[str]:
+    """Bring the tables up to date; return the names of the migrations that were applied.
 
-    Safe to run at once from several processes. Raise `ConfigError` when the operator must act.
-    Each step is one transaction and has the deadline for itself.
+    Several processes may run this at once. Each migration is one transaction with the whole
+    deadline. Raise `ConfigError` for what the operator must change.
     """
     applied: list[str] = []
     with closing(connect(url, deadline_s)) as connection:
@@ -79,62 +84,62 @@ def migrate(url: str, deadline_s: float = DEADLINE_S) -> list[str]:
 
 
 def pending(connection: Connection, edition: Edition) -> list[Migration]:
-    """List what this server still needs.
+    """Return the migrations that this server still needs.
 
-    Raise `ConfigError` for a database that was migrated with other files than ours.
+    Raise `ConfigError` if the database was migrated with other files than these.
     """
     known = load()
     applied = _applied(connection)
-    _refuse_newer(known, applied)
-    _refuse_changed(known, applied)
+    _require_known(known, applied)
+    _require_unchanged(known, applied)
     return [m for m in known if m.number not in applied and edition in m.editions]
 
 
 def _migration(name: str, sql: str) -> Migration:
-    """Read number and editions from a name such as `002_hypertables.timescaledb`."""
-    _, _, needs = name.partition(".")
-    return Migration(int(name.partition("_")[0]), name, _EDITIONS[needs], sql)
+    """Return the migration with a name such as `002_hypertables.timescaledb`."""
+    _, _, suffix = name.partition(".")
+    return Migration(int(name.partition("_")[0]), name, _EDITIONS_BY_SUFFIX[suffix], sql)
 
 
 @contextmanager
 def _locked(connection: Connection, deadline_s: float) -> Iterator[None]:
-    """Run a transaction that other processes wait for."""
+    """Run the block in a transaction, one process at a time."""
     with transaction(connection, deadline_s):
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK_KEY,))
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
         yield
 
 
 def _create_extension(connection: Connection) -> None:
-    """Create the extension where it can be created.
+    """Create the extension if its library is preloaded.
 
-    Only the preloaded library knows its setting; without it CREATE EXTENSION ends the session.
+    The setting exists only then; without the library CREATE EXTENSION would end the session.
     """
-    wanted = connection.execute(
+    available = connection.execute(
         """
         SELECT FROM pg_available_extensions
         WHERE name = 'timescaledb' AND installed_version IS NULL
           AND current_setting('timescaledb.disable_load', true) IS NOT NULL
         """
     )
-    if not wanted.rowcount:
+    if not available.rowcount:
         return
     try:
         with connection.transaction():
             connection.execute("CREATE EXTENSION timescaledb")
     except psycopg.errors.InsufficientPrivilege as error:
-        emit(ExtensionRefused(extension="timescaledb", reason=one_line(error)))
+        emit(ExtensionRefused(extension="timescaledb", reason=primary_message(error)))
     else:
         emit(ExtensionCreated(extension="timescaledb"))
 
 
 def _apply_next(connection: Connection, deadline_s: float) -> str | None:
-    """Apply the first pending migration, if any, and return its name."""
+    """Apply the first pending migration and return its name; None if there is none."""
     with _locked(connection, deadline_s):
-        waiting = pending(connection, detect_server(connection).edition)
-        if not waiting:
+        to_apply = pending(connection, detect_server(connection).edition)
+        if not to_apply:
             return None
-        _apply(connection, waiting[0])
-    return waiting[0].name
+        _apply(connection, to_apply[0])
+    return to_apply[0].name
 
 
 def _apply(connection: Connection, migration: Migration) -> None:
@@ -144,8 +149,8 @@ def _apply(connection: Connection, migration: Migration) -> None:
     except psycopg.errors.InsufficientPrivilege:
         raise
     except psycopg.ProgrammingError as error:
-        raise ConfigError(f"migration {migration.name} failed: {one_line(error)}") from None
-    connection.execute(_CREATE_RECORD)
+        raise ConfigError(f"migration {migration.name} failed: {primary_message(error)}") from None
+    connection.execute(_CREATE_SCHEMA_MIGRATIONS)
     connection.execute(
         "INSERT INTO schema_migrations (number, name, checksum) VALUES (%s, %s, %s)",
         (migration.number, migration.name, migration.checksum),
@@ -154,7 +159,7 @@ def _apply(connection: Connection, migration: Migration) -> None:
 
 
 def _applied(connection: Connection) -> dict[int, tuple[str, str]]:
-    """Read name and checksum of what was applied, by number."""
+    """Return name and checksum of the applied migrations, by number."""
     exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
     if exists != (True,):
         return {}
@@ -162,7 +167,7 @@ def _applied(connection: Connection) -> dict[int, tuple[str, str]]:
     return {number: (name, checksum) for number, name, checksum in rows}
 
 
-def _refuse_newer(known: Sequence[Migration], applied: dict[int, tuple[str, str]]) -> None:
+def _require_known(known: Sequence[Migration], applied: dict[int, tuple[str, str]]) -> None:
     newer = sorted(applied.keys() - {migration.number for migration in known})
     if newer:
         raise ConfigError(
@@ -171,7 +176,7 @@ def _refuse_newer(known: Sequence[Migration], applied: dict[int, tuple[str, str]
         )
 
 
-def _refuse_changed(known: Sequence[Migration], applied: dict[int, tuple[str, str]]) -> None:
+def _require_unchanged(known: Sequence[Migration], applied: dict[int, tuple[str, str]]) -> None:
     for migration in known:
         _, checksum = applied.get(migration.number, ("", migration.checksum))
         if checksum != migration.checksum:

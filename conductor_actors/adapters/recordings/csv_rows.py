@@ -1,4 +1,4 @@
-"""Rows as CSV: the columns of `engagement_metrics` but `metadata`, written and read."""
+"""Write and read rows as CSV, with the columns of `engagement_metrics` except `metadata`."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -13,20 +13,20 @@ from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from conductor_actors.instants import to_iso, to_ms
 
-_READERS: Final = tuple(VALUE_TYPES.values())  # str, float, int
+_CONVERTERS: Final = tuple(VALUE_TYPES.values())  # str, float, int
 
 
 class CsvRows:
-    """Writes rows as they come; times in ISO 8601 UTC, numbers so that they read back exactly."""
+    """Write rows to a file. Times are ISO 8601 in UTC; numbers are exact when read back."""
 
     def __init__(self, file: TextIO) -> None:
         self._plain = csv.writer(file, lineterminator="\n")
-        # The plain writer leaves a carriage return bare, which reads back as the end of a line.
+        # The plain writer does not quote a carriage return, which the reader takes for a newline.
         self._quoting = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         self._plain.writerow(COLUMNS)
 
     def write(self, rows: Sequence[ScoreRow]) -> None:
-        """Write one line a row."""
+        """Write one line for each row."""
         at_ms, time = -1, ""
         for row in rows:
             if row.at_ms != at_ms:
@@ -37,7 +37,10 @@ class CsvRows:
 
 
 def read_rows(path: Path, first_ms: int, last_ms: int) -> Iterator[Record]:
-    """Return the rows of these ticks, both included, from a file that is ordered by time."""
+    """Return the rows of these ticks, both included, from a file that is ordered by time.
+
+    Raise `ConfigError` if the file can't be read, or is not in order.
+    """
     number, before_ms = 0, 0
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -59,5 +62,5 @@ def read_rows(path: Path, first_ms: int, last_ms: int) -> Iterator[Record]:
 
 def _record(line: Sequence[str]) -> Record:
     time, *texts = line
-    values = (read(text) for read, text in zip(_READERS, texts, strict=True))
+    values = (convert(text) for convert, text in zip(_CONVERTERS, texts, strict=True))
     return ScoreRecord(to_ms(datetime.fromisoformat(time)), *values)

@@ -1,23 +1,18 @@
-"""Recorded events: a file with one JSON document a line."""
+"""Read recorded events from a file with one JSON document a line."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
+from conductor_actors.adapters.redis.entry_ids import ENTRY_ID
 from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError
 
-# The milliseconds end in the year 5138: later ones would soon have no date to be written as.
-LAST_MS: Final = "9" * 14
 
-ENTRY_ID: Final = re.compile(r"([0-9]{1,14})(?:-([0-9]{1,20}))?")
-
-
-class _Line(msgspec.Struct):
+class _EventLine(msgspec.Struct):
     id: str
     name: str
     data: msgspec.Raw
@@ -31,15 +26,18 @@ class EventFile(NamedTuple):
 
 
 def read_event_file(path: Path) -> EventFile:
-    """Read `{"id": "<ms>-<n>", "name": …, "data": {…}}` lines, in any order."""
+    """Read lines of `{"id": "<ms>-<n>", "name": …, "data": {…}}`, in any order.
+
+    Raise `ConfigError` if the file can't be opened.
+    """
     entries: list[Entry] = []
     invalid: list[int] = []
-    decoder = msgspec.json.Decoder(_Line)
+    decoder = msgspec.json.Decoder(_EventLine)
     try:
         with path.open("rb") as file:
             for number, text in enumerate(file, 1):
                 if text.strip():
-                    entry = _entry(decoder, text)
+                    entry = _decode(decoder, text)
                     if entry is None:
                         invalid.append(number)
                     else:
@@ -50,7 +48,7 @@ def read_event_file(path: Path) -> EventFile:
     return EventFile(entries, invalid)
 
 
-def _entry(decoder: msgspec.json.Decoder[_Line], text: bytes) -> Entry | None:
+def _decode(decoder: msgspec.json.Decoder[_EventLine], text: bytes) -> Entry | None:
     try:
         line = decoder.decode(text)
     except (ValueError, RecursionError):  # msgspec's errors are ValueErrors

@@ -5,8 +5,7 @@ from typing import Any
 
 import redis
 
-from conductor_actors.adapters.redis import score_feed
-from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
+from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.event_names import EventNames, event_tenant
 from conductor_actors.adapters.redis.event_source import Transport
 from conductor_actors.adapters.redis.key_names import (
@@ -17,45 +16,52 @@ from conductor_actors.adapters.redis.key_names import (
     OWNER_KEY,
     REQUEST_CHANNEL,
 )
+from conductor_actors.adapters.redis.pipelines import Command, pipeline
+from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.streams import StreamReader
 from conductor_actors.domain.identity import DEFAULT_TENANT, prefixed
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.ports import Finding
+from conductor_actors.ports import UPDATES, CheckResult
 
 
-def check(url: str, transport: Transport = "both", tenants: Sequence[str] = ()) -> list[Finding]:
-    """Report on connection, version, permissions and memory policy: one line each."""
+def check(
+    url: str, transport: Transport = "both", tenants: Sequence[str] = ()
+) -> list[CheckResult]:
+    """Return a result for each of connection and version, permissions, and memory policy."""
     try:
         client = open_client(url)
         try:
             with mapped_errors():
                 info = client.info()
-            _use(client, transport, tenants)
+            _require_access(client, transport, tenants)
         finally:
             client.close()
     except (ConfigError, Unavailable) as error:
-        return [Finding(ok=False, line=f"redis: {str(error).removeprefix('redis: ')}")]
-    return [_version(info), _permissions(), *_eviction(info)]
+        return [CheckResult(ok=False, line=f"redis: {str(error).removeprefix('redis: ')}")]
+    access = CheckResult(ok=True, line="redis: events can be read, updates can be published")
+    return [_version(info), access, *_eviction(info)]
 
 
-def _use(client: redis.Redis, transport: Transport, tenants: Sequence[str]) -> None:
+def _require_access(client: redis.Redis, transport: Transport, tenants: Sequence[str]) -> None:
     names = EventNames(client, tenants)
     with mapped_errors():
         streams = names.current()
-        guard: list[Command] = [("WATCH", FENCE_KEY), ("UNWATCH",)]
-        pipeline(client, [*guard, ("MULTI",), *_asked_only(names, transport), ("DISCARD",)])
+        watch: list[Command] = [("WATCH", FENCE_KEY), ("UNWATCH",)]
+        commands = _service_commands(names, transport)
+        # Redis checks permissions when commands are queued. DISCARD: none is run.
+        pipeline(client, [*watch, ("MULTI",), *commands, ("DISCARD",)])
     if transport != "pubsub":
         reader = StreamReader(client, "latest", 0)
         reader.read(streams)
         for name in reader.wrong_type_keys:
             raise ConfigError(
-                f"the key {name} is a {reader.wrong_type_keys.kind(name)}, not a stream: "
+                f"the key {name} is a {reader.wrong_type_keys.type_of(name)}, not a stream: "
                 "nothing is read from it; rename it, or set CONDUCTOR_TRANSPORT=pubsub"
             )
 
 
-def _asked_only(names: EventNames, transport: Transport) -> list[Command]:
-    """List commands whose permissions Redis checks when they are queued; they never run."""
+def _service_commands(names: EventNames, transport: Transport) -> list[Command]:
+    """Return one command for each permission that the service needs."""
     events, letters, sessions = names.current(), DEAD_LETTERS_KEY, CHECKPOINT_SESSIONS_KEY
     tenants = {event_tenant(name) or DEFAULT_TENANT for name in events}
     commands: list[Command] = [
@@ -73,7 +79,7 @@ def _asked_only(names: EventNames, transport: Transport) -> list[Command]:
         ("SUBSCRIBE", REQUEST_CHANNEL),
         ("XRANGE", events[0], "-", "+"),
         ("TYPE", events[0]),
-        *(("PUBLISH", prefixed(tenant, score_feed.UPDATES), "") for tenant in tenants),
+        *(("PUBLISH", prefixed(tenant, UPDATES), "") for tenant in tenants),
     ]
     if transport != "streams":
         commands.append(("SUBSCRIBE", *names.channels()))
@@ -82,20 +88,16 @@ def _asked_only(names: EventNames, transport: Transport) -> list[Command]:
     return commands
 
 
-def _version(info: Mapping[str, Any]) -> Finding:
+def _version(info: Mapping[str, Any]) -> CheckResult:
     kind, number = "Redis", info.get("redis_version")
     if "valkey_version" in info:
         kind, number = "Valkey", info["valkey_version"]
-    return Finding(ok=True, line=f"redis: {kind} {number}")
+    return CheckResult(ok=True, line=f"redis: {kind} {number}")
 
 
-def _permissions() -> Finding:
-    return Finding(ok=True, line="redis: events can be read, updates can be published")
-
-
-def _eviction(info: Mapping[str, Any]) -> list[Finding]:
+def _eviction(info: Mapping[str, Any]) -> list[CheckResult]:
     policy = str(info.get("maxmemory_policy", ""))
     if not info.get("maxmemory") or not policy.startswith("allkeys"):
         return []
     advice = "may delete events that were not read; set it to noeviction"
-    return [Finding(ok=False, line=f"redis: maxmemory-policy {policy} {advice}")]
+    return [CheckResult(ok=False, line=f"redis: maxmemory-policy {policy} {advice}")]

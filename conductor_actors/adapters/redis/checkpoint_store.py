@@ -1,27 +1,29 @@
-"""The last checkpoint in Redis: a header, and a hash of sessions, changed together."""
+"""Store the last checkpoint in Redis: a header, and a hash of sessions, changed together."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Final, TypeVar
 
-from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client, pipeline
+from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.adapters.redis.key_names import (
     CHECKPOINT_KEY,
     CHECKPOINT_SESSIONS_KEY,
     key_of,
 )
+from conductor_actors.adapters.redis.pipelines import Command, pipeline
+from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.shards import WHOLE, Shard
 from conductor_actors.ports import Checkpoint
 
 T = TypeVar("T")
 
-PER_COMMAND: Final = 500  # sessions, so that no single command holds up Redis
+SESSIONS_PER_COMMAND: Final = 500  # so that no single command blocks Redis
 
 
 class RedisCheckpointStore:
-    """A `CheckpointStore`. Every checkpoint carries the fencing number of who wrote it."""
+    """A `CheckpointStore`. Every checkpoint records the fence token of its writer."""
 
     def __init__(self, url: str, fence: Fence, shard: Shard = WHOLE) -> None:
         self._client = open_client(url)
@@ -31,7 +33,7 @@ class RedisCheckpointStore:
         self._sessions_key = key_of(shard, CHECKPOINT_SESSIONS_KEY)
 
     def load(self) -> Checkpoint | None:
-        """Return the last checkpoint, in full, if there is one. Only the owner may rely on it."""
+        """Return the last checkpoint in full, if there is one; only the owner may use it."""
         with mapped_errors():
             [header] = pipeline(self._client, [("HGET", self._header_key, "header")])
             if header is None:
@@ -39,14 +41,17 @@ class RedisCheckpointStore:
             return Checkpoint(header, dict(self._sessions()), is_full=True)
 
     def commit(self, checkpoint: Checkpoint) -> bool:
-        """Store it in one transaction; False if it is not whole and there is none to add to."""
+        """Store a checkpoint in one transaction; False if it is not full and there is no other.
+
+        Raise `OwnershipLost` if another process is the owner.
+        """
         with mapped_errors():
             if not checkpoint.is_full and pipeline(
                 self._client, [("EXISTS", self._header_key)]
             ) == [0]:
                 return False
-            commands = list(stored(checkpoint, self._shard, self._fence.number))
-            self._fence.guarded(self._client, commands)
+            commands = list(checkpoint_commands(checkpoint, self._shard, self._fence.token))
+            self._fence.transaction(self._client, commands)
         return True
 
     def close(self) -> None:
@@ -56,26 +61,27 @@ class RedisCheckpointStore:
     def _sessions(self) -> Iterator[tuple[SessionKey, bytes]]:
         cursor = b"0"
         while True:
-            scan: Command = ("HSCAN", self._sessions_key, cursor, "COUNT", PER_COMMAND)
-            [(cursor, found)] = pipeline(self._client, [scan])
-            keys = (SessionKey.parse(field.decode()) for field in found[::2])
-            yield from zip(keys, found[1::2], strict=True)
+            scan: Command = ("HSCAN", self._sessions_key, cursor, "COUNT", SESSIONS_PER_COMMAND)
+            [(cursor, fields)] = pipeline(self._client, [scan])
+            keys = (SessionKey.parse(field.decode()) for field in fields[::2])
+            yield from zip(keys, fields[1::2], strict=True)
             if cursor == b"0":
                 return
 
 
-def stored(checkpoint: Checkpoint, shard: Shard, fence: bytes) -> Iterator[Command]:
+def checkpoint_commands(checkpoint: Checkpoint, shard: Shard, token: bytes) -> Iterator[Command]:
     """Return the commands that store a checkpoint; run them in one transaction."""
     sessions_key = key_of(shard, CHECKPOINT_SESSIONS_KEY)
     if checkpoint.is_full:
         yield "DEL", sessions_key
-    for part in _parts([str(key) for key in checkpoint.ended]):
-        yield "HDEL", sessions_key, *part
+    for keys in _chunks([str(key) for key in checkpoint.ended]):
+        yield "HDEL", sessions_key, *keys
     changed = [(str(key), state) for key, state in checkpoint.sessions.items()]
-    for pairs in _parts(changed):
+    for pairs in _chunks(changed):
         yield "HSET", sessions_key, *chain.from_iterable(pairs)
-    yield "HSET", key_of(shard, CHECKPOINT_KEY), "header", checkpoint.header, "fence", fence
+    yield "HSET", key_of(shard, CHECKPOINT_KEY), "header", checkpoint.header, "fence", token
 
 
-def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    return (items[start : start + PER_COMMAND] for start in range(0, len(items), PER_COMMAND))
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    firsts = range(0, len(items), SESSIONS_PER_COMMAND)
+    return (items[first : first + SESSIONS_PER_COMMAND] for first in firsts)

@@ -1,19 +1,14 @@
-"""One process at a time owns the events of a Redis: a key that expires unless it is renewed."""
+"""The lease: a key with a time to live. Its owner alone processes the events of a Redis."""
 
 import os
 import socket
 import uuid
-from collections.abc import Sequence
-from typing import Any, Final
+from contextlib import suppress
+from typing import Final
 
-from conductor_actors.adapters.redis.client import (
-    Command,
-    Send,
-    mapped_errors,
-    open_client,
-    pinned_connection,
-    pipeline,
-)
+from redis.exceptions import WatchError
+
+from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.adapters.redis.key_names import (
     CHECKPOINT_KEY,
@@ -21,105 +16,112 @@ from conductor_actors.adapters.redis.key_names import (
     SHARD_COUNT_KEY,
     key_of,
 )
+from conductor_actors.adapters.redis.pipelines import (
+    Command,
+    RedisConnection,
+    connection_of,
+    pipeline,
+    server_time_ms,
+)
+from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.domain.shards import WHOLE, Shard
 from conductor_actors.errors import ConfigError, OwnershipLost
 
-EXPIRES_AFTER_MS: Final = 8000
+LEASE_TTL_MS: Final = 8000
 
 
 class RedisLease:
-    """A `Lease`. Its value says who has it: host, process id, and a random part.
+    """A `Lease`. The value of its key names the owner: host, process id, and a random part.
 
-    Taking it counts the fence up, and is refused while the sessions are shared otherwise. Who was
-    the owner once and finds that another was it since never becomes it again: what it knows is old.
+    Taking the lease increases the fence token. It is refused while the sessions are shared by
+    another number of shards, and to a former owner once another process has had the lease: the
+    state of the former owner is stale.
     """
 
     def __init__(self, url: str, shard: Shard = WHOLE) -> None:
         self._client = open_client(url)
         self._shard = shard
-        self._name = key_of(shard, OWNER_KEY)
-        self._token = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}".encode()
-        self._claim: Command = ("SET", self._name, self._token, "PX", EXPIRES_AFTER_MS)
+        self._key = key_of(shard, OWNER_KEY)
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}".encode()
+        self._claim: Command = ("SET", self._key, self._owner, "PX", LEASE_TTL_MS)
         self.fence = Fence(shard)
 
-    def hold(self) -> None:
-        """Acquire or renew the lease; raise `OwnershipLost` naming its owner."""
-        is_held = None
-        while is_held is None:  # somebody else was faster, or it has just expired: look again
-            with mapped_errors(), pinned_connection(self._client) as send:
-                is_held = self._try_to_hold(send)
-        if not is_held:
+    def acquire_or_renew(self) -> None:
+        """Acquire or renew the lease; raise `OwnershipLost` naming the owner if another has it."""
+        if not self._is_acquired():
             owner = self.owner() or "by now gone"
             raise OwnershipLost(f"another conductor_actors ({owner}) owns these events")
 
     def release(self) -> None:
-        """Release the lease, so that the next process need not wait."""
-        with mapped_errors(), pinned_connection(self._client) as send:
-            if send([("WATCH", self._name), ("GET", self._name)])[-1] == self._token:
-                send([("MULTI",), ("DEL", self._name), ("EXEC",)])
+        """Delete the lease if this process has it, so that the next process need not wait."""
+        with mapped_errors(), connection_of(self._client) as connection, suppress(WatchError):
+            _, owner = connection.pipeline([("WATCH", self._key), ("GET", self._key)])
+            if owner == self._owner:
+                connection.transaction([("DEL", self._key)])
             else:
-                send([("UNWATCH",)])
+                connection.pipeline([("UNWATCH",)])
 
     def owner(self) -> str:
-        """Return its owner as host:pid:random; empty if there is none."""
+        """Return the owner as host:pid:random, empty if there is none."""
         with mapped_errors():
-            [value] = pipeline(self._client, [("GET", self._name)])
-        return (value or b"").decode("utf-8", "replace")
+            [owner] = pipeline(self._client, [("GET", self._key)])
+        return (owner or b"").decode("utf-8", "replace")
 
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
 
-    def _try_to_hold(self, send: Send) -> bool | None:
-        """Return whether the lease is ours; None if a watched key changed meanwhile."""
-        keys = self._name, self.fence.name, SHARD_COUNT_KEY
-        others = () if self._shard == WHOLE else (OWNER_KEY, CHECKPOINT_KEY)
-        watch: Command = ("WATCH", *keys, *others)
-        _, owner, number, count, (seconds, _) = send([watch, *_gets(keys), ("TIME",)])
-        self._require_count(send, count)
-        is_known = number is not None and number == self.fence.number
-        if owner == self._token and is_known:
-            return _done(send([("MULTI",), ("PEXPIRE", self._name, EXPIRES_AFTER_MS), ("EXEC",)]))
-        if owner is None and is_known:  # it had expired, and nobody took it
-            return _done(send([("MULTI",), self._claim, ("EXEC",)]))
-        was_another = number is not None and self.fence.number != b""
-        if owner not in (None, self._token) or (owner is None and was_another):
-            send([("UNWATCH",)])
-            return False
-        return self._take(send, int(seconds))
+    def _is_acquired(self) -> bool:
+        while True:
+            with mapped_errors(), connection_of(self._client) as connection, suppress(WatchError):
+                return self._try_to_acquire(connection)
 
-    def _require_count(self, send: Send, count: bytes | None) -> None:
-        """Refuse while others share the sessions otherwise, or their checkpoints do."""
+    def _try_to_acquire(self, connection: RedisConnection) -> bool:
+        """Return whether this process has the lease now."""
+        keys = self._key, self.fence.key, SHARD_COUNT_KEY
+        others = () if self._shard == WHOLE else (OWNER_KEY, CHECKPOINT_KEY)
+        gets = [("GET", key) for key in keys]
+        _, owner, token, shards, time = connection.pipeline(
+            [("WATCH", *keys, *others), *gets, ("TIME",)]
+        )
+        self._require_shard_count(connection, shards)
+        is_current = token is not None and token == self.fence.token
+        if owner == self._owner and is_current:
+            connection.transaction([("PEXPIRE", self._key, LEASE_TTL_MS)])
+            return True
+        if owner is None and is_current:  # it expired, and no other process has taken it
+            connection.transaction([self._claim])
+            return True
+        is_superseded = token is not None and self.fence.token != b""
+        if owner not in (None, self._owner) or (owner is None and is_superseded):
+            connection.pipeline([("UNWATCH",)])
+            return False
+        self._take(connection, server_time_ms(time))
+        return True
+
+    def _require_shard_count(self, connection: RedisConnection, count: bytes | None) -> None:
+        """Raise `ConfigError` if the sessions are shared by another number of shards."""
         wanted = b"%d" % self._shard.of
         if count is None:
-            is_whole = wanted != b"1" and any(send([("EXISTS", OWNER_KEY, CHECKPOINT_KEY)]))
+            exists: Command = ("EXISTS", OWNER_KEY, CHECKPOINT_KEY)
+            is_whole = wanted != b"1" and any(connection.pipeline([exists]))
             count = b"1" if is_whole else wanted
         if count != wanted:
-            send([("UNWATCH",)])
             raise ConfigError(
                 f"CONDUCTOR_SHARD={self._shard}: the sessions in this Redis are shared by "
                 f"{count.decode()}; start that many, or stop them and run "
                 f"`python -m conductor_actors reshard --shards {self._shard.of}`"
             )
 
-    def _take(self, send: Send, now_s: int) -> bool | None:
-        """Acquire it under a new number; Redis' clock makes the first, so none is used twice."""
-        fence = self.fence.name
-        with self.fence.changing:
-            first: Command = ("SET", fence, now_s * 1000, "NX")
-            counted = [("SET", SHARD_COUNT_KEY, self._shard.of)] if self._shard.of > 1 else []
-            commands = [self._claim, *counted, first, ("INCR", fence)]
-            replies = send([("MULTI",), *commands, ("EXEC",)])[-1]
-            if replies is None:
-                return None
-            self.fence.number = b"%d" % replies[-1]
-        return True
+    def _take(self, connection: RedisConnection, now_ms: int) -> None:
+        """Write the lease and a new token.
 
-
-def _done(replies: Sequence[Any]) -> bool | None:
-    """Return True if a transaction was executed; None if it was not."""
-    return None if replies[-1] is None else True
-
-
-def _gets(keys: tuple[str, ...]) -> list[Command]:
-    return [("GET", key) for key in keys]
+        The first token is Redis' time, so that a Redis that lost its data repeats none.
+        """
+        shards = [("SET", SHARD_COUNT_KEY, self._shard.of)] if self._shard.of > 1 else []
+        first: Command = ("SET", self.fence.key, now_ms, "NX")
+        with self.fence.lock:
+            replies = connection.transaction(
+                [self._claim, *shards, first, ("INCR", self.fence.key)]
+            )
+            self.fence.token = b"%d" % replies[-1]

@@ -1,4 +1,7 @@
-"""Listen to pub/sub on a thread of its own: it can't wait, so it is read whatever else is slow."""
+"""Receive pub/sub messages on a thread of its own.
+
+Pub/sub can't wait: messages are received at once, however slowly they are processed.
+"""
 
 import threading
 import time
@@ -11,83 +14,84 @@ from typing import Final, NamedTuple
 
 import redis
 
-from conductor_actors.adapters.redis.client import mapped_errors, short_timeout
+from conductor_actors.adapters.redis.client import probe_client
 from conductor_actors.adapters.redis.event_names import event_tenant
 from conductor_actors.adapters.redis.liveness import Deadlines
+from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.subscription import Message, Subscription, Subscriptions
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.quotas import units
 from conductor_actors.errors import ConfigError, Unavailable
 
-CLOSE_WITHIN_S: Final = 2.0
-# Between two looks: each costs three calls of the system, however much has come.
+LISTENER_CLOSE_S: Final = 2.0
+# Between two reads: each costs three system calls, however many messages it returns.
 GATHER_S: Final = 0.005
 
 
-class Heard(NamedTuple):
-    """A message: when it was read (monotonic seconds), its channel, its body."""
+class ReceivedMessage(NamedTuple):
+    """A message with the monotonic time at which it was received."""
 
-    at_s: float
-    name: str
+    received_s: float
+    channel: str
     body: bytes
 
 
 class TenantBuffer:
-    """Messages not taken yet: at most `limit` of up to a kilobyte, a larger one counts as more.
+    """Received messages, bounded: at most `limit` units, a unit being up to a kilobyte.
 
-    Past that it drops, and counts, the newest of the tenant that has most waiting, the message
-    that comes included: who floods.
+    When it is full, it drops the newest message of the tenant with the most units, which is the
+    tenant that floods; that can be the message being added.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._queues: dict[str, list[Heard]] = {}
+        self._queues: dict[str, list[ReceivedMessage]] = {}
         self._units: Counter[str] = Counter()
         self._total = 0
-        self._lost: Counter[str] = Counter()
+        self._dropped: Counter[str] = Counter()
 
-    def add(self, tenant: str, message: Heard) -> None:
-        """Put a message behind the others, or drop whichever has to go."""
+    def add(self, tenant: str, message: ReceivedMessage) -> None:
+        """Add a message of a tenant; drop as many as are necessary to make room."""
         units = _units(message)
         while self._total + units > self._limit:
             flooding = max(self._units, key=self._units.__getitem__, default=tenant)
             if flooding == tenant or self._units[flooding] < self._units[tenant] + units:
-                self._lost[tenant] += 1
+                self._dropped[tenant] += 1
                 return
-            self._lost[flooding] += 1
-            self._forget(flooding, _units(self._queues[flooding].pop()))
+            self._dropped[flooding] += 1
+            self._subtract(flooding, _units(self._queues[flooding].pop()))
         if tenant not in self._queues:
             self._queues[tenant] = []
         self._queues[tenant].append(message)
         self._units[tenant] += units
         self._total += units
 
-    def take(self, before_s: float) -> list[Heard]:
-        """Remove and return what was received before a moment, in order."""
-        taken: list[Heard] = []
+    def pop_before(self, before_s: float) -> list[ReceivedMessage]:
+        """Remove and return the messages received before a moment, oldest first."""
+        popped: list[ReceivedMessage] = []
         for tenant, queue in [*self._queues.items()]:
-            due = bisect_left(queue, before_s, key=_at)
-            taken += queue[:due]
-            self._forget(tenant, sum(map(_units, queue[:due])))
+            due = bisect_left(queue, before_s, key=_received_s)
+            popped += queue[:due]
+            self._subtract(tenant, sum(map(_units, queue[:due])))
             del queue[:due]
             if not queue:
                 del self._queues[tenant], self._units[tenant]
-        taken.sort(key=_at)
-        return taken
+        popped.sort(key=_received_s)
+        return popped
 
-    def lost(self) -> Counter[str]:
-        """Return how many messages of each tenant were dropped, and reset the counts."""
-        lost, self._lost = self._lost, Counter()
-        return lost
+    def pop_dropped(self) -> Counter[str]:
+        """Return how many messages of each tenant were dropped since the last call."""
+        dropped, self._dropped = self._dropped, Counter()
+        return dropped
 
-    def _forget(self, tenant: str, units: int) -> None:
+    def _subtract(self, tenant: str, units: int) -> None:
         self._units[tenant] -= units
         self._total -= units
 
 
 class PubSubListener:
-    """Buffers the messages that it receives, and counts those that it had to drop."""
+    """Buffer what is published on subscribed channels, and report gaps as they occur."""
 
     def __init__(
         self,
@@ -97,50 +101,50 @@ class PubSubListener:
         deadlines: Deadlines = Deadlines(),  # noqa: B008 - immutable
     ) -> None:
         self._client = client
-        self._short_timeout = short_timeout(client)
+        self._probe = probe_client(client)
         self._subscriptions = subscriptions
         self._deadlines = deadlines
         self._lock = threading.Lock()
-        self._waiting = TenantBuffer(limit)
+        self._buffer = TenantBuffer(limit)
         self._reconnects: list[Gap] = []
-        self._heard_s = self._taken_s = time.monotonic()
+        self._received_s = self._popped_s = time.monotonic()
         self._refusal: ConfigError | None = None
-        self._was_subscribed = threading.Event()
+        self._has_subscribed = threading.Event()
         self._is_closed = threading.Event()
         self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pubsub", daemon=True)
         self._thread.start()
 
-    def take(self, before_s: float) -> tuple[list[Heard], list[Gap]]:
-        """Return what was received before a moment, in order, and the gaps in it.
+    def pop_before(self, before_s: float) -> tuple[list[ReceivedMessage], list[Gap]]:
+        """Remove and return the messages received before a moment, and the new gaps.
 
-        The times of gaps are monotonic ones, too.
+        The times of messages and gaps are monotonic. Raise `ConfigError` if a channel is refused.
         """
-        self._require_life()
+        self._require_running()
         with self._lock:
-            heard = self._waiting.take(before_s)
-            since_ms, self._taken_s = int(self._taken_s * 1000), time.monotonic()
+            messages = self._buffer.pop_before(before_s)
+            from_ms, self._popped_s = int(self._popped_s * 1000), time.monotonic()
             gaps = [
-                Gap(tenant, "flooded", lost, since_ms, int(self._taken_s * 1000))
-                for tenant, lost in self._waiting.lost().items()
+                Gap(tenant, "flooded", dropped, from_ms, int(self._popped_s * 1000))
+                for tenant, dropped in self._buffer.pop_dropped().items()
             ]
             gaps += self._reconnects
             self._reconnects = []
-        return heard, gaps
+        return messages, gaps
 
     def wait_subscribed(self, timeout_s: float) -> None:
         """Wait for the first subscription; raise `Unavailable` if it takes too long."""
-        if not self._was_subscribed.wait(timeout_s):
+        if not self._has_subscribed.wait(timeout_s):
             raise Unavailable("redis: no subscription yet")
-        self._require_life()
+        self._require_running()
 
     def close(self) -> None:
-        """End the thread and its connection."""
+        """End the thread and close its connections."""
         self._is_closed.set()
-        self._thread.join(CLOSE_WITHIN_S)
-        self._short_timeout.close()
+        self._thread.join(LISTENER_CLOSE_S)
+        self._probe.close()
 
-    def _require_life(self) -> None:
+    def _require_running(self) -> None:
         if self._has_ended.is_set():
             raise self._refusal or RuntimeError("the pub/sub thread has ended")
 
@@ -152,13 +156,13 @@ class PubSubListener:
             self._refusal = refusal
         finally:
             self._has_ended.set()
-            self._was_subscribed.set()
+            self._has_subscribed.set()
 
     def _try_to_listen(self) -> None:
         try:
-            if self._was_subscribed.is_set():
+            if self._has_subscribed.is_set():
                 with mapped_errors():
-                    self._short_timeout.ping()
+                    self._probe.ping()
             self._listen()
         except Unavailable:
             jitter = random()  # noqa: S311 - no secret
@@ -167,44 +171,44 @@ class PubSubListener:
     def _listen(self) -> None:
         subscription = Subscription(self._client, self._subscriptions, self._deadlines)
         try:
-            self._report_subscribed()
+            self._record_subscribed()
             while not self._is_closed.is_set():
                 messages = subscription.read(self._deadlines.quiet_s)
                 if messages:
-                    self._keep(messages)
+                    self._add(messages)
                     self._is_closed.wait(GATHER_S)
         finally:
-            self._heard_s = subscription.heard_s
+            self._received_s = subscription.heard_s
             subscription.close()
 
-    def _report_subscribed(self) -> None:
-        if self._was_subscribed.is_set():
-            since_ms, until_ms = int(self._heard_s * 1000), int(time.monotonic() * 1000)
-            gap = Gap(EVERY_TENANT, "reconnected", None, since_ms, until_ms)
+    def _record_subscribed(self) -> None:
+        if self._has_subscribed.is_set():
+            from_ms, to_ms = int(self._received_s * 1000), int(time.monotonic() * 1000)
+            gap = Gap(EVERY_TENANT, "reconnected", None, from_ms, to_ms)
             with self._lock:
                 self._reconnects.append(gap)
-        self._was_subscribed.set()
+        self._has_subscribed.set()
 
-    def _keep(self, messages: Sequence[Message]) -> None:
-        """Buffer messages in parts, so that `take` waits for one part at most."""
+    def _add(self, messages: Sequence[Message]) -> None:
+        """Add the messages of one read: `pop_before` waits for no more than these."""
         with self._lock:
-            clock, add = time.monotonic, self._waiting.add
+            clock, add = time.monotonic, self._buffer.add
             for message in messages:
-                name, tenant = _channel(message[-2])
+                channel, tenant = _channel_and_tenant(message[-2])
                 if tenant is not None:
-                    add(tenant, Heard(clock(), name, message[-1]))
+                    add(tenant, ReceivedMessage(clock(), channel, message[-1]))
 
 
 @lru_cache(4096)
-def _channel(raw: bytes) -> tuple[str, str | None]:
-    """Return a channel's name, and the tenant of its events if it has any."""
+def _channel_and_tenant(raw: bytes) -> tuple[str, str | None]:
+    """Return a channel's name, and the tenant whose events are published there, if any."""
     name = raw.decode("utf-8", "replace")
     return name, event_tenant(name)
 
 
-def _units(message: Heard) -> int:
+def _units(message: ReceivedMessage) -> int:
     return units(len(message.body))
 
 
-def _at(heard: Heard) -> float:
-    return heard.at_s
+def _received_s(message: ReceivedMessage) -> float:
+    return message.received_s

@@ -1,4 +1,4 @@
-"""Read many streams in the order of their entries' ids."""
+"""Read many streams as one, in the order of their entries' ids."""
 
 from collections.abc import Sequence
 from itertools import repeat
@@ -8,8 +8,10 @@ import msgspec
 import redis
 from redis.exceptions import ResponseError
 
-from conductor_actors.adapters.redis.client import Command, mapped_errors, pipeline
-from conductor_actors.adapters.redis.trim_detector import Extent, Portion, TrimDetector, parsed
+from conductor_actors.adapters.redis.entry_ids import format_id, next_id, parse_id, previous_id
+from conductor_actors.adapters.redis.pipelines import Command, server_time_ms, transaction
+from conductor_actors.adapters.redis.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.trim_detector import StreamInfo, StreamRead, TrimDetector
 from conductor_actors.adapters.redis.wrong_type_keys import WrongTypeKeys
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry
@@ -17,49 +19,55 @@ from conductor_actors.domain.merging import Frontier, Merge
 from conductor_actors.errors import Unavailable
 
 ENTRIES_PER_READ: Final = 12_000  # shared by the streams, so that many tenants cost no more
-MOST_PER_STREAM: Final = 2_000
-LEAST_PER_STREAM: Final = 50
+MAX_ENTRIES_PER_STREAM: Final = 2_000
+MIN_ENTRIES_PER_STREAM: Final = 50
 BODY_FIELD: Final = b"data"
-LAST_SEQUENCE: Final = (1 << 64) - 1
 
 Start = Literal["window", "earliest", "latest"]
 
 
-class Ordered(NamedTuple):
-    """Entries that nothing can come before any more, how far reading is, and Redis' clock."""
+class OrderedEntries(NamedTuple):
+    """Entries in order, all before the frontier; later reads return entries after it only."""
 
     entries: list[Entry]
     frontier: Frontier
-    now_ms: int
+    now_ms: int  # by Redis' clock
 
 
 class StreamPositions(msgspec.Struct, array_like=True):
-    """Where reading goes on: behind which entry of each stream, the how manyth that ever was."""
+    """Where to read on.
+
+    `streams` has for each stream the id to read after, and how many entries were added up to it,
+    or None if that is unknown. `start` is the id to read streams after that have no position.
+    """
 
     frontier: Frontier
     start: bytes | None
     streams: dict[str, tuple[bytes, int | None]]
 
 
-class _Answer(NamedTuple):
-    """What Redis said at one moment."""
+class _Fetched(NamedTuple):
+    """The streams, their infos and Redis' clock, all of one moment."""
 
     now_ms: int
     streams: dict[str, Sequence[Any]]
-    extents: dict[str, Extent]
+    infos: dict[str, StreamInfo]
 
 
 class _WrongType(Unavailable):
-    """A name is taken by another kind of key, whichever it is."""
+    """The key of a stream is of another type; which one is not known."""
 
 
 class StreamReader:
-    """Reads from positions it keeps. A read is atomic in Redis: clock and entries together.
+    """Read streams from positions that it keeps.
 
-    Every stream is read from one moment on, the start; one that turns up later is so from a
-    window before the frontier at most, and brings entries that are older than what was given out;
-    so does a Redis whose clock went back. `gaps` are those that the last read has found. Names
-    of the wrong type are `wrong_type_keys`: the other streams are read without them.
+    Entries are released in the order of their ids, once no entry before them can still be read: a
+    read is atomic, so it has every entry before Redis' time. Older entries than those already
+    released come only from a stream that turns up later, which is read from at most a window before
+    the frontier, and from a Redis whose clock went back.
+
+    After each read, `gaps` has the losses that it found, and `is_behind` tells whether more is
+    there. Names in `wrong_type_keys` are not read. Nothing is released at or after `until_ms`.
     """
 
     def __init__(self, client: redis.Redis, start: Start, window_s: int) -> None:
@@ -78,152 +86,134 @@ class StreamReader:
         self.until_ms: int | None = None
 
     def resume(self, positions: StreamPositions) -> None:
-        """Go on where another was."""
+        """Read on from the positions of another reader."""
         self._frontier = positions.frontier
         self._start_position = positions.start
-        self._positions = {name: at for name, (at, _) in positions.streams.items()}
+        self._positions = {name: position for name, (position, _) in positions.streams.items()}
         counts = {name: count for name, (_, count) in positions.streams.items()}
         self._trim_detector.resume(counts, positions.frontier)
 
     def positions(self) -> StreamPositions:
-        """Return how far entries were returned. What is held is read again."""
+        """Return the positions after the released entries; held entries will be read again."""
         oldest = self._merge.oldest()
         streams = {}
         being_read = [*self._frontiers, *self.wrong_type_keys]
-        for name in being_read or self._positions:  # nothing is, before the first read
+        for name in being_read or self._positions:  # before the first read: those resumed from
             count = self._trim_detector.count(name)
             streams[name] = (
-                _before(oldest[name]) if name in oldest else self._positions[name],
+                format_id(previous_id(oldest[name])) if name in oldest else self._positions[name],
                 None if count is None else count - self._merge.held(name),
             )
         return StreamPositions(self._frontier, self._start_position, streams)
 
-    def read(self, names: Sequence[str]) -> Ordered:
-        """Read on in all streams."""
+    def read(self, names: Sequence[str]) -> OrderedEntries:
+        """Return the next entries of these streams."""
         try:
-            return self._read(self.wrong_type_keys.without(names))
+            return self._read(self.wrong_type_keys.exclude_from(names))
         except _WrongType:
-            self.wrong_type_keys.find(names)
+            self.wrong_type_keys.check(names)
             for name in self.wrong_type_keys:
                 self._frontiers.pop(name, None)
-                self._trim_detector.doubt(name)
-        return self._read(self.wrong_type_keys.without(names))
+                self._trim_detector.require_check(name)
+        return self._read(self.wrong_type_keys.exclude_from(names))
 
-    def _read(self, names: Sequence[str]) -> Ordered:
+    def _read(self, names: Sequence[str]) -> OrderedEntries:
         for name in names:
             if name not in self._positions:
-                self._positions[name] = self._started()
-                self._trim_detector.doubt(name)
-        count = max(LEAST_PER_STREAM, min(MOST_PER_STREAM, ENTRIES_PER_READ // max(1, len(names))))
-        wanted = [name for name in names if self._merge.held(name) < count]
-        answer = self._ask(wanted, self._trim_detector.to_ask(wanted), count)
-        self._trim_detector.worked()
-        self._count(answer, count)
-        now = (answer.now_ms, 0)
+                self._positions[name] = self._first_position()
+                self._trim_detector.require_check(name)
+        share = ENTRIES_PER_READ // max(1, len(names))
+        limit = max(MIN_ENTRIES_PER_STREAM, min(MAX_ENTRIES_PER_STREAM, share))
+        wanted = [name for name in names if self._merge.held(name) < limit]
+        fetched = self._fetch(wanted, self._trim_detector.names_to_check(wanted), limit)
+        self._trim_detector.record_read()
+        self._find_gaps(fetched, limit)
+        now = (fetched.now_ms, 0)
         self._frontiers.update(dict.fromkeys(wanted, now))
         self.is_behind = False
-        for name, raw_entries in answer.streams.items():
-            is_cut = len(raw_entries) >= count
-            self.is_behind |= is_cut
-            self._take(name, raw_entries, (0, 0) if is_cut else now)
-        # What was given out stays so, although a clock may go back or a stream turn up late.
+        for name, raw_entries in fetched.streams.items():
+            is_partial = len(raw_entries) >= limit
+            self.is_behind |= is_partial
+            self._add(name, raw_entries, (0, 0) if is_partial else now)
+        # Never before what was released, although a clock may go back or a stream turn up late.
         until = now if self.until_ms is None else (self.until_ms, 0)
         self._frontier = max(self._frontier, min((now, until, *self._frontiers.values())))
-        return Ordered(self._merge.release(self._frontier), self._frontier, answer.now_ms)
+        return OrderedEntries(self._merge.release(self._frontier), self._frontier, fetched.now_ms)
 
-    def _started(self) -> bytes:
-        """Return the position after which reading starts: chosen once, at the first read.
+    def _first_position(self) -> bytes:
+        """Return the position to begin a stream at: the start, which the first read sets.
 
-        A stream that turns up later is not read from before its first window.
+        A stream that turns up later begins at most a window before the frontier.
         """
         if self._start_position is None:
-            position = b"0-0"
+            position: Frontier = (0, 0)
             if self._start != "earliest":
-                now_ms = self._ask([], [], 0).now_ms
+                now_ms = self._fetch([], [], 0).now_ms
                 start_ms = now_ms - (self._window_ms if self._start == "window" else 0)
-                position = _before((start_ms, 0))
-            self._start_position = position
-        in_sight = _before((max(0, self._frontier[0] - self._window_ms), 0))
-        return max(self._start_position, in_sight, key=parsed)
+                position = previous_id((start_ms, 0))
+            self._start_position = format_id(position)
+        window_start = (max(0, self._frontier[0] - self._window_ms), 0)
+        return format_id(max(parse_id(self._start_position), previous_id(window_start)))
 
-    def _count(self, answer: _Answer, limit: int) -> None:
-        """Find out what was trimmed away: the positions are those from before this read."""
+    def _find_gaps(self, fetched: _Fetched, limit: int) -> None:
+        """Find out what was trimmed; call it while the positions are those before the read."""
         self.gaps = []
-        for name, raw_entries in answer.streams.items():
-            if name not in answer.extents:
-                self._trim_detector.took(name, len(raw_entries))
-        for name, extent in answer.extents.items():
-            raw_entries = answer.streams.get(name, ())
-            is_cut = len(raw_entries) >= limit
-            until_ms = parsed(raw_entries[-1][0])[0] if is_cut else answer.now_ms
-            behind = parsed(self._positions[name])
-            portion = Portion(name, behind, len(raw_entries), is_cut, until_ms)
-            gap = self._trim_detector.check(portion, extent, answer.now_ms)
+        for name, raw_entries in fetched.streams.items():
+            if name not in fetched.infos:
+                self._trim_detector.add(name, len(raw_entries))
+        for name, info in fetched.infos.items():
+            raw_entries = fetched.streams.get(name, ())
+            is_partial = len(raw_entries) >= limit
+            until_ms = parse_id(raw_entries[-1][0])[0] if is_partial else fetched.now_ms
+            after = parse_id(self._positions[name])
+            read = StreamRead(name, after, len(raw_entries), is_partial, until_ms)
+            gap = self._trim_detector.check(read, info, fetched.now_ms)
             if gap is not None:
                 self.gaps.append(gap)
 
-    def _ask(self, names: Sequence[str], doubtful: Sequence[str], count: int) -> _Answer:
-        commands: list[Command] = [("MULTI",), ("TIME",)]
-        commands += [("XINFO", "STREAM", name) for name in doubtful]
+    def _fetch(self, names: Sequence[str], to_check: Sequence[str], limit: int) -> _Fetched:
+        commands: list[Command] = [("TIME",)]
+        commands += [("XINFO", "STREAM", name) for name in to_check]
         if names:
             positions = [self._positions[name] for name in names]
-            commands.append(("XREAD", "COUNT", count, "STREAMS", *names, *positions))
-        commands.append(("EXEC",))
+            commands.append(("XREAD", "COUNT", limit, "STREAMS", *names, *positions))
         with mapped_errors():
-            (seconds, micros), *replies = pipeline(self._client, commands)[-1]
+            time, *replies = transaction(self._client, commands, raise_on_error=False)
             streams = (replies.pop() or ()) if names else ()
             if isinstance(streams, ResponseError):
                 is_wrong_type = str(streams).startswith("WRONGTYPE")
                 raise _WrongType(f"redis: {streams}") if is_wrong_type else streams
-        return _Answer(
-            int(seconds) * 1000 + int(micros) // 1000,
+        return _Fetched(
+            server_time_ms(time),
             {key.decode(): raw_entries for key, raw_entries in streams},
-            {name: Extent.of(said) for name, said in zip(doubtful, replies, strict=True)},
+            {name: StreamInfo.parse(reply) for name, reply in zip(to_check, replies, strict=True)},
         )
 
-    def _take(self, name: str, raw_entries: Sequence[Any], at_least: Frontier) -> None:
+    def _add(self, name: str, raw_entries: Sequence[Any], least: Frontier) -> None:
         entries = entries_of(name, raw_entries)
         self._positions[name] = raw_entries[-1][0]
-        self._frontiers[name] = max(at_least, _behind(entries[-1][:2]))
+        self._frontiers[name] = max(least, next_id(entries[-1][:2]))
         self._merge.add(name, entries)
 
 
-def joined(positions: Sequence[StreamPositions]) -> StreamPositions:
-    """Make one of several that have the same frontier: nothing lies between where they are."""
+def merge_positions(positions: Sequence[StreamPositions]) -> StreamPositions:
+    """Return one position for several of the same frontier: of each stream the earliest."""
     streams: dict[str, tuple[bytes, int | None]] = {}
-    for name, at in (item for each in positions for item in each.streams.items()):
-        streams[name] = min(at, streams.get(name, at), key=_position)
-    start = min((each.start for each in positions if each.start), key=parsed, default=None)
+    for name, position in (item for each in positions for item in each.streams.items()):
+        streams[name] = min(position, streams.get(name, position), key=lambda it: parse_id(it[0]))
+    start = min((each.start for each in positions if each.start), key=parse_id, default=None)
     return StreamPositions(positions[0].frontier, start, streams)
 
 
-def _position(at: tuple[bytes, int | None]) -> Frontier:
-    return parsed(at[0])
-
-
 def entries_of(name: str, raw_entries: Sequence[Any]) -> list[Entry]:
-    """Make entries of what hiredis parsed of a stream."""
+    """Return a stream's entries, given what hiredis parsed."""
     ids = b" ".join([entry_id for entry_id, _ in raw_entries]).replace(b"-", b" ").split()
     numbers = [*map(int, ids)]
     bodies = [fields[1] if fields[0] == BODY_FIELD else _body(fields) for _, fields in raw_entries]
     return [*zip(numbers[::2], numbers[1::2], repeat(name), bodies, strict=False)]
 
 
-def _before(first: Frontier) -> bytes:
-    """Return the position right before an entry."""
-    ms, sequence = first
-    if first == (0, 0):
-        return b"0-0"
-    return b"%d-%d" % ((ms, sequence - 1) if sequence else (ms - 1, LAST_SEQUENCE))
-
-
-def _behind(last: Frontier) -> Frontier:
-    """Return the smallest id that is greater."""
-    ms, sequence = last
-    return (ms + 1, 0) if sequence == LAST_SEQUENCE else (ms, sequence + 1)
-
-
 def _body(fields: Sequence[bytes]) -> bytes:
-    """Find the field called data; an entry without one has an empty body, which is no event."""
+    """Return the field called data; an entry without one has an empty body, which is no event."""
     named = zip(fields[::2], fields[1::2], strict=True)
     return next((value for name, value in named if name == BODY_FIELD), b"")

@@ -7,8 +7,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import redis
 
-from conductor_actors.adapters.redis.client import Command, mapped_errors
 from conductor_actors.adapters.redis.liveness import Deadlines, Liveness
+from conductor_actors.adapters.redis.pipelines import Command
+from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import Clock
 

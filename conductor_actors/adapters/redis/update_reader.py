@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from conductor_actors.adapters.redis import update_channels
-from conductor_actors.adapters.redis.client import DEADLINE_S, open_client
+from conductor_actors.adapters.redis.client import REDIS_TIMEOUT_S, open_client
 from conductor_actors.adapters.redis.liveness import Deadlines
 from conductor_actors.adapters.redis.subscription import Subscription, Subscriptions
 from conductor_actors.domain.identity import EVERY_TENANT
@@ -19,7 +19,7 @@ class RedisUpdateReader:
     """Subscribe at the first read, and again at the next read after a failure."""
 
     def __init__(
-        self, url: str, deadline_s: float = DEADLINE_S, deadlines: Deadlines = DEADLINES
+        self, url: str, deadline_s: float = REDIS_TIMEOUT_S, deadlines: Deadlines = DEADLINES
     ) -> None:
         self._client = open_client(url, deadline_s)
         self._deadlines = deadlines

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from conductor_actors.adapters.redis import update_channels
-from conductor_actors.adapters.redis.client import mapped_errors, open_async_client
+from conductor_actors.adapters.redis.client import open_async_client
 from conductor_actors.adapters.redis.liveness import Deadlines, Liveness
+from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import PublishedMessage
 

@@ -1,4 +1,4 @@
-"""Names of events that are taken by another kind of key: one tenant's must not stop the others."""
+"""Event names whose key is not a stream: one tenant's must not stop the events of the others."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -6,56 +6,57 @@ from typing import Final
 
 import redis
 
-from conductor_actors.adapters.redis.client import mapped_errors, pipeline
+from conductor_actors.adapters.redis.pipelines import pipeline
+from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.log_events import StreamReadable, StreamUnreadable, emit
 from conductor_actors.ports import Clock
 
-LOOK_EVERY_S: Final = 5.0
-REMIND_EVERY_S: Final = 60.0
+KEY_TYPE_CHECK_S: Final = 5.0
+KEY_TYPE_REMINDER_S: Final = 60.0
 
 
 class WrongTypeKeys:
-    """Leaves such names out, says so every minute, and looks every 5 s whether they are back."""
+    """The names to leave out of reads. They are reported every minute, and checked every 5 s."""
 
     def __init__(self, client: redis.Redis, clock: Clock = time.monotonic) -> None:
         self._client = client
         self._clock = clock
-        self._kinds: dict[str, str] = {}
-        self._look_s = self._remind_s = 0.0
+        self._types: dict[str, str] = {}
+        self._next_check_s = self._next_reminder_s = 0.0
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._kinds)
+        return iter(self._types)
 
-    def kind(self, name: str) -> str:
-        """Return the type of the key."""
-        return self._kinds[name]
+    def type_of(self, name: str) -> str:
+        """Return the type of a name's key, as Redis calls it."""
+        return self._types[name]
 
-    def find(self, names: Sequence[str]) -> None:
+    def check(self, names: Sequence[str]) -> None:
         """Find out which names are no streams; one that does not exist may become one."""
         with mapped_errors():
-            kinds = pipeline(self._client, [("TYPE", name) for name in names])
-        before, found = self._kinds, dict(zip(names, kinds, strict=True))
-        self._kinds = {name: kind for name, kind in before.items() if name not in found}
-        self._kinds |= {
+            replies = pipeline(self._client, [("TYPE", name) for name in names])
+        before, found = self._types, dict(zip(names, replies, strict=True))
+        self._types = {name: kind for name, kind in before.items() if name not in found}
+        self._types |= {
             name: kind.decode() for name, kind in found.items() if kind not in (b"stream", b"none")
         }
         now_s = self._clock()
-        self._look_s = now_s + LOOK_EVERY_S
-        self._say(before, now_s)
+        self._next_check_s = now_s + KEY_TYPE_CHECK_S
+        self._report(before, now_s)
 
-    def without(self, names: Sequence[str]) -> Sequence[str]:
-        """Leave out those that are no streams."""
-        if not self._kinds:
+    def exclude_from(self, names: Sequence[str]) -> Sequence[str]:
+        """Return the names without those that are no streams."""
+        if not self._types:
             return names
-        if self._clock() >= self._look_s:
-            self.find([*self._kinds])
-        return [name for name in names if name not in self._kinds]
+        if self._clock() >= self._next_check_s:
+            self.check([*self._types])
+        return [name for name in names if name not in self._types]
 
-    def _say(self, before: dict[str, str], now_s: float) -> None:
-        is_due = now_s >= self._remind_s
-        for name, kind in self._kinds.items():
+    def _report(self, before: dict[str, str], now_s: float) -> None:
+        is_due = now_s >= self._next_reminder_s
+        for name, kind in self._types.items():
             if is_due or name not in before:
-                emit(StreamUnreadable(source=name, kind=kind, streams=len(self._kinds)))
-                self._remind_s = now_s + REMIND_EVERY_S
-        for name in before.keys() - self._kinds.keys():
-            emit(StreamReadable(source=name, streams=len(self._kinds)))
+                emit(StreamUnreadable(source=name, kind=kind, streams=len(self._types)))
+                self._next_reminder_s = now_s + KEY_TYPE_REMINDER_S
+        for name in before.keys() - self._types.keys():
+            emit(StreamReadable(source=name, streams=len(self._types)))

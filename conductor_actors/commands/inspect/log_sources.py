@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from conductor_actors.adapters.embedded.state_directory import running_url
-from conductor_actors.adapters.redis.log_stream import LINES_PER_READ, RedisLogReader
+from conductor_actors.adapters.redis.log_stream import LOG_LINES_PER_READ, RedisLogReader
 from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.commands.inspect.model import MAX_LINE_BYTES
 from conductor_actors.errors import ConfigError, Unavailable
@@ -216,7 +216,7 @@ class LogStreamSource:
             self.trouble = str(error)
             return ()
         self.trouble = ""
-        self.has_all = len(lines) < LINES_PER_READ
+        self.has_all = len(lines) < LOG_LINES_PER_READ
         return lines
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from conductor_actors.adapters.postgres.connection import readable_conninfo
+from conductor_actors.adapters.postgres.connection import conninfo_with_defaults
 from conductor_actors.errors import ConfigError
 
 
@@ -27,7 +27,7 @@ from conductor_actors.errors import ConfigError
 )
 def test_what_is_no_url_is_refused_in_one_line_without_its_secrets(url: str) -> None:
     with pytest.raises(ConfigError, match=r"^DATABASE_URL can't be read; it looks like") as caught:
-        readable_conninfo(url, 10)
+        conninfo_with_defaults(url, 10)
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -45,5 +45,5 @@ def test_what_is_no_url_is_refused_in_one_line_without_its_secrets(url: str) -> 
 def test_what_a_url_says_goes_before_the_defaults(url: str) -> None:
     separator = " " if url == "" or url.startswith("host") else "&" if "?" in url else "?"
     with_timeout = f"{url}{separator}connect_timeout=7"
-    assert "connect_timeout=10" in readable_conninfo(url, 9.5)
-    assert "connect_timeout=7" in readable_conninfo(with_timeout, 9.5)
+    assert "connect_timeout=10" in conninfo_with_defaults(url, 9.5)
+    assert "connect_timeout=7" in conninfo_with_defaults(with_timeout, 9.5)

@@ -15,7 +15,7 @@ from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.connection import Connection
 from conductor_actors.adapters.postgres.editions import Edition, detect_server
 from conductor_actors.adapters.postgres.migrations import migrate
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from tests.support.programs import stored
@@ -193,13 +193,13 @@ def test_a_plain_database_that_gets_timescaledb_is_upgraded_with_its_rows(
 ) -> None:
     timescale.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
     assert migrate(newcomer) == TABLES
-    with closing(PostgresScoreStore(newcomer)) as store:
+    with closing(PostgresRowStore(newcomer)) as store:
         store.write([row()])
 
     assert migrate(timescale_database)[0] == HYPERTABLES[0]
 
     assert _hypertables(timescale) == COLUMNS.keys()
-    with closing(PostgresScoreStore(timescale_database)) as store:
+    with closing(PostgresRowStore(timescale_database)) as store:
         assert store.write([row(), row("new")]).stored == 1
 
 
@@ -209,12 +209,12 @@ def written_on(url: str) -> Iterator[list[ScoreRow]]:
     rows: list[ScoreRow] = []
     begun, ended = Event(), Event()
 
-    def write_next(store: PostgresScoreStore) -> None:
+    def write_next(store: PostgresRowStore) -> None:
         rows.append(row("busy", AT_MS + 5000 * len(rows)))
         assert store.write(rows[-1:]).stored == 1
 
     def write() -> None:
-        with closing(PostgresScoreStore(url)) as store:
+        with closing(PostgresRowStore(url)) as store:
             while not ended.is_set():
                 write_next(store)
                 begun.set()

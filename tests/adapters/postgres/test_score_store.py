@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from conductor_actors.adapters.postgres import editions
 from conductor_actors.adapters.postgres.editions import DatabaseServer, Edition, server_of
 from conductor_actors.adapters.postgres.migrations import migrate
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.support.score_rows import row
 
@@ -65,29 +65,29 @@ def test_a_new_server_is_not_too_old(postgresql: str) -> None:
 def test_a_plain_table_lets_go_of_exactly_what_is_older(plain_database: str) -> None:
     migrate(plain_database)
     with (
-        closing(PostgresScoreStore(plain_database)) as store,
+        closing(PostgresRowStore(plain_database)) as store,
         psycopg.connect(plain_database, autocommit=True) as connection,
     ):
         connection.execute(_FILL)
-        assert store.retain(days=10.0) == (40_000 - 14_400) + (60 - 10)
+        assert store.apply_retention(days=10.0) == (40_000 - 14_400) + (60 - 10)
         count, oldest_days = connection.execute(_AGES).fetchall()[0]
         assert count == 14_400
         assert oldest_days <= 10.01
-        assert store.retain(days=10.0) == 0
+        assert store.apply_retention(days=10.0) == 0
 
 
 def test_a_plain_table_is_emptied_batch_by_batch(plain_database: str) -> None:
     """Prove it by a batch that can't be deleted: those before it are gone for good."""
     migrate(plain_database)
     with (
-        closing(PostgresScoreStore(plain_database, deadline_s=0.5)) as store,
+        closing(PostgresRowStore(plain_database, deadline_s=0.5)) as store,
         psycopg.connect(plain_database, autocommit=True) as connection,
     ):
         connection.execute(_FILL)
         with connection.transaction():
             connection.execute("SELECT FROM engagement_metrics ORDER BY time LIMIT 1 FOR UPDATE")
             with pytest.raises(Unavailable):
-                store.retain(days=10.0)
+                store.apply_retention(days=10.0)
         count, _ = connection.execute(_AGES).fetchall()[0]
         assert 14_400 < count < 40_000
 
@@ -95,27 +95,27 @@ def test_a_plain_table_is_emptied_batch_by_batch(plain_database: str) -> None:
 def test_a_hypertable_lets_go_of_chunks_that_are_older(timescale_database: str) -> None:
     migrate(timescale_database)
     with (
-        closing(PostgresScoreStore(timescale_database)) as store,
+        closing(PostgresRowStore(timescale_database)) as store,
         psycopg.connect(timescale_database, autocommit=True) as connection,
     ):
         if editions.detect_server(connection).edition is Edition.COMMUNITY:
             pytest.skip("this server drops chunks by itself")
         connection.execute(_FILL)
-        assert store.retain(days=10.0) >= 18 + 6
+        assert store.apply_retention(days=10.0) >= 18 + 6
         count, oldest_days = connection.execute(_AGES).fetchall()[0]
         assert count >= 14_400
         assert 9.9 < oldest_days <= 11.01
-        assert store.retain(days=10.0) == 0
+        assert store.apply_retention(days=10.0) == 0
 
 
 def test_with_the_community_licence_the_server_is_given_a_policy(timescale_database: str) -> None:
     migrate(timescale_database)
     with psycopg.connect(timescale_database, autocommit=True) as connection:
         if editions.detect_server(connection).edition is Edition.COMMUNITY:
-            assert editions.retain(connection, Edition.COMMUNITY, 10.0, 5.0) == 0
+            assert editions.apply_retention(connection, Edition.COMMUNITY, 10.0, 5.0) == 0
             return
         with pytest.raises(ConfigError, match="retention_policy"):
-            editions.retain(connection, Edition.COMMUNITY, 10.0, 5.0)
+            editions.apply_retention(connection, Edition.COMMUNITY, 10.0, 5.0)
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def reader(shared_timescale_database: str) -> Iterator[str]:
 
 
 def test_a_check_of_a_good_database_finds_nothing_wrong(shared_plain_database: str) -> None:
-    findings = PostgresScoreStore(shared_plain_database).check()
+    findings = PostgresRowStore(shared_plain_database).check()
     assert all(finding.ok for finding in findings)
     assert [finding.line.partition(":")[0] for finding in findings] == [
         "database",
@@ -141,7 +141,7 @@ def test_a_check_of_a_good_database_finds_nothing_wrong(shared_plain_database: s
 
 
 def test_a_check_names_the_edition(shared_timescale_database: str) -> None:
-    findings = PostgresScoreStore(shared_timescale_database).check()
+    findings = PostgresRowStore(shared_timescale_database).check()
     assert "TimescaleDB 2." in findings[0].line
     assert "licence" in findings[0].line
 
@@ -149,7 +149,7 @@ def test_a_check_names_the_edition(shared_timescale_database: str) -> None:
 def test_a_check_of_an_empty_database_says_what_to_run_and_changes_nothing(
     plain_database: str,
 ) -> None:
-    findings = PostgresScoreStore(plain_database).check()
+    findings = PostgresRowStore(plain_database).check()
     assert [finding.ok for finding in findings] == [True, False, False]
     assert "001_tables" in findings[1].line
     assert "migrate" in findings[1].line
@@ -160,33 +160,33 @@ def test_a_check_of_an_empty_database_says_what_to_run_and_changes_nothing(
 def test_a_check_says_that_a_server_is_read_only(plain_database: str) -> None:
     migrate(plain_database)
     url = make_conninfo(plain_database, options="-c default_transaction_read_only=on")
-    assert PostgresScoreStore(url).check()[-1] == (False, "writing: the server is read-only")
+    assert PostgresRowStore(url).check()[-1] == (False, "writing: the server is read-only")
 
 
 def test_a_check_says_what_the_user_lacks(reader: str, shared_timescale_database: str) -> None:
     with psycopg.connect(shared_timescale_database) as connection:
         connection.execute("GRANT SELECT ON schema_migrations, engagement_metrics TO PUBLIC")
-    finding = PostgresScoreStore(reader).check()[-1]
+    finding = PostgresRowStore(reader).check()[-1]
     assert finding == (False, "writing: the user lacks SELECT and INSERT on engagement_metrics")
 
 
 def test_a_write_by_a_user_who_may_not_says_what_to_grant(reader: str) -> None:
     with (
-        closing(PostgresScoreStore(reader)) as store,
+        closing(PostgresRowStore(reader)) as store,
         pytest.raises(ConfigError, match="SELECT, INSERT and DELETE on the tables"),
     ):
         store.write([row()])
 
 
 def test_a_check_of_a_database_that_is_away_says_so() -> None:
-    (finding,) = PostgresScoreStore("postgresql://127.0.0.1:1/engagement").check()
+    (finding,) = PostgresRowStore("postgresql://127.0.0.1:1/engagement").check()
     assert not finding.ok
     assert "Connection refused" in finding.line
 
 
 def test_rows_on_their_way_are_not_kept(shared_plain_database: str) -> None:
-    with closing(PostgresScoreStore(shared_plain_database)) as store:
+    with closing(PostgresRowStore(shared_plain_database)) as store:
         for _ in range(2):
             store.write([row()])
         assert store._connection is not None
-        assert store._connection.execute("SELECT FROM arrivals").rowcount == 0
+        assert store._connection.execute("SELECT FROM staging").rowcount == 0

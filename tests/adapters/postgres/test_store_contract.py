@@ -9,11 +9,11 @@ import pytest
 from msgspec.structs import astuple, replace
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.gaps import Mark
 from conductor_actors.domain.rows import VALUE_TYPES
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.ports import ScoreStore
+from conductor_actors.ports import RowStore
 from tests.support.fakes.memory_store import MemoryStore
 from tests.support.score_rows import AT_MS, SIGNALS, row
 
@@ -23,7 +23,7 @@ _READ = sql.SQL(
 
 
 class Kept(NamedTuple):
-    store: ScoreStore
+    store: RowStore
     rows: Callable[[], Sequence[tuple[Any, ...]]]
 
 
@@ -34,7 +34,7 @@ def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
         yield Kept(memory, lambda: [_stored_part(row) for row in memory.rows.values()])
         return
     url = request.getfixturevalue(request.param)
-    with closing(PostgresScoreStore(url)) as store, psycopg.connect(url, autocommit=True) as reader:
+    with closing(PostgresRowStore(url)) as store, psycopg.connect(url, autocommit=True) as reader:
         reader.execute("TRUNCATE engagement_metrics")
         yield Kept(store, lambda: reader.execute(_READ).fetchall())
 

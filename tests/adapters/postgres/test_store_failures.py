@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 
 from conductor_actors.adapters.postgres.connection import connect
 from conductor_actors.adapters.postgres.migrations import migrate
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.support.score_rows import row
 
@@ -27,8 +27,8 @@ def database(plain_database: str) -> str:
 
 
 @pytest.fixture
-def store(database: str) -> Iterator[PostgresScoreStore]:
-    with closing(PostgresScoreStore(database, deadline_s=0.5)) as store:
+def store(database: str) -> Iterator[PostgresRowStore]:
+    with closing(PostgresRowStore(database, deadline_s=0.5)) as store:
         yield store
 
 
@@ -57,7 +57,7 @@ def _refusal(sqlstate: str, message: str) -> Callable[[socket.socket], None]:
     return lambda client: client.sendall(b"E" + struct.pack("!i", len(body) + 4) + body)
 
 
-def _pid(store: PostgresScoreStore) -> int:
+def _pid(store: PostgresRowStore) -> int:
     assert store._connection is not None
     return store._connection.info.backend_pid
 
@@ -70,11 +70,11 @@ def _stored(url: str) -> int:
 
 
 def test_nothing_is_connected_before_the_first_call() -> None:
-    PostgresScoreStore("postgresql://nobody@127.0.0.1:1/nothing").close()
+    PostgresRowStore("postgresql://nobody@127.0.0.1:1/nothing").close()
 
 
 def test_a_database_that_is_away_is_unavailable() -> None:
-    store = PostgresScoreStore("postgresql://127.0.0.1:1/engagement")
+    store = PostgresRowStore("postgresql://127.0.0.1:1/engagement")
     with pytest.raises(Unavailable, match=r"Connection refused$"):
         store.write([row()])
 
@@ -85,7 +85,7 @@ def test_a_host_without_an_address_is_unavailable() -> None:
 
 
 def test_the_call_after_a_lost_connection_connects_again(
-    store: PostgresScoreStore, database: str
+    store: PostgresRowStore, database: str
 ) -> None:
     store.write([row("a")])
     with psycopg.connect(database, autocommit=True) as other:
@@ -96,7 +96,7 @@ def test_the_call_after_a_lost_connection_connects_again(
 
 
 def test_a_server_that_stops_answering_is_given_up_at_the_deadline(
-    store: PostgresScoreStore, database: str
+    store: PostgresRowStore, database: str
 ) -> None:
     store.write([row("a")])
     stopped = _pid(store)
@@ -116,7 +116,7 @@ def test_a_server_that_accepts_and_never_answers_is_given_up_at_the_deadline() -
     with _listener(lambda _: None) as url:
         began_s = monotonic()
         with pytest.raises(Unavailable, match="timeout"):
-            PostgresScoreStore(url, deadline_s=2.0).write([row()])
+            PostgresRowStore(url, deadline_s=2.0).write([row()])
         assert monotonic() - began_s < 4.0
 
 
@@ -135,7 +135,7 @@ def test_the_server_is_told_the_deadline_too(database: str) -> None:
 
 
 def test_a_statement_that_waits_too_long_is_given_up(
-    store: PostgresScoreStore, database: str
+    store: PostgresRowStore, database: str
 ) -> None:
     store.write([row("a")])
     with psycopg.connect(database) as other:
@@ -220,14 +220,14 @@ def test_what_the_url_says_goes_before_our_defaults(database: str) -> None:
 
 def test_missing_tables_are_for_the_operator(plain_database: str) -> None:
     with (
-        closing(PostgresScoreStore(plain_database)) as store,
+        closing(PostgresRowStore(plain_database)) as store,
         pytest.raises(ConfigError, match="conductor_actors migrate"),
     ):
         store.write([row()])
 
 
 def test_a_row_that_breaks_a_constraint_stops_no_other(
-    store: PostgresScoreStore, database: str
+    store: PostgresRowStore, database: str
 ) -> None:
     with psycopg.connect(database) as operator:
         operator.execute("ALTER TABLE engagement_metrics ADD CHECK (engagement_score <= 1)")
@@ -238,7 +238,7 @@ def test_a_row_that_breaks_a_constraint_stops_no_other(
     assert "check constraint" in written.refused[0][1]
 
 
-def test_a_closed_store_can_be_used_again(store: PostgresScoreStore) -> None:
+def test_a_closed_store_can_be_used_again(store: PostgresRowStore) -> None:
     store.write([row("a")])
     store.close()
     store.close()

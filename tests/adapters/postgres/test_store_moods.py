@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres.connection import connect
 from conductor_actors.adapters.postgres.migrations import migrate
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.gaps import Mark
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
@@ -40,8 +40,8 @@ def database(plain_database: str) -> str:
 
 
 @pytest.fixture
-def store(database: str) -> Iterator[PostgresScoreStore]:
-    with closing(PostgresScoreStore(database)) as store:
+def store(database: str) -> Iterator[PostgresRowStore]:
+    with closing(PostgresRowStore(database)) as store:
         yield store
 
 
@@ -96,7 +96,7 @@ def raise_at_every_row(operator: psycopg.Connection, sqlstate: str) -> None:
     ],
 )
 def test_whose_turn_it_is_depends_on_the_error_and_afterwards_it_goes_on(
-    store: PostgresScoreStore,
+    store: PostgresRowStore,
     operator: psycopg.Connection,
     sqlstate: str,
     error: type[Exception],
@@ -111,7 +111,7 @@ def test_whose_turn_it_is_depends_on_the_error_and_afterwards_it_goes_on(
 
 @pytest.mark.parametrize("sqlstate", ["22001", "22P02", "23502", "23514"])
 def test_what_is_wrong_with_the_rows_refuses_the_rows(
-    store: PostgresScoreStore, operator: psycopg.Connection, sqlstate: str
+    store: PostgresRowStore, operator: psycopg.Connection, sqlstate: str
 ) -> None:
     raise_at_every_row(operator, sqlstate)
     written = store.write(rows_of(3))
@@ -119,7 +119,7 @@ def test_what_is_wrong_with_the_rows_refuses_the_rows(
 
 
 def test_a_server_that_becomes_read_only_is_unavailable_until_it_is_not(
-    store: PostgresScoreStore, operator: psycopg.Connection, database: str
+    store: PostgresRowStore, operator: psycopg.Connection, database: str
 ) -> None:
     name = sql.Identifier(str(conninfo_to_dict(database)["dbname"]))
     switch = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = {}")
@@ -132,7 +132,7 @@ def test_a_server_that_becomes_read_only_is_unavailable_until_it_is_not(
 
 
 def test_a_table_that_is_dropped_at_night_is_for_the_operator_until_it_is_back(
-    store: PostgresScoreStore, operator: psycopg.Connection
+    store: PostgresRowStore, operator: psycopg.Connection
 ) -> None:
     store.write(rows_of(1))
     operator.execute("ALTER TABLE engagement_metrics RENAME TO elsewhere")
@@ -143,7 +143,7 @@ def test_a_table_that_is_dropped_at_night_is_for_the_operator_until_it_is_back(
 
 
 def test_a_lock_that_is_not_to_be_had_in_time_is_tried_again(
-    store: PostgresScoreStore, operator: psycopg.Connection, database: str
+    store: PostgresRowStore, operator: psycopg.Connection, database: str
 ) -> None:
     name = sql.Identifier(str(conninfo_to_dict(database)["dbname"]))
     operator.execute(sql.SQL("ALTER DATABASE {} SET lock_timeout = '50ms'").format(name))
@@ -155,10 +155,10 @@ def test_a_lock_that_is_not_to_be_had_in_time_is_tried_again(
 
 
 @contextmanager
-def ambushed(url: str, word: bytes, strike: Strike) -> Iterator[PostgresScoreStore]:
+def ambushed(url: str, word: bytes, strike: Strike) -> Iterator[PostgresRowStore]:
     with (
         closing(Ambush(url, word, strike)) as ambush,
-        closing(PostgresScoreStore(ambush.url, DEADLINE_S)) as store,
+        closing(PostgresRowStore(ambush.url, DEADLINE_S)) as store,
     ):
         yield store
 
@@ -167,11 +167,11 @@ def ambushed(url: str, word: bytes, strike: Strike) -> Iterator[PostgresScoreSto
     ("word", "gap"),
     [
         *((word, None) for word in (b"set_config", b"COPY engagement_metrics", COPY_DONE)),
-        *((word, GAP) for word in (b"CREATE TEMP", b"BEGIN", b"COPY arrivals", b"COMMIT")),
+        *((word, GAP) for word in (b"CREATE TEMP", b"BEGIN", b"COPY staging", b"COMMIT")),
     ],
 )
 def test_a_server_that_falls_silent_is_given_up_at_the_deadline_wherever_it_does(
-    store: PostgresScoreStore, database: str, word: bytes, gap: Mark | None
+    store: PostgresRowStore, database: str, word: bytes, gap: Mark | None
 ) -> None:
     with (
         ambushed(database, word, keep_silent) as silent,
@@ -183,7 +183,7 @@ def test_a_server_that_falls_silent_is_given_up_at_the_deadline_wherever_it_does
 
 @pytest.mark.parametrize(("word", "gap"), COMMITS)
 def test_a_connection_that_ends_in_the_middle_of_commit_loses_and_doubles_nothing(
-    store: PostgresScoreStore, database: str, word: bytes, gap: Mark | None
+    store: PostgresRowStore, database: str, word: bytes, gap: Mark | None
 ) -> None:
     for number in range(20):
         strike = hang_up if number % 2 else lose_the_answer
@@ -225,6 +225,6 @@ def test_a_server_that_crashes_in_the_middle_of_commit_loses_and_doubles_nothing
             strike = crash(victim.info.backend_pid, is_asked=number % 2 > 0)
             with ambushed(own_database, word, strike) as unlucky, pytest.raises(Unavailable):
                 unlucky.write(rows)
-        with closing(PostgresScoreStore(own_database)) as store:
+        with closing(PostgresRowStore(own_database)) as store:
             retry_until(stop, outage, 0.2, partial(store.write, rows))
         assert stored(own_database) == [each.session_id for each in rows]

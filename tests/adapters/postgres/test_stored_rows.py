@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from conductor_actors.adapters.postgres import stored_rows
-from conductor_actors.adapters.postgres.score_store import PostgresScoreStore
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.postgres.stored_rows import read_rows
 from conductor_actors.domain.scoring import ScoreRow, Signals
 from conductor_actors.errors import ConfigError, Unavailable
@@ -25,7 +25,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 def write(url: str, rows: Sequence[ScoreRow]) -> None:
-    with closing(PostgresScoreStore(url)) as store:
+    with closing(PostgresRowStore(url)) as store:
         assert store.write(rows).stored == len(rows)
 
 
@@ -40,7 +40,7 @@ def test_rows_come_back_bit_for_bit(url: str) -> None:
 def test_they_come_in_the_order_of_their_ticks_however_many_at_once(
     at_once: int, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored_rows, "ROWS_AT_ONCE", at_once)
+    monkeypatch.setattr(stored_rows, "ROWS_PER_FETCH", at_once)
     rows = [row("ab"[number % 2], AT_MS + 5000 * (number // 2)) for number in range(10)]
     write(url, rows[::-1])
     found = list(read_rows(url, AT_MS, AT_MS + 20_000, None))

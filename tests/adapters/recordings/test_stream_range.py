@@ -7,8 +7,9 @@ from itertools import chain
 import pytest
 import redis
 
-from conductor_actors.adapters.recordings.stream_range import PAGE, StreamRange
-from conductor_actors.adapters.redis.client import open_client, pipeline
+from conductor_actors.adapters.recordings.stream_range import ENTRIES_PER_PAGE, StreamRange
+from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.pipelines import pipeline
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.support.hostile import CHAT, SYNC, VOTE
@@ -131,7 +132,7 @@ def test_a_stretch_knows_since_when_nothing_was_trimmed(
     with closing(StreamRange(valkey_url, (), "-", "+")) as stream_range:
         assert stream_range.begins_ms == 8
         assert [len(chunk) for chunk in stream_range.chunks()] == [1]
-        assert not stream_range.cut
+        assert not stream_range.trimmed
 
 
 def test_a_stretch_knows_until_when_all_has_been_added(
@@ -146,18 +147,20 @@ def test_a_stretch_knows_until_when_all_has_been_added(
         assert before_ms <= stream_range.now_ms <= time_ms()
 
 
-@pytest.mark.parametrize(("length", "is_cut"), [(PAGE, False), (PAGE - 1, True), (0, True)])
+@pytest.mark.parametrize(
+    ("length", "is_cut"), [(ENTRIES_PER_PAGE, False), (ENTRIES_PER_PAGE - 1, True), (0, True)]
+)
 def test_a_stream_that_is_trimmed_while_it_is_read_is_noted(
     length: int, is_cut: bool, valkey_url: str, client: redis.Redis
 ) -> None:
-    add(client, *((ms, 0, SYNC, b"") for ms in range(2 * PAGE)[1:]), (1, 1, CHAT, b""))
+    add(client, *((ms, 0, SYNC, b"") for ms in range(2 * ENTRIES_PER_PAGE)[1:]), (1, 1, CHAT, b""))
     with closing(StreamRange(valkey_url, (), "-", "+")) as stream_range:
         chunks = stream_range.chunks()
         next(chunks)
         pipeline(client, [("XTRIM", SYNC, "MAXLEN", length)])
         for _ in chunks:
             pass
-        assert stream_range.cut == ({SYNC} if is_cut else set())
+        assert stream_range.trimmed == ({SYNC} if is_cut else set())
 
 
 def test_without_the_right_to_ask_all_is_read_and_trimming_unknown(
@@ -171,15 +174,18 @@ def test_without_the_right_to_ask_all_is_read_and_trimming_unknown(
         with closing(StreamRange(url, (), "-", "+")) as stream_range:
             assert stream_range.begins_ms is None
             assert list(stream_range.chunks()) == [[(5, 0, SYNC, b"")]]
-            assert not stream_range.cut
+            assert not stream_range.trimmed
     finally:
         pipeline(client, [("ACL", "DELUSER", "reader")])
 
 
 def test_no_more_than_a_page_of_each_name_is_held(valkey_url: str, client: redis.Redis) -> None:
-    add(client, *((ms, 0, name, b"") for ms in range(1, 3 * PAGE) for name in (SYNC, CHAT)))
+    add(
+        client,
+        *((ms, 0, name, b"") for ms in range(1, 3 * ENTRIES_PER_PAGE) for name in (SYNC, CHAT)),
+    )
     with closing(StreamRange(valkey_url, (), "-", "+")) as stream_range:
-        assert max(map(len, stream_range.chunks())) <= 2 * PAGE
+        assert max(map(len, stream_range.chunks())) <= 2 * ENTRIES_PER_PAGE
 
 
 def test_a_redis_is_looked_for_at_its_socket_too() -> None:

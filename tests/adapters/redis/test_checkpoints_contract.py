@@ -1,4 +1,4 @@
-"""What every store of checkpoints promises, fake or real."""
+"""What every checkpoint store promises, fake or real."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -6,10 +6,13 @@ from contextlib import closing
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.checkpoint_store import PER_COMMAND, RedisCheckpointStore
-from conductor_actors.adapters.redis.client import open_client, pipeline
+from conductor_actors.adapters.redis.checkpoint_store import (
+    SESSIONS_PER_COMMAND,
+    RedisCheckpointStore,
+)
 from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY, CHECKPOINT_SESSIONS_KEY
+from conductor_actors.adapters.redis.pipelines import pipeline
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import Checkpoint, CheckpointStore
@@ -39,67 +42,63 @@ def store(request: pytest.FixtureRequest) -> Iterator[CheckpointStore]:
         yield real
 
 
-@pytest.fixture
-def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
-    del redis_client  # for its empty database
-    with closing(open_client(valkey_url)) as client:
-        yield client
-
-
-def loaded(store: CheckpointStore) -> tuple[bytes, dict[SessionKey, bytes]]:
+def load(store: CheckpointStore) -> tuple[bytes, dict[SessionKey, bytes]]:
     found = store.load()
     assert found is not None
     assert (found.is_full, list(found.ended)) == (True, [])
     return found.header, dict(found.sessions)
 
 
-def test_there_is_none_at_first(store: CheckpointStore) -> None:
+def test_an_empty_store_has_no_checkpoint(store: CheckpointStore) -> None:
     assert store.load() is None
 
 
-def test_what_was_committed_is_loaded(store: CheckpointStore) -> None:
+def test_a_committed_checkpoint_is_loaded(store: CheckpointStore) -> None:
     assert store.commit(FIRST)
-    assert loaded(store) == (FIRST.header, FIRST.sessions)
+    assert load(store) == (FIRST.header, FIRST.sessions)
 
 
-def test_the_next_adds_what_changed_and_drops_what_ended(store: CheckpointStore) -> None:
+def test_the_next_checkpoint_adds_changed_sessions_and_removes_ended_ones(
+    store: CheckpointStore,
+) -> None:
     store.commit(FIRST)
     changed = {SessionKey("default", "s"): b"new", SessionKey("globex", "t"): b"born"}
     assert store.commit(
         Checkpoint(b"next", changed, [SessionKey("acme", ODD), SessionKey("never", "seen")])
     )
-    assert loaded(store) == (b"next", changed | {SessionKey("acme", "s"): b""})
+    assert load(store) == (b"next", changed | {SessionKey("acme", "s"): b""})
 
 
-def test_a_whole_one_takes_the_place_of_all_before_it(store: CheckpointStore) -> None:
+def test_a_full_checkpoint_replaces_all_before_it(store: CheckpointStore) -> None:
     store.commit(FIRST)
     assert store.commit(Checkpoint(b"next", {SessionKey("default", "t"): b"1"}, is_full=True))
-    assert loaded(store) == (b"next", {SessionKey("default", "t"): b"1"})
+    assert load(store) == (b"next", {SessionKey("default", "t"): b"1"})
 
 
-def test_one_that_is_not_whole_needs_one_to_add_to(store: CheckpointStore) -> None:
+def test_a_checkpoint_that_is_not_full_needs_one_to_add_to(store: CheckpointStore) -> None:
     assert not store.commit(FIRST._replace(is_full=False))
     assert store.load() is None
 
 
-def test_there_may_be_no_session_at_all(store: CheckpointStore) -> None:
+def test_a_checkpoint_may_have_no_sessions(store: CheckpointStore) -> None:
     assert store.commit(Checkpoint(b"header", {}, is_full=True))
-    assert loaded(store) == (b"header", {})
+    assert load(store) == (b"header", {})
     assert store.commit(Checkpoint(b"next", {}))
-    assert loaded(store) == (b"next", {})
+    assert load(store) == (b"next", {})
 
 
-def test_thousands_of_sessions_come_and_go_at_once(store: CheckpointStore) -> None:
+def test_thousands_of_sessions_are_added_and_removed_at_once(store: CheckpointStore) -> None:
     sessions = {
-        SessionKey("acme", f"s{number}"): b"%d" % number for number in range(5 * PER_COMMAND + 1)
+        SessionKey("acme", f"s{number}"): b"%d" % number
+        for number in range(5 * SESSIONS_PER_COMMAND + 1)
     }
     store.commit(Checkpoint(b"header", sessions, is_full=True))
-    assert loaded(store) == (b"header", sessions)
+    assert load(store) == (b"header", sessions)
     store.commit(Checkpoint(b"next", {}, list(sessions)[1:]))
-    assert loaded(store) == (b"next", {SessionKey("acme", "s0"): b"0"})
+    assert load(store) == (b"next", {SessionKey("acme", "s0"): b"0"})
 
 
-def test_the_keys_are_those_that_operators_are_told_of(
+def test_the_keys_are_those_that_operators_are_told_to_delete(
     client: redis.Redis, valkey_url: str
 ) -> None:
     with closing(RedisCheckpointStore(valkey_url, owning(valkey_url, 41))) as store:
@@ -112,9 +111,7 @@ def test_the_keys_are_those_that_operators_are_told_of(
         assert store.load() is None
 
 
-def test_who_is_not_the_owner_any_more_commits_nothing(
-    client: redis.Redis, valkey_url: str
-) -> None:
+def test_a_former_owner_commits_nothing(client: redis.Redis, valkey_url: str) -> None:
     with closing(RedisCheckpointStore(valkey_url, owning(valkey_url, 7))) as store:
         store.commit(FIRST)
         owning(valkey_url, 8)
@@ -124,11 +121,11 @@ def test_who_is_not_the_owner_any_more_commits_nothing(
                     b"late", {SessionKey("default", "late"): b""}, [SessionKey("default", "s")]
                 )
             )
-        assert loaded(store) == (FIRST.header, FIRST.sessions)
+        assert load(store) == (FIRST.header, FIRST.sessions)
     assert pipeline(client, [("HGET", CHECKPOINT_KEY, "fence")]) == [b"7"]
 
 
-def test_a_key_of_another_kind_is_named(client: redis.Redis, valkey_url: str) -> None:
+def test_a_key_of_the_wrong_type_is_named(client: redis.Redis, valkey_url: str) -> None:
     client.lpush(CHECKPOINT_KEY, "x")
     with closing(RedisCheckpointStore(valkey_url, owning(valkey_url))) as store:
         for call in (store.load, lambda: store.commit(FIRST)):
@@ -136,7 +133,7 @@ def test_a_key_of_another_kind_is_named(client: redis.Redis, valkey_url: str) ->
                 call()
 
 
-def test_a_redis_that_is_away_is_unavailable() -> None:
+def test_every_call_raises_unavailable_while_redis_is_away() -> None:
     with closing(RedisCheckpointStore("redis://127.0.0.1:1/0", Fence())) as store:
         for call in (store.load, lambda: store.commit(FIRST)):
             with pytest.raises(Unavailable, match="Connection refused"):

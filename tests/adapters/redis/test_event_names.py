@@ -1,23 +1,15 @@
-"""Which Redis names are read, and whose events come under them."""
+"""Which Redis names are read, and the tenant of each."""
 
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
 import redis
 
 from conductor_actors.adapters.redis.client import open_client
-from conductor_actors.adapters.redis.event_names import LOOK_EVERY_S, EventNames, event_tenant
+from conductor_actors.adapters.redis.event_names import TENANT_SCAN_S, EventNames, event_tenant
 from conductor_actors.domain.events import DECODERS
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.hostile import CHAT, NAMES, SYNC
-
-
-@pytest.fixture
-def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
-    del redis_client  # for its empty database
-    with closing(open_client(valkey_url)) as client:
-        yield client
 
 
 def add(client: redis.Redis, *keys: str | bytes) -> None:
@@ -47,11 +39,11 @@ def add(client: redis.Redis, *keys: str | bytes) -> None:
         ("", None),
     ],
 )
-def test_a_names_tenant_is_its_prefix_if_it_is_one(name: str, tenant: str | None) -> None:
+def test_the_tenant_of_a_name_is_its_prefix_if_that_is_valid(name: str, tenant: str | None) -> None:
     assert event_tenant(name) == tenant
 
 
-def test_without_tenants_the_six_names_are_read(client: redis.Redis) -> None:
+def test_without_tenants_the_six_bare_names_are_read(client: redis.Redis) -> None:
     names = EventNames(client, ())
     add(client, f"acme:{SYNC}")
     assert sorted(names.current()) == sorted(NAMES)
@@ -59,7 +51,7 @@ def test_without_tenants_the_six_names_are_read(client: redis.Redis) -> None:
     assert names.channel_patterns() == []
 
 
-def test_each_named_tenant_has_all_six_names_whether_they_are_there_or_not(
+def test_each_named_tenant_has_all_six_names_even_if_they_do_not_exist(
     client: redis.Redis,
 ) -> None:
     names = EventNames(client, ("acme", "globex"))
@@ -68,7 +60,7 @@ def test_each_named_tenant_has_all_six_names_whether_they_are_there_or_not(
     assert names.channel_patterns() == []
 
 
-def test_tenants_are_found_by_their_streams(client: redis.Redis) -> None:
+def test_tenants_are_discovered_by_their_streams(client: redis.Redis) -> None:
     client.lpush(f"listed:{SYNC}", "x")
     client.set(f"text:{SYNC}", "x")
     add(client, f"globex:{SYNC}", f"acme:{CHAT}", f"ACME:{SYNC}", "acme:other", b"\xff:" + b"x")
@@ -76,7 +68,7 @@ def test_tenants_are_found_by_their_streams(client: redis.Redis) -> None:
     assert names.current() == [*DECODERS, f"acme:{CHAT}", f"globex:{SYNC}"]
 
 
-def test_no_channel_is_subscribed_to_that_a_pattern_matches_too(client: redis.Redis) -> None:
+def test_a_channel_that_a_pattern_matches_is_not_subscribed_to_by_name(client: redis.Redis) -> None:
     add(client, f"globex:{SYNC}")
     names = EventNames(client, ("*", "acme"))
     assert f"globex:{SYNC}" in names.current()
@@ -84,13 +76,13 @@ def test_no_channel_is_subscribed_to_that_a_pattern_matches_too(client: redis.Re
     assert names.channel_patterns() == [f"*:{name}" for name in DECODERS]
 
 
-def test_tenants_are_found_among_many_other_keys(client: redis.Redis) -> None:
+def test_tenants_are_discovered_among_many_other_keys(client: redis.Redis) -> None:
     client.mset({f"cache:{number}": "x" for number in range(5000)})
     add(client, *(f"tenant-{number}:{SYNC}" for number in range(500)))
     assert len(EventNames(client, ("*",)).current()) == 506
 
 
-def test_tenants_are_looked_for_every_ten_seconds_and_new_ones_come_last(
+def test_tenants_are_discovered_every_ten_seconds_and_new_names_come_last(
     client: redis.Redis,
 ) -> None:
     clock = FakeClock()
@@ -98,26 +90,26 @@ def test_tenants_are_looked_for_every_ten_seconds_and_new_ones_come_last(
     add(client, f"globex:{SYNC}")
     first = list(names.current())
     add(client, f"acme:{SYNC}")
-    clock.advance(LOOK_EVERY_S - 0.01)
+    clock.advance(TENANT_SCAN_S - 0.01)
     assert list(names.current()) == first
     clock.advance(0.01)
     assert list(names.current()) == [*first, f"acme:{SYNC}"]
 
 
-def test_a_tenant_whose_streams_are_gone_keeps_its_names(client: redis.Redis) -> None:
+def test_the_names_of_a_tenant_stay_after_its_streams_are_deleted(client: redis.Redis) -> None:
     clock = FakeClock()
     names = EventNames(client, ("*",), clock)
     add(client, f"acme:{SYNC}")
     before = list(names.current())
     client.flushall()
-    clock.advance(LOOK_EVERY_S)
+    clock.advance(TENANT_SCAN_S)
     assert list(names.current()) == before
 
 
-def test_a_look_that_failed_is_made_again_at_once(client: redis.Redis) -> None:
+def test_a_failed_scan_is_repeated_by_the_next_call(client: redis.Redis) -> None:
     add(client, f"acme:{SYNC}")
-    with closing(open_client("redis://127.0.0.1:1/0")) as nobody:
-        names = EventNames(nobody, ("*",), FakeClock())
+    with closing(open_client("redis://127.0.0.1:1/0")) as away:
+        names = EventNames(away, ("*",), FakeClock())
         for _ in range(2):
             with pytest.raises(redis.ConnectionError):
                 names.current()

@@ -8,14 +8,15 @@ import pytest
 import redis
 
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions, Transport
+from conductor_actors.adapters.redis.pipelines import server_time_ms
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.domain.intake import Entry, IntakeRules
-from conductor_actors.ports import Read
+from conductor_actors.ports import ReadResult
 from tests.support.hostile import CHAT, NAMES, REACTION, SYNC, VOTE
 from tests.support.ticking import TickingIntake
 
-MOST_READS = 400  # ten seconds, should something never come
-NO_TENANTS = (
+MAX_READS = 400  # ten seconds
+INVALID_TENANTS = (
     "ACME",
     "default",
     "",
@@ -33,7 +34,7 @@ Opened = Callable[[SourceOptions], RedisSource]
 
 @pytest.fixture
 def opened(valkey_url: str, redis_client: redis.Redis) -> Iterator[Opened]:
-    """Open sources that have subscribed and begun."""
+    """Return a function that opens a source and reads once, so that it has subscribed."""
     del redis_client  # for its empty database
     with ExitStack() as stack:
 
@@ -47,10 +48,10 @@ def opened(valkey_url: str, redis_client: redis.Redis) -> Iterator[Opened]:
 
 
 def read_until(source: RedisSource, count: int) -> list[Entry]:
-    """Read so many entries, holding every read to its promises."""
+    """Read so many entries, checking the promises of every read."""
     entries: list[Entry] = []
     watermark_ms = 0
-    for _ in range(MOST_READS):
+    for _ in range(MAX_READS):
         read = source.read()
         assert read.entries == sorted(read.entries)
         assert all(watermark_ms <= entry[0] for entry in read.entries)
@@ -62,7 +63,7 @@ def read_until(source: RedisSource, count: int) -> list[Entry]:
     pytest.fail(f"{len(entries)} entries of {count} came")
 
 
-def said(entries: Sequence[Entry]) -> list[tuple[str, bytes]]:
+def names_and_bodies(entries: Sequence[Entry]) -> list[tuple[str, bytes]]:
     return [entry[2:] for entry in entries]
 
 
@@ -78,11 +79,11 @@ def test_every_name_is_read_by_both_transports(opened: Opened, redis_client: red
         redis_client.publish(name, b"pubsub")
     entries = read_until(source, 12)
     expected = [(name, body) for name in DECODERS for body in (b"stream", b"pubsub")]
-    assert sorted(said(entries)) == sorted(expected)
+    assert sorted(names_and_bodies(entries)) == sorted(expected)
 
 
 @pytest.mark.parametrize("transport", ["streams", "pubsub"])
-def test_one_transport_alone_is_read_when_asked(
+def test_one_transport_can_be_read_alone(
     opened: Opened, redis_client: redis.Redis, transport: Transport
 ) -> None:
     source = opened(SourceOptions(transport=transport))
@@ -90,15 +91,14 @@ def test_one_transport_alone_is_read_when_asked(
         redis_client.publish(SYNC, b"pubsub")
         redis_client.xadd(SYNC, {"data": b"streams"})
     entries = [*read_until(source, 3), *source.read().entries, *source.read().entries]
-    assert said(entries) == [(SYNC, transport.encode())] * 3
+    assert names_and_bodies(entries) == [(SYNC, transport.encode())] * 3
 
 
-def test_a_message_has_the_time_of_its_reading_by_the_clock_of_redis(
+def test_a_message_has_the_time_of_its_receipt_by_the_clock_of_redis(
     opened: Opened, redis_client: redis.Redis
 ) -> None:
     def now_ms() -> int:
-        seconds, micros = redis_client.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+        return server_time_ms(redis_client.time())
 
     source = opened(SourceOptions())
     began_ms = source.read().now_ms
@@ -110,7 +110,7 @@ def test_a_message_has_the_time_of_its_reading_by_the_clock_of_redis(
     assert before_ms - 1 <= at_ms < source.read().now_ms
 
 
-def test_both_transports_come_in_one_order_and_nothing_comes_too_late(
+def test_entries_of_both_transports_are_in_one_order_and_none_is_late(
     opened: Opened, redis_client: redis.Redis
 ) -> None:
     source = opened(SourceOptions())
@@ -122,14 +122,14 @@ def test_both_transports_come_in_one_order_and_nothing_comes_too_late(
 
     sender = Thread(target=send)
     sender.start()
-    bodies = [body for _, body in said(read_until(source, 4000))]
+    bodies = [body for _, body in names_and_bodies(read_until(source, 4000))]
     sender.join()
     for transport in (b"pubsub", b"stream"):
         own = [body for body in bodies if body.startswith(transport)]
         assert own == [b"%s %d" % (transport, number) for number in range(2000)]
 
 
-def test_messages_are_heard_while_streams_are_far_behind(
+def test_messages_are_received_while_streams_are_far_behind(
     opened: Opened, redis_client: redis.Redis
 ) -> None:
     with redis_client.pipeline(transaction=False) as pipeline:
@@ -141,27 +141,27 @@ def test_messages_are_heard_while_streams_are_far_behind(
         for _ in range(5000):
             pipeline.publish(SYNC, b"pubsub")
         pipeline.execute()
-    bodies = [body for _, body in said(read_until(source, 13_000))]
+    bodies = [body for _, body in names_and_bodies(read_until(source, 13_000))]
     assert bodies == [b"stream"] * 8000 + [b"pubsub"] * 5000
 
 
-def test_a_name_that_is_no_stream_stops_neither_other_streams_nor_messages(
+def test_a_key_of_the_wrong_type_stops_neither_other_streams_nor_messages(
     opened: Opened, redis_client: redis.Redis
 ) -> None:
     source = opened(SourceOptions())
     redis_client.set(SYNC, "no stream")
     redis_client.xadd(VOTE, {"data": b"read"})
-    redis_client.publish(CHAT, b"heard")
-    redis_client.publish(SYNC, b"heard, too")
-    assert sorted(said(read_until(source, 3))) == [
-        (CHAT, b"heard"),
+    redis_client.publish(CHAT, b"received")
+    redis_client.publish(SYNC, b"also received")
+    assert sorted(names_and_bodies(read_until(source, 3))) == [
+        (CHAT, b"received"),
         (VOTE, b"read"),
-        (SYNC, b"heard, too"),
+        (SYNC, b"also received"),
     ]
 
 
 @pytest.mark.parametrize("start", ["window", "latest"])
-def test_the_first_read_says_that_what_came_before_makes_no_rows(
+def test_the_first_read_sets_the_first_tick_after_the_entries_that_fill_the_windows(
     valkey_url: str, redis_client: redis.Redis, start: str
 ) -> None:
     del redis_client
@@ -173,14 +173,14 @@ def test_the_first_read_says_that_what_came_before_makes_no_rows(
     assert second.first_tick_ms is None
 
 
-def test_from_the_earliest_entry_on_every_row_is_made(valkey_url: str) -> None:
+def test_reading_from_the_earliest_entry_sets_no_first_tick(valkey_url: str) -> None:
     source = RedisSource(valkey_url, SourceOptions("streams", start="earliest"))
     assert source.read().first_tick_ms is None
     source.close()
 
 
 @pytest.mark.parametrize("tenants", [("acme", "globex"), ("*",), ("*", "acme")])
-def test_tenants_are_read_by_both_transports_each_event_once(
+def test_each_event_of_each_tenant_is_read_once_by_both_transports(
     opened: Opened, redis_client: redis.Redis, tenants: Sequence[str]
 ) -> None:
     names = [f"{tenant}{name}" for tenant in ("acme:", "globex:", "") for name in NAMES]
@@ -196,30 +196,30 @@ def test_tenants_are_read_by_both_transports_each_event_once(
 
 
 @pytest.mark.parametrize("tenants", [("acme",), ("*",)])
-def test_names_of_no_tenant_are_not_read(
+def test_names_without_a_valid_tenant_are_not_read(
     opened: Opened, redis_client: redis.Redis, tenants: Sequence[str]
 ) -> None:
     redis_client.lpush("listed:sync-events", "no stream")
     source = opened(SourceOptions(tenants=tenants, start="earliest"))
-    others = [key(tenant, name) for tenant in NO_TENANTS for name in (SYNC, CHAT)]
+    others = [key(tenant, name) for tenant in INVALID_TENANTS for name in (SYNC, CHAT)]
     others += [b"acme:other", b"acme:sync-events:x", b"acmesync-events", b"acme:SYNC-EVENTS"]
     for other in others:
         redis_client.xadd(other, {"data": b"x"})
         redis_client.publish(other, b"x")
-    source._names._look_s = float("-inf")
+    source._names._scanned_s = float("-inf")
     redis_client.xadd("acme:sync-events", {"data": b"last"})
-    assert said(read_until(source, 1)) == [("acme:sync-events", b"last")]
+    assert names_and_bodies(read_until(source, 1)) == [("acme:sync-events", b"last")]
 
 
-def test_only_tenants_that_are_named_are_read(opened: Opened, redis_client: redis.Redis) -> None:
+def test_only_named_tenants_are_read(opened: Opened, redis_client: redis.Redis) -> None:
     source = opened(SourceOptions(tenants=("acme",)))
     for tenant in ("globex", "acme"):
         redis_client.publish(f"{tenant}:{CHAT}", b"x")
         redis_client.xadd(f"{tenant}:{CHAT}", {"data": b"x"})
-    assert said(read_until(source, 2)) == [(f"acme:{CHAT}", b"x")] * 2
+    assert names_and_bodies(read_until(source, 2)) == [(f"acme:{CHAT}", b"x")] * 2
 
 
-def test_the_tenant_comes_from_the_key_alone(opened: Opened, redis_client: redis.Redis) -> None:
+def test_the_tenant_comes_from_the_name_alone(opened: Opened, redis_client: redis.Redis) -> None:
     source = opened(SourceOptions(tenants=("acme",)))
     body = b'{"sessionId":"s1","tenantId":"globex","tenant":"globex"}'
     redis_client.publish(f"acme:{REACTION}", body)
@@ -229,7 +229,7 @@ def test_the_tenant_comes_from_the_key_alone(opened: Opened, redis_client: redis
     assert set(intake.flush()) == {("acme", "s1"), ("default", "s1")}
 
 
-def test_a_flood_of_one_tenant_is_dropped_and_reported_while_others_lose_nothing(
+def test_a_tenant_that_floods_loses_messages_and_other_tenants_lose_none(
     opened: Opened, redis_client: redis.Redis
 ) -> None:
     source = opened(SourceOptions("pubsub", tenants=("flood", "quiet"), pubsub_limit=1000))
@@ -242,7 +242,7 @@ def test_a_flood_of_one_tenant_is_dropped_and_reported_while_others_lose_nothing
         pipeline.execute()
     entries, lost = list[Entry](), 0
     while not entries or entries[-1][3] != b"last":
-        read: Read = source.read()
+        read: ReadResult = source.read()
         entries += read.entries
         assert {(gap.tenant, gap.reason) for gap in read.gaps} <= {("flood", "flooded")}
         lost += sum(gap.lost or 0 for gap in read.gaps)
@@ -251,17 +251,17 @@ def test_a_flood_of_one_tenant_is_dropped_and_reported_while_others_lose_nothing
     assert lost == 5000 - (len(entries) - 11) > 0
 
 
-def test_closing_lets_go_of_every_connection(valkey_url: str, redis_client: redis.Redis) -> None:
+def test_closing_closes_every_connection(valkey_url: str, redis_client: redis.Redis) -> None:
     source = RedisSource(f"{valkey_url}?client_name=closing", SourceOptions())
     source.read()
     source.read()
 
-    def ours() -> list[object]:
+    def connections() -> list[object]:
         return [each for each in redis_client.client_list() if each["name"] == "closing"]
 
-    assert len(ours()) == 2
+    assert len(connections()) == 2
     source.close()
     for _ in range(1000):  # the server notices in its own time
-        if not ours():
+        if not connections():
             return
     pytest.fail("connections are left")

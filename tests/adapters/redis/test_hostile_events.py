@@ -6,10 +6,13 @@ from contextlib import closing
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.client import Command, open_client, pipeline
+from conductor_actors.adapters.redis.dead_letter_stream import (
+    LETTER_BODY_BYTES,
+    RedisDeadLetterQueue,
+)
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions, Transport
 from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
-from conductor_actors.adapters.redis.score_feed import BODY_BYTES, RedisScoreFeed
+from conductor_actors.adapters.redis.pipelines import Command, pipeline
 from conductor_actors.domain.intake import EventsBySession, IntakeRules, Rejected
 from conductor_actors.ports import DeadLetter
 from tests.support.hostile import HARMLESS, HOSTILE, REACTION
@@ -17,15 +20,8 @@ from tests.support.owners import owning
 from tests.support.ticking import TickingIntake
 
 GOOD = b'{"sessionId":"good"}'
-PORTION = 100  # of bodies: less than what Redis lets wait for a slow listener
+BODIES_PER_READ = 100  # fewer than Redis buffers for a slow subscriber
 TRANSPORTS: tuple[Transport, ...] = ("streams", "pubsub")
-
-
-@pytest.fixture
-def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
-    del redis_client  # for its empty database
-    with closing(open_client(valkey_url)) as client:
-        yield client
 
 
 def command(transport: Transport, name: str, body: bytes) -> Command:
@@ -33,7 +29,7 @@ def command(transport: Transport, name: str, body: bytes) -> Command:
 
 
 class Reading:
-    """A source and an intake that take what is sent to them, portion by portion."""
+    """A source and an intake that read bodies as they are sent."""
 
     def __init__(self, url: str, transport: Transport) -> None:
         self._transport = transport
@@ -43,15 +39,15 @@ class Reading:
         self._source.read()
 
     def send(self, client: redis.Redis, bodies: Sequence[tuple[str, bytes]]) -> list[Rejected]:
-        """Send the bodies, a good event after each, and return what was rejected."""
-        for first in range(0, len(bodies), PORTION):
-            portion = bodies[first : first + PORTION]
-            both = [each for body in portion for each in (body, (REACTION, GOOD))]
+        """Send the bodies, with a good event after each; return the events that were rejected."""
+        for first in range(0, len(bodies), BODIES_PER_READ):
+            chunk = bodies[first : first + BODIES_PER_READ]
+            both = [each for body in chunk for each in (body, (REACTION, GOOD))]
             pipeline(client, [command(self._transport, *each) for each in both])
-            self._take(len(both))
+            self._read(len(both))
         return self._intake.rejected
 
-    def _take(self, count: int) -> None:
+    def _read(self, count: int) -> None:
         while count > 0:
             read = self._source.read()
             assert not read.gaps
@@ -98,19 +94,19 @@ def test_an_entry_without_a_body_is_rejected_by_its_id(
 
 
 @pytest.mark.parametrize("transport", ["streams"])
-def test_every_hostile_body_ends_in_the_dead_letters_with_its_origin(
+def test_every_hostile_body_becomes_a_dead_letter_with_its_origin(
     reading: Reading, client: redis.Redis, valkey_url: str
 ) -> None:
     rejected = reading.send(client, [(name, body) for _, name, body, _ in HOSTILE])
-    with closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed:
-        feed.add([letter(each) for each in rejected])
+    with closing(RedisDeadLetterQueue(valkey_url, owning(valkey_url))) as queue:
+        queue.add([letter(each) for each in rejected])
     [letters] = pipeline(client, [("XRANGE", DEAD_LETTERS_KEY, "-", "+")])
     assert len(letters) == len(HOSTILE)
     for _, fields in letters:
         found = dict(zip(fields[::2], fields[1::2], strict=True))
         entry_id = found[b"entry_id"]
         [[(_, (_, body))]] = pipeline(client, [("XRANGE", found[b"source"], entry_id, entry_id)])
-        assert found[b"body"] == body[:BODY_BYTES]
+        assert found[b"body"] == body[:LETTER_BODY_BYTES]
         assert (found[b"source"].decode(), body, found[b"reason"].decode()) in EXPECTED
 
 

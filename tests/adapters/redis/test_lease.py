@@ -1,4 +1,4 @@
-"""One process at a time owns the events of a Redis."""
+"""One process at a time has the lease of a Redis, and only it may write."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -7,21 +7,20 @@ from time import monotonic
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.client import Send
 from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.adapters.redis.key_names import FENCE_KEY, OWNER_KEY
-from conductor_actors.adapters.redis.lease import EXPIRES_AFTER_MS, RedisLease
+from conductor_actors.adapters.redis.lease import LEASE_TTL_MS, RedisLease
+from conductor_actors.adapters.redis.pipelines import RedisConnection, server_time_ms
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 
 Leases = Callable[[], RedisLease]
 
-FENCE = FENCE_KEY
-ALMOST_ALL_MS = EXPIRES_AFTER_MS - 1000
+NEARLY_TTL_MS = LEASE_TTL_MS - 1000
 
 
 @pytest.fixture
 def leases(valkey_url: str, redis_client: redis.Redis) -> Iterator[Leases]:
-    """Make leases of as many processes as are needed."""
+    """Return a function that makes the lease of one more process."""
     del redis_client  # for its empty database
     with ExitStack() as stack:
         yield lambda: stack.enter_context(closing(RedisLease(valkey_url)))
@@ -34,200 +33,211 @@ def expire(client: redis.Redis) -> None:
         assert monotonic() < until_s, "it never expired"
 
 
-def guarded(client: redis.Redis, fence: Fence) -> object:
-    return fence.guarded(client, [("INCR", "done")])
+def write(client: redis.Redis, fence: Fence) -> object:
+    return fence.transaction(client, [("INCR", "done")])
 
 
-def test_one_of_two_has_it(leases: Leases) -> None:
-    mine, other = leases(), leases()
-    mine.hold()
+def test_one_of_two_processes_has_the_lease(leases: Leases) -> None:
+    owner, other = leases(), leases()
+    owner.acquire_or_renew()
     for _ in range(2):
         with pytest.raises(OwnershipLost, match=r"another conductor_actors \(.+:\d+:\w{8}\) owns"):
-            other.hold()
-    mine.hold()
+            other.acquire_or_renew()
+    owner.acquire_or_renew()
 
 
-def test_holding_it_again_renews_it(leases: Leases, redis_client: redis.Redis) -> None:
+def test_acquiring_it_again_renews_it(leases: Leases, redis_client: redis.Redis) -> None:
     lease = leases()
-    lease.hold()
-    assert ALMOST_ALL_MS < redis_client.pttl(OWNER_KEY) <= EXPIRES_AFTER_MS
+    lease.acquire_or_renew()
+    assert NEARLY_TTL_MS < redis_client.pttl(OWNER_KEY) <= LEASE_TTL_MS
     redis_client.pexpire(OWNER_KEY, 2000)
-    lease.hold()
-    assert redis_client.pttl(OWNER_KEY) > ALMOST_ALL_MS
+    lease.acquire_or_renew()
+    assert redis_client.pttl(OWNER_KEY) > NEARLY_TTL_MS
 
 
-def test_a_successor_has_a_greater_number(leases: Leases, redis_client: redis.Redis) -> None:
-    numbers = []
+def test_each_owner_has_a_greater_fence_token_than_the_one_before(
+    leases: Leases, redis_client: redis.Redis
+) -> None:
+    tokens = []
     for _ in range(3):
         lease = leases()
-        lease.hold()
-        lease.hold()
-        assert lease.fence.number == redis_client.get(FENCE)
-        numbers.append(int(lease.fence.number))
+        lease.acquire_or_renew()
+        lease.acquire_or_renew()
+        assert lease.fence.token == redis_client.get(FENCE_KEY)
+        tokens.append(int(lease.fence.token))
         lease.release()
-    assert numbers[0] < numbers[1] < numbers[2]
+    assert tokens[0] < tokens[1] < tokens[2]
 
 
-def test_one_that_expired_goes_to_the_next_and_never_comes_back(
+def test_an_expired_lease_that_another_process_took_is_lost_for_good(
     leases: Leases, redis_client: redis.Redis
 ) -> None:
-    mine, other = leases(), leases()
-    mine.hold()
+    former, other = leases(), leases()
+    former.acquire_or_renew()
     expire(redis_client)
-    other.hold()
+    other.acquire_or_renew()
     with pytest.raises(OwnershipLost):
-        mine.hold()
+        former.acquire_or_renew()
     other.release()
-    with pytest.raises(OwnershipLost, match="by now gone"):  # what it knows is old
-        mine.hold()
+    with pytest.raises(OwnershipLost, match="by now gone"):  # its state is stale
+        former.acquire_or_renew()
 
 
-def test_one_that_expired_and_that_nobody_took_goes_on_under_its_number(
+def test_an_expired_lease_that_no_process_took_is_renewed_under_the_same_token(
     leases: Leases, redis_client: redis.Redis
 ) -> None:
     lease = leases()
-    lease.hold()
-    number = lease.fence.number
+    lease.acquire_or_renew()
+    token = lease.fence.token
     expire(redis_client)
-    lease.hold()
-    assert lease.fence.number == number == redis_client.get(FENCE)
-    assert redis_client.pttl(OWNER_KEY) > ALMOST_ALL_MS
+    lease.acquire_or_renew()
+    assert lease.fence.token == token == redis_client.get(FENCE_KEY)
+    assert redis_client.pttl(OWNER_KEY) > NEARLY_TTL_MS
 
 
-def test_one_that_is_released_goes_to_the_next_at_once(leases: Leases) -> None:
-    mine, other = leases(), leases()
-    mine.hold()
-    mine.release()
-    assert mine.owner() == ""
-    other.hold()
+def test_a_released_lease_can_be_acquired_at_once(leases: Leases) -> None:
+    former, other = leases(), leases()
+    former.acquire_or_renew()
+    former.release()
+    assert former.owner() == ""
+    other.acquire_or_renew()
     with pytest.raises(OwnershipLost):
-        mine.hold()
+        former.acquire_or_renew()
 
 
-def test_releasing_what_another_has_changes_nothing(leases: Leases) -> None:
-    mine, other = leases(), leases()
-    other.hold()
-    mine.release()
-    mine.release()
-    other.hold()
-    assert mine.owner() == other._token.decode()
+def test_releasing_the_lease_of_another_process_changes_nothing(leases: Leases) -> None:
+    lease, other = leases(), leases()
+    other.acquire_or_renew()
+    lease.release()
+    lease.release()
+    other.acquire_or_renew()
+    assert lease.owner() == other._owner.decode()
 
 
-def test_one_that_was_stolen_is_lost(leases: Leases, redis_client: redis.Redis) -> None:
+def test_a_lease_with_another_owner_is_lost(leases: Leases, redis_client: redis.Redis) -> None:
     lease = leases()
-    lease.hold()
+    lease.acquire_or_renew()
     redis_client.set(OWNER_KEY, "thief")
     with pytest.raises(OwnershipLost, match=r"\(thief\)"):
-        lease.hold()
+        lease.acquire_or_renew()
     lease.release()
     assert lease.owner() == "thief"
 
 
-def test_one_that_redis_forgot_is_taken_again_under_a_number_that_never_was(
+def test_a_lease_that_redis_lost_is_taken_again_under_a_token_that_was_never_used(
     leases: Leases, redis_client: redis.Redis
 ) -> None:
     lease = leases()
-    lease.hold()
-    number = int(lease.fence.number)
-    redis_client.time()
+    lease.acquire_or_renew()
+    token = int(lease.fence.token)
     until_s = monotonic() + 2
-    while monotonic() < until_s and redis_client.time()[0] * 1000 <= number:
+    while monotonic() < until_s and server_time_ms(redis_client.time()) <= token:
         pass
     redis_client.flushall()
-    lease.hold()
-    assert lease.owner() == lease._token.decode()
-    assert int(lease.fence.number) > number
+    lease.acquire_or_renew()
+    assert lease.owner() == lease._owner.decode()
+    assert int(lease.fence.token) > token
 
 
-def test_one_that_was_taken_without_our_hearing_of_it_is_ours(
+def test_a_lease_whose_acquisition_was_not_confirmed_is_acquired_by_the_next_call(
     leases: Leases, redis_client: redis.Redis
 ) -> None:
     lease = leases()
-    redis_client.set(OWNER_KEY, lease._token, px=1000)  # done, but its reply was lost
-    redis_client.set(FENCE, 41)
-    lease.hold()
-    assert redis_client.pttl(OWNER_KEY) > ALMOST_ALL_MS
-    assert lease.fence.number == b"42"
+    redis_client.set(OWNER_KEY, lease._owner, px=1000)  # done, but its reply was lost
+    redis_client.set(FENCE_KEY, 41)
+    lease.acquire_or_renew()
+    assert redis_client.pttl(OWNER_KEY) > NEARLY_TTL_MS
+    assert lease.fence.token == b"42"
 
 
-def test_who_is_faster_has_it(leases: Leases, redis_client: redis.Redis) -> None:
-    """Another takes it between our look and our transaction."""
-    mine, other = leases(), leases()
-    take = mine._take
+def test_a_process_that_loses_the_race_for_the_lease_does_not_have_it(
+    leases: Leases, redis_client: redis.Redis
+) -> None:
+    """The other process takes it between our GET and our transaction."""
+    slow, fast = leases(), leases()
+    take = slow._take
 
-    def take_late(send: Send, now_s: int) -> bool | None:
-        other.hold()
-        return take(send, now_s)
+    def take_late(connection: RedisConnection, now_ms: int) -> None:
+        fast.acquire_or_renew()
+        take(connection, now_ms)
 
-    mine._take = take_late  # type: ignore[method-assign]
+    slow._take = take_late  # type: ignore[method-assign]
     with pytest.raises(OwnershipLost):
-        mine.hold()
-    assert mine.fence.number == b""
-    assert redis_client.get(FENCE) == other.fence.number
+        slow.acquire_or_renew()
+    assert slow.fence.token == b""
+    assert redis_client.get(FENCE_KEY) == fast.fence.token
 
 
-def test_a_key_of_another_kind_is_named(leases: Leases, redis_client: redis.Redis) -> None:
+def test_a_key_of_the_wrong_type_is_named(leases: Leases, redis_client: redis.Redis) -> None:
     redis_client.lpush(OWNER_KEY, "x")
     with pytest.raises(ConfigError, match=OWNER_KEY):
-        leases().hold()
+        leases().acquire_or_renew()
 
 
-def test_a_redis_that_is_away_is_unavailable() -> None:
+def test_a_fence_that_is_no_number_is_a_config_error(
+    leases: Leases, redis_client: redis.Redis
+) -> None:
+    redis_client.set(FENCE_KEY, "x")
+    with pytest.raises(ConfigError, match="not an integer"):
+        leases().acquire_or_renew()
+
+
+def test_every_call_raises_unavailable_while_redis_is_away() -> None:
     with closing(RedisLease("redis://127.0.0.1:1/0")) as lease:
-        calls: list[Callable[[], object]] = [lease.hold, lease.owner, lease.release]
+        calls: list[Callable[[], object]] = [lease.acquire_or_renew, lease.owner, lease.release]
         for call in calls:
             with pytest.raises(Unavailable, match="Connection refused"):
                 call()
 
 
-def test_the_owner_does_what_it_may(leases: Leases, redis_client: redis.Redis) -> None:
+def test_the_owner_may_write_until_another_process_has_the_lease(
+    leases: Leases, redis_client: redis.Redis
+) -> None:
     lease = leases()
-    lease.hold()
-    assert guarded(redis_client, lease.fence) == [1]
+    lease.acquire_or_renew()
+    assert write(redis_client, lease.fence) == [1]
     expire(redis_client)
-    assert guarded(redis_client, lease.fence) == [2]  # nobody else is the owner
+    assert write(redis_client, lease.fence) == [2]  # no other process has it
 
 
-def test_who_is_not_the_owner_any_more_changes_nothing(
-    leases: Leases, redis_client: redis.Redis
-) -> None:
-    mine, other = leases(), leases()
-    mine.hold()
+def test_a_former_owner_writes_nothing(leases: Leases, redis_client: redis.Redis) -> None:
+    former, owner = leases(), leases()
+    former.acquire_or_renew()
     expire(redis_client)
-    other.hold()
+    owner.acquire_or_renew()
     with pytest.raises(OwnershipLost):
-        guarded(redis_client, mine.fence)
+        write(redis_client, former.fence)
     assert redis_client.get("done") is None
-    assert guarded(redis_client, other.fence) == [1]
+    assert write(redis_client, owner.fence) == [1]
 
 
-def test_who_was_stopped_in_mid_sentence_does_not_finish_it(
+def test_an_owner_that_was_suspended_in_the_middle_of_a_write_does_not_finish_it(
     leases: Leases, redis_client: redis.Redis
 ) -> None:
-    mine, other = leases(), leases()
-    mine.hold()
-    look = mine.fence._is_ours
+    former, owner = leases(), leases()
+    former.acquire_or_renew()
+    is_current = former.fence._is_current
 
-    def fall_asleep(number: bytes | None) -> bool:
-        is_ours = look(number)
+    def suspended(token: bytes) -> bool:
+        result = is_current(token)
         expire(redis_client)
-        other.hold()
-        return is_ours
+        owner.acquire_or_renew()
+        return result
 
-    mine.fence._is_ours = fall_asleep  # type: ignore[method-assign]
+    former.fence._is_current = suspended  # type: ignore[method-assign]
     with pytest.raises(OwnershipLost):
-        guarded(redis_client, mine.fence)
+        write(redis_client, former.fence)
     assert redis_client.get("done") is None
 
 
-def test_while_redis_has_forgotten_the_owner_nothing_is_changed_and_nothing_lost(
+def test_nothing_is_written_until_a_lease_that_redis_lost_is_taken_again(
     leases: Leases, redis_client: redis.Redis
 ) -> None:
     lease = leases()
-    lease.hold()
+    lease.acquire_or_renew()
     redis_client.flushall()
     with pytest.raises(Unavailable, match="forgotten"):
-        guarded(redis_client, lease.fence)
+        write(redis_client, lease.fence)
     assert redis_client.get("done") is None
-    lease.hold()
-    assert guarded(redis_client, lease.fence) == [1]
+    lease.acquire_or_renew()
+    assert write(redis_client, lease.fence) == [1]

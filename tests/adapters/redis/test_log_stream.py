@@ -7,15 +7,15 @@ import redis
 
 from conductor_actors.adapters.redis.key_names import LOG_KEY
 from conductor_actors.adapters.redis.log_stream import (
-    LINES_PER_READ,
-    MOST_LINES,
+    LOG_LINES_PER_READ,
+    MAX_LOG_LINES,
     RedisLog,
     RedisLogReader,
 )
 from conductor_actors.errors import ConfigError, Unavailable
 
 
-def test_lines_are_read_in_order_and_each_once(redis_client: redis.Redis, valkey_url: str) -> None:
+def test_each_line_is_read_once_and_in_order(redis_client: redis.Redis, valkey_url: str) -> None:
     del redis_client  # for its empty database
     with closing(RedisLog(valkey_url)) as log, closing(RedisLogReader(valkey_url, 1)) as reader:
         log.append(["before", "Ü\x1b"])
@@ -36,24 +36,28 @@ def test_only_the_last_minutes_are_read(redis_client: redis.Redis, valkey_url: s
         assert reader.read() == [b"new"]
 
 
-def test_a_long_history_comes_in_parts(redis_client: redis.Redis, valkey_url: str) -> None:
+def test_a_long_history_is_read_in_several_calls(
+    redis_client: redis.Redis, valkey_url: str
+) -> None:
     del redis_client  # for its empty database
-    lines = [f"{number}" for number in range(LINES_PER_READ + 5)]
+    lines = [f"{number}" for number in range(LOG_LINES_PER_READ + 5)]
     with closing(RedisLog(valkey_url)) as log, closing(RedisLogReader(valkey_url, 1)) as reader:
         log.append(lines)
         parts = [reader.read(), reader.read()]
-    assert [len(part) for part in parts] == [LINES_PER_READ, 5]
+    assert [len(part) for part in parts] == [LOG_LINES_PER_READ, 5]
     assert b"".join(parts[0] + parts[1]).decode() == "".join(lines)
 
 
-def test_the_newest_ten_thousand_are_kept(redis_client: redis.Redis, valkey_url: str) -> None:
+def test_the_stream_is_capped_at_the_newest_ten_thousand_lines(
+    redis_client: redis.Redis, valkey_url: str
+) -> None:
     with closing(RedisLog(valkey_url)) as log:
         for first in range(0, 25_000, 500):
             log.append([f"{number}" for number in range(first, first + 500)])
-    assert MOST_LINES <= redis_client.xlen(LOG_KEY) <= MOST_LINES + 100
+    assert MAX_LOG_LINES <= redis_client.xlen(LOG_KEY) <= MAX_LOG_LINES + 100
 
 
-def test_an_entry_that_somebody_else_wrote_is_a_line_of_nothing(
+def test_an_entry_of_another_program_is_an_empty_line(
     redis_client: redis.Redis, valkey_url: str
 ) -> None:
     redis_client.xadd(LOG_KEY, {"other": "x", "line": "y"})
@@ -61,7 +65,7 @@ def test_an_entry_that_somebody_else_wrote_is_a_line_of_nothing(
         assert reader.read() == [b""]
 
 
-def test_a_key_in_its_place_and_a_redis_that_is_away_are_told_apart(
+def test_a_key_of_the_wrong_type_is_a_config_error_and_an_outage_is_unavailable(
     redis_client: redis.Redis, valkey_url: str
 ) -> None:
     redis_client.set(LOG_KEY, "x")

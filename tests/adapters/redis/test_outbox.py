@@ -1,4 +1,4 @@
-"""The outbox in Redis: what outlives a process, what another version wrote, and a full Redis."""
+"""The outbox in Redis: a second process, entries of other versions, and a full Redis."""
 
 import zlib
 from collections.abc import Iterator
@@ -31,23 +31,23 @@ def packed(body: Any) -> bytes:
     return zlib.compress(msgspec.msgpack.encode(body))
 
 
-def test_what_one_process_sets_aside_another_finds(outbox: RedisOutbox, valkey_url: str) -> None:
+def test_another_process_reads_the_appended_rows(outbox: RedisOutbox, valkey_url: str) -> None:
     outbox.append([row("a"), row("b")])
     with closing(RedisOutbox(valkey_url)) as other:
-        assert other.oldest(100).rows == [row("a"), row("b")]
+        assert other.read_oldest(100).rows == [row("a"), row("b")]
 
 
-def test_a_row_takes_little_room(outbox: RedisOutbox, redis_client: redis.Redis) -> None:
+def test_a_row_takes_at_most_120_bytes(outbox: RedisOutbox, redis_client: redis.Redis) -> None:
     outbox.append([row(f"session-{number}") for number in range(10_000)])
     assert (redis_client.memory_usage(OUTBOX_KEY, samples=0) or 0) in range(1, 10_000 * 120)
 
 
-def test_rows_with_fields_that_came_later_or_are_gone_can_be_read(
+def test_rows_with_unknown_fields_can_be_read(
     outbox: RedisOutbox, redis_client: redis.Redis
 ) -> None:
     future = asdict(row()) | {"not_yet_known": 1}
     redis_client.xadd(OUTBOX_KEY, {"version": "1", "rows": packed([future])})
-    assert outbox.oldest(100).rows == [row()]
+    assert outbox.read_oldest(100).rows == [row()]
 
 
 @pytest.mark.parametrize(
@@ -61,20 +61,20 @@ def test_rows_with_fields_that_came_later_or_are_gone_can_be_read(
         {"data": "{}"},
     ],
 )
-def test_an_entry_that_can_t_be_read_is_left_where_it_is_and_said_once(
+def test_an_unreadable_entry_stays_in_the_stream_and_is_reported_once(
     outbox: RedisOutbox, redis_client: redis.Redis, fields: dict[Any, Any]
 ) -> None:
     outbox.append([row("a")])
     redis_client.xadd(OUTBOX_KEY, fields, id=(entry_id := "9999999999999-0"))
     redis_client.xadd(OUTBOX_KEY, {"version": "1", "rows": packed([row("b")])})
-    seen = list[ScoreRow]()
+    found = list[ScoreRow]()
     with capture_logs() as lines:
-        while (shown := outbox.oldest(5000)).ids:
-            seen += shown.rows
-            outbox.remove(shown)
+        while (page := outbox.read_oldest(5000)).ids:
+            found += page.rows
+            outbox.delete(page)
         outbox.append([row("c")])
-        seen += outbox.oldest(5000).rows
-    assert seen == [row("a"), row("b"), row("c")]
+        found += outbox.read_oldest(5000).rows
+    assert found == [row("a"), row("b"), row("c")]
     oldest = redis_client.xrange(OUTBOX_KEY, count=1)
     assert oldest == redis_client.xrange(OUTBOX_KEY, entry_id, entry_id)
     [line] = lines
@@ -82,19 +82,19 @@ def test_an_entry_that_can_t_be_read_is_left_where_it_is_and_said_once(
     assert f"XDEL {OUTBOX_KEY} {entry_id}" in line["advice"]
 
 
-def test_the_version_that_wrote_an_entry_finds_it_again(
+def test_the_version_that_wrote_an_entry_can_still_read_it(
     valkey_url: str, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     redis_client.xadd(OUTBOX_KEY, {"version": "2", "rows": packed([row()])})
     with closing(RedisOutbox(valkey_url)) as outbox:
-        assert not outbox.oldest(100).rows
-    monkeypatch.setattr("conductor_actors.adapters.redis.outbox.VERSION", b"2")
+        assert not outbox.read_oldest(100).rows
+    monkeypatch.setattr("conductor_actors.adapters.redis.outbox.OUTBOX_VERSION", b"2")
     with closing(RedisOutbox(valkey_url)) as outbox:
-        assert outbox.oldest(100).rows == [row()]
+        assert outbox.read_oldest(100).rows == [row()]
 
 
 @contextmanager
-def full(client: redis.Redis, free_bytes: int = 0) -> Iterator[None]:
+def limited_memory(client: redis.Redis, free_bytes: int = 0) -> Iterator[None]:
     client.config_set("maxmemory", client.info("memory")["used_memory"] + free_bytes)
     try:
         yield
@@ -102,43 +102,47 @@ def full(client: redis.Redis, free_bytes: int = 0) -> Iterator[None]:
         client.config_set("maxmemory", 0)
 
 
-def test_a_full_redis_takes_no_row_and_gives_out_those_it_has(
+def test_a_full_redis_refuses_rows_and_still_returns_those_it_has(
     outbox: RedisOutbox, redis_client: redis.Redis
 ) -> None:
     outbox.append([row("a")])
-    with full(redis_client):
+    with limited_memory(redis_client):
         with pytest.raises(Unavailable, match="maxmemory"):
             outbox.append([row(f"session-{number}") for number in range(2000)])
-        shown = outbox.oldest(100)
-        assert shown.rows == [row("a")]
-        outbox.remove(shown)
-        assert outbox.size() == 0
+        page = outbox.read_oldest(100)
+        assert page.rows == [row("a")]
+        outbox.delete(page)
+        assert outbox.count_entries() == 0
     outbox.append([row("b")])
-    assert outbox.oldest(100).rows == [row("b")]
+    assert outbox.read_oldest(100).rows == [row("b")]
 
 
 @pytest.mark.parametrize("free_bytes", [300_000, 1_000_000])
-def test_rows_that_do_not_fit_are_not_set_aside_in_part(
+def test_rows_that_do_not_fit_are_not_appended_in_part(
     outbox: RedisOutbox, redis_client: redis.Redis, free_bytes: int
 ) -> None:
     rows = [row(uuid4().hex, event_id=uuid4().hex) for _ in range(20_000)]
-    with full(redis_client, free_bytes), pytest.raises(Unavailable, match="maxmemory"):
+    with limited_memory(redis_client, free_bytes), pytest.raises(Unavailable, match="maxmemory"):
         outbox.append(rows)
-    assert outbox.size() == 0
+    assert outbox.count_entries() == 0
 
 
-def test_a_key_in_the_place_of_the_outbox_is_for_the_operator(
+def test_a_key_of_the_wrong_type_is_a_config_error(
     outbox: RedisOutbox, redis_client: redis.Redis
 ) -> None:
     redis_client.set(OUTBOX_KEY, "x")
     with pytest.raises(ConfigError):
         outbox.append([row()])
     with pytest.raises(ConfigError):
-        outbox.size()
+        outbox.count_entries()
 
 
-def test_a_redis_that_is_away_is_unavailable() -> None:
+def test_every_call_raises_unavailable_while_redis_is_away() -> None:
     with closing(RedisOutbox(f"redis://127.0.0.1:{free_port()}")) as outbox:
-        for call in (outbox.size, lambda: outbox.oldest(1), lambda: outbox.append([row()])):
+        for call in (
+            outbox.count_entries,
+            lambda: outbox.read_oldest(1),
+            lambda: outbox.append([row()]),
+        ):
             with pytest.raises(Unavailable):
                 call()

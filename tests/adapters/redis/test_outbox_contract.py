@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.outbox import ENTRY_ROWS, RedisOutbox
+from conductor_actors.adapters.redis.outbox import ROWS_PER_ENTRY, RedisOutbox
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import Outbox
 from tests.support.fakes.memory_outbox import MemoryOutbox
@@ -24,72 +24,72 @@ def outbox(request: pytest.FixtureRequest) -> Iterator[Outbox]:
         yield outbox
 
 
-def rows_of(count: int, first: int = 0) -> list[ScoreRow]:
+def make_rows(count: int, first: int = 0) -> list[ScoreRow]:
     return [row(at_ms=AT_MS + number) for number in range(first, first + count)]
 
 
 def test_a_new_outbox_is_empty(outbox: Outbox) -> None:
-    assert outbox.size() == 0
-    assert not outbox.oldest(1000).rows
+    assert outbox.count_entries() == 0
+    assert not outbox.read_oldest(1000).rows
     outbox.append([])
-    assert not outbox.oldest(1000).ids
+    assert not outbox.read_oldest(1000).ids
 
 
-def test_rows_come_back_as_they_went_in_and_in_order(outbox: Outbox) -> None:
+def test_rows_are_returned_unchanged_and_in_order(outbox: Outbox) -> None:
     numbers = [0.1 + 0.2, 5e-324, -0.0, float("nan"), float("inf")]
     odd = [row("😀 \0\n", score=number) for number in numbers]
-    rows = [*rows_of(3), *odd]
+    rows = [*make_rows(3), *odd]
     outbox.append(rows[:2])
     outbox.append(rows[2:])
-    # repr, because it tells 0.0 from -0.0, and NaN is like NaN.
-    assert list(map(repr, outbox.oldest(1000).rows)) == list(map(repr, rows))
+    # repr, which distinguishes 0.0 from -0.0, and by which NaN equals NaN
+    assert list(map(repr, outbox.read_oldest(1000).rows)) == list(map(repr, rows))
 
 
-def test_rows_stay_until_they_are_removed(outbox: Outbox) -> None:
-    outbox.append(rows_of(2))
-    shown = outbox.oldest(1000)
-    assert list(outbox.oldest(1000).rows) == list(shown.rows)
-    outbox.remove(shown)
-    assert not outbox.oldest(1000).rows
-    assert outbox.size() == 0
+def test_rows_stay_until_they_are_deleted(outbox: Outbox) -> None:
+    outbox.append(make_rows(2))
+    page = outbox.read_oldest(1000)
+    assert list(outbox.read_oldest(1000).rows) == list(page.rows)
+    outbox.delete(page)
+    assert not outbox.read_oldest(1000).rows
+    assert outbox.count_entries() == 0
 
 
-def test_the_oldest_are_shown_first_and_about_as_many_as_asked_for(outbox: Outbox) -> None:
-    rows = rows_of(5 * ENTRY_ROWS)
+def test_pages_have_about_the_requested_number_of_rows_oldest_first(outbox: Outbox) -> None:
+    rows = make_rows(5 * ROWS_PER_ENTRY)
     outbox.append(rows)
-    seen = list[ScoreRow]()
-    while (shown := outbox.oldest(2 * ENTRY_ROWS)).ids:
-        assert len(shown.rows) <= 2 * ENTRY_ROWS
-        seen += shown.rows
-        outbox.remove(shown)
-    assert seen == rows
+    found = list[ScoreRow]()
+    while (page := outbox.read_oldest(2 * ROWS_PER_ENTRY)).ids:
+        assert len(page.rows) <= 2 * ROWS_PER_ENTRY
+        found += page.rows
+        outbox.delete(page)
+    assert found == rows
 
 
-def test_however_few_are_asked_for_some_are_shown(outbox: Outbox) -> None:
-    outbox.append(rows_of(3))
-    assert outbox.oldest(1).rows
+def test_a_page_has_at_least_one_entry(outbox: Outbox) -> None:
+    outbox.append(make_rows(3))
+    assert outbox.read_oldest(1).rows
 
 
-def test_what_is_appended_meanwhile_is_not_removed(outbox: Outbox) -> None:
-    outbox.append(rows_of(2))
-    shown = outbox.oldest(1000)
-    outbox.append(later := rows_of(2, first=2))
-    outbox.remove(shown)
-    assert list(outbox.oldest(1000).rows) == later
+def test_rows_appended_after_a_page_was_read_are_not_deleted_with_it(outbox: Outbox) -> None:
+    outbox.append(make_rows(2))
+    page = outbox.read_oldest(1000)
+    outbox.append(later := make_rows(2, first=2))
+    outbox.delete(page)
+    assert list(outbox.read_oldest(1000).rows) == later
 
 
-def test_what_is_removed_twice_is_removed_once(outbox: Outbox) -> None:
-    outbox.append(rows_of(2))
-    shown = outbox.oldest(1000)
-    outbox.remove(shown)
-    outbox.append(later := rows_of(1))
-    outbox.remove(shown)
-    outbox.remove(outbox.oldest(0)._replace(ids=()))
-    assert list(outbox.oldest(1000).rows) == later
+def test_deleting_a_page_again_deletes_nothing_else(outbox: Outbox) -> None:
+    outbox.append(make_rows(2))
+    page = outbox.read_oldest(1000)
+    outbox.delete(page)
+    outbox.append(later := make_rows(1))
+    outbox.delete(page)
+    outbox.delete(outbox.read_oldest(0)._replace(ids=()))
+    assert list(outbox.read_oldest(1000).rows) == later
 
 
-def test_entries_are_counted(outbox: Outbox) -> None:
-    outbox.append(rows_of(2 * ENTRY_ROWS + 1))
-    assert outbox.size() == 3
-    outbox.append(rows_of(1))
-    assert outbox.size() == 4
+def test_entries_of_at_most_500_rows_are_counted(outbox: Outbox) -> None:
+    outbox.append(make_rows(2 * ROWS_PER_ENTRY + 1))
+    assert outbox.count_entries() == 3
+    outbox.append(make_rows(1))
+    assert outbox.count_entries() == 4

@@ -1,4 +1,4 @@
-"""What is heard on pub/sub, what is dropped when it can't be kept, and what is said of gaps."""
+"""Received messages, those dropped from a full buffer, and the gaps reported."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.liveness import Deadlines
 from conductor_actors.adapters.redis.pubsub import (
-    Heard,
     PubSubListener,
+    ReceivedMessage,
     TenantBuffer,
 )
 from conductor_actors.adapters.redis.subscription import Subscriptions
@@ -23,10 +23,10 @@ from conductor_actors.domain.gaps import Gap
 from conductor_actors.errors import ConfigError
 from tests.support.hostile import CHAT, SYNC
 
-FOREVER = float("inf")
+ALWAYS = float("inf")
 KILOBYTE = b"x" * 1024
 ONE_NAME = Subscriptions([SYNC])
-IMPATIENT = Deadlines(quiet_s=0.02, pong_within_s=0.2, reconnect_within_s=0.02)
+SHORT_DEADLINES = Deadlines(quiet_s=0.02, pong_within_s=0.2, reconnect_within_s=0.02)
 
 Listening = Callable[..., PubSubListener]
 
@@ -41,7 +41,7 @@ def listening(valkey_url: str, redis_client: redis.Redis) -> Iterator[Listening]
         ) -> PubSubListener:
             client = open_client(valkey_url.replace("//", f"//{user}"))
             stack.callback(client.close)
-            listener = PubSubListener(client, subscriptions, limit, IMPATIENT)
+            listener = PubSubListener(client, subscriptions, limit, SHORT_DEADLINES)
             stack.callback(listener.close)
             listener.wait_subscribed(5)
             return listener
@@ -49,80 +49,82 @@ def listening(valkey_url: str, redis_client: redis.Redis) -> Iterator[Listening]
         yield start
 
 
-def heard_of(listener: PubSubListener, client: redis.Redis, count: int) -> list[Heard]:
-    """Take so many messages; the server's answers are what time passes by."""
-    heard: list[Heard] = []
+def receive(listener: PubSubListener, client: redis.Redis, count: int) -> list[ReceivedMessage]:
+    """Wait for so many messages."""
+    heard: list[ReceivedMessage] = []
     until_s = monotonic() + 10
     while len(heard) < count and monotonic() < until_s:
         client.ping()
-        heard += listener.take(FOREVER)[0]
+        heard += listener.pop_before(ALWAYS)[0]
     return heard
 
 
-def publish_until_heard(client: redis.Redis, body: bytes) -> None:
-    """Publish until somebody was there to hear it."""
+def publish_until_received(client: redis.Redis, body: bytes) -> None:
+    """Publish until there is a subscriber."""
     until_s = monotonic() + 10
     while not client.publish(SYNC, body):
-        assert monotonic() < until_s, "nobody subscribed again"
+        assert monotonic() < until_s, "no subscription"
 
 
-def message(number: float, body: bytes = b"") -> Heard:
-    return Heard(number, CHAT, body)
+def message(number: float, body: bytes = b"") -> ReceivedMessage:
+    return ReceivedMessage(number, CHAT, body)
 
 
-def filled(limit: int, **waiting: int) -> TenantBuffer:
-    kept = TenantBuffer(limit)
-    for tenant, count in waiting.items():
+def filled(limit: int, **messages: int) -> TenantBuffer:
+    buffer = TenantBuffer(limit)
+    for tenant, count in messages.items():
         for number in range(count):
-            kept.add(tenant, message(number, tenant.encode()))
-    return kept
+            buffer.add(tenant, message(number, tenant.encode()))
+    return buffer
 
 
-def test_messages_are_taken_in_the_order_they_were_heard_whoever_they_are_of() -> None:
-    waiting = TenantBuffer(10)
+def test_messages_of_all_tenants_are_returned_in_the_order_of_receipt() -> None:
+    buffer = TenantBuffer(10)
     for number in range(6):
-        waiting.add("acme" if number % 2 else "globex", message(number))
-    assert [heard.at_s for heard in waiting.take(4)] == [0, 1, 2, 3]
-    assert [heard.at_s for heard in waiting.take(FOREVER)] == [4, 5]
-    assert waiting.take(FOREVER) == []
+        buffer.add("acme" if number % 2 else "globex", message(number))
+    assert [heard.received_s for heard in buffer.pop_before(4)] == [0, 1, 2, 3]
+    assert [heard.received_s for heard in buffer.pop_before(ALWAYS)] == [4, 5]
+    assert buffer.pop_before(ALWAYS) == []
 
 
-def test_past_the_limit_the_newest_of_who_floods_make_room() -> None:
-    waiting = filled(10, flood=10, quiet=3)
-    assert waiting.lost() == {"flood": 3}
-    taken = waiting.take(FOREVER)
-    assert [heard.at_s for heard in taken if heard.body == b"flood"] == list(range(7))
-    assert [heard.at_s for heard in taken if heard.body == b"quiet"] == list(range(3))
+def test_a_full_buffer_drops_the_newest_messages_of_the_tenant_that_floods() -> None:
+    buffer = filled(10, flood=10, quiet=3)
+    assert buffer.pop_dropped() == {"flood": 3}
+    taken = buffer.pop_before(ALWAYS)
+    assert [heard.received_s for heard in taken if heard.body == b"flood"] == list(range(7))
+    assert [heard.received_s for heard in taken if heard.body == b"quiet"] == list(range(3))
 
 
-def test_past_the_limit_who_floods_is_not_heard() -> None:
-    waiting = filled(10, quiet=3, flood=100)
-    assert waiting.lost() == {"flood": 93}
-    assert waiting.lost() == {}
-    assert [heard.at_s for heard in waiting.take(FOREVER) if heard.body == b"flood"] == [*range(7)]
+def test_a_full_buffer_drops_further_messages_of_the_tenant_that_floods() -> None:
+    buffer = filled(10, quiet=3, flood=100)
+    assert buffer.pop_dropped() == {"flood": 93}
+    assert buffer.pop_dropped() == {}
+    assert [heard.received_s for heard in buffer.pop_before(ALWAYS) if heard.body == b"flood"] == [
+        *range(7)
+    ]
 
 
-def test_what_was_taken_makes_room() -> None:
-    waiting = filled(10, flood=10)
-    assert len(waiting.take(FOREVER)) == 10
-    assert not waiting._queues
-    assert not waiting._units
-    waiting.add("flood", message(11))
-    assert not waiting.lost()
+def test_removing_messages_makes_room() -> None:
+    buffer = filled(10, flood=10)
+    assert len(buffer.pop_before(ALWAYS)) == 10
+    assert not buffer._queues
+    assert not buffer._units
+    buffer.add("flood", message(11))
+    assert not buffer.pop_dropped()
 
 
-def test_a_large_message_counts_as_so_many_kilobytes() -> None:
-    waiting = TenantBuffer(10)
+def test_a_large_message_counts_by_its_kilobytes() -> None:
+    buffer = TenantBuffer(10)
     for number in range(4):
-        waiting.add("acme", message(number, KILOBYTE * 3))
-    assert waiting.lost() == {"acme": 2}
+        buffer.add("acme", message(number, KILOBYTE * 3))
+    assert buffer.pop_dropped() == {"acme": 2}
 
 
-def test_a_message_that_is_larger_than_all_that_may_wait_is_dropped() -> None:
-    waiting = filled(10, acme=2)
-    waiting.add("globex", message(3, KILOBYTE * 100))
-    assert waiting.lost() == {"globex": 1}
-    assert len(waiting.take(FOREVER)) == 2
+def test_a_message_larger_than_the_buffer_is_dropped() -> None:
+    buffer = filled(10, acme=2)
+    buffer.add("globex", message(3, KILOBYTE * 100))
+    assert buffer.pop_dropped() == {"globex": 1}
+    assert len(buffer.pop_before(ALWAYS)) == 2
 
 
 @settings(max_examples=200, deadline=None)
@@ -136,10 +138,10 @@ def test_a_message_that_is_larger_than_all_that_may_wait_is_dropped() -> None:
     ),
     st.integers(1, 12),
 )
-def test_every_message_is_taken_or_counted_as_lost_and_the_limit_holds(
+def test_every_message_is_returned_or_counted_as_dropped_and_the_limit_holds(
     steps: list[tuple[str, int] | int], limit: int
 ) -> None:
-    waiting, added, taken, lost = (
+    buffer, added, taken, lost = (
         TenantBuffer(limit),
         Counter[str](),
         Counter[str](),
@@ -147,103 +149,103 @@ def test_every_message_is_taken_or_counted_as_lost_and_the_limit_holds(
     )
     for number, step in enumerate(steps):
         if isinstance(step, int):
-            taken.update(heard.name for heard in waiting.take(step))
+            taken.update(heard.channel for heard in buffer.pop_before(step))
         else:
             tenant, kilobytes = step
             added[tenant] += 1
-            waiting.add(tenant, Heard(number, tenant, KILOBYTE * kilobytes))
-            lost += waiting.lost()
-        kept = [heard for queue in waiting._queues.values() for heard in queue]
-        assert sum(1 + len(heard.body) // 1024 for heard in kept) == waiting._total <= limit
-    taken.update(heard.name for heard in waiting.take(FOREVER))
+            buffer.add(tenant, ReceivedMessage(number, tenant, KILOBYTE * kilobytes))
+            lost += buffer.pop_dropped()
+        kept = [heard for queue in buffer._queues.values() for heard in queue]
+        assert sum(1 + len(heard.body) // 1024 for heard in kept) == buffer._total <= limit
+    taken.update(heard.channel for heard in buffer.pop_before(ALWAYS))
     assert taken + lost == added
 
 
-def test_messages_of_channels_and_patterns_are_heard_in_order(
+def test_messages_of_channels_and_patterns_are_received_in_order(
     listening: Listening, redis_client: redis.Redis
 ) -> None:
     listener = listening(Subscriptions([SYNC], ["*:sync-events"]))
     names = [SYNC, "acme:sync-events", "globex:sync-events"] * 100
     for number, name in enumerate(names):
         redis_client.publish(name, b"%d" % number)
-    heard = heard_of(listener, redis_client, 300)
+    heard = receive(listener, redis_client, 300)
     assert [each[1:] for each in heard] == [
         (name, b"%d" % number) for number, name in enumerate(names)
     ]
-    assert listener.take(FOREVER) == ([], [])
+    assert listener.pop_before(ALWAYS) == ([], [])
 
 
-def test_a_flood_is_reported_with_the_number_of_messages_lost(
+def test_a_flood_is_reported_with_the_number_of_dropped_messages(
     listening: Listening, redis_client: redis.Redis
 ) -> None:
     listener = listening(Subscriptions([SYNC, "acme:sync-events"]), limit=100)
     for _ in range(500):
         redis_client.publish("acme:sync-events", b"")
     redis_client.publish(SYNC, b"quiet")
-    while "default" not in listener._waiting._queues:
+    while "default" not in listener._buffer._queues:
         redis_client.ping()
-    heard, gaps = listener.take(FOREVER)
-    assert [each.name for each in heard] == [*["acme:sync-events"] * 99, SYNC]
+    heard, gaps = listener.pop_before(ALWAYS)
+    assert [each.channel for each in heard] == [*["acme:sync-events"] * 99, SYNC]
     assert [gap[:3] for gap in gaps] == [("acme", "flooded", 401)]
 
 
-def test_a_killed_connection_is_made_again_and_the_gap_reported(
+def test_a_lost_connection_is_opened_again_and_reported_as_a_gap(
     listening: Listening, redis_client: redis.Redis
 ) -> None:
     listener = listening()
-    assert listener.take(FOREVER) == ([], [])
+    assert listener.pop_before(ALWAYS) == ([], [])
     redis_client.client_kill_filter(_type="pubsub")
-    publish_until_heard(redis_client, b"after")
-    heard, gaps = list[Heard](), list[Gap]()
+    publish_until_received(redis_client, b"after")
+    heard, gaps = list[ReceivedMessage](), list[Gap]()
     until_s = monotonic() + 10
     while not heard and monotonic() < until_s:
         redis_client.ping()
-        part, missing = listener.take(FOREVER)
+        part, missing = listener.pop_before(ALWAYS)
         heard, gaps = heard + part, gaps + missing
     assert [each.body for each in heard] == [b"after"]
     assert [gap[:3] for gap in gaps] == [("*", "reconnected", None)]
 
 
-def test_a_quiet_connection_is_kept(listening: Listening, redis_client: redis.Redis) -> None:
+def test_a_quiet_connection_stays_open(listening: Listening, redis_client: redis.Redis) -> None:
     listener = listening()
-    until_s = monotonic() + 3 * IMPATIENT.pong_within_s
+    until_s = monotonic() + 3 * SHORT_DEADLINES.pong_within_s
     while monotonic() < until_s:
         redis_client.ping()
-        assert listener.take(FOREVER) == ([], [])
+        assert listener.pop_before(ALWAYS) == ([], [])
     assert redis_client.publish(SYNC, b"still there") == 1
 
 
-def test_a_missing_permission_is_an_error_that_says_what_to_grant(
+def test_a_missing_permission_is_a_config_error_with_the_grants(
     listening: Listening, redis_client: redis.Redis
 ) -> None:
-    redis_client.acl_setuser("deaf", enabled=True, nopass=True, commands=["+@all"], keys=["*"])
+    redis_client.acl_setuser("denied", enabled=True, nopass=True, commands=["+@all"], keys=["*"])
     try:
         with pytest.raises(ConfigError, match=r"REDIS_URL: .*channel.*&sync-events.*\+psubscribe"):
-            listening(user="deaf:x@")
+            listening(user="denied:x@")
     finally:
-        redis_client.acl_deluser("deaf")
+        redis_client.acl_deluser("denied")
 
 
-def test_a_permission_that_is_taken_away_is_noticed(
+def test_a_revoked_permission_is_a_config_error(
     listening: Listening, redis_client: redis.Redis
 ) -> None:
     redis_client.acl_setuser(
-        "deaf", enabled=True, nopass=True, commands=["+@all"], keys=["*"], channels=["*"]
+        "denied", enabled=True, nopass=True, commands=["+@all"], keys=["*"], channels=["*"]
     )
     try:
-        listener = listening(user="deaf:x@")
-        redis_client.acl_setuser("deaf", enabled=True, reset_channels=True)
+        listener = listening(user="denied:x@")
+        redis_client.acl_setuser("denied", enabled=True, reset_channels=True)
         with pytest.raises(ConfigError, match="channel"):
-            heard_of(listener, redis_client, 1)
+            receive(listener, redis_client, 1)
     finally:
-        redis_client.acl_deluser("deaf")
+        redis_client.acl_deluser("denied")
 
 
 class Flood:
-    """A connection on which there is always one more message; as the pool of itself, too."""
+    """A connection on which there is always one more message, and the pool of it."""
 
     def __init__(self) -> None:
-        self._left = 200_000  # only who never stops reading comes to the end
+        self._left = 200_000  # only a listener that never stops reading reaches the end
 
     def get_connection(self) -> "Flood":
         return self
@@ -275,7 +277,7 @@ class Flood:
         return next(self._replies)
 
 
-def test_a_flood_without_a_pause_is_handed_out_all_the_same(
+def test_messages_of_a_flood_without_a_pause_are_returned(
     valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(open_client(valkey_url)) as client:
@@ -283,5 +285,5 @@ def test_a_flood_without_a_pause_is_handed_out_all_the_same(
         monkeypatch.setattr(client.connection_pool, "get_connection", flood.get_connection)
         monkeypatch.setattr(client.connection_pool, "release", flood.release)
         with closing(PubSubListener(client, ONE_NAME, 1000)) as listener:
-            while not listener.take(FOREVER)[0]:
+            while not listener.pop_before(ALWAYS)[0]:
                 pass

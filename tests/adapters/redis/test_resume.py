@@ -1,4 +1,4 @@
-"""A source that goes on where another was reads what that one had not given, and nothing else."""
+"""A source that resumes from a position returns every entry after it, and no other."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -11,24 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.entry_ids import MAX_SEQUENCE
 from conductor_actors.adapters.redis.event_source import (
-    KEPT_S,
+    STANDBY_BUFFER_S,
     RedisSource,
     SourceOptions,
     Transport,
 )
-from conductor_actors.adapters.redis.streams import LAST_SEQUENCE, StreamReader
+from conductor_actors.adapters.redis.streams import StreamReader
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError
-from conductor_actors.ports import Read
+from conductor_actors.ports import ReadResult
 from tests.adapters.redis.test_streams import (
     MANY_NAMES,
     A,
     B,
     add,
+    flatten,
     in_order,
-    joined,
     now_ms,
     random_log,
     read_past,
@@ -37,13 +38,6 @@ from tests.adapters.redis.test_streams import (
 from tests.support.hostile import CHAT, SYNC
 
 Opened = Callable[..., RedisSource]
-
-
-@pytest.fixture
-def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
-    del redis_client  # for its empty database
-    with closing(open_client(valkey_url)) as client:
-        yield client
 
 
 @pytest.fixture
@@ -62,31 +56,31 @@ def opened(valkey_url: str, client: redis.Redis) -> Iterator[Opened]:
 
 
 def resumed(client: redis.Redis, reader: StreamReader) -> StreamReader:
-    twin = StreamReader(client, "latest", 60)  # what it would start with must not matter
-    twin.resume(reader.positions())
-    return twin
+    successor = StreamReader(client, "latest", 60)  # its own start must not matter
+    successor.resume(reader.positions())
+    return successor
 
 
-def read_until(source: RedisSource, bodies: set[bytes]) -> list[Read]:
-    """Read until all of these have come."""
-    reads, until_s = list[Read](), monotonic() + 10
+def read_until(source: RedisSource, bodies: set[bytes]) -> list[ReadResult]:
+    """Read until entries with all of these bodies were returned."""
+    reads, until_s = list[ReadResult](), monotonic() + 10
     while bodies - {entry[3] for read in reads for entry in read.entries}:
         assert monotonic() < until_s, f"they never came: {bodies}"
         reads.append(source.read())
     return reads
 
 
-def bodies_of(reads: list[Read]) -> list[bytes]:
+def bodies_of(reads: list[ReadResult]) -> list[bytes]:
     return [entry[3] for read in reads for entry in read.entries]
 
 
-def gaps_of(reads: list[Read]) -> list[Gap]:
+def gaps_of(reads: list[ReadResult]) -> list[Gap]:
     return [gap for read in reads for gap in read.gaps]
 
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32))
-def test_readers_that_are_cut_off_anywhere_give_every_entry_once_and_in_order(
+def test_readers_stopped_at_any_read_return_every_entry_once_and_in_order(
     valkey_url: str, seed: int
 ) -> None:
     random = Random(seed)
@@ -95,16 +89,16 @@ def test_readers_that_are_cut_off_anywhere_give_every_entry_once_and_in_order(
         soon_ms = now_ms(client) + 100
         past, future = random_log(random, soon_ms - 1000), random_log(random, soon_ms)
         add(client, shuffled([*past, *future], random))
-        reader, given_out = StreamReader(client, "earliest", 60), list[list[Entry]]()
+        reader, returned = StreamReader(client, "earliest", 60), list[list[Entry]]()
         for _ in range(random.randrange(1, 8)):
-            given_out.append(reader.read(MANY_NAMES).entries)
+            returned.append(reader.read(MANY_NAMES).entries)
             reader = resumed(client, reader)
-            given_out.append(reader.read(MANY_NAMES).entries)
-        given_out += read_past(resumed(client, reader), MANY_NAMES, soon_ms + 8)
-    assert joined(given_out) == in_order([*past, *future])
+            returned.append(reader.read(MANY_NAMES).entries)
+        returned += read_past(resumed(client, reader), MANY_NAMES, soon_ms + 8)
+    assert flatten(returned) == in_order([*past, *future])
 
 
-def test_a_position_that_was_not_read_from_changes_nothing(client: redis.Redis) -> None:
+def test_the_position_of_a_stream_is_before_the_entries_held_back(client: redis.Redis) -> None:
     add(client, [(5, 0, A, b"1"), (now_ms(client) + 60_000, 0, B, b"of the future")])
     reader = StreamReader(client, "earliest", 60)
     reader.read([A, B])
@@ -114,23 +108,23 @@ def test_a_position_that_was_not_read_from_changes_nothing(client: redis.Redis) 
     behind, count = positions.streams[B]
     assert (int(behind.split(b"-")[0]) > held_ms, behind.split(b"-")[1], count) == (
         True,
-        b"%d" % LAST_SEQUENCE,
+        b"%d" % MAX_SEQUENCE,
         0,
     )
 
 
-def test_the_start_is_that_of_the_first_reader(client: redis.Redis) -> None:
+def test_a_resumed_reader_keeps_the_start_of_the_first_one(client: redis.Redis) -> None:
     first = StreamReader(client, "latest", 60)
     first.read([A])
-    start_ms = int(first._started().split(b"-")[0]) + 1
+    start_ms = int(first._first_position().split(b"-")[0]) + 1
     add(client, [(start_ms - 1, 0, B, b"before the first"), (start_ms, 0, B, b"since")])
-    twin = StreamReader(client, "earliest", 60)
-    twin.resume(first.positions())
-    entries = joined(read_past(twin, [A, B], now_ms(client)))
+    successor = StreamReader(client, "earliest", 60)
+    successor.resume(first.positions())
+    entries = flatten(read_past(successor, [A, B], now_ms(client)))
     assert [entry[3] for entry in entries] == [b"since"]
 
 
-def test_a_stream_that_turns_up_later_is_read_from_one_window_before(client: redis.Redis) -> None:
+def test_a_stream_discovered_later_is_read_from_one_window_before(client: redis.Redis) -> None:
     """A tenant that is named later may have had events for years."""
     reader = StreamReader(client, "earliest", 60)
     reader.read([A])
@@ -140,8 +134,8 @@ def test_a_stream_that_turns_up_later_is_read_from_one_window_before(client: red
     assert [entry[3] for entry in reader.read([A, B]).entries] == [b"new"]
 
 
-@pytest.mark.parametrize("last", [(7, LAST_SEQUENCE), (LAST_SEQUENCE, LAST_SEQUENCE)])
-def test_the_last_ids_there_can_be_make_a_position_as_others(
+@pytest.mark.parametrize("last", [(7, MAX_SEQUENCE), (MAX_SEQUENCE, MAX_SEQUENCE)])
+def test_the_greatest_ids_can_be_positions(
     opened: Opened, client: redis.Redis, last: tuple[int, int]
 ) -> None:
     add(client, [(*last, CHAT, b"x")])
@@ -150,37 +144,39 @@ def test_the_last_ids_there_can_be_make_a_position_as_others(
     opened("streams", source.position()).read()
 
 
-def test_a_source_goes_on_and_makes_every_row_since(opened: Opened, client: redis.Redis) -> None:
+def test_a_resumed_source_reads_on_and_sets_no_first_tick(
+    opened: Opened, client: redis.Redis
+) -> None:
     source = opened("streams")
     client.xadd(CHAT, {"data": b"1"})
     reads = read_until(source, {b"1"})
     position = source.position()
     client.xadd(CHAT, {"data": b"2"})
-    read_until(source, {b"2"})  # but nobody will know of it
+    read_until(source, {b"2"})  # after the checkpoint
     client.xadd(SYNC, {"data": b"3"})
-    twin = opened("streams", position)
-    again = read_until(twin, {b"3"})
+    successor = opened("streams", position)
+    again = read_until(successor, {b"3"})
     assert bodies_of(again) == [b"2", b"3"]
     assert [read.first_tick_ms for read in again] == [None] * len(again)
     assert again[0].watermark_ms >= reads[-1].watermark_ms
     assert gaps_of(again) == []
 
 
-def test_what_was_heard_before_the_position_is_not_heard_again(
+def test_messages_from_before_the_position_are_not_returned_again(
     opened: Opened, client: redis.Redis
 ) -> None:
     standby = opened()
-    standby.listen()
+    standby.subscribe()
     assert standby._listener is not None
     standby._listener.wait_subscribed(5)
     owner = opened()
     owner.read()
     client.publish(CHAT, b"before")
-    while not standby._listener._waiting._total:
+    while not standby._listener._buffer._total:
         client.ping()
-    heard_ms = now_ms(client)
+    received_ms = now_ms(client)
     reads = read_until(owner, {b"before"})
-    while reads[-1].watermark_ms <= heard_ms:  # of which neither has heard more
+    while reads[-1].watermark_ms <= received_ms:  # neither has received more
         reads.append(owner.read())
     position, until_ms = owner.position(), reads[-1].watermark_ms
     while now_ms(client) <= until_ms + 5:
@@ -195,18 +191,18 @@ def test_what_was_heard_before_the_position_is_not_heard_again(
     assert until_ms < gap.to_ms <= again[-1].now_ms
 
 
-def test_a_restart_that_pubsub_has_never_brought_anything_to_lost_nothing(
+def test_a_restart_without_any_pubsub_message_before_reports_no_gap(
     opened: Opened, client: redis.Redis
 ) -> None:
     source = opened()
     client.xadd(CHAT, {"data": b"1"})
     read_until(source, {b"1"})
-    twin = opened("both", source.position())
+    successor = opened("both", source.position())
     client.xadd(CHAT, {"data": b"2"})
-    assert gaps_of(read_until(twin, {b"2"})) == []
+    assert gaps_of(read_until(successor, {b"2"})) == []
 
 
-def test_that_pubsub_has_ever_brought_an_event_is_remembered(
+def test_every_restart_after_a_pubsub_message_reports_a_gap(
     opened: Opened, client: redis.Redis
 ) -> None:
     source = opened("pubsub")
@@ -219,33 +215,33 @@ def test_that_pubsub_has_ever_brought_an_event_is_remembered(
         assert source.read().gaps == []
 
 
-def test_what_a_standby_has_heard_long_ago_is_let_go_of(
+def test_a_standby_drops_messages_after_45_seconds(
     opened: Opened, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = opened()
-    source.listen()
+    source.subscribe()
     listener = source._listener
     assert listener is not None
     listener.wait_subscribed(5)
     client.publish(CHAT, b"old")
-    while not listener._waiting._total:
+    while not listener._buffer._total:
         client.ping()
-    source.listen()
-    assert listener._waiting._total == 1
-    later_s = monotonic() + KEPT_S + 1
+    source.subscribe()
+    assert listener._buffer._total == 1
+    later_s = monotonic() + STANDBY_BUFFER_S + 1
     monkeypatch.setattr(
         "conductor_actors.adapters.redis.event_source.time.monotonic", lambda: later_s
     )
-    source.listen()
-    assert listener._waiting._total == 0
+    source.subscribe()
+    assert listener._buffer._total == 0
 
 
-def test_streams_alone_are_not_listened_to(opened: Opened) -> None:
+def test_without_pubsub_there_is_no_listener(opened: Opened) -> None:
     source = opened("streams")
-    source.listen()
+    source.subscribe()
     assert source._listener is None
 
 
-def test_a_position_that_can_not_be_read_is_an_error(opened: Opened) -> None:
+def test_a_damaged_position_is_a_config_error(opened: Opened) -> None:
     with pytest.raises(ConfigError, match="can't be read; delete conductor:checkpoint"):
         opened("streams", b"nonsense")

@@ -1,6 +1,6 @@
 """Entries that left their stream before they were read are counted, exactly."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from random import Random
 
@@ -9,12 +9,13 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.adapters.redis.client import open_client, pipeline
-from conductor_actors.adapters.redis.streams import MOST_PER_STREAM, StreamReader
+from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.pipelines import pipeline
+from conductor_actors.adapters.redis.streams import MAX_ENTRIES_PER_STREAM, StreamReader
 from conductor_actors.adapters.redis.trim_detector import (
-    CHECK_EVERY_S,
-    Extent,
-    Portion,
+    TRIM_CHECK_S,
+    StreamInfo,
+    StreamRead,
     TrimDetector,
 )
 from conductor_actors.domain.gaps import Gap
@@ -26,15 +27,8 @@ ACME = f"acme:{SYNC}"
 NAMES = (CHAT, ACME)
 
 
-@pytest.fixture
-def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
-    del redis_client  # for its empty database
-    with closing(open_client(valkey_url)) as client:
-        yield client
-
-
 class Reading:
-    """A reader, its clock, and what it has read and missed."""
+    """A reader with its clock; `bodies` and `gaps` are what it has read and lost."""
 
     def __init__(self, client: redis.Redis, names: Sequence[str] = NAMES) -> None:
         self.client = client
@@ -54,11 +48,11 @@ class Reading:
         self.gaps += self.reader.gaps
 
     def read_all(self, count: int) -> None:
-        """Read until so many were read or are known to be missed."""
+        """Read until so many entries were read or are known to be lost."""
         while len(self.bodies) + sum(gap.lost or 0 for gap in self.gaps) < count:
             self.read()
 
-    def crash(self) -> None:
+    def restart(self) -> None:
         reader = StreamReader(self.client, "latest", 60)
         reader.resume(self.reader.positions())
         self._start(reader)
@@ -83,23 +77,23 @@ def ids(client: redis.Redis, name: str) -> list[bytes]:
     return [entry_id for entry_id, _ in entries]
 
 
-def test_what_was_trimmed_while_it_was_down_is_counted(
+def test_entries_trimmed_while_no_reader_ran_are_counted(
     reading: Reading, client: redis.Redis
 ) -> None:
     add(client, ACME, 10)
     reading.read_all(10)
-    reading.crash()
-    down_ms = reading.reader._frontier[0]
+    reading.restart()
+    stopped_ms = reading.reader._frontier[0]
     add(client, ACME, 30)
     client.xtrim(ACME, maxlen=5, approximate=False)
     first_ms = int(ids(client, ACME)[0].split(b"-")[0])
     reading.read_all(40)
     [gap] = reading.gaps
-    assert gap == Gap("acme", "trimmed", 25, min(down_ms, first_ms), first_ms)
+    assert gap == Gap("acme", "trimmed", 25, min(stopped_ms, first_ms), first_ms)
     assert len(reading.bodies) == 15
 
 
-def test_a_stream_of_which_nothing_is_left_has_lost_what_was_not_read(
+def test_every_unread_entry_of_an_emptied_stream_is_lost(
     reading: Reading, client: redis.Redis
 ) -> None:
     add(client, CHAT, 10)
@@ -109,20 +103,20 @@ def test_a_stream_of_which_nothing_is_left_has_lost_what_was_not_read(
     assert reading.gaps[0].to_ms >= reading.gaps[0].from_ms > now_ms(client) - 60_000
 
 
-def test_what_was_read_may_be_trimmed(reading: Reading, client: redis.Redis) -> None:
+def test_trimming_entries_that_were_read_loses_none(reading: Reading, client: redis.Redis) -> None:
     for _ in range(3):
         add(client, CHAT, 10)
         reading.read_all(len(reading.bodies) + 10)
         client.xtrim(CHAT, maxlen=0, approximate=False)
         reading.read(after_s=2)
         add(client, CHAT, 10)
-        reading.crash()
+        reading.restart()
         reading.read_all(len(reading.bodies) + 10)
     assert reading.gaps == []
     assert len(reading.bodies) == 60
 
 
-def test_what_was_trimmed_before_the_first_start_is_nobodys_loss(client: redis.Redis) -> None:
+def test_entries_trimmed_before_the_first_start_are_not_lost(client: redis.Redis) -> None:
     add(client, CHAT, 10)
     client.xtrim(CHAT, maxlen=4, approximate=False)
     reading = Reading(client)
@@ -130,49 +124,47 @@ def test_what_was_trimmed_before_the_first_start_is_nobodys_loss(client: redis.R
     assert reading.gaps == []
 
 
-def test_a_gap_is_told_once(reading: Reading, client: redis.Redis) -> None:
+def test_a_gap_is_reported_once(reading: Reading, client: redis.Redis) -> None:
     add(client, CHAT, 10)
     client.xtrim(CHAT, maxlen=1, approximate=False)
     for _ in range(5):
         reading.read(after_s=2)
-        reading.crash()
+        reading.restart()
     assert [gap.lost for gap in reading.gaps] == [9]
 
 
-def test_what_is_trimmed_while_reading_is_behind_is_counted(
+def test_entries_trimmed_while_reading_is_behind_are_counted(
     reading: Reading, client: redis.Redis
 ) -> None:
-    add(client, CHAT, 5 * MOST_PER_STREAM)
+    add(client, CHAT, 5 * MAX_ENTRIES_PER_STREAM)
     reading.read()
-    client.xtrim(CHAT, maxlen=MOST_PER_STREAM + 3, approximate=False)
-    reading.read_all(5 * MOST_PER_STREAM)
-    assert [gap.lost for gap in reading.gaps] == [3 * MOST_PER_STREAM - 3]
+    client.xtrim(CHAT, maxlen=MAX_ENTRIES_PER_STREAM + 3, approximate=False)
+    reading.read_all(5 * MAX_ENTRIES_PER_STREAM)
+    assert [gap.lost for gap in reading.gaps] == [3 * MAX_ENTRIES_PER_STREAM - 3]
     reading.read(after_s=2)
     assert len(reading.gaps) == 1
 
 
-def test_what_is_trimmed_between_two_reads_is_found_within_ten_seconds(
+def test_entries_trimmed_between_two_reads_are_counted_within_ten_seconds(
     reading: Reading, client: redis.Redis
 ) -> None:
     add(client, CHAT, 10)
     client.xtrim(CHAT, maxlen=4, approximate=False)
     reading.read_all(4)
     assert (len(reading.bodies), reading.gaps) == (4, [])
-    for _ in range(int(CHECK_EVERY_S / 0.5)):
+    for _ in range(int(TRIM_CHECK_S / 0.5)):
         reading.read(after_s=0.5)
     assert [gap.lost for gap in reading.gaps] == [6]
 
 
-def test_entries_that_were_deleted_unread_are_lost_too(
-    reading: Reading, client: redis.Redis
-) -> None:
+def test_entries_deleted_unread_are_lost(reading: Reading, client: redis.Redis) -> None:
     add(client, CHAT, 10)
     client.xdel(CHAT, *ids(client, CHAT)[3:5])
     reading.read(after_s=2)
     assert [gap.lost for gap in reading.gaps] == [2]
 
 
-def test_a_stream_that_was_deleted_may_have_lost_some(
+def test_a_deleted_stream_has_lost_an_unknown_number_of_entries(
     reading: Reading, client: redis.Redis
 ) -> None:
     add(client, CHAT, 10)
@@ -184,35 +176,35 @@ def test_a_stream_that_was_deleted_may_have_lost_some(
     assert [gap[:3] for gap in reading.gaps] == [("default", "trimmed", None)]
 
 
-def test_a_stream_that_turns_up_later_is_counted_from_its_first_read_on(
+def test_a_stream_discovered_later_is_counted_from_its_first_read_on(
     reading: Reading, client: redis.Redis
 ) -> None:
     new = f"globex:{SYNC}"
     reading.names = (*NAMES, new)
     add(client, new, 10)
     reading.read_all(10)
-    reading.crash()
+    reading.restart()
     add(client, new, 10)
     client.xtrim(new, maxlen=3, approximate=False)
     reading.read_all(20)
     assert [gap[:3] for gap in reading.gaps] == [("globex", "trimmed", 7)]
 
 
-def test_a_steady_reader_asks_for_nothing_more_for_ten_seconds() -> None:
+def test_steady_reads_are_checked_every_ten_seconds() -> None:
     clock = FakeClock()
-    trims = TrimDetector(clock)
-    assert list(trims.to_ask(NAMES)) == list(NAMES)
+    detector = TrimDetector(clock)
+    assert list(detector.names_to_check(NAMES)) == list(NAMES)
     for name in NAMES:
-        trims.check(Portion(name, (0, 0), 0, is_cut=False, until_ms=1), EMPTY, 1)
-    asked = []
+        detector.check(StreamRead(name, (0, 0), 0, is_partial=False, until_ms=1), EMPTY, 1)
+    checked = []
     for _ in range(40):
-        trims.worked()
-        clock.advance(CHECK_EVERY_S / 40)
-        asked.append(list(trims.to_ask(NAMES)))
-    assert asked == [[]] * 39 + [list(NAMES)]
+        detector.record_read()
+        clock.advance(TRIM_CHECK_S / 40)
+        checked.append(list(detector.names_to_check(NAMES)))
+    assert checked == [[]] * 39 + [list(NAMES)]
 
 
-EMPTY = Extent(0, 0, None, (0, 0))
+EMPTY = StreamInfo(0, 0, None, (0, 0))
 
 
 @pytest.mark.parametrize(
@@ -224,22 +216,24 @@ EMPTY = Extent(0, 0, None, (0, 0))
         (None, (99, 0), True),
     ],
 )
-def test_a_server_that_does_not_count_can_tell_that_some_are_lost_and_not_how_many(
+def test_without_counts_of_the_server_a_loss_is_detected_but_not_its_size(
     first: tuple[int, int] | None, last: tuple[int, int], *, is_lost: bool
 ) -> None:
-    trims = TrimDetector(FakeClock())
-    trims.resume({ACME: None}, (40, 0))
-    gap = trims.check(
-        Portion(ACME, (50, 0), 3, is_cut=False, until_ms=120), Extent(None, 3, first, last), 120
+    detector = TrimDetector(FakeClock())
+    detector.resume({ACME: None}, (40, 0))
+    gap = detector.check(
+        StreamRead(ACME, (50, 0), 3, is_partial=False, until_ms=120),
+        StreamInfo(None, 3, first, last),
+        120,
     )
     assert gap == (
         Gap("acme", "trimmed", None, 40, first[0] if first else 120) if is_lost else None
     )
 
 
-def test_the_reply_of_a_server_that_does_not_count_is_read() -> None:
+def test_a_reply_without_a_count_is_parsed() -> None:
     reply = [b"length", 1, b"last-generated-id", b"7-1", b"first-entry", [b"5-0", []]]
-    assert Extent.of(reply) == Extent(None, 1, (5, 0), (7, 1))
+    assert StreamInfo.parse(reply) == StreamInfo(None, 1, (5, 0), (7, 1))
 
 
 @settings(max_examples=20, deadline=None)
@@ -260,7 +254,7 @@ def test_every_entry_is_read_or_counted_as_lost(valkey_url: str, seed: int) -> N
                     name, most = random.choice(NAMES), random.randrange(60)
                     client.xtrim(name, maxlen=most, approximate=False)
                 case 3:
-                    reading.crash()
+                    reading.restart()
             for _ in range(random.randrange(3)):
                 reading.read(after_s=random.choice([0.025, 2]))
         reading.read_all(added)

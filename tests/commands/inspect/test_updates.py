@@ -9,7 +9,7 @@ import redis
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
-from conductor_actors.adapters.redis.score_feed import RedisScoreFeed
+from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
 from conductor_actors.commands.inspect.updates import Updates
 from conductor_actors.domain.identity import SessionKey
 from tests.support.owners import owning
@@ -24,7 +24,9 @@ def updates(valkey_url: str, redis_client: redis.Redis) -> Iterator[Updates]:
         yield updates
 
 
-def hears(updates: Updates, feed: RedisScoreFeed, session: str, tenant: str = "default") -> bool:
+def hears(
+    updates: Updates, feed: RedisUpdatePublisher, session: str, tenant: str = "default"
+) -> bool:
     """Announce until it is heard, among others' updates."""
     deadline_s = time.monotonic() + 10
     other = row("other", tenant_id=tenant)
@@ -36,7 +38,7 @@ def hears(updates: Updates, feed: RedisScoreFeed, session: str, tenant: str = "d
 
 
 def test_the_followed_sessions_newest_update_is_kept(updates: Updates, valkey_url: str) -> None:
-    with closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed:
+    with closing(RedisUpdatePublisher(valkey_url, owning(valkey_url))) as feed:
         updates.follow(SessionKey("acme", "keynote"))
         assert hears(updates, feed, "keynote", "acme")
         assert updates.newest is not None
@@ -52,7 +54,7 @@ def test_the_followed_sessions_newest_update_is_kept(updates: Updates, valkey_ur
 def test_it_goes_on_when_its_connection_was_cut(
     updates: Updates, redis_client: redis.Redis, valkey_url: str
 ) -> None:
-    with closing(RedisScoreFeed(valkey_url, owning(valkey_url))) as feed:
+    with closing(RedisUpdatePublisher(valkey_url, owning(valkey_url))) as feed:
         updates.follow(SessionKey("default", "keynote"))
         assert hears(updates, feed, "keynote")
         redis_client.client_kill_filter(_type="pubsub")
@@ -81,6 +83,6 @@ def test_it_listens_as_soon_as_redis_is_there() -> None:
         assert [updates.read(), updates.read()] == [False, False]
         with (
             EmbeddedServers(folder, pick_port=lambda: port) as servers,
-            closing(RedisScoreFeed(url := servers.start_valkey(), owning(url))) as feed,
+            closing(RedisUpdatePublisher(url := servers.start_valkey(), owning(url))) as feed,
         ):
             assert hears(updates, feed, "keynote")

@@ -5,7 +5,7 @@ from conductor_actors.ports import Checkpoint
 
 
 class MemoryCheckpoints:
-    """Keep the last one as `header` and `sessions`. `outage` is raised by every call, if set."""
+    """Store the last one as `header` and `sessions`. Every call raises `outage`, if set."""
 
     def __init__(self) -> None:
         self.header: bytes | None = None

@@ -2,17 +2,17 @@
 
 
 class MemoryLease:
-    """Hold it, unless `refusal` is set: then that is raised."""
+    """Count the calls in `renewals`. While `refusal` is set, every call raises it."""
 
     def __init__(self) -> None:
         self.refusal: Exception | None = None
-        self.holds = 0
+        self.renewals = 0
         self.released = False
 
-    def hold(self) -> None:
+    def acquire_or_renew(self) -> None:
         if self.refusal is not None:
             raise self.refusal
-        self.holds += 1
+        self.renewals += 1
 
     def release(self) -> None:
         if self.refusal is not None:

@@ -7,7 +7,7 @@ PATIENCE_S = 10.0
 
 
 class MemoryLines:
-    """Keep what was appended. While `outage` is set, it is raised by every call."""
+    """Store appended lines in `lines`. While `outage` is set, every call raises it."""
 
     def __init__(self) -> None:
         self._grew = Condition()

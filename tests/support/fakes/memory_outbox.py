@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.ports import SpilledRows
+from conductor_actors.ports import OutboxPage
 
 
 class MemoryOutbox:
-    """Keep rows in `entries`, by id.
+    """Store rows in `entries`, by id.
 
     While `outage` is set, it is raised by every call; while `refusal` is set, by `append`.
     """
@@ -31,17 +31,17 @@ class MemoryOutbox:
             self._appended += 1
             self.entries[f"{self._appended}-0"] = rows[first : first + self._entry_rows]
 
-    def oldest(self, count: int) -> SpilledRows:
+    def read_oldest(self, count: int) -> OutboxPage:
         self._meet_outage()
         ids = list(self.entries)[: max(1, count // self._entry_rows)]
-        return SpilledRows([row for each in ids for row in self.entries[each]], ids)
+        return OutboxPage([row for each in ids for row in self.entries[each]], ids)
 
-    def remove(self, stored: SpilledRows) -> None:
+    def delete(self, page: OutboxPage) -> None:
         self._meet_outage()
-        for each in stored.ids:
+        for each in page.ids:
             self.entries.pop(each, None)
 
-    def size(self) -> int:
+    def count_entries(self) -> int:
         self._meet_outage()
         return len(self.entries)
 

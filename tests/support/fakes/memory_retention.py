@@ -1,16 +1,16 @@
-"""Rows that are let go of, as numbers."""
+"""Retention of rows, as numbers."""
 
 
 class MemoryRetention:
-    """Say that `dropped` went; remember what was asked in `asked`. `outage` is raised if set."""
+    """Record the days of each call in `calls`, and return `dropped`. `outage` is raised if set."""
 
     def __init__(self, dropped: int = 0) -> None:
         self.dropped = dropped
-        self.asked: list[float] = []
+        self.calls: list[float] = []
         self.outage: Exception | None = None
 
-    def retain(self, days: float) -> int:
-        self.asked.append(days)
+    def apply_retention(self, days: float) -> int:
+        self.calls.append(days)
         if self.outage is not None:
             raise self.outage
         return self.dropped

@@ -1,15 +1,15 @@
-"""A store that forgets: for tests of whoever writes rows."""
+"""Rows in memory."""
 
 from collections.abc import Sequence
 
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.ports import Written
+from conductor_actors.ports import RefusedRow, WriteResult
 
 _MAX_BIGINT = 2**63 - 1
 
 
 class MemoryStore:
-    """Keep rows in `rows`, by key; refuse what no database can store.
+    """Store rows in `rows`, by key; refuse what no database can store.
 
     While `outage` is set, it is raised by every write.
     """
@@ -19,7 +19,7 @@ class MemoryStore:
         self.outage: Exception | None = None
         self.closed = False
 
-    def write(self, rows: Sequence[ScoreRow]) -> Written:
+    def write(self, rows: Sequence[ScoreRow]) -> WriteResult:
         if self.outage is not None:
             raise self.outage
         before = len(self.rows)
@@ -28,8 +28,8 @@ class MemoryStore:
             if _is_storable(row):
                 self.rows.setdefault((row.tenant_id, row.session_id, row.at_ms), row)
             else:
-                refused.append((row, "no database can store this"))
-        return Written(len(self.rows) - before, refused)
+                refused.append(RefusedRow(row, "no database can store this"))
+        return WriteResult(len(self.rows) - before, refused)
 
     def close(self) -> None:
         self.closed = True

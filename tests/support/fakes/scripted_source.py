@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from conductor_actors.ports import Read
+from conductor_actors.ports import ReadResult
 
 NOTHING_WAIT_S = 0.005
 PATIENCE_S = 60.0
 
-Step: TypeAlias = Read | Exception | Callable[[], Read]
+Step: TypeAlias = ReadResult | Exception | Callable[[], ReadResult]
 
 
 class ScriptedSource:
@@ -21,15 +21,15 @@ class ScriptedSource:
 
     def __init__(self, script: Sequence[Step]) -> None:
         self._script = list(script)
-        self._last = Read((), 0, 0)
+        self._last = ReadResult((), 0, 0)
         self._played = threading.Event()
         self._done = 0
         self.calls = 0
         self.closed = False
-        self.listens = 0
+        self.subscribe_calls = 0
 
-    def listen(self) -> None:
-        self.listens += 1
+    def subscribe(self) -> None:
+        self.subscribe_calls += 1
 
     def resume(self, position: bytes) -> None:
         assert self.calls == 0
@@ -39,17 +39,17 @@ class ScriptedSource:
     def position(self) -> bytes:
         return b"%d" % self._done
 
-    def read(self) -> Read:
+    def read(self) -> ReadResult:
         self.calls += 1
         if not self._script:
             self._played.set()
             threading.Event().wait(NOTHING_WAIT_S)
-            return Read((), self._last.watermark_ms, self._last.now_ms)
+            return ReadResult((), self._last.watermark_ms, self._last.now_ms)
         step = self._script.pop(0)
         if isinstance(step, Exception):
             raise step
         self._done += 1
-        self._last = step if isinstance(step, Read) else step()
+        self._last = step if isinstance(step, ReadResult) else step()
         return self._last
 
     def wait_played(self) -> None:

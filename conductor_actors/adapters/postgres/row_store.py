@@ -1,4 +1,4 @@
-"""Where rows are kept: TimescaleDB, or plain PostgreSQL with the same tables."""
+"""Store rows in TimescaleDB, or in plain PostgreSQL with the same tables."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
@@ -12,11 +12,11 @@ from psycopg.types.json import Jsonb
 
 from conductor_actors.adapters.postgres import editions, migrations
 from conductor_actors.adapters.postgres.connection import (
-    DEADLINE_S,
+    DATABASE_DEADLINE_S,
     Connection,
     connect,
     deadline,
-    one_line,
+    primary_message,
     transaction,
 )
 from conductor_actors.domain.gaps import Mark
@@ -25,88 +25,91 @@ from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.instants import to_datetime
 from conductor_actors.log_events import DatabaseConnected, emit
-from conductor_actors.ports import Finding, Written
+from conductor_actors.ports import CheckResult, RefusedRow, WriteResult
 
 # The types of the columns, without metadata.
 COLUMN_TYPES: Final = {"time": "timestamptz"} | {
     name: {str: "text", float: "float8", int: "int8"}[kind] for name, kind in VALUE_TYPES.items()
 }
-_MEASURED: Final = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-_NAMES: Final = sql.SQL("{}, metadata").format(_MEASURED)
+_COLUMN_NAMES: Final = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+_ALL_NAMES: Final = sql.SQL("{}, metadata").format(_COLUMN_NAMES)
 
-# The way of new rows that miss nothing: one statement, half the server's work, and few turns of
-# waiting for an answer, each of which ends with waiting for the threads that score.
-_ADD: Final = sql.SQL("COPY engagement_metrics ({}) FROM STDIN (FORMAT BINARY)").format(_MEASURED)
+# Rows that are new and have no gap are copied into the table by one statement. That is half the
+# work for the server, and fewer round trips: after each, this thread waits for those that score.
+_COPY_TO_TABLE: Final = sql.SQL("COPY engagement_metrics ({}) FROM STDIN (FORMAT BINARY)").format(
+    _COLUMN_NAMES
+)
 
-# What it can't do, and the other way can: some rows are there; the table, for whose lock it waited,
-# is a hypertable by now.
-_NOT_BY_COPY: Final = (psycopg.errors.UniqueViolation, psycopg.errors.FeatureNotSupported)
+# Then rows are merged instead: some are stored already; the table became a hypertable while COPY
+# waited for its lock.
+_COPY_ERRORS: Final = (psycopg.errors.UniqueViolation, psycopg.errors.FeatureNotSupported)
 
-# COPY can't skip rows that are there. So those that may be arrive in a table of their own first,
-# which lives as long as the connection and is emptied by every commit.
-_CREATE_ARRIVALS: Final = sql.SQL(
-    "CREATE TEMPORARY TABLE arrivals ON COMMIT DELETE ROWS AS"
+# COPY can't skip rows that are stored already. Rows to be merged are copied into a staging table
+# first, which lives as long as the connection and is emptied by every commit.
+_CREATE_STAGING: Final = sql.SQL(
+    "CREATE TEMPORARY TABLE staging ON COMMIT DELETE ROWS AS"
     " SELECT {} FROM engagement_metrics WITH NO DATA"
-).format(_NAMES)
-_COPY: Final = sql.SQL("COPY arrivals FROM STDIN (FORMAT BINARY)")
-_INSERT: Final = sql.SQL(
-    "INSERT INTO engagement_metrics ({}) SELECT {}, coalesce(metadata, '{{}}') FROM arrivals"
+).format(_ALL_NAMES)
+_COPY_TO_STAGING: Final = sql.SQL("COPY staging FROM STDIN (FORMAT BINARY)")
+_INSERT_STAGED: Final = sql.SQL(
+    "INSERT INTO engagement_metrics ({}) SELECT {}, coalesce(metadata, '{{}}') FROM staging"
     " ON CONFLICT DO NOTHING"
-).format(_NAMES, _MEASURED)
+).format(_ALL_NAMES, _COLUMN_NAMES)
 
 
-class PostgresScoreStore:
-    """Stores rows in a database; the first call connects, and so does the next one after a failure.
+class PostgresRowStore:
+    """A `RowStore` and `Retention`. It connects at the first call, and again after a failure.
 
-    Each transaction has the deadline for itself. One thread at a time may use a store.
+    Each transaction has the whole deadline. Only one thread may use a store.
     """
 
-    def __init__(self, url: str, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(self, url: str, deadline_s: float = DATABASE_DEADLINE_S) -> None:
         self._url = url
         self._deadline_s = deadline_s
         self._connection: Connection | None = None
-        self._has_arrivals = False
-        self._meets_known_rows = False  # as after a crash
+        self._has_staging = False
+        self._expects_stored_rows = False  # as after a crash
 
-    def write(self, rows: Sequence[ScoreRow]) -> Written:
-        """Store the rows, each once however often it is written."""
+    def write(self, rows: Sequence[ScoreRow]) -> WriteResult:
+        """Store the rows; a row that is stored already stays as it is."""
         if not rows:
-            return Written(0, ())
+            return WriteResult(0, ())
         with self._connected() as connection:
             return self._write(connection, rows)
 
-    def retain(self, days: float) -> int:
-        """Drop older rows, in the way of the server's edition.
+    def apply_retention(self, days: float) -> int:
+        """Delete rows older than so many days, in the way of the server's edition.
 
-        Return what went now: rows of plain tables, chunks of hypertables, 0 when the server does
-        it from now on by itself. Takes as long as it takes: use a store of its own.
+        Return how many rows of plain tables or chunks of hypertables were deleted; 0 if the server
+        deletes them by itself from now on. The number of transactions is not bounded: use a store
+        of its own.
         """
         with self._connected() as connection:
             with deadline(connection, self._deadline_s):
                 edition = editions.detect_server(connection).edition
-            return editions.retain(connection, edition, days, self._deadline_s)
+            return editions.apply_retention(connection, edition, days, self._deadline_s)
 
-    def check(self) -> list[Finding]:
+    def check(self) -> list[CheckResult]:
         """Check whether rows can be written, without changing anything."""
         try:
             with (
                 closing(connect(self._url, self._deadline_s)) as connection,
                 deadline(connection, self._deadline_s),
             ):
-                return list(_findings(connection))
+                return list(_check_results(connection))
         except (ConfigError, Unavailable) as error:
-            return [Finding(ok=False, line=f"database: {error}")]
+            return [CheckResult(ok=False, line=f"database: {error}")]
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; the next call opens another."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
-        self._has_arrivals = False
+        self._has_staging = False
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        """Provide the connection, and close it if the block fails."""
+        """Lend the connection; it is closed if the block raises."""
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
             yield self._connection or self._connect()
@@ -125,38 +128,38 @@ class PostgresScoreStore:
         )
         return self._connection
 
-    def _write(self, connection: Connection, rows: Sequence[ScoreRow]) -> Written:
-        """Store what can be stored, halving the rows to find what can't."""
+    def _write(self, connection: Connection, rows: Sequence[ScoreRow]) -> WriteResult:
+        """Store what can be stored, halving the rows to find those that can't."""
         try:
-            return Written(self._insert(connection, rows), ())
+            return WriteResult(self._store(connection, rows), ())
         except (psycopg.DataError, psycopg.IntegrityError) as error:
-            reason = one_line(error)
+            reason = primary_message(error)
         except (UnicodeEncodeError, OverflowError) as error:
             reason = str(error)
         if len(rows) == 1:
-            return Written(0, ((rows[0], reason),))
+            return WriteResult(0, (RefusedRow(rows[0], reason),))
         middle = len(rows) // 2
         first = self._write(connection, rows[:middle])
         second = self._write(connection, rows[middle:])
-        return Written(first.stored + second.stored, (*first.refused, *second.refused))
+        return WriteResult(first.stored + second.stored, (*first.refused, *second.refused))
 
-    def _insert(self, connection: Connection, rows: Sequence[ScoreRow]) -> int:
-        if not self._meets_known_rows and not any(row.gap for row in rows):
-            added = self._add(connection, rows)
-            if added is not None:
-                return added
+    def _store(self, connection: Connection, rows: Sequence[ScoreRow]) -> int:
+        if not self._expects_stored_rows and not any(row.gap for row in rows):
+            stored = self._copy(connection, rows)
+            if stored is not None:
+                return stored
         stored = self._merge(connection, rows)
-        self._meets_known_rows = stored < len(rows)
+        self._expects_stored_rows = stored < len(rows)
         return stored
 
-    def _add(self, connection: Connection, rows: Sequence[ScoreRow]) -> int | None:
-        """Store new rows, all or none; None where that is not possible."""
+    def _copy(self, connection: Connection, rows: Sequence[ScoreRow]) -> int | None:
+        """Copy new rows into the table; None if that is not possible, and none was stored."""
         with (
             deadline(connection, self._deadline_s),
-            suppress(*_NOT_BY_COPY),
+            suppress(*_COPY_ERRORS),
             connection.cursor() as cursor,
         ):
-            with cursor.copy(_ADD) as copy:
+            with cursor.copy(_COPY_TO_TABLE) as copy:
                 copy.set_types([*COLUMN_TYPES.values()])
                 for record in _records(rows):
                     copy.write_row(record)
@@ -164,17 +167,17 @@ class PostgresScoreStore:
         return None
 
     def _merge(self, connection: Connection, rows: Sequence[ScoreRow]) -> int:
-        """Store those of the rows that are not there yet."""
-        if not self._has_arrivals:
+        """Store those of the rows that are not stored yet."""
+        if not self._has_staging:
             with deadline(connection, self._deadline_s):
-                connection.execute(_CREATE_ARRIVALS)
-            self._has_arrivals = True
+                connection.execute(_CREATE_STAGING)
+            self._has_staging = True
         with transaction(connection, self._deadline_s), connection.cursor() as cursor:
-            with cursor.copy(_COPY) as copy:
+            with cursor.copy(_COPY_TO_STAGING) as copy:
                 copy.set_types([*COLUMN_TYPES.values(), "jsonb"])
                 for row, record in zip(rows, _records(rows), strict=True):
                     copy.write_row((*record, _metadata(row.gap) if row.gap else None))
-            return cursor.execute(_INSERT).rowcount
+            return cursor.execute(_INSERT_STAGED).rowcount
 
 
 def _records(rows: Sequence[ScoreRow]) -> Iterator[ScoreRecord[datetime]]:
@@ -191,24 +194,24 @@ def _metadata(gap: Mark) -> Jsonb:
     return Jsonb({"gap": msgspec.to_builtins(gap)})
 
 
-def _findings(connection: Connection) -> Iterator[Finding]:
+def _check_results(connection: Connection) -> Iterator[CheckResult]:
     server = editions.detect_server(connection)
-    yield Finding(ok=True, line=f"database: {server}")
-    waiting = migrations.pending(connection, server.edition)
-    if waiting:
-        names = ", ".join(migration.name for migration in waiting)
-        yield Finding(
+    yield CheckResult(ok=True, line=f"database: {server}")
+    pending = migrations.pending(connection, server.edition)
+    if pending:
+        names = ", ".join(migration.name for migration in pending)
+        yield CheckResult(
             ok=False, line=f"tables: {names} not applied; run: python -m conductor_actors migrate"
         )
     else:
-        yield Finding(ok=True, line="tables: up to date")
+        yield CheckResult(ok=True, line="tables: up to date")
     obstacle = _obstacle(connection)
-    yield Finding(ok=obstacle is None, line=f"writing: {obstacle or 'allowed'}")
+    yield CheckResult(ok=obstacle is None, line=f"writing: {obstacle or 'allowed'}")
 
 
 def _obstacle(connection: Connection) -> str | None:
-    """Return what prevents rows from being written, if anything does."""
-    found = connection.execute(
+    """Return why rows can't be written, if they can't."""
+    row = connection.execute(
         """
         SELECT current_setting('transaction_read_only') = 'on',
                to_regclass('engagement_metrics') IS NULL,
@@ -217,7 +220,7 @@ def _obstacle(connection: Connection) -> str | None:
                    AND has_table_privilege(to_regclass('engagement_metrics'), 'INSERT')
         """
     ).fetchone()
-    match found:
+    match row:
         case (True, *_):
             return "the server is read-only"
         case (_, True, *_):

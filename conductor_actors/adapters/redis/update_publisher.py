@@ -1,22 +1,17 @@
-"""Announce scores with PUBLISH, and keep dead letters in a capped stream."""
+"""Publish the updates of scores with PUBLISH."""
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
 
 import msgspec
 
-from conductor_actors.adapters.redis.client import Command, mapped_errors, open_client
+from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.fence import Fence
-from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
+from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.domain.identity import prefixed
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
 from conductor_actors.instants import to_iso
-from conductor_actors.ports import DeadLetter
-
-UPDATES: Final = "engagement:update"
-MOST_DEAD_LETTERS: Final = 10_000
-BODY_BYTES: Final = 256
+from conductor_actors.ports import UPDATES
 
 
 class _Update(msgspec.Struct, rename="camel", gc=False):
@@ -30,11 +25,8 @@ class _Update(msgspec.Struct, rename="camel", gc=False):
     contributions: Contributions
 
 
-class RedisScoreFeed:
-    """A `ScoreFeed` and `DeadLetterBox`: commands packed by hiredis, a batch at a time.
-
-    Who is not the owner any more announces nothing, and keeps nothing: the new owner meets it, too.
-    """
+class RedisUpdatePublisher:
+    """An `UpdatePublisher`. A process that is not the owner any more publishes nothing."""
 
     def __init__(self, url: str, fence: Fence) -> None:
         self._client = open_client(url)
@@ -42,15 +34,13 @@ class RedisScoreFeed:
         self._encoder = msgspec.json.Encoder()
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
-        """Announce the rows, each on its tenant's channel."""
+        """Publish the rows in one round trip, each on its tenant's channel.
+
+        Raise `OwnershipLost` if another process is the owner.
+        """
         commands = [("PUBLISH", _channel(row.tenant_id), self._body(row)) for row in rows]
         with mapped_errors():
-            self._fence.guarded(self._client, commands)
-
-    def add(self, letters: Sequence[DeadLetter]) -> None:
-        """Store the letters; of each body the first 256 bytes."""
-        with mapped_errors():
-            self._fence.guarded(self._client, [_xadd(letter) for letter in letters])
+            self._fence.transaction(self._client, commands)
 
     def close(self) -> None:
         """Close every connection."""
@@ -76,14 +66,6 @@ def _channel(tenant_id: str) -> str:
     return prefixed(tenant_id, UPDATES)
 
 
-@lru_cache(64)  # a tick's rows have the same
+@lru_cache(64)  # all rows of a tick have the same
 def _timestamp(at_ms: int) -> str:
     return to_iso(at_ms, "milliseconds")
-
-
-def _xadd(letter: DeadLetter) -> Command:
-    return (
-        *("XADD", DEAD_LETTERS_KEY, "MAXLEN", "~", MOST_DEAD_LETTERS, "*"),
-        *("source", letter.source, "entry_id", letter.entry_id),
-        *("reason", letter.reason, "body", letter.body[:BODY_BYTES]),
-    )

@@ -1,0 +1,16 @@
+"""A client of an empty Valkey, as the adapters open it."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+import redis
+
+from conductor_actors.adapters.redis.client import open_client
+
+
+@pytest.fixture
+def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
+    del redis_client  # for its empty database
+    with closing(open_client(valkey_url)) as client:
+        yield client

@@ -17,7 +17,7 @@ from conductor_actors.domain.intake import IntakeRules
 from conductor_actors.domain.quotas import MULTI_TENANT_LIMITS, MULTI_TENANT_MAX_USERS, Limits
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_state import SessionRules
-from conductor_actors.domain.shards import WHOLE, Shard, parsed
+from conductor_actors.domain.shards import SINGLE_SHARD, Shard
 from conductor_actors.errors import ConfigError
 from conductor_actors.variables import Many, PerMinute, PerSecond, Port, Weight, variable
 
@@ -292,7 +292,7 @@ class Settings(BaseSettings):
     @field_validator("shard")
     @classmethod
     def _check_shard(cls, shard: str | None) -> str | None:
-        return None if shard is None else str(parsed(shard))
+        return None if shard is None else str(Shard.parse(shard))
 
     @field_validator("tick_s")
     @classmethod
@@ -314,7 +314,7 @@ class Settings(BaseSettings):
 
     def own_shard(self) -> Shard:
         """Return which of how many collectors this is."""
-        return WHOLE if self.shard is None else parsed(self.shard)
+        return SINGLE_SHARD if self.shard is None else Shard.parse(self.shard)
 
     def scoring(self) -> Scoring:
         """Return the formula's weights and maxima."""
@@ -336,8 +336,8 @@ class Settings(BaseSettings):
 
     def session_rules(self) -> SessionRules:
         """Return a session's window, lifetime and size."""
-        most_users = self._limit(self.session_users, MULTI_TENANT_MAX_USERS)
-        return SessionRules(self.window_s, self.session_timeout_s, int(most_users))
+        max_users = self._limit(self.session_users, MULTI_TENANT_MAX_USERS)
+        return SessionRules(self.window_s, self.session_timeout_s, int(max_users))
 
     def dashboard(self) -> Options:
         """Return the dashboard's options."""

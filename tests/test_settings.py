@@ -55,10 +55,10 @@ def test_tenants_are_separated_by_commas_and_named_once(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("tenants", ["acme,globex", "*"])
 def test_limits_hold_where_tenants_are_named(monkeypatch: pytest.MonkeyPatch, tenants: str) -> None:
     assert settings.load().intake_rules().limits == Limits()
-    assert settings.load().session_rules().most_users == 0
+    assert settings.load().session_rules().max_users == 0
     monkeypatch.setenv("CONDUCTOR_TENANTS", tenants)
     assert settings.load().intake_rules().limits == Limits(3000, 10, 1000, 1000)
-    assert settings.load().session_rules().most_users == 20_000
+    assert settings.load().session_rules().max_users == 20_000
 
 
 @pytest.mark.parametrize("tenants", ["", "acme,globex"])

@@ -9,7 +9,7 @@ from conductor_actors.actors.runtime.base import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.events import Event
-from conductor_actors.domain.gaps import NO_MARKS, Marks
+from conductor_actors.domain.gaps import NO_MARKS, GapMarks
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import (
     IntrospectionAnswer,
@@ -58,7 +58,7 @@ class Tick:
     at_ms: int
     is_live: bool
     sessions: Latch
-    marks: Marks = field(default_factory=lambda: NO_MARKS)
+    marks: GapMarks = field(default_factory=lambda: NO_MARKS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class SessionSupervisor:
         if start.state is not None:
             self._start_actor(entry, start.state)
             return
-        self._start_actor(entry, SessionState.unbegun(start.key.session_id, self._rules))
+        self._start_actor(entry, SessionState.new(start.key.session_id, self._rules))
         emit(ActorStarted().of_session(*entry.key))
 
     def snapshot(self, request: SnapshotQuarantined) -> None:

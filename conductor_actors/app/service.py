@@ -33,7 +33,7 @@ from conductor_actors.app.takeover import Takeover
 from conductor_actors.dashboard.health import Neighbour
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.dashboard.upstreams import Upstreams
-from conductor_actors.domain.shards import WHOLE, ShardFilter
+from conductor_actors.domain.shards import SINGLE_SHARD, ShardFilter
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_events import (
     VERSION,
@@ -220,7 +220,7 @@ class Service:
         )
 
     def _filtered(self, source: EventSource) -> EventSource:
-        if self._shard != WHOLE:
+        if self._shard != SINGLE_SHARD:
             source = ShardSource(source, ShardFilter(self._shard, self._settings.max_event_bytes))
         if self._until_ms is not None:
             source = EndingSource(source, self._until_ms, self._stop)

@@ -7,7 +7,7 @@ from typing import Final
 
 from conductor_actors.adapters.redis.shard_registry import ShardRegistry
 from conductor_actors.dashboard.health import Elsewhere
-from conductor_actors.domain.shards import Shard, shards
+from conductor_actors.domain.shards import Shard, all_shards
 from conductor_actors.errors import ConfigError, Unavailable
 
 LOOK_EVERY_S: Final = 1.0
@@ -17,7 +17,7 @@ class ShardOwners(Elsewhere):
     """The collectors that share the sessions. A lease says that its owner lives."""
 
     def __init__(self, count: int) -> None:
-        self._without: Sequence[Shard] = shards(count)
+        self._without: Sequence[Shard] = all_shards(count)
 
     def state(self) -> str:
         """Return their state in a word."""

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from conductor_actors.adapters.redis.shard_registry import ShardRegistry
 from conductor_actors.app.process_group import ProcessGroup, Worker
-from conductor_actors.domain.shards import shards
+from conductor_actors.domain.shards import all_shards
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import SessionsReshared, emit
 from conductor_actors.settings import Settings
@@ -37,7 +37,7 @@ def collectors(settings: Settings, urls: Urls, count: int, *options: str) -> lis
             ("collect", *options),
             {**shared, "CONDUCTOR_SHARD": str(shard), **_metrics(settings, shard.number)},
         )
-        for shard in shards(count)
+        for shard in all_shards(count)
     ]
 
 

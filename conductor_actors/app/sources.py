@@ -55,7 +55,7 @@ class ShardSource(WrappedSource):
     def read(self) -> ReadResult:
         """Return the next entries, without those of other shards."""
         read = self._source.read()
-        return read._replace(entries=self._shard_filter.ours(read.entries))
+        return read._replace(entries=self._shard_filter.select(read.entries))
 
 
 class EndingSource(WrappedSource):

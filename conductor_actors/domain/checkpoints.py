@@ -1,7 +1,7 @@
-"""What a checkpoint holds, as bytes: how far was read, and each session's state.
+"""Encode and decode checkpoints: the position in the streams, and each session's state.
 
-The header says which format it all is, so that no other version misreads it. A state names each
-user once; its times are distances, because small numbers take little room.
+The header begins with the version of the format, so that no other version misreads it. A state has
+each user once; its times are differences, because small numbers take few bytes.
 """
 
 from collections import deque
@@ -50,7 +50,7 @@ class WindowMismatchError(CheckpointError):
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True):
-    """What all sessions share: which checkpoint it is, and where reading goes on."""
+    """What all sessions share: the checkpoint's number, and where reading resumes."""
 
     number: int
     window_s: int
@@ -59,7 +59,7 @@ class Header(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Recovered(NamedTuple):
-    """What a checkpoint brings back: sessions that go on, and those that were over already."""
+    """The contents of a checkpoint: the sessions that continue, and those that were over."""
 
     header: Header
     states: Mapping[SessionKey, SessionState]
@@ -73,7 +73,7 @@ class _Counts(msgspec.Struct, array_like=True, gc=False):
 
 class _PackedPoll(msgspec.Struct, array_like=True, gc=False):
     poll_id: str
-    most_connected: int
+    peak_connected: int
     last_vote_ms: int
     voters: list[int]
     votes_without_user: int
@@ -81,7 +81,7 @@ class _PackedPoll(msgspec.Struct, array_like=True, gc=False):
 
 
 class _State(msgspec.Struct, array_like=True, gc=False):
-    """A session. Users are numbers: places in `users`, where those active come first."""
+    """A session. Users are indexes into `users`, where the active ones come first."""
 
     event_id: str | None
     last_event_ms: int | None
@@ -94,7 +94,7 @@ class _State(msgspec.Struct, array_like=True, gc=False):
     leavers: list[int]
     leavers_ms: list[int]
     connected: list[int]
-    connections: dict[int, int]  # of who has more than one
+    connections: dict[int, int]  # of users with more than one
     poll: _PackedPoll | None
 
 
@@ -105,59 +105,61 @@ _state: Final = msgspec.msgpack.Decoder(_State)
 
 
 def encode_header(header: Header) -> bytes:
-    """Write a header, its format before it."""
+    """Return the header as bytes, after the version of the format."""
     return _encode((VERSION, _encode(header)))
 
 
 def encode_state(state: SessionState) -> bytes:
-    """Write a session's state, which stays as it is."""
+    """Return a session's state as bytes; the state stays unchanged."""
     voters = state.poll.voters if state.poll else ()
     users = list(
-        dict.fromkeys((*state.active.moments, *state.connections, *state.leavers.moments, *voters))
+        dict.fromkeys(
+            (*state.active.times_ms, *state.connections, *state.leavers.times_ms, *voters)
+        )
     )
-    number = {user: place for place, user in enumerate(users)}
+    number = {user: index for index, user in enumerate(users)}
     return _encode(
         _State(
             state.real_event_id,
             state.last_event_ms,
             _Counts([*(state.chats.counts or ())], state.chats.newest_s),
             _Counts([*(state.reactions.counts or ())], state.reactions.newest_s),
-            [*state.messages.moments],
-            _distances(state.messages),
+            [*state.messages.times_ms],
+            _deltas(state.messages),
             users,
-            _distances(state.active),
-            [number[user] for user in state.leavers.moments],
-            _distances(state.leavers),
+            _deltas(state.active),
+            [number[user] for user in state.leavers.times_ms],
+            _deltas(state.leavers),
             [number[user] for user in state.connections],
             {number[user]: count for user, count in state.connections.items() if count > 1},
-            _packed(state.poll, number) if state.poll else None,
+            _pack_poll(state.poll, number) if state.poll else None,
         )
     )
 
 
 def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionState:
-    """Read a session's state, to go on under these rules."""
+    """Return a session's state, to continue under these rules."""
     packed = _state.decode(data)
     users, window_ms = packed.users, rules.window_s * 1000
     return SessionState(
         session_id,
         rules,
-        _counted(packed.chats, rules.window_s),
-        _counted(packed.reactions, rules.window_s),
-        RepeatWindow(window_ms, _moments(packed.messages, packed.messages_ms)),
-        PresenceWindow(window_ms, _moments(users[: len(packed.active_ms)], packed.active_ms)),
+        _unpack_counts(packed.chats, rules.window_s),
+        _unpack_counts(packed.reactions, rules.window_s),
+        RepeatWindow(window_ms, _times_ms(packed.messages, packed.messages_ms)),
+        PresenceWindow(window_ms, _times_ms(users[: len(packed.active_ms)], packed.active_ms)),
         PresenceWindow(
-            window_ms, _moments([users[place] for place in packed.leavers], packed.leavers_ms)
+            window_ms, _times_ms([users[index] for index in packed.leavers], packed.leavers_ms)
         ),
-        {users[place]: packed.connections.get(place, 1) for place in packed.connected},
-        _unpacked(packed.poll, users) if packed.poll else None,
+        {users[index]: packed.connections.get(index, 1) for index in packed.connected},
+        _unpack_poll(packed.poll, users) if packed.poll else None,
         packed.event_id,
         packed.last_event_ms,
     )
 
 
 def recover(header: bytes, sessions: Mapping[SessionKey, bytes], rules: SessionRules) -> Recovered:
-    """Return what a checkpoint brings back; raise `CheckpointError` if it can't be resumed from."""
+    """Return a checkpoint's contents; raise `CheckpointError` if it can't be resumed from."""
     found = read_header(header)
     if found.window_s != rules.window_s:
         raise WindowMismatchError(found.window_s, rules.window_s)
@@ -165,16 +167,18 @@ def recover(header: bytes, sessions: Mapping[SessionKey, bytes], rules: SessionR
         states = {key: decode_state(data, key.session_id, rules) for key, data in sessions.items()}
     except (msgspec.MsgspecError, LookupError, ValueError) as error:
         raise UnreadableStateError from error
-    ended = frozenset(key for key, state in states.items() if not _goes_on(state, found.intake))
+    ended = frozenset(
+        key for key, state in states.items() if not _can_have_rows(state, found.intake)
+    )
     return Recovered(
         found, {key: state for key, state in states.items() if key not in ended}, ended
     )
 
 
-def joined(headers: Sequence[Header], position: bytes) -> Header:
-    """Make one header of those of shards that have all read up to the same moment.
+def merge_headers(headers: Sequence[Header], position: bytes) -> Header:
+    """Return one header for shards that have all read up to the same time.
 
-    Gaps are everybody's, so each shard has met the same ones; nobody's next tick is skipped.
+    Every shard reads every stream, so each has the same gaps. The earliest next tick is kept.
     """
     intakes = [header.intake for header in headers]
     ticks = [intake.next_tick_ms for intake in intakes if intake.next_tick_ms is not None]
@@ -200,21 +204,21 @@ def read_header(data: bytes) -> Header:
     raise FormatError(version)
 
 
-def _goes_on(state: SessionState, intake: IntakeState) -> bool:
+def _can_have_rows(state: SessionState, intake: IntakeState) -> bool:
     """Check whether a session can still have rows: no event comes before the last tick."""
     return state.has_row_at(intake.passed_ms)
 
 
-def _distances(window: RepeatWindow | PresenceWindow) -> list[int]:
-    """Return the first moment, and the distance from each to the next."""
-    return [later - earlier for earlier, later in pairwise((0, *window.moments.values()))]
+def _deltas(window: RepeatWindow | PresenceWindow) -> list[int]:
+    """Return the first time, and the difference from each to the next."""
+    return [later - earlier for earlier, later in pairwise((0, *window.times_ms.values()))]
 
 
-def _moments(keys: list[str], distances: list[int]) -> dict[str, int]:
-    return dict(zip(keys, accumulate(distances), strict=True))
+def _times_ms(keys: list[str], deltas: list[int]) -> dict[str, int]:
+    return dict(zip(keys, accumulate(deltas), strict=True))
 
 
-def _counted(packed: _Counts, length_s: int) -> CountWindow:
+def _unpack_counts(packed: _Counts, length_s: int) -> CountWindow:
     window = CountWindow(length_s)
     window.counts = deque(packed.counts, length_s) if packed.counts else None
     window.newest_s = packed.newest_s
@@ -222,10 +226,10 @@ def _counted(packed: _Counts, length_s: int) -> CountWindow:
     return window
 
 
-def _packed(poll: Poll, number: Mapping[str, int]) -> _PackedPoll:
+def _pack_poll(poll: Poll, number: Mapping[str, int]) -> _PackedPoll:
     return _PackedPoll(
         poll.poll_id,
-        poll.most_connected,
+        poll.peak_connected,
         poll.last_vote_ms,
         [number[user] for user in poll.voters],
         poll.votes_without_user,
@@ -233,12 +237,12 @@ def _packed(poll: Poll, number: Mapping[str, int]) -> _PackedPoll:
     )
 
 
-def _unpacked(packed: _PackedPoll, users: list[str]) -> Poll:
+def _unpack_poll(packed: _PackedPoll, users: list[str]) -> Poll:
     return Poll(
         packed.poll_id,
-        packed.most_connected,
+        packed.peak_connected,
         packed.last_vote_ms,
-        dict.fromkeys(users[place] for place in packed.voters),
+        dict.fromkeys(users[index] for index in packed.voters),
         packed.votes_without_user,
         packed.closed_ms,
     )

@@ -23,7 +23,7 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
 
 
 class ChatMessage(msgspec.Struct, frozen=True, gc=False):
-    """Somebody wrote; `message_id` tells a repeat (None: can't be told, always counts)."""
+    """A chat message. A repeated `message_id` is a repeat; one without an id always counts."""
 
     at_ms: int
     event_id: str | None
@@ -32,7 +32,7 @@ class ChatMessage(msgspec.Struct, frozen=True, gc=False):
 
 
 class PollVote(msgspec.Struct, frozen=True, gc=False):
-    """Somebody voted; without a user the vote is one more voter."""
+    """A vote in a poll; a vote without a user counts as one more voter."""
 
     at_ms: int
     event_id: str | None
@@ -41,7 +41,7 @@ class PollVote(msgspec.Struct, frozen=True, gc=False):
 
 
 class PollClosed(msgspec.Struct, frozen=True, gc=False):
-    """A poll ended."""
+    """The end of a poll."""
 
     at_ms: int
     event_id: str | None
@@ -49,7 +49,7 @@ class PollClosed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reaction(msgspec.Struct, frozen=True, gc=False):
-    """Somebody reacted."""
+    """A reaction."""
 
     at_ms: int
     event_id: str | None
@@ -57,7 +57,7 @@ class Reaction(msgspec.Struct, frozen=True, gc=False):
 
 
 class UserJoined(msgspec.Struct, frozen=True, gc=False):
-    """One more connection of a user."""
+    """A new connection of a user."""
 
     at_ms: int
     event_id: str | None
@@ -65,7 +65,7 @@ class UserJoined(msgspec.Struct, frozen=True, gc=False):
 
 
 class UserLeft(msgspec.Struct, frozen=True, gc=False):
-    """One connection of a user less."""
+    """The end of a connection of a user."""
 
     at_ms: int
     event_id: str | None
@@ -74,7 +74,7 @@ class UserLeft(msgspec.Struct, frozen=True, gc=False):
 
 Event: TypeAlias = ChatMessage | PollVote | PollClosed | Reaction | UserJoined | UserLeft
 
-# What a body says: its session and event, or None when it is not ours to count.
+# The session and the event of a body; None if it is not counted.
 Decoded: TypeAlias = tuple[str, Event] | None
 Decoder: TypeAlias = Callable[[bytes, int], Decoded]
 
@@ -121,7 +121,7 @@ class _Reaction(msgspec.Struct, gc=False):
     userId: Id | None = None
 
 
-_ABSENT: Final = msgspec.Raw(b"null")  # a key that is missing means what null means
+_ABSENT: Final = msgspec.Raw(b"null")  # a missing key means the same as null
 
 
 class _Sync(msgspec.Struct, gc=False):
@@ -134,7 +134,7 @@ class _Sync(msgspec.Struct, gc=False):
 
 
 class _SyncAddress(msgspec.Struct, gc=False):
-    """As little of a sync event as tells whether it is ours."""
+    """The keys of a sync event that decide whether it is one of ours."""
 
     type: msgspec.Raw = _ABSENT
     sessionId: msgspec.Raw = _ABSENT
@@ -192,7 +192,7 @@ def decode_sync(body: bytes, at_ms: int) -> Decoded:
         raise
     if sync.type is None or sync.sessionId is None:
         if sync.resource != _ABSENT:
-            return None  # a poll's, question's or direct message's
+            return None  # a poll, a question or a direct message
         raise InvalidEvent("missing_id")
     return _sync_event(sync, sync.type, sync.sessionId, at_ms)
 
@@ -264,9 +264,9 @@ def decode(decoder: Decoder, body: bytes, at_ms: int, max_bytes: int) -> Decoded
 
 
 def _nesting(body: bytes) -> int:
-    """Measure how deep arrays and objects stand in each other."""
+    """Return how deep arrays and objects are nested."""
     if body.count(b"[") + body.count(b"{") <= MAX_NESTING:
-        return 0  # deep enough is impossible; the common case ends here
+        return 0  # the common case: too few brackets to be too deep
     depth = deepest = 0
     for token in _STRINGS_AND_BRACKETS.finditer(body):
         if token[0] in (b"[", b"{"):

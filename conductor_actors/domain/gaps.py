@@ -1,4 +1,4 @@
-"""What was never read, and the rows that miss it."""
+"""Events that were never read, and the rows that miss them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
@@ -10,7 +10,7 @@ from conductor_actors.domain.identity import EVERY_TENANT
 
 
 class Gap(NamedTuple):
-    """Events that were never read: of whom, why, how many where that is known, and from when.
+    """Events of a tenant that were never read: why, how many if known, and from which time.
 
     Reasons: `flooded` (messages came faster than they were handled), `reconnected` (the connection
     was lost, and what was published meanwhile), `restarted` (this process was not running),
@@ -25,23 +25,23 @@ class Gap(NamedTuple):
     to_ms: int = 0
 
 
-class Mark(msgspec.Struct, frozen=True, gc=False):
-    """What a row misses: why (several reasons have commas between), and how many events."""
+class GapMark(msgspec.Struct, frozen=True, gc=False):
+    """What a row misses: the reasons, separated by commas, and how many events if known."""
 
     reason: str
     lost_events: int | None
 
 
-Marks = Mapping[str, Mark]  # by tenant
+GapMarks = Mapping[str, GapMark]  # by tenant
 
-NO_MARKS: Final[Marks] = MappingProxyType({})
+NO_MARKS: Final[GapMarks] = MappingProxyType({})
 
 
 class Gaps:
-    """The gaps that a window can still touch.
+    """The gaps that later windows can touch.
 
-    Gaps of one tenant and reason that begin in one second and end in one second are merged, which
-    no mark shows: ticks are on whole seconds.
+    Gaps of one tenant and reason that begin in the same second and end in the same second are
+    merged. No mark differs for it, because ticks are on whole seconds.
     """
 
     def __init__(self, window_s: int, gaps: Iterable[Gap] = ()) -> None:
@@ -50,51 +50,51 @@ class Gaps:
         for gap in gaps:
             self.add(gap)
 
-    def open(self) -> tuple[Gap, ...]:
-        """Return the gaps that a later row can miss."""
+    def active(self) -> tuple[Gap, ...]:
+        """Return the gaps that later rows can miss."""
         return tuple(self._gaps.values())
 
     def add(self, gap: Gap) -> None:
         """Add a gap."""
         key = (gap.tenant, gap.reason, gap.from_ms // 1000, gap.to_ms // 1000)
         known = self._gaps.get(key)
-        self._gaps[key] = gap if known is None else _joined(known, gap)
+        self._gaps[key] = gap if known is None else _merged(known, gap)
 
     def expire(self, passed_ms: int) -> None:
-        """Drop what no row after a tick can miss."""
+        """Drop the gaps that no row after a tick can miss."""
         if self._gaps:
             begin_ms = passed_ms - self._window_ms
             self._gaps = {key: gap for key, gap in self._gaps.items() if gap.to_ms >= begin_ms}
 
 
-def marks_at(at_ms: int, gaps: Sequence[Gap], window_ms: int) -> Marks:
+def marks_at(at_ms: int, gaps: Sequence[Gap], window_ms: int) -> GapMarks:
     """Return the marks of the rows at a tick, by tenant."""
     if not gaps:
         return NO_MARKS
     begin_ms = at_ms - window_ms
     touching = [gap for gap in gaps if gap.from_ms < at_ms and gap.to_ms >= begin_ms]
     return {
-        tenant: _mark([gap for gap in touching if gap.tenant in (tenant, EVERY_TENANT)])
+        tenant: _mark_of([gap for gap in touching if gap.tenant in (tenant, EVERY_TENANT)])
         for tenant in {gap.tenant for gap in touching}
     }
 
 
-def mark_of(tenant: str, marks: Marks) -> Mark | None:
-    """Find a tenant's mark, or the one of all tenants."""
+def mark_for(tenant: str, marks: GapMarks) -> GapMark | None:
+    """Return a tenant's mark, or else the one of all tenants."""
     return marks.get(tenant) or marks.get(EVERY_TENANT) if marks else None
 
 
-def _joined(one: Gap, other: Gap) -> Gap:
-    lost = _sum([one, other])
+def _merged(one: Gap, other: Gap) -> Gap:
+    lost = _lost_events([one, other])
     begin_ms, end_ms = min(one.from_ms, other.from_ms), max(one.to_ms, other.to_ms)
     return Gap(one.tenant, one.reason, lost, begin_ms, end_ms)
 
 
-def _mark(gaps: list[Gap]) -> Mark:
-    return Mark(",".join(sorted({gap.reason for gap in gaps})), _sum(gaps))
+def _mark_of(gaps: list[Gap]) -> GapMark:
+    return GapMark(",".join(sorted({gap.reason for gap in gaps})), _lost_events(gaps))
 
 
-def _sum(gaps: list[Gap]) -> int | None:
-    """Add up; what is not known of one is not known of all."""
+def _lost_events(gaps: list[Gap]) -> int | None:
+    """Return the sum of the lost events; None if one is not known."""
     known = [gap.lost for gap in gaps if gap.lost is not None]
     return sum(known) if len(known) == len(gaps) else None

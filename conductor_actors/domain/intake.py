@@ -109,7 +109,7 @@ class Intake:
             self._next_tick_ms,
             self._passed_ms,
             self._last_event_ms,
-            self.gaps.open(),
+            self.gaps.active(),
             self.quotas.state(self._passed_ms),
         )
 
@@ -223,4 +223,4 @@ class Intake:
             yield self._watermark(until_ms)
 
     def _watermark(self, at_ms: int) -> Watermark:
-        return Watermark(at_ms, self._last_event_ms, self.gaps.open())
+        return Watermark(at_ms, self._last_event_ms, self.gaps.active())

@@ -154,10 +154,10 @@ def state_figures(
         tick_ms,
         _window_counts(state.chats),
         _window_counts(state.reactions),
-        len(state.active.moments),
+        len(state.active.times_ms),
         len(state.connections),
-        len(state.leavers.moments),
-        len(state.messages.moments),
+        len(state.leavers.times_ms),
+        len(state.messages.times_ms),
         _poll_figures(state.poll) if state.poll else None,
         score,
         encoded_bytes,
@@ -186,4 +186,4 @@ def _window_counts(window: CountWindow) -> WindowCounts:
 def _poll_figures(poll: Poll) -> PollFigures:
     voters = len(poll.voters) + poll.votes_without_user
     is_open = poll.closed_ms is None
-    return PollFigures(poll.poll_id, voters, poll.most_connected, is_open, poll.last_vote_ms)
+    return PollFigures(poll.poll_id, voters, poll.peak_connected, is_open, poll.last_vote_ms)

@@ -1,4 +1,4 @@
-"""Several streams, each in order, made one: entries leave in the order of their ids."""
+"""Merge several streams, each in order, into one that is in the order of their ids."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -11,29 +11,29 @@ Frontier: TypeAlias = tuple[int, int]
 
 
 class Merge:
-    """Hold entries until nothing that comes before them can still be read."""
+    """A buffer of entries that leave once no earlier one can still be read."""
 
     def __init__(self) -> None:
-        self._held: dict[str, list[Entry]] = {}
+        self._pending: dict[str, list[Entry]] = {}
 
     def add(self, name: str, entries: Sequence[Entry]) -> None:
         """Add the next entries of a stream, in order."""
-        self._held.setdefault(name, []).extend(entries)
+        self._pending.setdefault(name, []).extend(entries)
 
     def release(self, frontier: Frontier) -> list[Entry]:
         """Remove and return what comes before the frontier, ordered by id, then by name."""
         released: list[Entry] = []
-        for held in self._held.values():
-            cut = bisect_left(held, frontier)
-            released += held[:cut]
-            del held[:cut]
+        for pending in self._pending.values():
+            end = bisect_left(pending, frontier)
+            released += pending[:end]
+            del pending[:end]
         released.sort()
         return released
 
-    def oldest(self) -> dict[str, Frontier]:
-        """Return the id of the first held entry of each stream."""
-        return {name: held[0][:2] for name, held in self._held.items() if held}
+    def first_ids(self) -> dict[str, Frontier]:
+        """Return the id of the first pending entry of each stream that has one."""
+        return {name: pending[0][:2] for name, pending in self._pending.items() if pending}
 
-    def held(self, name: str) -> int:
-        """Count what is held of a stream."""
-        return len(self._held.get(name, ()))
+    def size(self, name: str) -> int:
+        """Return how many entries of a stream are pending."""
+        return len(self._pending.get(name, ()))

@@ -1,19 +1,19 @@
-"""The poll that was voted on last, and how many of those present took part."""
+"""The poll of the last vote, and the share of the connected users who voted in it."""
 
 from dataclasses import dataclass
 from typing import Final
 
-SILENCE_MS: Final = 5 * 60 * 1000  # without a vote for this long, a poll no longer counts
+VOTE_TIMEOUT_MS: Final = 5 * 60 * 1000  # without a vote for this long, a poll no longer counts
 
 
 @dataclass(slots=True)
 class Poll:
-    """One poll from its first vote on. `most_connected` is frozen when it closes."""
+    """One poll from its first vote on. `peak_connected`: users at once, until it was closed."""
 
     poll_id: str
-    most_connected: int
+    peak_connected: int
     last_vote_ms: int
-    voters: dict[str, None]  # which is copied four times as fast as a set
+    voters: dict[str, None]  # a set takes four times as long to copy
     votes_without_user: int = 0
     closed_ms: int | None = None
 
@@ -26,29 +26,29 @@ class Poll:
             self.voters[user_id] = None
 
     def close(self, at_ms: int) -> None:
-        """End the poll; only the first end counts."""
+        """Close the poll; only the first time counts."""
         if self.closed_ms is None:
             self.closed_ms = at_ms
 
-    def connected(self, count: int) -> None:
-        """See how many are connected now."""
-        if self.closed_ms is None and count > self.most_connected:
-            self.most_connected = count
+    def update_connected(self, count: int) -> None:
+        """Record how many users are connected now."""
+        if self.closed_ms is None and count > self.peak_connected:
+            self.peak_connected = count
 
     def participation(self, at_ms: int, window_ms: int) -> float:
-        """Voters over those who could have voted, 0…1; 0 once the poll is over."""
+        """Return the share of voters among those who could have voted; 0 once the poll is over."""
         if self.closed_ms is not None and at_ms - self.closed_ms >= window_ms:
             return 0.0
-        if at_ms - self.last_vote_ms >= SILENCE_MS:
+        if at_ms - self.last_vote_ms >= VOTE_TIMEOUT_MS:
             return 0.0
         voters = len(self.voters) + self.votes_without_user
-        return voters / max(voters, self.most_connected)
+        return voters / max(voters, self.peak_connected)
 
     def copy(self) -> "Poll":
-        """Make one that can go its own way."""
+        """Return an independent copy."""
         return Poll(
             self.poll_id,
-            self.most_connected,
+            self.peak_connected,
             self.last_vote_ms,
             self.voters.copy(),
             self.votes_without_user,

@@ -131,12 +131,12 @@ class Quotas:
         if window is None:
             window = self._sessions[tenant] = PresenceWindow(self._timeout_ms)
         limit = self._limits.tenant_sessions
-        if limit and len(window.moments) >= limit and session_id not in window.moments:
+        if limit and len(window.times_ms) >= limit and session_id not in window.times_ms:
             self._refused[tenant, TENANT_SESSIONS] += 1
             return False
         if not self.unchecked_events and self.refuse_event(key, (), at_ms):
             return False
-        window.moments[session_id] = self._tick_before(at_ms) + self._tick_ms
+        window.times_ms[session_id] = self._tick_before(at_ms) + self._tick_ms
         return True
 
     def refuse_event(self, key: tuple[str, str], pending: Sequence[Event], at_ms: int) -> bool:
@@ -203,11 +203,11 @@ class Quotas:
             return
         for (tenant, session_id), last_ms in sorted(sessions, key=itemgetter(1)):
             window = self._sessions.setdefault(tenant, PresenceWindow(self._timeout_ms))
-            window.moments[session_id] = self._tick_before(last_ms) + self._tick_ms
+            window.times_ms[session_id] = self._tick_before(last_ms) + self._tick_ms
 
     def _sessions_by_tick(self, tenant: str) -> list[SessionsSeen]:
         """Return each session once, those with events since the last tick last."""
-        moments, counts = self._sessions[tenant].moments, self._flushed
+        moments, counts = self._sessions[tenant].times_ms, self._flushed
         groups = []
         for tick_ms, group in groupby(
             sorted(moments.items(), key=itemgetter(1)), key=itemgetter(1)
@@ -224,7 +224,7 @@ class Quotas:
         for tenant, groups in state.sessions.items():
             window = self._sessions[tenant] = PresenceWindow(self._timeout_ms)
             for group in groups:
-                window.moments |= dict.fromkeys(group.sessions, group.tick_ms)
+                window.times_ms |= dict.fromkeys(group.sessions, group.tick_ms)
                 if group.events:
                     keys = ((tenant, session_id) for session_id in group.sessions)
                     self._flushed |= zip(keys, group.events, strict=True)

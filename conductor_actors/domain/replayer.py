@@ -1,8 +1,8 @@
-"""Score recorded events again, without actors and without a clock: the same domain code.
+"""Score recorded events again with the same domain code, without actors and without a clock.
 
-The service's rows depend on the entries alone, so these are the rows it writes. What it leaves
-out because a handler raised is left out here, too; only a quarantine, which is a matter of
-real time, can't be replayed.
+The service's rows depend on the entries alone, so these are the same rows. Events whose handler
+raises are left out, as the service leaves them out. Only a quarantine can't be replayed, because
+it depends on real time.
 """
 
 from collections import Counter
@@ -24,15 +24,15 @@ from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
 from conductor_actors.domain.ticks import TickDue, TickSchedule, Watermark
 
-# Entries taken at once, which bounds memory: more than a tick usually has.
-_MOST_ENTRIES: Final = 100_000
-_MOST_SINCE: Final = 200  # events between two copies of a session
+# Bounds memory: more than a tick usually has.
+MAX_ENTRIES_AT_ONCE: Final = 100_000
+MAX_EVENTS_SINCE_COPY: Final = 200  # events between two copies of a session
 
 
 class Summary(NamedTuple):
-    """What a replay came to. `invalid` counts by reason, `failed` what a handler raised on.
+    """The counts of a replay: `invalid` entries by reason, `failed` events and rows that raised.
 
-    `refused` counts what was over a limit, by tenant and reason.
+    `refused` counts the events over a limit, by tenant and reason.
     """
 
     events: int
@@ -45,7 +45,7 @@ class Summary(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """Everything that a row depends on beside the entries."""
+    """Everything that a row depends on besides the entries."""
 
     intake: IntakeRules
     session: SessionRules
@@ -65,36 +65,36 @@ def with_ticks(
 
 
 class _Session:
-    """A session's state, changed in place, and what it takes to make it again.
+    """A session's state, changed in place, and a copy with the events since to restore it from.
 
-    To copy it before each batch, as an actor does, would cost a sixth of a replay.
+    A copy before each batch, as an actor makes, would take a sixth of a replay's time.
     """
 
-    __slots__ = ("_base", "_is_whole", "_since", "_state")
+    __slots__ = ("_base", "_events_since", "_is_valid", "_state")
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
         self._base = state.copy()
-        self._since: list[Event] = []
-        self._is_whole = True
+        self._events_since: list[Event] = []
+        self._is_valid = True
 
-    def take(self, events: Sequence[Event]) -> "_Session":
-        """Apply events; when that raises, the next use finds the state from before."""
+    def apply(self, events: Sequence[Event]) -> "_Session":
+        """Apply events; if one raises, the next use has the state from before."""
         before = self.state
-        self._is_whole = False
-        self._state = before.turned_by(events)
-        self._is_whole = True
-        self._since += events
-        if len(self._since) > _MOST_SINCE:
-            self._base, self._since = self._state.copy(), []
+        self._is_valid = False
+        self._state = before.apply(events)
+        self._is_valid = True
+        self._events_since += events
+        if len(self._events_since) > MAX_EVENTS_SINCE_COPY:
+            self._base, self._events_since = self._state.copy(), []
         return self
 
     @property
     def state(self) -> SessionState:
         """The state after all applied events."""
-        if not self._is_whole:
-            self._state = self._base.after(self._since)
-            self._is_whole = True
+        if not self._is_valid:
+            self._state = self._base.after(self._events_since)
+            self._is_valid = True
         return self._state
 
 
@@ -109,19 +109,19 @@ class Replayer:
         )
         self._write = write
         self._sessions: dict[tuple[str, str], _Session] = {}
-        self._has_newcomers = False
+        self._has_new_sessions = False
         self._rows = self._failed = 0
         self._invalid: Counter[str] = Counter()
         self._last_tick_ms: int | None = None
 
     def run(self, entries: Iterable[Entry]) -> Summary:
-        """Score them all; stop with the first tick after the last entry."""
+        """Score all entries, up to the first tick after the last one."""
         unread = iter(entries)
-        while some := list(islice(unread, _MOST_ENTRIES)):
-            self._follow(some, None)
+        while some := list(islice(unread, MAX_ENTRIES_AT_ONCE)):
+            self._process(some, None)
         last_tick_ms = self._schedule.position.next_ms
         if last_tick_ms is not None:
-            self._follow((), last_tick_ms)
+            self._process((), last_tick_ms)
         counted, skipped = self._intake.accepted, self._intake.skipped
         return Summary(
             counted,
@@ -133,7 +133,7 @@ class Replayer:
             self._intake.quotas.pop_refused(),
         )
 
-    def _follow(self, entries: Sequence[Entry], watermark_ms: int | None) -> None:
+    def _process(self, entries: Sequence[Entry], watermark_ms: int | None) -> None:
         for step in with_ticks(self._intake, self._schedule, entries, watermark_ms):
             match step:
                 case EventsBySession():
@@ -147,33 +147,33 @@ class Replayer:
         for key, events in batch.items():
             session = self._sessions.get(key)
             if session is None:
-                state = SessionState.unbegun(key[1], self._rules.session)
+                state = SessionState.new(key[1], self._rules.session)
                 session = self._sessions[key] = _Session(state)
-                self._has_newcomers = True
-            _, poison = salvage(_Session.take, session, events)
+                self._has_new_sessions = True
+            _, poison = salvage(_Session.apply, session, events)
             self._failed += len(poison)
 
     def _score(self, at_ms: int) -> None:
-        if self._has_newcomers:
+        if self._has_new_sessions:
             self._sessions = dict(sorted(self._sessions.items()))
-            self._has_newcomers = False
+            self._has_new_sessions = False
         nothing: tuple[list[ScoreRow], list[tuple[str, str]]] = ([], [])
         sessions = list(self._sessions.items())
-        (rows, over), failed = salvage(partial(self._judge, at_ms), nothing, sessions)
-        for key in over:  # or never begun: nothing of it is worth keeping
+        (rows, over), failed = salvage(partial(self._score_sessions, at_ms), nothing, sessions)
+        for key in over:  # or has not begun
             del self._sessions[key]
         self._rows += len(rows)
         self._failed += len(failed)
         self._last_tick_ms = at_ms
         self._write(rows)
 
-    def _judge(
+    def _score_sessions(
         self,
         at_ms: int,
         done: tuple[list[ScoreRow], list[tuple[str, str]]],
         sessions: Sequence[tuple[tuple[str, str], _Session]],
     ) -> tuple[list[ScoreRow], list[tuple[str, str]]]:
-        """Return the rows of live sessions, and the keys of those that are over."""
+        """Return the rows of the live sessions, and the keys of those that are over."""
         rows, over = [*done[0]], [*done[1]]
         for key, session in sessions:
             state = session.state

@@ -1,4 +1,4 @@
-"""What a session's signals are worth: score, category and explanation.
+"""Score a session's signals: score, category and explanation.
 
 Source of the formula: the contract, section 2. Nothing here rounds.
 """
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from conductor_actors.domain.gaps import Mark
+from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.identity import SessionKey
 
 
 class Signals(msgspec.Struct, frozen=True, gc=False):
-    """What was measured in the window before a tick. Rates are per minute, shares 0…1."""
+    """The measurements of the window before a tick. Rates are per minute, shares 0…1."""
 
     chat_msgs_per_min: float
     poll_participation: float
@@ -34,14 +34,14 @@ class Contributions(msgspec.Struct, frozen=True, gc=False):
     leave_rate: float
 
     def total(self) -> float:
-        """Add the five, left to right."""
+        """Return the sum of the five, added from left to right."""
         return self.chat + self.poll + self.active_users + self.reactions + self.leave_rate
 
 
 class ScoreRow(msgspec.Struct, frozen=True, gc=False):
-    """One session at one tick: what is stored, published and shown. `at_ms` is the tick (UTC).
+    """One session at one tick, as it is stored and published. `at_ms` is the tick.
 
-    `gap` tells what its window misses.
+    `gap` is what its window misses.
     """
 
     at_ms: int
@@ -52,7 +52,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     category: str
     signals: Signals
     contributions: Contributions
-    gap: Mark | None = None
+    gap: GapMark | None = None
 
     @property
     def key(self) -> SessionKey:
@@ -61,7 +61,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class ExplainedSignal(NamedTuple):
-    """One signal's way into the score: raw value → normalised (0…1) x weight = contribution."""
+    """How a signal adds to the score: raw value → normalised (0…1) x weight = contribution."""
 
     signal: str
     raw: float
@@ -71,7 +71,7 @@ class ExplainedSignal(NamedTuple):
 
 
 class Scoring(msgspec.Struct, frozen=True):
-    """The weights (the leave rate's is subtracted) and the rates that count as full marks."""
+    """The weights (the leave rate's is subtracted) and the rates that count as 1."""
 
     chat_weight: float = 0.30
     poll_weight: float = 0.25
@@ -82,21 +82,21 @@ class Scoring(msgspec.Struct, frozen=True):
     reactions_max_per_min: float = 10.0
 
     def contributions(self, signals: Signals) -> Contributions:
-        """Weigh each signal."""
+        """Return the contribution of each signal."""
         return Contributions(
-            self.chat_weight * _full_marks(signals.chat_msgs_per_min, self.chat_max_per_min),
+            self.chat_weight * _normalised_rate(signals.chat_msgs_per_min, self.chat_max_per_min),
             self.poll_weight * signals.poll_participation,
             self.active_users_weight * _active_share(signals),
             self.reactions_weight
-            * _full_marks(signals.reactions_per_min, self.reactions_max_per_min),
+            * _normalised_rate(signals.reactions_per_min, self.reactions_max_per_min),
             -self.leave_rate_weight * signals.user_leave_rate,
         )
 
     def explain(self, signals: Signals) -> tuple[ExplainedSignal, ...]:
-        """Show each signal's raw value, normalised value, weight and contribution."""
+        """Return each signal's raw value, normalised value, weight and contribution."""
         added = self.contributions(signals)
-        chat = _full_marks(signals.chat_msgs_per_min, self.chat_max_per_min)
-        reactions = _full_marks(signals.reactions_per_min, self.reactions_max_per_min)
+        chat = _normalised_rate(signals.chat_msgs_per_min, self.chat_max_per_min)
+        reactions = _normalised_rate(signals.reactions_per_min, self.reactions_max_per_min)
         poll, leave = signals.poll_participation, signals.user_leave_rate
         return (
             ExplainedSignal(
@@ -124,12 +124,12 @@ class Scoring(msgspec.Struct, frozen=True):
 
 
 def clamped(total: float) -> float:
-    """Bring a sum of contributions into 0…1."""
+    """Return a sum of contributions, limited to 0…1."""
     return min(1.0, max(0.0, total))
 
 
 def category(score: float) -> str:
-    """Name the band a score is in."""
+    """Return the category of a score."""
     if score >= 0.8:
         return "VERY_HIGH"
     if score >= 0.6:
@@ -142,7 +142,7 @@ def category(score: float) -> str:
 
 
 @lru_cache(4096)  # of the few counts that a window holds
-def _full_marks(per_min: float, max_per_min: float) -> float:
+def _normalised_rate(per_min: float, max_per_min: float) -> float:
     return min(1.0, log(per_min + 1) / log(max_per_min + 1))
 
 

@@ -1,7 +1,7 @@
-"""One session's state as a value: what its events add up to, and its signals at a tick.
+"""The state of a session as a value: the sum of its events, and its signals at a tick.
 
-`state = state.after(events)` leaves the old value as it was, so a bad event costs nothing but
-itself. Source of every rule: the contract, section 2.
+`state = state.after(events)` leaves the old value unchanged, so an event that raises costs nothing
+but itself. Source of every rule: the contract, section 2.
 """
 
 from collections.abc import Iterable
@@ -19,29 +19,29 @@ from conductor_actors.domain.events import (
     UserJoined,
     UserLeft,
 )
-from conductor_actors.domain.gaps import NO_MARKS, Marks, mark_of
+from conductor_actors.domain.gaps import NO_MARKS, GapMarks, mark_for
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals, category, clamped
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 
 _PLACEHOLDER_EVENT_ID = "unknown"
-_NEVER_FIRST = (PollClosed, UserLeft)  # a session does not begin with one of these
+_NON_STARTING = (PollClosed, UserLeft)  # events with which no session begins
 
 
 class SessionRules(msgspec.Struct, frozen=True):
-    """How long a window is, and how long a session lives without an event."""
+    """The length of a window, the timeout of a session without events, the limit of its users."""
 
     window_s: int = 60
     timeout_s: int = 1800
-    most_users: int = 0  # connected at once; 0: any number
+    max_users: int = 0  # connected at once; 0: no limit
 
 
 @dataclass(slots=True)
 class SessionState:
-    """What is known of one session. Events come in the order of their times.
+    """The state of one session. Events are applied in the order of their times.
 
-    Before its first chat message, vote, reaction or join a session has not begun; after
-    `timeout_s` without an event it is over, and the next such event begins it anew.
+    A session begins with its first chat message, vote, reaction or join. After `timeout_s` without
+    an event it is over, and the next such event begins it anew.
     """
 
     session_id: str
@@ -55,32 +55,32 @@ class SessionState:
     poll: Poll | None = None
     real_event_id: str | None = None
     last_event_ms: int | None = None
-    refused_users: int = 0  # who joined when it was full
+    refused_users: int = 0  # joins over the limit
 
     @classmethod
-    def unbegun(cls, session_id: str, rules: SessionRules) -> "SessionState":
-        """Make the state of a session of which nothing was heard yet."""
+    def new(cls, session_id: str, rules: SessionRules) -> "SessionState":
+        """Return the state of a session without events."""
         window_s, window_ms = rules.window_s, rules.window_s * 1000
         counts = CountWindow(window_s), CountWindow(window_s)
         users = PresenceWindow(window_ms), PresenceWindow(window_ms)
         return cls(session_id, rules, *counts, RepeatWindow(window_ms), *users)
 
     def after(self, events: Iterable[Event]) -> "SessionState":
-        """Return the state after these events; this one stays as it is."""
-        return self.copy().turned_by(events)
+        """Return the state after these events; this one stays unchanged."""
+        return self.copy().apply(events)
 
-    def turned_by(self, events: Iterable[Event]) -> "SessionState":
-        """Return the state after these events, made of this one, which is of no use any more."""
+    def apply(self, events: Iterable[Event]) -> "SessionState":
+        """Apply events in place; return the state, which is a new one if the session began anew."""
         state = self
         timeout_ms = self.rules.timeout_s * 1000
         for event in events:
             last_ms = state.last_event_ms
             if last_ms is None or event.at_ms - last_ms >= timeout_ms:
                 if last_ms is not None:
-                    state = SessionState.unbegun(self.session_id, self.rules)
-                if isinstance(event, _NEVER_FIRST):
+                    state = SessionState.new(self.session_id, self.rules)
+                if isinstance(event, _NON_STARTING):
                     continue
-            state._apply(event)  # noqa: SLF001 - of its own kind
+            state._apply_one(event)  # noqa: SLF001 - its own class
         return state
 
     def has_row_at(self, at_ms: int) -> bool:
@@ -95,17 +95,17 @@ class SessionState:
     def signals(self, at_ms: int) -> Signals:
         """Measure the window that ends at `at_ms`, once every event before it was applied.
 
-        Forgets what no later tick can see, which changes no answer at `at_ms` or after.
+        Drops what no later tick can see, which changes no result at `at_ms` or after.
         """
         for counts in (self.chats, self.reactions):
             if counts.total:
                 counts.expire(at_ms)
         for recent in (self.messages, self.active, self.leavers):
-            if recent.moments:
+            if recent.times_ms:
                 recent.expire(at_ms)
-        active, connected = self.active.moments.keys(), self.connections.keys()
+        active, connected = self.active.times_ms.keys(), self.connections.keys()
         total = len(active) + len(connected) - len(active & connected)
-        leavers = len(self.leavers.moments)
+        leavers = len(self.leavers.times_ms)
         per_min = 60 / self.rules.window_s
         return Signals(
             self.chats.total * per_min,
@@ -122,7 +122,7 @@ class SessionState:
         return self.real_event_id or self.session_id
 
     def copy(self) -> "SessionState":
-        """Make one that can go its own way."""
+        """Return an independent copy."""
         return SessionState(
             self.session_id,
             self.rules,
@@ -138,7 +138,7 @@ class SessionState:
             self.refused_users,
         )
 
-    def _apply(self, event: Event) -> None:
+    def _apply_one(self, event: Event) -> None:
         at_ms = event.at_ms
         match event:
             case ChatMessage():
@@ -151,7 +151,7 @@ class SessionState:
             case PollVote():
                 self._vote(event)
             case UserJoined():
-                self._join(event.user_id)  # one user too many is active all the same
+                self._join(event.user_id)  # active even if over the limit
             case UserLeft():
                 self._leave(event.user_id, at_ms)
             case PollClosed():
@@ -160,11 +160,11 @@ class SessionState:
                 assert_never(event)
         self.last_event_ms = at_ms
         if self.real_event_id is None:
-            self._learn_event_id(event.event_id)
-        if not isinstance(event, _NEVER_FIRST) and event.user_id is not None:
-            self.active.moments[event.user_id] = at_ms
+            self._set_event_id(event.event_id)
+        if not isinstance(event, _NON_STARTING) and event.user_id is not None:
+            self.active.times_ms[event.user_id] = at_ms
 
-    def _learn_event_id(self, event_id: str | None) -> None:
+    def _set_event_id(self, event_id: str | None) -> None:
         if event_id not in (None, _PLACEHOLDER_EVENT_ID, self.session_id):
             self.real_event_id = event_id
 
@@ -175,13 +175,13 @@ class SessionState:
 
     def _join(self, user_id: str) -> None:
         connections = self.connections.get(user_id, 0)
-        if not connections and 0 < self.rules.most_users <= len(self.connections):
+        if not connections and 0 < self.rules.max_users <= len(self.connections):
             self.refused_users += 1
             return
         self.connections[user_id] = connections + 1
         self.leavers.forget(user_id)
         if self.poll:
-            self.poll.connected(len(self.connections))
+            self.poll.update_connected(len(self.connections))
 
     def _leave(self, user_id: str, at_ms: int) -> None:
         connections = self.connections.get(user_id, 0)
@@ -189,7 +189,7 @@ class SessionState:
             self.connections[user_id] = connections - 1
         elif connections == 1:
             del self.connections[user_id]
-            self.leavers.moments[user_id] = at_ms
+            self.leavers.times_ms[user_id] = at_ms
 
     def _close(self, closed: PollClosed) -> None:
         if self.poll and self.poll.poll_id == closed.poll_id:
@@ -201,9 +201,9 @@ def row_at(
     tenant_id: str,
     state: SessionState,
     scoring: Scoring,
-    marks: Marks = NO_MARKS,
+    marks: GapMarks = NO_MARKS,
 ) -> ScoreRow:
-    """Judge a session at a tick at which it has a row."""
+    """Return the row of a session at a tick; it must have one."""
     signals = state.signals(at_ms)
     contributions = scoring.contributions(signals)
     score = clamped(contributions.total())
@@ -216,5 +216,5 @@ def row_at(
         category(score),
         signals,
         contributions,
-        mark_of(tenant_id, marks),
+        mark_for(tenant_id, marks),
     )

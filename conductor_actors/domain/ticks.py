@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from conductor_actors.domain.gaps import NO_MARKS, Gap, Marks, marks_at
+from conductor_actors.domain.gaps import NO_MARKS, Gap, GapMarks, marks_at
 
 LIVE_MS: Final = 15_000  # ticks older than this are stored, no longer published
 
@@ -23,7 +23,7 @@ class TickDue(NamedTuple):
     """A tick to broadcast. `marks` names the tenants whose windows miss events."""
 
     at_ms: int
-    marks: Marks = NO_MARKS
+    marks: GapMarks = NO_MARKS
 
 
 class TickPosition(NamedTuple):

@@ -1,6 +1,6 @@
 """Rolling windows over event time: constant time per event, bounded by what a window can hold.
 
-All take times that never go back, in milliseconds; a window at `t` is `[t - length, t)`.
+Times are milliseconds and never go back; a window at `t` is `[t - length, t)`.
 """
 
 from collections import deque
@@ -8,9 +8,9 @@ from itertools import islice, repeat
 
 
 class CountWindow:
-    """Count events of the last `length_s` seconds: a deque of one-second counts and their sum.
+    """Counts the events of the last `length_s` seconds: one count a second, and their sum.
 
-    There is none while there is nothing to count: most sessions are idle, and it takes 624 bytes.
+    There is no deque while there is nothing to count: most sessions are idle, and it has 624 bytes.
     """
 
     __slots__ = ("counts", "length_s", "newest_s", "total")
@@ -34,19 +34,19 @@ class CountWindow:
         self.total += 1
 
     def expire(self, at_ms: int) -> None:
-        """Forget what a window ending at `at_ms`, a whole second, no longer holds."""
+        """Drop what is before the window that ends at `at_ms`, a whole second."""
         if self.counts is not None:
             self._slide_to(self.counts, at_ms // 1000 - 1)
             if not self.total:
                 self.counts = None
 
     def copy(self) -> "CountWindow":
-        """Make one that can go its own way."""
-        twin = CountWindow(self.length_s)
-        twin.counts = None if self.counts is None else self.counts.copy()
-        twin.newest_s = self.newest_s
-        twin.total = self.total
-        return twin
+        """Return an independent copy."""
+        copy = CountWindow(self.length_s)
+        copy.counts = None if self.counts is None else self.counts.copy()
+        copy.newest_s = self.newest_s
+        copy.total = self.total
+        return copy
 
     def _slide_to(self, counts: deque[int], second: int) -> None:
         ahead = second - self.newest_s
@@ -63,70 +63,70 @@ class CountWindow:
 
 
 class RepeatWindow:
-    """Detects repeats: remembers keys for less than `length_ms` after they came first.
+    """Detects repeats of a key within less than `length_ms` after it came first.
 
-    A dict in the order of those moments, so that only what expires is ever looked at.
+    A dict in the order of those times, so that only what expires is visited.
     """
 
-    __slots__ = ("length_ms", "moments")
+    __slots__ = ("length_ms", "times_ms")
 
-    def __init__(self, length_ms: int, moments: dict[str, int] | None = None) -> None:
+    def __init__(self, length_ms: int, times_ms: dict[str, int] | None = None) -> None:
         self.length_ms = length_ms
-        self.moments: dict[str, int] = {} if moments is None else moments
+        self.times_ms: dict[str, int] = {} if times_ms is None else times_ms
 
     def is_repeat(self, key: str, at_ms: int) -> bool:
         """Check whether the key came within one length before `at_ms`; if not, remember it."""
-        moment = self.moments.get(key)
-        if moment is not None:
-            if at_ms - moment < self.length_ms:
+        first_ms = self.times_ms.get(key)
+        if first_ms is not None:
+            if at_ms - first_ms < self.length_ms:
                 return True
-            del self.moments[key]  # so that it moves to the end
-        self.moments[key] = at_ms
+            del self.times_ms[key]  # so that it moves to the end
+        self.times_ms[key] = at_ms
         return False
 
     def expire(self, at_ms: int) -> None:
-        """Forget every key whose moment is before the window ending at `at_ms`."""
-        horizon = at_ms - self.length_ms
+        """Drop every key that is before the window that ends at `at_ms`."""
+        begin_ms = at_ms - self.length_ms
         expired = []
-        for key, moment in self.moments.items():
-            if moment >= horizon:
+        for key, first_ms in self.times_ms.items():
+            if first_ms >= begin_ms:
                 break
             expired.append(key)
-        if len(expired) == len(self.moments):
-            self.moments = {}  # a dict does not give back the room of what is deleted
+        if len(expired) == len(self.times_ms):
+            self.times_ms = {}  # a dict does not shrink when keys are deleted
         else:
             for key in expired:
-                del self.moments[key]
+                del self.times_ms[key]
 
     def copy(self) -> "RepeatWindow":
-        """Make one that can go its own way."""
-        return RepeatWindow(self.length_ms, self.moments.copy())
+        """Return an independent copy."""
+        return RepeatWindow(self.length_ms, self.times_ms.copy())
 
 
 class PresenceWindow:
-    """Remember keys for `length_ms` after their last moment: who was active, who has left.
+    """Remembers keys for `length_ms` after their last time: who was active, who has left.
 
-    Whoever sees a key sets its moment: `window.moments[key] = at_ms`, which keeps the string that
-    is there already, shared with other dicts.
+    Callers set the time themselves, `window.times_ms[key] = at_ms`, which keeps the string that is
+    the key already, shared with other dicts.
     """
 
-    __slots__ = ("length_ms", "moments")
+    __slots__ = ("length_ms", "times_ms")
 
-    def __init__(self, length_ms: int, moments: dict[str, int] | None = None) -> None:
+    def __init__(self, length_ms: int, times_ms: dict[str, int] | None = None) -> None:
         self.length_ms = length_ms
-        self.moments: dict[str, int] = {} if moments is None else moments
+        self.times_ms: dict[str, int] = {} if times_ms is None else times_ms
 
     def forget(self, key: str) -> None:
         """Drop the key, known or not."""
-        self.moments.pop(key, None)
+        self.times_ms.pop(key, None)
 
     def expire(self, at_ms: int) -> None:
-        """Forget every key whose moment is before the window ending at `at_ms`."""
-        horizon = at_ms - self.length_ms
-        moments = self.moments
-        if moments and min(moments.values()) < horizon:
-            self.moments = {key: moment for key, moment in moments.items() if moment >= horizon}
+        """Drop every key that is before the window that ends at `at_ms`."""
+        begin_ms = at_ms - self.length_ms
+        times_ms = self.times_ms
+        if times_ms and min(times_ms.values()) < begin_ms:
+            self.times_ms = {key: last for key, last in times_ms.items() if last >= begin_ms}
 
     def copy(self) -> "PresenceWindow":
-        """Make one that can go its own way."""
-        return PresenceWindow(self.length_ms, self.moments.copy())
+        """Return an independent copy."""
+        return PresenceWindow(self.length_ms, self.times_ms.copy())

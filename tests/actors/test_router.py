@@ -21,7 +21,7 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.runtime.base import ChildFailed
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
-from conductor_actors.domain.gaps import Gap, Mark
+from conductor_actors.domain.gaps import Gap, GapMark
 from conductor_actors.domain.intake import IntakeState
 from conductor_actors.domain.ticks import TickPosition
 from conductor_actors.errors import Unavailable
@@ -325,5 +325,5 @@ def test_ticks_tell_whose_rows_miss_something(desk: Desk) -> None:
     first = ReadResult([entry(AT_MS)], AT_MS + 5000, AT_MS + 5000, [gap])
     desk.play(first, read([entry(AT_MS + 60_000)], AT_MS + 65_000))
     marks = {tick.at_ms - AT_MS: dict(tick.marks) for tick in desk.ticks()}
-    assert marks[5000] == marks[55_000] == {"acme": Mark("trimmed", 7)}
+    assert marks[5000] == marks[55_000] == {"acme": GapMark("trimmed", 7)}
     assert marks[60_000] == marks[65_000] == {}

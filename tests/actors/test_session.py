@@ -22,7 +22,7 @@ from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts
 from conductor_actors.domain.checkpoints import decode_state
 from conductor_actors.domain.events import Event
-from conductor_actors.domain.gaps import Mark
+from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
@@ -48,7 +48,7 @@ class Stage:
         self.supervisor = RecordingMailbox()
         self.mailbox = PooledMailbox(str(KEY), dispatcher)
         self._scoring = scoring or Scoring()
-        self.ref = self.enter(SessionState.unbegun("session", SessionRules()))
+        self.ref = self.enter(SessionState.new("session", SessionRules()))
 
     def enter(self, state: SessionState) -> Ref:
         parts = SessionParts(
@@ -76,7 +76,7 @@ def tick(at_ms: int = TICK_MS, *, is_live: bool = True, total: int = 1) -> Tick:
 
 
 def expected_row(events: Sequence[Event], at_ms: int = TICK_MS) -> ScoreRow:
-    state = SessionState.unbegun("session", SessionRules()).after(events)
+    state = SessionState.new("session", SessionRules()).after(events)
     return row_at(at_ms, "default", state, Scoring())
 
 
@@ -243,7 +243,7 @@ def test_a_bad_event_before_a_capture_costs_nothing_but_itself(stage: Stage) -> 
 
 
 def test_a_row_is_marked_as_its_tick_is(stage: Stage) -> None:
-    marks = {"default": Mark("trimmed", 7), "acme": Mark("trimmed", 8)}
+    marks = {"default": GapMark("trimmed", 7), "acme": GapMark("trimmed", 8)}
     marked = Tick(TICK_MS, is_live=True, sessions=Latch(1, 0.0, 0.0), marks=marks)
     stage.tell(EventBatch(chats(3)), marked)
-    assert [row.gap for row in stage.rows()] == [Mark("trimmed", 7)]
+    assert [row.gap for row in stage.rows()] == [GapMark("trimmed", 7)]

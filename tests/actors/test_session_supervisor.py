@@ -210,7 +210,7 @@ def test_finish_waits_for_sessions_that_have_mail(cast: Cast) -> None:
 
 
 def test_the_start_of_a_recovered_session_is_not_logged(cast: Cast) -> None:
-    state = SessionState.unbegun("s", SessionRules()).after(chats(3))
+    state = SessionState.new("s", SessionRules()).after(chats(3))
     mailbox = PooledMailbox("default/s", cast.dispatcher)
     with capture_logs() as lines:
         cast.sessions.start(StartSession(SessionKey("default", "s"), mailbox, state))

@@ -299,7 +299,7 @@ def test_a_checkpoint_of_nobody_ends_at_once(session_table: SessionTable) -> Non
 def test_sessions_of_a_checkpoint_go_on_where_they_were(cast: Cast) -> None:
     dirty = DirtySet(7, ended=[SessionKey("default", "over")])
     session_table = SessionTable(cast.dispatcher, cast.supervisor, TIMEOUT_S, dirty)
-    session_table.restore({KEY: SessionState.unbegun("s", SessionRules()).after(chats(3))})
+    session_table.restore({KEY: SessionState.new("s", SessionRules()).after(chats(3))})
     session_table.deliver(batch([chat(7)]))
     session_table.broadcast(tick(AT_MS + 5000))
     contents, answers = begin_checkpoint(session_table)

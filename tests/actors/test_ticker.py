@@ -13,7 +13,7 @@ from conductor_actors.actors.messages import (
 from conductor_actors.actors.runtime.base import ActorContext, ChildFailed
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.ticker import TickerActor
-from conductor_actors.domain.gaps import Gap, Mark
+from conductor_actors.domain.gaps import Gap, GapMark
 from conductor_actors.domain.ticks import LIVE_MS, TickPosition, TickSchedule, Watermark
 from tests.actors.probes import Ref
 from tests.support.fakes.recording_mailbox import RecordingMailbox
@@ -107,7 +107,7 @@ def test_a_tick_carries_the_marks_of_what_its_window_misses() -> None:
     stage = Stage()
     gap = Gap("acme", "trimmed", 7, AT_MS, AT_MS + 1)
     stage.reach(Watermark(AT_MS + TICK_MS, AT_MS, (gap,)))
-    assert stage.ticks()[0].marks == {"acme": Mark("trimmed", 7)}
+    assert stage.ticks()[0].marks == {"acme": GapMark("trimmed", 7)}
 
 
 def test_the_schedule_starts_behind_the_first_watermark_or_where_it_is_told() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from conductor_actors.domain.checkpoints import recover
-from conductor_actors.domain.gaps import Gap, Mark
+from conductor_actors.domain.gaps import Gap, GapMark
 from conductor_actors.domain.intake import Entry
 from conductor_actors.ports import Checkpoint, ReadResult
 from conductor_actors.simulate import Simulation
@@ -169,5 +169,5 @@ def test_rows_whose_window_touches_a_gap_say_so_before_and_after_a_crash() -> No
         again.play()
         for row in [*run.store.rows.values(), *again.store.rows.values()]:
             is_touched = reads[at].entries[0][0] < row.at_ms <= gap.to_ms + 60_000
-            expected = Mark("trimmed", 7) if is_touched and row.tenant_id == "acme" else None
+            expected = GapMark("trimmed", 7) if is_touched and row.tenant_id == "acme" else None
             assert row.gap == expected

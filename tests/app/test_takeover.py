@@ -72,8 +72,8 @@ def log_lines() -> Iterator[list[EventDict]]:
 
 def write(checkpoints: MemoryCheckpoints, position: bytes = b"1", window_s: int = 60) -> None:
     header = Header(7, window_s, position, IntakeState(passed_ms=AT_MS))
-    state = SessionState.unbegun("s", RULES).after(chats(3))
-    over = SessionState.unbegun("over", RULES)
+    state = SessionState.new("s", RULES).after(chats(3))
+    over = SessionState.new("over", RULES)
     sessions = {
         SessionKey("default", "s"): encode_state(state),
         SessionKey("default", "over"): encode_state(over),

@@ -1,4 +1,4 @@
-"""A state and an intake that were written and read again are what they were."""
+"""A state and an intake read back from a checkpoint exactly as they were."""
 
 from collections.abc import Sequence
 
@@ -36,10 +36,10 @@ from tests.domain.test_intake import GOOD, end_of, entry, logs
 from tests.domain.test_session_state import (
     START_MS,
     TICK_MS,
+    new_state,
     rules_of_all_kinds,
     streams,
     ticks_over,
-    unbegun,
 )
 from tests.support.ticking import TickingIntake
 
@@ -47,13 +47,13 @@ TENANT = "default"
 
 
 def facts(state: SessionState) -> list[object]:
-    """Give all there is to know of a state, down to the order in its dicts."""
+    """Return everything in a state, down to the order of its dicts."""
     counts = [
         (window.counts, window.length_s, window.newest_s, window.total)
         for window in (state.chats, state.reactions)
     ]
     moments = [
-        (window.length_ms, list(window.moments.items()))
+        (window.length_ms, list(window.times_ms.items()))
         for window in (state.messages, state.active, state.leavers)
     ]
     rest = (state.session_id, state.rules, state.real_event_id, state.last_event_ms)
@@ -66,11 +66,11 @@ def copied(state: SessionState) -> SessionState:
 
 @settings(max_examples=80, deadline=None)
 @given(streams, rules_of_all_kinds, st.data())
-def test_a_state_that_was_written_and_read_is_the_same_and_so_are_all_later_rows(
+def test_a_state_reads_back_exactly_and_gives_the_same_later_rows(
     events: list[Event], rules: SessionRules, data: st.DataObject
 ) -> None:
     cut = data.draw(st.integers(0, len(events)))
-    state = unbegun(rules).after(events[:cut])
+    state = new_state(rules).after(events[:cut])
     if cut and data.draw(st.booleans()):  # what a tick forgets is forgotten
         state.signals(events[cut - 1].at_ms - events[cut - 1].at_ms % TICK_MS + TICK_MS)
     twin = copied(state)
@@ -81,30 +81,32 @@ def test_a_state_that_was_written_and_read_is_the_same_and_so_are_all_later_rows
         assert row_at(at_ms, TENANT, twin, Scoring()) == row_at(at_ms, TENANT, state, Scoring())
 
 
-def test_writing_a_state_leaves_it_as_it_was() -> None:
-    state = unbegun().after([UserJoined(START_MS, None, "ada")])
+def test_encoding_leaves_the_state_unchanged() -> None:
+    state = new_state().after([UserJoined(START_MS, None, "ada")])
     before = facts(state)
     encode_state(state)
     assert facts(state) == before
 
 
-def test_the_twins_go_their_own_ways() -> None:
-    state = unbegun().after([UserJoined(START_MS, None, "ada")])
+def test_a_decoded_state_is_independent() -> None:
+    state = new_state().after([UserJoined(START_MS, None, "ada")])
     twin = copied(state)
     assert twin.after([UserJoined(START_MS, None, "bob")]).connections == {"ada": 1, "bob": 1}
     assert state.connections == twin.connections == {"ada": 1}
 
 
 def quiet_session(users: int) -> SessionState:
-    """Make a session in which so many have joined, voted and chatted once, with UUIDs."""
+    """Return a session in which each user has joined, voted and chatted once, with UUIDs."""
     joins = [UserJoined(START_MS + n, "event", f"{n:036d}") for n in range(users)]
     votes = [PollVote(START_MS + n, None, f"{n:036d}", "poll") for n in range(0, users, 2)]
     chats = [ChatMessage(START_MS + n, None, f"{n:036d}", f"{n:036d}") for n in range(0, users, 10)]
-    return unbegun().after([*joins, *votes, *chats])
+    return new_state().after([*joins, *votes, *chats])
 
 
 @pytest.mark.parametrize(("users", "most_bytes"), [(10, 700), (1000, 52_000)])
-def test_a_session_takes_little_more_room_than_its_users_names(users: int, most_bytes: int) -> None:
+def test_an_encoded_session_takes_little_more_than_the_ids_of_its_users(
+    users: int, most_bytes: int
+) -> None:
     assert len(encode_state(quiet_session(users))) < most_bytes
 
 
@@ -132,11 +134,11 @@ class Engine:
     def _apply(self, batch: EventsBySession) -> None:
         for (tenant_id, session_id), events in batch.items():
             key = SessionKey(tenant_id, session_id)
-            state = self.states.get(key) or SessionState.unbegun(session_id, self._rules)
+            state = self.states.get(key) or SessionState.new(session_id, self._rules)
             self.states[key] = state.after(events)
 
     def crashed(self, rules: IntakeRules) -> "Engine":
-        """Give another, which knows what a checkpoint of this one says, and nothing else."""
+        """Return another one, restored from a checkpoint of this one."""
         self._apply(self.intake.flush())
         header = Header(1, rules.window_s, b"", self.intake.state())
         states = {key: encode_state(state) for key, state in self.states.items()}
@@ -166,7 +168,7 @@ gaps = st.lists(
 
 @settings(max_examples=80, deadline=None)
 @given(logs(), gaps, st.data())
-def test_whatever_crashes_in_between_the_rows_are_the_same(
+def test_the_rows_are_the_same_whatever_crashes_in_between(
     log: list[Entry], missed: list[Gap], data: st.DataObject
 ) -> None:
     rules = IntakeRules(timeout_s=20, window_s=10)
@@ -203,13 +205,13 @@ def header_of(rules: SessionRules, passed_ms: int = 0) -> Header:
     return Header(3, rules.window_s, b"position", IntakeState(passed_ms=passed_ms))
 
 
-def test_what_is_over_does_not_go_on() -> None:
+def test_a_session_that_is_over_is_not_restored() -> None:
     rules = SessionRules(timeout_s=1800)
     events: Sequence[Event] = [UserJoined(START_MS, None, "ada")]
     sessions = {
-        SessionKey(TENANT, "over"): SessionState.unbegun("over", rules).after(events),
-        SessionKey(TENANT, "never begun"): SessionState.unbegun("never begun", rules),
-        SessionKey("acme", "on"): SessionState.unbegun("on", rules).after(
+        SessionKey(TENANT, "over"): SessionState.new("over", rules).after(events),
+        SessionKey(TENANT, "never begun"): SessionState.new("never begun", rules),
+        SessionKey("acme", "on"): SessionState.new("on", rules).after(
             [UserJoined(START_MS + 1, None, "ada")]
         ),
     }
@@ -220,8 +222,8 @@ def test_what_is_over_does_not_go_on() -> None:
     assert found.ended == {SessionKey(TENANT, "over"), SessionKey(TENANT, "never begun")}
 
 
-def test_the_timeout_may_have_changed() -> None:
-    state = unbegun().after([UserJoined(START_MS, None, "ada")])
+def test_the_timeout_may_change() -> None:
+    state = new_state().after([UserJoined(START_MS, None, "ada")])
     rules = SessionRules(timeout_s=100)
     found = recover(
         encode_header(header_of(rules, passed_ms=START_MS + 100_000)),
@@ -232,7 +234,7 @@ def test_the_timeout_may_have_changed() -> None:
 
 
 @pytest.mark.parametrize(("tick_s", "next_s"), [(5, 15), (1, 15), (10, 20), (60, 60)])
-def test_ticks_stand_on_multiples_of_the_tick_there_is_now(tick_s: int, next_s: int) -> None:
+def test_ticks_are_on_multiples_of_the_current_interval(tick_s: int, next_s: int) -> None:
     begun_ms = START_MS - START_MS % 60_000
     state = IntakeState(begun_ms + 15_000, begun_ms + 10_000, begun_ms + 12_000)
     told = TickingIntake(IntakeRules(tick_s), state).take_ticking([], begun_ms + 60_000)
@@ -275,12 +277,12 @@ def test_a_damaged_state_is_refused(data: bytes) -> None:
         recover(header, {SessionKey(TENANT, "s"): data}, SessionRules())
 
 
-def test_every_field_of_a_state_is_looked_at() -> None:
-    """One that is added, and forgotten in the format, is found here."""
+def test_every_field_of_a_state_is_covered_here() -> None:
+    """A field that is added and not encoded fails this test."""
     assert SessionState.__slots__ == (
         *("session_id", "rules", "chats", "reactions", "messages", "active", "leavers"),
         *("connections", "poll", "real_event_id", "last_event_ms"),
         "refused_users",  # is told at once, so it need not be kept
     )
     assert CountWindow.__slots__ == ("counts", "length_s", "newest_s", "total")
-    assert RepeatWindow.__slots__ == PresenceWindow.__slots__ == ("length_ms", "moments")
+    assert RepeatWindow.__slots__ == PresenceWindow.__slots__ == ("length_ms", "times_ms")

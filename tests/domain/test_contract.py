@@ -51,7 +51,7 @@ def expected() -> list[SampleRow]:
 
 
 def taken(entries: Sequence[Entry]) -> Iterator[tuple[int | None, EventsBySession]]:
-    """Hand out batches, and ticks as their time with no events."""
+    """Return batches, and ticks as their time without events."""
     intake = TickingIntake(IntakeRules())
     for due in (*intake.take_ticking(entries), *intake.take_ticking((), intake.next_tick_ms)):
         if isinstance(due, TickDue):
@@ -64,7 +64,7 @@ def rows_of_the_package(entries: Sequence[Entry]) -> Iterator[SampleRow]:
     states: dict[tuple[str, str], SessionState] = {}
     for tick_ms, batch in taken(entries):
         for key, events in batch.items():
-            state = states.get(key) or SessionState.unbegun(key[1], SessionRules())
+            state = states.get(key) or SessionState.new(key[1], SessionRules())
             states[key] = state.after(events)
         if tick_ms is not None:
             for key in sorted(states):

@@ -86,14 +86,14 @@ def reads_or_refuses(name: str, body: bytes) -> None:
 
 
 @pytest.mark.parametrize(("name", "body", "reason"), [pytest.param(*c, id=i) for i, *c in HOSTILE])
-def test_what_is_no_event_is_refused_for_its_reason(name: str, body: bytes, reason: str) -> None:
+def test_an_invalid_body_is_refused_with_its_reason(name: str, body: bytes, reason: str) -> None:
     with pytest.raises(InvalidEvent) as refused:
         read(name, body)
     assert refused.value.reason == reason
 
 
 @pytest.mark.parametrize(("name", "body"), [pytest.param(*c, id=i) for i, *c in HARMLESS])
-def test_what_only_looks_odd_is_read(name: str, body: bytes) -> None:
+def test_an_unusual_but_valid_body_is_read(name: str, body: bytes) -> None:
     decoded = read(name, body)
     assert decoded is None or decoded[1].at_ms == AT_MS
 
@@ -146,7 +146,7 @@ def test_the_author_is_the_authorid_else_the_authors_id_else_the_userid(
 
 
 @given(ID, MAYBE_ID, ID, MAYBE_ID)
-def test_a_vote_says_who_voted_on_what(
+def test_a_vote_has_its_user_and_its_poll(
     session_id: str, event_id: str | None, poll_id: str, user_id: str | None
 ) -> None:
     body = {"sessionId": session_id, "eventId": event_id, "pollId": poll_id, "userId": user_id}
@@ -185,7 +185,7 @@ def test_presence_is_read_under_both_names(
 
 
 @given(JSON, JSON, st.sampled_from([{}, {"type": "updated"}, {"sessionId": "s1"}]))
-def test_what_is_of_others_is_skipped_whatever_it_holds(
+def test_a_message_of_another_kind_is_skipped_whatever_it_contains(
     action: Any, payload: Any, address: dict[str, str]
 ) -> None:
     body = {"resource": "POLL", "action": action, "payload": payload, **address}
@@ -197,11 +197,11 @@ def test_what_is_of_others_is_skipped_whatever_it_holds(
 @pytest.mark.parametrize(
     "kind", ["message_updated", "message_deleted", "presence_update", "typing"]
 )
-def test_what_says_nothing_of_engagement_is_skipped(kind: str) -> None:
+def test_a_sync_event_that_is_no_engagement_is_skipped(kind: str) -> None:
     assert read(SYNC, {"type": kind, "sessionId": "s1", "userId": "u1", "payload": [1]}) is None
 
 
-def test_nesting_is_limited_alike_however_deep_the_callers_stack_is() -> None:
+def test_the_limit_of_nesting_does_not_depend_on_the_callers_stack() -> None:
     body = b'{"sessionId":"s1","z":' + b"[" * 511 + b"]" * 511 + b"}"
 
     def deeper(frames: int) -> Decoded:
@@ -210,7 +210,7 @@ def test_nesting_is_limited_alike_however_deep_the_callers_stack_is() -> None:
     assert deeper(0) == deeper(150) == ("s1", Reaction(0, None, None))
 
 
-def test_brackets_in_strings_are_no_nesting() -> None:
+def test_brackets_in_strings_do_not_count_as_nesting() -> None:
     body = b'{"sessionId":"s1","z":"' + b'[{\\"' * 600 + b'"}'
     assert decode(decode_reaction, body, 0, MAX_BYTES) == ("s1", Reaction(0, None, None))
 
@@ -219,6 +219,6 @@ def test_a_poll_that_ends_without_a_session_is_skipped() -> None:
     assert decode(decode_closed, b'{"poll":{}}', 0, MAX_BYTES) is None
 
 
-def test_nul_in_an_id_is_refused_in_what_is_not_counted_too() -> None:
+def test_nul_in_an_id_is_refused_in_skipped_events_too() -> None:
     with pytest.raises(InvalidEvent, match="nul_in_id"):
         decode(decode_sync, rb'{"type":"typing","sessionId":"s\u0000"}', 0, MAX_BYTES)

@@ -9,7 +9,7 @@ def quotients(state: list[int], items: Sequence[int]) -> list[int]:
     return [*state, *(60 // item for item in items)]
 
 
-def test_items_are_folded_at_once_where_none_raises() -> None:
+def test_items_are_folded_at_once_if_none_raises() -> None:
     calls = list[Sequence[int]]()
 
     def step(state: int, items: Sequence[int]) -> int:
@@ -27,7 +27,7 @@ def test_an_item_that_raises_costs_no_other_and_comes_back_with_its_error() -> N
     assert all(isinstance(error, ZeroDivisionError) for _, error in poison)
 
 
-def test_what_ends_the_process_is_not_caught() -> None:
+def test_an_exit_of_the_process_is_not_caught() -> None:
     def step(state: int, items: Sequence[int]) -> int:
         raise SystemExit(state + len(items))
 
@@ -40,7 +40,7 @@ def test_a_budget_allows_its_limit_and_no_more() -> None:
     assert [budget.spend(now_s) for now_s in (0, 1, 2, 3)] == [True, True, True, False]
 
 
-def test_a_restart_comes_free_once_it_is_as_old_as_the_period() -> None:
+def test_a_restart_is_available_again_after_the_period() -> None:
     budget = RestartBudget(limit=2, within_s=60)
     assert [budget.spend(now_s) for now_s in (0, 10, 59.9, 60, 69.9, 70)] == [
         True,
@@ -58,5 +58,5 @@ def test_a_refused_restart_spends_nothing() -> None:
 
 
 @pytest.mark.parametrize("now_s", [0, 1000])
-def test_a_budget_of_nothing_allows_nothing(now_s: float) -> None:
+def test_an_empty_budget_allows_no_restart(now_s: float) -> None:
     assert not RestartBudget(limit=0).spend(now_s)

@@ -1,10 +1,10 @@
-"""Which rows miss something, and what is said of it."""
+"""Which rows are marked with a gap, and with which mark."""
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.domain.gaps import NO_MARKS, Gap, Gaps, Mark, mark_of, marks_at
+from conductor_actors.domain.gaps import NO_MARKS, Gap, GapMark, Gaps, mark_for, marks_at
 
 WINDOW_S = 60
 
@@ -13,8 +13,8 @@ def gap(from_s: float, to_s: float, tenant: str = "acme", lost: int | None = 1) 
     return Gap(tenant, "trimmed", lost, int(from_s * 1000), int(to_s * 1000))
 
 
-def marked(gaps: Gaps, at_s: int, tenant: str = "acme") -> Mark | None:
-    return mark_of(tenant, marks_at(at_s * 1000, gaps.open(), WINDOW_S * 1000))
+def marked(gaps: Gaps, at_s: int, tenant: str = "acme") -> GapMark | None:
+    return mark_for(tenant, marks_at(at_s * 1000, gaps.active(), WINDOW_S * 1000))
 
 
 @pytest.mark.parametrize(
@@ -26,41 +26,41 @@ def test_a_row_is_marked_while_its_window_touches_the_gap(at_s: int, *, is_marke
 
 
 def test_without_gaps_there_are_no_marks() -> None:
-    assert marks_at(0, Gaps(WINDOW_S).open(), WINDOW_S * 1000) is NO_MARKS
-    assert mark_of("acme", NO_MARKS) is None
+    assert marks_at(0, Gaps(WINDOW_S).active(), WINDOW_S * 1000) is NO_MARKS
+    assert mark_for("acme", NO_MARKS) is None
 
 
-def test_a_gap_is_its_tenants_alone() -> None:
+def test_a_gap_marks_the_rows_of_its_tenant_alone() -> None:
     gaps = Gaps(WINDOW_S, [gap(100, 110)])
-    assert marked(gaps, 120) == Mark("trimmed", 1)
+    assert marked(gaps, 120) == GapMark("trimmed", 1)
     assert marked(gaps, 120, "globex") is None
 
 
-def test_a_gap_of_all_is_everybodys() -> None:
+def test_a_gap_of_every_tenant_marks_all_rows() -> None:
     gaps = Gaps(WINDOW_S, [Gap("*", "restarted", None, 100_000, 110_000)])
-    assert marked(gaps, 120) == marked(gaps, 120, "globex") == Mark("restarted", None)
+    assert marked(gaps, 120) == marked(gaps, 120, "globex") == GapMark("restarted", None)
 
 
-def test_several_gaps_are_one_mark() -> None:
+def test_several_gaps_make_one_mark() -> None:
     gaps = Gaps(WINDOW_S, [gap(100, 110, lost=3), gap(111, 112, lost=4)])
     gaps.add(Gap("acme", "flooded", 5, 111_000, 112_000))
-    assert marked(gaps, 120) == Mark("flooded,trimmed", 12)
+    assert marked(gaps, 120) == GapMark("flooded,trimmed", 12)
     gaps.add(Gap("*", "restarted", None, 111_000, 112_000))
-    assert marked(gaps, 120) == Mark("flooded,restarted,trimmed", None)
-    assert marked(gaps, 120, "globex") == Mark("restarted", None)
+    assert marked(gaps, 120) == GapMark("flooded,restarted,trimmed", None)
+    assert marked(gaps, 120, "globex") == GapMark("restarted", None)
 
 
-def test_the_gaps_of_a_second_are_one() -> None:
+def test_gaps_of_the_same_seconds_are_merged() -> None:
     gaps = Gaps(WINDOW_S)
     for number in range(40):
         gaps.add(gap(100 + number / 40, 100 + number / 40, lost=2))
-    assert gaps.open() == (gap(100, 100.975, lost=80),)
+    assert gaps.active() == (gap(100, 100.975, lost=80),)
 
 
-def test_what_no_later_row_can_miss_is_forgotten() -> None:
+def test_a_gap_that_no_later_row_can_miss_is_dropped() -> None:
     gaps = Gaps(WINDOW_S, [gap(100, 110), gap(200, 210)])
     gaps.expire(171_000)
-    assert gaps.open() == (gap(200, 210),)
+    assert gaps.active() == (gap(200, 210),)
 
 
 some_gaps = st.builds(
@@ -75,18 +75,18 @@ some_gaps = st.builds(
 @settings(max_examples=100, deadline=None)
 @given(st.lists(some_gaps, max_size=6), st.integers(0, 80))
 @example([gap(0, 45, lost=0), gap(5, 45, lost=None)], 0)
-def test_gaps_that_were_written_down_give_the_same_marks(missed: list[Gap], cut_tick: int) -> None:
+def test_restored_gaps_give_the_same_marks(missed: list[Gap], cut_tick: int) -> None:
     gaps = Gaps(WINDOW_S, missed)
     for tick in range(cut_tick):
         gaps.expire(tick * 5000)
-    twin = Gaps(WINDOW_S, gaps.open())
+    twin = Gaps(WINDOW_S, gaps.active())
     for tick in range(cut_tick, 100):
         touching = [
             each
             for each in missed
             if each.from_ms < tick * 5000 and each.to_ms >= tick * 5000 - WINDOW_S * 1000
         ]
-        marks = marks_at(tick * 5000, gaps.open(), WINDOW_S * 1000)
-        assert marks == marks_at(tick * 5000, twin.open(), WINDOW_S * 1000)
+        marks = marks_at(tick * 5000, gaps.active(), WINDOW_S * 1000)
+        assert marks == marks_at(tick * 5000, twin.active(), WINDOW_S * 1000)
         assert marks == marks_at(tick * 5000, missed, WINDOW_S * 1000)
         assert set(marks) == {each.tenant for each in touching}

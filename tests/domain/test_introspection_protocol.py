@@ -22,7 +22,7 @@ LATE_MS = AT_MS + 600_000  # everything has left the windows
 
 
 def state_after(*events: Event) -> SessionState:
-    return SessionState.unbegun("s", SessionRules()).after(events)
+    return SessionState.new("s", SessionRules()).after(events)
 
 
 def test_counting_figures_does_not_change_the_state() -> None:

@@ -20,7 +20,7 @@ def frontier_of(unread: dict[str, list[Entry]]) -> Frontier:
 
 @settings(max_examples=100, deadline=None)
 @given(logs, cuts)
-def test_streams_read_in_any_portions_leave_in_the_order_of_one_sort(
+def test_streams_read_in_any_portions_are_released_in_order(
     log: list[Entry], portions: list[tuple[str, int]]
 ) -> None:
     unread = {name: sorted(entry for entry in log if entry[2] == name) for name in NAMES}
@@ -34,7 +34,7 @@ def test_streams_read_in_any_portions_leave_in_the_order_of_one_sort(
 
 @settings(max_examples=100, deadline=None)
 @given(logs, st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=2))
-def test_what_comes_before_the_frontier_leaves_and_nothing_else(
+def test_only_entries_before_the_frontier_are_released(
     log: list[Entry], frontiers: list[Frontier]
 ) -> None:
     merge = Merge()
@@ -45,10 +45,10 @@ def test_what_comes_before_the_frontier_leaves_and_nothing_else(
         assert released == sorted(entry for entry in log if reached <= entry[:2] < frontier)
         for name in NAMES:
             waiting = [entry for entry in log if entry[2] == name and entry[:2] >= frontier]
-            assert merge.held(name) == len(waiting)
+            assert merge.size(name) == len(waiting)
 
 
-def test_equal_ids_leave_by_name() -> None:
+def test_equal_ids_are_released_by_name() -> None:
     merge = Merge()
     merge.add("b", [(1, 0, "b", b"first read")])
     merge.add("a", [(1, 0, "a", b"second read")])

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.domain.polls import SILENCE_MS, Poll
+from conductor_actors.domain.polls import VOTE_TIMEOUT_MS, Poll
 
 WINDOW_MS = 60_000
 VOTERS = ("ada", "bob", None)
@@ -28,7 +28,7 @@ def participation(of: Poll) -> float:
         | st.tuples(st.just("close"), st.none())
     ),
 )
-def test_participation_is_what_counting_over_the_whole_poll_gives(
+def test_participation_agrees_with_a_count_over_the_whole_poll(
     connected: int, steps: list[tuple[str, str | int | None]]
 ) -> None:
     subject = poll("ada", connected=connected)
@@ -42,7 +42,7 @@ def test_participation_is_what_counting_over_the_whole_poll_gives(
             subject.close(0)
             is_open = False
         else:
-            subject.connected(int(detail or 0))
+            subject.update_connected(int(detail or 0))
             crowds += [int(detail or 0)] * is_open
     voted = len(set(voters) - {None}) + voters.count(None)
     assert participation(subject) == voted / max(voted, *crowds)
@@ -56,10 +56,10 @@ def test_more_voters_than_connected_is_full_participation() -> None:
     assert participation(poll("ada", "bob", connected=1)) == 1
 
 
-def test_who_connects_after_the_close_is_not_asked() -> None:
+def test_a_user_who_connects_after_the_close_does_not_count() -> None:
     subject = poll("ada", connected=2)
     subject.close(0)
-    subject.connected(9)
+    subject.update_connected(9)
     assert participation(subject) == 1 / 2
 
 
@@ -73,7 +73,7 @@ def test_participation_ends_one_window_after_the_first_close() -> None:
 
 def test_participation_ends_after_five_minutes_without_a_vote() -> None:
     subject = poll("ada")
-    assert SILENCE_MS == 300_000
+    assert VOTE_TIMEOUT_MS == 300_000
     assert subject.participation(299_999, WINDOW_MS) == 1
     assert subject.participation(300_000, WINDOW_MS) == 0
     subject.vote("bob", 400_000)
@@ -81,10 +81,10 @@ def test_participation_ends_after_five_minutes_without_a_vote() -> None:
 
 
 @pytest.mark.parametrize("connected", [0, 9])
-def test_a_copied_poll_goes_its_own_way(connected: int) -> None:
+def test_a_copy_of_a_poll_is_independent(connected: int) -> None:
     subject = poll("ada", connected=2)
     copy = subject.copy()
     copy.vote("bob", 0)
-    copy.connected(connected)
+    copy.update_connected(connected)
     copy.close(0)
     assert subject == poll("ada", connected=2)

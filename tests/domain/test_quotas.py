@@ -261,7 +261,7 @@ def test_sessions_older_than_the_limit_are_admitted() -> None:
 
 @pytest.mark.parametrize("is_back", [False, True])
 def test_a_user_over_the_limit_is_active_and_not_connected(*, is_back: bool) -> None:
-    state = SessionState.unbegun("s", SessionRules(most_users=2))
+    state = SessionState.new("s", SessionRules(max_users=2))
     joins = [UserJoined(START_MS, None, user) for user in ("ada", "bob", "eve", "ada")]
     state = state.after(joins)
     assert state.connections == {"ada": 2, "bob": 1}

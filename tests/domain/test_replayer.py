@@ -1,4 +1,4 @@
-"""A replay by itself: its order, its end, and what a handler that raises costs."""
+"""A replay alone: its order, its end, and what an event that raises costs."""
 
 from collections.abc import Sequence
 
@@ -24,13 +24,13 @@ def reaction(after_ms: int, session_id: str, prefix: str = "") -> Entry:
 
 
 def replayed(entries: Sequence[Entry]) -> tuple[list[list[ScoreRow]], Summary]:
-    """Give the rows tick by tick."""
+    """Return the rows of each tick."""
     ticks: list[list[ScoreRow]] = []
     summary = Replayer(RULES, lambda rows: ticks.append(list(rows))).run(entries)
     return ticks, summary
 
 
-def test_rows_come_by_tick_tenant_and_session() -> None:
+def test_rows_are_ordered_by_tick_tenant_and_session() -> None:
     entries = [
         reaction(0, "b"),
         reaction(1, "a"),
@@ -45,19 +45,19 @@ def test_rows_come_by_tick_tenant_and_session() -> None:
     assert keys == [first, second, [second[0], ("default", "0"), *second[1:]]]
 
 
-def test_it_ends_with_the_first_tick_after_the_last_entry() -> None:
+def test_a_replay_ends_with_the_first_tick_after_the_last_entry() -> None:
     _, summary = replayed([reaction(0, "a"), reaction(7000, "a")])
     assert (summary.rows, summary.last_tick_ms) == (2, AT_MS + 2 * TICK_MS)
     assert replayed([])[1].last_tick_ms is None
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 7])
-def test_however_many_entries_are_taken_at_once_the_rows_are_the_same(
+def test_the_rows_do_not_depend_on_how_many_entries_are_processed_at_once(
     at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entries = [reaction(700 * number, "abc"[number % 3]) for number in range(40)]
     whole = replayed(entries)
-    monkeypatch.setattr(replayer, "_MOST_ENTRIES", at_once)
+    monkeypatch.setattr(replayer, "MAX_ENTRIES_AT_ONCE", at_once)
     assert replayed(entries) == whole
 
 
@@ -70,7 +70,7 @@ def test_an_event_that_a_handler_raises_on_is_left_out_and_changes_no_row(
     most_since: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(DECODERS, "poison", decode_poison)
-    monkeypatch.setattr(replayer, "_MOST_SINCE", most_since)
+    monkeypatch.setattr(replayer, "MAX_EVENTS_SINCE_COPY", most_since)
     good = [reaction(1000 * number, "ab"[number % 2]) for number in range(20)]
     bad: list[Entry] = [(AT_MS + at_ms, 9, "poison", b"a") for at_ms in (0, 9999, 19_999)]
     ticks, summary = replayed(sorted([*good, *bad]))
@@ -78,7 +78,7 @@ def test_an_event_that_a_handler_raises_on_is_left_out_and_changes_no_row(
     assert summary.failed == 3
 
 
-def test_a_row_that_can_not_be_judged_is_left_out_at_that_tick_alone(
+def test_a_row_that_raises_is_left_out_at_that_tick_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     cursed_ms = AT_MS + 2 * TICK_MS
@@ -90,7 +90,7 @@ def test_a_row_that_can_not_be_judged_is_left_out_at_that_tick_alone(
 
 
 def curse(monkeypatch: pytest.MonkeyPatch, *ticks_ms: int) -> None:
-    """Let sessions with a poll fail at these ticks."""
+    """Make sessions with a poll raise at these ticks."""
     signals = SessionState.signals
 
     def fail(state: SessionState, at_ms: int) -> Signals:

@@ -36,7 +36,7 @@ def test_the_score_is_the_contracts_formula(signals: Signals) -> None:
     assert score(signals) == pytest.approx(score_of(msgspec.structs.asdict(signals)), abs=1e-12)
 
 
-def test_the_score_of_the_contracts_example_is_its_score() -> None:
+def test_the_contracts_example_has_its_score() -> None:
     signals = Signals(12.0, 0.4, 31, 50, 9.0, 0.02)
     contributions = msgspec.structs.astuple(Scoring().contributions(signals))
     assert contributions == pytest.approx((0.2527, 0.1, 0.155, 0.096, -0.002), abs=5e-5)
@@ -67,7 +67,7 @@ def test_an_explanation_agrees_with_the_contributions(scoring: Scoring, signals:
 
 @settings(deadline=None)
 @given(signals_of_all_kinds, rates, shares, st.integers(0, 50))
-def test_more_of_what_is_good_never_lowers_the_score(
+def test_better_signals_never_lower_the_score(
     signals: Signals, rate: float, share: float, users: int
 ) -> None:
     better: list[dict[str, float]] = [
@@ -84,7 +84,7 @@ def test_more_of_what_is_good_never_lowers_the_score(
 
 @settings(deadline=None)
 @given(scorings, signals_of_all_kinds)
-def test_a_score_stays_within_nought_and_one(scoring: Scoring, signals: Signals) -> None:
+def test_a_score_is_between_zero_and_one(scoring: Scoring, signals: Signals) -> None:
     total = scoring.contributions(signals).total()
     assert 0 <= clamped(total) <= 1
     assert clamped(total) == total or not 0 <= total <= 1
@@ -95,12 +95,12 @@ def test_a_total_is_clamped(total: float, expected: float) -> None:
     assert clamped(total) == expected
 
 
-def test_silence_scores_nothing() -> None:
+def test_no_activity_scores_zero() -> None:
     nothing = Signals(0.0, 0.0, 0, 0, 0.0, 0.0)
     assert msgspec.structs.astuple(Scoring().contributions(nothing)) == (0, 0, 0, 0, 0)
 
 
-def test_a_rate_at_its_maximum_has_full_marks_and_more_is_no_better() -> None:
+def test_a_rate_at_its_maximum_or_above_counts_as_one() -> None:
     for factor in (1, 1000):
         busy = Scoring().contributions(Signals(20.0 * factor, 0.0, 0, 0, 10.0 * factor, 0.0))
         assert (busy.chat, busy.reactions) == (0.30, 0.10)

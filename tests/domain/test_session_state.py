@@ -69,22 +69,22 @@ rules_of_all_kinds = st.sampled_from(
 batch_sizes = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 
 
-def unbegun(rules: SessionRules | None = None) -> SessionState:
-    return SessionState.unbegun(SESSION, rules or SessionRules())
+def new_state(rules: SessionRules | None = None) -> SessionState:
+    return SessionState.new(SESSION, rules or SessionRules())
 
 
 def heard(*events: Event) -> SessionState:
-    return unbegun().after(events)
+    return new_state().after(events)
 
 
 def ticks_over(events: Sequence[Event], step_ms: int = TICK_MS) -> range:
-    """Give the ticks from before the first event until none can be seen any more."""
+    """Return the ticks from before the first event until no window has one."""
     last_ms = events[-1].at_ms + 31 * MINUTE_MS
     return range(START_MS, last_ms, step_ms)
 
 
 def batches(events: Sequence[Event], tick_ms: int, sizes: Sequence[int]) -> Iterator[list[Event]]:
-    """Cut what comes before the tick into batches."""
+    """Split the events before the tick into batches."""
     left = (event for event in events if event.at_ms < tick_ms)
     for number in range(len(events) + 1):
         yield list(islice(left, sizes[number % len(sizes)]))
@@ -93,8 +93,8 @@ def batches(events: Sequence[Event], tick_ms: int, sizes: Sequence[int]) -> Iter
 def states_at_ticks(
     events: Sequence[Event], rules: SessionRules, sizes: Sequence[int], step_ms: int = TICK_MS
 ) -> Iterator[tuple[int, SessionState]]:
-    """Feed a session tick by tick, each tick's events in batches."""
-    state, fed = unbegun(rules), 0
+    """Apply events tick by tick, those of each tick in batches."""
+    state, fed = new_state(rules), 0
     for tick_ms in ticks_over(events, step_ms):
         for batch in batches(events[fed:], tick_ms, sizes):
             state = state.after(batch)
@@ -153,7 +153,7 @@ def test_a_session_agrees_with_the_reference_at_every_tick(
 
 @settings(max_examples=20, deadline=None)
 @given(streams, rules_of_all_kinds, batch_sizes)
-def test_a_session_asked_seldom_answers_as_one_asked_at_every_tick(
+def test_signals_do_not_depend_on_how_often_they_are_measured(
     events: list[Event], rules: SessionRules, sizes: list[int]
 ) -> None:
     often = {
@@ -166,10 +166,10 @@ def test_a_session_asked_seldom_answers_as_one_asked_at_every_tick(
 
 @settings(max_examples=60, deadline=None)
 @given(streams, streams, rules_of_all_kinds)
-def test_what_comes_after_leaves_the_old_state_as_it_was(
+def test_later_events_leave_the_old_state_unchanged(
     before: list[Event], after: list[Event], rules: SessionRules
 ) -> None:
-    old = unbegun(rules).after(before)
+    old = new_state(rules).after(before)
     offset_ms = before[-1].at_ms - START_MS
     later = [msgspec.structs.replace(event, at_ms=event.at_ms + offset_ms) for event in after]
     tick_ms = before[-1].at_ms - before[-1].at_ms % TICK_MS + TICK_MS
@@ -182,16 +182,16 @@ def test_what_comes_after_leaves_the_old_state_as_it_was(
 
 @settings(max_examples=40, deadline=None)
 @given(streams, rules_of_all_kinds)
-def test_signals_asked_twice_answer_the_same(events: list[Event], rules: SessionRules) -> None:
-    state = unbegun(rules).after(events)
+def test_signals_measured_twice_are_the_same(events: list[Event], rules: SessionRules) -> None:
+    state = new_state(rules).after(events)
     tick_ms = events[-1].at_ms - events[-1].at_ms % TICK_MS + TICK_MS
     assert state.signals(tick_ms) == state.signals(tick_ms)
 
 
 @settings(max_examples=60, deadline=None)
 @given(streams)
-def test_everything_but_who_is_there_falls_to_zero_by_itself(events: list[Event]) -> None:
-    state = unbegun().after(events)
+def test_every_signal_but_the_users_falls_to_zero_without_events(events: list[Event]) -> None:
+    state = new_state().after(events)
     signals = state.signals(events[-1].at_ms + 5 * MINUTE_MS)
     assert signals == Signals(0.0, 0.0, 0, len(state.connections), 0.0, 0.0)
 
@@ -200,7 +200,7 @@ def test_everything_but_who_is_there_falls_to_zero_by_itself(events: list[Event]
 def test_a_chat_a_vote_a_reaction_or_a_join_begins_a_session(
     beginning: Callable[[int], Event],
 ) -> None:
-    assert not unbegun().has_row_at(START_MS)
+    assert not new_state().has_row_at(START_MS)
     assert heard(beginning(0)).has_row_at(START_MS + TICK_MS)
 
 
@@ -218,19 +218,19 @@ def test_every_event_keeps_a_session_alive_for_its_timeout(
     assert not state.has_row_at(START_MS + 50 * MINUTE_MS)
 
 
-def test_a_session_forgets_what_no_window_can_see() -> None:
+def test_a_session_drops_what_no_window_can_see() -> None:
     state = heard(joined(0), left(1, "ada"), chat(2, "bob", "m"))
     state.signals(START_MS + 2 * MINUTE_MS)
     windows = (state.messages, state.active, state.leavers)
-    assert [window.moments for window in windows] == [{}, {}, {}]
+    assert [window.times_ms for window in windows] == [{}, {}, {}]
 
 
 def test_a_repeated_message_does_not_keep_a_session_alive() -> None:
-    state = unbegun(SessionRules(60, 50)).after([chat(0, message="m"), chat(40_000, message="m")])
+    state = new_state(SessionRules(60, 50)).after([chat(0, message="m"), chat(40_000, message="m")])
     assert not state.has_row_at(START_MS + 50_000)
 
 
-def test_a_session_that_begins_anew_remembers_nothing() -> None:
+def test_a_session_that_begins_anew_starts_empty() -> None:
     first_life: list[Event] = [joined(0), vote(0), reaction(0, "event-1"), chat(0, message="m")]
     second_life: list[Event] = [vote(30 * MINUTE_MS, "bob"), reaction(30 * MINUTE_MS, "event-2")]
     tick_ms = START_MS + 30 * MINUTE_MS + TICK_MS
@@ -258,17 +258,17 @@ def test_messages_without_an_id_all_count() -> None:
 
 
 def test_rates_are_scaled_to_a_minute() -> None:
-    state = unbegun(SessionRules(10)).after([chat(0), reaction(0), reaction(0)])
+    state = new_state(SessionRules(10)).after([chat(0), reaction(0), reaction(0)])
     signals = state.signals(START_MS + TICK_MS)
     assert (signals.chat_msgs_per_min, signals.reactions_per_min) == (6, 12)
 
 
-def test_a_window_holds_its_first_moment_and_not_its_last() -> None:
+def test_a_window_includes_its_begin_and_not_its_end() -> None:
     assert heard(chat(0)).signals(START_MS + MINUTE_MS).active_users == 1
     assert heard(chat(0)).signals(START_MS + MINUTE_MS + TICK_MS).active_users == 0
 
 
-def test_a_user_on_two_devices_leaves_with_the_second() -> None:
+def test_a_user_on_two_devices_has_left_once_both_are_gone() -> None:
     still_there = heard(joined(0), joined(0), left(1000))
     gone = still_there.after([left(2000)])
     tick_ms = START_MS + TICK_MS
@@ -285,12 +285,12 @@ def test_a_leave_at_zero_is_ignored() -> None:
     assert (signals.total_users, signals.user_leave_rate) == (2, 0)
 
 
-def test_who_comes_back_has_not_left() -> None:
+def test_a_user_who_comes_back_has_not_left() -> None:
     state = heard(joined(0), left(1000), joined(2000))
     assert state.signals(START_MS + TICK_MS).user_leave_rate == 0
 
 
-def test_participation_is_voters_of_the_most_connected_until_the_poll_closed() -> None:
+def test_participation_is_the_share_of_the_most_users_connected_until_the_close() -> None:
     crowd = [joined(0, user) for user in ("ada", "bob", "cyd", "dan")]
     state = heard(*crowd, left(1, "dan"), vote(2), joined(3, "dan"), left(4, "dan"), vote(5))
     late: list[Event] = [joined(6, "eve"), closed(7), joined(8, "dan"), closed(9), vote(10, "dan")]

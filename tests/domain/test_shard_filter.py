@@ -1,4 +1,4 @@
-"""Every entry is one shard's, and an event is that of its session's."""
+"""Every entry belongs to one shard: the one that owns its session."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.domain.identity import SessionKey, split
 from conductor_actors.domain.intake import Entry
-from conductor_actors.domain.shards import ShardFilter, owner, shards
+from conductor_actors.domain.shards import ShardFilter, all_shards, owner_of
 from conductor_actors.errors import InvalidEvent
 from conductor_actors.simulate import Simulation
 from tests.support.hostile import CHAT, CLOSED, SYNC
@@ -19,7 +19,7 @@ MOST_BYTES = 65536
 
 
 def shares(entries: list[Entry], count: int = 3) -> list[list[Entry]]:
-    return [ShardFilter(shard, MOST_BYTES).ours(entries) for shard in shards(count)]
+    return [ShardFilter(shard, MOST_BYTES).select(entries) for shard in all_shards(count)]
 
 
 def session_of(entry: Entry) -> SessionKey | None:
@@ -43,7 +43,7 @@ def test_real_events_go_to_the_shard_of_their_session_in_order() -> None:
     for number, part in enumerate(parts):
         assert part
         sessions = {session for entry in part if (session := session_of(entry))}
-        assert {owner(session, 3) for session in sessions} == {number}
+        assert {owner_of(session, 3) for session in sessions} == {number}
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(
@@ -61,14 +61,14 @@ NAMES = st.sampled_from([*DECODERS, "acme:" + CHAT, "acme:" + CLOSED])
 
 
 @given(st.lists(st.tuples(NAMES, JSON.map(msgspec.json.encode) | st.binary(max_size=9))))
-def test_whatever_comes_is_one_shards_alone(events: list[tuple[str, bytes]]) -> None:
+def test_every_entry_belongs_to_exactly_one_shard(events: list[tuple[str, bytes]]) -> None:
     entries: list[Entry] = [(1, number, *event) for number, event in enumerate(events)]
     parts = shares(entries)
     assert sorted(entry for part in parts for entry in part) == entries
     for number, part in enumerate(parts):
         for entry in part:
             session = session_of(entry)
-            assert session is None or owner(session, 3) == number
+            assert session is None or owner_of(session, 3) == number
 
 
 @pytest.mark.parametrize(
@@ -84,20 +84,20 @@ def test_whatever_comes_is_one_shards_alone(events: list[tuple[str, bytes]]) -> 
         (SYNC, b'{"resource":"polls"}'),
     ],
 )
-def test_what_names_no_session_is_the_first_shards(name: str, body: bytes) -> None:
+def test_an_entry_without_a_session_belongs_to_the_first_shard(name: str, body: bytes) -> None:
     entry = (1, 0, name, body)
     assert shares([entry]) == [[entry], [], []]
 
 
-def test_what_was_forgotten_is_found_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conductor_actors.domain.shards.MOST_KNOWN", 3)
+def test_a_forgotten_session_is_hashed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("conductor_actors.domain.shards.MAX_KNOWN_SESSIONS", 3)
     entries: list[Entry] = [
         (1, number, CHAT, b'{"sessionId":"s%d"}' % (number % 20)) for number in range(60)
     ]
-    once = ShardFilter(shards(2)[0], MOST_BYTES)
+    once = ShardFilter(all_shards(2)[0], MOST_BYTES)
     assert (
-        once.ours(entries)
-        == [entry for entry in entries if once.ours([entry])]
+        once.select(entries)
+        == [entry for entry in entries if once.select([entry])]
         == shares(entries, 2)[0]
     )
-    assert once.ours([(1, 0, CHAT, b"")])
+    assert once.select([(1, 0, CHAT, b"")])

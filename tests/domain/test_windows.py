@@ -13,9 +13,7 @@ keys = st.sampled_from("abcd")
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(1, 12), st.lists(st.tuples(long_gaps_ms, st.booleans())))
-def test_a_count_window_counts_what_a_list_would(
-    length_s: int, steps: list[tuple[int, bool]]
-) -> None:
+def test_a_count_window_agrees_with_a_list(length_s: int, steps: list[tuple[int, bool]]) -> None:
     window, moments, now_ms = CountWindow(length_s), list[int](), 0
     for gap_ms, is_tick in steps:
         now_ms += gap_ms
@@ -29,7 +27,7 @@ def test_a_count_window_counts_what_a_list_would(
         assert len(window.counts or ()) <= length_s
 
 
-def test_a_count_window_holds_its_first_second_and_then_lets_go() -> None:
+def test_a_count_window_includes_its_first_second_and_nothing_before_it() -> None:
     window = CountWindow(3)
     window.add(5999)
     window.expire(8000)
@@ -38,7 +36,7 @@ def test_a_count_window_holds_its_first_second_and_then_lets_go() -> None:
     assert window.total == 0
 
 
-def test_a_copied_count_window_goes_its_own_way() -> None:
+def test_a_copy_of_a_count_window_is_independent() -> None:
     window = CountWindow(3)
     window.add(1000)
     copy = window.copy()
@@ -50,7 +48,7 @@ def test_a_copied_count_window_goes_its_own_way() -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(gaps_ms, keys, st.booleans())))
-def test_a_repeat_window_tells_repeats_as_a_search_of_first_moments_would(
+def test_a_repeat_window_agrees_with_a_search(
     steps: list[tuple[int, str, bool]],
 ) -> None:
     window, first, now_ms = RepeatWindow(3000), dict[str, int](), 0
@@ -59,7 +57,7 @@ def test_a_repeat_window_tells_repeats_as_a_search_of_first_moments_would(
         if is_tick:
             window.expire(now_ms)
             first = {k: at_ms for k, at_ms in first.items() if at_ms >= now_ms - 3000}
-            assert window.moments == first
+            assert window.times_ms == first
         else:
             is_repeat = key in first and now_ms - first[key] < 3000
             assert window.is_repeat(key, now_ms) == is_repeat
@@ -67,7 +65,7 @@ def test_a_repeat_window_tells_repeats_as_a_search_of_first_moments_would(
                 first[key] = now_ms
 
 
-def test_a_repeat_is_one_within_less_than_the_length_of_the_first() -> None:
+def test_a_key_is_a_repeat_within_less_than_the_length_after_it_came_first() -> None:
     window = RepeatWindow(3000)
     assert not window.is_repeat("ada", 1000)
     assert window.is_repeat("ada", 3999)
@@ -75,17 +73,17 @@ def test_a_repeat_is_one_within_less_than_the_length_of_the_first() -> None:
     assert not window.is_repeat("bob", 4000)
 
 
-def test_a_repeat_window_lets_go_of_what_came_again_only_after_that() -> None:
+def test_a_key_that_came_again_expires_by_its_latest_first_time() -> None:
     window = RepeatWindow(3000)
     for key, at_ms in (("ada", 1000), ("bob", 2000), ("ada", 4000)):
         window.is_repeat(key, at_ms)
     window.expire(6000)
-    assert window.moments == {"ada": 4000}
+    assert window.times_ms == {"ada": 4000}
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(gaps_ms, keys, st.sampled_from(("seen", "forget", "expire")))))
-def test_a_presence_window_remembers_what_a_search_would_find(
+def test_a_presence_window_agrees_with_a_search(
     steps: list[tuple[int, str, str]],
 ) -> None:
     window, seen, now_ms = PresenceWindow(3000), dict[str, int](), 0
@@ -93,26 +91,26 @@ def test_a_presence_window_remembers_what_a_search_would_find(
         now_ms += gap_ms
         match step:
             case "seen":
-                window.moments[key] = seen[key] = now_ms
+                window.times_ms[key] = seen[key] = now_ms
             case "forget":
                 window.forget(key)
                 seen.pop(key, None)
             case _:
                 window.expire(now_ms)
                 seen = {k: at_ms for k, at_ms in seen.items() if at_ms >= now_ms - 3000}
-        assert window.moments == seen
+        assert window.times_ms == seen
 
 
 @pytest.mark.parametrize("kind", [RepeatWindow, PresenceWindow])
-def test_a_copied_window_goes_its_own_way(kind: type[RepeatWindow | PresenceWindow]) -> None:
+def test_a_copy_of_a_window_is_independent(kind: type[RepeatWindow | PresenceWindow]) -> None:
     window = kind(3000, {"ada": 1000})
     copy = window.copy()
-    copy.moments["bob"] = 2000
+    copy.times_ms["bob"] = 2000
     window.expire(4001)
-    assert (window.moments, copy.moments) == ({}, {"ada": 1000, "bob": 2000})
+    assert (window.times_ms, copy.times_ms) == ({}, {"ada": 1000, "bob": 2000})
 
 
-def test_a_count_window_with_nothing_to_count_keeps_no_counts() -> None:
+def test_an_empty_count_window_has_no_counts() -> None:
     window = CountWindow(3)
     assert window.counts is None
     window.add(1000)

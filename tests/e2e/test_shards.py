@@ -9,7 +9,7 @@ from contextlib import suppress
 import httpx
 
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.shards import owner
+from conductor_actors.domain.shards import owner_of
 from tests.e2e.test_takeovers import Plant, plant, stop
 from tests.support.hostile import CHAT
 from tests.support.programs import Ended, Program, Row, finished, replayed, running, same, stored
@@ -38,7 +38,7 @@ def must_have_the_rows_of_a_replay(plant: Plant) -> None:
 
 
 def of(shard: int, rows: list[Row]) -> list[Row]:
-    return [row for row in rows if owner(SessionKey(row[1], row[2]), 2) == shard]
+    return [row for row in rows if owner_of(SessionKey(row[1], row[2]), 2) == shard]
 
 
 def ended(pid: int) -> None:

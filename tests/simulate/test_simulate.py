@@ -52,7 +52,7 @@ def scores(simulation: Simulation, length_s: float) -> dict[str, list[Score]]:
                     found.setdefault(session_id, []).append((score, signals))
             else:
                 for key, events in output.items():
-                    state = states.get(key) or SessionState.unbegun(key[1], SessionRules())
+                    state = states.get(key) or SessionState.new(key[1], SessionRules())
                     states[key] = state.after(events)
     return found
 

@@ -19,7 +19,7 @@ from conductor_actors.adapters.postgres.connection import (
     primary_message,
     transaction,
 )
-from conductor_actors.domain.gaps import Mark
+from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.rows import COLUMNS, VALUE_TYPES, ScoreRecord, record_of
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
@@ -190,7 +190,7 @@ def _records(rows: Sequence[ScoreRow]) -> Iterator[ScoreRecord[datetime]]:
         yield record_of(row, at)
 
 
-def _metadata(gap: Mark) -> Jsonb:
+def _metadata(gap: GapMark) -> Jsonb:
     return Jsonb({"gap": msgspec.to_builtins(gap)})
 
 

@@ -14,7 +14,7 @@ from conductor_actors.adapters.redis.key_names import (
 from conductor_actors.adapters.redis.pipelines import Command, pipeline
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.shards import WHOLE, Shard
+from conductor_actors.domain.shards import SINGLE_SHARD, Shard
 from conductor_actors.ports import Checkpoint
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ SESSIONS_PER_COMMAND: Final = 500  # so that no single command blocks Redis
 class RedisCheckpointStore:
     """A `CheckpointStore`. Every checkpoint records the fence token of its writer."""
 
-    def __init__(self, url: str, fence: Fence, shard: Shard = WHOLE) -> None:
+    def __init__(self, url: str, fence: Fence, shard: Shard = SINGLE_SHARD) -> None:
         self._client = open_client(url)
         self._fence = fence
         self._shard = shard

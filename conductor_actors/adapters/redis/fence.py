@@ -15,7 +15,7 @@ from redis.exceptions import WatchError
 
 from conductor_actors.adapters.redis.key_names import FENCE_KEY, key_of
 from conductor_actors.adapters.redis.pipelines import Command, connection_of
-from conductor_actors.domain.shards import WHOLE, Shard
+from conductor_actors.domain.shards import SINGLE_SHARD, Shard
 from conductor_actors.errors import OwnershipLost, Unavailable
 
 
@@ -25,7 +25,7 @@ class Fence:
     Threads share it. Hold `lock` to change the token in Redis and here.
     """
 
-    def __init__(self, shard: Shard = WHOLE) -> None:
+    def __init__(self, shard: Shard = SINGLE_SHARD) -> None:
         self.key = key_of(shard, FENCE_KEY)
         self.token = b""
         self.lock = Lock()

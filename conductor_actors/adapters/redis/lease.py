@@ -24,7 +24,7 @@ from conductor_actors.adapters.redis.pipelines import (
     server_time_ms,
 )
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
-from conductor_actors.domain.shards import WHOLE, Shard
+from conductor_actors.domain.shards import SINGLE_SHARD, Shard
 from conductor_actors.errors import ConfigError, OwnershipLost
 
 LEASE_TTL_MS: Final = 8000
@@ -38,7 +38,7 @@ class RedisLease:
     state of the former owner is stale.
     """
 
-    def __init__(self, url: str, shard: Shard = WHOLE) -> None:
+    def __init__(self, url: str, shard: Shard = SINGLE_SHARD) -> None:
         self._client = open_client(url)
         self._shard = shard
         self._key = key_of(shard, OWNER_KEY)
@@ -79,7 +79,7 @@ class RedisLease:
     def _try_to_acquire(self, connection: RedisConnection) -> bool:
         """Return whether this process has the lease now."""
         keys = self._key, self.fence.key, SHARD_COUNT_KEY
-        others = () if self._shard == WHOLE else (OWNER_KEY, CHECKPOINT_KEY)
+        others = () if self._shard == SINGLE_SHARD else (OWNER_KEY, CHECKPOINT_KEY)
         gets = [("GET", key) for key in keys]
         _, owner, token, shards, time = connection.pipeline(
             [("WATCH", *keys, *others), *gets, ("TIME",)]

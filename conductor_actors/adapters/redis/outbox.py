@@ -15,7 +15,7 @@ from conductor_actors.adapters.redis.key_names import OUTBOX_KEY, key_of
 from conductor_actors.adapters.redis.pipelines import Command, pipeline, transaction
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.domain.shards import WHOLE, Shard
+from conductor_actors.domain.shards import SINGLE_SHARD, Shard
 from conductor_actors.log_events import OutboxEntryUnreadable, emit
 from conductor_actors.ports import OutboxPage
 
@@ -27,7 +27,7 @@ FASTEST_COMPRESSION: Final = 1
 class RedisOutbox:
     """An `Outbox`. An entry that can't be read is reported once, and left in the stream."""
 
-    def __init__(self, url: str, shard: Shard = WHOLE) -> None:
+    def __init__(self, url: str, shard: Shard = SINGLE_SHARD) -> None:
         self._client = open_client(url)
         self._key = key_of(shard, OUTBOX_KEY)
         self._encoder = msgspec.msgpack.Encoder()

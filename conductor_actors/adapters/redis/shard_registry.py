@@ -30,9 +30,9 @@ from conductor_actors.adapters.redis.pipelines import (
     server_time_ms,
 )
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
-from conductor_actors.domain.checkpoints import encode_header, joined, read_header
+from conductor_actors.domain.checkpoints import encode_header, merge_headers, read_header
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.shards import WHOLE, Shard, owner, shards
+from conductor_actors.domain.shards import SINGLE_SHARD, Shard, all_shards, owner_of
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import Checkpoint
 
@@ -59,13 +59,13 @@ class ShardRegistry:
                 self._client,
                 [("GET", SHARD_COUNT_KEY), ("EXISTS", OWNER_KEY, CHECKPOINT_KEY)],
             )
-        return int(count) if count else WHOLE.of if whole else None
+        return int(count) if count else SINGLE_SHARD.of if whole else None
 
     def owners(self, count: int) -> dict[Shard, str]:
         """Return who owns which of `count` shards; a shard without an owner is missing."""
         with mapped_errors():
-            gets = [("GET", key_of(shard, OWNER_KEY)) for shard in shards(count)]
-            names = zip(shards(count), pipeline(self._client, gets), strict=True)
+            gets = [("GET", key_of(shard, OWNER_KEY)) for shard in all_shards(count)]
+            names = zip(all_shards(count), pipeline(self._client, gets), strict=True)
         return {shard: name.decode("utf-8", "replace") for shard, name in names if name}
 
     def now_ms(self) -> int:
@@ -76,7 +76,7 @@ class ShardRegistry:
 
     def require_checkpoints(self, count: int) -> None:
         """Raise `ConfigError` unless each of `count` shards has a checkpoint."""
-        keys = [key_of(shard, CHECKPOINT_KEY) for shard in shards(count)]
+        keys = [key_of(shard, CHECKPOINT_KEY) for shard in all_shards(count)]
         with mapped_errors():
             found = pipeline(self._client, [("EXISTS", key) for key in keys])
         missing = [key for key, exists in zip(keys, found, strict=True) if not exists]
@@ -91,11 +91,11 @@ class ShardRegistry:
         sessions.
         """
         with ExitStack() as cleanup:
-            owned = [self._acquire(shard, cleanup) for shard in shards(old)]
+            owned = [self._acquire(shard, cleanup) for shard in all_shards(old)]
             with mapped_checkpoint_errors():
                 headers = [read_header(each.checkpoint.header) for each in owned]
             position = merge_source_positions([header.position for header in headers])
-            header = encode_header(joined(headers, position))
+            header = encode_header(merge_headers(headers, position))
             sessions = dict(chain.from_iterable(each.checkpoint.sessions.items() for each in owned))
             self._replace(owned, list(_reshard_commands(old, new, header, sessions)))
         return len(sessions)
@@ -139,15 +139,18 @@ class ShardRegistry:
 def _reshard_commands(
     old: int, new: int, header: bytes, sessions: dict[SessionKey, bytes]
 ) -> Iterator[Command]:
-    for shard in (*shards(old), *shards(new)):  # with nothing in the way, no command can fail
+    for shard in (
+        *all_shards(old),
+        *all_shards(new),
+    ):  # with nothing in the way, no command can fail
         yield "DEL", key_of(shard, CHECKPOINT_KEY), key_of(shard, CHECKPOINT_SESSIONS_KEY)
     parts: list[dict[SessionKey, bytes]] = [{} for _ in range(new)]
     for key, state in sessions.items():
-        parts[owner(key, new)][key] = state
-    for shard, part in zip(shards(new), parts, strict=True):
+        parts[owner_of(key, new)][key] = state
+    for shard, part in zip(all_shards(new), parts, strict=True):
         checkpoint = Checkpoint(header, part, is_full=True)
         yield from checkpoint_commands(checkpoint, shard, RESHARD_TOKEN)
-    if new == WHOLE.of:
+    if new == SINGLE_SHARD.of:
         yield "DEL", SHARD_COUNT_KEY
     else:
         yield "SET", SHARD_COUNT_KEY, new

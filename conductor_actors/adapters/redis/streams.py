@@ -95,14 +95,14 @@ class StreamReader:
 
     def positions(self) -> StreamPositions:
         """Return the positions after the released entries; held entries will be read again."""
-        oldest = self._merge.oldest()
+        oldest = self._merge.first_ids()
         streams = {}
         being_read = [*self._frontiers, *self.wrong_type_keys]
         for name in being_read or self._positions:  # before the first read: those resumed from
             count = self._trim_detector.count(name)
             streams[name] = (
                 format_id(previous_id(oldest[name])) if name in oldest else self._positions[name],
-                None if count is None else count - self._merge.held(name),
+                None if count is None else count - self._merge.size(name),
             )
         return StreamPositions(self._frontier, self._start_position, streams)
 
@@ -124,7 +124,7 @@ class StreamReader:
                 self._trim_detector.require_check(name)
         share = ENTRIES_PER_READ // max(1, len(names))
         limit = max(MIN_ENTRIES_PER_STREAM, min(MAX_ENTRIES_PER_STREAM, share))
-        wanted = [name for name in names if self._merge.held(name) < limit]
+        wanted = [name for name in names if self._merge.size(name) < limit]
         fetched = self._fetch(wanted, self._trim_detector.names_to_check(wanted), limit)
         self._trim_detector.record_read()
         self._find_gaps(fetched, limit)

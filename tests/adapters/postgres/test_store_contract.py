@@ -10,7 +10,7 @@ from msgspec.structs import astuple, replace
 from psycopg import sql
 
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
-from conductor_actors.domain.gaps import Mark
+from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.rows import VALUE_TYPES
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import RowStore
@@ -63,7 +63,7 @@ def test_rows_are_kept_as_they_were_written(kept: Kept) -> None:
 
 
 def test_a_row_says_what_it_misses(kept: Kept) -> None:
-    rows = [row("a", gap=Mark("trimmed", 7)), row("b"), row("c", gap=Mark("restarted", None))]
+    rows = [row("a", gap=GapMark("trimmed", 7)), row("b"), row("c", gap=GapMark("restarted", None))]
     assert _stored(kept, rows) == 3
     _assert_kept(kept, rows)
 

@@ -17,7 +17,7 @@ from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres.connection import connect
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
-from conductor_actors.domain.gaps import Mark
+from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.outages import Outage, retry_until
@@ -26,7 +26,7 @@ from tests.support.score_rows import row
 from tests.support.servers import server_folder
 
 DEADLINE_S = 0.5
-GAP = Mark("trimmed", 7)  # sends rows the long way
+GAP = GapMark("trimmed", 7)  # sends rows the long way
 
 # What the client says last before rows are there, and of which rows.
 COPY_DONE = b"c\0\0\0\4"
@@ -57,7 +57,7 @@ def stored(url: str) -> list[str]:
     return [str(session_id) for (session_id,) in found]
 
 
-def rows_of(count: int, gap: Mark | None = None) -> list[ScoreRow]:
+def rows_of(count: int, gap: GapMark | None = None) -> list[ScoreRow]:
     return [row(f"session-{number:04}", gap=gap) for number in range(count)]
 
 
@@ -171,7 +171,7 @@ def ambushed(url: str, word: bytes, strike: Strike) -> Iterator[PostgresRowStore
     ],
 )
 def test_a_server_that_falls_silent_is_given_up_at_the_deadline_wherever_it_does(
-    store: PostgresRowStore, database: str, word: bytes, gap: Mark | None
+    store: PostgresRowStore, database: str, word: bytes, gap: GapMark | None
 ) -> None:
     with (
         ambushed(database, word, keep_silent) as silent,
@@ -183,7 +183,7 @@ def test_a_server_that_falls_silent_is_given_up_at_the_deadline_wherever_it_does
 
 @pytest.mark.parametrize(("word", "gap"), COMMITS)
 def test_a_connection_that_ends_in_the_middle_of_commit_loses_and_doubles_nothing(
-    store: PostgresRowStore, database: str, word: bytes, gap: Mark | None
+    store: PostgresRowStore, database: str, word: bytes, gap: GapMark | None
 ) -> None:
     for number in range(20):
         strike = hang_up if number % 2 else lose_the_answer
@@ -216,7 +216,7 @@ def crash(pid: int, *, is_asked: bool) -> Strike:
 
 @pytest.mark.parametrize(("word", "gap"), COMMITS)
 def test_a_server_that_crashes_in_the_middle_of_commit_loses_and_doubles_nothing(
-    own_database: str, word: bytes, gap: Mark | None
+    own_database: str, word: bytes, gap: GapMark | None
 ) -> None:
     stop, outage = Event(), Outage("database")
     for number in range(4):  # a crash takes 3 s

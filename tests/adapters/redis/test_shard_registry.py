@@ -14,7 +14,7 @@ from conductor_actors.adapters.redis.shard_registry import ShardRegistry
 from conductor_actors.domain.checkpoints import Header, encode_header, read_header
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import IntakeState
-from conductor_actors.domain.shards import WHOLE, Shard, owner, shards
+from conductor_actors.domain.shards import SINGLE_SHARD, Shard, all_shards, owner_of
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import Checkpoint
 from tests.support.hostile import CHAT
@@ -44,8 +44,8 @@ class ShardedRedis:
     def commit(self, count: int, position: bytes | None = None) -> None:
         """Commit the checkpoints of so many shards, all of one moment."""
         position = position or self.position(1000)
-        for shard in shards(count):
-            mine = {key: SESSIONS[key] for key in SESSIONS if owner(key, count) == shard.number}
+        for shard in all_shards(count):
+            mine = {key: SESSIONS[key] for key in SESSIONS if owner_of(key, count) == shard.number}
             intake = IntakeState(5000, 0, shard.number)
             header = encode_header(Header(7 + shard.number, 60, position, intake))
             lease = self.lease(shard)
@@ -71,23 +71,25 @@ def test_resharding_replaces_a_key_of_the_wrong_type_and_loses_no_session(
     sharded.commit(1)
     sharded.client.set("conductor:checkpoint:0-of-2", "in the way")
     sharded.shards.reshard(1, 2)
-    checkpoints = [sharded.load(shard) for shard in shards(2)]
+    checkpoints = [sharded.load(shard) for shard in all_shards(2)]
     assert sum(len(each.sessions) for each in checkpoints if each) == len(SESSIONS)
 
 
 def test_each_shard_has_an_owner_of_its_own(sharded: ShardedRedis) -> None:
-    first, second = (sharded.lease(shard) for shard in shards(2))
+    first, second = (sharded.lease(shard) for shard in all_shards(2))
     first.acquire_or_renew()
     second.acquire_or_renew()
     first.acquire_or_renew()
     with pytest.raises(OwnershipLost):
         sharded.lease(Shard(1, 2)).acquire_or_renew()
-    assert [*sharded.shards.owners(2)] == shards(2)
+    assert [*sharded.shards.owners(2)] == all_shards(2)
     second.release()
     assert [*sharded.shards.owners(2)] == [Shard(0, 2)]
 
 
-@pytest.mark.parametrize(("one", "other"), [(WHOLE, Shard(0, 2)), (Shard(1, 2), WHOLE)])
+@pytest.mark.parametrize(
+    ("one", "other"), [(SINGLE_SHARD, Shard(0, 2)), (Shard(1, 2), SINGLE_SHARD)]
+)
 def test_another_number_of_shards_is_refused_even_after_all_owners_are_gone(
     sharded: ShardedRedis, one: Shard, other: Shard
 ) -> None:
@@ -103,7 +105,7 @@ def test_another_number_of_shards_is_refused_even_after_all_owners_are_gone(
 
 def test_an_empty_redis_has_no_number_of_shards(sharded: ShardedRedis) -> None:
     assert sharded.shards.count() is None
-    sharded.lease(WHOLE).acquire_or_renew()
+    sharded.lease(SINGLE_SHARD).acquire_or_renew()
     assert sharded.shards.count() == 1
     sharded.client.flushall()
     sharded.lease(Shard(1, 3)).acquire_or_renew()
@@ -115,22 +117,22 @@ def test_resharding_moves_every_session_to_its_new_shard(
     sharded: ShardedRedis, old: int, new: int
 ) -> None:
     sharded.commit(old)
-    former = sharded.lease(shards(old)[0])
+    former = sharded.lease(all_shards(old)[0])
     former.acquire_or_renew()
     former.release()
     assert sharded.shards.reshard(old, new) == len(SESSIONS)
     assert sharded.shards.count() == new
     found: dict[SessionKey, bytes] = {}
-    for shard in shards(new):
+    for shard in all_shards(new):
         checkpoint = sharded.load(shard)
         assert checkpoint
-        assert {owner(key, new) for key in checkpoint.sessions} == {shard.number}
+        assert {owner_of(key, new) for key in checkpoint.sessions} == {shard.number}
         found |= checkpoint.sessions
         header = read_header(checkpoint.header)
         assert (header.number, header.intake.last_event_ms) == (6 + old, old - 1)
         assert header.position == sharded.position(1000)
     assert found == SESSIONS
-    assert [sharded.load(shard) for shard in shards(old)] == [None] * old
+    assert [sharded.load(shard) for shard in all_shards(old)] == [None] * old
     with pytest.raises((OwnershipLost, ConfigError)):
         former.acquire_or_renew()
 

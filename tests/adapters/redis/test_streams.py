@@ -130,7 +130,7 @@ def test_the_entries_held_back_for_a_slow_stream_are_bounded(
     returned, most_held = list[Entry](), 0
     while len(returned) < 40_019:
         returned += reader.read(NAMES).entries
-        most_held = max(most_held, sum(map(reader._merge.held, NAMES)))
+        most_held = max(most_held, sum(map(reader._merge.size, NAMES)))
     assert returned == in_order([*dense, *later, *sparse])
     assert most_held < 2 * MAX_ENTRIES_PER_STREAM
 

@@ -83,7 +83,8 @@ class WatchedProcess:
             for number, wait_s in STOP_SIGNALS:
                 if self._watchdog.poll() is not None:
                     return None
-                os.kill(self.pid, number)
+                with suppress(ProcessLookupError):  # the watchdog ends a little later than it
+                    os.kill(self.pid, number)
                 if self.has_ended_within(wait_s):
                     return number
         finally:

@@ -272,6 +272,7 @@ async def test_a_token_that_names_sessions_shows_no_others(
         (token(expires_in_s=-60), "the token has expired"),
         (token(key="another secret of 32 bytes or more"), "the token is not accepted"),
     ],
+    ids=["no token", "no JWT", "expired", "another key"],  # the same in each process
 )
 async def test_who_shows_no_good_token_is_told_why_it_is_refused(
     serve: Serve, connect: Connect, shown: str | None, reason: str

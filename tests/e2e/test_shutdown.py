@@ -119,6 +119,8 @@ def test_a_signal_while_the_embedded_servers_start_leaves_nothing_running(
 def test_a_signal_while_it_waits_for_a_server_ends_it_at_once(
     away: str, valkey_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
+    with redis.Redis.from_url(valkey_url) as client:
+        client.flushall()  # with another number of shards it would reshard first
     urls = {"REDIS_URL": valkey_url, "DATABASE_URL": postgres_url}
     if away == "database":
         urls["DATABASE_URL"] = f"postgresql://conductor@127.0.0.1:{free_port()}/conductor"

@@ -28,9 +28,13 @@ class Process(Protocol):
     def send_signal(self, sig: int) -> None: ...
 
 
+# The tests may run in the background or under nohup, where signals are ignored.
+PYTHON: Final = ("env", "--default-signal", sys.executable)
+
+
 def command(*arguments: str) -> list[str]:
     """Return the command that starts the program cold."""
-    return [sys.executable, "-m", MODULE, *arguments]
+    return [*PYTHON, "-m", MODULE, *arguments]
 
 
 def environment(variables: Mapping[str, str]) -> dict[str, str]:
@@ -106,7 +110,7 @@ def _fork_server() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         server = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.fork_server"],
+            [*PYTHON, "-m", "tests.support.fork_server"],
             cwd=ROOT,
             env=environment({}),
             stdin=theirs.fileno(),

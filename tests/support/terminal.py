@@ -7,7 +7,6 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from tests.support.processes import ROOT, Process, environment, start
+from tests.support.processes import PYTHON, ROOT, Process, environment, start
 
 Start: TypeAlias = Callable[[Sequence[int]], Process]
 
@@ -91,7 +90,7 @@ def terminal_of(code: str) -> Iterator[Terminal]:
     def run(streams: Sequence[int]) -> Process:
         stdin, stdout, stderr = streams
         return subprocess.Popen(
-            [sys.executable, "-c", _BECOME, "-uc", code],
+            [*PYTHON, "-c", _BECOME, "-uc", code],
             cwd=ROOT,
             env=environment(_VARIABLES),
             stdin=stdin,

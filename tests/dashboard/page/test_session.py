@@ -157,6 +157,7 @@ def test_a_mouse_over_the_chart_shows_time_percentage_and_category(
     service.points["keynote"] = [scored("keynote", at, 0.65) for at in _FULL]
     page = window.open("keynote")
     expect(page.locator(".tooltip")).to_be_hidden()
+    expect(page.locator(".fact-points")).to_have_text(f"{len(_FULL)}")  # nothing moves any more
 
     box = page.locator(".u-over").bounding_box()
     assert box is not None

@@ -15,7 +15,7 @@ export interface Update {
   readonly contributions: Contributions;
 }
 
-/** What was measured in the window before a tick. Rates are per minute, shares 0…1. */
+/** The measurements of the window before a tick. Rates are per minute, shares 0…1. */
 export interface Signals {
   readonly chat_msgs_per_min: number;
   readonly poll_participation: number;

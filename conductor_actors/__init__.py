@@ -14,7 +14,7 @@ how servers are reached. Code depends in one direction, which import-linter chec
 
 __main__ > cli > commands > app > settings_text > settings
     > actors | adapters | dashboard | observability | simulate
-    > variables > ports | outages > log_events | instants > domain > errors
+    > variables > ports | outages | updates > log_events | instants > domain > errors
 
 Glossary:
 

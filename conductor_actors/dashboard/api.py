@@ -24,21 +24,19 @@ from conductor_actors.dashboard.bodies import (
     SignalPart,
     StepHistory,
     StepPoint,
-    Update,
-    decode_update,
     encode,
     sessions_body,
-    timestamp,
 )
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.hub import Hub
-from conductor_actors.dashboard.recent import as_update
+from conductor_actors.dashboard.recent import score_row
 from conductor_actors.dashboard.socketio import bearer
 from conductor_actors.dashboard.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, Signals, category
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import Clock, HistoryStep, StoredScore
+from conductor_actors.updates import Update, decode_update, timestamp, update_of
 
 STATIC: Final = files("conductor_actors.dashboard").joinpath("static")
 
@@ -149,9 +147,9 @@ class Api:
     async def _latest(self, key: SessionKey) -> Update | None:
         track = self._sources.hub.track(key)
         if track is not None:
-            return decode_update(track.newest)
+            return decode_update(key.tenant_id, track.newest)
         row = await self._sources.history.newest(key)
-        return None if row is None else as_update(key, row, self._sources.scoring)
+        return None if row is None else update_of(score_row(key, row, self._sources.scoring))
 
     def _caller(self, request: Request) -> Caller:
         token = bearer(request.headers.get("authorization"))

@@ -1,40 +1,22 @@
-"""Every JSON body that this service reads or writes, as the types it consists of.
+"""Every JSON body of the dashboard but `Update`, as a type.
 
 `static/types.d.ts` and the OpenAPI document are made from these.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
-from conductor_actors.domain.scoring import Contributions, Signals
-from conductor_actors.instants import from_iso, to_iso, to_ms
+from conductor_actors.domain.scoring import Signals
+from conductor_actors.instants import from_iso
+from conductor_actors.updates import Category, Id, Share, Timestamp, Update
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-Category = Literal["VERY_HIGH", "HIGH", "MODERATE", "LOW", "VERY_LOW"]
-Timestamp = Annotated[
-    str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", max_length=24)
-]
 AnomalyType = Literal["SUDDEN_DROP", "GRADUAL_DECLINE", "LOW_ENGAGEMENT", "MASS_EXIT"]
 
 
 class Body(msgspec.Struct, rename="camel", gc=False):
     """A JSON object whose names are written in camel case."""
-
-
-class Update(Body):
-    """`engagement:update`: one session's score at one tick."""
-
-    timestamp: Timestamp
-    tenant_id: str
-    session_id: Id
-    event_id: Id
-    score: Share
-    category: Category
-    signals: Signals
-    contributions: Contributions
 
 
 class Anomaly(Body):
@@ -179,57 +161,30 @@ class Readiness(Body):
 
 
 encode: Final = msgspec.json.Encoder().encode
-_update: Final = msgspec.json.Decoder(Update)
-_anomaly: Final = msgspec.json.Decoder(Anomaly)
+_anomaly_decoder: Final = msgspec.json.Decoder(Anomaly)
 
 
-def read_update(tenant: str, data: bytes) -> Update | None:
-    """Read a published update; None if it is none. The tenant is the channel's, not the body's."""
+def decode_anomaly(tenant: str, body: bytes) -> Anomaly | None:
+    """Decode a published anomaly, as `decode_update` does with an update."""
     try:
-        update = _update.decode(data)
-        at_ms(update.timestamp)
-    except (msgspec.DecodeError, ValueError):
-        return None
-    update.tenant_id = tenant
-    return update
-
-
-def read_anomaly(tenant: str, data: bytes) -> Anomaly | None:
-    """Read a published anomaly, as `read_update` does."""
-    try:
-        anomaly = _anomaly.decode(data)
-        at_ms(anomaly.timestamp)
-    except (msgspec.DecodeError, ValueError):
+        anomaly = _anomaly_decoder.decode(body)
+        from_iso(anomaly.timestamp)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
     anomaly.tenant_id = tenant
     return anomaly
 
 
-def decode_update(body: bytes) -> Update:
-    """Read again what `encode` has written."""
-    return _update.decode(body)
-
-
-def at_ms(timestamp: str) -> int:
-    """Return a timestamp as milliseconds since 1970."""
-    return to_ms(from_iso(timestamp))
-
-
-def timestamp(ms: int) -> str:
-    """Write milliseconds since 1970 as a timestamp."""
-    return to_iso(ms, "milliseconds")
-
-
-def joined(bodies: Iterable[bytes]) -> bytes:
-    """Make a JSON list of bodies that are encoded already."""
+def join_bodies(bodies: Iterable[bytes]) -> bytes:
+    """Return encoded bodies as a JSON list."""
     return b"[" + b",".join(bodies) + b"]"
 
 
 def history_body(session_id: str, points: Iterable[bytes]) -> bytes:
-    """Make the body of `engagement:history`."""
-    return b'{"sessionId":' + encode(session_id) + b',"points":' + joined(points) + b"}"
+    """Return the body of `engagement:history`."""
+    return b'{"sessionId":' + encode(session_id) + b',"points":' + join_bodies(points) + b"}"
 
 
 def sessions_body(newest: Iterable[bytes]) -> bytes:
-    """Make the body of `sessions:update` and of the list of sessions."""
-    return b'{"sessions":' + joined(newest) + b"}"
+    """Return the body of `sessions:update`, and of the list of sessions."""
+    return b'{"sessions":' + join_bodies(newest) + b"}"

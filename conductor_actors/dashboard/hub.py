@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from conductor_actors.dashboard.bodies import Update, at_ms, encode
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import Clock
+from conductor_actors.updates import Update, encode_update
 
 HISTORY_S: Final = 300
 SILENT_S: Final = 300.0  # a session without an update for this long is over
@@ -67,14 +67,14 @@ class Hub:
     def take(self, update: Update) -> bytes | None:
         """Add an update and return its body; None if it is not newer than the last one."""
         sessions = self._tenants.setdefault(update.tenant_id, {})
-        ms = at_ms(update.timestamp)
+        ms = update.at_ms
         now_s = self._clock()
         track = sessions.get(update.session_id)
         if track is None:
             track = sessions[update.session_id] = Track(self._most_points, now_s)
         elif ms <= track.newest_ms:
             return None
-        body = encode(update)
+        body = encode_update(update)
         track.add(ms, body, self._tick_ms, now_s)
         return body
 

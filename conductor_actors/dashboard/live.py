@@ -4,13 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from conductor_actors.dashboard.bodies import (
-    at_ms,
-    encode,
-    history_body,
-    read_anomaly,
-    read_update,
-)
+from conductor_actors.dashboard.bodies import decode_anomaly, encode, history_body
 from conductor_actors.dashboard.broadcast import Broadcast, Client, Message
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
@@ -18,6 +12,7 @@ from conductor_actors.dashboard.hub import Hub
 from conductor_actors.dashboard.recent import Recent
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import ANOMALIES, UPDATES, PublishedMessage
+from conductor_actors.updates import decode_update
 
 BEAT_S: Final = 0.1  # how soon a client that has caught up gets what has waited
 QUIET_S: Final = 0.1  # a tick's updates are all there when none came for this long,
@@ -82,12 +77,12 @@ class Live:
             self._announce_changes()
 
     def _receive_update(self, tenant: str, data: bytes) -> bool:
-        update = read_update(tenant, data)
+        update = decode_update(tenant, data)
         if update is None:
             return False
         body = self._hub.take(update)
         if body is not None:
-            age_s = self._clocks.now() - at_ms(update.timestamp) / 1000
+            age_s = self._clocks.now() - update.at_ms / 1000
             self._metrics.update_age_seconds.observe(age_s)
             key = SessionKey(tenant, update.session_id)
             self._audience.announce(key, "update", UPDATES, body)
@@ -95,7 +90,7 @@ class Live:
         return True
 
     def _receive_anomaly(self, tenant: str, data: bytes) -> bool:
-        anomaly = read_anomaly(tenant, data)
+        anomaly = decode_anomaly(tenant, data)
         if anomaly is None:
             return False
         key = SessionKey(tenant, anomaly.session_id)

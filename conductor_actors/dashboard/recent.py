@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from conductor_actors.dashboard.bodies import Update, encode, timestamp
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.hub import HISTORY_S, Hub
 from conductor_actors.dashboard.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.scoring import Scoring
+from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import StoredScore
+from conductor_actors.updates import encode_update, update_of
 
 AT_ONCE: Final = 32  # sessions that the database is asked about at the same time
 
@@ -59,18 +59,19 @@ class Recent:
     async def _stored(self, key: SessionKey) -> dict[int, bytes]:
         now_ms = round(self._now() * 1000)
         rows = await self._history.rows(key, now_ms - HISTORY_S * 1000, now_ms + 1)
-        return {row.at_ms: encode(as_update(key, row, self._scoring)) for row in rows}
+        updates = (update_of(score_row(key, row, self._scoring)) for row in rows)
+        return {update.at_ms: encode_update(update) for update in updates}
 
 
-def as_update(key: SessionKey, row: StoredScore, scoring: Scoring) -> Update:
-    """Make of a row the update that was announced with it."""
-    return Update(
-        timestamp(row.at_ms),
+def score_row(key: SessionKey, stored: StoredScore, scoring: Scoring) -> ScoreRow:
+    """Return the row that the collector stored; its contributions follow from its signals."""
+    return ScoreRow(
+        stored.at_ms,
         key.tenant_id,
         key.session_id,
-        row.event_id,
-        row.score,
-        row.category,  # type: ignore[arg-type] # only these are stored
-        row.signals,
-        scoring.contributions(row.signals),
+        stored.event_id,
+        stored.score,
+        stored.category,
+        stored.signals,
+        scoring.contributions(stored.signals),
     )

@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 import conductor_actors.dashboard
 from conductor_actors.dashboard import bodies
 from conductor_actors.domain.scoring import Scoring, Signals, category, clamped
+from conductor_actors.updates import Update, timestamp
 
 STATIC: Final = Path(conductor_actors.dashboard.__file__).parent / "static"
 NAMESPACE: Final = "/events"
@@ -48,8 +49,8 @@ def update(session: str, at_ms: int, signals: Signals, event: str = "conf-2026")
     """Make the body of an update as the service would, from what was measured."""
     added = Scoring().contributions(signals)
     score = clamped(added.total())
-    body = bodies.Update(
-        *(bodies.timestamp(at_ms), "default", session, event),
+    body = Update(
+        *(timestamp(at_ms), "default", session, event),
         *(score, category(score), signals, added),  # type: ignore[arg-type] # one of the five
     )
     return _plain(body)
@@ -68,7 +69,7 @@ def anomaly(session: str, at_ms: int, severity: str, expected: float, actual: fl
         "sessionId": session,
         "eventId": "conf-2026",
         "tenantId": "default",
-        "timestamp": bodies.timestamp(at_ms),
+        "timestamp": timestamp(at_ms),
         "type": "SUDDEN_DROP",
         "severity": severity,
         "currentEngagement": actual,

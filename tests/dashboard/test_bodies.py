@@ -1,22 +1,48 @@
-import time
-from collections.abc import Iterator
+import json
+from typing import Any
 
 import pytest
 
-from conductor_actors.dashboard.bodies import at_ms
-from tests.support.score_rows import AT_MS
+from conductor_actors.dashboard.bodies import decode_anomaly
+
+BODY = {
+    "timestamp": "2026-01-04T12:00:00.000Z",
+    "tenantId": "globex",
+    "sessionId": "keynote",
+    "eventId": "summit",
+    "type": "SUDDEN_DROP",
+    "severity": "WARNING",
+    "anomalyScore": 3.2,
+    "currentEngagement": 0.4,
+    "expectedEngagement": 0.8,
+    "deviation": -0.4,
+    "signals": {},
+}
 
 
-@pytest.fixture
-def far_away(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with monkeypatch.context() as patch:
-        patch.setenv("TZ", "FAR-12:45")
-        time.tzset()
-        yield
-    time.tzset()
+def test_the_tenant_of_an_anomaly_is_its_channels() -> None:
+    anomaly = decode_anomaly("acme", json.dumps(BODY).encode())
+    assert anomaly is not None
+    assert (anomaly.tenant_id, anomaly.session_id) == ("acme", "keynote")
 
 
-@pytest.mark.usefixtures("far_away")
-@pytest.mark.parametrize("zone", ["", "Z", "+00:00"])
-def test_a_published_time_without_a_zone_is_utc_wherever_the_dashboard_runs(zone: str) -> None:
-    assert at_ms(f"2026-01-04T12:00:00.000{zone}") == AT_MS
+@pytest.mark.parametrize(
+    "invalid",
+    [
+        {"sessionId": ""},
+        {"eventId": "x" * 256},
+        {"type": "OTHER"},
+        {"severity": "INFO"},
+        {"timestamp": "2026-02-31T12:00:00.000Z"},
+        {"timestamp": "2026-01-04T12:00:00Z"},
+        {"signals": None},
+    ],
+    ids=repr,
+)
+def test_an_anomaly_with_an_invalid_field_is_refused(invalid: dict[str, Any]) -> None:
+    assert decode_anomaly("acme", json.dumps(BODY | invalid).encode()) is None
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'{"x":' + b"[" * 100_000])
+def test_what_is_no_anomaly_is_refused(body: bytes) -> None:
+    assert decode_anomaly("acme", body) is None

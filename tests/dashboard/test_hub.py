@@ -1,13 +1,14 @@
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.dashboard.bodies import Update, at_ms, decode_update, encode, timestamp
 from conductor_actors.dashboard.hub import HISTORY_S, Hub
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions
+from conductor_actors.updates import Update, decode_update, encode_update, timestamp
 from tests.support.score_rows import AT_MS, SIGNALS
 
 TICK_MS = 5000
@@ -39,9 +40,12 @@ def update(tick: int = 0, session: str = "s", tenant: str = "default", **more: A
     return Update(at, tenant, session, "e", **{**given, **more})
 
 
+def decoded(bodies: Iterable[bytes], tenant: str = "default") -> list[Update]:
+    return [update for body in bodies if (update := decode_update(tenant, body))]
+
+
 def ticks(hub: Hub, key: SessionKey = KEY) -> list[int]:
-    points = map(decode_update, hub.points(key))
-    return [(at_ms(point.timestamp) - AT_MS) // TICK_MS for point in points]
+    return [(point.at_ms - AT_MS) // TICK_MS for point in decoded(hub.points(key))]
 
 
 def test_the_last_five_minutes_are_kept_oldest_first(hub: Hub) -> None:
@@ -72,7 +76,7 @@ def test_only_what_is_newer_counts_in_whatever_order_it_comes(order: list[int]) 
 def test_tenants_share_nothing(hub: Hub) -> None:
     hub.take(update(tenant="acme", score=0.1))
     hub.take(update(tenant="globex", score=0.2))
-    assert [decode_update(each).score for each in hub.newest("acme")] == [0.1]
+    assert [each.score for each in decoded(hub.newest("acme"))] == [0.1]
     assert hub.newest("default") == []
     assert hub.points(SessionKey("globex", "other")) == []
     assert len(hub) == 2
@@ -110,13 +114,14 @@ def test_what_the_database_has_is_put_between_what_was_heard(hub: Hub, time: Tim
     for tick in (90, 92, 95):
         hub.take(update(tick, score=0.9))
     stored = {
-        AT_MS + tick * TICK_MS: encode(update(tick, score=0.1)) for tick in (1, 35, 36, 91, 92, 99)
+        AT_MS + tick * TICK_MS: encode_update(update(tick, score=0.1))
+        for tick in (1, 35, 36, 91, 92, 99)
     }
     track = hub.track(KEY)
     assert track is not None
     track.fill(stored, time.s)
     assert ticks(hub) == [36, 90, 91, 92, 95]
-    heard = [decode_update(each).score for each in hub.points(KEY)]
+    heard = [each.score for each in decoded(hub.points(KEY))]
     assert heard == [0.1, 0.9, 0.1, 0.9, 0.9]
 
 

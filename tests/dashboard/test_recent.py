@@ -9,10 +9,10 @@ import redis
 
 from conductor_actors.dashboard import live
 from conductor_actors.dashboard import upstreams as updates
-from conductor_actors.dashboard.bodies import at_ms
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.scoring import Scoring
+from conductor_actors.instants import from_iso, to_ms
 from tests.dashboard.conftest import Connect, Serve, this_tick_ms, upstreams, wait_ready
 from tests.support.score_rows import SIGNALS, row
 
@@ -31,7 +31,8 @@ def scored(session_id: str, ticks_ago: int) -> Any:
 
 
 def ages(history: Any) -> list[int]:
-    return [(this_tick_ms() - at_ms(point["timestamp"])) // TICK_MS for point in history["points"]]
+    instants_ms = [to_ms(from_iso(point["timestamp"])) for point in history["points"]]
+    return [(this_tick_ms() - at_ms) // TICK_MS for at_ms in instants_ms]
 
 
 async def test_what_came_before_the_start_is_in_the_history(

@@ -194,6 +194,7 @@ async def test_an_update_that_is_older_than_another_is_not_passed_on(
         b'{"sessionId": "a"}',
         b"\xff",
         b'{"timestamp": "2026-13-45T99:00:00.000Z"}',
+        b'{"x":' + b"[" * 100_000,
     ],
 )
 async def test_what_is_no_update_is_counted_and_harms_nobody(

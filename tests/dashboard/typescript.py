@@ -10,10 +10,11 @@ from msgspec.structs import FieldInfo, fields
 
 import conductor_actors.dashboard
 from conductor_actors.dashboard import bodies
+from conductor_actors.updates import Update
 
 FILE: Final = Path(conductor_actors.dashboard.__file__).parent / "static" / "types.d.ts"
 _ROOTS: Final = (
-    bodies.Update,
+    Update,
     bodies.Anomaly,
     bodies.EngagementHistory,
     bodies.SessionList,

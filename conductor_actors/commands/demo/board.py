@@ -2,59 +2,45 @@
 
 from collections import deque
 from datetime import datetime, timedelta
-from typing import Annotated, Final
-
-import msgspec
+from typing import Final
 
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.scoring import Signals
+from conductor_actors.ports import PublishedMessage
+from conductor_actors.updates import Update, decode_update
 
-MEMORY: Final = timedelta(minutes=1)  # what a trend looks back on; who is silent longer is gone
-
-
-class BoardUpdate(msgspec.Struct, frozen=True, rename="camel"):
-    """One session's score at one tick, as published."""
-
-    timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
-    tenant_id: str
-    session_id: str
-    score: Annotated[float, msgspec.Meta(ge=0, le=1)]
-    category: str
-    signals: Signals
-
-
-_update = msgspec.json.Decoder(BoardUpdate)
+MEMORY: Final = timedelta(minutes=1)  # the time of a trend; a session silent for longer is over
 
 
 class BoardLine:
     """One session: its updates of the last minute, oldest first, at least one."""
 
-    def __init__(self, update: BoardUpdate) -> None:
+    def __init__(self, update: Update) -> None:
         self._updates = deque([update])
 
     @property
-    def newest(self) -> BoardUpdate:
-        """The update to be shown."""
+    def newest(self) -> Update:
+        """The newest update."""
         return self._updates[-1]
 
     @property
     def trend(self) -> float:
-        """By how much the score has changed in the last minute."""
+        """The change of the score in the last minute."""
         return self.newest.score - self._updates[0].score
 
-    def add(self, update: BoardUpdate) -> bool:
+    def add(self, update: Update) -> bool:
         """Add an update; return False if it is not newer than the others."""
-        if update.timestamp <= self.newest.timestamp:
+        if update.at <= self.newest.at:
             return False
         self._updates.append(update)
-        while self._updates[0].timestamp < update.timestamp - MEMORY:
+        while update.at - self._updates[0].at > MEMORY:
             self._updates.popleft()
         return True
 
     def score_ago(self, ago: timedelta) -> float | None:
-        """Return the score so many seconds before the newest; None if there was none yet."""
-        at = self.newest.timestamp - ago
-        return next((one.score for one in reversed(self._updates) if one.timestamp <= at), None)
+        """Return the score that long before the newest; None if there was none yet."""
+        newest_at = self.newest.at
+        earlier = (one.score for one in reversed(self._updates) if newest_at - one.at >= ago)
+        return next(earlier, None)
 
 
 class Scoreboard:
@@ -65,11 +51,10 @@ class Scoreboard:
         self.last_tick_at: datetime | None = None
         self.is_connected = True
 
-    def update(self, body: bytes) -> BoardUpdate | None:
-        """Add an update and return it; None if it can't be read or is not new."""
-        try:
-            update = _update.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+    def add(self, message: PublishedMessage) -> Update | None:
+        """Add an update and return it; return None if it is invalid or not new."""
+        update = decode_update(message.tenant, message.body)
+        if update is None:
             return None
         key = SessionKey(update.tenant_id, update.session_id)
         line = self._lines.get(key)
@@ -77,7 +62,7 @@ class Scoreboard:
             self._lines[key] = BoardLine(update)
         elif not line.add(update):
             return None
-        self._go_on_to(update.timestamp)
+        self._advance_to(update.at)
         return update
 
     @property
@@ -91,8 +76,8 @@ class Scoreboard:
         """Whether there is more than one tenant."""
         return len({tenant for tenant, _ in self._lines}) > 1
 
-    def _go_on_to(self, tick_at: datetime) -> None:
+    def _advance_to(self, tick_at: datetime) -> None:
         if self.last_tick_at is None or tick_at > self.last_tick_at:
             self.last_tick_at = tick_at
             lines = self._lines.items()
-            self._lines = {k: line for k, line in lines if tick_at - line.newest.timestamp < MEMORY}
+            self._lines = {k: line for k, line in lines if tick_at - line.newest.at < MEMORY}

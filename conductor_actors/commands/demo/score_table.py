@@ -7,8 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from conductor_actors.commands.demo.board import MEMORY, BoardLine, BoardUpdate, Scoreboard
+from conductor_actors.commands.demo.board import MEMORY, BoardLine, Scoreboard
 from conductor_actors.commands.terminal import printable
+from conductor_actors.updates import Update
 
 _STEADY: Final = 0.02  # a change smaller than this is no trend
 _BAR_CELLS: Final = 8
@@ -44,11 +45,11 @@ def render(
     return Group(*parts, _dim(footer))
 
 
-def plain(update: BoardUpdate) -> str:
+def plain(update: Update) -> str:
     """Write an update as one line of text."""
     signals = update.signals
     return (
-        f"{update.timestamp:%Y-%m-%dT%H:%M:%SZ} {printable(update.tenant_id)}"
+        f"{update.at:%Y-%m-%dT%H:%M:%SZ} {printable(update.tenant_id)}"
         f" {printable(update.session_id)} {update.score:.0%} {update.category}"
         f" chat/min={signals.chat_msgs_per_min:.0f} poll={signals.poll_participation:.0%}"
         f" active={signals.active_users}/{signals.total_users}"

@@ -8,10 +8,11 @@ from rich.console import Console
 from rich.live import Live
 
 from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
-from conductor_actors.commands.demo.board import BoardUpdate, Scoreboard
+from conductor_actors.commands.demo.board import Scoreboard
 from conductor_actors.commands.demo.score_table import plain, render
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.errors import Unavailable
+from conductor_actors.updates import Update
 
 _REFRESH_S: Final = 0.25
 _RECONNECT_S: Final = 0.5
@@ -40,13 +41,13 @@ def run(
 
 def _news(
     reader: RedisUpdateReader, board: Scoreboard, stop: threading.Event
-) -> Iterator[Sequence[BoardUpdate]]:
+) -> Iterator[Sequence[Update]]:
     """Yield the new updates several times a second, even if there are none."""
     while not stop.is_set():
-        updates: Sequence[BoardUpdate] = ()
+        updates: Sequence[Update] = ()
         try:
             messages = reader.read(_REFRESH_S)
-            updates = [new for message in messages if (new := board.update(message.body))]
+            updates = [new for message in messages if (new := board.add(message))]
             board.is_connected = True
         except Unavailable:
             board.is_connected = False

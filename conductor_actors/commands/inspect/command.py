@@ -29,7 +29,7 @@ from conductor_actors.commands.inspect.report import (
     make_report,
 )
 from conductor_actors.commands.inspect.session_introspection import TraceRenewal
-from conductor_actors.commands.inspect.updates import Updates
+from conductor_actors.commands.inspect.update_follower import UpdateFollower
 from conductor_actors.commands.inspect.view import ScreenView
 from conductor_actors.commands.terminal import Keyboard, keyboard
 from conductor_actors.domain.identity import SessionKey
@@ -77,7 +77,7 @@ def inspect(  # noqa: PLR0913 - an option each
     redis_url = redis_url_of(source, settings)
     with (
         closing(open_source(source, redis_url, settings, minutes)) as lines,
-        closing(Updates(redis_url)) as updates,
+        closing(UpdateFollower(redis_url)) as updates,
     ):
         inspection = Inspection(lines, updates, view, lambda: datetime.now(UTC))
         if once or as_json or not sys.stdout.isatty():
@@ -94,7 +94,7 @@ class Inspection:
     def __init__(
         self,
         source: LogSource,
-        updates: Updates,
+        updates: UpdateFollower,
         view: ScreenView,
         now: Callable[[], datetime],
     ) -> None:
@@ -125,7 +125,7 @@ class Inspection:
     def context(self) -> ScreenContext:
         """Return what the screen shows beside the report."""
         source, updates = self._source, self._updates
-        return ScreenContext(source.name, source.trouble, updates.newest, updates.is_possible)
+        return ScreenContext(source.name, source.trouble, updates.newest, updates.can_read)
 
 
 def _print(inspection: Inspection, source: LogSource, *, as_json: bool) -> None:

@@ -19,9 +19,9 @@ from conductor_actors.commands.inspect.tables import (
     message_summary,
     signal_lines,
 )
-from conductor_actors.commands.inspect.updates import FollowedScore
 from conductor_actors.commands.inspect.view import ScreenView
 from conductor_actors.commands.terminal import count, duration, printable, rate, share, span
+from conductor_actors.updates import Update
 
 LOG_SILENT_S: Final = 15.0
 KEYS: Final = "d mailbox r rate h handling o oldest n name · t tenant · ↑↓ f follow · q quit"
@@ -37,7 +37,7 @@ class ScreenContext(NamedTuple):
 
     source: str
     trouble: str = ""
-    update: FollowedScore | None = None
+    update: Update | None = None
     can_score: bool = True
 
 
@@ -152,7 +152,7 @@ def _footer(view: ScreenView) -> Text:
 
 
 def _followed(
-    one: FollowedSession, update: FollowedScore | None, width: int, room: int
+    one: FollowedSession, update: Update | None, width: int, room: int
 ) -> list[RenderableType]:
     """Return the followed session in so many lines, with its newest incidents."""
     lines: list[RenderableType] = [
@@ -168,11 +168,11 @@ def _followed(
     return [*lines, *(incidents or [_dim("none in the lines read")])[-left:]]
 
 
-def _score(update: FollowedScore | None) -> list[Text]:
+def _score(update: Update | None) -> list[Text]:
     if update is None:
         return [_dim("score: none published yet")]
     head = _line(f"score {update.score:.0%} {printable(update.category)}", "bold")
-    head.append(f" at {update.timestamp:%H:%M:%S} UTC", style="dim")
+    head.append(f" at {update.at:%H:%M:%S} UTC", style="dim")
     return [head, *map(_line, signal_lines(update.signals, update.contributions))]
 
 

@@ -4,48 +4,48 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict
 from rich.console import Console
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
 from conductor_actors.commands.demo import Scoreboard, render, run
-
-NOON = datetime(2026, 1, 4, 12, tzinfo=UTC)
-SIGNALS = {
-    "chat_msgs_per_min": 12.0,
-    "poll_participation": 0.4,
-    "active_users": 31,
-    "total_users": 50,
-    "reactions_per_min": 9.0,
-    "user_leave_rate": 0.02,
-}
+from conductor_actors.domain.identity import prefixed
+from conductor_actors.instants import to_iso
+from conductor_actors.ports import UPDATES, PublishedMessage
+from tests.support.score_rows import AT_MS, SIGNALS, row
 
 
-def body(session: str = "keynote", score: float = 0.6, at_s: float = 0, **more: Any) -> bytes:
+def message(
+    session: str = "keynote",
+    score: float = 0.6,
+    at_s: float = 0,
+    tenant: str = "default",
+    **more: Any,
+) -> PublishedMessage:
     update = {
-        "timestamp": (NOON + timedelta(seconds=at_s)).isoformat(),
-        "tenantId": "default",
+        "timestamp": to_iso(AT_MS + at_s * 1000, "milliseconds"),
+        "tenantId": tenant,
         "sessionId": session,
         "eventId": "summit",
         "score": score,
         "category": "HIGH",
-        "signals": SIGNALS,
-        "contributions": {},
+        "signals": asdict(SIGNALS),
+        "contributions": asdict(row().contributions),
     }
-    return json.dumps(update | more).encode()
+    return PublishedMessage(tenant, UPDATES, json.dumps(update | more).encode())
 
 
-def board_of(*bodies: bytes) -> Scoreboard:
+def board_of(*messages: PublishedMessage) -> Scoreboard:
     board = Scoreboard()
-    for one in bodies:
-        assert board.update(one) is not None
+    for one in messages:
+        assert board.add(one) is not None
     return board
 
 
@@ -62,12 +62,12 @@ def drawn(board: Scoreboard, width: int = 130, height: int = 40, *, colours: boo
     return captured.get()
 
 
-def row(board: Scoreboard, session: str, **how: Any) -> str:
+def line_of(board: Scoreboard, session: str, **how: Any) -> str:
     return next(line for line in drawn(board, **how).splitlines() if session in line)
 
 
 def test_a_session_shows_all_its_signals() -> None:
-    shown = row(board_of(body()), "keynote")
+    shown = line_of(board_of(message()), "keynote")
     assert shown.split()[1:] == [
         "█████░░░",
         "60%",
@@ -83,13 +83,13 @@ def test_a_session_shows_all_its_signals() -> None:
 
 
 def test_the_worst_is_first() -> None:
-    board = board_of(body("good", 0.9), body("bad", 0.1), body("fair", 0.5))
+    board = board_of(message("good", 0.9), message("bad", 0.1), message("fair", 0.5))
     sessions = [line.split()[0] for line in drawn(board).splitlines()[2:-1]]
     assert sessions == ["bad", "fair", "good"]
 
 
 def test_the_header_counts_the_sessions_and_tells_the_last_tick() -> None:
-    header = drawn(board_of(body("a"), body("b", at_s=5))).splitlines()[0]
+    header = drawn(board_of(message("a"), message("b", at_s=5))).splitlines()[0]
     assert header == "Engagement · 2 sessions · simulated events · last tick 12:00:05 UTC"
 
 
@@ -98,14 +98,14 @@ def test_before_the_first_scores_it_says_that_it_waits() -> None:
 
 
 def test_while_redis_is_away_it_says_so_and_keeps_the_scores() -> None:
-    board = board_of(body())
+    board = board_of(message())
     board.is_connected = False
     assert "Redis is away" in drawn(board)
-    assert "60%" in row(board, "keynote")
+    assert "60%" in line_of(board, "keynote")
 
 
 def test_the_last_line_says_how_to_stop() -> None:
-    assert drawn(board_of(body())).splitlines()[-1] == "Ctrl-C stops"
+    assert drawn(board_of(message())).splitlines()[-1] == "Ctrl-C stops"
 
 
 @pytest.mark.parametrize(
@@ -121,61 +121,68 @@ def test_the_last_line_says_how_to_stop() -> None:
     ],
 )
 def test_the_bar_has_the_colour_of_its_level(score: float, colour: str) -> None:
-    assert f"\x1b[{colour}m█" in row(board_of(body(score=score)), "keynote", colours=True)
+    assert f"\x1b[{colour}m█" in line_of(board_of(message(score=score)), "keynote", colours=True)
 
 
 @pytest.mark.parametrize(("score", "bar"), [(0.0, "░░░░░░░░   0%"), (1.0, "████████ 100%")])
 def test_the_bar_is_as_long_as_the_score_is_high(score: float, bar: str) -> None:
-    assert bar in row(board_of(body(score=score)), "keynote")
+    assert bar in line_of(board_of(message(score=score)), "keynote")
 
 
 @pytest.mark.parametrize(
     ("before", "now", "trend"), [(0.5, 0.62, "↑ +12"), (0.5, 0.42, "↓ -8"), (0.5, 0.51, "→")]
 )
 def test_the_trend_is_the_change_within_a_minute(before: float, now: float, trend: str) -> None:
-    board = board_of(body(score=0.0), body(score=before, at_s=5), body(score=now, at_s=65))
-    assert f" {trend} " in row(board, "keynote")
+    board = board_of(message(score=0.0), message(score=before, at_s=5), message(score=now, at_s=65))
+    assert f" {trend} " in line_of(board, "keynote")
 
 
 def test_the_sparkline_shows_the_last_minute_and_blanks_before_the_first_score() -> None:
-    rising = [body(score=tick / 12, at_s=5 * tick) for tick in range(13)]
-    assert " ▁▂▃▃▄▅▅▆▇▇██ " in row(board_of(*rising), "keynote")
-    assert "  ▁▁▂▃▃ " in row(board_of(*rising[:5]), "keynote")
+    rising = [message(score=tick / 12, at_s=5 * tick) for tick in range(13)]
+    assert " ▁▂▃▃▄▅▅▆▇▇██ " in line_of(board_of(*rising), "keynote")
+    assert "  ▁▁▂▃▃ " in line_of(board_of(*rising[:5]), "keynote")
 
 
 def test_an_update_that_is_repeated_or_late_changes_nothing() -> None:
-    board = board_of(body(score=0.5, at_s=5))
+    board = board_of(message(score=0.5, at_s=5))
     before = drawn(board)
-    assert board.update(body(score=0.9, at_s=5)) is None
-    assert board.update(body(score=0.9, at_s=0)) is None
+    assert board.add(message(score=0.9, at_s=5)) is None
+    assert board.add(message(score=0.9, at_s=0)) is None
     assert drawn(board) == before
 
 
 def test_a_session_without_ticks_for_a_minute_disappears() -> None:
-    board = board_of(body("over"), body("live", at_s=55))
+    board = board_of(message("over"), message("live", at_s=55))
     assert "over" in drawn(board)
-    board.update(body("live", at_s=60))
+    board.add(message("live", at_s=60))
     assert "over" not in drawn(board)
 
 
+def test_a_score_of_the_year_1_is_shown() -> None:
+    board = board_of(
+        *(message(at_s=at_s, timestamp=f"0001-01-01T00:00:{at_s:02}.000Z") for at_s in (0, 5))
+    )
+    assert "60%" in line_of(board, "keynote")
+
+
 def test_the_tenant_is_shown_when_there_is_more_than_one() -> None:
-    board = board_of(body("a"), body("b"))
+    board = board_of(message("a"), message("b"))
     assert "tenant" not in drawn(board)
-    board.update(body("a", tenantId="acme"))
-    assert "acme" in row(board, "a  ")
+    board.add(message("a", tenant="acme"))
+    assert "acme" in line_of(board, "a  ")
     assert sum("keynote" in line or line.startswith("a") for line in drawn(board).splitlines()) == 2
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
 def test_no_line_is_wider_than_the_terminal_and_none_is_broken(width: int) -> None:
-    board = board_of(body("s" * 255, 0.4), body("t", tenantId="acme"))
+    board = board_of(message("s" * 255, 0.4), message("t", tenant="acme"))
     lines = drawn(board, width).splitlines()
     assert len(lines) == 5
     assert max(len(line) for line in lines) <= width
 
 
 def test_columns_give_way_by_rank_and_none_is_cut() -> None:
-    board = board_of(body())
+    board = board_of(message())
     titles = [drawn(board, width).splitlines()[1].split() for width in (40, 80, 120)]
     assert titles[0] == ["session", "score", "trend"]
     assert titles[1] == ["session", "score", "trend", "category", "chat/min", "poll", "active"]
@@ -183,7 +190,7 @@ def test_columns_give_way_by_rank_and_none_is_cut() -> None:
 
 
 def test_what_does_not_fit_the_height_is_counted_and_the_worst_stay() -> None:
-    board = board_of(*(body(f"s{number:02}", number / 100) for number in range(50)))
+    board = board_of(*(message(f"s{number:02}", number / 100) for number in range(50)))
     lines = drawn(board, height=10).splitlines()
     assert len(lines) < 10
     assert lines[2].startswith("s00")
@@ -194,7 +201,7 @@ def test_what_does_not_fit_the_height_is_counted_and_the_worst_stay() -> None:
     "session", ["\x1b[2J\x1b[31mred", "a\nb\rc", "[red]markup[/red]", "\u202eabc"]
 )
 def test_a_hostile_id_can_neither_move_the_cursor_nor_break_a_line(session: str) -> None:
-    shown = drawn(board_of(body(session)))
+    shown = drawn(board_of(message(session)))
     assert len(shown.splitlines()) == 4
     assert all(char.isprintable() or char == "\n" for char in shown)
     assert "[red]" not in session or session in shown
@@ -207,7 +214,7 @@ def test_a_hostile_id_can_neither_move_the_cursor_nor_break_a_line(session: str)
     )
 )
 def test_what_is_no_update_is_ignored(rubbish: bytes) -> None:
-    assert Scoreboard().update(rubbish) is None
+    assert Scoreboard().add(PublishedMessage("default", UPDATES, rubbish)) is None
 
 
 @pytest.mark.parametrize(
@@ -215,7 +222,7 @@ def test_what_is_no_update_is_ignored(rubbish: bytes) -> None:
     [{"score": 1.5}, {"score": None}, {"timestamp": "2026-01-04T12:00:00"}, {"signals": {}}],
 )
 def test_an_update_with_a_wrong_value_is_ignored(wrong: dict[str, Any]) -> None:
-    assert Scoreboard().update(body(**wrong)) is None
+    assert Scoreboard().add(message(**wrong)) is None
 
 
 class Paper(io.StringIO):
@@ -256,11 +263,11 @@ def watch(valkey_url: str) -> Iterator[Callable[[Console], None]]:
             assert not thread.is_alive()
 
 
-def announce(client: redis.Redis, name: str, update: bytes) -> None:
-    """Publish as soon as somebody listens."""
-    deadline = time.monotonic() + 10
-    while not client.publish(name, update):
-        assert time.monotonic() < deadline
+def publish(client: redis.Redis, message: PublishedMessage) -> None:
+    """Publish as soon as there is a subscriber."""
+    deadline_s = time.monotonic() + 10
+    while not client.publish(prefixed(message.tenant, message.name), message.body):
+        assert time.monotonic() < deadline_s
 
 
 def test_where_there_is_no_terminal_each_update_is_one_plain_line(
@@ -268,10 +275,10 @@ def test_where_there_is_no_terminal_each_update_is_one_plain_line(
 ) -> None:
     paper = Paper()
     watch(Console(file=paper, width=40))
-    announce(redis_client, "engagement:update", body())
-    announce(redis_client, "acme:engagement:update", body("\x1b[2Jtalk", tenantId="acme"))
-    announce(redis_client, "engagement:update", b"rubbish")
-    announce(redis_client, "engagement:update", body(at_s=5))
+    publish(redis_client, message())
+    publish(redis_client, message("\x1b[2Jtalk", tenant="acme"))
+    publish(redis_client, PublishedMessage("default", UPDATES, b"rubbish"))
+    publish(redis_client, message(at_s=5))
     paper.wait_for("12:00:05")
     common = "60% HIGH chat/min=12 poll=40% active=31/50 reactions/min=9 leaving=2%"
     assert paper.getvalue().splitlines() == [
@@ -287,9 +294,9 @@ def test_on_a_terminal_the_table_follows_the_updates(
     paper = Paper()
     watch(Console(file=paper, width=100, height=20, force_terminal=True))
     paper.wait_for("waiting for the first scores")
-    announce(redis_client, "engagement:update", body(score=0.61))
+    publish(redis_client, message(score=0.61))
     paper.wait_for("61%")
-    announce(redis_client, "acme:engagement:update", body(score=0.62, tenantId="acme"))
+    publish(redis_client, message(score=0.62, tenant="acme"))
     paper.wait_for("62%")
 
 
@@ -298,10 +305,10 @@ def test_it_goes_on_when_its_connection_was_cut(
 ) -> None:
     paper = Paper()
     watch(Console(file=paper, width=100))
-    announce(redis_client, "engagement:update", body())
+    publish(redis_client, message())
     paper.wait_for("12:00:00")
     redis_client.client_kill_filter(_type="pubsub")
-    announce(redis_client, "engagement:update", body(at_s=5))
+    publish(redis_client, message(at_s=5))
     paper.wait_for("12:00:05")
 
 

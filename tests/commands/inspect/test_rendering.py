@@ -10,10 +10,10 @@ from rich.console import Console
 
 from conductor_actors.commands.inspect.rendering import ScreenContext, render_plain, render_screen
 from conductor_actors.commands.inspect.report import Selection, make_report
-from conductor_actors.commands.inspect.updates import FollowedScore
 from conductor_actors.commands.inspect.view import ScreenView
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions, Signals
+from conductor_actors.updates import Update
 from tests.commands.inspect.sample_lines import (
     actor,
     line,
@@ -161,9 +161,11 @@ def test_a_hostile_text_can_neither_move_the_cursor_nor_break_a_line(hostile: st
         assert all(char.isprintable() for text in screen for char in text)
 
 
-UPDATE = FollowedScore(
-    NOON,
+UPDATE = Update(
+    "2026-01-04T12:00:00.000Z",
+    "acme",
     "keynote",
+    "summit",
     0.61,
     "HIGH",
     Signals(12.0, 0.4, 31, 50, 9.0, 0.02),

@@ -1,0 +1,80 @@
+"""Published updates: the one definition of their JSON, for the publisher and every subscriber."""
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
+from conductor_actors.instants import from_iso, to_iso, to_ms
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Category = Literal["VERY_HIGH", "HIGH", "MODERATE", "LOW", "VERY_LOW"]
+Timestamp = Annotated[
+    str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", max_length=24)
+]
+
+
+class Update(msgspec.Struct, rename="camel", gc=False):
+    """`engagement:update`: one session's score at one tick."""
+
+    timestamp: Timestamp
+    tenant_id: str
+    session_id: Id
+    event_id: Id
+    score: Share
+    category: Category
+    signals: Signals
+    contributions: Contributions
+
+    @property
+    def at(self) -> datetime:
+        """The tick."""
+        return from_iso(self.timestamp)
+
+    @property
+    def at_ms(self) -> int:
+        """The tick, in milliseconds since 1970."""
+        return to_ms(self.at)
+
+
+_decoder: Final = msgspec.json.Decoder(Update)
+
+encode_update: Final[Callable[[Update], bytes]] = msgspec.json.Encoder().encode
+
+
+def update_of(row: ScoreRow) -> Update:
+    """Return the update that is published for a row."""
+    return Update(
+        timestamp(row.at_ms),
+        row.tenant_id,
+        row.session_id,
+        row.event_id,
+        row.score,
+        row.category,  # type: ignore[arg-type] # a row has no other
+        row.signals,
+        row.contributions,
+    )
+
+
+def decode_update(tenant: str, body: bytes) -> Update | None:
+    """Decode a published update; return None if it is invalid.
+
+    Its tenant is the channel's, whatever the body says.
+    """
+    try:
+        update = _decoder.decode(body)
+        from_iso(update.timestamp)  # the pattern allows the 31st of February
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
+    update.tenant_id = tenant
+    return update
+
+
+@lru_cache(64)  # all rows of a tick have the same
+def timestamp(ms: int) -> str:
+    """Write milliseconds since 1970 as a timestamp."""
+    return to_iso(ms, "milliseconds")

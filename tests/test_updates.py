@@ -1,0 +1,73 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conductor_actors.instants import to_datetime
+from conductor_actors.updates import decode_update, encode_update, update_of
+from tests.support.score_rows import AT_MS, row
+
+BODY = json.loads(encode_update(update_of(row())))
+
+
+def test_the_json_of_an_update_is_that_of_the_contract() -> None:
+    assert encode_update(update_of(row("s", tenant_id="acme"))) == (
+        b'{"timestamp":"2026-01-04T12:00:00.000Z","tenantId":"acme","sessionId":"s",'
+        b'"eventId":"event","score":0.6018,"category":"HIGH",'
+        b'"signals":{"chat_msgs_per_min":12.0,"poll_participation":0.4,"active_users":31,'
+        b'"total_users":50,"reactions_per_min":9.0,"user_leave_rate":0.02},'
+        b'"contributions":{"chat":0.2527,"poll":0.1,"active_users":0.155,"reactions":0.096,'
+        b'"leave_rate":-0.002}}'
+    )
+
+
+@given(st.text(min_size=1, max_size=255), st.integers(0, 253_402_300_799_999), st.floats(0, 1))
+def test_an_update_reads_back_as_it_was_published(
+    session_id: str, at_ms: int, score: float
+) -> None:
+    update = update_of(row(session_id, at_ms, score=score))
+    assert decode_update("default", encode_update(update)) == update
+    assert (update.at_ms, update.at) == (at_ms, to_datetime(at_ms))
+
+
+def test_the_tenant_of_an_update_is_its_channels() -> None:
+    update = decode_update("acme", json.dumps(BODY | {"tenantId": "globex"}).encode())
+    assert update is not None
+    assert update.tenant_id == "acme"
+
+
+@pytest.mark.parametrize(
+    "invalid",
+    [
+        {"sessionId": ""},
+        {"sessionId": "x" * 256},
+        {"eventId": ""},
+        {"eventId": None},
+        {"score": -0.1},
+        {"score": 1.1},
+        {"score": "0.5"},
+        {"category": "FAIR"},
+        {"timestamp": "2026-01-04T12:00:00Z"},
+        {"timestamp": "2026-01-04T12:00:00.000+01:00"},
+        {"timestamp": "2026-02-31T12:00:00.000Z"},
+        {"timestamp": AT_MS},
+        {"signals": {}},
+        {"contributions": {}},
+    ],
+    ids=repr,
+)
+def test_an_update_with_an_invalid_field_is_refused(invalid: dict[str, Any]) -> None:
+    assert decode_update("default", json.dumps(BODY | invalid).encode()) is None
+
+
+@pytest.mark.parametrize("name", BODY)
+def test_an_update_without_one_of_its_fields_is_refused(name: str) -> None:
+    body = {key: value for key, value in BODY.items() if key != name}
+    assert decode_update("default", json.dumps(body).encode()) is None
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'{"x":' + b"[" * 100_000])
+def test_what_is_no_update_is_refused(body: bytes) -> None:
+    assert decode_update("default", body) is None

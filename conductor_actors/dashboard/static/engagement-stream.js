@@ -1,9 +1,9 @@
 /**
- * Live engagement scores over Socket.IO, in one small client without a framework.
+ * A client for live engagement scores over Socket.IO, without a framework.
  *
- * It connects, subscribes, keeps a window of the last points for each session, says how the
- * connection is doing, and cleans up. Every `watch…` calls its listener at once and after each
- * change with a frozen snapshot, and returns the function that stops it.
+ * It connects, subscribes, keeps the last points of each session, reports the state of the
+ * connection, and cleans up. Each `watch…` method calls its listener immediately and after each
+ * change, with a frozen snapshot. It returns the function that stops watching.
  *
  *     const stream = new EngagementStream("http://localhost:3002", { token });
  *     const stop = stream.watchSession("keynote", ({ latest }) => console.log(latest?.score));
@@ -20,16 +20,17 @@ import { io } from "./vendor/socket.io.esm.min.js";
 /** @typedef {"connecting" | "live" | "reconnecting" | "disconnected"} Phase */
 
 /**
- * How the connection is doing. `attempt` counts while reconnecting; `reason` says why there is
- * no connection, and `isRefused` that the server said no: it wants another token, or is full.
+ * The state of the connection. `attempt` is the number of the current attempt to reconnect.
+ * `reason` says why there is no connection. `isRefused`: the server requires another token, or is
+ * at its connection limit.
  * @typedef {Readonly<{phase: Phase, attempt: number, reason: string | null, isRefused: boolean}>}
  *   ConnectionSnapshot
  */
 
 /**
- * One session as it is known now. `points` are the newest 60 of the last 5 minutes, oldest first;
- * `anomaly` is the last one, for as long as it is part of these 5 minutes. `status` is `ready`
- * once the server has answered with what it has, be it no point at all.
+ * The state of one session. `points` are the newest 60 of the last 5 minutes, oldest first.
+ * `anomaly` is the latest anomaly of these 5 minutes. `status` is `ready` once the server has sent
+ * the session's history, which may be empty.
  * @typedef {Readonly<{
  *   sessionId: string,
  *   status: "loading" | "ready" | "refused",
@@ -42,29 +43,30 @@ import { io } from "./vendor/socket.io.esm.min.js";
  */
 
 /**
- * What is new among all live sessions. `isWhole`: these are all of them; others are over.
+ * A change of the list of live sessions. `isWhole`: `changed` lists all live sessions; sessions
+ * that it does not list are over.
  * @typedef {Readonly<{
  *   status: "loading" | "ready" | "refused",
  *   error: string | null,
  *   changed: readonly Update[],
  *   isWhole: boolean,
  *   connection: ConnectionSnapshot,
- * }>} SessionsNews
+ * }>} SessionsSnapshot
  */
 
 /** @typedef {Readonly<{ok: boolean, error?: string}>} Acknowledgement */
 
 /** @typedef {{token?: string | null, attempts?: number}} StreamOptions */
 
-/** How far back a window reaches, and how many points it holds at most. */
+/** The length of a session's window, and the maximum number of its points. */
 export const WINDOW_MS = 300_000;
-export const WINDOW_POINTS = 60;
+export const MAX_POINTS = 60;
 
-const ANSWER_WITHIN_MS = 10_000;
-const FIRST_DELAY_MS = 500;
-const LONGEST_DELAY_MS = 5_000;
-const ATTEMPTS = 8; // about half a minute of them; then it says so, and goes on rarely
-const RARELY_MS = 30_000;
+const ACKNOWLEDGEMENT_TIMEOUT_MS = 10_000;
+const MIN_RECONNECT_DELAY_MS = 500;
+const MAX_RECONNECT_DELAY_MS = 5_000;
+const MAX_ATTEMPTS = 8; // about half a minute; then the phase is "disconnected"
+const DISCONNECTED_RETRY_MS = 30_000;
 
 /** @type {ConnectionSnapshot} */
 const CONNECTING = Object.freeze({
@@ -74,7 +76,7 @@ const CONNECTING = Object.freeze({
   isRefused: false,
 });
 
-/** One connection, any number of watched sessions. */
+/** One connection to the service, and any number of watched sessions. */
 export class EngagementStream {
   /** @type {import("socket.io-client").Socket} */
   #socket;
@@ -82,78 +84,78 @@ export class EngagementStream {
   #token;
   #attempts;
   #connection = CONNECTING;
-  /** @type {Set<WatchedSession>} */
+  /** @type {Set<SessionSubscription>} */
   #sessions = new Set();
-  /** @type {WatchedList | null} */
+  /** @type {ListSubscription | null} */
   #list = null;
   /** @type {Set<(connection: ConnectionSnapshot) => void>} */
   #connectionListeners = new Set();
-  #dismissals = 0;
+  #serverDisconnects = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
   /**
-   * Begin to connect.
-   * @param {string} url where the service is; "" is where the page came from
-   * @param {StreamOptions} [options] `attempts`: how many before it counts as disconnected
+   * Start to connect.
+   * @param {string} url the address of the service; "" is the origin of the page
+   * @param {StreamOptions} [options] `attempts`: failed attempts until the phase is `disconnected`
    */
-  constructor(url = "", { token = null, attempts = ATTEMPTS } = {}) {
+  constructor(url = "", { token = null, attempts = MAX_ATTEMPTS } = {}) {
     this.#token = token;
     this.#attempts = attempts;
     this.#socket = io(`${url}/events`, {
-      auth: (give) => give(this.#token === null ? {} : { token: this.#token }),
+      auth: (send) => send(this.#token === null ? {} : { token: this.#token }),
       forceNew: true,
       transports: ["websocket", "polling"],
       tryAllTransports: true,
-      reconnectionDelay: FIRST_DELAY_MS,
-      reconnectionDelayMax: LONGEST_DELAY_MS,
+      reconnectionDelay: MIN_RECONNECT_DELAY_MS,
+      reconnectionDelayMax: MAX_RECONNECT_DELAY_MS,
       reconnectionAttempts: attempts,
     });
     this.#listen();
-    globalThis.addEventListener?.("online", this.#comeBack);
+    globalThis.addEventListener?.("online", this.#onOnline);
   }
 
-  /** How the connection is doing now. */
+  /** The state of the connection. */
   get connection() {
     return this.#connection;
   }
 
   /**
-   * Follow the state of the connection.
+   * Watch the state of the connection.
    * @param {(connection: ConnectionSnapshot) => void} listener
-   * @returns {() => void} stops it
+   * @returns {() => void} stops watching
    */
   watchConnection(listener) {
     this.#connectionListeners.add(listener);
-    call(listener, this.#connection);
+    notify(listener, this.#connection);
     return () => void this.#connectionListeners.delete(listener);
   }
 
   /**
-   * Follow one session.
+   * Watch one session.
    * @param {string} sessionId
    * @param {(session: SessionSnapshot) => void} listener
-   * @returns {() => void} stops it
+   * @returns {() => void} stops watching
    */
   watchSession(sessionId, listener) {
-    const watched = new WatchedSession(sessionId, listener, this.#connection);
-    this.#sessions.add(watched);
-    this.#subscribe(watched);
+    const subscription = new SessionSubscription(sessionId, listener, this.#connection);
+    this.#sessions.add(subscription);
+    this.#subscribe(subscription);
     return () => {
-      const wasThere = this.#sessions.delete(watched);
-      if (wasThere && this.#watching(sessionId).length === 0 && this.#socket.connected) {
+      const wasActive = this.#sessions.delete(subscription);
+      if (wasActive && this.#subscriptionsTo(sessionId).length === 0 && this.#socket.connected) {
         this.#socket.emit("unsubscribe:engagement", { sessionId });
       }
     };
   }
 
   /**
-   * Follow all live sessions; one listener at a time.
-   * @param {(news: SessionsNews) => void} listener
-   * @returns {() => void} stops it
+   * Watch all live sessions. Replaces the previous listener.
+   * @param {(snapshot: SessionsSnapshot) => void} listener
+   * @returns {() => void} stops watching
    */
   watchSessions(listener) {
-    const list = new WatchedList(listener, this.#connection);
+    const list = new ListSubscription(listener, this.#connection);
     this.#list = list;
     this.#subscribe(list);
     return () => {
@@ -164,18 +166,18 @@ export class EngagementStream {
   }
 
   /**
-   * Connect again at once, and with another token if one is given.
+   * Reconnect immediately, with the new token if one is given.
    * @param {string | null} [token]
    */
   retry(token = this.#token) {
     this.#token = token;
-    this.#attemptAfter(0, 1);
+    this.#reconnectAfter(0, 1);
   }
 
-  /** Close the connection and forget every listener. */
+  /** Stop watching everything and disconnect. */
   close() {
     clearTimeout(this.#timer);
-    globalThis.removeEventListener?.("online", this.#comeBack);
+    globalThis.removeEventListener?.("online", this.#onOnline);
     this.#connectionListeners.clear();
     this.#sessions.clear();
     this.#list = null;
@@ -184,129 +186,131 @@ export class EngagementStream {
 
   #listen() {
     const socket = this.#socket;
-    socket.on("connect", () => this.#connected());
-    socket.on("disconnect", (reason) => this.#lost(reason));
-    socket.on("connect_error", (error) => this.#failed(error));
-    socket.io.on("reconnect_attempt", (attempt) => this.#become("reconnecting", { attempt }));
-    socket.io.on("reconnect_failed", () => this.#gaveUp());
+    socket.on("connect", () => this.#onConnect());
+    socket.on("disconnect", (reason) => this.#onDisconnect(reason));
+    socket.on("connect_error", (error) => this.#onConnectError(error));
+    socket.io.on("reconnect_attempt", (attempt) => this.#setPhase("reconnecting", { attempt }));
+    socket.io.on("reconnect_failed", () => this.#onAttemptsExhausted());
     socket.on("engagement:history", (/** @type {EngagementHistory} */ history) => {
-      this.#stayed();
-      for (const one of this.#watching(history.sessionId)) one.history(history.points);
+      this.#onData();
+      for (const each of this.#subscriptionsTo(history.sessionId)) each.onHistory(history.points);
     });
     socket.on("engagement:update", (/** @type {Update} */ update) => {
-      this.#stayed();
-      for (const one of this.#watching(update.sessionId)) one.update(update);
+      this.#onData();
+      for (const each of this.#subscriptionsTo(update.sessionId)) each.onUpdate(update);
     });
     socket.on("anomaly:detected", (/** @type {Anomaly} */ anomaly) => {
-      for (const one of this.#watching(anomaly.sessionId)) one.anomaly(anomaly);
+      for (const each of this.#subscriptionsTo(anomaly.sessionId)) each.onAnomaly(anomaly);
     });
     socket.on("sessions:update", (/** @type {SessionList} */ { sessions }) => {
-      this.#stayed();
-      this.#list?.update(sessions);
+      this.#onData();
+      this.#list?.onUpdate(sessions);
     });
   }
 
   /** @param {string} sessionId */
-  #watching(sessionId) {
-    return [...this.#sessions].filter((one) => one.sessionId === sessionId);
+  #subscriptionsTo(sessionId) {
+    return [...this.#sessions].filter((each) => each.sessionId === sessionId);
   }
 
-  /** @returns {(WatchedSession | WatchedList)[]} */
-  #all() {
+  /** @returns {(SessionSubscription | ListSubscription)[]} */
+  #subscriptions() {
     return this.#list ? [...this.#sessions, this.#list] : [...this.#sessions];
   }
 
-  #connected() {
+  #onConnect() {
     clearTimeout(this.#timer);
-    this.#become("live");
-    for (const one of this.#all()) this.#subscribe(one);
+    this.#setPhase("live");
+    for (const each of this.#subscriptions()) this.#subscribe(each);
   }
 
   /**
-   * Ask for it, and again as long as there is no answer on a connection that seems fine.
-   * @param {WatchedSession | WatchedList} one
+   * Send the request to subscribe. Repeat it until it is acknowledged or the connection is lost.
+   * @param {SessionSubscription | ListSubscription} subscription
    */
-  #subscribe(one) {
-    // What is emitted while there is no connection would be sent twice: "connect" subscribes.
+  #subscribe(subscription) {
+    // The library sends later what is emitted while disconnected, and `#onConnect` subscribes, too.
     if (!this.#socket.connected) return;
-    one.expectWhole();
-    this.#socket
-      .timeout(ANSWER_WITHIN_MS)
-      .emit(one.event, one.request, (/** @type {unknown} */ late, /** @type {Acknowledgement} */ answer) => {
-        if (!this.#all().includes(one)) return;
-        if (late) this.#subscribe(one);
-        else one.answered(answer);
-      });
+    subscription.onSubscribe();
+    this.#socket.timeout(ACKNOWLEDGEMENT_TIMEOUT_MS).emit(
+      subscription.event,
+      subscription.request,
+      (/** @type {unknown} */ timeout, /** @type {Acknowledgement} */ acknowledgement) => {
+        if (!this.#subscriptions().includes(subscription)) return;
+        if (timeout) this.#subscribe(subscription);
+        else subscription.onAcknowledgement(acknowledgement);
+      },
+    );
   }
 
   /** @param {string} reason */
-  #lost(reason) {
+  #onDisconnect(reason) {
     if (reason === "io client disconnect") return; // by `close` or `retry`
     if (reason !== "io server disconnect") {
-      this.#become("reconnecting", { attempt: 1, reason });
+      this.#setPhase("reconnecting", { attempt: 1, reason });
       return;
     }
-    // The server closed it: for the library that is final, but it may only be going down.
-    this.#dismissals += 1;
-    if (this.#dismissals > this.#attempts) {
-      this.#gaveUp(reason);
+    // The library does not reconnect when the server disconnects, but the server may be restarting.
+    this.#serverDisconnects += 1;
+    if (this.#serverDisconnects > this.#attempts) {
+      this.#onAttemptsExhausted(reason);
       return;
     }
-    const delay_ms = Math.min(FIRST_DELAY_MS * 2 ** this.#dismissals, LONGEST_DELAY_MS);
-    this.#attemptAfter(delay_ms * (0.5 + Math.random()), this.#dismissals, reason);
+    const delayMs = Math.min(MIN_RECONNECT_DELAY_MS * 2 ** this.#serverDisconnects, MAX_RECONNECT_DELAY_MS);
+    this.#reconnectAfter(delayMs * (0.5 + Math.random()), this.#serverDisconnects, reason);
   }
 
-  /** Data came, so the server means to keep this connection. */
-  #stayed() {
-    this.#dismissals = 0;
+  /** Data was received, so the server accepts this connection. */
+  #onData() {
+    this.#serverDisconnects = 0;
   }
 
   /** @param {Error} error */
-  #failed(error) {
-    if (this.#socket.active) return; // it is tried again by itself
-    this.#become("disconnected", { reason: error.message, isRefused: true });
-    this.#tryRarely();
+  #onConnectError(error) {
+    if (this.#socket.active) return; // the library reconnects
+    this.#setPhase("disconnected", { reason: error.message, isRefused: true });
+    this.#scheduleRetry();
   }
 
   /** @param {string} [reason] */
-  #gaveUp(reason = "no answer") {
-    this.#become("disconnected", { reason });
-    this.#tryRarely();
+  #onAttemptsExhausted(reason = "no response") {
+    this.#setPhase("disconnected", { reason });
+    this.#scheduleRetry();
   }
 
-  #tryRarely() {
+  #scheduleRetry() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#socket.connect(), RARELY_MS * (0.75 + Math.random() / 2));
+    this.#timer = setTimeout(() => this.#socket.connect(), DISCONNECTED_RETRY_MS * (0.75 + Math.random() / 2));
   }
 
   /**
-   * @param {number} delay_ms
+   * @param {number} delayMs
    * @param {number} attempt
    * @param {string | null} [reason]
    */
-  #attemptAfter(delay_ms, attempt, reason = null) {
-    this.#become("reconnecting", { attempt, reason });
+  #reconnectAfter(delayMs, attempt, reason = null) {
+    this.#setPhase("reconnecting", { attempt, reason });
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#socket.disconnect().connect(), delay_ms);
+    this.#timer = setTimeout(() => this.#socket.disconnect().connect(), delayMs);
   }
 
-  #comeBack = () => {
+  #onOnline = () => {
     if (this.#connection.phase === "disconnected") this.retry();
   };
 
   /**
    * @param {Phase} phase
-   * @param {Partial<ConnectionSnapshot>} [more]
+   * @param {Partial<ConnectionSnapshot>} [details]
    */
-  #become(phase, more = {}) {
-    this.#connection = Object.freeze({ ...CONNECTING, phase, ...more });
-    for (const listener of [...this.#connectionListeners]) call(listener, this.#connection);
-    for (const one of this.#all()) one.connection(this.#connection);
+  #setPhase(phase, details = {}) {
+    this.#connection = Object.freeze({ ...CONNECTING, phase, ...details });
+    for (const listener of [...this.#connectionListeners]) notify(listener, this.#connection);
+    for (const each of this.#subscriptions()) each.onConnection(this.#connection);
   }
 }
 
-/** One session that somebody looks at. */
-class WatchedSession {
+/** A subscription to one session. */
+class SessionSubscription {
   event = "subscribe:engagement";
   #listener;
   #window = new PointWindow();
@@ -329,56 +333,56 @@ class WatchedSession {
     this.#change({});
   }
 
-  expectWhole() {}
+  onSubscribe() {}
 
-  /** @param {Acknowledgement} answer */
-  answered(answer) {
-    // An "ok" is followed by the history: until then there is nothing to be shown as empty.
-    if (!answer.ok) this.#change({ status: "refused", error: answer.error ?? "refused" });
+  /** @param {Acknowledgement} acknowledgement */
+  onAcknowledgement({ ok, error }) {
+    // "ok" is followed by the history; only that makes the session `ready`.
+    if (!ok) this.#change({ status: "refused", error: error ?? "refused" });
     else if (this.#snapshot.error !== null) this.#change({ status: "loading", error: null });
   }
 
   /** @param {readonly Update[]} points */
-  history(points) {
+  onHistory(points) {
     this.#window.merge(points);
-    this.#moved();
+    this.#onPoints();
   }
 
   /** @param {Update} update */
-  update(update) {
+  onUpdate(update) {
     this.#window.merge([update]);
-    this.#moved();
+    this.#onPoints();
   }
 
   /** @param {Anomaly} anomaly */
-  anomaly(anomaly) {
+  onAnomaly(anomaly) {
     this.#change({ anomaly });
   }
 
   /** @param {ConnectionSnapshot} connection */
-  connection(connection) {
+  onConnection(connection) {
     this.#change({ connection });
   }
 
-  #moved() {
+  #onPoints() {
     const { anomaly } = this.#snapshot;
     this.#change({
       status: "ready",
       error: null,
       points: this.#window.points,
       latest: this.#window.latest,
-      anomaly: anomaly && this.#window.reaches(anomaly.timestamp) ? anomaly : null,
+      anomaly: anomaly && this.#window.covers(anomaly.timestamp) ? anomaly : null,
     });
   }
 
   /** @param {Partial<SessionSnapshot>} changes */
   #change(changes) {
     this.#snapshot = Object.freeze({ ...this.#snapshot, ...changes });
-    call(this.#listener, this.#snapshot);
+    notify(this.#listener, this.#snapshot);
   }
 }
 
-/** The newest points of a session, each once, oldest first, however they arrived. */
+/** The newest points of a session: each once, oldest first, in whatever order they arrive. */
 class PointWindow {
   /** @type {readonly Update[]} */
   points = Object.freeze([]);
@@ -387,22 +391,22 @@ class PointWindow {
     return this.points.at(-1) ?? null;
   }
 
-  /** @param {readonly Update[]} news */
-  merge(news) {
-    const byTime = new Map([...this.points, ...news].map((one) => [timeOf(one.timestamp), one]));
+  /** @param {readonly Update[]} added */
+  merge(added) {
+    const byTime = new Map([...this.points, ...added].map((point) => [timeOf(point.timestamp), point]));
     const times = [...byTime.keys()].sort((a, b) => a - b);
     const newest = times.at(-1) ?? 0;
-    const kept = times.slice(-WINDOW_POINTS).filter((at) => newest - at < WINDOW_MS);
+    const kept = times.slice(-MAX_POINTS).filter((at) => newest - at < WINDOW_MS);
     this.points = Object.freeze(
       kept.map((at) => /** @type {Update} */ (byTime.get(at))),
     );
   }
 
   /**
-   * Tell whether that moment is not longer ago than the window is long.
+   * Return whether a time is within the window.
    * @param {string} timestamp
    */
-  reaches(timestamp) {
+  covers(timestamp) {
     return this.latest === null || timeOf(this.latest.timestamp) - timeOf(timestamp) < WINDOW_MS;
   }
 }
@@ -412,61 +416,61 @@ function timeOf(timestamp) {
   return Date.parse(timestamp);
 }
 
-/** The list of all live sessions, as news: who keeps it knows best how. */
-class WatchedList {
+/** The subscription to the list of live sessions. It passes on changes; listeners keep the list. */
+class ListSubscription {
   event = "subscribe:sessions";
   request = {};
   #listener;
-  #expectsWhole = true;
-  /** @type {SessionsNews} */
-  #news;
+  #isNextWhole = true;
+  /** @type {SessionsSnapshot} */
+  #snapshot;
 
   /**
-   * @param {(news: SessionsNews) => void} listener
+   * @param {(snapshot: SessionsSnapshot) => void} listener
    * @param {ConnectionSnapshot} connection
    */
   constructor(listener, connection) {
     this.#listener = listener;
-    this.#news = { status: "loading", error: null, changed: [], isWhole: false, connection };
-    this.#tell({});
+    this.#snapshot = { status: "loading", error: null, changed: [], isWhole: false, connection };
+    this.#change({});
   }
 
-  expectWhole() {
-    this.#expectsWhole = true;
+  onSubscribe() {
+    this.#isNextWhole = true;
   }
 
-  /** @param {Acknowledgement} answer */
-  answered(answer) {
-    if (answer.ok) this.#tell({ status: "ready", error: null });
-    else this.#tell({ status: "refused", error: answer.error ?? "refused" });
+  /** @param {Acknowledgement} acknowledgement */
+  onAcknowledgement({ ok, error }) {
+    if (ok) this.#change({ status: "ready", error: null });
+    else this.#change({ status: "refused", error: error ?? "refused" });
   }
 
   /** @param {readonly Update[]} changed */
-  update(changed) {
-    const isWhole = this.#expectsWhole;
-    this.#expectsWhole = false;
-    this.#tell({ status: "ready", error: null, changed, isWhole });
+  onUpdate(changed) {
+    const isWhole = this.#isNextWhole;
+    this.#isNextWhole = false;
+    this.#change({ status: "ready", error: null, changed, isWhole });
   }
 
   /** @param {ConnectionSnapshot} connection */
-  connection(connection) {
-    this.#tell({ connection });
+  onConnection(connection) {
+    this.#change({ connection });
   }
 
-  /** @param {Partial<SessionsNews>} changes */
-  #tell(changes) {
-    this.#news = Object.freeze({ ...this.#news, changed: [], isWhole: false, ...changes });
-    call(this.#listener, this.#news);
+  /** @param {Partial<SessionsSnapshot>} changes */
+  #change(changes) {
+    this.#snapshot = Object.freeze({ ...this.#snapshot, changed: [], isWhole: false, ...changes });
+    notify(this.#listener, this.#snapshot);
   }
 }
 
 /**
- * Call a listener; its mistake is reported, and stops nobody else's news.
+ * Call a listener. An error in it is reported and does not affect other listeners.
  * @template T
  * @param {(value: T) => void} listener
  * @param {T} value
  */
-function call(listener, value) {
+function notify(listener, value) {
   try {
     listener(value);
   } catch (error) {

@@ -1,4 +1,4 @@
-"""A browser, the page in it, and a service with scripted data behind it."""
+"""Fixtures: a browser, and pages of a fake service with scripted data."""
 
 import os
 import re
@@ -17,49 +17,49 @@ ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-OUTAGE = r"ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|WebSocket connection to .* failed"
-_WATCH_POLICY = """
+OUTAGE_ERRORS = r"ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|WebSocket connection to .* failed"
+_REPORT_CSP_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
-  console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
+  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
 """
 
 
 @dataclass
 class Window:
-    """A page, and everything it did that it should not have done."""
+    """A page, and its errors: console errors, CSP violations and requests to other origins."""
 
     page: Page
     service: FakeService
-    faults: list[str] = field(default_factory=list)
-    tolerated: re.Pattern[str] = re.compile("$^")
+    errors: list[str] = field(default_factory=list)
+    ignored: re.Pattern[str] = re.compile("$^")
 
     def open(self, session: str | None = None) -> Page:
-        """Open the list, or a session, and wait until it is live."""
+        """Open the list or a session, and wait until the page is connected."""
         self.page.goto(self.service.url + (f"/#/session/{session}" if session else "/"))
-        self.is_live()
+        self.wait_until_live()
         return self.page
 
-    def is_live(self) -> None:
-        """Wait until it is."""
+    def wait_until_live(self) -> None:
+        """Wait until the page is connected."""
         expect(self.page.locator(".connection-text")).to_have_text("Live")
 
     def text(self, selector: str) -> str:
-        """Give the text that can be seen there."""
+        """Return the visible text of an element."""
         return self.page.locator(selector).inner_text()
 
-    def tolerate(self, pattern: str) -> None:
-        """Let the browser itself complain of this: no page can prevent it."""
-        self.tolerated = re.compile(pattern)
+    def ignore(self, pattern: str) -> None:
+        """Ignore console messages that the browser writes and no page can prevent."""
+        self.ignored = re.compile(pattern)
 
     def on_console(self, message: ConsoleMessage) -> None:
-        """Note errors and warnings."""
-        if message.type in {"error", "warning"} and not self.tolerated.search(message.text):
-            self.faults.append(f"{message.type}: {message.text}")
+        """Record errors and warnings."""
+        if message.type in {"error", "warning"} and not self.ignored.search(message.text):
+            self.errors.append(f"{message.type}: {message.text}")
 
     def on_request(self, request: Request) -> None:
-        """Note requests to anywhere else."""
+        """Record requests to other origins."""
         if not request.url.startswith(self.service.url):
-            self.faults.append(f"request to {request.url}")
+            self.errors.append(f"request to {request.url}")
 
 
 Open = Callable[..., Window]
@@ -67,12 +67,12 @@ Open = Callable[..., Window]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    # One per module: while a browser is up, no other test of the process can run an event loop.
+    # Scope: Playwright runs an event loop in this thread, so no other test could start one.
     if not CHROMIUM.exists():
-        how = f"needs {CHROMIUM}: apt-get install chromium"
+        reason = f"needs {CHROMIUM}: apt-get install chromium"
         if "CONDUCTOR_TEST_REQUIRE_ALL" in os.environ:
-            pytest.fail(how)
-        pytest.skip(how)
+            pytest.fail(reason)
+        pytest.skip(reason)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
@@ -87,16 +87,16 @@ def service() -> Iterator[FakeService]:
 
 @pytest.fixture
 def open_window(browser: Browser, service: FakeService) -> Iterator[Open]:
-    """Open windows that must end without a console error, a CSP violation or a foreign request."""
+    """Return a function that opens a window, and check at the end that no window has errors."""
     windows: list[Window] = []
 
     def open_one(**options: Any) -> Window:
         context = browser.new_context(timezone_id="UTC", locale="en-GB", **options)
-        context.add_init_script(_WATCH_POLICY)
+        context.add_init_script(_REPORT_CSP_VIOLATIONS)
         page = context.new_page()
         window = Window(page, service)
         page.on("console", window.on_console)
-        page.on("pageerror", lambda error: window.faults.append(f"uncaught: {error}"))
+        page.on("pageerror", lambda error: window.errors.append(f"uncaught: {error}"))
         page.on("request", window.on_request)
         windows.append(window)
         return window
@@ -104,7 +104,7 @@ def open_window(browser: Browser, service: FakeService) -> Iterator[Open]:
     yield open_one
     for window in windows:
         window.page.context.close()
-    assert [window.faults for window in windows] == [[] for _ in windows]
+    assert [window.errors for window in windows] == [[] for _ in windows]
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
-// The two hooks of React that the documentation's example uses, for one component.
+// The two React hooks that the documentation uses, for a single component.
 
 const slots = [];
 let next = 0;
-let draw = () => {};
+let renderComponent = () => {};
 let isScheduled = false;
 
 export function useState(initial) {
@@ -16,7 +16,7 @@ export function useState(initial) {
 
 export function useEffect(effect, dependencies) {
   const slot = (slots[next++] ??= {});
-  if (slot.dependencies?.every((one, index) => Object.is(one, dependencies[index]))) return;
+  if (slot.dependencies?.every((value, index) => Object.is(value, dependencies[index]))) return;
   slot.dependencies = dependencies;
   queueMicrotask(() => {
     slot.cleanUp?.();
@@ -24,9 +24,9 @@ export function useEffect(effect, dependencies) {
   });
 }
 
-/** Draw the component now, and after each change of its state. */
+/** Render the component now, and after each change of its state. */
 export function render(component) {
-  draw = component;
+  renderComponent = component;
   schedule();
 }
 
@@ -36,6 +36,6 @@ function schedule() {
   queueMicrotask(() => {
     isScheduled = false;
     next = 0;
-    draw();
+    renderComponent();
   });
 }

@@ -15,7 +15,7 @@ def _overview(window: Window) -> None:
     expect(window.page.locator(".row")).to_have_count(4)
 
 
-def _healthy(window: Window) -> None:
+def _session(window: Window) -> None:
     page = window.open("keynote")
     expect(page.locator(".card-points").first).to_contain_text("of 30")
     page.locator(".chart").focus()
@@ -23,21 +23,21 @@ def _healthy(window: Window) -> None:
     expect(page.locator(".tooltip")).to_be_visible()
 
 
-def _critical(window: Window) -> None:
+def _critical_anomaly(window: Window) -> None:
     page = window.open("town-hall")
     expect(page.locator(".card-points").first).to_contain_text("of 30")
     window.service.alarm(anomaly("town-hall", NOON_MS, "CRITICAL", 0.8, 0.1))
     expect(page.locator(".notice")).to_have_attribute("data-severity", "critical")
 
 
-def _warned(window: Window) -> None:
+def _warning(window: Window) -> None:
     page = window.open("workshop")
     expect(page.locator(".card-points").first).to_contain_text("of 30")
     window.service.alarm(anomaly("workshop", NOON_MS, "WARNING", 0.8, 0.4))
     expect(page.locator(".notice")).to_have_attribute("data-severity", "warning")
 
 
-def _empty(window: Window) -> None:
+def _session_without_scores(window: Window) -> None:
     page = window.open("quiet-room")
     expect(page.locator(".chart-state")).to_contain_text("No scores")
 
@@ -50,14 +50,22 @@ def _disconnected(window: Window) -> None:
     expect(page.locator(".connection-text")).to_have_text("Disconnected")
 
 
-def _asked_for_a_token(window: Window) -> None:
-    window.tolerate("401")
+def _token_dialog(window: Window) -> None:
+    window.ignore("401")
     window.service.token = "secret"
     window.page.goto(window.service.url)
     expect(window.page.get_by_role("dialog")).to_be_visible()
 
 
-_STATES = [_overview, _healthy, _critical, _warned, _empty, _disconnected, _asked_for_a_token]
+_STATES = [
+    _overview,
+    _session,
+    _critical_anomaly,
+    _warning,
+    _session_without_scores,
+    _disconnected,
+    _token_dialog,
+]
 
 
 @pytest.fixture
@@ -69,35 +77,37 @@ def sessions(service: FakeService) -> None:
 @pytest.mark.usefixtures("sessions")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("state", _STATES, ids=lambda state: state.__name__.strip("_"))
-def test_axe_finds_nothing_to_object_to(
+def test_axe_finds_no_violations(
     open_window: Open, state: Callable[[Window], None], scheme: str
 ) -> None:
-    # Without transitions there is no moment at which a colour is half way to another.
+    # Without transitions, axe never measures a colour between two others.
     window = open_window(color_scheme=scheme, reduced_motion="reduce")
     state(window)
 
-    found = Axe().run(window.page)
+    result = Axe().run(window.page)
 
-    assert found.response["violations"] == [], found.generate_report()
+    assert result.response["violations"] == [], result.generate_report()
 
 
-def test_a_change_of_category_is_announced_and_a_tick_is_not(
+def test_screen_readers_announce_a_change_of_category_but_not_every_tick(
     window: Window, service: FakeService
 ) -> None:
     service.points["keynote"] = [scored("keynote", NOON_MS, 0.7)]
     page = window.open("keynote")
     expect(page.locator(".score-number")).to_have_text("70")
-    page.evaluate(_RECORD)
+    page.evaluate(_RECORD_ANNOUNCEMENTS)
 
     service.tick(scored("keynote", NOON_MS + TICK_MS, 0.75))
     expect(page.locator(".score-number")).to_have_text("75")
     service.tick(scored("keynote", NOON_MS + 2 * TICK_MS, 0.35))
     expect(page.locator("#announcements")).to_have_text("Now Low, 35%")
 
-    assert page.evaluate("window.said") == ["Now Low, 35%"]
+    assert page.evaluate("window.announced") == ["Now Low, 35%"]
 
 
-def test_a_critical_anomaly_is_an_alert(window: Window, service: FakeService) -> None:
+def test_screen_readers_announce_a_critical_anomaly_as_an_alert(
+    window: Window, service: FakeService
+) -> None:
     service.points["keynote"] = [scored("keynote", NOON_MS, 0.1)]
     page = window.open("keynote")
 
@@ -108,7 +118,7 @@ def test_a_critical_anomaly_is_an_alert(window: Window, service: FakeService) ->
     )
 
 
-def test_the_theme_follows_the_system_until_one_is_chosen_and_that_is_kept(
+def test_the_theme_follows_the_system_until_the_user_chooses_one_and_the_choice_is_stored(
     open_window: Open,
 ) -> None:
     page = open_window(color_scheme="dark").open()
@@ -123,21 +133,21 @@ def test_the_theme_follows_the_system_until_one_is_chosen_and_that_is_kept(
 
 
 @pytest.mark.usefixtures("sessions")
-def test_who_wants_less_motion_gets_none(open_window: Open) -> None:
+def test_nothing_is_animated_when_the_user_prefers_reduced_motion(open_window: Open) -> None:
     page = open_window(reduced_motion="reduce").open()
     expect(page.locator(".row")).to_have_count(4)
 
-    moving = page.evaluate(
-        """() => [...document.querySelectorAll("*")].filter((one) => {
-          const { transitionDuration, animationName } = getComputedStyle(one);
+    animated = page.evaluate(
+        """() => [...document.querySelectorAll("*")].filter((element) => {
+          const { transitionDuration, animationName } = getComputedStyle(element);
           return parseFloat(transitionDuration) > 0 || animationName !== "none";
         }).length"""
     )
-    assert moving == 0
+    assert animated == 0
 
 
 @pytest.mark.usefixtures("sessions")
-def test_nothing_moves_while_nothing_changes(window: Window) -> None:
+def test_nothing_is_animated_between_updates(window: Window) -> None:
     page = window.open("keynote")
     expect(page.locator(".card-points").first).to_contain_text("of 30")
 
@@ -145,7 +155,7 @@ def test_nothing_moves_while_nothing_changes(window: Window) -> None:
 
 
 @pytest.mark.usefixtures("sessions")
-def test_the_skip_link_leads_to_the_content_and_keeps_the_address(window: Window) -> None:
+def test_the_skip_link_moves_the_focus_to_the_content_and_keeps_the_address(window: Window) -> None:
     page = window.open("keynote")
     page.locator(".skip").focus()
     page.keyboard.press("Enter")
@@ -158,10 +168,10 @@ def _background(page: Page) -> str:
     return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
 
-_RECORD = """() => {
-  window.said = [];
+_RECORD_ANNOUNCEMENTS = """() => {
+  window.announced = [];
   new MutationObserver(() => {
     const text = document.querySelector("#announcements").textContent;
-    if (text) window.said.push(text);
+    if (text) window.announced.push(text);
   }).observe(document.querySelector("#announcements"), { childList: true });
 }"""

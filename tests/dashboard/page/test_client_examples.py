@@ -1,4 +1,4 @@
-"""The examples of the client's documentation, in a page that has copied the client's files."""
+"""The examples of the client's documentation work in a page with copies of the client's files."""
 
 import shutil
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def service(tmp_path: Path) -> Iterator[FakeService]:
 
 @pytest.fixture
 def page(window: Window, service: FakeService, tmp_path: Path) -> Page:
-    """Return a page that is served from the folder, beside the service."""
+    """A page in a folder that the fake service serves, with copies of the client's files."""
     for name in COPIED:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(STATIC / name, tmp_path / name)
@@ -65,34 +65,34 @@ def open_page(page: Page, service: FakeService, folder: Path, module: str) -> No
     page.goto(f"{service.url}/own/index.html")
 
 
-def test_the_documents_names_each_file_to_copy() -> None:
+def test_the_documentation_names_each_file_to_copy() -> None:
     text = CLIENT.read_text()
     assert all(f"`{name}`" in text for name in COPIED)
 
 
-def test_the_example_follows_a_session_until_it_stops(
+def test_the_example_receives_updates_until_it_stops_watching(
     page: Page, service: FakeService, tmp_path: Path
 ) -> None:
-    said = list[str]()
-    page.on("console", lambda message: said.append(message.text))
+    logged = list[str]()
+    page.on("console", lambda message: logged.append(message.text))
     service.points["keynote"] = [scored("keynote", NOON_MS, 0.6)]
-    ending = f"\nglobalThis.end = () => {{\n{STOP}\n}};"
+    stop = f"\nglobalThis.stopWatching = () => {{\n{STOP}\n}};"
     with page.expect_console_message(lambda message: message.text == "60% HIGH, 1 points"):
-        open_page(page, service, tmp_path, WATCH + ending)
+        open_page(page, service, tmp_path, WATCH + stop)
     service.wait_for_listeners("keynote", 1)
-    alarm = "CRITICAL: expected 0.6"
-    with page.expect_console_message(lambda message: message.text == alarm):
+    text = "CRITICAL: expected 0.6"
+    with page.expect_console_message(lambda message: message.text == text):
         service.alarm(anomaly("keynote", NOON_MS, "CRITICAL", 0.6, 0.2))
-    assert said[0] == "connecting"
-    page.evaluate("end()")
+    assert logged[0] == "connecting"
+    page.evaluate("stopWatching()")
     service.wait_for_listeners("keynote", 0)
-    heard = len(said)
+    count = len(logged)
     service.tick(scored("keynote", NOON_MS + TICK_MS, 0.7))
     page.evaluate("0")
-    assert len(said) == heard
+    assert len(logged) == count
 
 
-def test_the_hook_follows_the_session_that_the_component_shows(
+def test_the_hook_watches_the_session_that_the_component_shows(
     page: Page, service: FakeService, tmp_path: Path
 ) -> None:
     service.points |= {

@@ -8,7 +8,7 @@ SCORES = {"beta": 0.9, "alpha": 0.55, "delta": 0.12, "gamma": 0.35}
 
 
 @pytest.fixture
-def four(service: FakeService) -> FakeService:
+def four_sessions(service: FakeService) -> FakeService:
     for name, score in SCORES.items():
         service.points[name] = [
             scored(name, NOON_MS - TICK_MS, score, f"event-of-{name}"),
@@ -17,49 +17,49 @@ def four(service: FakeService) -> FakeService:
     return service
 
 
-def _shown(page: Page) -> list[str]:
-    """List the names on the screen from top to bottom."""
-    shown: list[str] = page.evaluate(
+def _names_in_order(page: Page) -> list[str]:
+    """Return the names of the sessions from top to bottom."""
+    names: list[str] = page.evaluate(
         """() => [...document.querySelectorAll(".row")]
           .sort((a, b) => a.ariaPosInSet - b.ariaPosInSet)
           .map((row) => row.querySelector(".row-session").textContent)"""
     )
-    return shown
+    return names
 
 
-def test_the_worst_session_comes_first_and_the_order_follows_the_scores(
-    window: Window, four: FakeService
+def test_the_lowest_score_comes_first_and_updates_change_the_order(
+    window: Window, four_sessions: FakeService
 ) -> None:
     page = window.open()
     expect(page.locator(".row")).to_have_count(4)
-    assert _shown(page) == ["delta", "gamma", "alpha", "beta"]
+    assert _names_in_order(page) == ["delta", "gamma", "alpha", "beta"]
 
-    four.tick(scored("beta", NOON_MS + TICK_MS, 0.05, "event-of-beta"))
+    four_sessions.tick(scored("beta", NOON_MS + TICK_MS, 0.05, "event-of-beta"))
 
     row = page.locator(".row", has_text="event-of-beta")
     expect(row.locator(".row-score")).to_have_text("5%")
     expect(row).to_have_attribute("aria-posinset", "1")
     expect(row).to_have_attribute("data-level", "critical")
     expect(row.locator(".row-trend")).to_have_text("↓ 85")
-    assert _shown(page) == ["beta", "delta", "gamma", "alpha"]
-    # … also for those who hear the list: the elements themselves are in this order.
+    assert _names_in_order(page) == ["beta", "delta", "gamma", "alpha"]
+    # Screen readers follow the order of the elements.
     expect(page.locator(".row-session")).to_have_text(["beta", "delta", "gamma", "alpha"])
 
 
-@pytest.mark.usefixtures("four")
-def test_sessions_can_be_ordered_by_name_and_the_choice_is_kept(window: Window) -> None:
+@pytest.mark.usefixtures("four_sessions")
+def test_sessions_can_be_sorted_by_name_and_the_choice_is_stored(window: Window) -> None:
     page = window.open()
     page.get_by_role("radio", name="By name").check()
     expect(page.locator(".row", has_text="event-of-alpha")).to_have_attribute("aria-posinset", "1")
-    assert _shown(page) == sorted(SCORES)
+    assert _names_in_order(page) == sorted(SCORES)
 
     page.reload()
     expect(page.locator(".row")).to_have_count(4)
-    assert _shown(page) == sorted(SCORES)
+    assert _names_in_order(page) == sorted(SCORES)
 
 
-@pytest.mark.usefixtures("four")
-def test_a_search_finds_by_a_part_of_the_session_or_event(window: Window) -> None:
+@pytest.mark.usefixtures("four_sessions")
+def test_the_search_matches_a_part_of_the_session_or_event(window: Window) -> None:
     page = window.open()
     search = page.get_by_role("searchbox", name="Search sessions")
 
@@ -67,14 +67,16 @@ def test_a_search_finds_by_a_part_of_the_session_or_event(window: Window) -> Non
     expect(page.locator(".row-session")).to_have_text(["alpha"])
     search.fill("event-of-d")
     expect(page.locator(".row-session")).to_have_text(["delta"])
-    search.fill("nobody")
-    expect(page.locator(".overview-state")).to_contain_text("No session matches")
+    search.fill("no-such-session")
+    expect(page.locator(".overview-state")).to_contain_text("No sessions match")
     search.fill("")
     expect(page.locator(".row")).to_have_count(4)
 
 
-@pytest.mark.usefixtures("four")
-def test_arrow_keys_choose_a_session_enter_opens_it_and_back_returns(window: Window) -> None:
+@pytest.mark.usefixtures("four_sessions")
+def test_arrow_keys_select_a_session_enter_opens_it_and_back_returns_to_the_list(
+    window: Window,
+) -> None:
     page = window.open()
     page.locator(".row-link").first.focus()
     page.keyboard.press("Home")
@@ -88,7 +90,7 @@ def test_arrow_keys_choose_a_session_enter_opens_it_and_back_returns(window: Win
     expect(page.locator(".row")).to_have_count(4)
 
 
-def test_a_session_keeps_its_address_whatever_its_name(
+def test_a_session_with_special_characters_in_its_name_can_be_reloaded(
     window: Window, service: FakeService
 ) -> None:
     name = "Q&A: 100% ünïcode/№7 #1?"
@@ -103,44 +105,44 @@ def test_a_session_keeps_its_address_whatever_its_name(
     expect(page.locator(".score-number")).to_have_text("50")
 
 
-@pytest.mark.usefixtures("four")
-def test_an_address_that_names_nothing_shows_the_list(window: Window) -> None:
+@pytest.mark.usefixtures("four_sessions")
+def test_an_invalid_address_shows_the_list(window: Window) -> None:
     page = window.open("%E0%A4%A")
 
     expect(page.locator(".row")).to_have_count(4)
 
 
-def test_the_list_says_when_there_is_no_live_session(window: Window) -> None:
+def test_an_empty_list_shows_that_there_are_no_live_sessions(window: Window) -> None:
     page = window.open()
 
     expect(page.locator(".overview-state")).to_contain_text("No live sessions")
 
 
-def test_a_session_that_falls_silent_leaves_the_list_after_a_minute(
-    window: Window, four: FakeService
+def test_a_session_without_updates_is_removed_from_the_list_after_a_minute(
+    window: Window, four_sessions: FakeService
 ) -> None:
     page = window.open()
     expect(page.locator(".row")).to_have_count(4)
 
-    four.tick(scored("beta", NOON_MS + 60_000, 0.9))
+    four_sessions.tick(scored("beta", NOON_MS + 60_000, 0.9))
     expect(page.locator(".overview-tick")).to_have_text("As of 12:01:00")
     expect(page.locator(".row")).to_have_count(4)
-    four.tick(scored("beta", NOON_MS + 65_000, 0.9))
+    four_sessions.tick(scored("beta", NOON_MS + 65_000, 0.9))
 
     expect(page.locator(".row-session")).to_have_text(["beta"])
 
 
-def test_a_session_that_was_not_known_appears(window: Window, four: FakeService) -> None:
+def test_a_new_session_appears_in_the_list(window: Window, four_sessions: FakeService) -> None:
     page = window.open()
     expect(page.locator(".row")).to_have_count(4)
 
-    four.tick(scored("epsilon", NOON_MS + TICK_MS, 0.4))
+    four_sessions.tick(scored("epsilon", NOON_MS + TICK_MS, 0.4))
 
     expect(page.locator(".row")).to_have_count(5)
     expect(page.locator(".overview-counts")).to_have_text("5 live · average 46%")
 
 
-def test_sparklines_begin_with_what_is_stored(window: Window, service: FakeService) -> None:
+def test_sparklines_show_stored_scores(window: Window, service: FakeService) -> None:
     service.points["keynote"] = [
         scored("keynote", NOON_MS - back * TICK_MS, 0.5) for back in reversed(range(60))
     ]
@@ -159,18 +161,22 @@ def test_sparklines_begin_with_what_is_stored(window: Window, service: FakeServi
     assert service.asked.count("/api/v1/sessions/keynote/history") == 1
 
 
-def test_a_row_moves_no_earlier_than_the_pointer_rests(window: Window, four: FakeService) -> None:
+def test_rows_keep_their_order_while_the_pointer_moves_over_them(
+    window: Window, four_sessions: FakeService
+) -> None:
     page = window.open()
     expect(page.locator(".row")).to_have_count(4)
     page.locator(".row", has_text="event-of-gamma").hover()
 
-    four.tick(scored("beta", NOON_MS + TICK_MS, 0.05, "event-of-beta"))
+    four_sessions.tick(scored("beta", NOON_MS + TICK_MS, 0.05, "event-of-beta"))
 
     expect(page.locator(".row", has_text="event-of-beta").locator(".row-score")).to_have_text("5%")
-    assert _shown(page) == ["delta", "gamma", "alpha", "beta"]
+    assert _names_in_order(page) == ["delta", "gamma", "alpha", "beta"]
 
 
-def test_the_end_of_a_thousand_sessions_is_a_key_away(window: Window, service: FakeService) -> None:
+def test_the_end_key_shows_the_last_of_a_thousand_sessions(
+    window: Window, service: FakeService
+) -> None:
     for index, name in enumerate(names(1000)):
         service.points[name] = [scored(name, NOON_MS, index / 1000)]
     page = window.open()
@@ -186,7 +192,7 @@ def test_the_end_of_a_thousand_sessions_is_a_key_away(window: Window, service: F
 
 
 @pytest.mark.parametrize("session", [None, "a-very-long-name-of-a-session-" * 8])
-def test_a_phone_of_360_pixels_needs_no_scrolling_sideways(
+def test_a_phone_with_360_pixels_needs_no_horizontal_scrolling(
     open_window: Open, service: FakeService, session: str | None
 ) -> None:
     name = session or "keynote"

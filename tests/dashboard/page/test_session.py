@@ -13,68 +13,64 @@ from tests.dashboard.fake_server import (
 from tests.dashboard.page.conftest import Open, Window
 
 GREEN, PURPLE, ORANGE, RED = (19, 122, 57), (109, 59, 212), (180, 73, 11), (200, 30, 43)
-LIVELY = Signals(12.0, 0.4, 31, 50, 9.0, 0.02)
+ACTIVE = Signals(12.0, 0.4, 31, 50, 9.0, 0.02)
 _FULL = [NOON_MS - back * TICK_MS for back in reversed(range(60))]
 
 
-def _pixel(page: Page, at_ms: int, share: float) -> list[int]:
-    """Read the chart's colour at a time and a score, as red, green, blue and opacity."""
+def _pixel(page: Page, at_ms: int, score: float) -> list[int]:
+    """Return red, green, blue and opacity of the chart's pixel at a time and a score."""
     pixel: list[int] = page.evaluate(
-        """([at, share]) => {
+        """([at, score]) => {
           const over = document.querySelector(".u-over").getBoundingClientRect();
           const canvas = document.querySelector(".uplot canvas");
           const box = canvas.getBoundingClientRect();
           const scale = canvas.width / box.width;
           const x = (over.left - box.left + over.width * at) * scale;
-          const y = (over.top - box.top + over.height * (1 - share)) * scale;
+          const y = (over.top - box.top + over.height * (1 - score)) * scale;
           const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
           copy.drawImage(canvas, 0, 0);
           return [...copy.getImageData(x, y, 1, 1).data];
         }""",
-        [1 - (NOON_MS - at_ms) / 300_000, share],
+        [1 - (NOON_MS - at_ms) / 300_000, score],
     )
     return pixel
 
 
-def test_an_update_reaches_the_score_the_cards_and_the_chart(
+def test_an_update_changes_the_score_the_cards_and_the_chart(
     window: Window, service: FakeService
 ) -> None:
     service.points["keynote"] = [update("keynote", NOON_MS, Signals(0, 0, 10, 50, 0, 0))]
     page = window.open("keynote")
     expect(page.locator(".score-number")).to_have_text("5")
 
-    service.tick(update("keynote", NOON_MS + TICK_MS, LIVELY))
+    service.tick(update("keynote", NOON_MS + TICK_MS, ACTIVE))
 
     expect(page.locator(".score-number")).to_have_text("60")
     expect(page.locator(".category").first).to_have_text("High")
     expect(page.locator(".fact-points")).to_have_text("2")
     expect(page.locator(".card-value")).to_have_text(["12", "31", "40%", "9", "2%"])
-    expect(page.locator(".card-detail").nth(1)).to_have_text(
-        "of 50 did something in the last minute"
-    )
+    expect(page.locator(".card-detail").nth(1)).to_have_text("of 50 were active in the last minute")
     expect(page.locator(".chart")).to_have_attribute("aria-valuetext", "12:00:05, 60%, High")
 
 
-def test_each_card_says_what_its_signal_adds_and_what_it_could_add(
+def test_each_card_shows_the_contribution_of_its_signal_and_the_maximum(
     window: Window, service: FakeService
 ) -> None:
-    service.points["keynote"] = [update("keynote", NOON_MS, LIVELY)]
+    service.points["keynote"] = [update("keynote", NOON_MS, ACTIVE)]
     page = window.open("keynote")
 
     expect(page.locator(".card-points")).to_have_text(
         [
-            "adds 25.3 of 30 points",
-            "adds 15.5 of 25 points",
-            "adds 10 of 25 points",
-            "adds 9.6 of 10 points",
-            "takes 0.2 of 10 points",
+            "+25.3 of 30 points",
+            "+15.5 of 25 points",
+            "+10 of 25 points",
+            "+9.6 of 10 points",
+            "\u22120.2 of 10 points",
         ]
     )
 
 
-def test_the_history_fills_the_chart_and_what_is_said_below_it(
-    window: Window, service: FakeService
-) -> None:
+def test_the_history_fills_the_chart_and_its_summary(window: Window, service: FakeService) -> None:
     service.points["keynote"] = [scored("keynote", at, 0.2 + (at == NOON_MS) * 0.6) for at in _FULL]
     page = window.open("keynote")
 
@@ -95,7 +91,7 @@ def test_the_history_fills_the_chart_and_what_is_said_below_it(
         (0.2996, "29", RED),
     ],
 )
-def test_the_score_is_coloured_by_its_level_and_not_rounded_into_the_next(
+def test_the_score_has_the_colour_of_its_level_and_is_not_rounded_up_to_the_next(
     window: Window, service: FakeService, score: float, shown: str, colour: tuple[int, int, int]
 ) -> None:
     service.points["keynote"] = [scored("keynote", NOON_MS, score)]
@@ -128,11 +124,9 @@ def test_the_chart_is_coloured_by_level(
     assert fill[3] < 100
 
 
-def test_a_hole_in_the_history_stays_a_hole_in_the_chart(
-    window: Window, service: FakeService
-) -> None:
-    hole = range(NOON_MS - 150_000, NOON_MS - 90_000, TICK_MS)
-    service.points["keynote"] = [scored("keynote", at, 0.8) for at in _FULL if at not in hole]
+def test_missing_ticks_are_a_gap_in_the_chart(window: Window, service: FakeService) -> None:
+    gap = range(NOON_MS - 150_000, NOON_MS - 90_000, TICK_MS)
+    service.points["keynote"] = [scored("keynote", at, 0.8) for at in _FULL if at not in gap]
     page = window.open("keynote")
     expect(page.locator(".fact-points")).to_have_text("48")
 
@@ -151,13 +145,13 @@ def test_the_critical_threshold_is_a_dashed_line(window: Window, service: FakeSe
     assert max(opacities) > 150
 
 
-def test_a_mouse_over_the_chart_shows_time_percentage_and_category(
+def test_the_tooltip_shows_time_score_and_category_of_the_point_under_the_mouse(
     window: Window, service: FakeService
 ) -> None:
     service.points["keynote"] = [scored("keynote", at, 0.65) for at in _FULL]
     page = window.open("keynote")
     expect(page.locator(".tooltip")).to_be_hidden()
-    expect(page.locator(".fact-points")).to_have_text(f"{len(_FULL)}")  # nothing moves any more
+    expect(page.locator(".fact-points")).to_have_text(f"{len(_FULL)}")  # the chart is complete
 
     box = page.locator(".u-over").bounding_box()
     assert box is not None
@@ -169,7 +163,7 @@ def test_a_mouse_over_the_chart_shows_time_percentage_and_category(
     expect(page.locator(".tooltip")).to_be_hidden()
 
 
-def test_arrow_keys_go_through_the_chart_and_a_chosen_point_stays_chosen(
+def test_arrow_keys_select_a_point_which_stays_selected_while_others_arrive(
     window: Window, service: FakeService
 ) -> None:
     service.points["keynote"] = [scored("keynote", at, 0.65) for at in _FULL]
@@ -196,7 +190,7 @@ def test_arrow_keys_go_through_the_chart_and_a_chosen_point_stays_chosen(
 
 
 @pytest.mark.parametrize("severity", ["WARNING", "CRITICAL"])
-def test_an_anomaly_says_how_severe_it_is_what_was_expected_and_what_is(
+def test_an_anomaly_shows_its_severity_and_the_expected_and_actual_score(
     window: Window, service: FakeService, severity: str
 ) -> None:
     service.points["keynote"] = [scored("keynote", NOON_MS, 0.28)]
@@ -211,12 +205,12 @@ def test_an_anomaly_says_how_severe_it_is_what_was_expected_and_what_is(
     expect(notice.locator(".notice-title")).to_have_text(f"{severity.capitalize()}: Sudden drop")
     expect(notice.locator(".notice-expected")).to_have_text("62%")
     expect(notice.locator(".notice-actual")).to_have_text("28%")
-    expect(notice.locator(".notice-text")).to_contain_text("34 points below what was expected")
+    expect(notice.locator(".notice-text")).to_contain_text("34 points below the expected score")
     notice.get_by_role("button", name="Dismiss").click()
     expect(notice.locator(".notice-title")).to_have_text("No anomaly reported")
 
 
-def test_an_anomaly_goes_when_it_is_five_minutes_old(window: Window, service: FakeService) -> None:
+def test_an_anomaly_is_shown_for_five_minutes(window: Window, service: FakeService) -> None:
     service.points["keynote"] = [scored("keynote", NOON_MS, 0.28)]
     page = window.open("keynote")
     expect(page.locator(".score-number")).to_have_text("28")
@@ -230,20 +224,20 @@ def test_an_anomaly_goes_when_it_is_five_minutes_old(window: Window, service: Fa
     expect(page.locator(".notice")).to_have_attribute("data-severity", "none")
 
 
-def test_a_session_without_scores_says_so(window: Window) -> None:
+def test_a_session_without_scores_shows_a_message(window: Window) -> None:
     page = window.open("quiet-room")
 
     expect(page.locator(".chart-state")).to_contain_text("No scores in the last 5 minutes")
     expect(page.locator(".category").first).to_have_text("No score")
 
 
-def test_a_session_says_that_it_is_loading_until_there_is_an_answer(window: Window) -> None:
+def test_a_session_shows_that_it_is_loading_until_its_history_arrives(window: Window) -> None:
     page = window.open("never-answers")
 
     expect(page.locator(".chart-state")).to_contain_text("Loading")
 
 
-def test_a_refused_session_says_why_and_can_be_tried_again(
+def test_a_refused_session_shows_the_reason_and_can_be_retried(
     window: Window, service: FakeService
 ) -> None:
     service.refused.add("secret")
@@ -252,12 +246,14 @@ def test_a_refused_session_says_why_and_can_be_tried_again(
 
     service.refused.clear()
     service.points["secret"] = [scored("secret", NOON_MS, 0.5)]
-    page.get_by_role("button", name="Try again").click()
+    page.get_by_role("button", name="Retry").click()
 
     expect(page.locator(".score-number")).to_have_text("50")
 
 
-def test_both_ids_are_shown_and_can_be_copied(open_window: Open, service: FakeService) -> None:
+def test_session_and_event_id_are_shown_and_can_be_copied(
+    open_window: Open, service: FakeService
+) -> None:
     service.points["keynote/1"] = [scored("keynote/1", NOON_MS, 0.5, "summit-7")]
     window = open_window(permissions=["clipboard-read", "clipboard-write"])
     page = window.open("keynote%2F1")
@@ -271,7 +267,9 @@ def test_both_ids_are_shown_and_can_be_copied(open_window: Open, service: FakeSe
     page.wait_for_function("async () => await navigator.clipboard.readText() === 'summit-7'")
 
 
-def test_a_hostile_name_is_nothing_but_text(window: Window, service: FakeService) -> None:
+def test_html_and_bidirectional_marks_in_a_name_have_no_effect(
+    window: Window, service: FakeService
+) -> None:
     name = '<img src=x onerror="alert(1)">\u202egnp.exe'
     service.points[name] = [scored(name, NOON_MS, 0.5)]
     page = window.open()
@@ -284,7 +282,7 @@ def test_a_hostile_name_is_nothing_but_text(window: Window, service: FakeService
 
 
 @pytest.mark.parametrize("width", [360, 1280])
-def test_nothing_moves_when_figures_change_and_an_anomaly_comes(
+def test_updates_and_anomalies_cause_no_layout_shift(
     open_window: Open, service: FakeService, width: int
 ) -> None:
     window = open_window(viewport={"width": width, "height": 900})
@@ -305,4 +303,4 @@ def test_nothing_moves_when_figures_change_and_an_anomaly_comes(
     expect(page.locator(".score-number")).to_have_text("5")
     expect(page.locator(".notice")).to_have_attribute("data-severity", "critical")
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    assert page.evaluate("window.shifts") < 0.002  # the percent sign follows its number
+    assert page.evaluate("window.shifts") < 0.002  # only the percent sign moves with its number

@@ -1,38 +1,38 @@
-/** What a screen reader is told by itself: changes that matter, never a tick. */
+/** Announcements to screen readers: important changes only, not every tick. */
 
 import { html } from "./element.js";
 
-const CLEARED_AFTER_MS = 5_000; // so that the same words are news again
+const CLEAR_AFTER_MS = 5_000; // so that the same text can be announced again
 
 /** @type {Map<string, ReturnType<typeof setTimeout>>} */
 const timers = new Map();
 
 /**
- * Say it when there is a pause.
- * @param {string} words
+ * Announce a text when the screen reader is idle.
+ * @param {string} text
  */
-export function announce(words) {
-  say("#announcements", words);
+export function announce(text) {
+  write("#announcements", text);
 }
 
 /**
- * Say it at once.
- * @param {string} words
+ * Announce a text immediately.
+ * @param {string} text
  */
-export function alarm(words) {
-  say("#alarms", words);
+export function announceNow(text) {
+  write("#alarms", text);
 }
 
 /**
  * @param {string} selector
- * @param {string} words
+ * @param {string} text
  */
-function say(selector, words) {
+function write(selector, text) {
   const region = html(document, selector);
-  region.textContent = words;
+  region.textContent = text;
   clearTimeout(timers.get(selector));
   timers.set(
     selector,
-    setTimeout(() => (region.textContent = ""), CLEARED_AFTER_MS),
+    setTimeout(() => (region.textContent = ""), CLEAR_AFTER_MS),
   );
 }

@@ -1,6 +1,6 @@
-/** The line above a session's figures: quiet, or an anomaly with what was expected and what is. */
+/** The notice above a session's figures: the latest anomaly, with expected and actual score. */
 
-import { alarm, announce } from "./announcer.js";
+import { announce, announceNow } from "./announcer.js";
 import { find, html, setText, show } from "./element.js";
 import { percent, time, wholePercent } from "./format.js";
 
@@ -16,7 +16,7 @@ const TYPES = {
 /** @type {Readonly<Record<string, string>>} */
 const SEVERITIES = { WARNING: "Warning", CRITICAL: "Critical" };
 
-/** Always there and always as high, so that an anomaly moves nothing. */
+/** Always visible and of constant height, so that an anomaly causes no layout shift. */
 export class AnomalyNotice {
   #root;
   /** @type {Anomaly | null} */
@@ -33,18 +33,21 @@ export class AnomalyNotice {
     });
   }
 
-  /** @param {Anomaly | null} anomaly */
-  show(anomaly) {
-    const news = anomaly === this.#dismissed ? null : anomaly;
-    if (news === this.#shown) return;
-    this.#shown = news;
-    show(html(this.#root, ".notice-figures"), news !== null);
-    show(html(this.#root, ".notice-close"), news !== null);
+  /**
+   * Show an anomaly that the user has not dismissed, or that there is none.
+   * @param {Anomaly | null} latest
+   */
+  show(latest) {
+    const anomaly = latest === this.#dismissed ? null : latest;
+    if (anomaly === this.#shown) return;
+    this.#shown = anomaly;
+    show(html(this.#root, ".notice-figures"), anomaly !== null);
+    show(html(this.#root, ".notice-close"), anomaly !== null);
     const use = find(this.#root, ".notice-icon use", SVGUseElement);
-    use.setAttribute("href", `/static/icons/icons.svg#${news ? "alert" : "check"}`);
-    this.#root.dataset["severity"] = news?.severity.toLowerCase() ?? "none";
-    if (news) this.#render(news);
-    else this.#write("No anomaly reported", "When something unusual happens, it is shown here.");
+    use.setAttribute("href", `/static/icons/icons.svg#${anomaly ? "alert" : "check"}`);
+    this.#root.dataset["severity"] = anomaly?.severity.toLowerCase() ?? "none";
+    if (anomaly) this.#render(anomaly);
+    else this.#write("No anomaly reported", "Unusual drops in engagement appear here.");
   }
 
   /** @param {Anomaly} anomaly */
@@ -55,8 +58,8 @@ export class AnomalyNotice {
     this.#write(title, text);
     setText(html(this.#root, ".notice-expected"), percent(expected));
     setText(html(this.#root, ".notice-actual"), percent(actual));
-    const say = severity === "CRITICAL" ? alarm : announce;
-    say(`${title}. Expected ${percent(expected)}, actual ${percent(actual)}.`);
+    const announceAnomaly = severity === "CRITICAL" ? announceNow : announce;
+    announceAnomaly(`${title}. Expected ${percent(expected)}, actual ${percent(actual)}.`);
   }
 
   /**
@@ -75,7 +78,7 @@ export class AnomalyNotice {
  */
 function difference(expected, actual) {
   const by = wholePercent(actual) - wholePercent(expected);
-  if (by === 0) return "As high as expected";
+  if (by === 0) return "Equal to the expected score";
   const points = Math.abs(by) === 1 ? "point" : "points";
-  return `${Math.abs(by)} ${points} ${by < 0 ? "below" : "above"} what was expected`;
+  return `${Math.abs(by)} ${points} ${by < 0 ? "below" : "above"} the expected score`;
 }

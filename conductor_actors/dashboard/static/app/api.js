@@ -1,10 +1,10 @@
-/** The HTTP API: what is asked for once, not streamed. */
+/** Requests to the HTTP API. */
 
 import { savedToken } from "./token.js";
 
 /** @import { Explanation, History } from "../types.d.ts" */
 
-/** An answer that is none. `status` is 0 when there was no answer at all. */
+/** A failed request. `status` is 0 if there was no response. */
 export class ApiError extends Error {
   /**
    * @param {number} status
@@ -17,26 +17,26 @@ export class ApiError extends Error {
 }
 
 /**
- * Give the latest score, signal by signal.
+ * Fetch the contribution of each signal to the latest score.
  * @param {string} sessionId
  * @returns {Promise<Explanation>}
  */
-export function explanation(sessionId) {
+export function fetchExplanation(sessionId) {
   return get(`sessions/${encodeURIComponent(sessionId)}/explanation`);
 }
 
 /**
- * Give a session's stored points since then.
+ * Fetch a session's stored scores since a time.
  * @param {string} sessionId
  * @param {Date} from
  * @returns {Promise<History>}
  */
-export function history(sessionId, from) {
+export function fetchHistory(sessionId, from) {
   return get(`sessions/${encodeURIComponent(sessionId)}/history?from=${from.toISOString()}`);
 }
 
-/** Tell whether the API wants another token than the one there is. */
-export async function wantsToken() {
+/** Return whether the API rejects the current token, or requires one. */
+export async function isTokenRejected() {
   try {
     await get("sessions");
     return false;
@@ -51,7 +51,7 @@ async function get(path) {
   /** @type {Record<string, string>} */
   const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
   const response = await fetch(`/api/v1/${path}`, { headers }).catch(() => null);
-  if (response === null) throw new ApiError(0, "no answer");
+  if (response === null) throw new ApiError(0, "no response");
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;
   throw new ApiError(response.status, body?.error?.message ?? response.statusText);

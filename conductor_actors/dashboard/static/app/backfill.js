@@ -1,17 +1,17 @@
-/** Fills sparklines with what is stored, for the rows that are seen, a few at a time. */
+/** Fills the sparklines of visible rows with stored scores, a few requests at a time. */
 
-import { ApiError, history } from "./api.js";
+import { WINDOW_MS } from "../engagement-stream.js";
+import { ApiError, fetchHistory } from "./api.js";
 
 /** @import { Line } from "./session-board.js" */
 
-const AT_ONCE = 3;
-const WINDOW_MS = 300_000;
-const REST_MS = 60_000; // after a failure, so that a struggling service is left alone
+const MAX_REQUESTS = 3;
+const PAUSE_MS = 60_000; // after a failure, to reduce the load of the service
 
-/** Asks once per line; a service without stored points is no error here. */
+/** Requests the history of each line once. A session without stored scores is not an error. */
 export class Backfill {
-  #running = 0;
-  #restsUntil = 0;
+  #requests = 0;
+  #pausedUntil = 0;
   /** @type {Line[]} */
   #queue = [];
   #onFilled;
@@ -22,36 +22,36 @@ export class Backfill {
   }
 
   /**
-   * Want these lines filled, and no others any more.
+   * Fill these lines, instead of those that still wait.
    * @param {readonly Line[]} lines
    */
-  want(lines) {
+  fill(lines) {
     this.#queue = lines.filter((line) => !line.isBackfilled);
-    while (this.#running < AT_ONCE && this.#queue.length > 0 && Date.now() >= this.#restsUntil) {
-      void this.#fill(/** @type {Line} */ (this.#queue.shift()));
+    while (this.#requests < MAX_REQUESTS && this.#queue.length > 0 && Date.now() >= this.#pausedUntil) {
+      void this.#fetch(/** @type {Line} */ (this.#queue.shift()));
     }
   }
 
   /** @param {Line} line */
-  async #fill(line) {
-    this.#running += 1;
+  async #fetch(line) {
+    this.#requests += 1;
     line.isBackfilled = true;
     try {
-      const stored = await history(line.latest.sessionId, new Date(line.at - WINDOW_MS));
-      line.backfill(stored.points.map((one) => ({ at: Date.parse(one.timestamp), score: one.score })));
+      const stored = await fetchHistory(line.latest.sessionId, new Date(line.at - WINDOW_MS));
+      line.backfill(stored.points.map(({ timestamp, score }) => ({ at: Date.parse(timestamp), score })));
       this.#onFilled();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (error.status !== 404) this.#rest(line);
+      if (error.status !== 404) this.#pause(line);
     } finally {
-      this.#running -= 1;
-      this.want(this.#queue);
+      this.#requests -= 1;
+      this.fill(this.#queue);
     }
   }
 
   /** @param {Line} line */
-  #rest(line) {
+  #pause(line) {
     line.isBackfilled = false;
-    this.#restsUntil = Date.now() + REST_MS;
+    this.#pausedUntil = Date.now() + PAUSE_MS;
   }
 }

@@ -1,19 +1,19 @@
-// What must have happened before the first paint; a classic script, because modules come later.
+// Runs before the first paint. A classic script, because modules are deferred.
 
-// A token leaves the address at once, and stays out of the tab's history.
+// Move a token from the address to the session storage, and keep it out of the history.
 (() => {
-  const takeToken = () => {
+  const storeToken = () => {
     const [, token, route] = /^#token=([^&]*)&?(.*)$/.exec(location.hash) ?? [];
     if (token === undefined) return;
     sessionStorage.setItem("token", token);
     history.replaceState(null, "", `${location.pathname}${location.search}#${route || "/"}`);
-    dispatchEvent(new Event("token-taken"));
+    dispatchEvent(new Event("token-stored"));
   };
-  takeToken();
-  addEventListener("hashchange", takeToken);
+  storeToken();
+  addEventListener("hashchange", storeToken);
 })();
 
-// A chosen theme, or the system's.
+// Apply the chosen theme, if any. The stylesheet follows the system otherwise.
 (() => {
   const theme = localStorage.getItem("theme");
   if (theme === "dark" || theme === "light") document.documentElement.dataset["theme"] = theme;

@@ -1,4 +1,4 @@
-/** The chart's tooltip: for a mouse, a finger, and as a slider over time for the keyboard. */
+/** The chart's tooltip, for mouse and touch, and for the keyboard as a slider over time. */
 
 import { html, setText, show } from "./element.js";
 import { percent, time } from "./format.js";
@@ -12,7 +12,7 @@ const STEPS = /** @type {Readonly<Record<string, number>>} */ ({
   ...{ PageUp: 12, PageDown: -12, Home: -Infinity, End: Infinity },
 });
 
-/** Says which point is looked at; a chosen point stays chosen while others arrive. */
+/** Selects a point. A point selected by keyboard stays selected while others arrive. */
 export class ChartPointer {
   #box;
   #tooltip;
@@ -20,7 +20,7 @@ export class ChartPointer {
   /** @type {readonly Update[]} */
   #points = [];
   /** @type {Update | null} */
-  #chosen = null;
+  #selected = null;
   #byKey = false;
 
   /** @param {HTMLElement} box */
@@ -30,18 +30,18 @@ export class ChartPointer {
     this.#chart = new ScoreChart(box, (point, left, top) => this.#onPoint(point, left, top));
     box.addEventListener("keydown", (event) => this.#onKey(event));
     box.addEventListener("focus", () => {
-      if (box.matches(":focus-visible")) this.#choose(this.#points.length - 1);
+      if (box.matches(":focus-visible")) this.#select(this.#points.length - 1);
     });
-    box.addEventListener("blur", () => this.#leave());
+    box.addEventListener("blur", () => this.#deselect());
     box.addEventListener("pointermove", () => (this.#byKey = false));
   }
 
   /** @param {readonly Update[]} points */
   show(points) {
-    const before = this.#chosen;
+    const before = this.#selected;
     this.#points = points;
-    this.#chart.show(points); // what is under a mouse is now another point
-    if (this.#byKey) this.#chooseAgain(before);
+    this.#chart.show(points); // moves another point under the mouse
+    if (this.#byKey) this.#reselect(before);
     this.#describe();
   }
 
@@ -51,7 +51,7 @@ export class ChartPointer {
    * @param {number} top
    */
   #onPoint(point, left, top) {
-    this.#chosen = point;
+    this.#selected = point;
     show(this.#tooltip, point !== null);
     if (point === null) return;
     setText(html(this.#tooltip, ".tooltip-time"), time(Date.parse(point.timestamp)));
@@ -68,57 +68,57 @@ export class ChartPointer {
   /** @param {KeyboardEvent} event */
   #onKey(event) {
     const step = STEPS[event.key];
-    if (event.key === "Escape" && this.#chosen) this.#leave();
+    if (event.key === "Escape" && this.#selected) this.#deselect();
     else if (step === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
-    else this.#choose(this.#indexOfChosen() + step);
+    else this.#select(this.#indexOfSelected() + step);
     event.preventDefault();
   }
 
-  #indexOfChosen() {
-    const at = this.#points.findIndex((one) => one.timestamp === this.#chosen?.timestamp);
+  #indexOfSelected() {
+    const at = this.#points.findIndex((point) => point.timestamp === this.#selected?.timestamp);
     return at < 0 ? this.#points.length - 1 : at;
   }
 
   /** @param {number} index */
-  #choose(index) {
+  #select(index) {
     const point = this.#points[Math.min(this.#points.length - 1, Math.max(0, index))];
     if (!point) return;
     this.#byKey = true;
-    this.#chart.pointAt(point);
+    this.#chart.moveCursorTo(point);
     this.#describe();
   }
 
   /** @param {Update | null} before */
-  #chooseAgain(before) {
-    const index = this.#points.findIndex((one) => one.timestamp === before?.timestamp);
-    if (index < 0) this.#leave();
-    else this.#choose(index);
+  #reselect(before) {
+    const index = this.#points.findIndex((point) => point.timestamp === before?.timestamp);
+    if (index < 0) this.#deselect();
+    else this.#select(index);
   }
 
-  #leave() {
+  #deselect() {
     this.#byKey = false;
-    this.#chart.pointAt(null);
+    this.#chart.moveCursorTo(null);
   }
 
-  /** Times are the slider's values, so that a chosen one stays the same when ticks come. */
+  /** The slider's values are times, so that the selected value does not change with each tick. */
   #describe() {
     const [first, last] = [this.#points[0], this.#points.at(-1)];
-    if (!first || !last) return this.#describeNothing();
-    const shown = (this.#byKey && this.#chosen) || null;
+    if (!first || !last) return this.#removeDescription();
+    const shown = (this.#byKey && this.#selected) || null;
     if (!shown && document.activeElement === this.#box) return;
     const point = shown ?? last;
     const at = time(Date.parse(point.timestamp));
-    const words = `${at}, ${percent(point.score)}, ${categoryName(point.category)}`;
+    const text = `${at}, ${percent(point.score)}, ${categoryName(point.category)}`;
     this.#set({
-      ...{ role: "slider", tabindex: "0", "aria-valuetext": words },
-      ...{ "aria-label": "Score over the last 5 minutes, arrow keys go through it" },
+      ...{ role: "slider", tabindex: "0", "aria-valuetext": text },
+      ...{ "aria-label": "Score over the last 5 minutes. Arrow keys move through it." },
       "aria-valuemin": String(Date.parse(first.timestamp) / 1000),
       "aria-valuemax": String(Date.parse(last.timestamp) / 1000),
       "aria-valuenow": String(Date.parse(point.timestamp) / 1000),
     });
   }
 
-  #describeNothing() {
+  #removeDescription() {
     for (const name of this.#box.getAttributeNames()) {
       if (name === "role" || name.startsWith("aria-")) this.#box.removeAttribute(name);
     }

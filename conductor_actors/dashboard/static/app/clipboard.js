@@ -1,11 +1,12 @@
-/** Copies a text on a click, also where the page has no clipboard of its own (plain HTTP). */
+/** Copies a text on a click, also where the browser has no clipboard API (plain HTTP). */
 
 import { announce } from "./announcer.js";
 import { find } from "./element.js";
 
-const SHOWN_MS = 1_500;
+const CHECK_MARK_MS = 1_500;
 
 /**
+ * Copy a text when the button is clicked.
  * @param {HTMLElement} button
  * @param {() => string} text
  */
@@ -14,10 +15,10 @@ export function copyOnClick(button, text) {
   const icon = use.getAttribute("href") ?? "";
   button.addEventListener("click", async () => {
     const isCopied = await copy(text());
-    announce(isCopied ? "Copied" : "Copying failed");
+    announce(isCopied ? "Copied" : "Could not copy");
     if (!isCopied) return;
     use.setAttribute("href", icon.replace("#copy", "#check"));
-    setTimeout(() => use.setAttribute("href", icon), SHOWN_MS);
+    setTimeout(() => use.setAttribute("href", icon), CHECK_MARK_MS);
   });
 }
 

@@ -1,4 +1,4 @@
-/** The state of the connection: a badge in the header, and a bar while it is lost. */
+/** The state of the connection: a badge in the header, and a bar while it is interrupted. */
 
 import { announce } from "./announcer.js";
 import { html, setText, show } from "./element.js";
@@ -6,7 +6,7 @@ import { html, setText, show } from "./element.js";
 /** @import { ConnectionSnapshot, EngagementStream } from "../engagement-stream.js" */
 
 /** @type {Readonly<Record<ConnectionSnapshot["phase"], string>>} */
-const WORDS = {
+const PHASES = {
   connecting: "Connecting",
   live: "Live",
   reconnecting: "Reconnecting",
@@ -14,29 +14,29 @@ const WORDS = {
 };
 
 /**
- * Show the stream's connection from now on.
+ * Show the state of the stream's connection, and its changes.
  * @param {EngagementStream} stream
  */
 export function showConnection(stream) {
   const badge = html(document, ".connection");
-  const bar = html(document, ".lost");
+  const bar = html(document, ".connection-bar");
   const retry = html(bar, ".retry");
-  let before = "connecting";
+  let previous = "connecting";
   let wasLive = false;
   retry.addEventListener("click", () => stream.retry());
   stream.watchConnection((connection) => {
     const { phase, attempt } = connection;
     wasLive ||= phase === "live";
-    const words = phase === "reconnecting" ? `Reconnecting, attempt ${attempt}` : WORDS[phase];
+    const text = phase === "reconnecting" ? `Reconnecting, attempt ${attempt}` : PHASES[phase];
     badge.dataset["phase"] = phase;
-    setText(html(badge, ".connection-text"), words);
-    const isLost = phase === "reconnecting" || phase === "disconnected";
-    document.body.classList.toggle("is-stale", isLost);
-    show(bar, isLost);
+    setText(html(badge, ".connection-text"), text);
+    const isInterrupted = phase === "reconnecting" || phase === "disconnected";
+    document.body.classList.toggle("is-stale", isInterrupted);
+    show(bar, isInterrupted);
     show(retry, phase === "disconnected");
-    setText(html(bar, ".lost-text"), lostWords(connection, wasLive));
-    if (phase !== before && !(before === "connecting" && phase === "live")) announce(WORDS[phase]);
-    before = phase;
+    setText(html(bar, ".connection-bar-text"), interruption(connection, wasLive));
+    if (phase !== previous && !(previous === "connecting" && phase === "live")) announce(PHASES[phase]);
+    previous = phase;
   });
 }
 
@@ -44,8 +44,8 @@ export function showConnection(stream) {
  * @param {ConnectionSnapshot} connection
  * @param {boolean} wasLive
  */
-function lostWords({ phase, attempt, reason, isRefused }, wasLive) {
-  const figures = wasLive ? " These are the last figures that arrived." : "";
-  if (phase === "reconnecting") return `Reconnecting, attempt ${attempt}.${figures}`;
-  return isRefused ? `The service refuses: ${reason}.${figures}` : `Disconnected.${figures}`;
+function interruption({ phase, attempt, reason, isRefused }, wasLive) {
+  const note = wasLive ? " Showing the last scores received." : "";
+  if (phase === "reconnecting") return `Reconnecting, attempt ${attempt}.${note}`;
+  return isRefused ? `The server refused the connection: ${reason}.${note}` : `Disconnected.${note}`;
 }

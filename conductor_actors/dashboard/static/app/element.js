@@ -1,7 +1,7 @@
-/** Find and make elements of a known type. */
+/** Functions that find, create and change elements. */
 
 /**
- * Give the first match; its absence, or another type, is a mistake in the page.
+ * Return the first match. Throw if there is none of this type.
  * @template {Element} T
  * @param {ParentNode} root
  * @param {string} selector
@@ -15,7 +15,7 @@ export function find(root, selector, type) {
 }
 
 /**
- * Give the first match as an HTML element.
+ * Return the first match as an HTML element.
  * @param {ParentNode} root
  * @param {string} selector
  */
@@ -24,7 +24,7 @@ export function html(root, selector) {
 }
 
 /**
- * Make what a template holds.
+ * Return a new element from a template.
  * @param {string} id
  * @returns {HTMLElement}
  */
@@ -34,7 +34,7 @@ export function fromTemplate(id) {
 }
 
 /**
- * Set a text, touching the page only when it is another one.
+ * Set a text if it has changed.
  * @param {Node} node
  * @param {string} text
  */
@@ -43,7 +43,7 @@ export function setText(node, text) {
 }
 
 /**
- * Show or hide.
+ * Show or hide an element.
  * @param {HTMLElement} element
  * @param {boolean} isShown
  */
@@ -52,17 +52,17 @@ export function show(element, isShown) {
 }
 
 /**
- * Wrap a renderer so that any number of calls end in one, in the next frame.
- * @param {() => void} render
+ * Wrap a function so that all calls before the next frame result in one call in that frame.
+ * @param {() => void} draw
  */
-export function oncePerFrame(render) {
+export function oncePerFrame(draw) {
   let isDue = false;
   return () => {
     if (isDue) return;
     isDue = true;
     requestAnimationFrame(() => {
       isDue = false;
-      render();
+      draw();
     });
   };
 }

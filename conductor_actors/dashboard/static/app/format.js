@@ -1,4 +1,4 @@
-/** How figures are written. */
+/** Formats numbers, times and names. */
 
 const TIME = new Intl.DateTimeFormat(undefined, {
   ...{ hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" },
@@ -10,15 +10,15 @@ const COUNT = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const MINUS = "\u2212";
 
 /**
- * Round a share to whole percents, but never up to a multiple of ten: 69.8% is not yet 70%,
- * where another level or category begins.
+ * Round a share to whole percents, but never up to a multiple of ten, where a level or category
+ * begins: 69.8% becomes 69.
  * @param {number} share
  */
 export function wholePercent(share) {
   const exact = share * 100;
   const rounded = Math.round(exact);
-  const isAhead = rounded % 10 === 0 && rounded - exact > 1e-9;
-  return isAhead ? rounded - 1 : rounded;
+  const isRoundedUp = rounded % 10 === 0 && rounded - exact > 1e-9;
+  return isRoundedUp ? rounded - 1 : rounded;
 }
 
 /** @param {number} share */
@@ -27,7 +27,7 @@ export function percent(share) {
 }
 
 /**
- * Write a contribution or a weight as points of 100, with one decimal where it has one.
+ * Format a contribution or a weight as points of 100, with at most one decimal.
  * @param {number} share
  */
 export function points(share) {
@@ -42,18 +42,18 @@ export function count(number) {
 }
 
 /**
- * Write a difference of two scores in points, or null where there is no earlier one.
+ * Format the difference of two scores in points; null: there is no earlier score.
  * @param {number | null} change
- * @returns {{direction: "up" | "down" | "level" | "none", short: string, words: string}}
+ * @returns {{direction: "up" | "down" | "level" | "none", short: string, long: string}}
  */
 export function trend(change) {
-  if (change === null) return { direction: "none", short: "–", words: "no trend yet" };
+  if (change === null) return { direction: "none", short: "–", long: "no earlier score" };
   const by = Math.round(change * 100);
-  if (Math.abs(by) < 2) return { direction: "level", short: "→", words: "steady" };
+  if (Math.abs(by) < 2) return { direction: "level", short: "→", long: "steady" };
   const unit = Math.abs(by) === 1 ? "point" : "points";
   return by > 0
-    ? { direction: "up", short: `↑ ${by}`, words: `up ${by} ${unit}` }
-    : { direction: "down", short: `↓ ${-by}`, words: `down ${-by} ${unit}` };
+    ? { direction: "up", short: `↑ ${by}`, long: `up ${by} ${unit}` }
+    : { direction: "down", short: `↓ ${-by}`, long: `down ${-by} ${unit}` };
 }
 
 /** @param {number} atMs */
@@ -67,7 +67,7 @@ export function minute(atMs) {
 }
 
 /**
- * Make a foreign text safe to look at: nothing that moves or turns the text around it.
+ * Replace control and formatting characters, which could change the text around them.
  * @param {string} text
  */
 export function printable(text) {

@@ -1,11 +1,11 @@
-/** The four levels a score is coloured by, and the names of the five categories. */
+/** The four levels that give a score its colour, and the names of the five categories. */
 
 /** @typedef {"strong" | "steady" | "weak" | "critical"} Level */
 
-/** Below this a session is critical. */
+/** A session with a lower score is critical. */
 export const CRITICAL_BELOW = 0.3;
 
-/** The level that begins at each score, the highest first. */
+/** The lowest score of each level, the highest level first. */
 export const LEVELS = /** @type {const} */ ([
   ["strong", 0.7],
   ["steady", 0.5],
@@ -23,7 +23,7 @@ const CATEGORIES = {
 };
 
 /**
- * Tell a score's level.
+ * Return the level of a score.
  * @param {number} score
  * @returns {Level}
  */
@@ -32,7 +32,7 @@ export function levelOf(score) {
 }
 
 /**
- * Name a category in words.
+ * Return the display name of a category.
  * @param {string} category
  */
 export function categoryName(category) {

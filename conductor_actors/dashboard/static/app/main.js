@@ -1,7 +1,7 @@
-/** The page: a stream, two views, and the address that says which of them is shown. */
+/** The page: one stream, two views, and a router that shows the view of the address. */
 
 import { EngagementStream } from "../engagement-stream.js";
-import { wantsToken } from "./api.js";
+import { isTokenRejected } from "./api.js";
 import { showConnection } from "./connection-badge.js";
 import { find, html } from "./element.js";
 import { Overview } from "./overview.js";
@@ -16,18 +16,18 @@ const session = new SessionView(stream);
 const dialog = tokenDialog((token) => stream.retry(token));
 
 showConnection(stream);
-askForTokenWhenRefused();
-addEventListener("token-taken", () => stream.retry(savedToken()));
+requestTokenWhenRefused();
+addEventListener("token-stored", () => stream.retry(savedToken()));
 addEventListener("hashchange", route);
 route();
 
-// The address after # is the view's; the skip link must not change it.
+// The fragment of the address selects the view, so the skip link must not change it.
 find(document, ".skip", HTMLAnchorElement).addEventListener("click", (event) => {
   event.preventDefault();
   html(document, "#content").focus();
 });
 
-/** Show what the address names; what it can't be read as is the list. */
+/** Show the session of the address, or the list if the address names none. */
 function route() {
   const id = sessionIn(location.hash);
   if (id === null) {
@@ -48,13 +48,13 @@ function sessionIn(hash) {
   try {
     return encoded === undefined ? null : decodeURIComponent(encoded);
   } catch {
-    return null; // not percent-encoded as it should be
+    return null; // invalid percent-encoding
   }
 }
 
-function askForTokenWhenRefused() {
+function requestTokenWhenRefused() {
   stream.watchConnection(async ({ phase, isRefused }) => {
-    if (phase === "live") dialog.done();
-    else if (isRefused && (await wantsToken())) dialog.ask();
+    if (phase === "live") dialog.close();
+    else if (isRefused && (await isTokenRejected())) dialog.open();
   });
 }

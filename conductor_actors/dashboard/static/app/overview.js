@@ -1,4 +1,4 @@
-/** The first view: all live sessions, the worst first or by name, with a search. */
+/** The list view: all live sessions, by score or by name, with a search. */
 
 import { Backfill } from "./backfill.js";
 import { find, html, oncePerFrame, setText, show } from "./element.js";
@@ -8,13 +8,13 @@ import { SessionBoard } from "./session-board.js";
 import { SessionList } from "./session-list.js";
 import { onThemeChange } from "./theme.js";
 
-/** @import { EngagementStream, SessionsNews } from "../engagement-stream.js" */
+/** @import { EngagementStream, SessionsSnapshot } from "../engagement-stream.js" */
 /** @import { Line, Order } from "./session-board.js" */
 
-const HELD_MS = 2_000; // rows don't move away under a pointer that is on its way to one
+const HOLD_ORDER_MS = 2_000; // rows keep their order while the pointer moves over them
 const ORDER_KEY = "order";
 
-/** Keeps the board, also while another view is shown. */
+/** Keeps its sessions and scroll position while another view is shown. */
 export class Overview {
   #root = html(document, ".overview");
   #search = find(this.#root, "#search", HTMLInputElement);
@@ -24,13 +24,13 @@ export class Overview {
   #stream;
   /** @type {(() => void) | null} */
   #stop = null;
-  /** @type {SessionsNews | null} */
-  #news = null;
+  /** @type {SessionsSnapshot | null} */
+  #snapshot = null;
   /** @type {Order} */
   #order = "worst";
   /** @type {Line[]} */
   #lines = [];
-  #heldUntil = 0;
+  #orderHeldUntil = 0;
   #scrollY = 0;
   #render = oncePerFrame(() => this.#draw());
   #backfill = new Backfill(this.#render);
@@ -39,26 +39,26 @@ export class Overview {
   constructor(stream) {
     this.#stream = stream;
     this.#restoreOrder();
-    this.#search.addEventListener("input", () => this.#rearrange());
-    this.#root.addEventListener("change", (event) => this.#onOrder(event));
+    this.#search.addEventListener("input", () => this.#reorder());
+    this.#root.addEventListener("change", (event) => this.#onOrderChange(event));
     html(this.#root, ".list").addEventListener("pointermove", () => {
-      this.#heldUntil = performance.now() + HELD_MS;
+      this.#orderHeldUntil = performance.now() + HOLD_ORDER_MS;
     });
     addEventListener("scroll", this.#onScroll, { passive: true });
     addEventListener("resize", oncePerFrame(() => this.#redraw()));
     onThemeChange(() => this.#redraw());
   }
 
-  /** Show it, where it was left. */
+  /** Show the list at its last scroll position. */
   open() {
     show(this.#root, true);
     document.title = "Engagement";
-    this.#stop ??= this.#stream.watchSessions((news) => this.#take(news));
+    this.#stop ??= this.#stream.watchSessions((snapshot) => this.#onSnapshot(snapshot));
     this.#draw();
     scrollTo(0, this.#scrollY);
   }
 
-  /** Hide it; nothing is sent for it any more. */
+  /** Hide the list and stop receiving updates for it. */
   close() {
     if (!this.#root.hidden) this.#scrollY = scrollY;
     show(this.#root, false);
@@ -66,15 +66,16 @@ export class Overview {
     this.#stop = null;
   }
 
-  /** @param {SessionsNews} news */
-  #take(news) {
-    this.#news = news;
-    if (news.changed.length > 0 || news.isWhole) this.#board.take(news.changed, news.isWhole);
+  /** @param {SessionsSnapshot} snapshot */
+  #onSnapshot(snapshot) {
+    this.#snapshot = snapshot;
+    const { changed, isWhole } = snapshot;
+    if (changed.length > 0 || isWhole) this.#board.update(changed, isWhole);
     this.#render();
   }
 
-  #rearrange() {
-    this.#heldUntil = 0;
+  #reorder() {
+    this.#orderHeldUntil = 0;
     this.#render();
   }
 
@@ -85,20 +86,20 @@ export class Overview {
   #onScroll = oncePerFrame(() => {
     if (this.#root.hidden) return;
     this.#list.render();
-    this.#backfill.want(this.#list.visible);
+    this.#backfill.fill(this.#list.visible);
   });
 
   #draw() {
     if (this.#root.hidden) return;
     const sorted = this.#board.sorted(this.#order, this.#search.value);
-    this.#lines = performance.now() < this.#heldUntil ? held(this.#lines, sorted) : sorted;
+    this.#lines = performance.now() < this.#orderHeldUntil ? inPreviousOrder(this.#lines, sorted) : sorted;
     this.#list.show(this.#lines, this.#board.newestAt);
-    this.#backfill.want(this.#list.visible);
-    this.#summarise();
-    this.#explainEmptiness();
+    this.#backfill.fill(this.#list.visible);
+    this.#drawSummary();
+    this.#drawState();
   }
 
-  #summarise() {
+  #drawSummary() {
     const lines = [...this.#board.lines];
     const counts = new Map(LEVELS.map(([level]) => [String(level), 0]));
     let total = 0;
@@ -107,41 +108,41 @@ export class Overview {
       counts.set(level, (counts.get(level) ?? 0) + 1);
       total += latest.score;
     }
-    const words = lines.length
+    const text = lines.length
       ? `${count(lines.length)} live · average ${percent(total / lines.length)}`
-      : "No figures yet";
-    setText(html(this.#root, ".overview-counts"), words);
+      : "No scores yet";
+    setText(html(this.#root, ".overview-counts"), text);
     const at = this.#board.newestAt;
     setText(html(this.#root, ".overview-tick"), at ? `As of ${time(at)}` : "");
-    this.#showLevels(counts);
+    this.#drawLevels(counts);
   }
 
   /** @param {Map<string, number>} counts */
-  #showLevels(counts) {
+  #drawLevels(counts) {
     for (const [level, number] of counts) {
       html(this.#root, `.levels .level-${level}`).style.flexGrow = String(number);
       setText(html(this.#root, `.levels-key [data-level=${level}] dd`), count(number));
     }
   }
 
-  #explainEmptiness() {
-    const [title, text] = this.#emptiness();
+  #drawState() {
+    const [title, text] = this.#emptyState();
     setText(html(this.#state, ".state-title"), title);
     setText(html(this.#state, ".state-text"), text);
     show(this.#state, title !== "");
   }
 
   /** @returns {[title: string, text: string]} */
-  #emptiness() {
+  #emptyState() {
     if (this.#lines.length > 0) return ["", ""];
     if (this.#board.size > 0) {
-      return ["No session matches", "Try a part of its name, or of its event's."];
+      return ["No sessions match", "Search for a part of a session or event name."];
     }
-    if (this.#news?.status === "refused") {
-      return ["The sessions can't be shown", `The service says: ${this.#news.error}`];
+    if (this.#snapshot?.status === "refused") {
+      return ["The sessions could not be loaded", `Server response: ${this.#snapshot.error}`];
     }
-    if (this.#news?.status === "ready") {
-      return ["No live sessions", "A session appears here with its first message, vote, reaction or visitor."];
+    if (this.#snapshot?.status === "ready") {
+      return ["No live sessions", "A session appears here after its first message, vote, reaction or visitor."];
     }
     return ["Loading …", "Waiting for the first scores."];
   }
@@ -153,22 +154,22 @@ export class Overview {
   }
 
   /** @param {Event} event */
-  #onOrder(event) {
+  #onOrderChange(event) {
     const input = event.target;
     if (!(input instanceof HTMLInputElement) || input.name !== "order") return;
     this.#order = input.value === "name" ? "name" : "worst";
     localStorage.setItem(ORDER_KEY, this.#order);
-    this.#rearrange();
+    this.#reorder();
   }
 }
 
 /**
- * Keep the order that is on the screen; who is new comes last, who is over goes.
- * @param {readonly Line[]} before
- * @param {readonly Line[]} now
+ * Sort the current lines in the previous order, with new lines at the end.
+ * @param {readonly Line[]} previous
+ * @param {readonly Line[]} current
  */
-function held(before, now) {
-  const left = new Set(now);
-  const kept = before.filter((line) => left.delete(line));
-  return [...kept, ...left];
+function inPreviousOrder(previous, current) {
+  const rest = new Set(current);
+  const kept = previous.filter((line) => rest.delete(line));
+  return [...kept, ...rest];
 }

@@ -1,5 +1,6 @@
-/** The area chart of a session's last 5 minutes: holes stay holes, colours tell the level. */
+/** The area chart of a session's last 5 minutes. Missing ticks are gaps; colours show the level. */
 
+import { WINDOW_MS } from "../engagement-stream.js";
 import uPlot from "../vendor/uPlot.esm.js";
 import { oncePerFrame } from "./element.js";
 import { minute } from "./format.js";
@@ -9,12 +10,12 @@ import { colour, onThemeChange } from "./theme.js";
 
 /** @import { Update } from "../types.d.ts" */
 
-const WINDOW_S = 300;
+const WINDOW_S = WINDOW_MS / 1000;
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
 const AXIS = { font: FONT, stroke: () => colour("quiet"), ticks: { show: false } };
 const GRID = { stroke: () => colour("line"), width: 1 };
 
-/** Draws points; says which of them is pointed at. */
+/** Draws the points, and reports the one under the pointer. */
 export class ScoreChart {
   #box;
   #plot;
@@ -31,7 +32,7 @@ export class ScoreChart {
     new ResizeObserver(oncePerFrame(() => this.#resize())).observe(box);
     onThemeChange(() => this.#plot.redraw(false, true));
     this.#plot.over.addEventListener("pointermove", (event) => {
-      if (event.pointerType !== "mouse") this.#pointAt(event.offsetX, event.offsetY);
+      if (event.pointerType !== "mouse") this.#moveCursor(event.offsetX, event.offsetY);
     });
   }
 
@@ -40,20 +41,20 @@ export class ScoreChart {
     this.#points = points;
     const until = seconds(points.at(-1)) || WINDOW_S;
     this.#plot.batch((/** @type {uPlot} */ plot) => {
-      plot.setData(withHoles(points), false);
+      plot.setData(withGaps(points), false);
       plot.setScale("x", { min: until - WINDOW_S, max: until });
     });
   }
 
   /**
-   * Point at a point, as a mouse would; null: at none.
+   * Move the cursor to a point, as a mouse would; null: remove it.
    * @param {Update | null} point
    */
-  pointAt(point) {
-    if (point === null) this.#pointAt(-10, -10);
+  moveCursorTo(point) {
+    if (point === null) this.#moveCursor(-10, -10);
     else {
       const left = this.#plot.valToPos(seconds(point), "x");
-      this.#pointAt(left, this.#plot.valToPos(point.score, "y"));
+      this.#moveCursor(left, this.#plot.valToPos(point.score, "y"));
     }
   }
 
@@ -61,7 +62,7 @@ export class ScoreChart {
    * @param {number} left
    * @param {number} top
    */
-  #pointAt(left, top) {
+  #moveCursor(left, top) {
     this.#plot.setCursor({ left, top });
   }
 
@@ -88,7 +89,7 @@ export class ScoreChart {
       ],
       series: [
         {},
-        { stroke: levels, fill, width: 2, points: { show: true, filter: lonely, size: 6, fill: dotColour } },
+        { stroke: levels, fill, width: 2, points: { show: true, filter: isolated, size: 6, fill: dotColour } },
       ],
       hooks: {
         drawAxes: [drawThreshold],
@@ -104,7 +105,7 @@ export class ScoreChart {
    */
   #onCursor(plot, onPoint) {
     const at = plot.cursor.idx == null ? undefined : plot.data[0][plot.cursor.idx];
-    const point = this.#points.find((one) => seconds(one) === at) ?? null;
+    const point = this.#points.find((candidate) => seconds(candidate) === at) ?? null;
     if (point === null) return onPoint(null, 0, 0);
     const { offsetLeft, offsetTop } = plot.over;
     const left = offsetLeft + plot.valToPos(seconds(point), "x");
@@ -118,22 +119,22 @@ function seconds(point) {
 }
 
 /**
- * Put an empty point into each hole, so that no line crosses it.
+ * Return uPlot's data, with an empty point in each gap, so that no line crosses it.
  * @param {readonly Update[]} points
  * @returns {uPlot.AlignedData}
  */
-function withHoles(points) {
+function withGaps(points) {
   /** @type {number[]} */
   const times = [];
   /** @type {(number | null)[]} */
   const scores = [];
-  for (const run of runs(points.map((one) => ({ at: seconds(one), score: one.score })))) {
+  for (const run of runs(points.map((point) => ({ at: seconds(point), score: point.score })))) {
     if (times.length > 0) {
       times.push((/** @type {number} */ (times.at(-1)) + (run[0]?.at ?? 0)) / 2);
       scores.push(null);
     }
-    times.push(...run.map((one) => one.at));
-    scores.push(...run.map((one) => one.score));
+    times.push(...run.map(({ at }) => at));
+    scores.push(...run.map(({ score }) => score));
   }
   return [times, scores];
 }
@@ -162,12 +163,12 @@ function dotColour(plot) {
 }
 
 /**
- * Colour the line by the level it is at, at each height.
+ * Return the gradient of the line: at each height, the colour of the level there.
  * @param {uPlot} plot
  */
 function levels(plot) {
   const { height } = plot.bbox;
-  // A line at exactly 70% has half its width below: that half is as green as the other.
+  // Half of a line at exactly 70% lies below 70%. The shift gives both halves the same colour.
   const top = plot.bbox.top + 1.5 * devicePixelRatio;
   const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
   let upper = 1;
@@ -180,7 +181,7 @@ function levels(plot) {
 }
 
 /**
- * Fill the area with the colour of the level of now, fading out towards the bottom.
+ * Return the gradient of the area: the colour of the current level, fading towards the bottom.
  * @param {uPlot} plot
  */
 function fill(plot) {
@@ -193,11 +194,11 @@ function fill(plot) {
 }
 
 /**
- * Show a point by itself only where it has no neighbour, and no line would show it.
+ * Return the points without a neighbour, which no line shows.
  * @param {uPlot} plot
  * @returns {number[]}
  */
-function lonely(plot) {
+function isolated(plot) {
   const scores = plot.data[1] ?? [];
   return [...scores.keys()].filter(
     (index) => scores[index] != null && scores[index - 1] == null && scores[index + 1] == null,

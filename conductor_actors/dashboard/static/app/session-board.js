@@ -1,47 +1,49 @@
-/** The live sessions as a list shows them: their newest update, their last minutes, their order. */
+/** The live sessions of the list: their newest updates, their last 5 minutes, their order. */
+
+import { WINDOW_MS } from "../engagement-stream.js";
 
 /** @import { Update } from "../types.d.ts" */
 
 /** @typedef {"worst" | "name"} Order */
 /** @typedef {Readonly<{at: number, score: number}>} Point */
 
-const WINDOW_MS = 300_000;
-const TREND_MS = 60_000;
-const SILENT_MS = 60_000; // who has had no update for so long is no longer live
+export const TREND_MS = 60_000;
+const SESSION_TIMEOUT_MS = 60_000; // a session without an update for longer is no longer live
 const NAMES = new Intl.Collator("en", { numeric: true });
 
 /** One session and the scores of its last 5 minutes, oldest first. */
 export class Line {
   /** @type {Point[]} */
   points = [];
-  /** Counts the changes, so that one knows whether to draw it again. */
+  /** The number of changes, which tells whether a row is outdated. */
   version = 0;
   isBackfilled = false;
 
   /** @param {Update} update */
   constructor(update) {
     this.latest = update;
-    this.take(update);
+    this.add(update);
   }
 
-  /** What a search looks at. */
-  get words() {
+  /** The text that a search matches. */
+  get searchText() {
     return `${this.latest.sessionId}\n${this.latest.eventId}`.toLowerCase();
   }
 
+  /** The time of the newest point. */
   get at() {
     return this.points.at(-1)?.at ?? 0;
   }
 
-  /** By how much the score has changed in the last minute; null without an earlier one. */
-  get trend() {
+  /** The change of the score in the last minute; null without an earlier score. */
+  get change() {
     const from = this.at - TREND_MS;
     const first = this.points.find((point) => point.at >= from);
     return first === undefined || first.at === this.at ? null : this.latest.score - first.score;
   }
 
   /** @param {Update} update */
-  take(update) {
+  add(update) {
     const at = Date.parse(update.timestamp);
     if (at <= this.at) return;
     this.latest = update;
@@ -53,7 +55,7 @@ export class Line {
   }
 
   /**
-   * Add what was before the first point, or in a hole.
+   * Add stored points before the first point and in gaps.
    * @param {readonly Point[]} stored
    */
   backfill(stored) {
@@ -67,7 +69,7 @@ export class Line {
   }
 }
 
-/** All of them, by id. */
+/** All live sessions by id. */
 export class SessionBoard {
   /** @type {Map<string, Line>} */
   #lines = new Map();
@@ -84,36 +86,36 @@ export class SessionBoard {
   }
 
   /**
-   * Take what is new; `isWhole`: who is not in it is over.
+   * Apply updates. `isWhole`: remove sessions without an update.
    * @param {readonly Update[]} changed
    * @param {boolean} isWhole
    */
-  take(changed, isWhole) {
-    const before = this.#lines;
+  update(changed, isWhole) {
+    const previous = this.#lines;
     if (isWhole) this.#lines = new Map();
     for (const update of changed) {
-      const line = before.get(update.sessionId);
+      const line = previous.get(update.sessionId);
       if (line) {
-        line.take(update);
-        if (isWhole) line.isBackfilled = false; // nobody listened for a while
+        line.add(update);
+        if (isWhole) line.isBackfilled = false; // updates may have been missed
       }
       const kept = line ?? new Line(update);
       this.#lines.set(update.sessionId, kept);
       this.newestAt = Math.max(this.newestAt, kept.at);
     }
     for (const [id, line] of this.#lines) {
-      if (this.newestAt - line.at > SILENT_MS) this.#lines.delete(id);
+      if (this.newestAt - line.at > SESSION_TIMEOUT_MS) this.#lines.delete(id);
     }
   }
 
   /**
-   * Give the lines that match, in that order.
+   * Return the lines that match a search, in an order.
    * @param {Order} order
    * @param {string} search
    */
   sorted(order, search) {
-    const wanted = search.trim().toLowerCase();
-    const found = [...this.#lines.values()].filter((line) => line.words.includes(wanted));
+    const text = search.trim().toLowerCase();
+    const found = [...this.#lines.values()].filter((line) => line.searchText.includes(text));
     return found.sort(order === "worst" ? byScore : byName);
   }
 }

@@ -1,16 +1,16 @@
-/** The list on the screen: of a thousand sessions only the rows that can be seen are there. */
+/** A virtual list: only the visible rows of up to thousands of sessions are in the document. */
 
 import { SessionRow } from "./session-row.js";
 
 /** @import { Line } from "./session-board.js" */
 
-const ROWS_AROUND = 6; // rendered above and below what is seen, for smooth scrolling
-const TIDY_AFTER_MS = 600; // when rows have slid to their places
+const OVERSCAN_ROWS = 6; // above and below the visible rows, for smooth scrolling
+const REORDER_DELAY_MS = 600; // longer than the animation of the rows
 const STEPS = /** @type {Readonly<Record<string, number>>} */ ({
   ...{ ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity },
 });
 
-/** Rows by session, each at its place; the keyboard's row is always among them. */
+/** The rows by session. The row that Tab leads to is always among them. */
 export class SessionList {
   #list;
   /** @type {Map<string, SessionRow>} */
@@ -19,7 +19,7 @@ export class SessionList {
   #lines = [];
   #untilMs = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #tidying;
+  #reordering;
   /** The session that Tab leads to. @type {string | null} */
   #current = null;
 
@@ -30,13 +30,13 @@ export class SessionList {
     list.addEventListener("focusin", (event) => this.#onFocus(event));
   }
 
-  /** The lines whose rows can be seen now. */
+  /** The lines of the rows in the document. */
   get visible() {
     return [...this.#rows.values()].map((row) => row.line);
   }
 
   /**
-   * Show these lines, in this order.
+   * Show lines in this order.
    * @param {readonly Line[]} lines
    * @param {number} untilMs
    */
@@ -47,23 +47,23 @@ export class SessionList {
     this.render();
   }
 
-  /** Bring the rows in line with what can be seen. */
+  /** Add, update and remove rows after a change or a scroll. */
   render() {
     const height = this.#rowHeight;
-    const wanted = this.#indexes(height);
-    const ids = new Set(wanted.map((index) => this.#idAt(index)));
+    const indexes = this.#indexes(height);
+    const ids = new Set(indexes.map((index) => this.#idAt(index)));
     for (const [id, row] of this.#rows) {
       if (!ids.has(id)) {
         row.element.remove();
         this.#rows.delete(id);
       }
     }
-    for (const index of wanted) this.#showRow(index, height);
-    clearTimeout(this.#tidying);
-    this.#tidying = setTimeout(() => this.#tidy(), TIDY_AFTER_MS);
+    for (const index of indexes) this.#showRow(index, height);
+    clearTimeout(this.#reordering);
+    this.#reordering = setTimeout(() => this.#reorderElements(), REORDER_DELAY_MS);
   }
 
-  /** Draw every row again. */
+  /** Redraw all rows. */
   invalidate() {
     for (const row of this.#rows.values()) row.invalidate();
     this.render();
@@ -79,8 +79,8 @@ export class SessionList {
    */
   #indexes(height) {
     const top = -this.#list.getBoundingClientRect().top;
-    const first = Math.max(0, Math.floor(top / height) - ROWS_AROUND);
-    const end = Math.ceil((top + innerHeight) / height) + ROWS_AROUND;
+    const first = Math.max(0, Math.floor(top / height) - OVERSCAN_ROWS);
+    const end = Math.ceil((top + innerHeight) / height) + OVERSCAN_ROWS;
     const last = Math.min(this.#lines.length, Math.max(end, first));
     const indexes = Array.from({ length: Math.max(0, last - first) }, (_, at) => first + at);
     const current = this.#lines.findIndex((line) => line.latest.sessionId === this.#current);
@@ -116,10 +116,10 @@ export class SessionList {
   }
 
   /**
-   * Bring the elements into the order that is seen, for those who hear it. Moving an element takes
-   * its focus and stops its sliding: it happens late, and around the one that has the focus.
+   * Sort the elements as they are shown, for screen readers. Moving an element removes its focus and
+   * ends its animation. So this runs after the animation, and leaves the focused element in place.
    */
-  #tidy() {
+  #reorderElements() {
     const elements = this.#lines.flatMap((line) => {
       const row = this.#rows.get(line.latest.sessionId);
       return row ? [row.element] : [];

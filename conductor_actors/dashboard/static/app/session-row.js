@@ -1,4 +1,4 @@
-/** One row of the list: made once per session, touched only where something changed. */
+/** One row of the list: created once per session, updated only where something has changed. */
 
 import { find, fromTemplate, html, setText } from "./element.js";
 import { count, percent, printable, trend } from "./format.js";
@@ -7,12 +7,12 @@ import { drawSparkline } from "./sparkline.js";
 
 /** @import { Line } from "./session-board.js" */
 
-/** A row, its link, and what it shows. */
+/** A row, its link, and its cells. */
 export class SessionRow {
   element = fromTemplate("row");
   link = find(this.element, ".row-link", HTMLAnchorElement);
   #spark = find(this.element, ".row-spark", HTMLCanvasElement);
-  #parts = {
+  #cells = {
     event: html(this.element, ".row-event"),
     active: html(this.element, ".row-active"),
     chat: html(this.element, ".row-chat"),
@@ -20,7 +20,7 @@ export class SessionRow {
     score: html(this.element, ".row-score"),
     category: html(this.element, ".row-category"),
   };
-  #shown = "";
+  #drawn = "";
 
   /** @param {Line} line */
   constructor(line) {
@@ -32,7 +32,7 @@ export class SessionRow {
   }
 
   /**
-   * Put it in its place: the `index`th of `total`, `top` pixels down.
+   * Move the row to its position: `index` of `total`, `top` pixels from the top of the list.
    * @param {number} index
    * @param {number} total
    * @param {number} top
@@ -44,29 +44,29 @@ export class SessionRow {
   }
 
   /**
-   * Show what the line says now.
+   * Show the current state of the line.
    * @param {number} untilMs the right edge of the sparkline
    */
   render(untilMs) {
     const state = `${this.line.version} ${untilMs}`;
-    if (state === this.#shown) return;
-    this.#shown = state;
+    if (state === this.#drawn) return;
+    this.#drawn = state;
     const { latest } = this.line;
-    const parts = this.#parts;
-    const change = trend(this.line.trend);
+    const cells = this.#cells;
+    const change = trend(this.line.change);
     this.element.dataset["level"] = levelOf(latest.score);
-    setText(parts.event, latest.eventId === latest.sessionId ? "" : printable(latest.eventId));
-    setText(parts.active, `${count(latest.signals.active_users)}/${count(latest.signals.total_users)}`);
-    setText(parts.chat, count(latest.signals.chat_msgs_per_min));
-    setText(parts.trend, change.short);
-    parts.trend.dataset["direction"] = change.direction;
-    setText(parts.score, percent(latest.score));
-    setText(parts.category, categoryName(latest.category));
+    setText(cells.event, latest.eventId === latest.sessionId ? "" : printable(latest.eventId));
+    setText(cells.active, `${count(latest.signals.active_users)}/${count(latest.signals.total_users)}`);
+    setText(cells.chat, count(latest.signals.chat_msgs_per_min));
+    setText(cells.trend, change.short);
+    cells.trend.dataset["direction"] = change.direction;
+    setText(cells.score, percent(latest.score));
+    setText(cells.category, categoryName(latest.category));
     drawSparkline(this.#spark, this.line.points, untilMs);
   }
 
-  /** Draw all of it again: another theme, another width. */
+  /** Redraw the whole row at the next `render`, for another theme or width. */
   invalidate() {
-    this.#shown = "";
+    this.#drawn = "";
   }
 }

@@ -1,19 +1,18 @@
-/** The second view: one session, how it is doing, why, and whether that is unusual. */
+/** The session view: one session's score, its contributions, and its latest anomaly. */
 
 import { announce } from "./announcer.js";
 import { AnomalyNotice } from "./anomaly-notice.js";
-import { explanation } from "./api.js";
+import { fetchExplanation } from "./api.js";
 import { ChartPointer } from "./chart-pointer.js";
 import { copyOnClick } from "./clipboard.js";
 import { html, oncePerFrame, setText, show } from "./element.js";
 import { percent, printable, time, trend, wholePercent } from "./format.js";
 import { categoryName, levelOf } from "./levels.js";
+import { TREND_MS } from "./session-board.js";
 import { SignalCards } from "./signal-cards.js";
 
 /** @import { EngagementStream, SessionSnapshot } from "../engagement-stream.js" */
 /** @import { Update } from "../types.d.ts" */
-
-const TREND_MS = 60_000;
 
 /** Shows one session at a time. */
 export class SessionView {
@@ -30,7 +29,7 @@ export class SessionView {
   /** @type {SessionSnapshot | null} */
   #session = null;
   #announced = "";
-  #isAsking = false;
+  #isFetching = false;
   #render = oncePerFrame(() => this.#draw());
 
   /** @param {EngagementStream} stream */
@@ -44,7 +43,10 @@ export class SessionView {
     });
   }
 
-  /** @param {string} sessionId */
+  /**
+   * Show a session.
+   * @param {string} sessionId
+   */
   open(sessionId) {
     this.close();
     show(this.#root, true);
@@ -60,7 +62,7 @@ export class SessionView {
     this.#title.focus({ preventScroll: true });
   }
 
-  /** Hide it; nothing is sent for it any more. */
+  /** Hide the view and stop receiving updates for it. */
   close() {
     this.#stop?.();
     this.#stop = null;
@@ -80,7 +82,7 @@ export class SessionView {
     this.#drawEvent(latest);
     this.#notice.show(session.anomaly);
     this.#cards.show(latest);
-    if (latest && !this.#cards.hasLearnt) void this.#learn(session.sessionId);
+    if (latest && !this.#cards.hasWeights) void this.#fetchWeights(session.sessionId);
     this.#announce(latest);
   }
 
@@ -92,8 +94,8 @@ export class SessionView {
     document.title = latest ? `${percent(latest.score)} ${name} · Engagement` : `${name} · Engagement`;
     setText(html(panel, ".score-number"), latest ? String(wholePercent(latest.score)) : "–");
     setText(html(panel, ".category"), latest ? categoryName(latest.category) : "No score");
-    const { words } = trend(changeOf(points));
-    setText(html(panel, ".score-trend"), latest ? `${words} in the last minute` : "\u00a0");
+    const { long } = trend(changeOf(points));
+    setText(html(panel, ".score-trend"), latest ? `${long} in the last minute` : "\u00a0");
     html(panel, ".scale-mark").style.transform = `translateX(${(latest?.score ?? 0) * 100}%)`;
   }
 
@@ -124,13 +126,13 @@ export class SessionView {
   }
 
   /** @param {string} sessionId */
-  async #learn(sessionId) {
-    if (this.#isAsking) return;
-    this.#isAsking = true;
-    // Without an answer the cards say what is added, but not of how much; the next tick asks again.
-    const explained = await explanation(sessionId).catch(() => null);
-    this.#isAsking = false;
-    if (explained) this.#cards.learn(explained);
+  async #fetchWeights(sessionId) {
+    if (this.#isFetching) return;
+    this.#isFetching = true;
+    // Without an explanation, the cards show no maximum. The next tick requests it again.
+    const explanation = await fetchExplanation(sessionId).catch(() => null);
+    this.#isFetching = false;
+    if (explanation) this.#cards.setWeights(explanation);
   }
 
   /** @param {Update | null} latest */
@@ -142,15 +144,15 @@ export class SessionView {
 }
 
 /**
- * Say what stands in the chart's place, if anything must.
+ * Return the message that replaces the chart; an empty title: none does.
  * @param {SessionSnapshot} session
  * @returns {[title: string, text: string, canRetry: boolean]}
  */
 function stateOf({ status, error, points }) {
-  if (status === "refused") return ["This session can't be shown", `The service says: ${error}`, true];
+  if (status === "refused") return ["The session could not be loaded", `Server response: ${error}`, true];
   if (points.length > 0) return ["", "", false];
-  if (status === "loading") return ["Loading …", "Asking for the last 5 minutes.", false];
-  return ["No scores in the last 5 minutes", "They appear here as soon as something happens in this session.", false];
+  if (status === "loading") return ["Loading …", "Waiting for the last 5 minutes.", false];
+  return ["No scores in the last 5 minutes", "Scores appear here when the session is active.", false];
 }
 
 /** @param {readonly Update[]} points */

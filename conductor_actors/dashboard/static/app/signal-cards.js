@@ -1,4 +1,4 @@
-/** A card per signal: what was measured, and what it adds to the score right now, in words. */
+/** One card per signal: its current value, and its contribution to the score. */
 
 import { find, fromTemplate, html, setText } from "./element.js";
 import { count, percent, points } from "./format.js";
@@ -17,22 +17,22 @@ const SIGNALS = [
   {
     ...{ signal: "chat_msgs_per_min", part: "chat", icon: "chat", title: "Chat" },
     value: (signals) => count(signals.chat_msgs_per_min),
-    detail: () => "messages a minute",
+    detail: () => "messages per minute",
   },
   {
     ...{ signal: "active_users", part: "active_users", icon: "people", title: "Active users" },
     value: (signals) => count(signals.active_users),
-    detail: (signals) => `of ${count(signals.total_users)} did something in the last minute`,
+    detail: (signals) => `of ${count(signals.total_users)} were active in the last minute`,
   },
   {
     ...{ signal: "poll_participation", part: "poll", icon: "poll", title: "Poll" },
     value: (signals) => percent(signals.poll_participation),
-    detail: (signals) => (signals.poll_participation ? "took part in the latest poll" : "no poll is being voted on"),
+    detail: (signals) => (signals.poll_participation ? "voted in the latest poll" : "no poll votes"),
   },
   {
     ...{ signal: "reactions_per_min", part: "reactions", icon: "heart", title: "Reactions" },
     value: (signals) => count(signals.reactions_per_min),
-    detail: () => "a minute",
+    detail: () => "per minute",
   },
   {
     ...{ signal: "user_leave_rate", part: "leave_rate", icon: "leave", title: "Leaving" },
@@ -41,18 +41,18 @@ const SIGNALS = [
   },
 ];
 
-/** The cards of one session at a time. */
+/** The cards of the session that is shown. */
 export class SignalCards {
   #sum;
   #cards = SIGNALS.map((signal) => ({ signal, element: card(signal) }));
-  /** What each signal can add at most; known once the service has explained a score. */
-  #most = /** @type {Map<string, number>} */ (new Map());
+  /** The maximum contribution of each signal, known after the first explanation. */
+  #weights = /** @type {Map<string, number>} */ (new Map());
   /** @type {Update | null} */
   #shown = null;
 
   /** @param {HTMLElement} root */
   constructor(root) {
-    this.#sum = html(root, ".makeup-sum");
+    this.#sum = html(root, ".breakdown-sum");
     html(root, ".cards").append(...this.#cards.map(({ element }) => element));
   }
 
@@ -60,21 +60,21 @@ export class SignalCards {
   show(latest) {
     this.#shown = latest;
     for (const { signal, element } of this.#cards) this.#render(signal, element);
-    if (latest) setText(this.#sum, sentence(latest));
+    if (latest) setText(this.#sum, summary(latest));
   }
 
   /**
-   * Learn from an explanation how much each signal can add.
+   * Set the maximum contribution of each signal.
    * @param {Explanation} explanation
    */
-  learn(explanation) {
-    this.#most = new Map(explanation.signals.map(({ name, weight }) => [name, Math.abs(weight)]));
+  setWeights(explanation) {
+    this.#weights = new Map(explanation.signals.map(({ name, weight }) => [name, Math.abs(weight)]));
     this.show(this.#shown);
   }
 
   /** Whether the weights are known. */
-  get hasLearnt() {
-    return this.#most.size > 0;
+  get hasWeights() {
+    return this.#weights.size > 0;
   }
 
   /**
@@ -84,11 +84,11 @@ export class SignalCards {
   #render(signal, element) {
     const latest = this.#shown;
     const added = latest?.contributions[signal.part] ?? 0;
-    const most = this.#most.get(signal.signal) ?? 0;
+    const max = this.#weights.get(signal.signal) ?? 0;
     setText(html(element, ".card-value"), latest ? signal.value(latest.signals) : "–");
     setText(html(element, ".card-detail"), latest ? signal.detail(latest.signals) : "\u00a0");
-    setText(html(element, ".card-points"), latest ? added_words(signal, added, most) : "\u00a0");
-    const share = most > 0 ? Math.min(1, Math.abs(added) / most) : 0;
+    setText(html(element, ".card-points"), latest ? contribution(added, max) : "\u00a0");
+    const share = max > 0 ? Math.min(1, Math.abs(added) / max) : 0;
     html(element, ".card-bar span").style.transform = `scaleX(${share})`;
   }
 }
@@ -103,17 +103,16 @@ function card({ icon, title, signal }) {
 }
 
 /**
- * @param {Signal} signal
  * @param {number} added
- * @param {number} most
+ * @param {number} max
  */
-function added_words({ part }, added, most) {
-  const of = most > 0 ? ` of ${points(most)}` : "";
-  if (part !== "leave_rate") return `adds ${points(added)}${of} points`;
-  return added < 0 ? `takes ${points(-added)}${of} points` : `takes 0${of} points`;
+function contribution(added, max) {
+  const text = points(added);
+  const sign = added > 0 && text !== "0" ? "+" : "";
+  return max > 0 ? `${sign}${text} of ${points(max)} points` : `${sign}${text} points`;
 }
 
 /** @param {Update} latest */
-function sentence({ score }) {
-  return `Added up, the last minute earned ${points(score)} of 100 points: a score of ${percent(score)}.`;
+function summary({ score }) {
+  return `The signals of the last minute add up to ${points(score)} of 100 points: a score of ${percent(score)}.`;
 }

@@ -1,15 +1,15 @@
-/** A session's last 5 minutes as a small line; holes stay holes. */
+/** A session's last 5 minutes as a small line chart. Missing ticks are gaps. */
 
+import { WINDOW_MS } from "../engagement-stream.js";
 import { levelOf } from "./levels.js";
 import { colour } from "./theme.js";
 
 /** @import { Point } from "./session-board.js" */
 
-const WINDOW_MS = 300_000;
-const INSET = 3; // room for the line's own width and the dot at its end
+const INSET_PX = 3; // for the width of the line and the dot at its end
 
 /**
- * Draw the points over the window that ends at `untilMs`.
+ * Draw points over the window that ends at `untilMs`.
  * @param {HTMLCanvasElement} canvas
  * @param {readonly Point[]} points
  * @param {number} untilMs
@@ -18,12 +18,12 @@ export function drawSparkline(canvas, points, untilMs) {
   const context = scaled(canvas);
   const last = points.at(-1);
   if (!context || !last) return;
-  const width = canvas.width / devicePixelRatio - 2 * INSET;
-  const height = canvas.height / devicePixelRatio - 2 * INSET;
+  const width = canvas.width / devicePixelRatio - 2 * INSET_PX;
+  const height = canvas.height / devicePixelRatio - 2 * INSET_PX;
   /** @param {Point} point @returns {[number, number]} */
   const place = ({ at, score }) => [
-    INSET + width * (1 - (untilMs - at) / WINDOW_MS),
-    INSET + height * (1 - score),
+    INSET_PX + width * (1 - (untilMs - at) / WINDOW_MS),
+    INSET_PX + height * (1 - score),
   ];
   context.strokeStyle = context.fillStyle = colour(levelOf(last.score));
   context.lineWidth = 1.5;
@@ -41,37 +41,37 @@ export function drawSparkline(canvas, points, untilMs) {
 }
 
 /**
- * Split points where ticks are missing. Ticks are as far apart as the closest two of them.
+ * Split points where ticks are missing. The tick is the shortest time between two points.
  * @template {{at: number}} P
  * @param {readonly P[]} points
  * @returns {P[][]}
  */
 export function runs(points) {
-  const step = tickMs(points);
+  const tick = tickOf(points);
   /** @type {P[][]} */
-  const found = [];
-  let before = -Infinity;
+  const result = [];
+  let previous = -Infinity;
   for (const point of points) {
-    if (point.at - before > 1.5 * step) found.push([]);
-    found.at(-1)?.push(point);
-    before = point.at;
+    if (point.at - previous > 1.5 * tick) result.push([]);
+    result.at(-1)?.push(point);
+    previous = point.at;
   }
-  return found;
+  return result;
 }
 
 /** @param {readonly {at: number}[]} points */
-function tickMs(points) {
-  let least = Infinity;
+function tickOf(points) {
+  let shortest = Infinity;
   for (let index = 1; index < points.length; index += 1) {
-    least = Math.min(least, (points[index]?.at ?? 0) - (points[index - 1]?.at ?? 0));
+    shortest = Math.min(shortest, (points[index]?.at ?? 0) - (points[index - 1]?.at ?? 0));
   }
-  return least;
+  return shortest;
 }
 
 /** @param {HTMLCanvasElement} canvas */
 function scaled(canvas) {
   const { clientWidth, clientHeight } = canvas;
-  if (clientWidth === 0) return null; // not shown at this width of the window
+  if (clientWidth === 0) return null; // hidden at this window width
   canvas.width = Math.round(clientWidth * devicePixelRatio);
   canvas.height = Math.round(clientHeight * devicePixelRatio);
   const context = canvas.getContext("2d");

@@ -1,4 +1,4 @@
-/** Light and dark: the system's choice, or the one made here; and its colours for canvases. */
+/** The theme, light or dark, from the system or the user's choice; and its colours for canvases. */
 
 import { find } from "./element.js";
 
@@ -10,7 +10,7 @@ const listeners = new Set();
 const colours = new Map();
 
 /**
- * Resolve a colour of the stylesheet, such as `strong`, in the theme of now.
+ * Return a colour of the stylesheet, such as `strong`, in the current theme.
  * @param {string} name
  */
 export function colour(name) {
@@ -28,24 +28,24 @@ export function colour(name) {
 }
 
 /**
- * Draw again when the theme changes.
+ * Call a listener when the theme changes.
  * @param {() => void} listener
  */
 export function onThemeChange(listener) {
   listeners.add(listener);
 }
 
-/** Let the button switch the theme. */
+/** Apply the theme, and switch it when the button is clicked. */
 export function startTheme() {
   const button = find(document, ".theme-toggle", HTMLButtonElement);
   button.addEventListener("click", () => {
     const theme = isDark() ? "light" : "dark";
     document.documentElement.dataset["theme"] = theme;
     localStorage.setItem("theme", theme);
-    changed(button);
+    onChange(button);
   });
-  SYSTEM.addEventListener("change", () => changed(button));
-  changed(button);
+  SYSTEM.addEventListener("change", () => onChange(button));
+  onChange(button);
 }
 
 function isDark() {
@@ -54,7 +54,7 @@ function isDark() {
 }
 
 /** @param {HTMLButtonElement} button */
-function changed(button) {
+function onChange(button) {
   button.setAttribute("aria-pressed", String(isDark()));
   colours.clear();
   for (const listener of listeners) listener();

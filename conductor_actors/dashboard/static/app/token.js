@@ -1,11 +1,11 @@
-/** The token: kept for this tab, asked for when the service wants one. */
+/** The token: stored for this tab, and entered in a dialog when the service requires one. */
 
 import { find, html } from "./element.js";
 
 const KEY = "token";
 
 /**
- * Give the token of this tab; `before-paint.js` takes one out of the address.
+ * Return the token of this tab. `before-paint.js` stores one that is in the address.
  * @returns {string | null}
  */
 export function savedToken() {
@@ -13,11 +13,11 @@ export function savedToken() {
 }
 
 /**
- * Let the dialog ask for a token, and hand over each one that is given.
- * @param {(token: string) => void} use
- * @returns {{ask: () => void, done: () => void}}
+ * Return functions that open and close the token dialog. Each token entered is stored and passed on.
+ * @param {(token: string) => void} onToken
+ * @returns {{open: () => void, close: () => void}}
  */
-export function tokenDialog(use) {
+export function tokenDialog(onToken) {
   const dialog = find(document, ".token-dialog", HTMLDialogElement);
   const field = find(dialog, "#token", HTMLInputElement);
   const error = html(dialog, ".token-error");
@@ -26,17 +26,17 @@ export function tokenDialog(use) {
     const token = field.value.trim();
     sessionStorage.setItem(KEY, token);
     error.textContent = "";
-    use(token);
+    onToken(token);
   });
   dialog.addEventListener("cancel", (event) => event.preventDefault());
-  const ask = () => {
+  const open = () => {
     const isAgain = dialog.open && field.value !== "";
     error.textContent = isAgain ? "This token was not accepted. It may have expired." : "";
     if (!dialog.open) dialog.showModal();
   };
-  const done = () => {
+  const close = () => {
     field.value = "";
     dialog.close();
   };
-  return { ask, done };
+  return { open, close };
 }

@@ -1,4 +1,4 @@
-"""The HTTP API as an OpenAPI 3.1 document: paths by hand, bodies from their types."""
+"""The OpenAPI 3.1 document of the HTTP API. Schemas are generated from the body types."""
 
 from functools import cache
 from importlib.metadata import version
@@ -23,13 +23,14 @@ _ID: Final = {
     "in": "path",
     "required": True,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "The session's id; a slash in it is written %2F or as it is.",
+    "description": "The id of the session. A slash may be percent-encoded.",
 }
 _TENANT: Final = {
     "name": "tenant",
     "in": "query",
     "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$", "default": "default"},
-    "description": "Whose sessions; only without a key and on loopback. A token has its own.",
+    "description": "The tenant of the sessions. With a token, only its own tenant is allowed. Without a "
+    "key, any tenant is allowed on loopback.",
 }
 
 
@@ -39,28 +40,28 @@ def _time(name: str, description: str) -> dict[str, Any]:
 
 
 _RANGE: Final = (
-    _time("from", "The first instant; an hour before `to` if not given."),
-    _time("to", "The first instant no more asked for; now if not given."),
+    _time("from", "Start of the range, inclusive. Default: one hour before `to`."),
+    _time("to", "End of the range, exclusive. Default: now."),
     {
         "name": "step",
         "in": "query",
         "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,4}[smh]$", "example": "1m"},
-        "description": "Distance of the points, a multiple of the tick; every tick if not given. "
-        "Ranges are widened to whole steps.",
+        "description": "Time between points, a multiple of the tick. Default: the tick. The range is "
+        "extended to whole steps.",
     },
 )
 
 
 @cache
 def document() -> dict[str, Any]:
-    """Make the document."""
+    """Return the document."""
     _, schemas = msgspec.json.schema_components(_BODIES, ref_template="#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Engagement",
+            "title": "Conductor Actors",
             "version": version("conductor-actors"),
-            "description": "Live engagement scores. Updates come by Socket.IO on the same port.",
+            "description": "Live engagement scores. Socket.IO on the same port sends live updates.",
         },
         "paths": _paths(),
         "components": {
@@ -74,21 +75,25 @@ def document() -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     return {
-        "/api/v1/sessions": _get(
-            "List the live sessions of the caller's tenant.", SessionList, (_TENANT,)
-        ),
+        "/api/v1/sessions": _get("List the live sessions of a tenant.", SessionList, (_TENANT,)),
         "/api/v1/sessions/{id}/history": _get(
-            "Give a session's stored scores.",
+            "Return the stored scores of a session, as JSON or CSV.",
             {"oneOf": [_ref(History), _ref(StepHistory)]},
             (_ID, *_RANGE, _TENANT),
             csv=True,
         ),
         "/api/v1/sessions/{id}/explanation": _get(
-            "Show how the latest score came about, signal by signal.", Explanation, (_ID, _TENANT)
+            "Return the contribution of each signal to the latest score.",
+            Explanation,
+            (_ID, _TENANT),
         ),
-        "/api/v1/openapi.json": _open("Describe this API.", 200, {"type": "object"}),
-        "/health": _open("Tell that the process works, and how its surroundings do.", 200, Health),
-        "/ready": _open("Tell whether updates reach clients.", 200, Readiness, or_503=Readiness),
+        "/api/v1/openapi.json": _open("Return this document.", 200, {"type": "object"}),
+        "/health": _open(
+            "Return the state of the process and of the servers it uses.", 200, Health
+        ),
+        "/ready": _open(
+            "Return whether clients receive updates.", 200, Readiness, or_503=Readiness
+        ),
     }
 
 
@@ -97,11 +102,11 @@ def _get(summary: str, body: Any, parameters: tuple[Any, ...], *, csv: bool = Fa
     if csv:
         content["text/csv"] = {"schema": {"type": "string"}}
     refusals = {
-        "400": "The request is wrong.",
-        "401": "A token is needed, or this one is not accepted.",
-        "403": "The token is for something else.",
-        "404": "Nothing is known of it.",
-        "503": "The database can't be asked now.",
+        "400": "The request is invalid.",
+        "401": "The token is missing or invalid.",
+        "403": "The token does not give access to this tenant or session.",
+        "404": "The session is not known.",
+        "503": "The database is unavailable.",
     }
     responses = {
         code: {"description": meaning, "content": _content(Refusal)}
@@ -112,15 +117,15 @@ def _get(summary: str, body: Any, parameters: tuple[Any, ...], *, csv: bool = Fa
             "summary": summary,
             "parameters": list(parameters),
             "security": [{"token": []}, {}],
-            "responses": {"200": {"description": "As asked.", "content": content}} | responses,
+            "responses": {"200": {"description": "Success.", "content": content}} | responses,
         }
     }
 
 
 def _open(summary: str, status: int, body: Any, *, or_503: type | None = None) -> Any:  # noqa: ANN401
-    responses = {str(status): {"description": "As asked.", "content": _content(body)}}
+    responses = {str(status): {"description": "Success.", "content": _content(body)}}
     if or_503 is not None:
-        responses["503"] = {"description": "Not now.", "content": _content(or_503)}
+        responses["503"] = {"description": "Not ready.", "content": _content(or_503)}
     return {"get": {"summary": summary, "security": [], "responses": responses}}
 
 

@@ -1,1 +1,1 @@
-"""When: who handles which message on which thread, and what happens when it fails."""
+"""The actors: which thread handles which message, and what happens when a handler fails."""

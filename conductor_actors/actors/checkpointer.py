@@ -1,4 +1,4 @@
-"""Makes checkpoints durable: one at a time, and never before the rows that they follow."""
+"""The actor that commits checkpoints: one at a time, each after the rows that precede it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,12 +24,12 @@ from conductor_actors.errors import Unavailable
 from conductor_actors.log_events import CheckpointCommitted, CheckpointPostponed, emit
 from conductor_actors.ports import Checkpoint, CheckpointStore
 
-CHECKPOINT_TIMEOUT_S: Final = 30.0  # what is not ready by then is in the next checkpoint
+CHECKPOINT_TIMEOUT_S: Final = 30.0  # one that takes longer is given up for the next
 
 
 @dataclass(slots=True)
 class _Pending:
-    """A checkpoint in progress: what it will hold, and which mailboxes are still to be flushed."""
+    """A checkpoint in progress: its contents so far, and the mailboxes still to be flushed."""
 
     barrier: BarrierPassed
     began_s: float
@@ -40,8 +40,8 @@ class _Pending:
 class CheckpointerActor(SystemActor):
     """A switch over `CheckpointerMessage`.
 
-    It requests a barrier from the Router, collects the sessions' states, flushes Writer and
-    Publisher, which hold what came before the barrier, and then commits.
+    It requests a barrier from the Router, collects the sessions' states, flushes what Writer and
+    Publisher received before the barrier, and then commits.
     """
 
     def __init__(
@@ -50,20 +50,20 @@ class CheckpointerActor(SystemActor):
         store: CheckpointStore,
         router: Mailbox,
         to_flush: Sequence[Mailbox],
-        is_hopeless: Callable[[], bool],
+        is_aborted: Callable[[], bool],
     ) -> None:
         super().__init__(context)
         self._store = store
         self._router = router
         self._to_flush = to_flush
-        self._is_hopeless = is_hopeless
+        self._is_aborted = is_aborted
         self._clock = context.mailbox.clock
         self._requested_s = 0.0
         self._is_requested = False
         self._pending: _Pending | None = None
 
     def on_start(self) -> None:
-        self._request()  # at once: before the first checkpoint nothing read can be recovered
+        self._request()  # at once: without a checkpoint nothing that was read can be recovered
 
     def on_receive(self, message: CheckpointerMessage) -> None:
         match message:
@@ -83,7 +83,7 @@ class CheckpointerActor(SystemActor):
                 assert_never(message)
 
     def _request_next(self) -> None:
-        """Request the next checkpoint, unless one in progress may still be ready in time."""
+        """Request the next checkpoint, unless the one in progress still has time."""
         is_late = self._clock() - self._requested_s >= CHECKPOINT_TIMEOUT_S
         if self._pending is not None and is_late:
             self._postpone(f"not ready within {CHECKPOINT_TIMEOUT_S:g} s")
@@ -95,7 +95,7 @@ class CheckpointerActor(SystemActor):
         self._router.tell(Barrier())
 
     def _begin_checkpoint(self, barrier: BarrierPassed) -> None:
-        """Begin a checkpoint. The last one of a drain comes without a request."""
+        """Begin a checkpoint. The Router begins the last one of a drain without a request."""
         self._is_requested = True
         self._pending = _Pending(barrier, self._clock(), [*self._to_flush])
 
@@ -121,13 +121,13 @@ class CheckpointerActor(SystemActor):
             self._postpone(str(error))
             return
         if is_committed:
-            self._committed(pending, checkpoint)
+            self._finish(pending, checkpoint)
         else:
             self._postpone("the stored checkpoint is gone, the next one must be full")
             self._router.tell(RequireFull())
             self._request()
 
-    def _committed(self, pending: _Pending, checkpoint: Checkpoint) -> None:
+    def _finish(self, pending: _Pending, checkpoint: Checkpoint) -> None:
         self._pending, self._is_requested = None, False
         self._router.tell(Committed(pending.barrier.header.number))
         emit(
@@ -145,5 +145,5 @@ class CheckpointerActor(SystemActor):
         emit(CheckpointPostponed(reason=reason))
 
     def on_stop(self) -> None:
-        """Finish the checkpoint in progress, unless Writer or Publisher can't flush any more."""
-        self._receive_until(lambda: self._pending is None or self._is_hopeless())
+        """Finish the checkpoint in progress, unless the drain is aborted."""
+        self._receive_until(lambda: self._pending is None or self._is_aborted())

@@ -1,4 +1,4 @@
-"""Renews the lease on the events, and fails when another process has taken it."""
+"""The actor that renews the lease, and fails once another process holds it."""
 
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
@@ -9,7 +9,7 @@ from conductor_actors.ports import Lease
 
 
 class LeaseKeeperActor(SystemActor):
-    """Renews the lease each time its interval has elapsed."""
+    """Renews the lease at each interval, and releases it at the stop."""
 
     def __init__(self, context: ActorContext[ThreadMailbox], lease: Lease) -> None:
         super().__init__(context)

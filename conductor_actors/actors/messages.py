@@ -1,10 +1,13 @@
-"""The messages between actors. All are frozen: a message is a value."""
+"""The messages between actors, and the union of those that each kind of actor receives.
+
+They stand in one module because several actors receive the same ones. All are immutable.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import TypeAlias
 
+from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.runtime.base import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.domain.checkpoints import Header
@@ -24,35 +27,17 @@ from conductor_actors.ports import DeadLetter
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """To a session: its events, in order."""
+    """To a session: events that it has to apply, in order."""
 
     events: Sequence[Event]
 
 
-class Latch:
-    """Detect the last of `total` sessions, whichever threads they run on."""
-
-    __slots__ = ("_count", "began_s", "lag_s", "total")
-
-    def __init__(self, total: int, began_s: float, lag_s: float) -> None:
-        self.total = total
-        self.began_s = began_s
-        self.lag_s = lag_s
-        self._count = count(1)
-
-    def is_last(self) -> bool:
-        """Count one and return whether it was the last.
-
-        `next` of a count is one step of the interpreter, so no lock is needed.
-        """
-        return next(self._count) == self.total
-
-
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """To every session: it has received all events before `at_ms`, except those of `marks`.
+    """To every session: add a row for `at_ms`. All earlier events were delivered before.
 
-    The scores of a tick that is not live are stored, and not published.
+    `marks` says which rows miss events. Rows of a tick that is not live are stored, but not
+    published.
     """
 
     at_ms: int
@@ -63,9 +48,10 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """To every session: send your state as it is now, if it has changed; the last reports the end.
+    """To every session: send your state to `reply_to` if it has changed.
 
-    By then each session has handed over its rows of every earlier tick, changed or not.
+    The last session also sends `AllSnapshotsTaken`. A session that has not changed takes part, so
+    that by then all rows of earlier ticks have reached Writer and Publisher.
     """
 
     number: int
@@ -76,12 +62,12 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Passivate:
-    """To a session: there was no event for your timeout; stop."""
+    """To a session: stop, because there was no event for the session timeout."""
 
 
 @dataclass(frozen=True, slots=True)
 class Introspect:
-    """To the Supervisor: see that `reply_to` gets a `SendAnswer` for this request."""
+    """To the Supervisor: answer this request with a `SendAnswer` to `reply_to`."""
 
     request: IntrospectionRequest
     reply_to: Mailbox
@@ -89,7 +75,7 @@ class Introspect:
 
 @dataclass(frozen=True, slots=True)
 class Describe:
-    """To a session, before all its mail: answer the request with a description of yourself."""
+    """To a session, ahead of its other mail: answer the request with a description of yourself."""
 
     introspect: Introspect
     supervision: Supervision
@@ -115,12 +101,12 @@ IntrospectionMessage: TypeAlias = ReadNext | SendAnswer
 
 @dataclass(frozen=True, slots=True)
 class IntervalElapsed:
-    """From the timer: one of your intervals has elapsed."""
+    """From the timer: an interval of the receiver has elapsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Barrier:
-    """To the Router: begin a checkpoint behind the next read."""
+    """To the Router: begin a checkpoint after the current read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +123,17 @@ class RequireFull:
 
 @dataclass(frozen=True, slots=True)
 class StartTicking:
-    """To the Ticker: the first tick is the one at `at_ms` or after it."""
+    """To the Ticker: the first tick is at `at_ms`, or the next one after it."""
 
     at_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class WatermarkReached:
-    """To the Ticker: the data has come so far; `now_ms` is Redis' clock. The Router waits."""
+    """To the Ticker: broadcast the ticks that are due by this watermark. The Router waits.
+
+    `now_ms` is the time of the Redis server.
+    """
 
     watermark: Watermark
     now_ms: int
@@ -167,14 +156,14 @@ RouterMessage: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """To Writer and Publisher: rows, those of each session in order."""
+    """To Writer and Publisher: rows of many sessions, in order for each session."""
 
     rows: Sequence[ScoreRow]
 
 
 @dataclass(frozen=True, slots=True)
 class TickScored:
-    """To Writer and Publisher: you have all rows of a tick; no more come before the next."""
+    """To Writer and Publisher: all rows of a tick were sent, so don't wait for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +175,7 @@ class Undeliverable:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """To Writer and Publisher: make durable what came before this, then reply `Flushed`."""
+    """To Writer and Publisher: store what you received before this, then reply `Flushed`."""
 
     number: int
     reply_to: Mailbox
@@ -194,7 +183,7 @@ class Flush:
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """To the Checkpointer: everything sent to `by` before flush `number` is durable."""
+    """To the Checkpointer: actor `by` has stored what it received before flush `number`."""
 
     number: int
     by: str
@@ -206,7 +195,7 @@ PublisherMessage: TypeAlias = Scored | TickScored | Undeliverable | IntervalElap
 
 @dataclass(frozen=True, slots=True)
 class BarrierPassed:
-    """To the Checkpointer: a checkpoint has begun; these sessions ended since the last one."""
+    """To the Checkpointer: a checkpoint has begun; `ended` are the sessions that it removes."""
 
     header: Header
     ended: frozenset[SessionKey]
@@ -236,7 +225,7 @@ CheckpointerMessage: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class StartSession:
-    """To the Supervisor: start a session's actor; with a state if it comes from a checkpoint."""
+    """To the Supervisor: start a session's actor, with its state if a checkpoint has one."""
 
     key: SessionKey
     mailbox: PooledMailbox
@@ -245,7 +234,7 @@ class StartSession:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotQuarantined:
-    """To the Supervisor: send the snapshot of a session in quarantine in its place."""
+    """To the Supervisor: send a snapshot for a session in quarantine, which receives no mail."""
 
     mailbox: PooledMailbox
     snapshot: Snapshot
@@ -253,7 +242,7 @@ class SnapshotQuarantined:
 
 @dataclass(frozen=True, slots=True)
 class RefusedEvents:
-    """To the Supervisor, from a session: events were over a limit that the session enforces."""
+    """To the Supervisor: a session refused events that exceed a limit of its tenant."""
 
     tenant: str
     reason: str
@@ -262,12 +251,12 @@ class RefusedEvents:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """To the Supervisor: stop every actor in order, losing nothing."""
+    """To the Supervisor: stop every actor, each after the mail that it has."""
 
 
 @dataclass(frozen=True, slots=True)
 class FinishSessions:
-    """To the Supervisor, from itself: wait for the sessions; `failures` counts those by now."""
+    """From the Supervisor to itself: wait for the sessions. `failures` is their number so far."""
 
     failures: int
 

@@ -1,4 +1,4 @@
-"""Publishes scores as they come, and stores dead letters."""
+"""The actor that publishes updates and stores dead letters."""
 
 from collections.abc import Callable
 from typing import Final, assert_never
@@ -25,19 +25,19 @@ MAX_LETTERS: Final = 10_000  # as many as the dead-letter stream keeps
 
 
 class PublisherActor(SystemActor):
-    """A switch over `PublisherMessage`. A batch is what came while the last one was sent."""
+    """A switch over `PublisherMessage`. A batch is what arrived while the previous one was sent."""
 
     def __init__(
         self,
         context: ActorContext[ThreadMailbox],
-        feed: UpdatePublisher,
-        dead_letter_box: DeadLetterQueue,
+        updates: UpdatePublisher,
+        dead_letters: DeadLetterQueue,
     ) -> None:
         super().__init__(context)
-        self._feed = feed
-        self._dead_letter_box = dead_letter_box
-        self._feed_outage = Outage("redis updates", context.mailbox.clock)
-        self._box_outage = Outage("redis dead letters", context.mailbox.clock)
+        self._updates = updates
+        self._dead_letters = dead_letters
+        self._updates_outage = Outage("redis updates", context.mailbox.clock)
+        self._dead_letters_outage = Outage("redis dead letters", context.mailbox.clock)
         self._rows: list[ScoreRow] = []
         self._letters: list[DeadLetter] = []
         self._flushes: list[Flush] = []
@@ -63,19 +63,20 @@ class PublisherActor(SystemActor):
         letters, self._letters = self._letters, []
         for first in range(0, len(rows), MAX_BATCH):
             self._publish(rows[first : first + MAX_BATCH])
-        if letters and not _worked(lambda: self._dead_letter_box.add(letters), self._box_outage):
+        if letters and not _attempt(
+            lambda: self._dead_letters.add(letters), self._dead_letters_outage
+        ):
             self._retain(letters)
         if not self._letters:
             self._report_flushed()
 
     def _publish(self, rows: list[ScoreRow]) -> None:
-        if not _worked(lambda: self._feed.publish(rows), self._feed_outage):
-            emit(
-                UpdatesDropped(updates=len(rows), dead_letters=0)
-            )  # a late update is worth nothing
+        if not _attempt(lambda: self._updates.publish(rows), self._updates_outage):
+            # Not sent again: the next tick's update is newer.
+            emit(UpdatesDropped(updates=len(rows), dead_letters=0))
 
     def _retain(self, letters: list[DeadLetter]) -> None:
-        """Retain dead letters for the next attempt, the newest if they are too many."""
+        """Retain dead letters for the next attempt; beyond the limit, drop the oldest."""
         self._letters = letters[-MAX_LETTERS:]
         lost = len(letters) - len(self._letters)
         if lost:
@@ -90,7 +91,8 @@ class PublisherActor(SystemActor):
         self._send()
 
 
-def _worked(send: Callable[[], None], outage: Outage) -> bool:
+def _attempt(send: Callable[[], None], outage: Outage) -> bool:
+    """Send; return False, and record the outage, if the server is unavailable."""
     try:
         send()
     except Unavailable as error:

@@ -1,4 +1,4 @@
-"""Drops old rows, where the server does not do so by itself."""
+"""The actor that drops old rows, where the database does not do so by itself."""
 
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
@@ -10,7 +10,7 @@ from conductor_actors.ports import Retention
 
 
 class RetentionActor(SystemActor):
-    """Applies retention at the start and each time its interval has elapsed."""
+    """Applies retention at the start and at each interval."""
 
     def __init__(
         self, context: ActorContext[ThreadMailbox], retention: Retention, days: float

@@ -1,4 +1,4 @@
-"""Reads events and dispatches them to their sessions, up to the next tick and then beyond it."""
+"""The actor that reads events and dispatches them to sessions, tick by tick."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -38,14 +38,17 @@ READ_RETRY_S: Final = 0.5
 
 
 class Downstream(NamedTuple):
-    """Whom the Router feeds. It reads while their mailboxes have room: Redis is the buffer."""
+    """The receivers of the Router's messages, and the limit of their mailboxes.
+
+    While one is full the Router does not read, so events wait in Redis and not in memory.
+    """
 
     depths: tuple[Callable[[], int], ...]
     limit: int
     ticker: Mailbox
     dead_letters: Mailbox
     checkpointer: Mailbox
-    is_hopeless: Callable[[], bool]
+    is_aborted: Callable[[], bool]
 
     def is_full(self) -> bool:
         """Check whether a mailbox has reached the limit."""
@@ -55,10 +58,9 @@ class Downstream(NamedTuple):
 class RouterActor(SystemActor):
     """A switch over `RouterMessage`.
 
-    A read is routed in steps: where the data reaches the next tick, the Router tells the Ticker
-    and dispatches nothing until the ticks that are due were broadcast. A checkpoint begins behind
-    a read that was routed as a whole: then the source's position, the intake and every session's
-    mail agree.
+    It dispatches the events of a read up to the next tick, tells the Ticker, and continues once
+    the Ticker has broadcast the ticks that are due. A checkpoint begins only after a whole read was
+    dispatched, when the source's position, the intake and the sessions' mailboxes agree.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class RouterActor(SystemActor):
         self._rejected: Counter[tuple[str, str]] = Counter()
         self._read: ReadResult | None = None  # the read that is being routed
         self._steps: Iterator[EventsBySession | Watermark] = iter(())
-        self._is_barrier_wanted = False
+        self._is_barrier_requested = False
         self._has_routed = False
 
     def on_start(self) -> None:
@@ -88,16 +90,16 @@ class RouterActor(SystemActor):
     def on_receive(self, message: RouterMessage) -> None:
         match message:
             case ReadNext():
-                if message is self._next:  # not a failed predecessor's, which is still in the mail
+                if message is self._next:  # otherwise a failed predecessor sent it
                     self._read_next()
             case TicksBroadcast(position):
                 self._pass_ticks(position)
             case IntervalElapsed():
                 self._report()
             case Barrier():
-                self._is_barrier_wanted = True
+                self._is_barrier_requested = True
             case Committed(number):
-                self._sessions.dirty.committed(number)
+                self._sessions.dirty.mark_committed(number)
             case RequireFull():
                 self._sessions.dirty.require_full()
             case _:
@@ -150,12 +152,12 @@ class RouterActor(SystemActor):
 
     def _finish_routing(self, read: ReadResult) -> None:
         self._read = None
-        if not self._intake.has_pending:  # else the next tick does it
+        if not self._intake.has_pending:  # otherwise the next tick does it
             self._sessions.passivate(read.watermark_ms)
-        self._reject()
+        self._report_rejected()
         self._has_routed = True
-        if self._is_barrier_wanted:
-            self._is_barrier_wanted = False
+        if self._is_barrier_requested:
+            self._is_barrier_requested = False
             self._pass_barrier()
         self._context.mailbox.tell(self._next)
 
@@ -166,10 +168,10 @@ class RouterActor(SystemActor):
         header = Header(contents.number, intake.window_s, self._source.position(), intake.state())
         checkpointer = self._downstream.checkpointer
         checkpointer.tell(BarrierPassed(header, contents.ended, contents.is_full))
-        self._sessions.snapshot(contents, checkpointer, self._context.mailbox.clock())
+        self._sessions.request_snapshots(contents, checkpointer, self._context.mailbox.clock())
 
-    def _reject(self) -> None:
-        """Count invalid events and send them to the dead letters; their text is never logged."""
+    def _report_rejected(self) -> None:
+        """Count invalid events and send them to the dead letters. Their content is never logged."""
         rejected, self._intake.rejected = self._intake.rejected, []
         if rejected:
             self._rejected.update((each.entry[2], each.reason) for each in rejected)
@@ -190,8 +192,8 @@ class RouterActor(SystemActor):
         report_refused(intake.quotas.pop_refused())
 
     def on_stop(self) -> None:
-        """Finish the read that is being routed: the Ticker stops after the Router."""
-        self._receive_until(lambda: self._read is None or self._downstream.is_hopeless())
+        """Finish the current read, which the Ticker makes possible: it stops after the Router."""
+        self._receive_until(lambda: self._read is None or self._downstream.is_aborted())
         if self._has_routed and self._read is None:
             self._pass_barrier()
         self._report()

@@ -1,9 +1,9 @@
-"""One session: applies its events, and hands its score to Writer and Publisher at each tick."""
+"""The actor of one session: it applies events, and sends a row at each tick."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, assert_never
 
-from conductor_actors.actors.introspection import described
+from conductor_actors.actors.introspection import describe_session
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
     Describe,
@@ -17,8 +17,9 @@ from conductor_actors.actors.messages import (
     TickScored,
 )
 from conductor_actors.actors.runtime.base import ActorContext, Poisoned, PooledActor
+from conductor_actors.actors.runtime.coalescing_mailbox import ItemMailbox
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
-from conductor_actors.actors.runtime.mailbox import ItemMailbox, PooledMailbox
+from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.failures import salvage
@@ -32,7 +33,7 @@ from conductor_actors.ports import Clock
 
 
 class SessionParts(NamedTuple):
-    """What all sessions share."""
+    """What all session actors share."""
 
     scoring: Scoring
     writer: ItemMailbox[ScoreRow]
@@ -96,7 +97,7 @@ class SessionActor(PooledActor):
                 self._hand_over_row(tick)
         finally:
             if tick.sessions.is_last():
-                self._completed(tick)
+                self._report_completed(tick)
 
     def _hand_over_row(self, tick: Tick) -> None:
         parts = self._parts
@@ -110,11 +111,11 @@ class SessionActor(PooledActor):
         figures = state_figures(self._key.tenant_id, self._state, parts.scoring, self._tick_ms)
         mailbox, now_s = self._context.mailbox, parts.clock()
         introspect.reply_to.tell(
-            described(introspect, figures, mailbox, now_s, describe.supervision)
+            describe_session(introspect, figures, mailbox, now_s, describe.supervision)
         )
 
-    def _completed(self, tick: Tick) -> None:
-        if tick.is_live:  # missed ticks are written in larger batches
+    def _report_completed(self, tick: Tick) -> None:
+        if tick.is_live:  # rows of missed ticks are written in larger batches
             self._parts.writer.tell(TickScored())
             self._parts.publisher.tell(TickScored())
         emit(
@@ -128,7 +129,7 @@ class SessionActor(PooledActor):
 
 
 def send_snapshot(snapshot: Snapshot, key: SessionKey, state: SessionState) -> None:
-    """Send a session's state, if it has changed, and the end, if it is the last session."""
+    """Send a session's state if it has changed, and `AllSnapshotsTaken` after the last session."""
     if snapshot.has_changed:
         snapshot.reply_to.tell(SnapshotTaken(snapshot.number, key, encode_state(state)))
     if snapshot.sessions.is_last():

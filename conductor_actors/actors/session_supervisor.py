@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from conductor_actors.actors.introspection import SessionTraces, described
+from conductor_actors.actors.introspection import describe_session
 from conductor_actors.actors.messages import (
     Describe,
     Introspect,
@@ -18,6 +18,7 @@ from conductor_actors.actors.messages import (
 from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, Hung, Poisoned
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts, send_snapshot
+from conductor_actors.actors.session_trace import SessionTraces
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import (
@@ -45,7 +46,7 @@ MAX_ERROR_CHARS: Final = 500
 
 
 class SessionLimits(NamedTuple):
-    """How often a session may fail, and how long its quarantine lasts if it fails more often."""
+    """How many restarts a session gets, and how long its quarantine lasts after them."""
 
     restarts: int = 3
     within_s: float = 60.0
@@ -54,7 +55,7 @@ class SessionLimits(NamedTuple):
 
 @dataclass(slots=True)
 class FailureRecord:
-    """The failures of a session, newest last, and its restarts."""
+    """The restarts of a session, and its last failures, each with its time; the newest last."""
 
     budget: RestartBudget
     restarts: int = 0
@@ -64,7 +65,7 @@ class FailureRecord:
 
 
 class Quarantine(NamedTuple):
-    """The state that a session has after its quarantine, and when that ends."""
+    """When a quarantine ends, and the state that the session will continue with."""
 
     state: SessionState
     until_s: float
@@ -72,7 +73,7 @@ class Quarantine(NamedTuple):
 
 @dataclass(slots=True)
 class SessionEntry:
-    """A session as the Supervisor sees it. It has a record after its first failure."""
+    """A session under supervision. It has a record from its first failure on."""
 
     key: SessionKey
     mailbox: PooledMailbox
@@ -81,7 +82,7 @@ class SessionEntry:
 
 
 class SessionSupervisor:
-    """Supervises the actors of all sessions. Used by the Supervisor's thread alone."""
+    """Supervises the actors of all sessions. Only the Supervisor's thread uses it."""
 
     def __init__(
         self, parts: SessionParts, rules: SessionRules, limits: SessionLimits, supervisor: Mailbox
@@ -90,7 +91,7 @@ class SessionSupervisor:
         self._rules = rules
         self._limits = limits
         self._supervisor = supervisor
-        # By mailbox: a session can start again before its predecessor's stop is known.
+        # By mailbox, because a session can start again before its predecessor's stop is reported.
         self._entries: dict[object, SessionEntry] = {}
         self._quarantined: list[SessionEntry] = []
         self._traces = SessionTraces(parts.scoring, parts.clock)
@@ -105,7 +106,7 @@ class SessionSupervisor:
         return len(self._quarantined)
 
     def start(self, start: StartSession) -> None:
-        """Start the first actor of a session. Only a session without a state is logged."""
+        """Start the first actor of a session. The start of a recovered session is not logged."""
         entry = self._entries[start.mailbox] = SessionEntry(start.key, start.mailbox)
         self._traces.attach(start.key, start.mailbox)
         if start.state is not None:
@@ -114,25 +115,25 @@ class SessionSupervisor:
         self._start_actor(entry, SessionState.new(start.key.session_id, self._rules))
         emit(ActorStarted().of_session(*entry.key))
 
-    def snapshot(self, request: SnapshotQuarantined) -> None:
+    def send_snapshot(self, request: SnapshotQuarantined) -> None:
         """Send the state of a session in quarantine.
 
-        A session released meanwhile is not answered for, since its state has later events by now;
-        the checkpoint then stays incomplete and is given up.
+        Nothing is sent for a session that was released meanwhile, because its state has later
+        events by now. The checkpoint then stays incomplete and is given up.
         """
         entry = self._entries.get(request.mailbox)
         if entry is not None and entry.quarantine is not None:
             send_snapshot(request.snapshot, entry.key, entry.quarantine.state)
 
-    def stopped(self, mailbox: object) -> bool:
-        """Remove a session that was passivated; return False if the mailbox is no session's."""
+    def handle_stop(self, mailbox: object) -> bool:
+        """Remove a session that has stopped; return False if the mailbox is no session's."""
         entry = self._entries.pop(mailbox, None)
         if entry is not None:
             emit(ActorStopped().of_session(*entry.key))
         return entry is not None
 
-    def failed(self, failure: ChildFailed) -> bool:
-        """Restart a session without the message it failed on; over budget, quarantine it.
+    def handle_failure(self, failure: ChildFailed) -> bool:
+        """Restart a session after the message that it failed on; over budget, quarantine it.
 
         Return False if the mailbox is no session's.
         """
@@ -154,7 +155,7 @@ class SessionSupervisor:
         return True
 
     def abandon_hung(self) -> None:
-        """Quarantine the sessions whose handler does not return; call it every second."""
+        """Quarantine the sessions whose handlers are hung; call it every second."""
         self._parts.dispatcher.abandon_hung()
 
     def release_quarantined(self) -> None:
@@ -173,9 +174,9 @@ class SessionSupervisor:
             emit(SessionReleased(lost_messages=refused).of_session(*entry.key))
 
     def introspect(self, introspect: Introspect) -> None:
-        """Describe or trace a session, and see that the request is answered."""
+        """Describe or trace a session. The request is answered in any case."""
         request = introspect.request
-        entries = reversed(self._entries.values())  # a predecessor of that name comes first
+        entries = reversed(self._entries.values())  # the newest of that name
         entry = next((entry for entry in entries if entry.key == request.key), None)
         answer = IntrospectionAnswer(id=request.id)
         if entry is None:
@@ -196,8 +197,8 @@ class SessionSupervisor:
         """End the traces whose time is over."""
         self._traces.end_due()
 
-    def finish(self, timeout_s: float) -> bool:
-        """Wait until every running session has handled its mail; return False after a timeout."""
+    def wait_finished(self, timeout_s: float) -> bool:
+        """Wait until every running session has handled its mail; return False after the timeout."""
         is_idle = self._parts.dispatcher.wait_idle(timeout_s)
         if not is_idle:
             emit(SessionsUnfinished(messages=self._parts.dispatcher.waiting))
@@ -213,7 +214,9 @@ class SessionSupervisor:
         parts, now_s = self._parts, self._parts.clock()
         figures = state_figures(entry.key.tenant_id, quarantine.state, parts.scoring, None)
         supervision = self._supervision(entry, quarantine.until_s - now_s)
-        introspect.reply_to.tell(described(introspect, figures, entry.mailbox, now_s, supervision))
+        introspect.reply_to.tell(
+            describe_session(introspect, figures, entry.mailbox, now_s, supervision)
+        )
 
     def _supervision(
         self, entry: SessionEntry, quarantine_left_s: float | None = None
@@ -255,7 +258,7 @@ class SessionSupervisor:
 
 
 def letter_body(message: object) -> bytes:
-    """Return the body of a dead letter: the message that a handler failed on, as JSON."""
+    """Return the body of a dead letter: the message on which a handler failed, as JSON."""
     content = {
         field: getattr(message, field) for field in getattr(message, "__struct_fields__", ())
     }

@@ -1,14 +1,14 @@
-"""The mailbox of each session, made at its first event; and which sessions a checkpoint holds."""
+"""The mailboxes of sessions, each opened at the first event; and the contents of checkpoints."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
     Describe,
     EventBatch,
-    Latch,
     Passivate,
     Snapshot,
     SnapshotQuarantined,
@@ -20,11 +20,11 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import EventsBySession
 from conductor_actors.domain.session_state import SessionState
 
-CHECK_EVERY_MS: Final = 5 * 60 * 1000
+PASSIVATION_CHECK_MS: Final = 5 * 60 * 1000
 
 
 class CheckpointContents(NamedTuple):
-    """Which sessions a checkpoint must hold, and which it must delete."""
+    """The sessions that a checkpoint stores, and those that it removes."""
 
     number: int
     changed: frozenset[SessionKey]
@@ -33,13 +33,13 @@ class CheckpointContents(NamedTuple):
 
 
 class DirtySet:
-    """The sessions that changed since the last durable checkpoint.
+    """The sessions that have changed or ended since the last durable checkpoint.
 
-    Those of a checkpoint that is never committed are in the next one, too.
+    The contents of a checkpoint that was not committed are added to the next one.
     """
 
     def __init__(self, last_number: int = 0, ended: Iterable[SessionKey] = ()) -> None:
-        """Continue after a checkpoint; without one, the first is full."""
+        """Continue after checkpoint `last_number`; after 0, the first one is full."""
         self._number = last_number
         self._changed: set[tuple[str, str]] = set()
         self._ended: set[SessionKey] = set(ended)
@@ -51,18 +51,18 @@ class DirtySet:
         self._changed.update(keys)
 
     def mark_ended(self, key: SessionKey) -> None:
-        """Mark a session that receives nothing more."""
+        """Mark a session that has ended."""
         self._changed.discard(key)
         self._ended.add(key)
 
     def require_full(self) -> None:
-        """Make the next checkpoint a full one."""
+        """Make the next checkpoint full: it stores every session."""
         self._is_full = True
 
     def begin_checkpoint(self, alive: Iterable[SessionKey]) -> CheckpointContents:
-        """Return what the next checkpoint holds; what is marked later is for the one after it."""
+        """Return the contents of the next checkpoint. Later marks are for the one after it."""
         living = frozenset(alive)
-        if self._in_flight is not None:  # it was never committed
+        if self._in_flight is not None:  # it was not committed
             self._changed |= self._in_flight.changed
             self._ended |= self._in_flight.ended
             self._is_full |= self._in_flight.is_full
@@ -75,7 +75,7 @@ class DirtySet:
         self._changed, self._ended, self._is_full = set(), set(), False
         return self._in_flight
 
-    def committed(self, number: int) -> None:
+    def mark_committed(self, number: int) -> None:
         """Record that a checkpoint is durable."""
         if self._in_flight is not None and self._in_flight.number == number:
             self._in_flight = None
@@ -89,11 +89,11 @@ class _Entry:
 
 
 class SessionTable:
-    """Every session that has a mailbox. Used by the Router, and by the Ticker while that waits.
+    """The sessions that have a mailbox. The Router uses it, and the Ticker while the Router waits.
 
-    Nobody else sends mail to sessions, so none is lost: a session's `Passivate` is the last mail
-    of its mailbox, and later events go to a new one. It is sent behind a `Snapshot`, so that no
-    checkpoint is ahead of the session's last rows.
+    Nothing else sends events to sessions, so none is lost: `Passivate` is the last message in a
+    session's mailbox, and later events go to a new one. It follows a `Snapshot`, so that a
+    checkpoint without the session is committed only after the session's last rows.
     """
 
     def __init__(
@@ -106,17 +106,17 @@ class SessionTable:
         self._dispatcher = dispatcher
         self._supervisor = supervisor
         self._timeout_ms = timeout_s * 1000
-        self._check_every_ms = min(CHECK_EVERY_MS, self._timeout_ms)
+        self._check_every_ms = min(PASSIVATION_CHECK_MS, self._timeout_ms)
         self._next_check_ms = 0.0
-        self._on_refusal = self._refused
+        self._on_refusal = self._redirect  # one bound method for all mailboxes
         self._entries: dict[tuple[str, str], _Entry] = {}
-        self._leaving: list[PooledMailbox] = []
+        self._passivating: list[PooledMailbox] = []
         self.dirty = dirty or DirtySet()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def listening(self) -> int:
+    def count_listening(self) -> int:
         """Count the sessions that accept mail: all but those in quarantine."""
         return sum(not entry.mailbox.is_closed for entry in self._entries.values())
 
@@ -126,7 +126,7 @@ class SessionTable:
             self._open(key, state).last_event_ms = state.last_event_ms or 0
 
     def deliver(self, batch: EventsBySession) -> None:
-        """Deliver each session its events, all under one lock."""
+        """Deliver its events to each session, under one lock for all."""
         letters = []
         for key, events in batch.items():
             entry = self._entries.get(key) or self._open(SessionKey(*key))
@@ -141,24 +141,29 @@ class SessionTable:
         self._dispatcher.deliver((entry.mailbox, envelope) for entry in entries)
 
     def passivate(self, now_ms: int) -> None:
-        """Remove sessions without an event for their timeout; checked every 5 minutes at most."""
+        """Remove sessions without an event for the timeout; checked every 5 minutes at most."""
         if now_ms < self._next_check_ms:
             return
         self._next_check_ms = now_ms + self._check_every_ms
-        silent_since_ms = now_ms - self._timeout_ms
+        latest_ms = now_ms - self._timeout_ms
         for key, entry in list(self._entries.items()):
-            # One in quarantine would not receive it, and its actor would stay for good.
-            if entry.last_event_ms <= silent_since_ms and not entry.mailbox.is_closed:
+            # A session in quarantine would refuse `Passivate`, so its actor would never stop.
+            if entry.last_event_ms <= latest_ms and not entry.mailbox.is_closed:
                 del self._entries[key]
-                self._leaving.append(entry.mailbox)
+                self._passivating.append(entry.mailbox)
                 self.dirty.mark_ended(entry.key)
 
     def begin_checkpoint(self) -> CheckpointContents:
-        """Return what the next checkpoint holds."""
+        """Begin a checkpoint; return its contents."""
         return self.dirty.begin_checkpoint(entry.key for entry in self._entries.values())
 
-    def snapshot(self, contents: CheckpointContents, reply_to: Mailbox, now_s: float) -> None:
-        """Request the sessions' snapshots; the Supervisor answers for those in quarantine."""
+    def request_snapshots(
+        self, contents: CheckpointContents, reply_to: Mailbox, now_s: float
+    ) -> None:
+        """Request a snapshot of each session; the Supervisor sends those in quarantine.
+
+        Sessions that passivate stop after it.
+        """
         listening, quarantined = [], []
         for key, entry in self._entries.items():
             has_changed = key in contents.changed
@@ -166,30 +171,30 @@ class SessionTable:
                 listening.append((entry.mailbox, has_changed))
             elif has_changed:
                 quarantined.append(entry.mailbox)
-        leaving = self._stoppable()
-        listening += [(mailbox, False) for mailbox in leaving]
+        stopping = self._pop_stoppable()
+        listening += [(mailbox, False) for mailbox in stopping]
         sessions = Latch(len(listening) + len(quarantined), now_s, 0.0)
-        snapshot, pass_by = (
+        with_state, without_state = (
             Snapshot(contents.number, has_changed, sessions, reply_to)
             for has_changed in (True, False)
         )
         if not sessions.total:
             reply_to.tell(AllSnapshotsTaken(contents.number))
         for mailbox in quarantined:
-            self._supervisor.tell(SnapshotQuarantined(mailbox, snapshot))
-        asked, passed_by, dismissed = Envelope(snapshot), Envelope(pass_by), Envelope(Passivate())
+            self._supervisor.tell(SnapshotQuarantined(mailbox, with_state))
+        changed, unchanged, passivate = map(Envelope, (with_state, without_state, Passivate()))
         self._dispatcher.deliver(
-            (mailbox, asked if has_changed else passed_by) for mailbox, has_changed in listening
+            (mailbox, changed if has_changed else unchanged) for mailbox, has_changed in listening
         )
-        self._dispatcher.deliver((mailbox, dismissed) for mailbox in leaving)
+        self._dispatcher.deliver((mailbox, passivate) for mailbox in stopping)
 
-    def _stoppable(self) -> list[PooledMailbox]:
-        """Remove and return the passivated sessions that can be told to stop: not in quarantine."""
-        found, self._leaving = self._leaving, []
-        leaving: list[PooledMailbox] = []
+    def _pop_stoppable(self) -> list[PooledMailbox]:
+        """Remove and return the passivating sessions, except those in quarantine."""
+        found, self._passivating = self._passivating, []
+        stoppable: list[PooledMailbox] = []
         for mailbox in found:
-            (self._leaving if mailbox.is_closed else leaving).append(mailbox)
-        return leaving
+            (self._passivating if mailbox.is_closed else stoppable).append(mailbox)
+        return stoppable
 
     def _open(self, key: SessionKey, state: SessionState | None = None) -> _Entry:
         mailbox = PooledMailbox(str(key), self._dispatcher)
@@ -198,8 +203,8 @@ class SessionTable:
         self._supervisor.tell(StartSession(key, mailbox, state))
         return entry
 
-    def _refused(self, mailbox: PooledMailbox, message: object) -> None:
-        """Pass on to the Supervisor what a session in quarantine was asked just before."""
+    def _redirect(self, mailbox: PooledMailbox, message: object) -> None:
+        """Pass what a closed mailbox refuses to the Supervisor, which answers instead."""
         if isinstance(message, Snapshot):
             self._supervisor.tell(SnapshotQuarantined(mailbox, message))
         elif isinstance(message, Describe):

@@ -1,4 +1,4 @@
-"""Starts, watches, restarts and drains every other actor."""
+"""The actor that starts, watches, restarts and drains every other actor."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -38,8 +38,8 @@ from conductor_actors.log_events import (
     emit,
 )
 
-ROUTER: Final = "router"  # once it has stopped, sessions receive no more mail
-SESSIONS: Final = "sessions"  # their position in the drain, right after the Router
+ROUTER: Final = "router"  # the sessions finish right after it has stopped
+SESSIONS: Final = "sessions"  # their place in the order of the drain
 SESSIONS_FINISH_S: Final = 15.0
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 70  # EX_SOFTWARE: for the platform to restart
@@ -47,7 +47,7 @@ EXIT_FAILED: Final = 70  # EX_SOFTWARE: for the platform to restart
 
 @dataclass(slots=True)
 class Child:
-    """A system actor: its mailbox, how it is started, and its restart budget."""
+    """A system actor: its name, its mailbox, the function that starts it, and its budget."""
 
     name: str
     mailbox: ThreadMailbox
@@ -67,29 +67,29 @@ class Outcome:
         """Return the exit code of the process, as far as it is known."""
         return EXIT_FAILED if self._has_failed.is_set() else EXIT_OK
 
-    def fail(self) -> None:
-        """Record that an actor can't be restarted any more."""
+    def mark_failed(self) -> None:
+        """Record that an actor failed and will not be restarted."""
         self._has_failed.set()
 
-    def drained(self) -> None:
-        """Record that every actor has stopped, or never will."""
+    def mark_drained(self) -> None:
+        """Record that the drain is over."""
         self._is_drained.set()
 
     def wait_failed(self, timeout_s: float) -> bool:
-        """Wait for a failure; return False if there was none."""
+        """Wait for a failure; return False after the timeout."""
         return self._has_failed.wait(timeout_s)
 
     def wait_drained(self, timeout_s: float) -> bool:
-        """Wait for the end of a drain; return False if it did not come."""
+        """Wait for the end of the drain; return False after the timeout."""
         return self._is_drained.wait(timeout_s)
 
 
 class SupervisorActor(SystemActor):
     """A switch over `SupervisorMessage`.
 
-    A session that fails is restarted, and over budget quarantined; a system actor over budget
-    ends the process. Children start in the given order, so that a consumer starts before its
-    producer, and drain in reverse. No system actor is restarted while draining.
+    It restarts an actor that fails. Over its budget a session is quarantined, and a system actor
+    ends the process. Children start in the given order, each consumer before its producer, and
+    drain in reverse. During a drain no system actor is restarted.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class SupervisorActor(SystemActor):
         self._sessions = sessions
         self._stats = stats
         self._outcome = outcome
-        self._refs: dict[str, pykka.ActorRef[SystemActor]] = {}  # whose end was not heard of yet
-        self._draining: list[str] | None = None  # who has yet to stop, in order
+        self._refs: dict[str, pykka.ActorRef[SystemActor]] = {}  # of children that have not ended
+        self._draining: list[str] | None = None  # the children still to be stopped, in order
 
     def on_start(self) -> None:
         for child in self._children.values():
@@ -117,13 +117,13 @@ class SupervisorActor(SystemActor):
             case StartSession():
                 self._sessions.start(message)
             case SnapshotQuarantined():
-                self._sessions.snapshot(message)
+                self._sessions.send_snapshot(message)
             case Introspect():
                 self._sessions.introspect(message)
             case ChildFailed():
-                self._failed(message)
+                self._handle_child_failure(message)
             case ChildStopped():
-                self._stopped(message)
+                self._handle_child_stop(message)
             case RefusedEvents():
                 self._stats.count_refused(message)
             case IntervalElapsed():
@@ -143,8 +143,8 @@ class SupervisorActor(SystemActor):
         self._refs[child.name] = child.start(context)
         emit(ActorStarted(actor=child.name))
 
-    def _failed(self, failure: ChildFailed) -> None:
-        if self._sessions.failed(failure):
+    def _handle_child_failure(self, failure: ChildFailed) -> None:
+        if self._sessions.handle_failure(failure):
             return
         emit(ActorFailed(actor=failure.name, error=repr(failure.error)), failure.error)
         child = self._children[failure.name]
@@ -154,23 +154,23 @@ class SupervisorActor(SystemActor):
             self._continue_drain(child.name)
         elif isinstance(failure.error, OwnershipLost):
             emit(OwnershipTaken(reason=str(failure.error)))
-            self._outcome.fail()
+            self._outcome.mark_failed()
         elif child.budget.spend(self._context.mailbox.clock()):
             emit(ActorRestarted(actor=child.name))
             self._start(child)
         else:
             emit(RestartsExhausted(actor=child.name, restarts=child.budget.limit))
-            self._outcome.fail()
+            self._outcome.mark_failed()
 
-    def _stopped(self, stopped: ChildStopped) -> None:
-        if self._sessions.stopped(stopped.mailbox):
+    def _handle_child_stop(self, stopped: ChildStopped) -> None:
+        if self._sessions.handle_stop(stopped.mailbox):
             return
         emit(ActorStopped(actor=stopped.name))
         del self._refs[stopped.name]
         self._continue_drain(stopped.name)
 
     def _drain(self) -> None:
-        """Stop each producer before its consumer, after the mail it has."""
+        """Stop the children one by one, each after the mail that it has, producers first."""
         if self._draining is None:
             self._draining = list(reversed(self._children))
             if ROUTER in self._draining:
@@ -178,7 +178,7 @@ class SupervisorActor(SystemActor):
             self._stop_next()
 
     def _continue_drain(self, name: str) -> None:
-        """Stop the next child if this is the one that the drain waits for."""
+        """Stop the next child if `name` is the one that the drain is waiting for."""
         if self._draining is not None and name not in self._draining:
             self._stop_next()
 
@@ -191,14 +191,14 @@ class SupervisorActor(SystemActor):
             if name in self._refs:
                 self._refs[name].stop(block=False)
                 return
-        self._outcome.drained()
+        self._outcome.mark_drained()
 
     def _finish_sessions(self, failures: int) -> None:
-        """Wait for the sessions, again if one failed meanwhile: its mail waits for its successor.
+        """Wait until the sessions have no mail. Wait again if one failed: its successor has mail.
 
-        A failure is reported before the dispatcher is idle, so it is handled before the check.
+        A failure is reported before the dispatcher is idle, so it is handled before the next check.
         """
-        is_idle = self._sessions.finish(SESSIONS_FINISH_S)
+        is_idle = self._sessions.wait_finished(SESSIONS_FINISH_S)
         if not is_idle or self._sessions.failures == failures:
             self._stop_next()
         else:

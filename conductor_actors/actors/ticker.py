@@ -1,11 +1,11 @@
-"""Owns the schedule of ticks, and broadcasts each to every session."""
+"""The actor that broadcasts each tick to every session when it is due."""
 
 import time
 from collections.abc import Callable
 from typing import Protocol, assert_never
 
+from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.messages import (
-    Latch,
     StartTicking,
     Tick,
     TickerMessage,
@@ -22,9 +22,9 @@ from conductor_actors.domain.ticks import LIVE_MS, TickDue, TickSchedule
 
 
 class Broadcaster(Protocol):
-    """Every session that has an actor."""
+    """The mailboxes of all sessions."""
 
-    def listening(self) -> int:
+    def count_listening(self) -> int:
         """Count the sessions that accept mail."""
 
     def broadcast(self, message: object) -> None:
@@ -34,8 +34,8 @@ class Broadcaster(Protocol):
 class TickerActor(SystemActor):
     """A switch over `TickerMessage`.
 
-    The Router says how far the data has come and dispatches nothing until the ticks that are due
-    by then were broadcast: so a tick is behind every event before it and before every other.
+    The Router reports the watermark, and dispatches nothing until the ticks that are due by then
+    were broadcast. So in every mailbox a tick follows all earlier events and precedes all others.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class TickerActor(SystemActor):
         self._is_full = is_full
 
     def on_start(self) -> None:
-        self._reply()  # the Router may wait for a predecessor that failed
+        self._reply()  # the Router may be waiting for a predecessor that failed
 
     def on_receive(self, message: TickerMessage) -> None:
         match message:
@@ -67,11 +67,11 @@ class TickerActor(SystemActor):
                 assert_never(message)
 
     def _broadcast(self, due: TickDue, now_ms: int) -> None:
-        while self._is_full():  # Redis is the buffer, not our memory
+        while self._is_full():  # so that events wait in Redis and not in memory
             time.sleep(BACK_PRESSURE_POLL_S)
         lag_ms = now_ms - due.at_ms
         began_s = self._context.mailbox.clock()
-        latch = Latch(self._sessions.listening(), began_s, lag_ms / 1000)
+        latch = Latch(self._sessions.count_listening(), began_s, lag_ms / 1000)
         self._sessions.broadcast(Tick(due.at_ms, lag_ms <= LIVE_MS, latch, due.marks))
 
     def _reply(self) -> None:

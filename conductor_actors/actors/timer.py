@@ -1,4 +1,4 @@
-"""A plain timer for the periodic chores of actors."""
+"""A timer thread that sends actors a message at intervals."""
 
 import threading
 import time
@@ -9,8 +9,8 @@ from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.mailbox import Mailbox
 
 
-class Chore(NamedTuple):
-    """Which mailbox the timer sends to, and how often."""
+class TimerEntry(NamedTuple):
+    """A mailbox, and the interval at which the timer sends to it."""
 
     mailbox: Mailbox
     interval_s: float
@@ -19,16 +19,16 @@ class Chore(NamedTuple):
 class Timer:
     """Sends `IntervalElapsed` to each mailbox at its interval, from `start` to `stop`.
 
-    It uses a monotonic clock, so changes of the wall clock have no effect. An interval begins when
-    the last message was sent, so a process that was suspended is not flooded.
+    Its clock is monotonic, so changes of the wall clock have no effect. An interval begins when the
+    previous message was sent, so messages don't pile up while the process is suspended.
     """
 
     def __init__(
-        self, chores: Sequence[Chore], clock: Callable[[], float] = time.monotonic
+        self, entries: Sequence[TimerEntry], clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._chores = chores
+        self._entries = entries
         self._clock = clock
-        self._due_s = [clock() + chore.interval_s for chore in chores]
+        self._due_s = [clock() + entry.interval_s for entry in entries]
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="timer", daemon=True)
 
@@ -41,9 +41,9 @@ class Timer:
         self._stopped.set()
 
     def send_due(self) -> float:
-        """Send to mailboxes whose interval has elapsed; return the seconds until the next."""
+        """Send to the mailboxes whose interval has elapsed; return the seconds until the next."""
         now_s = self._clock()
-        for index, (mailbox, interval_s) in enumerate(self._chores):
+        for index, (mailbox, interval_s) in enumerate(self._entries):
             if now_s >= self._due_s[index]:
                 self._due_s[index] = now_s + interval_s
                 mailbox.tell(IntervalElapsed())

@@ -1,4 +1,4 @@
-"""Writes rows to the database; while it is away, keeps them in memory, then in the outbox."""
+"""The actor that writes rows to the database; in an outage they wait in memory or the outbox."""
 
 import threading
 from collections.abc import Sequence
@@ -32,22 +32,23 @@ from conductor_actors.log_events import (
 from conductor_actors.outages import Backoff
 from conductor_actors.ports import ROW_SOURCE, DeadLetter, Outbox, RowStore
 
-# Short enough that what waited is drained within 10 s of the database's return.
+# Short enough that waiting rows are stored within 10 s of the end of an outage.
 MAX_BACKOFF_S: Final = 5.0
 STOP_RETRY_S: Final = 0.1
 
 
 class Sinks(NamedTuple):
-    """Where rows can be stored."""
+    """The two places that store rows."""
 
     store: RowStore
     outbox: Outbox
 
 
 class WriterActor(SystemActor):
-    """A switch over `WriterMessage`. It never waits for a server, so it always reads its mail.
+    """A switch over `WriterMessage`.
 
-    A row is durable once it is in the store or in the outbox; then it has left the backlog.
+    It continues to handle mail during an outage. A row stays in the backlog until the database or
+    the outbox has stored it.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class WriterActor(SystemActor):
         self._give_up = give_up
         self._clock = context.mailbox.clock
         self._writes = Backoff("database", MAX_BACKOFF_S, self._clock)
-        # A full Redis accepts no rows and can still be read: draining makes room in it.
+        # Apart from the appends: a full Redis can still be read, and draining makes room in it.
         self._appends = Backoff("redis outbox", MAX_BACKOFF_S, self._clock)
         self._drains = Backoff("redis outbox drain", MAX_BACKOFF_S, self._clock)
         self._flushes: list[tuple[int, Flush]] = []
@@ -78,7 +79,7 @@ class WriterActor(SystemActor):
             case Scored(rows):
                 self._backlog.add(rows, self._clock())
                 if not self._backlog.has_full_batch() and not self._context.mailbox.empty():
-                    return  # the next message decides what to do
+                    return  # the steps follow the next message
             case TickScored():
                 self._backlog.flush_now()
             case IntervalElapsed():
@@ -87,16 +88,16 @@ class WriterActor(SystemActor):
                 self._flushes.append((self._backlog.request_flush(), message))
             case _:
                 assert_never(message)
-        self._go_on()
+        self._run_steps()
 
-    def _go_on(self) -> None:
-        self._answer()
+    def _run_steps(self) -> None:
+        self._answer_flushes()
         while (step := self._next_step()) is not BacklogStep.WAIT:
-            with suppress(Unavailable, ConfigError):  # recorded by the backoff
+            with suppress(Unavailable, ConfigError):  # the backoff has recorded it
                 self._perform(step)
-            self._answer()
+            self._answer_flushes()
 
-    def _answer(self) -> None:
+    def _answer_flushes(self) -> None:
         while self._flushes and self._backlog.is_flushed(self._flushes[0][0]):
             _, flush = self._flushes.pop(0)
             flush.reply_to.tell(Flushed(flush.number, by="writer"))
@@ -111,7 +112,7 @@ class WriterActor(SystemActor):
         return self._backlog.next_step(self._clock(), conditions)
 
     def _is_finished(self) -> bool:
-        """Check whether the rest can be left to the next process: spilled rows can wait for it."""
+        """Check whether the Writer may stop: the next process finds the rows in the outbox."""
         return self._is_stopping and not len(self._backlog)
 
     def _perform(self, step: BacklogStep) -> None:
@@ -148,11 +149,11 @@ class WriterActor(SystemActor):
         emit(RowsSetAside(rows=len(rows), reason=reason))
 
     def _drain(self) -> None:
-        """Write what was spilled, and delete it from the outbox after the commit."""
+        """Write rows of the outbox to the database, then delete them from the outbox."""
         with self._drains.attempt():
             page = self._outbox.read_oldest(self._backlog.drain_size())
         if not page.ids:
-            self._drained()
+            self._finish_drain()
             return
         if not self._drained_rows:
             self._drain_began_s = self._clock()
@@ -161,7 +162,7 @@ class WriterActor(SystemActor):
         with self._drains.attempt():
             self._outbox.delete(page)
 
-    def _drained(self) -> None:
+    def _finish_drain(self) -> None:
         self._backlog.set_outbox(has_rows=False)
         if self._drained_rows:
             duration_s = round(self._clock() - self._drain_began_s, 2)
@@ -190,12 +191,12 @@ class WriterActor(SystemActor):
             )
 
     def on_stop(self) -> None:
-        """Store the backlog or spill it, whichever works first, until the drain gives up."""
+        """Write the backlog or spill it, whichever works first, until the drain is given up."""
         self._is_stopping = True
         self._backlog.request_flush()
-        self._go_on()
+        self._run_steps()
         while not self._is_finished() and not self._give_up.wait(STOP_RETRY_S):
-            self._go_on()
+            self._run_steps()
 
 
 def _letter(row: ScoreRow, reason: str) -> DeadLetter:

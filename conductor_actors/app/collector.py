@@ -16,8 +16,9 @@ from conductor_actors.actors.publisher import PublisherActor
 from conductor_actors.actors.retention import RetentionActor
 from conductor_actors.actors.router import Downstream, RouterActor
 from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, SystemActor
+from conductor_actors.actors.runtime.coalescing_mailbox import CoalescingMailbox
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
-from conductor_actors.actors.runtime.mailbox import CoalescingMailbox, ThreadMailbox
+from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.session import SessionParts
 from conductor_actors.actors.session_supervisor import SessionLimits, SessionSupervisor
 from conductor_actors.actors.session_table import DirtySet, SessionTable
@@ -29,7 +30,7 @@ from conductor_actors.actors.supervisor import (
     SupervisorActor,
 )
 from conductor_actors.actors.ticker import TickerActor
-from conductor_actors.actors.timer import Chore, Timer
+from conductor_actors.actors.timer import Timer, TimerEntry
 from conductor_actors.actors.writer import Sinks, WriterActor
 from conductor_actors.app.signals import DRAIN_WITHIN_S
 from conductor_actors.domain.backlog import Backlog, Batch
@@ -210,7 +211,7 @@ class Collector:
                 ports.checkpoints,
                 mail[ROUTER],
                 (mail["writer"], mail["publisher"]),
-                self._is_hopeless,
+                self._is_aborted,
             ),
             self._child(
                 ROUTER,
@@ -243,7 +244,7 @@ class Collector:
 
         return Child(name, self._mail[name], start, RestartBudget(budget.restarts, budget.within_s))
 
-    def _is_hopeless(self) -> bool:
+    def _is_aborted(self) -> bool:
         """Check whether a drain can't complete any more."""
         return self._give_up.is_set() or self._outcome.wait_failed(0)
 
@@ -284,21 +285,21 @@ class Collector:
             self._mail["ticker"],
             self._mail["publisher"],
             self._mail["checkpointer"],
-            self._is_hopeless,
+            self._is_aborted,
         )
 
-    def _chores(self) -> list[Chore]:
+    def _chores(self) -> list[TimerEntry]:
         mail = self._mail
         chores = [
-            Chore(mail[ROUTER], self._settings.tick_s),
-            Chore(mail["writer"], min(FLUSH_CHECK_S, self._settings.batch_age_s)),
-            Chore(mail["publisher"], min(FLUSH_CHECK_S, self._settings.tick_s)),
-            Chore(mail["supervisor"], WATCH_S),
-            Chore(mail["lease_keeper"], LEASE_RENEWAL_S),
-            Chore(mail["checkpointer"], self._settings.checkpoint_s),
+            TimerEntry(mail[ROUTER], self._settings.tick_s),
+            TimerEntry(mail["writer"], min(FLUSH_CHECK_S, self._settings.batch_age_s)),
+            TimerEntry(mail["publisher"], min(FLUSH_CHECK_S, self._settings.tick_s)),
+            TimerEntry(mail["supervisor"], WATCH_S),
+            TimerEntry(mail["lease_keeper"], LEASE_RENEWAL_S),
+            TimerEntry(mail["checkpointer"], self._settings.checkpoint_s),
         ]
         if self._settings.retention_days:
-            chores.append(Chore(mail["retention"], RETENTION_S))
+            chores.append(TimerEntry(mail["retention"], RETENTION_S))
         return chores
 
 
@@ -311,8 +312,8 @@ class _Root:
     def tell(self, message: object) -> None:
         if isinstance(message, ChildFailed):
             emit(ActorFailed(actor=message.name, error=repr(message.error)))
-            self._outcome.fail()
-            self._outcome.drained()
+            self._outcome.mark_failed()
+            self._outcome.mark_drained()
 
     def depth(self) -> int:
         return 0

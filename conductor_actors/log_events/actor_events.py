@@ -1,4 +1,4 @@
-"""Log events of actors: lives, failures, statistics and traces."""
+"""Log events of actors: starts, failures, statistics and traces."""
 
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Final
@@ -13,10 +13,10 @@ MAX_KINDS: Final = 20
 
 
 class SessionFigures(msgspec.Struct, frozen=True):
-    """One session in `session_stats`: figures of the last 5 s.
+    """One session in `session_stats`: its figures of the last 5 s.
 
-    `handled_per_s` counts messages (a batch of events, or a tick), `busy_share` is the share of
-    one thread's time.
+    `handled_per_s` counts messages, such as a batch of events or a tick. `busy_share` is the share
+    of one thread's time.
     """
 
     tenant: Name
@@ -30,7 +30,7 @@ class SessionFigures(msgspec.Struct, frozen=True):
 
 
 class TenantFigures(msgspec.Struct, frozen=True):
-    """One tenant in `tenant_stats`: the figures of its sessions together."""
+    """One tenant in `tenant_stats`: the totals of its sessions."""
 
     tenant: Name
     sessions: Count
@@ -47,18 +47,18 @@ class ActorStarted(LogEvent):
 
 
 class ActorStopped(LogEvent):
-    """An actor stopped as asked."""
+    """An actor has stopped, as it was asked to."""
 
 
 class ActorFailed(LogEvent):
-    """An actor died of a bug."""
+    """An actor failed because of a bug."""
 
     level: ClassVar[Level] = "error"
     error: str
 
 
 class ActorRestarted(LogEvent):
-    """An actor goes on with the state from before the failure."""
+    """An actor was restarted with the state from before the failure."""
 
     level: ClassVar[Level] = "warning"
 
@@ -71,28 +71,28 @@ class RestartsExhausted(LogEvent):
 
 
 class SessionQuarantined(LogEvent):
-    """A session failed too often and is left alone."""
+    """A session failed too often and is not scored for a while."""
 
     level: ClassVar[Level] = "error"
     for_s: Number
 
 
 class SessionReleased(LogEvent):
-    """The quarantine of a session is over."""
+    """The quarantine of a session is over. `lost_messages` were refused meanwhile."""
 
     level: ClassVar[Level] = "warning"
     lost_messages: Count
 
 
 class SessionsUnfinished(LogEvent):
-    """Sessions did not finish while draining."""
+    """Sessions did not finish during a drain. `messages` were not handled."""
 
     level: ClassVar[Level] = "error"
     messages: Count
 
 
 class HandlerSlow(LogEvent):
-    """A session's handler has been running for over 1 s. `name` is tenant/session."""
+    """A session's handler has been running for more than 1 s. `name` is tenant/session."""
 
     level: ClassVar[Level] = "warning"
     name: Name
@@ -101,9 +101,9 @@ class HandlerSlow(LogEvent):
 
 
 class ActorStats(LogEvent):
-    """How each kind of actor is doing, every 5 s. `handled` and `failures` count from the start.
+    """The statistics of one kind of actor, every 5 s. `handled` and `failures` are totals.
 
-    `quarantined` and `refused` are there for the kind `session` only.
+    Only the kind `session` has `quarantined` and `refused`.
     """
 
     kind: Name
@@ -117,7 +117,7 @@ class ActorStats(LogEvent):
 
 
 class SessionStats(LogEvent):
-    """How many sessions there are, and those most worth a look, every 5 s."""
+    """The number of sessions, and those with the highest figures, every 5 s."""
 
     in_text: ClassVar[bool] = False
     count: Count
@@ -125,7 +125,7 @@ class SessionStats(LogEvent):
 
 
 class TenantStats(LogEvent):
-    """How many tenants have sessions, and the busiest of them, every 5 s."""
+    """The number of tenants with sessions, and the busiest of them, every 5 s."""
 
     in_text: ClassVar[bool] = False
     count: Count
@@ -133,13 +133,13 @@ class TenantStats(LogEvent):
 
 
 class TraceBegan(LogEvent):
-    """Every message that a session handles is logged from now on."""
+    """A trace has begun: every message that the session handles is logged."""
 
     for_s: Number
 
 
 class MessageTraced(LogEvent):
-    """A traced session handled a message. What does not belong to its kind is null or empty."""
+    """A traced session has handled a message. Keys of other kinds are null or empty."""
 
     kind: Name
     events: Count
@@ -153,7 +153,7 @@ class MessageTraced(LogEvent):
 
 
 class TraceEnded(LogEvent):
-    """A trace is over: how many messages were handled, and how many of them not logged."""
+    """A trace is over. Of `messages` that were handled, `suppressed` were not logged."""
 
     messages: Count
     suppressed: Count

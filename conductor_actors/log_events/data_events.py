@@ -1,4 +1,4 @@
-"""Log events of the data on its way: events in, checkpoints, scores out."""
+"""Log events of the data: events, checkpoints, rows and updates."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from conductor_actors.log_events.log_event import Count, Level, LogEvent, Name, 
 
 
 class EventsRead(LogEvent):
-    """What was read since the last such line, and how far reading is behind; every second."""
+    """Events were read since the last such line; every second. `lag_s` is how late reading is."""
 
     level: ClassVar[Level] = "debug"
     entries: Count
@@ -14,7 +14,7 @@ class EventsRead(LogEvent):
 
 
 class EventsRouted(LogEvent):
-    """What was routed since the last such line."""
+    """Events were routed to sessions since the last such line."""
 
     events: Count
     skipped: Count
@@ -22,7 +22,7 @@ class EventsRouted(LogEvent):
 
 
 class EventsInvalid(LogEvent):
-    """Invalid events since the last such line."""
+    """Invalid events were rejected since the last such line."""
 
     level: ClassVar[Level] = "warning"
     source: Name
@@ -31,7 +31,7 @@ class EventsInvalid(LogEvent):
 
 
 class EventsRefused(LogEvent):
-    """Events over a limit of their tenant or session since the last such line."""
+    """Events over a limit of their tenant or session were refused since the last such line."""
 
     level: ClassVar[Level] = "warning"
     reason: Name
@@ -39,9 +39,9 @@ class EventsRefused(LogEvent):
 
 
 class StreamUnreadable(LogEvent):
-    """A stream's name is taken by another type of key and is skipped; every minute.
+    """A key with a stream's name is not a stream, and is skipped; every minute.
 
-    `streams` counts all such names.
+    `kind` is its type, and `streams` the number of such keys.
     """
 
     level: ClassVar[Level] = "warning"
@@ -51,14 +51,14 @@ class StreamUnreadable(LogEvent):
 
 
 class StreamReadable(LogEvent):
-    """The name is a stream again, or gone."""
+    """A key that was not a stream is one again, or has been deleted."""
 
     source: Name
     streams: Count
 
 
 class GapDetected(LogEvent):
-    """Events were published that were never read. `lost_events` is null where unknown."""
+    """Events were published that were never read. `lost_events` is null if unknown."""
 
     level: ClassVar[Level] = "warning"
     reason: Name
@@ -66,7 +66,7 @@ class GapDetected(LogEvent):
 
 
 class CheckpointLoaded(LogEvent):
-    """Recovery starts from this checkpoint."""
+    """The service resumes from this checkpoint."""
 
     number: Count
     sessions: Count
@@ -75,7 +75,7 @@ class CheckpointLoaded(LogEvent):
 
 
 class CheckpointCommitted(LogEvent):
-    """Everything up to this checkpoint is durable."""
+    """A checkpoint was stored: a restart resumes from it."""
 
     number: Count
     sessions: Count
@@ -85,14 +85,14 @@ class CheckpointCommitted(LogEvent):
 
 
 class CheckpointPostponed(LogEvent):
-    """A checkpoint was given up; the next one holds what it would have held."""
+    """A checkpoint was given up. The next one includes its contents."""
 
     level: ClassVar[Level] = "warning"
     reason: Name
 
 
 class TickCompleted(LogEvent):
-    """Every session was scored."""
+    """Every session was scored at a tick. `lag_s` is how late the tick was broadcast."""
 
     tick_at_ms: TickMs
     sessions: Count
@@ -101,7 +101,7 @@ class TickCompleted(LogEvent):
 
 
 class BatchWritten(LogEvent):
-    """Rows were stored."""
+    """A batch of rows was written to the database. `new_rows` were not there before."""
 
     rows: Count
     new_rows: Count
@@ -109,27 +109,27 @@ class BatchWritten(LogEvent):
 
 
 class RowsSetAside(LogEvent):
-    """Rows were spilled to the outbox: memory is full, a flush is due, or the Writer stops."""
+    """Rows were moved to the outbox. `reason` is memory (full), flush or stop."""
 
     rows: Count
     reason: Name
 
 
 class OutboxFound(LogEvent):
-    """Rows of an earlier process wait in the outbox."""
+    """The outbox has rows of an earlier process."""
 
     entries: Count
 
 
 class OutboxDrained(LogEvent):
-    """Every row that waited in the outbox is stored."""
+    """The rows of the outbox were written to the database."""
 
     rows: Count
     duration_s: Number
 
 
 class OutboxEntryUnreadable(LogEvent):
-    """An outbox entry can't be read and is left there."""
+    """An entry of the outbox can't be read, and stays there."""
 
     level: ClassVar[Level] = "error"
     entry_id: str
@@ -137,7 +137,7 @@ class OutboxEntryUnreadable(LogEvent):
 
 
 class RowsRefused(LogEvent):
-    """The database refuses these rows for good."""
+    """The database refused rows, which are now dead letters."""
 
     level: ClassVar[Level] = "error"
     rows: Count
@@ -145,7 +145,7 @@ class RowsRefused(LogEvent):
 
 
 class RowsExpired(LogEvent):
-    """Retention dropped rows or chunks."""
+    """Retention dropped old rows, or chunks of them."""
 
     dropped: Count
     older_than_days: Number
@@ -160,7 +160,7 @@ class UpdatesPublished(LogEvent):
 
 
 class UpdatesDropped(LogEvent):
-    """Redis was away: late updates were dropped."""
+    """Redis was unavailable: updates or dead letters were dropped."""
 
     level: ClassVar[Level] = "warning"
     updates: Count

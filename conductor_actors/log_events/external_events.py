@@ -1,4 +1,4 @@
-"""Log events of the outside world: servers that are away, the dashboard, the simulation."""
+"""Log events of external services and of libraries, the dashboard and the simulation."""
 
 from typing import ClassVar
 
@@ -6,7 +6,7 @@ from conductor_actors.log_events.log_event import Count, Level, LogEvent, Name, 
 
 
 class OutageBegan(LogEvent):
-    """A service is away; it is tried again."""
+    """A service is unavailable. It is tried again."""
 
     level: ClassVar[Level] = "warning"
     service: Name
@@ -14,7 +14,7 @@ class OutageBegan(LogEvent):
 
 
 class OutageContinues(LogEvent):
-    """A service is still away."""
+    """A service is still unavailable."""
 
     level: ClassVar[Level] = "warning"
     service: Name
@@ -23,14 +23,14 @@ class OutageContinues(LogEvent):
 
 
 class OutageEnded(LogEvent):
-    """A service is back."""
+    """A service is available again."""
 
     service: Name
     lasted_s: Number
 
 
 class DatabaseConnected(LogEvent):
-    """The database was reached; its edition decides what is used."""
+    """The service has connected to the database. Its edition decides which features are used."""
 
     edition: Name
     postgresql: Name
@@ -38,13 +38,13 @@ class DatabaseConnected(LogEvent):
 
 
 class ExtensionCreated(LogEvent):
-    """TimescaleDB was set up in this database."""
+    """The extension TimescaleDB was created in the database."""
 
     extension: Name
 
 
 class ExtensionRefused(LogEvent):
-    """TimescaleDB can't be set up; plain tables are used."""
+    """The extension TimescaleDB can't be created. Plain tables are used."""
 
     level: ClassVar[Level] = "warning"
     extension: Name
@@ -52,7 +52,7 @@ class ExtensionRefused(LogEvent):
 
 
 class DashboardStarted(LogEvent):
-    """The dashboard can be opened."""
+    """The dashboard accepts connections."""
 
     address: Name
     needs_token: bool
@@ -63,13 +63,13 @@ class DashboardStopped(LogEvent):
 
 
 class DashboardFailed(LogEvent):
-    """The dashboard died of a bug; the process ends."""
+    """The dashboard failed because of a bug. The process ends."""
 
     level: ClassVar[Level] = "error"
 
 
 class LibraryComplained(LogEvent):
-    """A library logged a warning or an error; once a minute for each place."""
+    """A library logged a warning or an error; once a minute for each place in its code."""
 
     level: ClassVar[Level] = "warning"
     library: Name
@@ -79,11 +79,11 @@ class LibraryComplained(LogEvent):
 
 
 class SimulationInterrupted(LogEvent):
-    """Redis is away: simulated events are lost."""
+    """Redis is unavailable. Simulated events are lost."""
 
     level: ClassVar[Level] = "warning"
     error: str
 
 
 class SimulationResumed(LogEvent):
-    """The simulation goes on."""
+    """Redis is available again. The simulation continues."""

@@ -7,7 +7,7 @@ from conductor_actors.log_events.log_event import Count, Level, LogEvent, Name, 
 
 
 class ServiceStarted(LogEvent):
-    """Events are being read."""
+    """The service has started, and reads events."""
 
     version: Name
     vocabulary: Count
@@ -16,7 +16,7 @@ class ServiceStarted(LogEvent):
 
 
 class ServiceStats(LogEvent):
-    """What the service is and how it is doing, every 5 s."""
+    """The version, age and CPU time of the process, every 5 s."""
 
     version: Name
     vocabulary: Count
@@ -25,20 +25,20 @@ class ServiceStats(LogEvent):
 
 
 class ServiceStopped(LogEvent):
-    """Everything was drained."""
+    """The service has stopped. `duration_s` is the time since the stop signal."""
 
     duration_s: Number
     exit_code: int
 
 
 class DrainBegan(LogEvent):
-    """A stop signal came: nothing more is read."""
+    """The service received a stop signal, and reads no more events."""
 
     within_s: Number
 
 
 class DrainIncomplete(LogEvent):
-    """The time for draining was up; this is what was left."""
+    """The time for the drain is over. These messages, rows and updates are left."""
 
     level: ClassVar[Level] = "error"
     session_messages: Count
@@ -47,14 +47,14 @@ class DrainIncomplete(LogEvent):
 
 
 class ShardStarted(LogEvent):
-    """A process of the group begins; or the dashboard's."""
+    """A process of the group was started: a collector or the dashboard."""
 
     shard: Name
     pid: Count
 
 
 class ShardStopped(LogEvent):
-    """A process of the group has ended; unless asked to, it is started again."""
+    """A process of the group has ended. It is restarted, unless the group stops."""
 
     shard: Name
     pid: Count
@@ -62,7 +62,7 @@ class ShardStopped(LogEvent):
 
 
 class ShardKilled(LogEvent):
-    """A process did not drain within 20 s; what it had not stored is read again."""
+    """A process did not drain within 20 s and was killed. Unfinished events are read again."""
 
     level: ClassVar[Level] = "error"
     shard: Name
@@ -70,7 +70,7 @@ class ShardKilled(LogEvent):
 
 
 class SessionsReshared(LogEvent):
-    """The sessions are now shared by another number of collectors."""
+    """The sessions were divided among another number of collectors."""
 
     old_shards: Count
     new_shards: Count
@@ -79,7 +79,7 @@ class SessionsReshared(LogEvent):
 
 
 class LeaseAwaited(LogEvent):
-    """Another process owns the events; this one is a standby."""
+    """Another process owns the events. This one is a standby."""
 
     level: ClassVar[Level] = "warning"
     owner: Name
@@ -87,7 +87,7 @@ class LeaseAwaited(LogEvent):
 
 
 class OwnershipTaken(LogEvent, tag="ownership_lost"):
-    """Another process took over the events; this one ends."""
+    """Another process has taken over the events. This one ends."""
 
     level: ClassVar[Level] = "warning"
     reason: Name
@@ -101,7 +101,7 @@ class MigrationApplied(LogEvent):
 
 
 class ServerStarted(LogEvent):
-    """An embedded server answers."""
+    """An embedded server accepts connections."""
 
     server: Name
     pid: Count
@@ -120,14 +120,14 @@ class ServerStopped(LogEvent):
 
 
 class FolderOpened(LogEvent):
-    """A directory was made passable for the account that runs PostgreSQL."""
+    """The account that runs PostgreSQL was permitted to enter a directory."""
 
     level: ClassVar[Level] = "warning"
     path: str
 
 
 class LogLinesDropped(LogEvent):
-    """Lines are missing from the log stream in Redis."""
+    """Lines were dropped from the log stream in Redis."""
 
     level: ClassVar[Level] = "warning"
     lines: Count

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.messages import (
     Describe,
     EventBatch,
     Introspect,
-    Latch,
     Scored,
     SendAnswer,
     SnapshotQuarantined,
@@ -102,10 +102,10 @@ class Cast:
             case StartSession():
                 self.sessions.start(message)
             case SnapshotQuarantined():
-                self.sessions.snapshot(message)
+                self.sessions.send_snapshot(message)
             case Introspect():
                 self.sessions.introspect(message)
             case ChildFailed():
-                assert self.sessions.failed(message)
+                assert self.sessions.handle_failure(message)
             case ChildStopped():
-                assert self.sessions.stopped(message.mailbox)
+                assert self.sessions.handle_stop(message.mailbox)

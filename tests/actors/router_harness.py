@@ -63,7 +63,7 @@ class Desk:
         self.checkpointer = RecordingMailbox()
         self.depth = Depth()
         self.ticker = ThreadMailbox(self.clock)
-        self.is_hopeless = False
+        self.is_aborted = False
         self._sessions = SessionTable(dispatcher, self.supervisor, timeout_s=1800)
 
     def start(self, *script: Step) -> tuple[ScriptedSource, Ref]:
@@ -71,7 +71,7 @@ class Desk:
         context = ActorContext("router", self.mailbox, self.supervisor)
         depths, letters = (lambda: 0, self.depth), self.dead_letters
         downstream = Downstream(
-            depths, LIMIT, self.ticker, letters, self.checkpointer, lambda: self.is_hopeless
+            depths, LIMIT, self.ticker, letters, self.checkpointer, lambda: self.is_aborted
         )
         ref = RouterActor.start(context, source, Intake(RULES), self._sessions, downstream)
         return source, ref

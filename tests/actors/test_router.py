@@ -74,7 +74,7 @@ def test_an_answer_that_passes_no_tick_is_asked_for_again(desk: Desk) -> None:
         assert desk.ticker.get().message.watermark.at_ms == AT_MS + 5000
         desk.mailbox.tell(TicksBroadcast(TickPosition(AT_MS, AT_MS + 5000)))
     assert len(desk.mail()) == 1
-    desk.is_hopeless = True  # or its end would wait for another answer
+    desk.is_aborted = True  # or its end would wait for another answer
 
 
 def test_a_router_that_is_stopped_finishes_the_read_that_waits_for_a_tick(desk: Desk) -> None:
@@ -91,7 +91,7 @@ def test_a_router_that_is_stopped_finishes_the_read_that_waits_for_a_tick(desk: 
 def test_a_hopeless_drain_leaves_the_read_and_makes_no_checkpoint(desk: Desk) -> None:
     _, ref = desk.start(read([entry(AT_MS + 1)]))
     desk.ticker.get()
-    desk.is_hopeless = True
+    desk.is_aborted = True
     ref.stop(timeout=PATIENCE_S)
     assert not desk.checkpointer.of(BarrierPassed)
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
+from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
     EventBatch,
-    Latch,
     Passivate,
     Scored,
     Snapshot,

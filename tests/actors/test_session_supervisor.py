@@ -5,9 +5,9 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
+from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.messages import (
     EventBatch,
-    Latch,
     Passivate,
     Snapshot,
     SnapshotQuarantined,
@@ -190,8 +190,8 @@ def test_the_stop_of_a_session_does_not_affect_its_successor_of_that_name(cast: 
 def test_a_failure_or_stop_of_another_actor_is_left_to_the_supervisor(cast: Cast) -> None:
     other = ThreadMailbox()
     failure = ChildFailed("writer", other, None, ValueError("bug"), None)
-    assert not cast.sessions.failed(failure)
-    assert not cast.sessions.stopped(other)
+    assert not cast.sessions.handle_failure(failure)
+    assert not cast.sessions.handle_stop(other)
 
 
 def test_no_line_about_a_failure_names_a_user(cast: Cast) -> None:
@@ -203,10 +203,10 @@ def test_no_line_about_a_failure_names_a_user(cast: Cast) -> None:
 def test_finish_waits_for_sessions_that_have_mail(cast: Cast) -> None:
     held = Held(cast.dispatcher)
     with capture_logs() as lines:
-        assert not cast.sessions.finish(0.01)
+        assert not cast.sessions.wait_finished(0.01)
     assert [line["event"] for line in lines] == ["sessions_unfinished"]
     held.release()
-    assert cast.sessions.finish(PATIENCE_S)
+    assert cast.sessions.wait_finished(PATIENCE_S)
 
 
 def test_the_start_of_a_recovered_session_is_not_logged(cast: Cast) -> None:
@@ -224,9 +224,9 @@ def test_no_snapshot_is_sent_for_a_session_that_was_just_released(cast: Cast) ->
     mailbox = cast.enter("s")
     fail(cast, mailbox, 4)
     snapshot = Snapshot(1, True, Latch(1, 0.0, 0.0), RecordingMailbox())  # noqa: FBT003
-    cast.sessions.snapshot(SnapshotQuarantined(mailbox, snapshot))
+    cast.sessions.send_snapshot(SnapshotQuarantined(mailbox, snapshot))
     cast.clock.advance(QUARANTINE_S)
     cast.sessions.release_quarantined()
-    cast.sessions.snapshot(SnapshotQuarantined(mailbox, snapshot))
+    cast.sessions.send_snapshot(SnapshotQuarantined(mailbox, snapshot))
     assert isinstance(snapshot.reply_to, RecordingMailbox)
     assert len(snapshot.reply_to.of(SnapshotTaken)) == 1

@@ -2,10 +2,10 @@
 
 import pytest
 
+from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
     EventBatch,
-    Latch,
     Passivate,
     SnapshotTaken,
     StartSession,
@@ -13,7 +13,7 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.session_table import (
-    CHECK_EVERY_MS,
+    PASSIVATION_CHECK_MS,
     CheckpointContents,
     DirtySet,
     SessionTable,
@@ -60,7 +60,7 @@ def begin_checkpoint(session_table: SessionTable) -> tuple[CheckpointContents, R
     """Begin a checkpoint, as the Router does."""
     answers = RecordingMailbox()
     contents = session_table.begin_checkpoint()
-    session_table.snapshot(contents, answers, 0.0)
+    session_table.request_snapshots(contents, answers, 0.0)
     return contents, answers
 
 
@@ -92,11 +92,11 @@ def test_a_session_is_passivated_after_its_timeout_without_an_event_whatever_tic
     cast: Cast, session_table: SessionTable
 ) -> None:
     session_table.deliver(batch(chats(1)))
-    session_table.passivate(OVER_MS - CHECK_EVERY_MS - 1)
+    session_table.passivate(OVER_MS - PASSIVATION_CHECK_MS - 1)
     session_table.broadcast(tick(OVER_MS - 5000))
     session_table.passivate(OVER_MS - 1)
     assert len(session_table) == 1
-    session_table.passivate(OVER_MS - 1 + CHECK_EVERY_MS)
+    session_table.passivate(OVER_MS - 1 + PASSIVATION_CHECK_MS)
     assert len(session_table) == 0
     begin_checkpoint(session_table)
     assert mail(cast.supervisor.take(StartSession))[-1] == Passivate()
@@ -139,12 +139,12 @@ def test_a_session_in_quarantine_is_passivated_once_it_is_out(
         session_table.deliver(batch([chat(), poison()]))
         session_table.broadcast(tick(AT_MS + 5000))
         cast.settle()
-    assert (len(session_table), session_table.listening()) == (1, 0)
+    assert (len(session_table), session_table.count_listening()) == (1, 0)
     session_table.passivate(OVER_MS)
     cast.clock.advance(300)
     cast.sessions.release_quarantined()
-    assert (len(session_table), session_table.listening()) == (1, 1)
-    session_table.passivate(OVER_MS + CHECK_EVERY_MS)
+    assert (len(session_table), session_table.count_listening()) == (1, 1)
+    session_table.passivate(OVER_MS + PASSIVATION_CHECK_MS)
     begin_checkpoint(session_table)
     cast.settle()
     assert len(session_table) == len(cast.sessions) == 0
@@ -158,7 +158,7 @@ def test_the_first_checkpoint_has_every_session_and_the_next_those_that_changed(
     cast.settle()
     assert (whole.number, whole.is_full) == (1, True)
     assert set(captured(answers)) == {KEY, SessionKey("acme", "s")}
-    session_table.dirty.committed(1)
+    session_table.dirty.mark_committed(1)
     session_table.deliver(batch([chat(3)]))
     session_table.broadcast(tick(AT_MS + 5000))  # changes nothing
     second, answers = begin_checkpoint(session_table)
@@ -173,14 +173,14 @@ def test_what_is_not_known_to_be_durable_is_in_the_next_checkpoint_too(
 ) -> None:
     session_table.deliver(batch(chats(1), "silent"))
     begin_checkpoint(session_table)
-    session_table.dirty.committed(1)
+    session_table.dirty.mark_committed(1)
     session_table.deliver(
         EventsBySession({KEY: [chat(1, OVER_MS - 1)], ("acme", "s"): [chat(7, OVER_MS)]})
     )
     session_table.passivate(OVER_MS)
     lost, _ = begin_checkpoint(session_table)
     session_table.deliver(batch([chat(2, OVER_MS)], "new"))
-    session_table.dirty.committed(lost.number - 1)  # of the one before
+    session_table.dirty.mark_committed(lost.number - 1)  # of the one before
     again, answers = begin_checkpoint(session_table)
     cast.settle()
     assert again.ended == lost.ended == {SessionKey("default", "silent")}
@@ -194,7 +194,7 @@ def test_a_session_that_ended_and_began_anew_has_not_ended(
     begin_checkpoint(session_table)
     session_table.passivate(OVER_MS)
     session_table.deliver(batch([chat(7, OVER_MS)]))
-    session_table.dirty.committed(1)
+    session_table.dirty.mark_committed(1)
     contents, answers = begin_checkpoint(session_table)
     cast.settle()
     assert contents.ended == frozenset()
@@ -204,7 +204,7 @@ def test_a_session_that_ended_and_began_anew_has_not_ended(
 def test_after_a_loss_the_next_checkpoint_is_whole(cast: Cast, session_table: SessionTable) -> None:
     session_table.deliver(EventsBySession({KEY: chats(1), ("acme", "s"): [chat(7)]}))
     begin_checkpoint(session_table)
-    session_table.dirty.committed(1)
+    session_table.dirty.mark_committed(1)
     session_table.dirty.require_full()
     contents, answers = begin_checkpoint(session_table)
     cast.settle()
@@ -223,13 +223,13 @@ def test_the_end_of_a_checkpoint_comes_behind_the_rows_of_every_session_changed_
     cast.settle()
     begin_checkpoint(session_table)
     cast.settle()
-    session_table.dirty.committed(1)
+    session_table.dirty.mark_committed(1)
     held = Held(cast.dispatcher)
     session_table.broadcast(tick(OVER_MS - 1000))
     session_table.passivate(OVER_MS)
     session_table.deliver(EventsBySession({("a", "s"): [chat(2, OVER_MS)]}))
     contents = session_table.begin_checkpoint()
-    session_table.snapshot(contents, cast.writer, 0.0)  # so that their order can be seen
+    session_table.request_snapshots(contents, cast.writer, 0.0)  # so that their order can be seen
     held.release()
     cast.settle()
     assert contents.changed == {("a", "s")}
@@ -249,7 +249,7 @@ def test_a_session_in_quarantine_is_answered_for(cast: Cast, session_table: Sess
     states = captured(answers)
     assert set(states) == {KEY, SessionKey("default", "neighbour")}
     assert decode_state(states[KEY], "s", SessionRules()).chats.total == 1
-    session_table.dirty.committed(1)
+    session_table.dirty.mark_committed(1)
     _, answers = begin_checkpoint(session_table)
     cast.settle()
     assert captured(answers) == {}

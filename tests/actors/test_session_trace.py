@@ -3,9 +3,9 @@
 import pytest
 from structlog.typing import EventDict
 
-from conductor_actors.actors.introspection import TRACE_BURST
 from conductor_actors.actors.messages import EventBatch, Passivate
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.session_trace import TRACE_BURST_LINES
 from conductor_actors.domain.introspection_protocol import IntrospectionAnswer
 from conductor_actors.domain.scoring import Scoring
 from tests.actors.cast import Cast
@@ -97,15 +97,15 @@ def test_a_trace_is_rate_limited_and_counts_the_messages_it_omits(
     for _ in range(100):
         mailbox.tell(EventBatch(chats(1)))
     cast.settle()
-    assert len(traced(log_lines)) == TRACE_BURST
+    assert len(traced(log_lines)) == TRACE_BURST_LINES
     cast.clock.advance(1)
     mailbox.tell(EventBatch(chats(1)))
     cast.settle()
-    assert traced(log_lines)[-1]["suppressed"] == 100 - TRACE_BURST
+    assert traced(log_lines)[-1]["suppressed"] == 100 - TRACE_BURST_LINES
     cast.clock.advance(60)
     cast.sessions.end_traces()
     (end,) = traced(log_lines, "trace_ended")
-    assert (end["messages"], end["suppressed"]) == (101, 100 - TRACE_BURST)
+    assert (end["messages"], end["suppressed"]) == (101, 100 - TRACE_BURST_LINES)
 
 
 def test_a_trace_lasts_through_a_failure_a_quarantine_and_a_passivation(

@@ -7,9 +7,10 @@ import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import Passivate
-from conductor_actors.actors.runtime.dispatcher import MAX_MESSAGES, Dispatcher
+from conductor_actors.actors.runtime.dispatcher import MAX_TURN_MESSAGES, Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
-from conductor_actors.actors.stats import MAX_PER_RANKING, MAX_TENANT_ROWS, Stats, TopSessions
+from conductor_actors.actors.stats import Stats
+from conductor_actors.actors.top_sessions import MAX_PER_RANKING, MAX_TENANT_ROWS, TopSessions
 from conductor_actors.log_events import VERSION, SessionFigures, TenantFigures
 from tests.actors.cast import Cast
 from tests.actors.session_events import poison
@@ -141,7 +142,7 @@ def test_waiting_messages_are_counted_and_the_oldest_has_an_age(
 
 def test_the_age_is_that_of_the_oldest_message_still_waiting(busy_sessions: BusySessions) -> None:
     held, mailbox = Held(busy_sessions.dispatcher), busy_sessions.enter("acme/keynote")
-    for _ in range(MAX_MESSAGES):
+    for _ in range(MAX_TURN_MESSAGES):
         mailbox.tell("of the first turn")
     busy_sessions.clock.advance(3)
     mailbox.tell("of the second")

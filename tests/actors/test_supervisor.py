@@ -7,20 +7,20 @@ from functools import partial
 import pytest
 from structlog.typing import EventDict
 
+from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.messages import (
     Drain,
     EventBatch,
     IntervalElapsed,
-    Latch,
     Scored,
     StartSession,
     Tick,
 )
 from conductor_actors.actors.runtime.base import ActorContext, ChildFailed
+from conductor_actors.actors.runtime.coalescing_mailbox import CoalescingMailbox
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import (
     AnyEnvelope,
-    CoalescingMailbox,
     PooledMailbox,
     ThreadMailbox,
 )
@@ -340,7 +340,7 @@ def test_a_session_that_fails_is_restarted_and_the_process_goes_on(company: Comp
 def test_a_failure_is_known_before_the_drain_that_follows_it() -> None:
     outcome = Outcome()
     assert (outcome.wait_failed(0), outcome.wait_drained(0), outcome.exit_code) == (False, False, 0)
-    outcome.fail()
+    outcome.mark_failed()
     assert (outcome.wait_failed(0), outcome.wait_drained(0), outcome.exit_code) == (True, False, 70)
-    outcome.drained()
+    outcome.mark_drained()
     assert (outcome.wait_drained(0), outcome.exit_code) == (True, 70)

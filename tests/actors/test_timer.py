@@ -2,7 +2,7 @@
 
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.actors.timer import Chore, Timer
+from conductor_actors.actors.timer import Timer, TimerEntry
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 
@@ -15,7 +15,9 @@ class TwoChores:
     def __init__(self) -> None:
         self.often, self.seldom = RecordingMailbox(), RecordingMailbox()
         self._clock = FakeClock()
-        self._timer = Timer([Chore(self.often, 1.0), Chore(self.seldom, 5.0)], self._clock)
+        self._timer = Timer(
+            [TimerEntry(self.often, 1.0), TimerEntry(self.seldom, 5.0)], self._clock
+        )
 
     def after(self, passed_s: float) -> tuple[int, int]:
         """Let time pass; return how often each was told by then."""
@@ -48,7 +50,7 @@ def test_after_a_pause_each_mailbox_is_told_once() -> None:
 
 def test_a_running_timer_tells_by_itself_until_it_is_stopped() -> None:
     mailbox = ThreadMailbox()
-    timer = Timer([Chore(mailbox, 0.001)])
+    timer = Timer([TimerEntry(mailbox, 0.001)])
     timer.start()
     mailbox.wait(TIMEOUT_S)
     assert mailbox.get().message == IntervalElapsed()

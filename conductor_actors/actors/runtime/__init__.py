@@ -1,1 +1,1 @@
-"""How actors run here: a mailbox that outlives its actor, a dispatcher, and the base classes."""
+"""The runtime of actors: mailboxes, the dispatcher with its run queue, and base classes."""

@@ -1,11 +1,12 @@
-"""What every actor has in common: a context that outlives it, and a failure that is reported.
+"""The base classes of actors: their mailbox outlives them, and the Supervisor learns their end.
 
-Facts of Pykka, each seen in a run, that this module handles: `tell` to a dead actor raises in
-the sender (so senders hold mailboxes) · a crash silently drops the rest of the inbox (so teardown
-leaves it alone) · a failing `on_start` calls no hook (so it is caught here) · `SystemExit` in
-one actor stops all of them, or ends the thread silently (so it becomes an ordinary failure) ·
-errors under `ask` go to the caller and don't stop the actor · an `ActorRef` copies its inbox when
-it is made (so ours is in place before).
+They change what Pykka does:
+- `tell` to a dead actor raises in the sender, so senders hold mailboxes.
+- A crash silently drops the rest of the inbox, so the teardown leaves the mailbox alone.
+- A failing `on_start` calls no hook, so it is caught here.
+- `SystemExit` in one actor stops all of them, or silently ends its thread; here it is a failure.
+- An `ActorRef` copies the reference to the inbox when it is created, so ours exists before.
+Errors under `ask` go to the caller and don't stop the actor, as in Pykka.
 """
 
 import threading
@@ -23,11 +24,11 @@ M = TypeVar("M", ThreadMailbox, PooledMailbox)
 
 _NO_MESSAGE: Final = None
 
-STOP_CHECK_S: Final = 0.1
+STOP_POLL_S: Final = 0.1
 
 
 class ActorContext(NamedTuple, Generic[M]):
-    """What an actor is started with, and its successor after a failure."""
+    """The arguments with which an actor is started, and its successor after a failure."""
 
     name: str
     mailbox: M
@@ -47,40 +48,40 @@ class ChildFailed:
 
 @dataclass(frozen=True, slots=True)
 class ChildStopped:
-    """To the Supervisor: an actor stopped as asked."""
+    """To the Supervisor: an actor has stopped, as it was asked to."""
 
     name: str
     mailbox: object
 
 
 class Poisoned(Exception):  # noqa: N818 - the field says "poison message"
-    """Some items could not be handled; they were skipped, and everything else was done."""
+    """Some items of a message could not be handled and were skipped; the others were handled."""
 
     def __init__(self, items: Sequence[tuple[object, Exception]]) -> None:
         super().__init__(f"{len(items)} skipped, the first: {items[0][1]!r}")
         self.items = items
 
 
-class Hung(Exception):  # noqa: N818 - what was found, not what was raised
+class Hung(Exception):  # noqa: N818 - reported, and never raised
     """A handler did not return; its thread can't be ended, only abandoned."""
 
 
-class _NotAnError(Exception):
+class _WrappedExit(Exception):  # noqa: N818 - an exit, not an error
     """Wraps `SystemExit` and the like, on which Pykka would stop every actor."""
 
 
 class _SupervisedActor(pykka.Actor):
-    """Receive mail from the context's mailbox, and report the end to the Supervisor."""
+    """Receives mail from the context's mailbox, and reports its end to the Supervisor."""
 
     def __init__(self, context: ActorContext[Any]) -> None:
         self._context = context
-        self._mailbox = context.mailbox  # looked up once: a tick handles a message of every session
+        self._mailbox = context.mailbox  # looked up once, because every message needs it
         self._message: object = _NO_MESSAGE
         self._error: BaseException | None = None
         super().__init__()
 
     def handover(self) -> object:
-        """Return what a successor needs to continue from before the failure."""
+        """Return the state from before the failure, for the successor."""
         return None
 
     def _create_actor_inbox(self) -> Any:  # type: ignore[override]  # noqa: ANN401
@@ -109,7 +110,7 @@ class _SupervisedActor(pykka.Actor):
         except Exception:
             raise
         except BaseException as error:
-            raise _NotAnError(repr(error)) from error
+            raise _WrappedExit(repr(error)) from error
 
     def _handle_failure(
         self,
@@ -123,10 +124,7 @@ class _SupervisedActor(pykka.Actor):
         self._error = exception_value
 
     def _actor_loop_teardown(self) -> None:
-        """Leave the mail to the successor, and report to the Supervisor whether one is needed.
-
-        An actor that stopped as asked has no successor.
-        """
+        """Report the end to the Supervisor. After a failure the mail is left to the successor."""
         name, mailbox, supervisor = self._context
         if self._error is None:
             mailbox.retire()
@@ -137,24 +135,24 @@ class _SupervisedActor(pykka.Actor):
 
 
 class SystemActor(_SupervisedActor, pykka.ThreadingActor):
-    """An actor with its own thread, because it waits on the outside world."""
+    """An actor with its own thread, because it waits for servers."""
 
     use_daemon_thread = True  # a thread that hangs in a call must not hold up the exit
 
     def _receive_until(self, is_done: Callable[[], bool]) -> None:
-        """Handle mail in `on_stop` until done."""
+        """Handle mail, in `on_stop`, until `is_done`."""
         mailbox = self._context.mailbox
         while not is_done():
-            mailbox.wait(STOP_CHECK_S)
+            mailbox.wait(STOP_POLL_S)
             if not mailbox.empty():
                 self.on_receive(mailbox.get().message)
 
 
 class _Flag(threading.Event):
-    """A `threading.Event` of 64 bytes instead of 1,300: all of them share one condition."""
+    """A `threading.Event` that takes 64 bytes instead of 1,300: all share one condition."""
 
     __slots__ = ("_is_set",)
-    _some_was_set: Final = threading.Condition()
+    _any_was_set: Final = threading.Condition()
 
     def __init__(self) -> None:
         self._is_set = False
@@ -163,17 +161,17 @@ class _Flag(threading.Event):
         return self._is_set
 
     def set(self) -> None:
-        with self._some_was_set:
+        with self._any_was_set:
             self._is_set = True
-            self._some_was_set.notify_all()
+            self._any_was_set.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        with self._some_was_set:
-            return self._some_was_set.wait_for(self.is_set, timeout)
+        with self._any_was_set:
+            return self._any_was_set.wait_for(self.is_set, timeout)
 
 
 class PooledActor(_SupervisedActor):
-    """An actor that never waits, so a dispatcher runs thousands of them on a few threads."""
+    """An actor that never blocks, so a dispatcher can run thousands of them on a few threads."""
 
     def __init__(self, context: ActorContext[PooledMailbox], dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
@@ -183,14 +181,14 @@ class PooledActor(_SupervisedActor):
 
     @property
     def mailbox(self) -> PooledMailbox:
-        """The mailbox, which the actor's successors take over."""
+        """The mailbox, which a successor of the actor takes over."""
         mailbox: PooledMailbox = self._context.mailbox
         return mailbox
 
-    def _hang(self, running_s: float) -> None:
-        """Fail because of a handler that does not return; another thread reports it."""
+    def _report_hung(self, running_s: float) -> None:
+        """Report, from another thread, a handler that does not return."""
         pykka.ActorRegistry.unregister(self.actor_ref)
-        self.actor_stopped.set()  # ends the loop, should the handler return
+        self.actor_stopped.set()  # ends the loop if the handler ever returns
         name, mailbox, supervisor = self._context
         hung = Hung(f"its handler did not return within {running_s:.0f} s")
         supervisor.tell(ChildFailed(name, mailbox, self._message, hung, self.handover()))
@@ -200,7 +198,7 @@ class PooledActor(_SupervisedActor):
         return pykka.ThreadingFuture()
 
     def _start_actor_loop(self) -> None:
-        self._dispatcher.attach(self._context.mailbox, self._take_turn, self._hang)
+        self._dispatcher.attach(self._context.mailbox, self._take_turn, self._report_hung)
 
     def _take_turn(self) -> None:
         """Run Pykka's own loop until the mailbox ends the turn, or the actor stops."""

@@ -1,26 +1,26 @@
 """Run many actors on few threads: a mailbox per actor, one run queue, turns of bounded length.
 
-An actor with mail is queued once, handles at most `MAX_MESSAGES` in at most `MAX_TURN_S` and goes
-to the back of the queue, so no actor starves another; neither does a tenant, because tenants take
-turns, too. Handlers must not wait: a pool of two threads stalls when two of them do. `slow_turns`
+In a turn an actor handles at most `MAX_TURN_MESSAGES` in at most `MAX_TURN_S`; then it goes to the
+back of the queue, so no actor starves another. Tenants take turns, too, so no tenant starves
+another. Handlers must not block: a pool of two threads stalls when two of them do. `slow_turns`
 lists handlers that take long, and `abandon_hung` replaces the threads of those that never return.
 """
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
-from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox, Turn, answer_for_dead
+from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox, Turn, resolve_dead_ask
+from conductor_actors.actors.runtime.run_queue import RunQueue
 
-MAX_MESSAGES: Final = 64
+MAX_TURN_MESSAGES: Final = 64
 MAX_TURN_S: Final = 0.005
 HUNG_AFTER_CHECKS: Final = 5
 
 
 class SlowTurn(NamedTuple):
-    """A turn that takes long: of which mailbox, for how long, on which thread."""
+    """A turn that takes long: its mailbox's name, its duration so far, and its thread."""
 
     name: str
     running_s: float
@@ -33,8 +33,8 @@ class Dispatcher:
     def __init__(self, threads: int = 2, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._work_came = threading.Condition(self._lock)
-        self._went_idle = threading.Condition(self._lock)
+        self._work_added = threading.Condition(self._lock)
+        self._became_idle = threading.Condition(self._lock)
         self._run_queue = RunQueue()
         self._turns: dict[int, tuple[float, PooledMailbox]] = {}
         self._checks: dict[tuple[int, float, PooledMailbox], int] = {}
@@ -48,7 +48,7 @@ class Dispatcher:
             thread.start()
 
     def deliver(self, letters: Iterable[tuple[PooledMailbox, Envelope]]) -> None:
-        """Put envelopes into mailboxes, in order: one lock and one wake-up for all of them."""
+        """Put envelopes into mailboxes, in order, with one lock and one wake-up for all of them."""
         with self._lock:
             now_s = self._clock()
             for mailbox, envelope in letters:
@@ -59,10 +59,10 @@ class Dispatcher:
                     self._refuse_mail(mailbox)
                 else:
                     self._queue(mailbox, now_s)
-            self._work_came.notify(len(self._threads))
+            self._work_added.notify(len(self._threads))
 
     def tell_first(self, mailbox: PooledMailbox, message: object) -> None:
-        """Put priority mail into a mailbox: it is handled first in the mailbox's next turn."""
+        """Add a message that the actor handles first in its next turn, before its other mail."""
         with self._lock:
             now_s = self._clock()
             envelope = Envelope(message)
@@ -73,25 +73,25 @@ class Dispatcher:
                 self._refuse_mail(mailbox)
             else:
                 self._queue(mailbox, now_s)
-                self._work_came.notify()
+                self._work_added.notify()
 
     def attach(
         self,
         mailbox: PooledMailbox,
         run: Callable[[], None],
-        discard: Callable[[float], None] | None = None,
+        report_hung: Callable[[float], None] | None = None,
     ) -> None:
-        """Connect a mailbox to its actor, which gets a turn even if there is no mail yet."""
+        """Connect a mailbox to its actor, which gets a turn even without mail."""
         with self._lock:
             self._attached[mailbox] = None
             mailbox.run = run
-            mailbox.discard = discard
+            mailbox.report_hung = report_hung
             mailbox.is_new = True
             self._queue(mailbox, self._clock())
-            self._work_came.notify()
+            self._work_added.notify()
 
     def detach(self, mailbox: PooledMailbox) -> bool:
-        """Disconnect a mailbox from its actor in its turn; return False if it was abandoned."""
+        """Disconnect the actor, in its turn, from its mailbox; return False if it was abandoned."""
         with self._lock:
             if threading.get_ident() not in self._turns:
                 return False
@@ -99,17 +99,17 @@ class Dispatcher:
             return True
 
     def forget(self, mailbox: PooledMailbox) -> None:
-        """Forget a mailbox that will never have an actor again."""
+        """Remove a mailbox that will never have an actor again."""
         with self._lock:
             self._attached.pop(mailbox, None)
 
     def mailboxes(self) -> list[PooledMailbox]:
-        """List the mailboxes that have an actor, or will have its successor; the oldest first."""
+        """List the mailboxes whose actor runs or will be restarted, the oldest first."""
         with self._lock:
             return [*self._attached]
 
     def close_mailbox(self, mailbox: PooledMailbox) -> int:
-        """Refuse and count all mail, including what is waiting; return how much was waiting."""
+        """Refuse and count mail from now on, and what is waiting; return how much was waiting."""
         with self._lock:
             mailbox.is_closed = True
             return self._refuse_mail(mailbox)
@@ -122,19 +122,19 @@ class Dispatcher:
             return refused
 
     def wait_idle(self, timeout_s: float) -> bool:
-        """Wait until every actor has handled its mail; return False if that took too long."""
+        """Wait until every actor has handled its mail; return False after the timeout."""
         with self._lock:
-            return self._went_idle.wait_for(
+            return self._became_idle.wait_for(
                 lambda: not self._run_queue.waiting and not self._turns, timeout_s
             )
 
     def oldest_s(self) -> float:
-        """Return how long the actor at the head of the queue has been waiting for its turn."""
+        """Return how long the actor that waits longest has been waiting for its turn."""
         with self._lock:
             return self._run_queue.oldest_s(self._clock())
 
     def slow_turns(self, longer_than_s: float) -> list[SlowTurn]:
-        """List the turns that have been running for longer than this."""
+        """List the turns that have been running for longer than `longer_than_s`."""
         with self._lock:
             now_s = self._clock()
             return [
@@ -146,9 +146,9 @@ class Dispatcher:
     def abandon_hung(self) -> None:
         """Replace the threads of hung handlers; call this every second.
 
-        A handler still running after five checks is hung: its thread is replaced and its mail is
-        refused. Should it ever return, its thread ends. Checks are counted, not seconds, because
-        in a process that was suspended no handler is hung.
+        A handler that is still running at its fifth check is hung: its thread is replaced and its
+        mail is refused. Its old thread ends if it ever returns. Checks are counted, not seconds, so
+        that suspending the process makes no handler hung.
         """
         with self._lock:
             turns = {(thread_id, *turn): thread_id for thread_id, turn in self._turns.items()}
@@ -159,19 +159,19 @@ class Dispatcher:
                 if self._checks[turn] >= HUNG_AFTER_CHECKS and turn[2].run is not None
             ]
         for running_s, mailbox in hung:
-            if mailbox.discard is not None:
-                mailbox.discard(running_s)
-            self.close_mailbox(mailbox)  # last: the failure is reported first
+            if mailbox.report_hung is not None:
+                mailbox.report_hung(running_s)
+            self.close_mailbox(mailbox)  # only after the failure was reported
         if hung:
             with self._lock:
                 if not self._run_queue.waiting and not self._turns:
-                    self._went_idle.notify_all()
+                    self._became_idle.notify_all()
 
     def close(self, timeout_s: float = 1.0) -> None:
         """End the threads after their current turns."""
         with self._lock:
             self._is_closed = True
-            self._work_came.notify_all()
+            self._work_added.notify_all()
         for thread in self._threads:
             thread.join(timeout_s)
 
@@ -185,7 +185,7 @@ class Dispatcher:
         refused = [*mailbox.priority, *mailbox.mail]
         mailbox.mail, mailbox.priority = [], ()
         for envelope in refused:
-            answer_for_dead(envelope)
+            resolve_dead_ask(envelope)
             if mailbox.on_refusal is not None:
                 mailbox.on_refusal(mailbox, envelope.message)
         mailbox.refused += len(refused)
@@ -200,33 +200,33 @@ class Dispatcher:
         mailbox.busy_s += self._clock() - began_s
         self._put_back(mailbox)
         mailbox.is_queued = False
-        lost = next(thread for thread in self._threads if thread.ident == thread_id)
-        fresh = self._thread(lost.name)
-        self._threads[self._threads.index(lost)] = fresh
-        fresh.start()
+        hung = next(thread for thread in self._threads if thread.ident == thread_id)
+        replacement = self._thread(hung.name)
+        self._threads[self._threads.index(hung)] = replacement
+        replacement.start()
         return self._clock() - began_s, mailbox
 
     def _thread(self, name: str) -> threading.Thread:
         return threading.Thread(target=self._work, name=name, daemon=True)
 
     def _work(self) -> None:
-        me = threading.get_ident()
-        while (mailbox := self._begin_turn(me)) is not None:
+        thread_id = threading.get_ident()
+        while (mailbox := self._begin_turn(thread_id)) is not None:
             if mailbox.run is not None:
                 mailbox.run()
-            if not self._end_turn(me, mailbox):
+            if not self._end_turn(thread_id, mailbox):
                 return
 
-    def _begin_turn(self, me: int) -> PooledMailbox | None:
+    def _begin_turn(self, thread_id: int) -> PooledMailbox | None:
         with self._lock:
             while not self._run_queue.waiting:
                 if self._is_closed:
                     return None
-                self._work_came.wait()
+                self._work_added.wait()
             if self._is_closed:
                 return None
             mailbox = self._run_queue.pop()
-            mail, mailbox.mail = mailbox.mail[:MAX_MESSAGES], mailbox.mail[MAX_MESSAGES:]
+            mail, mailbox.mail = mailbox.mail[:MAX_TURN_MESSAGES], mailbox.mail[MAX_TURN_MESSAGES:]
             if mailbox.priority:
                 mail, mailbox.priority = [*mailbox.priority, *mail], ()
             self.waiting -= len(mail)
@@ -234,28 +234,28 @@ class Dispatcher:
             mailbox.handled += len(mail)
             mailbox.is_new = False
             mailbox.turn = Turn(mail, self._clock, MAX_TURN_S)
-            self._turns[me] = (self._clock(), mailbox)
+            self._turns[thread_id] = (self._clock(), mailbox)
             return mailbox
 
-    def _end_turn(self, me: int, mailbox: PooledMailbox) -> bool:
+    def _end_turn(self, thread_id: int, mailbox: PooledMailbox) -> bool:
         """End a turn; return False if this thread was replaced meanwhile."""
         with self._lock:
-            turn = self._turns.pop(me, None)
+            turn = self._turns.pop(thread_id, None)
             if turn is None:
                 return False
             now_s = self._clock()
             mailbox.busy_s += now_s - turn[0]
             self._put_back(mailbox)
-            if mailbox.is_closed:  # since the turn began: its actor failed once too often
+            if mailbox.is_closed:  # during the turn, because its actor was quarantined
                 self._refuse_mail(mailbox)
             mailbox.is_queued = False
             self._queue(mailbox, now_s)
             if not self._run_queue.waiting and not self._turns:
-                self._went_idle.notify_all()
+                self._became_idle.notify_all()
             return True
 
     def _put_back(self, mailbox: PooledMailbox) -> None:
-        """Return what the turn had no time for to the front of the mailbox."""
+        """Put what is left of the turn back to the front of the mailbox."""
         rest = mailbox.turn.rest if mailbox.turn else []
         mailbox.turn = None
         if rest:
@@ -264,38 +264,3 @@ class Dispatcher:
             self.waiting += len(rest)
             self.handled -= len(rest)
             mailbox.handled -= len(rest)
-
-
-Line: TypeAlias = deque[tuple[float, PooledMailbox]]  # since when each has waited
-
-
-class RunQueue:
-    """Mailboxes whose actors have work. `push` and `pop` take constant time; not thread-safe."""
-
-    def __init__(self) -> None:
-        self._lines: dict[str, Line] = {}  # of every tenant that ever had a turn
-        self.waiting: deque[Line] = deque()  # those that are not empty, in turn
-
-    def __len__(self) -> int:
-        return sum(map(len, self.waiting))
-
-    def push(self, mailbox: PooledMailbox, now_s: float) -> None:
-        """Add a mailbox behind the others of its tenant."""
-        line = self._lines.get(mailbox.tenant)
-        if line is None:
-            line = self._lines[mailbox.tenant] = deque()
-        if not line:
-            self.waiting.append(line)
-        line.append((now_s, mailbox))
-
-    def pop(self) -> PooledMailbox:
-        """Remove and return the next mailbox; its tenant goes behind all others."""
-        line = self.waiting.popleft()
-        _, mailbox = line.popleft()
-        if line:
-            self.waiting.append(line)
-        return mailbox
-
-    def oldest_s(self, now_s: float) -> float:
-        """Return how long the mailbox that waits longest has been waiting; 0 when there is none."""
-        return max((now_s - line[0][0] for line in self.waiting), default=0.0)

@@ -9,9 +9,9 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.messages import (
     EventBatch,
-    Latch,
     Passivate,
     Snapshot,
     SnapshotTaken,
@@ -212,7 +212,7 @@ def test_a_checkpoint_that_waits_for_who_hangs_is_answered_with_the_state_from_b
     session_table.deliver(EventsBySession({("default", "s"): [hanging.event()]}))
     cast.sessions.start(cast.supervisor.take(StartSession))
     hanging.wait()
-    session_table.snapshot(session_table.begin_checkpoint(), checkpointer, 0.0)
+    session_table.request_snapshots(session_table.begin_checkpoint(), checkpointer, 0.0)
     for _ in range(HUNG_AFTER_CHECKS):
         cast.sessions.abandon_hung()
     cast.settle()

@@ -5,7 +5,8 @@ from itertools import chain
 
 import pytest
 
-from conductor_actors.actors.runtime.mailbox import WAKE_EVERY, CoalescingMailbox, Envelope
+from conductor_actors.actors.runtime.coalescing_mailbox import ITEMS_PER_WAKE, CoalescingMailbox
+from conductor_actors.actors.runtime.mailbox import Envelope
 
 PATIENCE_S = 5.0
 
@@ -32,16 +33,16 @@ def test_what_was_left_comes_as_one_message_in_front_of_the_next(
 
 
 def test_few_wake_nobody_and_are_counted(mailbox: CoalescingMailbox[int]) -> None:
-    add(mailbox, WAKE_EVERY - 1)
+    add(mailbox, ITEMS_PER_WAKE - 1)
     assert mailbox.empty()
-    assert mailbox.depth() == mailbox.items() == WAKE_EVERY - 1
+    assert mailbox.depth() == mailbox.items() == ITEMS_PER_WAKE - 1
 
 
 def test_many_wake_the_actor(mailbox: CoalescingMailbox[int]) -> None:
     with ThreadPoolExecutor(1) as thread:
         heard: Future[object] = thread.submit(lambda: mailbox.get().message)
-        add(mailbox, WAKE_EVERY)
-        assert heard.result(PATIENCE_S) == [*range(WAKE_EVERY)]
+        add(mailbox, ITEMS_PER_WAKE)
+        assert heard.result(PATIENCE_S) == [*range(ITEMS_PER_WAKE)]
     assert mailbox.empty()
     assert mailbox.depth() == 0
 
@@ -50,21 +51,21 @@ def test_who_is_woken_for_what_another_message_has_brought_sleeps_on(
     mailbox: CoalescingMailbox[int],
 ) -> None:
     mailbox.tell("first")
-    add(mailbox, WAKE_EVERY)
+    add(mailbox, ITEMS_PER_WAKE)
     assert not mailbox.empty()
-    assert mailbox.get().message == [*range(WAKE_EVERY)]
+    assert mailbox.get().message == [*range(ITEMS_PER_WAKE)]
     assert mailbox.get().message == "first"
     assert mailbox.empty()
 
 
 def test_nothing_is_lost_or_doubled_between_many_threads(mailbox: CoalescingMailbox[int]) -> None:
     with ThreadPoolExecutor(3) as threads:
-        done = [threads.submit(add, mailbox, 5 * WAKE_EVERY) for _ in range(3)]
+        done = [threads.submit(add, mailbox, 5 * ITEMS_PER_WAKE) for _ in range(3)]
         heard: list[int] = []
-        while len(heard) < 15 * WAKE_EVERY:
+        while len(heard) < 15 * ITEMS_PER_WAKE:
             heard += mailbox.get().message
         assert not any(each.exception(PATIENCE_S) for each in done)
-    assert sorted(heard) == sorted(chain.from_iterable([range(5 * WAKE_EVERY)] * 3))
+    assert sorted(heard) == sorted(chain.from_iterable([range(5 * ITEMS_PER_WAKE)] * 3))
 
 
 def test_a_mailbox_that_retires_keeps_what_was_left(mailbox: CoalescingMailbox[int]) -> None:

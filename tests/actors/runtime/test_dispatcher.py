@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from conductor_actors.actors.runtime.base import ActorContext
-from conductor_actors.actors.runtime.dispatcher import MAX_MESSAGES, MAX_TURN_S, Dispatcher
+from conductor_actors.actors.runtime.dispatcher import MAX_TURN_MESSAGES, MAX_TURN_S, Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
 from tests.actors.probes import PooledProbe, Script
 from tests.actors.turns import PATIENCE_S, Died, Held, attach
@@ -61,7 +61,7 @@ def flood(dispatcher: Dispatcher, names: dict[str, int], cost_s: float = 0.0) ->
 
 def test_a_flooded_actor_goes_to_the_back_after_64_messages() -> None:
     handled = flood(Dispatcher(1, FakeClock()), {"flooded": 200, "quiet": 1, "other": 2})
-    assert MAX_MESSAGES == 64
+    assert MAX_TURN_MESSAGES == 64
     assert handled == ["flooded"] * 64 + ["quiet", "other", "other"] + ["flooded"] * 136
 
 
@@ -168,13 +168,13 @@ def test_a_batch_is_one_wake_up_however_many_actors_it_is_for(
     for mailbox in mailboxes:
         attach(dispatcher, mailbox, lambda _: None)
     dispatcher.wait_idle(PATIENCE_S)
-    notify = dispatcher._work_came.notify
+    notify = dispatcher._work_added.notify
 
     def notify_and_count(threads: int) -> None:
         wake_ups.append(threads)
         notify(threads)
 
-    monkeypatch.setattr(dispatcher._work_came, "notify", notify_and_count)
+    monkeypatch.setattr(dispatcher._work_added, "notify", notify_and_count)
     dispatcher.deliver((mailbox, Envelope("news")) for mailbox in mailboxes)
     assert dispatcher.wait_idle(PATIENCE_S)
     assert dispatcher.handled == 100

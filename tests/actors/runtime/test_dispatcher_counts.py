@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.actors.runtime.dispatcher import MAX_MESSAGES, Dispatcher
+from conductor_actors.actors.runtime.dispatcher import MAX_TURN_MESSAGES, Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
 from tests.actors.probes import PooledModel, Script
 from tests.actors.turns import PATIENCE_S, Died, Held, attach
@@ -65,7 +65,7 @@ class Observed:
             raise Died
 
 
-MESSAGES = st.lists(st.sampled_from(["a", "b", FATAL]), min_size=1, max_size=MAX_MESSAGES + 6)
+MESSAGES = st.lists(st.sampled_from(["a", "b", FATAL]), min_size=1, max_size=MAX_TURN_MESSAGES + 6)
 STEPS = st.lists(
     st.tuples(
         st.integers(0, MAILBOXES - 1),

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.actors.runtime.dispatcher import Dispatcher, RunQueue
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
+from conductor_actors.actors.runtime.run_queue import RunQueue
 from tests.actors.turns import PATIENCE_S, Held, attach
 
 

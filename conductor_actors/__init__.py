@@ -12,9 +12,9 @@ Redis ──▶ Router ──▶ Session (one each) ──┬──▶ Writer �
 Three questions, three packages: `domain` decides what happens (pure), `actors` when, and `adapters`
 how servers are reached. Code depends in one direction, which import-linter checks:
 
-__main__ > cli > commands > app > settings_text > settings
+__main__ > cli > commands > app > settings
     > actors | adapters | dashboard | observability | simulate
-    > variables > ports | outages | updates > log_events | instants > domain > errors
+    > ports | outages | updates > log_events | instants > domain > errors
 
 Glossary:
 

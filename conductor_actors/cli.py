@@ -10,8 +10,7 @@ from typing import Annotated, Final, NoReturn, TextIO
 
 import typer
 
-from conductor_actors import log_events, settings_text
-from conductor_actors import settings as configuration
+from conductor_actors import log_events
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
@@ -31,7 +30,7 @@ from conductor_actors.domain.comparison import StoredRows
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.observability import logs, probes
 from conductor_actors.observability.metrics import CollectorMetrics
-from conductor_actors.settings import Settings
+from conductor_actors.settings import Settings, load_settings, texts
 
 EXIT_INTERRUPTED: Final = 130
 
@@ -87,7 +86,7 @@ def default(context: typer.Context, shards: Shards = None) -> None:
 
 @app.command(
     short_help="Run the service; this is what happens without a command.",
-    epilog=settings_text.listing(),
+    epilog=texts.help_list(),
 )
 def run(shards: Shards = None) -> None:
     """Run the service: score every session every 5 s, store, announce and show it on port 3002.
@@ -146,7 +145,7 @@ def demonstrate(
     Needs no server: without REDIS_URL and DATABASE_URL it starts its own. Where REDIS_URL is set,
     the simulated events go there. Ctrl-C stops it.
     """
-    settings = companions.with_free_ports(configuration.load())
+    settings = companions.with_free_ports(load_settings())
     leaving_with(0)
     with companions.logs_aside(settings), servers(settings) as urls:
         service = Service(settings, urls.redis, urls.database)
@@ -357,7 +356,7 @@ def servers(settings: Settings, *, redis: bool = True, database: bool = True) ->
 
 
 def _configured(stream: TextIO, metrics: CollectorMetrics | None = None) -> Settings:
-    settings = configuration.load()
+    settings = load_settings()
     if metrics is not None:
         log_events.subscribe(metrics.observe)
     logs.configure(settings.log_level, settings.log_format, stream, settings.shard)
@@ -366,7 +365,7 @@ def _configured(stream: TextIO, metrics: CollectorMetrics | None = None) -> Sett
 
 def _shared(shards: int | None, *, with_dashboard: bool) -> bool:
     """Run as several processes, if that is wanted; tell whether it was."""
-    settings = configuration.load()
+    settings = load_settings()
     count = settings.shards if shards is None else shards
     if count == 1 or settings.shard is not None:
         return False

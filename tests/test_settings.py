@@ -5,70 +5,103 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from conductor_actors import settings
 from conductor_actors.domain.quotas import Limits
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.errors import ConfigError
-from conductor_actors.settings import Settings
+from conductor_actors.settings import Settings, load_settings, texts, variable_of
 from tests.deploy import settings_page
 
 ROOT = Path(__file__).parent.parent
+FLOATS = [name for name, field in Settings.model_fields.items() if "float" in str(field.annotation)]
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_variable_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for field in Settings.model_fields.values():
-        monkeypatch.delenv(str(field.validation_alias), raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable_of(name), raising=False)
 
 
-def test_without_any_variable_the_contracts_defaults_hold() -> None:
-    loaded = settings.load()
-    assert (loaded.transport, loaded.tenants, loaded.start) == ("both", (), "window")
-    assert (loaded.tick_s, loaded.window_s, loaded.session_timeout_s) == (5, 60, 1800)
-    assert loaded.max_event_bytes == 65536
-    assert loaded.scoring() == Scoring()
+def test_the_defaults_are_those_of_the_contract() -> None:
+    settings = load_settings()
+    assert (settings.transport, settings.tenants, settings.start) == ("both", (), "window")
+    assert (settings.tick_s, settings.window_s, settings.session_timeout_s) == (5, 60, 1800)
+    assert settings.max_event_bytes == 65536
+    assert settings.scoring() == Scoring()
 
 
-def test_settings_can_not_be_changed_once_read() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        settings.load().tick_s = 1
+        load_settings().tick_s = 1
 
 
-def test_a_dotenv_file_is_read_and_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_variable_but_the_two_urls_has_the_prefix() -> None:
+    variables = {variable_of(name) for name in Settings.model_fields}
+    assert {each for each in variables if not each.startswith("CONDUCTOR_")} == {
+        "REDIS_URL",
+        "DATABASE_URL",
+    }
+
+
+def test_urls_are_read_from_the_variables_without_the_prefix(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "redis://one")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://one")
+    monkeypatch.setenv("CONDUCTOR_REDIS_URL", "redis://other")
+    settings = load_settings()
+    assert (settings.redis_url, settings.database_url) == ("redis://one", "postgresql://one")
+
+
+def test_the_environment_takes_precedence_over_a_dotenv_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     Path(".env").write_text("CONDUCTOR_TICK_S=1\nCONDUCTOR_WINDOW_S=10\nOTHER=1\n")
     monkeypatch.setenv("CONDUCTOR_TICK_S", "2")
-    loaded = settings.load()
-    assert (loaded.tick_s, loaded.window_s) == (2, 10)
+    settings = load_settings()
+    assert (settings.tick_s, settings.window_s) == (2, 10)
 
 
-def test_the_state_folder_may_be_below_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDUCTOR_TICK_S", "")
+    monkeypatch.setenv("REDIS_URL", "")
+    settings = load_settings()
+    assert (settings.tick_s, settings.redis_url) == (5, None)
+
+
+def test_the_state_directory_may_be_below_the_home_directory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("CONDUCTOR_STATE_DIR", "~/state")
-    assert settings.load().state_dir == Path.home() / "state"
+    assert load_settings().state_dir == Path.home() / "state"
 
 
-def test_tenants_are_separated_by_commas_and_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONDUCTOR_TENANTS", "acme,globex,acme")
-    assert settings.load().tenants == ("acme", "globex")
+def test_tenants_are_separated_by_commas_and_each_counts_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CONDUCTOR_TENANTS", " acme, globex,,acme")
+    assert load_settings().tenants == ("acme", "globex")
 
 
 @pytest.mark.parametrize("tenants", ["acme,globex", "*"])
-def test_limits_hold_where_tenants_are_named(monkeypatch: pytest.MonkeyPatch, tenants: str) -> None:
-    assert settings.load().intake_rules().limits == Limits()
-    assert settings.load().session_rules().max_users == 0
+def test_the_default_limits_depend_on_whether_there_are_tenants(
+    monkeypatch: pytest.MonkeyPatch, tenants: str
+) -> None:
+    assert load_settings().intake_rules().limits == Limits()
+    assert load_settings().session_rules().max_users == 0
     monkeypatch.setenv("CONDUCTOR_TENANTS", tenants)
-    assert settings.load().intake_rules().limits == Limits(3000, 10, 1000, 1000)
-    assert settings.load().session_rules().max_users == 20_000
+    assert load_settings().intake_rules().limits == Limits(3000, 10, 1000, 1000)
+    assert load_settings().session_rules().max_users == 20_000
 
 
 @pytest.mark.parametrize("tenants", ["", "acme,globex"])
-def test_limits_that_are_asked_for_always_hold(
+def test_a_limit_that_is_set_replaces_the_default_with_and_without_tenants(
     monkeypatch: pytest.MonkeyPatch, tenants: str
 ) -> None:
     monkeypatch.setenv("CONDUCTOR_TENANTS", tenants)
     monkeypatch.setenv("CONDUCTOR_TENANT_EVENTS_PER_S", "7")
     monkeypatch.setenv("CONDUCTOR_TENANT_SESSIONS", "0")
-    limits = settings.load().intake_rules().limits
+    limits = load_settings().intake_rules().limits
     assert (limits.tenant_events_per_s, limits.tenant_sessions) == (7, 0)
 
 
@@ -84,32 +117,43 @@ def test_limits_that_are_asked_for_always_hold(
         ("CONDUCTOR_WINDOW_S", "-60"),
         ("CONDUCTOR_SESSION_TIMEOUT_S", "10"),
         ("CONDUCTOR_START", "yesterday"),
+        ("CONDUCTOR_SHARDS", "65"),
+        ("CONDUCTOR_SHARD", "2/2"),
         ("CONDUCTOR_WEIGHT_CHAT", "nan"),
         ("CONDUCTOR_WEIGHT_POLL", "2"),
         ("CONDUCTOR_MAX_CHAT_PER_MIN", "0"),
+        ("CONDUCTOR_HTTP_PORT", "65536"),
+        ("CONDUCTOR_ALLOW_ANONYMOUS", "perhaps"),
         ("CONDUCTOR_LOG_LEVEL", "loud"),
         ("CONDUCTOR_MAX_EVENT_BYTES", "64k"),
         ("CONDUCTOR_TENANT_EVENTS_PER_S", "-1"),
-        ("CONDUCTOR_TENANT_EVENTS_PER_S", "inf"),
         ("CONDUCTOR_TENANT_BURST_S", "0"),
         ("CONDUCTOR_TENANT_SESSIONS", "many"),
+        *((variable_of(name), "inf") for name in FLOATS),
     ],
 )
-def test_a_wrong_value_is_told_in_one_line_with_variable_and_example(
+def test_an_invalid_value_is_reported_in_one_line_with_its_variable_and_an_example(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigError) as caught:
-        settings.load()
+        load_settings()
     line = str(caught.value)
     assert line.startswith(variable)
     assert f"e.g. {variable}=" in line
     assert "\n" not in line
+    monkeypatch.setenv(variable, line.rpartition("=")[2])
+    load_settings()  # the example is valid
 
 
-def test_the_settings_page_describes_every_variable_as_the_code_does() -> None:
+def test_the_settings_page_is_generated_from_the_settings() -> None:
     path = settings_page.FILE
     assert path.read_text() == settings_page.page(), "run: python -m tests.deploy.settings_page"
+
+
+def test_every_setting_has_a_description_and_fits_a_terminal() -> None:
+    assert all(field.description for field in Settings.model_fields.values())
+    assert max(map(len, texts.help_list().splitlines())) < 78  # click indents by 2
 
 
 def test_every_setting_is_used() -> None:
@@ -119,7 +163,7 @@ def test_every_setting_is_used() -> None:
     assert [name for name in Settings.model_fields if f".{name}" not in source] == []
 
 
-def test_a_wrong_setting_ends_the_start_with_2() -> None:
+def test_an_invalid_setting_ends_the_program_with_2_and_one_line() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "conductor_actors"],
         env={"CONDUCTOR_TICK_S": "7", "PATH": ""},

@@ -271,7 +271,9 @@ class Collector:
         return session_table
 
     def _facts(self) -> ServiceFacts:
-        return ServiceFacts(lambda: self._schedule.position.next_ms, self._settings.traces_go_to())
+        return ServiceFacts(
+            lambda: self._schedule.position.next_ms, self._settings.trace_destination()
+        )
 
     def _downstream(self) -> Downstream:
         depths = (

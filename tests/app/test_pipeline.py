@@ -112,10 +112,8 @@ class Run:
 
 
 def settings_of(**variables: float) -> Settings:
-    named: dict[str, Any] = {
-        f"CONDUCTOR_{name.upper()}": value for name, value in variables.items()
-    }
-    return Settings(**named)
+    values: dict[str, Any] = variables
+    return Settings(**values)
 
 
 def packed(rows: Any) -> Rows:

@@ -2,22 +2,21 @@ from pathlib import Path
 
 import pytest
 
-from conductor_actors import settings
 from conductor_actors.dashboard.options import Options
 from conductor_actors.errors import ConfigError
-from conductor_actors.settings import Settings
+from conductor_actors.settings import Settings, load_settings, variable_of
 from tests.dashboard.clients import SECRET
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for field in Settings.model_fields.values():
-        monkeypatch.delenv(str(field.validation_alias), raising=False)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable_of(name), raising=False)
 
 
 def test_the_defaults_of_settings_and_options_are_the_contracts() -> None:
-    options = settings.load().dashboard()
+    options = load_settings().dashboard()
     assert options == Options(metrics_port=9464)
     assert (options.host, options.port) == ("127.0.0.1", 3002)
 
@@ -40,7 +39,7 @@ def test_every_variable_finds_its_option(monkeypatch: pytest.MonkeyPatch) -> Non
         "CONDUCTOR_WEIGHT_CHAT": "0.5",
     }.items():
         monkeypatch.setenv(name, value)
-    loaded = settings.load()
+    loaded = load_settings()
     assert loaded.dashboard() == Options(
         host="::",
         port=1,
@@ -75,4 +74,4 @@ def test_a_wrong_value_is_told_with_an_example(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(ConfigError, match=rf"^{variable}=.*e\.g\. {variable}="):
-        settings.load()
+        load_settings()

@@ -1,8 +1,8 @@
-"""Writes `deploy/SETTINGS.md`: `python -m tests.deploy.settings_page`."""
+"""Generates `deploy/SETTINGS.md`: `python -m tests.deploy.settings_page`."""
 
 from typing import Final
 
-from conductor_actors import settings_text
+from conductor_actors.settings import texts
 from tests.deploy.files import DEPLOY
 
 FILE: Final = DEPLOY / "SETTINGS.md"
@@ -17,8 +17,8 @@ line that names the variable, the problem and an example.
 
 
 def page() -> str:
-    """Return the whole file."""
-    return f"{_INTRODUCTION}{settings_text.table()}\n"
+    """Return the text of the file."""
+    return f"{_INTRODUCTION}{texts.markdown_table()}\n"
 
 
 if __name__ == "__main__":

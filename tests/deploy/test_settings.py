@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from conductor_actors.cli import app
-from conductor_actors.settings import Settings
+from conductor_actors.settings import Settings, variable_of
 from tests.deploy.files import DEPLOY, document, documents, text
 
 COMPOSE = document(DEPLOY / "compose.yaml")
 OURS = [name for name, each in COMPOSE["services"].items() if each["image"] == "conductor-actors"]
-VARIABLES = {str(field.validation_alias) for field in Settings.model_fields.values()}
+VARIABLES = set(map(variable_of, Settings.model_fields))
 NOT_SETTINGS = {"HEALTH_URL"}
 COMMANDS = {
     command.name or command.callback.__name__

@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.cli import app
 from conductor_actors.commands.demo import companions
-from conductor_actors.settings import Settings
+from conductor_actors.settings import Settings, variable_of
 from tests.domain.test_contract import SAMPLE
 from tests.support.databases import database
+from tests.support.fork_server import MODULE
 from tests.support.hostile import REACTION
 from tests.support.processes import command, environment
 from tests.support.programs import QUICK, Ended, assert_refused, finished, running, stored
@@ -39,7 +40,7 @@ EXPECTED = (SAMPLE / "expected.csv").read_text()
             [
                 "SIGTERM",
                 "Ctrl-C",
-                *(str(f.validation_alias) for f in Settings.model_fields.values()),
+                *map(variable_of, Settings.model_fields),
             ],
         ),
         ("collect", ["dashboard"]),
@@ -236,7 +237,7 @@ def test_the_demo_takes_the_next_free_ports_and_prints_which(tmp_path: Path) -> 
 
 
 def test_free_ports_stay_as_they_are_set(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = Settings(CONDUCTOR_HTTP_PORT=free_port(), CONDUCTOR_METRICS_PORT=0)  # type: ignore[call-arg]
+    settings = Settings(http_port=free_port(), metrics_port=0)
     assert companions.with_free_ports(settings) == settings
     assert capsys.readouterr().err == ""
 
@@ -256,7 +257,7 @@ def test_without_the_extra_and_without_urls_one_line_says_what_to_do(tmp_path: P
     variables = environment({"CONDUCTOR_STATE_DIR": str(tmp_path / "state")})
     variables["PYTHONPATH"] += os.pathsep + str(packages)
     done = subprocess.run(
-        [sys.executable, "-S", *command()[1:]],  # -S: without this environment's own packages
+        [sys.executable, "-S", "-m", MODULE],  # -S: without this environment's own packages
         cwd=tmp_path,
         env=variables,
         capture_output=True,

@@ -139,9 +139,9 @@ def test_a_comparison_that_is_impossible_ends_with_2_and_one_line(
 
 
 SETTINGS: dict[str, Any] = {
-    "CONDUCTOR_WINDOW_S": 10,
-    "CONDUCTOR_SESSION_TIMEOUT_S": 30,
-    "CONDUCTOR_START": "earliest",
+    "window_s": 10,
+    "session_timeout_s": 30,
+    "start": "earliest",
 }
 
 
@@ -306,7 +306,7 @@ def test_the_batches_of_a_replay_are_all_written(
     evening: Path, postgres_url: str, fresh_database: Callable[[str], str]
 ) -> None:
     url = fresh_database(postgres_url)
-    settings = Settings(**SETTINGS | {"CONDUCTOR_BATCH_ROWS": 2})
+    settings = Settings(**SETTINGS | {"batch_rows": 2})
     with replay.open_recording(str(evening), settings, "-", "+") as recording:
         replay.to_database(recording, settings, url)
     with psycopg.connect(url) as connection:

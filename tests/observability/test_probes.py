@@ -32,7 +32,7 @@ class Collector:
 
 @contextmanager
 def answering(collector: Collector) -> Iterator[None]:
-    settings = Settings(CONDUCTOR_METRICS_PORT=collector.port)  # type: ignore[call-arg]
+    settings = Settings(metrics_port=collector.port)
     with probes.answered(
         settings.metrics_host, settings.metrics_port, collector.metrics.standing, collector.registry
     ):

@@ -13,7 +13,6 @@ import typer
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
-from conductor_actors import settings as configuration
 from conductor_actors.commands.inspect.log_sources import (
     LogSource,
     LogStreamSource,
@@ -35,6 +34,7 @@ from conductor_actors.commands.terminal import Keyboard, keyboard
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Unavailable
 from conductor_actors.observability import logs
+from conductor_actors.settings import load_settings
 
 SCREEN_REFRESH_S: Final = 0.2
 SOURCE_POLL_S: Final = 0.02
@@ -70,7 +70,7 @@ def inspect(  # noqa: PLR0913 - an option each
     Of a file the last 8 MB are read; a pipe is read to its end by --once. Without a terminal it
     prints once.
     """
-    settings = configuration.load()
+    settings = load_settings()
     logs.configure(settings.log_level, settings.log_format, sys.stderr)
     followed = SessionKey.parse(follow) if follow else None
     view = ScreenView(Selection(sort, tenant), followed=followed)

@@ -11,7 +11,6 @@ from uuid import uuid4
 import msgspec
 import typer
 
-from conductor_actors import settings as configuration
 from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionClient
 from conductor_actors.adapters.redis.log_stream import RedisLogReader
 from conductor_actors.commands.inspect.log_sources import redis_url_of, require_redis
@@ -38,6 +37,7 @@ from conductor_actors.instants import to_datetime
 from conductor_actors.log_events import MessageTraced
 from conductor_actors.observability import logs
 from conductor_actors.ports import Clock
+from conductor_actors.settings import load_settings
 
 ANSWER_TIMEOUT_S: Final = 5.0
 TRACE_POLL_S: Final = 0.2
@@ -75,7 +75,7 @@ def session(
     --trace prints each message that the session handles, 20 a second at most, until the trace ends
     or Ctrl-C; the service continues the trace until its time is over. Exit 1: no such session.
     """
-    settings = configuration.load()
+    settings = load_settings()
     logs.configure(settings.log_level, settings.log_format, sys.stderr)
     url = require_redis(redis_url_of(None, settings), settings)
     request = _request(SessionKey.parse(name), for_s if trace else None)

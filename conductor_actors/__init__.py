@@ -13,7 +13,7 @@ Three questions, three packages: `domain` decides what happens (pure), `actors` 
 how servers are reached. Code depends in one direction, which import-linter checks:
 
 __main__ > cli > commands > app > settings
-    > actors | adapters | dashboard | observability | simulate
+    > actors | adapters | dashboard | simulate > observability
     > ports | outages | updates > log_events | instants > domain > errors
 
 Glossary:

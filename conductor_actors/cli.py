@@ -29,6 +29,7 @@ from conductor_actors.commands.terminal import print_stderr
 from conductor_actors.domain.comparison import StoredRows
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.observability import logs, probes
+from conductor_actors.observability.lifecycle import LifecycleTracker
 from conductor_actors.observability.metrics import CollectorMetrics
 from conductor_actors.settings import Settings, load_settings, texts
 
@@ -113,12 +114,13 @@ def collect(
     """
     if _shared(shards, with_dashboard=False):
         return
-    metrics = CollectorMetrics()
-    settings = _configured(sys.stdout, metrics)
+    lifecycle = LifecycleTracker()
+    log_events.subscribe(lifecycle.observe)
+    settings = _configured(sys.stdout, CollectorMetrics())
     leaving_with(0)
     with (
         servers(settings) as urls,
-        probes.answered(settings.metrics_host, settings.metrics_port, metrics.standing),
+        probes.serve_probes(settings.metrics_host, settings.metrics_port, lifecycle.status),
     ):
         _reshare(settings, urls, 1)
         collector = Service(

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from tenacity import (
     RetryCallState,
@@ -22,6 +22,7 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import OutageBegan, OutageContinues, OutageEnded, emit
 
 T = TypeVar("T")
+ServiceState: TypeAlias = Literal["unknown", "ok", "away"]
 
 FIRST_WAIT_S: Final = 0.25
 REMINDER_S: Final = 30.0
@@ -35,7 +36,7 @@ class Outage:
         self._clock = clock
         self._began_s: float | None = None
         self._reported_s = 0.0
-        self.state: Literal["unknown", "ok", "away"] = "unknown"
+        self.state: ServiceState = "unknown"
 
     def failed(self, error: BaseException | str) -> None:
         """Record a failed attempt."""

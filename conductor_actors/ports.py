@@ -36,6 +36,11 @@ class ReadResult(NamedTuple):
     gaps: Sequence[Gap] = ()
     first_tick_ms: int | None = None
 
+    @property
+    def lag_s(self) -> float:
+        """How far the watermark is behind Redis' time."""
+        return max(0, self.now_ms - self.watermark_ms) / 1000
+
 
 class EventSource(Protocol):
     """Read events, from all names as one sequence."""

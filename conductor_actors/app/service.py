@@ -21,16 +21,14 @@ from conductor_actors.adapters.redis.outbox import RedisOutbox
 from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
 from conductor_actors.adapters.redis.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.app.collector import DATABASE_WAIT_S, Collector, Ports
-from conductor_actors.app.shard_owners import ShardOwners
-from conductor_actors.app.sources import (
-    EndingSource,
-    ShardSource,
-    WatchedCheckpoints,
-    WatchedPublisher,
-    WatchedSource,
+from conductor_actors.app.monitored_ports import (
+    MonitoredCheckpoints,
+    MonitoredPublisher,
+    MonitoredSource,
 )
+from conductor_actors.app.shard_owners import ShardOwners
+from conductor_actors.app.sources import BoundedSource, ShardSource
 from conductor_actors.app.takeover import Takeover
-from conductor_actors.dashboard.health import Neighbour
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.domain.shards import SINGLE_SHARD, ShardFilter
@@ -44,8 +42,9 @@ from conductor_actors.log_events import (
     emit,
 )
 from conductor_actors.observability import logs
+from conductor_actors.observability.collector_progress import CollectorProgress
+from conductor_actors.observability.collector_status import CollectorStatus, StatusReader
 from conductor_actors.observability.log_relay import LogRelay
-from conductor_actors.observability.status import Progress
 from conductor_actors.outages import Outage, retry_until
 from conductor_actors.ports import EventSource
 from conductor_actors.settings import Settings
@@ -59,7 +58,8 @@ class DashboardAlone:
     def __init__(self, settings: Settings, redis_url: str, database_url: str) -> None:
         self._redis_url = redis_url
         self._shards = ShardOwners(settings.shards) if settings.shards > 1 else None
-        self._dashboard = _dashboard(settings, redis_url, database_url, self._shards)
+        read_collector = self._shards.status if self._shards else CollectorStatus
+        self._dashboard = _dashboard(settings, redis_url, database_url, read_collector)
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -68,7 +68,7 @@ class DashboardAlone:
 
     def run(self) -> int:
         """Run until `stop`, or until it fails; return the exit code."""
-        with self._shards.looking(self._redis_url) if self._shards else nullcontext():
+        with self._shards.poll(self._redis_url) if self._shards else nullcontext():
             return self._run()
 
     def _run(self) -> int:
@@ -102,12 +102,12 @@ class Service:
         self._shard = settings.own_shard()
         self._until_ms = until_ms
         self._lease = RedisLease(redis_url, self._shard)
-        self._progress = Progress()
+        self._progress = CollectorProgress()
         self._stop = threading.Event()
         self._stopping_s: float | None = None
         self._dashboard: Dashboard | None = None
         if with_dashboard:
-            self._dashboard = _dashboard(settings, redis_url, database_url, self._progress)
+            self._dashboard = _dashboard(settings, redis_url, database_url, self._progress.status)
 
     def stop(self) -> None:
         """Ask for a drain; may be called by any thread, and more than once."""
@@ -143,11 +143,11 @@ class Service:
 
     def _collect(self, collector: Collector) -> int:
         collector.start()
-        self._progress.begins()
+        self._progress.record_start()
         self._log_start()
         exit_code = self._watch(collector)
         self._stopping_s = time.monotonic()
-        self._progress.ends()
+        self._progress.record_drain()
         if self._dashboard is not None:
             self._dashboard.drain()
         return collector.drain() or exit_code
@@ -173,7 +173,7 @@ class Service:
         with ExitStack() as on_failure:
             on_failure.callback(self._release_lease)
             rules = self._settings.session_rules()
-            source, recovered = takeover.complete(rules, self._progress.stands_by)
+            source, recovered = takeover.complete(rules, self._progress.record_standby)
             on_failure.pop_all()
         return Collector(self._settings, ports._replace(source=source), recovered)
 
@@ -208,14 +208,14 @@ class Service:
             to_close.callback(port.close)
         progress = self._progress
         return Ports(
-            WatchedSource(self._filtered(source), progress),
+            MonitoredSource(self._filtered(source), progress),
             store,
-            WatchedPublisher(publisher, progress),
+            MonitoredPublisher(publisher, progress),
             dead_letters,
             old_rows,
             self._lease,
             outbox,
-            WatchedCheckpoints(checkpoints, progress),
+            MonitoredCheckpoints(checkpoints, progress),
             channel,
         )
 
@@ -223,7 +223,7 @@ class Service:
         if self._shard != SINGLE_SHARD:
             source = ShardSource(source, ShardFilter(self._shard, self._settings.max_event_bytes))
         if self._until_ms is not None:
-            source = EndingSource(source, self._until_ms, self._stop)
+            source = BoundedSource(source, self._until_ms, self._stop)
         return source
 
     def _source_options(self) -> SourceOptions:
@@ -260,10 +260,10 @@ def relayed(url: str) -> Iterator[None]:
 
 
 def _dashboard(
-    settings: Settings, redis_url: str, database_url: str, collector: Neighbour | None
+    settings: Settings, redis_url: str, database_url: str, read_collector: StatusReader
 ) -> Dashboard:
     upstreams = Upstreams(RedisUpdateSubscriber(redis_url), PostgresHistoryReader(database_url))
-    return Dashboard(settings.dashboard(), upstreams, collector)
+    return Dashboard(settings.dashboard(), upstreams, read_collector)
 
 
 def _has_failed(dashboard: Dashboard) -> bool:

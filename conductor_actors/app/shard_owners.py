@@ -1,4 +1,4 @@
-"""Whether every shard has an owner: for a dashboard beside them that is asked for readiness."""
+"""Whether every shard has an owner, for the readiness of a dashboard that runs beside them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -6,44 +6,44 @@ from threading import Event, Thread
 from typing import Final
 
 from conductor_actors.adapters.redis.shard_registry import ShardRegistry
-from conductor_actors.dashboard.health import Elsewhere
 from conductor_actors.domain.shards import Shard, all_shards
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.observability.collector_status import CollectorStatus
 
-LOOK_EVERY_S: Final = 1.0
+OWNERS_POLL_S: Final = 1.0
 
 
-class ShardOwners(Elsewhere):
-    """The collectors that share the sessions. A lease says that its owner lives."""
+class ShardOwners:
+    """The collectors that share the sessions, as far as their leases show that they live."""
 
     def __init__(self, count: int) -> None:
-        self._without: Sequence[Shard] = all_shards(count)
+        self._without_owner: Sequence[Shard] = all_shards(count)
 
-    def state(self) -> str:
-        """Return their state in a word."""
-        return "stalled" if self._without else "running"
-
-    def obstacles(self) -> Sequence[str]:
-        """Return the shards that have no owner."""
-        return [f"collector: nobody has shard {shard}" for shard in self._without]
+    def status(self) -> CollectorStatus:
+        """Return the status of all of them together."""
+        obstacles = [f"collector: nobody has shard {shard}" for shard in self._without_owner]
+        return CollectorStatus("stalled" if obstacles else "running", obstacles)
 
     @contextmanager
-    def looking(self, url: str) -> Iterator[None]:
-        """Check once a second until the block ends; while Redis is away the last result stays."""
+    def poll(self, url: str) -> Iterator[None]:
+        """Read the owners every second until the block ends.
+
+        While Redis is away the last result stands.
+        """
         stop = Event()
-        thread = Thread(target=self._look, args=(url, stop), name="shard-owners", daemon=True)
+        thread = Thread(target=self._poll, args=(url, stop), name="shard-owners", daemon=True)
         thread.start()
         try:
             yield
         finally:
             stop.set()
-            thread.join(LOOK_EVERY_S)
+            thread.join(OWNERS_POLL_S)
 
-    def _look(self, url: str, stop: Event) -> None:
-        every = self._without
-        with closing(ShardRegistry(url)) as redis:
+    def _poll(self, url: str, stop: Event) -> None:
+        shards = self._without_owner  # all of them before the first result
+        with closing(ShardRegistry(url)) as registry:
             while not stop.is_set():
-                with suppress(Unavailable, ConfigError):  # who hears the updates tells of it
-                    owners = redis.owners(len(every))
-                    self._without = [shard for shard in every if shard not in owners]
-                stop.wait(LOOK_EVERY_S)
+                with suppress(Unavailable, ConfigError):  # the dashboard reports the outage
+                    owners = registry.owners(len(shards))
+                    self._without_owner = [shard for shard in shards if shard not in owners]
+                stop.wait(OWNERS_POLL_S)

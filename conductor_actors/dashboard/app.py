@@ -18,7 +18,7 @@ from conductor_actors.dashboard.broadcast import Broadcast
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.connections import Connections
-from conductor_actors.dashboard.health import Condition, Neighbour
+from conductor_actors.dashboard.health_routes import HealthRoutes
 from conductor_actors.dashboard.hub import Hub
 from conductor_actors.dashboard.live import Live
 from conductor_actors.dashboard.options import Options
@@ -27,6 +27,7 @@ from conductor_actors.dashboard.recent import Recent
 from conductor_actors.dashboard.socketio import PATH, Access, Sockets, make_server
 from conductor_actors.dashboard.upstreams import StoredHistory, UpdateStream, Upstreams
 from conductor_actors.errors import Unavailable
+from conductor_actors.observability.collector_status import StatusReader
 from conductor_actors.outages import Outage
 
 SWEEP_S: Final = 1.0
@@ -51,7 +52,7 @@ class Parts:
         upstreams: Upstreams,
         gate: Gate,
         metrics: DashboardMetrics,
-        collector: Neighbour,
+        read_collector: StatusReader,
     ) -> None:
         clocks = Clocks(time.monotonic, time.time)
         redis, database = Outage("redis updates"), Outage("database history")
@@ -63,7 +64,7 @@ class Parts:
         self._updates = UpdateStream(
             upstreams.updates, self._live.receive, self._live.resumed, redis
         )
-        self.condition = Condition(hub, redis, database, collector)
+        self.health = HealthRoutes(hub, redis, database, read_collector)
         sources = Sources(hub, self._history, options.scoring, options.tick_s, clocks.now)
         api = Api(sources, gate.authenticator, metrics)
         self._serve_sockets(options, gate, metrics, clocks)
@@ -99,7 +100,7 @@ class Parts:
     def _joined(self, api: Api) -> ASGIApp:
         """Put HTTP and Socket.IO on one port. Who is of another origin was refused before."""
         http = Starlette(
-            routes=[*api.routes(), *self.condition.routes(), *page_routes()],
+            routes=[*api.routes(), *self.health.routes(), *page_routes()],
             exception_handlers=dict.fromkeys(
                 (Denied, Unavailable, HTTPException, Exception), api.refuse
             ),

@@ -129,37 +129,6 @@ class Refusal(Body):
     error: Problem
 
 
-class GapCount(msgspec.Struct, gc=False):
-    """How often events were never read, and how many, as far as that is known."""
-
-    gaps: int
-    lost_events: int
-
-
-class Health(msgspec.Struct, gc=False):
-    """How the process and what it needs are doing.
-
-    Of a collector in this process: how far reading is behind, how old its last checkpoint is, and
-    what was never read since the start, by reason.
-    """
-
-    status: Literal["ok", "standby", "draining"]
-    redis: Literal["ok", "away"]
-    database: Literal["ok", "away", "unknown"]
-    collector: str
-    active_sessions: int
-    lag_s: float | None
-    checkpoint_age_s: float | None
-    gaps: dict[str, GapCount]
-
-
-class Readiness(Body):
-    """Whether updates reach clients now, and if not, why."""
-
-    ready: bool
-    reasons: Sequence[str]
-
-
 encode: Final = msgspec.json.Encoder().encode
 _anomaly_decoder: Final = msgspec.json.Decoder(Anomaly)
 

@@ -1,13 +1,9 @@
-"""What can be measured of the real-time service, by Prometheus' conventions. No label is open."""
+"""The metrics of the dashboard. No label is open."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-
-from conductor_actors.errors import ConfigError
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _BUCKETS_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -42,7 +38,7 @@ class DashboardMetrics:
         )
 
     def observe(self, name: str, meaning: str, read: Callable[[], float]) -> None:
-        """Add a gauge that is read when it is asked for."""
+        """Add a gauge that is read at every scrape."""
         self._gauge(name, meaning).set_function(read)
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
@@ -50,20 +46,3 @@ class DashboardMetrics:
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
         return Counter(f"conductor_dashboard_{name}", meaning, labels, registry=self.registry)
-
-
-@contextmanager
-def served(host: str, port: int, registry: CollectorRegistry) -> Iterator[WSGIServer]:
-    """Serve a registry on a thread of the library's own, until the block ends."""
-    try:
-        server, _ = start_http_server(port, host, registry)
-    except OSError as error:
-        raise ConfigError(
-            f"CONDUCTOR_METRICS_HOST={host}, CONDUCTOR_METRICS_PORT={port}: {error.strerror}; "
-            "set another, or CONDUCTOR_METRICS_PORT=0 for none"
-        ) from None
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()

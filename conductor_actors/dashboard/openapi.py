@@ -8,13 +8,12 @@ import msgspec
 
 from conductor_actors.dashboard.bodies import (
     Explanation,
-    Health,
     History,
-    Readiness,
     Refusal,
     SessionList,
     StepHistory,
 )
+from conductor_actors.observability.health import Health, Readiness
 
 _BODIES: Final = (SessionList, History, StepHistory, Explanation, Health, Readiness, Refusal)
 

@@ -13,8 +13,7 @@ from starlette.types import ASGIApp
 
 from conductor_actors.dashboard import complaints
 from conductor_actors.dashboard.app import Gate, Parts
-from conductor_actors.dashboard.client_metrics import DashboardMetrics, served
-from conductor_actors.dashboard.health import Elsewhere, Neighbour
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.origins import is_loopback
 from conductor_actors.dashboard.socketio import MESSAGE_BYTES
@@ -22,6 +21,8 @@ from conductor_actors.dashboard.timeouts import protocols
 from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.errors import ConfigError
 from conductor_actors.log_events import DashboardStarted, DashboardStopped, emit
+from conductor_actors.observability.collector_status import CollectorStatus, StatusReader
+from conductor_actors.observability.metrics_server import serve_registry
 
 BACKLOG: Final = 2048
 KERNEL_BUFFER_BYTES: Final = 1 << 16  # one that does not read is known when this is full
@@ -41,12 +42,12 @@ class Dashboard:
         self,
         options: Options,
         upstreams: Upstreams,
-        collector: Neighbour | None = None,
+        read_collector: StatusReader = CollectorStatus,
         metrics: DashboardMetrics | None = None,
     ) -> None:
         self._options = options
         self._upstreams = upstreams
-        self._collector = collector or Elsewhere()
+        self._read_collector = read_collector
         self._metrics = metrics or DashboardMetrics()
         self._gate = Gate(options, is_loopback=is_loopback(options.host))
         self._open = ExitStack()
@@ -70,7 +71,7 @@ class Dashboard:
 
     def drain(self) -> None:
         """Answer from now on that this process is not ready; go on with everything else."""
-        self._parts.condition.is_draining = True
+        self._parts.health.is_draining = True
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for its end; True if it has come."""
@@ -95,7 +96,7 @@ class Dashboard:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._parts = Parts(
-            self._options, self._upstreams, self._gate, self._metrics, self._collector
+            self._options, self._upstreams, self._gate, self._metrics, self._read_collector
         )
         server = _HttpServer(self._config(self._parts.asgi), self._is_up)
         async with asyncio.TaskGroup() as group:
@@ -177,7 +178,7 @@ def _serve_metrics(options: Options, metrics: DashboardMetrics, opened: ExitStac
     both.register(metrics.registry)
     both.register(REGISTRY)
     return opened.enter_context(
-        served(options.metrics_host, options.metrics_port or 0, both)
+        serve_registry(options.metrics_host, options.metrics_port or 0, both)
     ).server_port
 
 

@@ -21,9 +21,6 @@ from conductor_actors.domain.quotas import (
 from conductor_actors.domain.ticks import LIVE_MS
 from conductor_actors.log_events import LogEvent
 
-# While they are away, scores stand still. A standby says `redis`.
-NEEDED: Final = frozenset({"redis", "redis events", "redis updates"})
-
 # A series must be there at 0 before its first step up, or Prometheus sees no step.
 _GAPS: Final = ("flooded", "reconnected", "restarted", "trimmed")
 _LIMITS: Final = (TENANT_EVENTS, TENANT_SESSIONS, SESSION_EVENTS, SESSION_USERS)
@@ -215,8 +212,8 @@ class ActorMetrics:
                 self._slow.inc()
 
 
-class Standing:
-    """Whether this process owns the events, and whom it can't reach."""
+class OwnershipMetrics:
+    """Whether this process owns the events, and which services are away."""
 
     def __init__(self, make: SeriesFactory) -> None:
         self._owner = make.gauge("owner", "1 while this process reads the events, else 0.")
@@ -224,36 +221,19 @@ class Standing:
         self._has_saved = make.success("checkpoint")
         build = make.gauge("build_info", "1, with the version as its label.", "version")
         build.labels(version("conductor-actors")).set(1)
-        self.phase = "starting"  # then standby, running, draining
-        self._away: set[str] = set()
-
-    def obstacles(self) -> list[str]:
-        """Return what prevents this process from doing its part, if anything does.
-
-        A standby does its part by waiting: a rollout that replaces it may go on to the owner.
-        """
-        if self.phase in ("starting", "draining"):
-            return [f"collector: {self.phase}", *(f"{each}: away" for each in sorted(self._away))]
-        return [f"{each}: away" for each in sorted(self._away & NEEDED)]
 
     def observe(self, event: LogEvent) -> None:
         """Count what the event reports, if it concerns these series."""
         match event:
-            case events.LeaseAwaited():
-                self.phase = "standby"
             case events.ServiceStarted():
-                self.phase = "running"
                 self._owner.set(1)
             case events.DrainBegan():
-                self.phase = "draining"
                 self._owner.set(0)
             case events.CheckpointCommitted():
                 self._has_saved()
             case events.OutageBegan():
-                self._away.add(event.service)
                 self._outage.labels(event.service).set(1)
             case events.OutageEnded():
-                self._away.discard(event.service)
                 self._outage.labels(event.service).set(0)
 
 
@@ -264,9 +244,8 @@ class CollectorMetrics:
         self, registry: CollectorRegistry = REGISTRY, now: Callable[[], float] = time.time
     ) -> None:
         make = SeriesFactory(registry, now)
-        self.standing = Standing(make)
         self._parts = (
-            self.standing,
+            OwnershipMetrics(make),
             EventMetrics(make),
             TickMetrics(make),
             WriterMetrics(make),

@@ -1,54 +1,50 @@
-"""What a collector that runs alone answers: /metrics, /health and /ready, on the metrics' port."""
+"""The probes of a collector that runs alone: /health and /ready, on the port of its metrics."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, TypeAlias
 
-import msgspec
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from conductor_actors.dashboard.client_metrics import served
-from conductor_actors.observability.metrics import Standing
+from conductor_actors.observability.collector_status import StatusReader
+from conductor_actors.observability.health import ProbeResponse, health, readiness
+from conductor_actors.observability.metrics_server import serve_registry
 
 Wsgi: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 @contextmanager
-def answered(
-    host: str, port: int, standing: Standing, registry: CollectorRegistry = REGISTRY
+def serve_probes(
+    host: str, port: int, read_status: StatusReader, registry: CollectorRegistry = REGISTRY
 ) -> Iterator[None]:
-    """Answer while the block runs, unless there is no port.
+    """Serve probes and metrics until the block ends; with port 0 serve nothing.
 
-    Health says that the process answers at all: what a restart can't mend is no reason for one.
-    A standby is ready: nothing is routed to it, and those who replace or evict one process after
-    the other must see that it stands by. (That of `run` is not: clients are routed to that.)
+    A standby is ready: nothing is routed to it, and a rollout that replaces one process after the
+    other must see that it waits. (A standby of `run` is not: clients are routed to its dashboard.)
     """
     if not port:
         yield
         return
-    with served(host, port, registry) as server:
-        server.set_app(_routed(server.get_app(), standing))
+    with serve_registry(host, port, registry) as server:
+        server.set_app(_with_probes(server.get_app(), read_status))
         yield
 
 
-def _health(phase: str) -> dict[str, str]:
-    return {"status": phase if phase in ("standby", "draining") else "ok", "collector": phase}
-
-
-def _routed(metrics: Any, standing: Standing) -> Wsgi:  # noqa: ANN401 - wsgiref's kind
+def _with_probes(metrics: Any, read_status: StatusReader) -> Wsgi:  # noqa: ANN401 - wsgiref's type
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        body: dict[str, Any]
         match environ["PATH_INFO"]:
             case "/health":
-                status, body = "200 OK", _health(standing.phase)
+                return _respond(health(read_status()), start_response)
             case "/ready":
-                reasons = standing.obstacles()
-                status = "503 Service Unavailable" if reasons else "200 OK"
-                body = {"ready": not reasons, "reasons": reasons}
-            case _:
-                answer: Iterable[bytes] = metrics(environ, start_response)
-                return answer
-        start_response(status, [("Content-Type", "application/json")])
-        return [msgspec.json.encode(body)]
+                return _respond(readiness(read_status()), start_response)
+        answer: Iterable[bytes] = metrics(environ, start_response)
+        return answer
 
     return app
+
+
+def _respond(response: ProbeResponse, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    status = HTTPStatus(response.status_code)
+    start_response(f"{status.value} {status.phrase}", [("Content-Type", "application/json")])
+    return [response.body]

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from conductor_actors.dashboard import bodies, openapi
+from conductor_actors.observability import health
 from tests.dashboard.conftest import Serve
 from tests.dashboard.test_api import Fetch, Write, dashboard, fetch
 from tests.support.score_rows import AT_MS, row
@@ -29,8 +30,8 @@ def test_every_reference_leads_somewhere() -> None:
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/health", bodies.Health),
-        ("/ready", bodies.Readiness),
+        ("/health", health.Health),
+        ("/ready", health.Readiness),
         ("/api/v1/sessions", bodies.SessionList),
         ("/api/v1/sessions/s/history?from=2026-01-04T12:00:00Z", bodies.Refusal),
         (

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import httpx
@@ -15,30 +15,14 @@ from conductor_actors.dashboard.complaints import StdlibHandler
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard, address
 from conductor_actors.errors import ConfigError
+from conductor_actors.observability.collector_status import CollectorStatus, GapCount
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Connect, Serve, metric, upstreams, wait_ready
 
 WITHIN_S = 10.0
 
 
-class Collector:
-    def __init__(self) -> None:
-        self.wrong: Sequence[str] = ()
-
-    def state(self) -> str:
-        return "running"
-
-    def obstacles(self) -> Sequence[str]:
-        return self.wrong
-
-    def lag_s(self) -> float | None:
-        return 0.25
-
-    def checkpoint_age_s(self) -> float | None:
-        return 12.5
-
-    def gaps(self) -> Mapping[str, tuple[int, int]]:
-        return {"trimmed": (2, 7)}
+STATUS = CollectorStatus("running", (), 0.25, 12.5, {"trimmed": GapCount(2, 7)})
 
 
 @contextmanager
@@ -52,7 +36,7 @@ def serving(dashboard: Dashboard) -> Iterator[Dashboard]:
 
 def test_health_says_how_the_surroundings_are(valkey_url: str, shared_database: str) -> None:
     ports = upstreams(valkey_url, shared_database)
-    with serving(Dashboard(Options(port=0), ports, Collector())) as dashboard:
+    with serving(Dashboard(Options(port=0), ports, lambda: STATUS)) as dashboard:
         wait_ready(dashboard)
         found: dict[str, object] = {}
         while found.get("database") != "ok":
@@ -82,11 +66,11 @@ def test_without_redis_it_works_but_is_not_ready(shared_database: str) -> None:
 def test_what_keeps_the_collector_from_reading_makes_it_unready(
     valkey_url: str, shared_database: str
 ) -> None:
-    collector = Collector()
+    statuses = [STATUS]
     ports = upstreams(valkey_url, shared_database)
-    with serving(Dashboard(Options(port=0), ports, collector)) as dashboard:
+    with serving(Dashboard(Options(port=0), ports, lambda: statuses[-1])) as dashboard:
         wait_ready(dashboard)
-        collector.wrong = ["collector: starting"]
+        statuses.append(CollectorStatus("starting", ["collector: starting"]))
         ready = httpx.get(f"{dashboard.address}ready")
         assert (ready.status_code, ready.json()["reasons"]) == (503, ["collector: starting"])
 

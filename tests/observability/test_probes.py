@@ -1,4 +1,4 @@
-"""What a collector answers to those who restart and replace it."""
+"""The answers of a collector that runs alone to what restarts and replaces it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,31 +10,35 @@ from prometheus_client import CollectorRegistry
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.errors import ConfigError
 from conductor_actors.observability import probes
+from conductor_actors.observability.lifecycle import LifecycleTracker
 from conductor_actors.observability.metrics import CollectorMetrics
 from conductor_actors.settings import Settings
 from tests.support.log_lines import event_of
 
 
 class Collector:
-    """What is known of a collector, and where it is asked."""
+    """The status and the metrics of a collector, and the port of its probes."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.metrics = CollectorMetrics(self.registry)
+        self.lifecycle = LifecycleTracker()
         self.port = free_port()
 
-    def says(self, event: str, **keys: object) -> None:
-        self.metrics.observe(event_of(event, **keys))
+    def emit(self, event: str, **keys: object) -> None:
+        for observe in (self.metrics.observe, self.lifecycle.observe):
+            observe(event_of(event, **keys))
 
-    def answer(self, path: str) -> httpx.Response:
+    def get(self, path: str) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}")
 
 
 @contextmanager
-def answering(collector: Collector) -> Iterator[None]:
+def serving(collector: Collector) -> Iterator[None]:
     settings = Settings(metrics_port=collector.port)
-    with probes.answered(
-        settings.metrics_host, settings.metrics_port, collector.metrics.standing, collector.registry
+    read_status = collector.lifecycle.status
+    with probes.serve_probes(
+        settings.metrics_host, settings.metrics_port, read_status, collector.registry
     ):
         yield
 
@@ -42,73 +46,75 @@ def answering(collector: Collector) -> Iterator[None]:
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     collector = Collector()
-    with answering(collector):
+    with serving(collector):
         yield collector
 
 
 def readiness(collector: Collector) -> tuple[int, list[str]]:
-    answer = collector.answer("/ready")
+    answer = collector.get("/ready")
     body = answer.json()
     assert body["ready"] == (answer.status_code == 200)
     return answer.status_code, body["reasons"]
 
 
-def test_one_that_starts_is_not_ready_and_says_what_it_waits_for(collector: Collector) -> None:
+def test_a_collector_that_starts_is_not_ready_and_names_the_services_it_waits_for(
+    collector: Collector,
+) -> None:
     assert readiness(collector) == (503, ["collector: starting"])
-    collector.says("outage_began", service="database", error="refused")
+    collector.emit("outage_began", service="database", error="refused")
     assert readiness(collector) == (503, ["collector: starting", "database: away"])
 
 
-def test_a_standby_is_ready_because_waiting_is_its_part(collector: Collector) -> None:
-    collector.says("lease_awaited", owner="other", waited_s=0)
+def test_a_standby_is_ready(collector: Collector) -> None:
+    collector.emit("lease_awaited", owner="other", waited_s=0)
     assert readiness(collector) == (200, [])
-    assert collector.answer("/health").json() == {"status": "standby", "collector": "standby"}
+    assert collector.get("/health").json() == {"status": "standby", "collector": "standby"}
 
 
-def test_a_standby_that_can_t_reach_redis_can_t_take_over(collector: Collector) -> None:
-    collector.says("lease_awaited", owner="other", waited_s=0)
-    collector.says("outage_began", service="redis", error="refused")
+def test_a_standby_without_redis_is_not_ready(collector: Collector) -> None:
+    collector.emit("lease_awaited", owner="other", waited_s=0)
+    collector.emit("outage_began", service="redis", error="refused")
     assert readiness(collector) == (503, ["redis: away"])
-    collector.says("outage_ended", service="redis", lasted_s=1)
+    collector.emit("outage_ended", service="redis", lasted_s=1)
     assert readiness(collector) == (200, [])
 
 
 def test_an_owner_is_ready_until_it_drains(collector: Collector) -> None:
-    collector.says("service_started")
+    collector.emit("service_started")
     assert readiness(collector) == (200, [])
-    collector.says("drain_began", within_s=20)
+    collector.emit("drain_began", within_s=20)
     assert readiness(collector) == (503, ["collector: draining"])
 
 
 @pytest.mark.parametrize(
     ("service", "status"), [("redis events", 503), ("redis updates", 503), ("database", 200)]
 )
-def test_an_owner_is_ready_while_events_are_read_and_scores_can_leave(
+def test_an_owner_is_not_ready_without_a_service_that_scores_need(
     collector: Collector, service: str, status: int
 ) -> None:
-    collector.says("service_started")
-    collector.says("outage_began", service=service, error="refused")
+    collector.emit("service_started")
+    collector.emit("outage_began", service=service, error="refused")
     assert readiness(collector)[0] == status
-    collector.says("outage_ended", service=service, lasted_s=1)
+    collector.emit("outage_ended", service=service, lasted_s=1)
     assert readiness(collector) == (200, [])
 
 
-def test_its_health_is_that_it_answers_whatever_is_away(collector: Collector) -> None:
-    collector.says("outage_began", service="redis events", error="refused")
-    assert collector.answer("/health").json() == {"status": "ok", "collector": "starting"}
+def test_a_collector_is_healthy_whatever_service_is_away(collector: Collector) -> None:
+    collector.emit("outage_began", service="redis events", error="refused")
+    assert collector.get("/health").json() == {"status": "ok", "collector": "starting"}
 
 
-def test_its_metrics_are_beside_them(collector: Collector) -> None:
-    assert "conductor_owner 0.0" in collector.answer("/metrics").text
+def test_metrics_are_served_on_the_same_port(collector: Collector) -> None:
+    assert "conductor_owner 0.0" in collector.get("/metrics").text
 
 
-def test_a_port_that_is_taken_is_the_operators_turn(collector: Collector) -> None:
+def test_a_port_that_is_in_use_is_a_configuration_error(collector: Collector) -> None:
     with pytest.raises(ConfigError, match=r"^CONDUCTOR_METRICS_HOST=.*Address already in use"):
-        answering(collector).__enter__()
+        serving(collector).__enter__()
 
 
-def test_port_0_answers_nobody() -> None:
+def test_with_port_0_nothing_is_served() -> None:
     collector = Collector()
     collector.port = 0
-    with answering(collector):
+    with serving(collector):
         pass

@@ -1,0 +1,39 @@
+"""The status of a collector: what health and readiness report, whichever process reports it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+import msgspec
+
+CollectorState: TypeAlias = Literal[
+    "starting", "standby", "running", "stalled", "draining", "elsewhere"
+]
+
+
+class GapCount(msgspec.Struct, gc=False):
+    """How often events were never read, and how many, as far as that is known."""
+
+    gaps: int
+    lost_events: int
+
+
+_NO_GAPS: Final[Mapping[str, GapCount]] = MappingProxyType({})
+
+
+class CollectorStatus(NamedTuple):
+    """What a process knows of the collector; the defaults are for one in another process.
+
+    `obstacles` are the reasons why it is not ready. `lag_s` is how far reading is behind Redis'
+    clock, and `gaps` are those since the start, by reason.
+    """
+
+    state: CollectorState = "elsewhere"
+    obstacles: Sequence[str] = ()
+    lag_s: float | None = None
+    checkpoint_age_s: float | None = None
+    gaps: Mapping[str, GapCount] = _NO_GAPS
+
+
+# Called by any thread.
+StatusReader: TypeAlias = Callable[[], CollectorStatus]

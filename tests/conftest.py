@@ -107,8 +107,20 @@ def state_dir(empty_dir: Path, created_data: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def valkey_url(embedded_servers: EmbeddedServers) -> str:
+def shared_valkey_url(embedded_servers: EmbeddedServers) -> str:
+    """Start the Valkey of this process, which keeps what earlier tests have written.
+
+    For fixtures of a module, which empty it themselves; tests use `valkey_url`.
+    """
     return embedded_servers.start_valkey()
+
+
+@pytest.fixture
+def valkey_url(shared_valkey_url: str) -> str:
+    """Return the URL of a Valkey that is empty when the test starts."""
+    with redis.Redis.from_url(shared_valkey_url) as client:
+        client.flushall()
+    return shared_valkey_url
 
 
 @pytest.fixture(scope="session")
@@ -136,7 +148,6 @@ def log_lines() -> Iterator[list[EventDict]]:
 @pytest.fixture
 def redis_client(valkey_url: str) -> Iterator[redis.Redis]:
     with redis.Redis.from_url(valkey_url) as client:
-        client.flushall()
         yield client
 
 

@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-import redis
 
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
@@ -72,9 +71,8 @@ async def connect() -> AsyncIterator[Connect]:
 
 
 @pytest.fixture
-def publish(valkey_url: str, redis_client: redis.Redis) -> Iterator[Callable[..., None]]:
+def publish(valkey_url: str) -> Iterator[Callable[..., None]]:
     """Announce rows as the collector does."""
-    del redis_client  # for its empty Redis, which would forget who the owner is
     with closing(RedisUpdatePublisher(valkey_url, owning(valkey_url))) as feed:
 
         def announce(*rows: ScoreRow) -> None:

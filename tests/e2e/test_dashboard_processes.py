@@ -24,7 +24,6 @@ class Start(Protocol):
 
 @pytest.fixture
 def start(
-    redis_client: redis.Redis,  # noqa: ARG001 - it begins empty
     valkey_url: str,
     shared_database: str,
     tmp_path: Path,

@@ -50,16 +50,16 @@ class Both(NamedTuple):
 
 @pytest.fixture(scope="module")
 def both(
-    valkey_url: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+    shared_valkey_url: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Both]:
     cwd = tmp_path_factory.mktemp("isolation")
     begin_ms = round(time.time()) * 1000 - 2 * LENGTH_S * 1000
     others, flood = of_others(begin_ms), of_flood(begin_ms)
-    with redis.Redis.from_url(valkey_url) as client:
-        alone = played(client, others, valkey_url, postgres_url, cwd)
+    with redis.Redis.from_url(shared_valkey_url) as client:
+        alone = played(client, others, shared_valkey_url, postgres_url, cwd)
         entries = sorted(others + flood)
-        flooded = played(client, entries, valkey_url, postgres_url, cwd)
-        again = replayed(valkey_url, cwd, **QUICK, **LIMITS)
+        flooded = played(client, entries, shared_valkey_url, postgres_url, cwd)
+        again = replayed(shared_valkey_url, cwd, **QUICK, **LIMITS)
         yield Both(alone, flooded, again, len(entries))
 
 

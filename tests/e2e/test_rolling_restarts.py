@@ -23,7 +23,6 @@ SESSIONS = 50  # of the load
 @pytest.fixture
 def plant(valkey_url: str, postgres_url: str, tmp_path: Path) -> Iterator[Plant]:
     with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
-        client.flushall()
         settings = {"REDIS_URL": valkey_url, "DATABASE_URL": url, "CONDUCTOR_LOG_LEVEL": "debug"}
         yield Plant(client, QUICK | settings, tmp_path)
 

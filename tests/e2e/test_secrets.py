@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
-import redis
 import structlog
 from prometheus_client import CollectorRegistry
 
@@ -118,9 +117,8 @@ class Urls(NamedTuple):
 
 
 @pytest.fixture
-def servers(redis_client: redis.Redis, valkey_url: str, shared_database: str) -> Urls:
+def servers(valkey_url: str, shared_database: str) -> Urls:
     """Return the URLs of servers that answer."""
-    del redis_client  # for its empty database
     return Urls(valkey_url, shared_database)
 
 

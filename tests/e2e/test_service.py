@@ -47,14 +47,14 @@ class Played(NamedTuple):
 
 @pytest.fixture(scope="module", params=ON_EACH)
 def played(
-    request: pytest.FixtureRequest, valkey_url: str, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, shared_valkey_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Played]:
     server_url = request.getfixturevalue(SERVERS[request.param])
     cwd = tmp_path_factory.mktemp("played")
-    with redis.Redis.from_url(valkey_url) as client, database(server_url) as url:
+    with redis.Redis.from_url(shared_valkey_url) as client, database(server_url) as url:
         client.flushall()
         settings = QUICK | {
-            "REDIS_URL": valkey_url,
+            "REDIS_URL": shared_valkey_url,
             "DATABASE_URL": url,
             "CONDUCTOR_TENANTS": "acme,globex",
         }
@@ -70,7 +70,7 @@ def played(
             program.lines,
             stored(url),
             messages,
-            replayed(valkey_url, cwd, **settings),
+            replayed(shared_valkey_url, cwd, **settings),
             request.param,
         )
 
@@ -203,7 +203,6 @@ def test_the_same_session_id_in_four_tenants_is_four_sessions(
 ) -> None:
     settings = QUICK | {"REDIS_URL": valkey_url, "CONDUCTOR_TENANTS": tenants}
     with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
-        client.flushall()
         for count, tenant in enumerate(TENANTS, 1):
             for number in range(count):
                 client.xadd(prefixed(tenant, CHAT), {"data": chat("room", f"{number}")})
@@ -240,10 +239,10 @@ class Attacked(NamedTuple):
 
 @pytest.fixture(scope="module")
 def attacked(
-    valkey_url: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
+    shared_valkey_url: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Attacked]:
-    settings = QUICK | {"REDIS_URL": valkey_url}
-    with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
+    settings = QUICK | {"REDIS_URL": shared_valkey_url}
+    with redis.Redis.from_url(shared_valkey_url) as client, database(postgres_url) as url:
         client.flushall()
         with running(
             cwd=tmp_path_factory.mktemp("attacked"), **settings, DATABASE_URL=url

@@ -48,7 +48,6 @@ def test_a_signal_under_load_ends_it_with_0_and_every_row_that_was_due_is_stored
     ending: signal.Signals, valkey_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
     with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
-        client.flushall()
         settings = QUICK | {"REDIS_URL": valkey_url, "DATABASE_URL": url}
         with running(cwd=tmp_path, **settings) as program:
             program.wait_for("service_started")
@@ -119,8 +118,6 @@ def test_a_signal_while_the_embedded_servers_start_leaves_nothing_running(
 def test_a_signal_while_it_waits_for_a_server_ends_it_at_once(
     away: str, valkey_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
-    with redis.Redis.from_url(valkey_url) as client:
-        client.flushall()  # with another number of shards it would reshard first
     urls = {"REDIS_URL": valkey_url, "DATABASE_URL": postgres_url}
     if away == "database":
         urls["DATABASE_URL"] = f"postgresql://conductor@127.0.0.1:{free_port()}/conductor"

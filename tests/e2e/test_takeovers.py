@@ -54,7 +54,6 @@ class Plant(NamedTuple):
 @pytest.fixture
 def plant(valkey_url: str, postgres_url: str, tmp_path: Path) -> Iterator[Plant]:
     with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
-        client.flushall()
         often = {"REDIS_URL": valkey_url, "DATABASE_URL": url, "CONDUCTOR_CHECKPOINT_S": "0.5"}
         yield Plant(client, QUICK | often, tmp_path)
 

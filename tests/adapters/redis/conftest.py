@@ -10,7 +10,6 @@ from conductor_actors.adapters.redis.client import open_client
 
 
 @pytest.fixture
-def client(valkey_url: str, redis_client: redis.Redis) -> Iterator[redis.Redis]:
-    del redis_client  # for its empty database
+def client(valkey_url: str) -> Iterator[redis.Redis]:
     with closing(open_client(valkey_url)) as client:
         yield client

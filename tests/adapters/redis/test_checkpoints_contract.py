@@ -37,7 +37,6 @@ def store(request: pytest.FixtureRequest) -> Iterator[CheckpointStore]:
         yield MemoryCheckpoints()
         return
     url = request.getfixturevalue("valkey_url")
-    request.getfixturevalue("redis_client")  # for its empty database
     with closing(RedisCheckpointStore(url, owning(url))) as real:
         yield real
 

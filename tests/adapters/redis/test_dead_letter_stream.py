@@ -23,8 +23,7 @@ LETTER = DeadLetter("s", "1-0", "not_json", b"")
 
 
 @pytest.fixture
-def queue(valkey_url: str, redis_client: redis.Redis) -> Iterator[RedisDeadLetterQueue]:
-    del redis_client  # for its empty database
+def queue(valkey_url: str) -> Iterator[RedisDeadLetterQueue]:
     with closing(RedisDeadLetterQueue(valkey_url, owning(valkey_url))) as queue:
         yield queue
 

@@ -33,9 +33,8 @@ Opened = Callable[[SourceOptions], RedisSource]
 
 
 @pytest.fixture
-def opened(valkey_url: str, redis_client: redis.Redis) -> Iterator[Opened]:
+def opened(valkey_url: str) -> Iterator[Opened]:
     """Return a function that opens a source and reads once, so that it has subscribed."""
-    del redis_client  # for its empty database
     with ExitStack() as stack:
 
         def make(options: SourceOptions) -> RedisSource:

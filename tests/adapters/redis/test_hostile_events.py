@@ -62,8 +62,7 @@ class Reading:
 
 
 @pytest.fixture
-def reading(valkey_url: str, transport: Transport, client: redis.Redis) -> Iterator[Reading]:
-    del client  # for its empty database
+def reading(valkey_url: str, transport: Transport) -> Iterator[Reading]:
     with closing(Reading(valkey_url, transport)) as reading:
         yield reading
 

@@ -54,7 +54,6 @@ def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
         yield Ends(memory, memory.client)
         return
     url = request.getfixturevalue("valkey_url")
-    request.getfixturevalue("redis_client")
     with (
         closing(RedisIntrospectionChannel(url)) as channel,
         closing(RedisIntrospectionClient(url)) as client,
@@ -97,8 +96,7 @@ def test_without_an_answer_the_client_gets_none(ends: Ends) -> None:
 
 
 @pytest.fixture
-def channel(valkey_url: str, redis_client: redis.Redis) -> Iterator[RedisIntrospectionChannel]:
-    del redis_client  # for its empty database
+def channel(valkey_url: str) -> Iterator[RedisIntrospectionChannel]:
     with closing(RedisIntrospectionChannel(valkey_url)) as channel:
         assert channel.read() == []
         yield channel

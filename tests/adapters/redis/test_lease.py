@@ -19,9 +19,8 @@ NEARLY_TTL_MS = LEASE_TTL_MS - 1000
 
 
 @pytest.fixture
-def leases(valkey_url: str, redis_client: redis.Redis) -> Iterator[Leases]:
+def leases(valkey_url: str) -> Iterator[Leases]:
     """Return a function that makes the lease of one more process."""
-    del redis_client  # for its empty database
     with ExitStack() as stack:
         yield lambda: stack.enter_context(closing(RedisLease(valkey_url)))
 

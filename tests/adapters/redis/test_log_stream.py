@@ -15,8 +15,7 @@ from conductor_actors.adapters.redis.log_stream import (
 from conductor_actors.errors import ConfigError, Unavailable
 
 
-def test_each_line_is_read_once_and_in_order(redis_client: redis.Redis, valkey_url: str) -> None:
-    del redis_client  # for its empty database
+def test_each_line_is_read_once_and_in_order(valkey_url: str) -> None:
     with closing(RedisLog(valkey_url)) as log, closing(RedisLogReader(valkey_url, 1)) as reader:
         log.append(["before", "Ü\x1b"])
         first = reader.read()
@@ -36,10 +35,7 @@ def test_only_the_last_minutes_are_read(redis_client: redis.Redis, valkey_url: s
         assert reader.read() == [b"new"]
 
 
-def test_a_long_history_is_read_in_several_calls(
-    redis_client: redis.Redis, valkey_url: str
-) -> None:
-    del redis_client  # for its empty database
+def test_a_long_history_is_read_in_several_calls(valkey_url: str) -> None:
     lines = [f"{number}" for number in range(LOG_LINES_PER_READ + 5)]
     with closing(RedisLog(valkey_url)) as log, closing(RedisLogReader(valkey_url, 1)) as reader:
         log.append(lines)

@@ -21,8 +21,7 @@ from tests.support.score_rows import row
 
 
 @pytest.fixture
-def outbox(valkey_url: str, redis_client: redis.Redis) -> Iterator[RedisOutbox]:
-    del redis_client  # for its empty database
+def outbox(valkey_url: str) -> Iterator[RedisOutbox]:
     with closing(RedisOutbox(valkey_url)) as outbox:
         yield outbox
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-import redis
 
 from conductor_actors.adapters.redis.outbox import ROWS_PER_ENTRY, RedisOutbox
 from conductor_actors.domain.scoring import ScoreRow
@@ -18,8 +17,6 @@ def outbox(request: pytest.FixtureRequest) -> Iterator[Outbox]:
     if request.param == "memory":
         yield MemoryOutbox()
         return
-    client: redis.Redis = request.getfixturevalue("redis_client")
-    del client  # for its empty database
     with closing(RedisOutbox(request.getfixturevalue("valkey_url"))) as outbox:
         yield outbox
 

@@ -32,8 +32,7 @@ Listening = Callable[..., PubSubListener]
 
 
 @pytest.fixture
-def listening(valkey_url: str, redis_client: redis.Redis) -> Iterator[Listening]:
-    del redis_client  # for its empty database
+def listening(valkey_url: str) -> Iterator[Listening]:
     with ExitStack() as stack:
 
         def start(

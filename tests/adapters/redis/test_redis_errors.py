@@ -110,8 +110,7 @@ def test_a_wrong_password_is_reported_without_quoting_it(
 
 
 @pytest.fixture
-def lease(valkey_url: str, client: redis.Redis) -> Iterator[RedisLease]:
-    del client  # for its empty database
+def lease(valkey_url: str) -> Iterator[RedisLease]:
     with closing(RedisLease(valkey_url)) as lease:
         lease.acquire_or_renew()
         yield lease

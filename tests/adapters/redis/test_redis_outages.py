@@ -123,8 +123,7 @@ class Proxy:
 
 
 @pytest.fixture
-def proxy(valkey_url: str, redis_client: redis.Redis) -> Iterator[Proxy]:
-    del redis_client  # for its empty database
+def proxy(valkey_url: str) -> Iterator[Proxy]:
     with closing(Proxy(valkey_url)) as proxy:
         yield proxy
 

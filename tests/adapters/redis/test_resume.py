@@ -81,10 +81,10 @@ def gaps_of(reads: list[ReadResult]) -> list[Gap]:
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32))
 def test_readers_stopped_at_any_read_return_every_entry_once_and_in_order(
-    valkey_url: str, seed: int
+    shared_valkey_url: str, seed: int
 ) -> None:
     random = Random(seed)
-    with closing(open_client(valkey_url)) as client:
+    with closing(open_client(shared_valkey_url)) as client:
         client.flushall()
         soon_ms = now_ms(client) + 100
         past, future = random_log(random, soon_ms - 1000), random_log(random, soon_ms)

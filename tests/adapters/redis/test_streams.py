@@ -91,9 +91,9 @@ def shuffled(log: list[Entry], random: Random) -> list[Entry]:
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32))
-def test_no_entry_comes_before_those_already_returned(valkey_url: str, seed: int) -> None:
+def test_no_entry_comes_before_those_already_returned(shared_valkey_url: str, seed: int) -> None:
     random = Random(seed)
-    with closing(open_client(valkey_url)) as client:
+    with closing(open_client(shared_valkey_url)) as client:
         client.flushall()
         soon_ms = now_ms(client) + 250
         past, future = random_log(random, soon_ms - 1000), random_log(random, soon_ms)

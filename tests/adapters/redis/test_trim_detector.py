@@ -238,9 +238,9 @@ def test_a_reply_without_a_count_is_parsed() -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32))
-def test_every_entry_is_read_or_counted_as_lost(valkey_url: str, seed: int) -> None:
+def test_every_entry_is_read_or_counted_as_lost(shared_valkey_url: str, seed: int) -> None:
     random = Random(seed)
-    with closing(open_client(valkey_url)) as client:
+    with closing(open_client(shared_valkey_url)) as client:
         client.flushall()
         reading, added = Reading(client, [*MANY_NAMES[3:], CHAT, ACME]), 0
         reading.read()

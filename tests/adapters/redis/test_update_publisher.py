@@ -17,8 +17,7 @@ from tests.support.score_rows import AT_MS, row
 
 
 @pytest.fixture
-def publisher(valkey_url: str, redis_client: redis.Redis) -> Iterator[RedisUpdatePublisher]:
-    del redis_client  # for its empty database
+def publisher(valkey_url: str) -> Iterator[RedisUpdatePublisher]:
     with closing(RedisUpdatePublisher(valkey_url, owning(valkey_url))) as publisher:
         yield publisher
 

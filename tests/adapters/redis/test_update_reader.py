@@ -15,8 +15,7 @@ from conductor_actors.ports import PublishedMessage
 
 
 @pytest.fixture
-def reader(valkey_url: str, redis_client: redis.Redis) -> Iterator[RedisUpdateReader]:
-    del redis_client  # for its empty database
+def reader(valkey_url: str) -> Iterator[RedisUpdateReader]:
     with closing(RedisUpdateReader(valkey_url)) as reader:
         yield reader
 

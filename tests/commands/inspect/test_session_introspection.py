@@ -19,10 +19,7 @@ from tests.support.fakes.fake_clock import FakeClock
 KEY = SessionKey("acme", "keynote")
 
 
-def test_a_trace_is_requested_at_once_and_renewed_before_it_ends(
-    valkey_url: str, redis_client: object
-) -> None:
-    del redis_client  # for its empty database
+def test_a_trace_is_requested_at_once_and_renewed_before_it_ends(valkey_url: str) -> None:
     clock = FakeClock()
     with (
         closing(RedisIntrospectionChannel(valkey_url)) as channel,

@@ -18,8 +18,7 @@ from tests.support.servers import server_folder
 
 
 @pytest.fixture
-def follower(valkey_url: str, redis_client: redis.Redis) -> Iterator[UpdateFollower]:
-    del redis_client  # for its empty database
+def follower(valkey_url: str) -> Iterator[UpdateFollower]:
     with closing(UpdateFollower(valkey_url)) as follower:
         yield follower
 

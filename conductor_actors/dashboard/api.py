@@ -76,7 +76,7 @@ class Api:
         self, sources: Sources, authenticator: Authenticator, metrics: DashboardMetrics
     ) -> None:
         self._sources = sources
-        self._doorkeeper = authenticator
+        self._authenticator = authenticator
         self._metrics = metrics
 
     def routes(self) -> list[BaseRoute]:
@@ -102,9 +102,9 @@ class Api:
         """Return a session's stored scores."""
         key = self._key(request)
         sources = self._sources
-        asked = query.read_range(request.query_params, sources.now(), sources.tick_s)
+        asked = query.parse_range(request.query_params, sources.now(), sources.tick_s)
         body: History | StepHistory
-        shown = query.shown(asked.step, sources.tick_s)
+        shown = query.format_step(asked.step, sources.tick_s)
         if asked.step is None:
             rows = await sources.history.rows(key, asked.first_ms, asked.until_ms)
             body = History(key.session_id, shown, [_tick(row) for row in rows])
@@ -153,14 +153,14 @@ class Api:
 
     def _caller(self, request: Request) -> Caller:
         token = bearer(request.headers.get("authorization"))
-        return self._doorkeeper.admit(token, request.query_params.get("tenant"))
+        return self._authenticator.authenticate(token, request.query_params.get("tenant"))
 
     def _key(self, request: Request) -> SessionKey:
         caller = self._caller(request)
         session_id = request.path_params["id"]
         if not is_session_id(session_id):
             raise Denied(400, "invalid_session", "a session's id is text of 1 to 255 characters")
-        if not caller.may_see(session_id):
+        if not caller.can_see(session_id):
             raise Denied(403, "other_session", "this session is not among those of your token")
         return SessionKey(caller.tenant, session_id)
 

@@ -65,7 +65,7 @@ class Parts:
             upstreams.updates, self._live.receive, self._live.resumed, redis
         )
         self.health = HealthRoutes(hub, redis, database, read_collector)
-        sources = Sources(hub, self._history, options.scoring, options.tick_s, clocks.now)
+        sources = Sources(hub, self._history, options.scoring, options.tick_s, clocks.wall)
         api = Api(sources, gate.authenticator, metrics)
         self._serve_sockets(options, gate, metrics, clocks)
         metrics.observe("sessions", "Live sessions known here.", lambda: len(hub))
@@ -91,7 +91,7 @@ class Parts:
         self._connections = Connections(
             self._server.eio, options.clients_per_address, metrics, clocks
         )
-        access = Access(gate.authenticator, options.clients_per_tenant, clocks.now)
+        access = Access(gate.authenticator, options.clients_per_tenant, clocks.wall)
         self._sockets = Sockets(
             self._audience, access, metrics, self._connections, self._live.send_history
         )

@@ -1,6 +1,6 @@
-"""Who is asking, and what they may see: tokens with a tenant, or nobody on this machine.
+"""Authentication by JWT, and the tenant and sessions that a caller can see.
 
-A kind of key decides the one algorithm that is accepted; what a token says of itself decides
+The kind of the key determines the one algorithm that is accepted; the header of a token determines
 nothing. Tokens and keys are never logged, and no message quotes them.
 """
 
@@ -20,14 +20,14 @@ from conductor_actors.dashboard.options import Options
 from conductor_actors.domain.identity import DEFAULT_TENANT, TENANT
 from conductor_actors.errors import ConfigError
 
-LEEWAY_S: Final = 5.0  # between two machines' clocks
-LONGEST_TOKEN: Final = 4096
-SHORTEST_SECRET_BYTES: Final = 32  # of HS256: as long as its hash (RFC 7518, 3.2)
-SMALLEST_RSA_BITS: Final = 2048
+LEEWAY_S: Final = 5.0  # the difference between two machines' clocks
+MAX_TOKEN_CHARS: Final = 4096
+MIN_SECRET_BYTES: Final = 32  # of HS256: as long as its hash (RFC 7518, 3.2)
+MIN_RSA_BITS: Final = 2048
 
 
-class Denied(Exception):  # noqa: N818 - an answer, not a fault
-    """The caller must act. `status` is HTTP's, `code` is for programs, the text for people."""
+class Denied(Exception):  # noqa: N818 - a response, not a fault
+    """A refused request: an HTTP status, a code for programs, and a message for people."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -37,14 +37,14 @@ class Denied(Exception):  # noqa: N818 - an answer, not a fault
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who may see one tenant: all of its sessions, or those that are named."""
+    """Who sends a request: can see one tenant, all of its sessions or those that are named."""
 
     tenant: str
     sessions: frozenset[str] | None = None
     expires_at_s: float | None = None
 
-    def may_see(self, session_id: str) -> bool:
-        """Check whether the caller may see this session of its tenant."""
+    def can_see(self, session_id: str) -> bool:
+        """Check whether the caller can see this session of its tenant."""
         return self.sessions is None or session_id in self.sessions
 
     def is_expired(self, now_s: float) -> bool:
@@ -59,16 +59,16 @@ class _Claims(msgspec.Struct):
 
 
 class _Key(NamedTuple):
-    """A key, and the one algorithm it is for."""
+    """A key and its algorithm."""
 
     material: str | RSAPublicKey | Ed25519PublicKey
     algorithm: str
 
 
 class Authenticator:
-    """Makes callers of what they show. Raises `ConfigError` for a key that can't protect.
+    """Authenticates callers by their tokens. Raises `ConfigError` for a weak or invalid key.
 
-    Without a key everybody is let in: on loopback only, unless the operator allows more.
+    Without a key everybody is accepted: only on loopback, unless the operator allows more.
     """
 
     def __init__(self, options: Options, *, is_loopback: bool) -> None:
@@ -84,14 +84,14 @@ class Authenticator:
 
     @property
     def needs_token(self) -> bool:
-        """Whether callers must show a token."""
+        """Whether a token is required."""
         return self._key is not None
 
-    def admit(self, token: str | None, tenant: str | None = None) -> Caller:
-        """Make the caller who shows this token; raise `Denied` if it can't be accepted.
+    def authenticate(self, token: str | None, tenant: str | None = None) -> Caller:
+        """Return the caller that a token names; raise `Denied` if the token is not accepted.
 
-        `tenant` is the one that is asked for. A token has its own, and is held to it; who needs
-        none may choose any on loopback, and has only `default` elsewhere.
+        `tenant` is the requested one. It must be the token's; without a key it can be any tenant
+        on loopback, and only `default` elsewhere.
         """
         caller = self._anonymous(tenant) if self._key is None else self._verified(token, self._key)
         if tenant is not None and tenant != caller.tenant:
@@ -108,7 +108,7 @@ class Authenticator:
     def _verified(self, token: str | None, key: _Key) -> Caller:
         if not token:
             raise Denied(401, "token_missing", "a token is needed")
-        if len(token) > LONGEST_TOKEN:
+        if len(token) > MAX_TOKEN_CHARS:
             raise Denied(401, "token_invalid", "the token is too long")
         try:
             payload = jwt.decode(
@@ -131,7 +131,7 @@ class Authenticator:
 
 
 def is_session_id(value: object) -> bool:
-    """Check whether this can be a session's id: text that can be stored and compared."""
+    """Check whether a value can be a session's id: text that the database can store."""
     if not isinstance(value, str) or not 1 <= len(value) <= 255 or "\0" in value:
         return False
     return not any("\ud800" <= char <= "\udfff" for char in value)
@@ -155,9 +155,9 @@ def _key_of(options: Options) -> _Key | None:
     if secret is not None and public_key is not None:
         raise ConfigError("CONDUCTOR_JWT_SECRET, CONDUCTOR_JWT_PUBLIC_KEY: set one of the two")
     if secret is not None:
-        if len(secret.encode()) < SHORTEST_SECRET_BYTES:
+        if len(secret.encode()) < MIN_SECRET_BYTES:
             raise ConfigError(
-                f"CONDUCTOR_JWT_SECRET: needs {SHORTEST_SECRET_BYTES} bytes or more, "
+                f"CONDUCTOR_JWT_SECRET: needs {MIN_SECRET_BYTES} bytes or more, "
                 "e.g. CONDUCTOR_JWT_SECRET=$(openssl rand -hex 32)"
             )
         return _Key(secret, "HS256")
@@ -169,7 +169,7 @@ def _public_key(text: str) -> _Key:
         pem = text.encode() if "-----BEGIN" in text else Path(text).read_bytes()
         key = load_pem_public_key(pem)
     except (OSError, ValueError, UnsupportedAlgorithm) as error:
-        # The error's text could quote what was set, which may be a private key.
+        # The error's text could quote the setting, which may be a private key.
         reason = error.strerror if isinstance(error, OSError) else "no public key"
         raise ConfigError(
             f"CONDUCTOR_JWT_PUBLIC_KEY: {reason}; give a public key in PEM, or the path of a file "
@@ -178,8 +178,8 @@ def _public_key(text: str) -> _Key:
     match key:
         case Ed25519PublicKey():
             return _Key(key, "EdDSA")
-        case RSAPublicKey() if key.key_size >= SMALLEST_RSA_BITS:
+        case RSAPublicKey() if key.key_size >= MIN_RSA_BITS:
             return _Key(key, "RS256")
     raise ConfigError(
-        f"CONDUCTOR_JWT_PUBLIC_KEY: must be RSA with {SMALLEST_RSA_BITS} bits or more, or Ed25519"
+        f"CONDUCTOR_JWT_PUBLIC_KEY: must be RSA with {MIN_RSA_BITS} bits or more, or Ed25519"
     )

@@ -1,4 +1,4 @@
-"""What time it is, in two ways."""
+"""The two clocks of the dashboard."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ from conductor_actors.ports import Clock
 
 
 class Clocks(NamedTuple):
-    """Seconds that never go back, and seconds since 1970."""
+    """Monotonic seconds for intervals; seconds since 1970 to compare with ticks and tokens."""
 
     monotonic: Clock
-    now: Clock
+    wall: Clock

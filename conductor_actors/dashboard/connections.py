@@ -84,7 +84,7 @@ class Connections:
         self._most_per_address = most_per_address
         self._metrics = metrics
         self._clock = clocks.monotonic
-        self._now = clocks.now
+        self._now = clocks.wall
         self._open: dict[str, Connection] = {}
         self._by_address: Counter[str] = Counter()
         self._inner: dict[str, Callable[..., Awaitable[Any]]] = dict(eio.handlers)

@@ -82,7 +82,7 @@ class Live:
             return False
         body = self._hub.take(update)
         if body is not None:
-            age_s = self._clocks.now() - update.at_ms / 1000
+            age_s = self._clocks.wall() - update.at_ms / 1000
             self._metrics.update_age_seconds.observe(age_s)
             key = SessionKey(tenant, update.session_id)
             self._audience.announce(key, "update", UPDATES, body)

@@ -1,4 +1,4 @@
-"""Which requests are heard at all: where they come from, and what every answer carries."""
+"""The check of `Host` and `Origin`, and the security headers of every response."""
 
 from collections.abc import Sequence
 from ipaddress import ip_address
@@ -13,14 +13,14 @@ from conductor_actors.dashboard.bodies import Problem, Refusal, encode
 from conductor_actors.dashboard.options import Options
 from conductor_actors.errors import ConfigError
 
-ANY: Final = "*"
+ANY_ORIGIN: Final = "*"
 
 _CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-_ALWAYS: Final = {
+_SECURITY_HEADERS: Final = {
     "Content-Security-Policy": _CSP,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -29,16 +29,17 @@ _ALWAYS: Final = {
 
 
 class Origins:
-    """Which pages may ask, and under which names this service may be asked.
+    """The origins and hosts from which requests are accepted.
 
-    A page of another site could ask in its visitor's name (by an `Origin` that is not ours), or
-    point its own name at our address (DNS rebinding: by a `Host` that is not ours). On loopback
-    both must be this machine; elsewhere only the origin is looked at.
+    A page of another site could send requests in its visitor's name (its `Origin` is not ours), or
+    resolve its own name to our address (DNS rebinding: its `Host` is not ours). On loopback both
+    must be this machine; elsewhere only the origin is checked.
     """
 
     def __init__(self, options: Options, *, is_loopback: bool, needs_token: bool) -> None:
-        self._any = ANY in options.allowed_origins
-        self._origins = frozenset(_origin(each) for each in options.allowed_origins if each != ANY)
+        self._any = ANY_ORIGIN in options.allowed_origins
+        named = (each for each in options.allowed_origins if each != ANY_ORIGIN)
+        self._origins = frozenset(map(_origin, named))
         self._hosts = frozenset(urlsplit(each).netloc for each in self._origins)
         self._is_loopback = is_loopback
         if self._any and not needs_token and not options.allow_anonymous:
@@ -47,12 +48,12 @@ class Origins:
                 "key; name the pages, e.g. CONDUCTOR_ALLOWED_ORIGINS=https://app.example.com"
             )
 
-    def knows_host(self, host: str) -> bool:
-        """Check whether the service accepts requests for this host name."""
+    def allows_host(self, host: str) -> bool:
+        """Check whether requests for this host are accepted."""
         return not self._is_loopback or host in self._hosts or is_loopback(_hostname(host))
 
-    def allows(self, origin: str | None, host: str) -> bool:
-        """Check whether a page of this origin may send requests; only browsers send an origin."""
+    def allows_origin(self, origin: str | None, host: str) -> bool:
+        """Check whether requests from this origin are accepted; only browsers send one."""
         if origin is None or self._any or origin in self._origins:
             return True
         netloc = urlsplit(origin).netloc
@@ -62,19 +63,19 @@ class Origins:
 
 
 class OriginMiddleware:
-    """The outermost ASGI application: refuses other origins, and adds what every answer carries."""
+    """The outermost ASGI application: refuses other origins, and adds the security headers."""
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
         self._app = app
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer it with 403."""
+        """Pass a request on, or respond with 403."""
         headers = Headers(scope=scope)
         host = headers.get("host", "").lower()
-        if not self._origins.knows_host(host):
+        if not self._origins.allows_host(host):
             await _refuse(scope, receive, send, "unknown_host", "not known under this name")
-        elif not self._origins.allows(headers.get("origin"), host):
+        elif not self._origins.allows_origin(headers.get("origin"), host):
             await _refuse(scope, receive, send, "unknown_origin", "not open to this page")
         else:
             await self._app(scope, receive, _with_headers(send))
@@ -98,7 +99,7 @@ def _hostname(netloc: str) -> str:
 
 
 def _origin(text: str) -> str:
-    """Read an origin as browsers write it: scheme and host, lower case, no slash."""
+    """Return an origin as browsers send it: scheme and host in lower case, without a slash."""
     parts: Sequence[str] = text.lower().rstrip("/").split("://")
     if len(parts) != 2 or parts[0] not in ("http", "https") or not parts[1] or "/" in parts[1]:
         raise ConfigError(
@@ -122,7 +123,7 @@ def _with_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in _ALWAYS.items():
+            for name, value in _SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
         await send(message)
 

@@ -1,4 +1,4 @@
-"""What the HTTP API is asked: parameters made of text, or the reason why they can't be."""
+"""Parse the parameters of a history request."""
 
 import re
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 from conductor_actors.dashboard.auth import Denied
 from conductor_actors.instants import to_ms
 
-MOST_POINTS: Final = 10_000
-LONGEST: Final = timedelta(days=31)
-DEFAULT: Final = timedelta(hours=1)
-LONGEST_STEP: Final = timedelta(days=1)
+MAX_POINTS: Final = 10_000
+MAX_RANGE: Final = timedelta(days=31)
+DEFAULT_RANGE: Final = timedelta(hours=1)
+MAX_STEP: Final = timedelta(days=1)
 
 _STEP: Final = re.compile(r"([1-9][0-9]{0,4})([smh])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours"}
@@ -19,10 +19,10 @@ _YEARS: Final = range(2000, 2101)
 _EXAMPLE: Final = "2026-01-04T12:00:00Z"
 
 
-class Range(NamedTuple):
-    """What is asked for: `[first, until)` in milliseconds since 1970, and the points' distance.
+class HistoryRange(NamedTuple):
+    """`[first, until)` in milliseconds since 1970, and the time between points.
 
-    `step` is None when every tick is asked for.
+    `step` is None if it is the tick.
     """
 
     first_ms: int
@@ -30,27 +30,34 @@ class Range(NamedTuple):
     step: timedelta | None
 
 
-def read_range(query: Mapping[str, str], now_s: float, tick_s: int) -> Range:
-    """Read `from`, `to` and `step`: the last hour, tick by tick, if nothing is said."""
+def parse_range(query: Mapping[str, str], now_s: float, tick_s: int) -> HistoryRange:
+    """Parse `from`, `to` and `step`; the default is the last hour, tick by tick.
+
+    Raise `Denied` for what is invalid.
+    """
     unknown = query.keys() - {"from", "to", "step", "tenant"}
     if unknown:
         raise Denied(400, "unknown_parameter", "known are from, to, step")
-    until_ms = _instant(query, "to", round(now_s * 1000) + 1)
-    first_ms = _instant(query, "from", until_ms - _ms(DEFAULT))
-    step = _step(query.get("step"), tick_s)
+    until_ms = _parse_instant(query, "to", round(now_s * 1000) + 1)
+    first_ms = _parse_instant(query, "from", until_ms - _ms(DEFAULT_RANGE))
+    step = _parse_step(query.get("step"), tick_s)
     if first_ms >= until_ms:
         raise Denied(400, "invalid_range", "from must be before to")
-    if until_ms - first_ms > _ms(LONGEST):
-        raise Denied(400, "range_too_long", f"a range may have {LONGEST.days} days at most")
-    if (until_ms - first_ms) / _ms(step or timedelta(seconds=tick_s)) > MOST_POINTS:
+    if until_ms - first_ms > _ms(MAX_RANGE):
+        raise Denied(400, "range_too_long", f"a range may have {MAX_RANGE.days} days at most")
+    if (until_ms - first_ms) / _ms(step or timedelta(seconds=tick_s)) > MAX_POINTS:
         raise Denied(
-            400, "too_many_points", f"more than {MOST_POINTS} points; ask for a larger step"
+            400, "too_many_points", f"more than {MAX_POINTS} points; ask for a larger step"
         )
-    return Range(first_ms, until_ms, step) if step is None else _whole(first_ms, until_ms, step)
+    return (
+        HistoryRange(first_ms, until_ms, step)
+        if step is None
+        else _extended(first_ms, until_ms, step)
+    )
 
 
-def shown(step: timedelta | None, tick_s: int) -> str:
-    """Write a step as it is asked for."""
+def format_step(step: timedelta | None, tick_s: int) -> str:
+    """Return a step in the form in which it is requested, such as `1m`."""
     seconds = tick_s if step is None else round(step.total_seconds())
     for unit, unit_s in (("h", 3600), ("m", 60)):
         if seconds % unit_s == 0:
@@ -58,12 +65,12 @@ def shown(step: timedelta | None, tick_s: int) -> str:
     return f"{seconds}s"
 
 
-def _instant(query: Mapping[str, str], name: str, default_ms: int) -> int:
+def _parse_instant(query: Mapping[str, str], name: str, default_ms: int) -> int:
     text = query.get(name)
     if text is None:
         return default_ms
     try:
-        at = datetime.fromisoformat(text.replace(" ", "+"))  # a plus that was not escaped
+        at = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign that was not escaped
     except ValueError:
         raise Denied(400, "invalid_time", f"{name} is no time, e.g. {_EXAMPLE}") from None
     if at.tzinfo is None:
@@ -73,8 +80,8 @@ def _instant(query: Mapping[str, str], name: str, default_ms: int) -> int:
     return to_ms(at)
 
 
-def _step(text: str | None, tick_s: int) -> timedelta | None:
-    """Read a step; None when it is a tick."""
+def _parse_step(text: str | None, tick_s: int) -> timedelta | None:
+    """Return a step; None if it is the tick."""
     if text is None:
         return None
     found = _STEP.fullmatch(text)
@@ -82,16 +89,16 @@ def _step(text: str | None, tick_s: int) -> timedelta | None:
         raise Denied(400, "invalid_step", "step is no number with s, m or h, e.g. 1m")
     step = timedelta(**{_UNITS[found[2]]: int(found[1])})
     tick = timedelta(seconds=tick_s)
-    if step % tick or step > LONGEST_STEP:
+    if step % tick or step > MAX_STEP:
         raise Denied(400, "invalid_step", f"step is a multiple of {tick_s}s, at most 24h")
     return None if step == tick else step
 
 
-def _whole(first_ms: int, until_ms: int, step: timedelta) -> Range:
-    """Widen a range to whole steps, so that no point stands for a part of one."""
+def _extended(first_ms: int, until_ms: int, step: timedelta) -> HistoryRange:
+    """Extend a range to whole steps, so that every point covers a whole one."""
     step_ms = _ms(step)
-    return Range(first_ms // step_ms * step_ms, -(-until_ms // step_ms) * step_ms, step)
+    return HistoryRange(first_ms // step_ms * step_ms, -(-until_ms // step_ms) * step_ms, step)
 
 
-def _ms(span: timedelta) -> int:
-    return span // timedelta(milliseconds=1)
+def _ms(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)

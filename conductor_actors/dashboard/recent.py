@@ -24,7 +24,7 @@ class Recent:
         self._history = history
         self._scoring = scoring
         self._clock = clocks.monotonic
-        self._now = clocks.now
+        self._now = clocks.wall
         self._asking: dict[SessionKey, asyncio.Task[list[bytes]]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 

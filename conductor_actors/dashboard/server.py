@@ -11,17 +11,17 @@ import uvicorn
 from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.types import ASGIApp
 
-from conductor_actors.dashboard import complaints
 from conductor_actors.dashboard.app import Gate, Parts
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.origins import is_loopback
 from conductor_actors.dashboard.socketio import MESSAGE_BYTES
-from conductor_actors.dashboard.timeouts import protocols
+from conductor_actors.dashboard.timeouts import make_protocols
 from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.errors import ConfigError
 from conductor_actors.log_events import DashboardStarted, DashboardStopped, emit
 from conductor_actors.observability.collector_status import CollectorStatus, StatusReader
+from conductor_actors.observability.library_logs import capture_library_logs
 from conductor_actors.observability.metrics_server import serve_registry
 
 BACKLOG: Final = 2048
@@ -62,7 +62,7 @@ class Dashboard:
             if self._options.metrics_port is not None:
                 self.metrics_port = _serve_metrics(self._options, self._metrics, opened)
             _allow_many_files()
-            complaints.listen()
+            capture_library_logs()
             threading.Thread(target=self._run, name="dashboard", daemon=True).start()
             self._is_up.wait()
             self._open = opened.pop_all()
@@ -107,7 +107,7 @@ class Dashboard:
             waiting.cancel()
 
     def _config(self, app: ASGIApp) -> uvicorn.Config:
-        http, websocket = protocols(self._metrics.clients_closed.labels("slow").inc)
+        http, websocket = make_protocols(self._metrics.clients_closed.labels("slow").inc)
         return uvicorn.Config(
             app,
             http=http,

@@ -12,8 +12,8 @@ from conductor_actors.dashboard.auth import Authenticator, Caller, Denied, is_se
 from conductor_actors.dashboard.bodies import Problem, encode
 from conductor_actors.dashboard.broadcast import MOST_SUBSCRIPTIONS, Broadcast, Client, Message
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.complaints import logger_of
 from conductor_actors.dashboard.connections import Connections
+from conductor_actors.observability.library_logs import library_logger
 from conductor_actors.ports import Clock
 
 NAMESPACES: Final = ("/", "/events")
@@ -63,8 +63,8 @@ def make_server() -> Any:  # noqa: ANN401 - the library has no types
         max_http_buffer_size=MESSAGE_BYTES,
         ping_interval=PING_EVERY_S,
         ping_timeout=CLIENT_WAITS_S,
-        logger=logger_of("socketio"),
-        engineio_logger=logger_of("engineio"),
+        logger=library_logger("socketio"),
+        engineio_logger=library_logger("engineio"),
     )
 
 
@@ -168,7 +168,7 @@ class Sockets:
         await self._connections.close(client.connection, "expired")
 
     def _admitted(self, token: str | None, tenant: str | None) -> Caller:
-        caller = self._access.authenticator.admit(token, tenant)
+        caller = self._access.authenticator.authenticate(token, tenant)
         if self._audience.of_tenant(caller.tenant) >= self._access.most_per_tenant:
             raise Denied(429, "too_many_clients", "too many clients of this tenant")
         return caller
@@ -177,7 +177,7 @@ class Sockets:
         session_id = _session_id(body)
         if session_id is None:
             return _no("sessionId is missing or no text of 1 to 255 characters")
-        if not client.caller.may_see(session_id):
+        if not client.caller.can_see(session_id):
             return _no("this session is not among those of your token")
         if not self._audience.subscribe(client, session_id):
             return _no(f"more than {MOST_SUBSCRIPTIONS} subscriptions")

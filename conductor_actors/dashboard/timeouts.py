@@ -1,7 +1,7 @@
-"""TCP connections that can't be held for nothing: each wait for a client has an end.
+"""uvicorn's connections with a timeout for each wait for a client.
 
-uvicorn waits for a request's head and body, and for a client to read, as long as it takes; and a
-connection that is closed stays until its client has read what was written. Here it is cut.
+uvicorn itself waits without end for a request's head and body and for a client to read, and keeps
+a closed connection until its client has read everything that was written.
 """
 
 import asyncio
@@ -11,116 +11,120 @@ from typing import ClassVar, Final, NamedTuple
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-READS_WITHIN_S: Final = 10.0  # a client reads something of what is written to it
-CLOSED_WITHIN_S: Final = 2.0  # a closed WebSocket is confirmed
-REQUEST_WITHIN_S: Final = 10.0  # a request arrives as a whole
+CLIENT_READ_TIMEOUT_S: Final = 10.0  # for a client to read any part of what was written to it
+WEBSOCKET_CLOSE_TIMEOUT_S: Final = 2.0  # for a client to confirm that its WebSocket is closed
+REQUEST_TIMEOUT_S: Final = 10.0  # for a request to arrive completely
 
 
-class _Impatient(asyncio.Protocol):
-    """Cuts a connection whose client does not read, though something is written to it."""
+class _ReadTimeout(asyncio.Protocol):
+    """Aborts the connection of a client that reads nothing of what was written to it."""
 
-    reads_within_s: ClassVar[float] = READS_WITHIN_S
-    told_slow: ClassVar[tuple[Callable[[], None], ...]] = ()
+    read_timeout_s: ClassVar[float] = CLIENT_READ_TIMEOUT_S
+    # A tuple, because a function as an attribute of a class would become a method.
+    on_read_timeout: ClassVar[tuple[Callable[[], None], ...]] = ()
 
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
-    _unread: asyncio.TimerHandle | None = None
+    _read_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Ask to be told of whatever the kernel does not take at once."""
+        """Call `pause_writing` as soon as the kernel's buffer is full."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - there are no others here
         transport.set_write_buffer_limits(high=0)
         super().connection_made(transport)
 
     def pause_writing(self) -> None:
-        """Begin to wait: the kernel's buffer for this client is full."""
+        """Start the timeout: the kernel's buffer is full."""
         super().pause_writing()
-        self._wait(self.transport.get_write_buffer_size())
+        self._start_read_timer(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
-        """End the wait: the kernel has it all."""
-        self._wait_no_more()
+        """Cancel the timeout: the kernel has accepted everything."""
+        self._cancel_read_timer()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End every wait."""
-        self._wait_no_more()
+        """Cancel the timeout."""
+        self._cancel_read_timer()
         super().connection_lost(exc)
 
-    def _wait(self, unread_bytes: int) -> None:
-        self._unread = self.loop.call_later(self.reads_within_s, self._look, unread_bytes)
+    def _start_read_timer(self, unread_bytes: int) -> None:
+        self._read_timer = self.loop.call_later(
+            self.read_timeout_s, self._abort_unless_read, unread_bytes
+        )
 
-    def _look(self, before_bytes: int) -> None:
+    def _abort_unless_read(self, unread_bytes_before: int) -> None:
         unread_bytes = self.transport.get_write_buffer_size()
-        if unread_bytes < before_bytes:
-            self._wait(unread_bytes)
+        if unread_bytes < unread_bytes_before:
+            self._start_read_timer(unread_bytes)
         else:
-            for tell in self.told_slow:
-                tell()
+            for callback in self.on_read_timeout:
+                callback()
             self.transport.abort()
 
-    def _wait_no_more(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
+    def _cancel_read_timer(self) -> None:
+        if self._read_timer is not None:
+            self._read_timer.cancel()
+            self._read_timer = None
 
 
-class ImpatientWebSocket(_Impatient, WebSocketsSansIOProtocol):
-    """A WebSocket whose client must read, and must answer when it is closed."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait less for that answer than the library does."""
-        super().connection_made(transport)
-        self.close_timeout = CLOSED_WITHIN_S
-
-
-class ImpatientHttp(_Impatient, H11Protocol):
-    """An HTTP connection whose client must read, and must send requests in time."""
-
-    request_within_s: ClassVar[float] = REQUEST_WITHIN_S
-    _arriving: asyncio.TimerHandle | None = None
+class WebSocketWithTimeouts(_ReadTimeout, WebSocketsSansIOProtocol):
+    """A WebSocket with timeouts for reading and for closing."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the first request."""
+        """Set the timeout for closing."""
         super().connection_made(transport)
-        self._expect()
+        self.close_timeout = WEBSOCKET_CLOSE_TIMEOUT_S
+
+
+class HttpWithTimeouts(_ReadTimeout, H11Protocol):
+    """An HTTP connection with timeouts for reading and for each request."""
+
+    request_timeout_s: ClassVar[float] = REQUEST_TIMEOUT_S
+    _request_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start the timeout of the first request."""
+        super().connection_made(transport)
+        self._start_request_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Process what has arrived, and start or end the timeout of the rest."""
+        """Process the data, and start or cancel the timeout for the rest of the request."""
         super().data_received(data)
         if self.transport.get_protocol() is not self or not self._is_incomplete():
-            self._expect_no_more()
-        elif self._arriving is None:
-            self._expect()
+            self._cancel_request_timer()
+        elif self._request_timer is None:
+            self._start_request_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End every wait."""
-        self._expect_no_more()
+        """Cancel every timeout."""
+        self._cancel_request_timer()
         super().connection_lost(exc)
 
     def _is_incomplete(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.more_body or cycle.response_complete
 
-    def _expect(self) -> None:
-        self._arriving = self.loop.call_later(self.request_within_s, self.transport.close)
+    def _start_request_timer(self) -> None:
+        self._request_timer = self.loop.call_later(self.request_timeout_s, self.transport.close)
 
-    def _expect_no_more(self) -> None:
-        if self._arriving is not None:
-            self._arriving.cancel()
-            self._arriving = None
+    def _cancel_request_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
 
 
 class Protocols(NamedTuple):
-    """What uvicorn makes of each connection."""
+    """The classes of which uvicorn creates one instance for each connection."""
 
-    http: type[ImpatientHttp]
-    websocket: type[ImpatientWebSocket]
+    http: type[HttpWithTimeouts]
+    websocket: type[WebSocketWithTimeouts]
 
 
-def protocols(on_slow: Callable[[], None]) -> Protocols:
-    """Make protocols that call `on_slow` when they cut a client that does not read."""
-    told = {"told_slow": (on_slow,)}
+def make_protocols(on_read_timeout: Callable[[], None]) -> Protocols:
+    """Return protocols that call `on_read_timeout` when they abort a connection."""
+    attributes = {"on_read_timeout": (on_read_timeout,)}
     return Protocols(
-        type("Http", (ImpatientHttp,), told), type("WebSocket", (ImpatientWebSocket,), told)
+        type("Http", (HttpWithTimeouts,), attributes),
+        type("WebSocket", (WebSocketWithTimeouts,), attributes),
     )

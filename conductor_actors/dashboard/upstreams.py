@@ -1,4 +1,4 @@
-"""What the dashboard is fed from, across outages: published updates, and stored scores."""
+"""The two sources of the dashboard, across outages: published updates and stored scores."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,9 +21,9 @@ from conductor_actors.ports import (
 
 T = TypeVar("T")
 
-RECONNECT_WITHIN_S: Final = 2.0
-CHECK_S: Final = 5.0
-CHECK_AGAIN_S: Final = 1.0  # while the database is away
+MAX_RECONNECT_DELAY_S: Final = 2.0
+DATABASE_CHECK_INTERVAL_S: Final = 5.0
+DATABASE_RETRY_INTERVAL_S: Final = 1.0  # while the database is away
 
 
 class Upstreams(NamedTuple):
@@ -34,34 +34,34 @@ class Upstreams(NamedTuple):
 
 
 class UpdateStream:
-    """Calls `receive` for each message, and `resumed` after each outage."""
+    """Calls `receive` for each message, and `on_resume` after each outage."""
 
     def __init__(
         self,
         subscriber: UpdateSubscriber,
         receive: Callable[[PublishedMessage], None],
-        resumed: Callable[[], None],
+        on_resume: Callable[[], None],
         outage: Outage,
     ) -> None:
         self._subscriber = subscriber
         self._receive = receive
-        self._resumed = resumed
+        self._on_resume = on_resume
         self._outage = outage
         self._was_subscribed = False
 
     async def run(self) -> None:
-        """Listen until cancelled, reconnecting within two seconds after each outage."""
+        """Receive messages until cancelled; reconnect within two seconds after a failure."""
         while True:
             try:
-                await self._subscriber.listen(self._subscribed, self._receive)
+                await self._subscriber.listen(self._record_subscription, self._receive)
             except (Unavailable, ConfigError) as error:
                 self._outage.failed(error)
-            await asyncio.sleep(random() * RECONNECT_WITHIN_S)  # noqa: S311 - jitter
+            await asyncio.sleep(random() * MAX_RECONNECT_DELAY_S)  # noqa: S311 - jitter
 
-    def _subscribed(self) -> None:
+    def _record_subscription(self) -> None:
         self._outage.worked()
         if self._was_subscribed:
-            self._resumed()
+            self._on_resume()
         self._was_subscribed = True
 
 
@@ -74,14 +74,16 @@ class StoredHistory:
         self._outage = outage
 
     async def run(self) -> None:
-        """Maintain connections and check the database regularly, until cancelled."""
+        """Hold connections and check the database at intervals, until cancelled."""
         await self._reader.open()
         try:
             while True:
                 with suppress(Unavailable):  # the outage was reported
-                    await self._reported(self._reader.check())
+                    await self._await(self._reader.check())
                 is_away = self._outage.state == "away"
-                await asyncio.sleep(CHECK_AGAIN_S if is_away else CHECK_S)
+                await asyncio.sleep(
+                    DATABASE_RETRY_INTERVAL_S if is_away else DATABASE_CHECK_INTERVAL_S
+                )
         finally:
             await self._reader.close()
 
@@ -103,14 +105,14 @@ class StoredHistory:
         if self._outage.state == "away":
             raise Unavailable("the database can't be asked now")
         with self._metrics.history_seconds.time():
-            return await self._reported(read())
+            return await self._await(read())
 
-    async def _reported(self, read: Awaitable[T]) -> T:
-        """Report how a read goes; its error is for operators, not for clients."""
+    async def _await(self, read: Awaitable[T]) -> T:
+        """Return a read's result and record its outcome; clients do not see its error."""
         try:
-            found = await read
+            result = await read
         except (Unavailable, ConfigError) as error:
             self._outage.failed(error)
             raise Unavailable("the database can't be asked now") from None
         self._outage.worked()
-        return found
+        return result

@@ -53,18 +53,18 @@ def claims(**more: Any) -> dict[str, Any]:
 
 
 def test_a_token_makes_the_caller_it_names() -> None:
-    caller = authenticator().admit(token("acme", claims={"sessions": ["a", "b"]}))
+    caller = authenticator().authenticate(token("acme", claims={"sessions": ["a", "b"]}))
     assert (caller.tenant, caller.sessions) == ("acme", frozenset({"a", "b"}))
-    assert caller.may_see("a")
-    assert not caller.may_see("c")
+    assert caller.can_see("a")
+    assert not caller.can_see("c")
 
 
 def test_without_the_claim_every_session_of_the_tenant_may_be_seen() -> None:
-    assert authenticator().admit(token("acme")).may_see("any")
+    assert authenticator().authenticate(token("acme")).can_see("any")
 
 
 def test_an_empty_claim_shows_nothing() -> None:
-    assert not authenticator().admit(token("acme", claims={"sessions": []})).may_see("any")
+    assert not authenticator().authenticate(token("acme", claims={"sessions": []})).can_see("any")
 
 
 def test_each_kind_of_key_is_for_its_own_algorithm(rsa: RSAPrivateKey, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_each_kind_of_key_is_for_its_own_algorithm(rsa: RSAPrivateKey, tmp_path:
         file.write_text(pem(private))
         for given in (pem(private), str(file)):
             door = authenticator(jwt_secret=None, jwt_public_key=given)
-            assert door.admit(shown).tenant == "acme"
+            assert door.authenticate(shown).tenant == "acme"
 
 
 def test_a_public_key_is_no_secret_to_sign_with(rsa: RSAPrivateKey) -> None:
@@ -82,7 +82,7 @@ def test_a_public_key_is_no_secret_to_sign_with(rsa: RSAPrivateKey) -> None:
     door = authenticator(jwt_secret=None, jwt_public_key=public)
     forged = by_hand({"alg": "HS256", "typ": "JWT"}, claims(), public.encode())
     with pytest.raises(Denied) as denied:
-        door.admit(forged)
+        door.authenticate(forged)
     assert denied.value.code == "token_invalid"
 
 
@@ -105,7 +105,7 @@ def test_what_a_token_says_of_its_algorithm_decides_nothing(
     header: dict[str, Any], key: bytes | None
 ) -> None:
     with pytest.raises(Denied) as denied:
-        authenticator().admit(by_hand(header, claims(), key))
+        authenticator().authenticate(by_hand(header, claims(), key))
     assert (denied.value.status, denied.value.code) == (401, "token_invalid")
 
 
@@ -136,7 +136,7 @@ def test_a_signed_token_with_claims_that_are_not_as_needed_is_refused(
     changed: dict[str, Any],
 ) -> None:
     with pytest.raises(Denied) as denied:
-        authenticator().admit(by_hand({"alg": "HS256"}, claims(**changed), SECRET.encode()))
+        authenticator().authenticate(by_hand({"alg": "HS256"}, claims(**changed), SECRET.encode()))
     assert denied.value.status == 401
 
 
@@ -145,13 +145,13 @@ def test_tenant_and_expiry_are_needed(missing: str) -> None:
     given = claims()
     del given[missing]
     with pytest.raises(Denied):
-        authenticator().admit(by_hand({"alg": "HS256"}, given, SECRET.encode()))
+        authenticator().authenticate(by_hand({"alg": "HS256"}, given, SECRET.encode()))
 
 
 @pytest.mark.parametrize("shown", [None, "", " ", ".", "..", "a.b.c", "x" * 100_000, "ä.ö.ü", "\0"])
 def test_what_is_no_token_is_refused(shown: str | None) -> None:
     with pytest.raises(Denied) as denied:
-        authenticator().admit(shown)
+        authenticator().authenticate(shown)
     assert denied.value.status == 401
 
 
@@ -159,13 +159,13 @@ def test_an_altered_token_is_refused() -> None:
     head, _, signature = token("acme").split(".")
     other = _part(json.dumps(claims(tenant="globex")).encode())
     with pytest.raises(Denied):
-        authenticator().admit(f"{head}.{other}.{signature}")
+        authenticator().authenticate(f"{head}.{other}.{signature}")
 
 
 def test_a_token_expires_a_moment_after_it_says() -> None:
-    assert authenticator().admit(token(expires_in_s=-3)).tenant == "acme"
+    assert authenticator().authenticate(token(expires_in_s=-3)).tenant == "acme"
     with pytest.raises(Denied) as denied:
-        authenticator().admit(token(expires_in_s=-6))
+        authenticator().authenticate(token(expires_in_s=-6))
     assert denied.value.code == "token_expired"
     caller = Caller("acme", None, 1000.0)
     assert not caller.is_expired(1004.9)
@@ -174,16 +174,16 @@ def test_a_token_expires_a_moment_after_it_says() -> None:
 
 def test_an_audience_that_is_set_must_be_the_tokens() -> None:
     door = authenticator(jwt_audience="engagement")
-    assert door.admit(token(claims={"aud": ["engagement", "other"]})).tenant == "acme"
+    assert door.authenticate(token(claims={"aud": ["engagement", "other"]})).tenant == "acme"
     for wrong in ({}, {"aud": "other"}):
         with pytest.raises(Denied):
-            door.admit(token(claims=wrong))
+            door.authenticate(token(claims=wrong))
 
 
 def test_no_refusal_quotes_the_token() -> None:
     for shown in (token(key="another secret of 32 bytes or more"), token(expires_in_s=-60)):
         with pytest.raises(Denied) as denied:
-            authenticator().admit(shown)
+            authenticator().authenticate(shown)
         assert not any(part in str(denied.value) for part in shown.split("."))
 
 
@@ -192,22 +192,22 @@ def test_options_do_not_show_the_secret() -> None:
 
 
 def test_a_token_is_held_to_its_tenant() -> None:
-    assert authenticator().admit(token("acme"), "acme").tenant == "acme"
+    assert authenticator().authenticate(token("acme"), "acme").tenant == "acme"
     with pytest.raises(Denied) as denied:
-        authenticator().admit(token("acme"), "globex")
+        authenticator().authenticate(token("acme"), "globex")
     assert denied.value.status == 403
 
 
 def test_without_a_key_this_machine_may_see_any_tenant_and_others_none_but_default() -> None:
     here = authenticator(jwt_secret=None)
-    assert here.admit(None).tenant == "default"
-    assert here.admit(None, "acme").tenant == "acme"
+    assert here.authenticate(None).tenant == "default"
+    assert here.authenticate(None, "acme").tenant == "acme"
     with pytest.raises(Denied):
-        here.admit(None, "no tenant")
+        here.authenticate(None, "no tenant")
     anywhere = authenticator(jwt_secret=None, is_loopback=False, allow_anonymous=True)
-    assert anywhere.admit(None).tenant == "default"
+    assert anywhere.authenticate(None).tenant == "default"
     with pytest.raises(Denied):
-        anywhere.admit(None, "acme")
+        anywhere.authenticate(None, "acme")
 
 
 def test_others_are_let_in_without_a_key_only_where_the_operator_says_so() -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from conductor_actors.dashboard import connections, socketio
-from conductor_actors.dashboard.timeouts import ImpatientHttp, ImpatientWebSocket
+from conductor_actors.dashboard.timeouts import HttpWithTimeouts, WebSocketWithTimeouts
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Connect, Serve, metric, this_tick_ms
 from tests.dashboard.raw import SMALL, RawSocket, RawWebSocket
@@ -34,7 +34,7 @@ async def test_one_that_does_not_read_is_cut_off_and_counted_and_others_get_ever
     opened: ExitStack,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(ImpatientWebSocket, "reads_within_s", SOON_S)
+    monkeypatch.setattr(WebSocketWithTimeouts, "read_timeout_s", SOON_S)
     dashboard = serve()
     sessions = [f"s{number}" for number in range(50)]
     deaf = opened.enter_context(RawWebSocket(dashboard.address, SMALL))
@@ -82,7 +82,7 @@ def test_one_that_asks_and_does_not_read_the_answers_is_closed(
 ) -> None:
     monkeypatch.setattr(connections, "MESSAGES_A_SECOND", 10**9)
     monkeypatch.setattr(connections, "UNREAD_ANSWERS", 8)
-    monkeypatch.setattr(ImpatientWebSocket, "reads_within_s", SOON_S)
+    monkeypatch.setattr(WebSocketWithTimeouts, "read_timeout_s", SOON_S)
     dashboard = serve()
     deaf = opened.enter_context(RawWebSocket(dashboard.address, SMALL))
     deaf.join()
@@ -196,7 +196,7 @@ def test_one_without_a_subscription_is_closed_after_a_while(
 def test_a_request_that_does_not_arrive_is_not_waited_for(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch, beginning: bytes
 ) -> None:
-    monkeypatch.setattr(ImpatientHttp, "request_within_s", SOON_S)
+    monkeypatch.setattr(HttpWithTimeouts, "request_timeout_s", SOON_S)
     dashboard = serve()
     slow = opened.enter_context(RawSocket(dashboard.address))
     slow.send(beginning)
@@ -206,7 +206,7 @@ def test_a_request_that_does_not_arrive_is_not_waited_for(
 def test_one_that_does_not_read_its_answers_by_http_is_cut_off(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ImpatientHttp, "reads_within_s", SOON_S)
+    monkeypatch.setattr(HttpWithTimeouts, "read_timeout_s", SOON_S)
     dashboard = serve()
     deaf = opened.enter_context(RawSocket(dashboard.address, SMALL))
     ask = f"GET /static/vendor/uPlot.esm.js HTTP/1.1\r\nHost: {deaf.host}\r\n\r\n".encode()

@@ -103,7 +103,7 @@ async def test_when_redis_was_away_whoever_watches_gets_the_history_again(
     redis_client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(updates, "RECONNECT_WITHIN_S", 0.1)
+    monkeypatch.setattr(updates, "MAX_RECONNECT_DELAY_S", 0.1)
     monkeypatch.setattr(live, "REFILL_AFTER_S", 0.1)
     session_id = "s-away"
     client = await connect(serve())

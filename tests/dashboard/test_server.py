@@ -11,11 +11,11 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from conductor_actors.dashboard.complaints import StdlibHandler
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard, address
 from conductor_actors.errors import ConfigError
 from conductor_actors.observability.collector_status import CollectorStatus, GapCount
+from conductor_actors.observability.library_logs import LibraryLogHandler
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Connect, Serve, metric, upstreams, wait_ready
 
@@ -155,7 +155,7 @@ def test_a_library_is_heard_once_a_minute_from_each_place() -> None:
     now_s = [0.0]
     logger = logging.getLogger("test.complaints")
     logger.propagate = False
-    logger.addHandler(StdlibHandler(lambda: now_s[0]))
+    logger.addHandler(LibraryLogHandler(lambda: now_s[0]))
 
     def complain(what: str) -> None:
         logger.warning("%s", what)

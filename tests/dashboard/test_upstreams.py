@@ -38,7 +38,7 @@ class FailingSubscriber:
 async def test_after_an_outage_it_listens_again_and_says_that_messages_were_missed(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upstreams, "RECONNECT_WITHIN_S", 0)
+    monkeypatch.setattr(upstreams, "MAX_RECONNECT_DELAY_S", 0)
     received: asyncio.Queue[PublishedMessage] = asyncio.Queue()
     resumed: list[None] = []
     stream = UpdateStream(

@@ -1,4 +1,4 @@
-"""Receive published updates and anomalies on an event loop, from whichever collector."""
+"""Receive published updates and anomalies on an event loop."""
 
 import asyncio
 import time
@@ -10,19 +10,19 @@ from conductor_actors.adapters.redis import update_channels
 from conductor_actors.adapters.redis.client import open_async_client
 from conductor_actors.adapters.redis.liveness import Deadlines, Liveness
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.update_channels import UPDATE_DEADLINES
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import PublishedMessage
 
-DEADLINES: Final = Deadlines(quiet_s=1.0, pong_within_s=4.0)
-DEADLINE_S: Final = 5.0
-MESSAGES_A_TURN: Final = 64  # before other tasks have their turn
+SUBSCRIBER_TIMEOUT_S: Final = 5.0
+MESSAGES_PER_YIELD: Final = 64  # before other tasks of the event loop run
 
 
 class RedisUpdateSubscriber:
     """An `UpdateSubscriber` with one connection."""
 
-    def __init__(self, url: str, deadlines: Deadlines = DEADLINES) -> None:
-        self._client = open_async_client(url, DEADLINE_S)
+    def __init__(self, url: str, deadlines: Deadlines = UPDATE_DEADLINES) -> None:
+        self._client = open_async_client(url, SUBSCRIBER_TIMEOUT_S)
         self._deadlines = deadlines
 
     async def listen(
@@ -30,13 +30,13 @@ class RedisUpdateSubscriber:
     ) -> None:
         """Call `subscribed` once, then `receive` for each message, until cancelled."""
         with mapped_errors():
-            async with self._subscribed() as connection:
+            async with self._open_subscription() as connection:
                 subscribed()
                 await self._receive(connection, receive)
 
     @asynccontextmanager
-    async def _subscribed(self) -> AsyncIterator[Any]:
-        subscriptions = update_channels.of_all_tenants(*update_channels.NAMES)
+    async def _open_subscription(self) -> AsyncIterator[Any]:
+        subscriptions = update_channels.subscriptions_to_all_tenants(*update_channels.CHANNEL_NAMES)
         pool: Any = self._client.connection_pool
         connection = await pool.get_connection()
         try:
@@ -50,7 +50,7 @@ class RedisUpdateSubscriber:
 
     async def _receive(
         self,
-        connection: Any,  # noqa: ANN401 - redis-py's kinds
+        connection: Any,  # noqa: ANN401 - redis-py has no type
         receive: Callable[[PublishedMessage], None],
     ) -> None:
         clock = time.monotonic
@@ -60,19 +60,19 @@ class RedisUpdateSubscriber:
             wait_s = liveness.wait_s(clock())
             reply = await connection.read_response(timeout=wait_s, disconnect_on_error=False)
             if reply is None:
-                liveness = await _checked(connection, liveness, clock())
+                liveness = await _ping_if_due(connection, liveness, clock())
                 continue
             liveness = liveness.after_reply(clock())
-            message = update_channels.published(reply)
+            message = update_channels.published_message(reply)
             if message is not None:
                 receive(message)
             received += 1
-            if received % MESSAGES_A_TURN == 0:
+            if received % MESSAGES_PER_YIELD == 0:
                 await asyncio.sleep(0)
 
 
-async def _checked(connection: Any, liveness: Liveness, now_s: float) -> Liveness:  # noqa: ANN401
-    """Send a PING if one is due; raise `Unavailable` if the last one has had no reply in time."""
+async def _ping_if_due(connection: Any, liveness: Liveness, now_s: float) -> Liveness:  # noqa: ANN401
+    """Send a PING if one is due; raise `Unavailable` if the last one had no reply in time."""
     if liveness.is_dead(now_s):
         raise Unavailable("redis: pub/sub does not answer")
     if not liveness.needs_ping(now_s):

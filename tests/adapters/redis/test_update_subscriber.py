@@ -11,7 +11,7 @@ import redis
 from conductor_actors.adapters.redis import update_channels
 from conductor_actors.adapters.redis.liveness import Deadlines
 from conductor_actors.adapters.redis.update_subscriber import (
-    MESSAGES_A_TURN,
+    MESSAGES_PER_YIELD,
     RedisUpdateSubscriber,
 )
 from conductor_actors.errors import Unavailable
@@ -162,11 +162,11 @@ async def test_a_flood_of_messages_leaves_other_tasks_their_turn(
         while (await next_of(received)).body != b"999":
             pass
         other.cancel()
-        assert turns >= 1000 // MESSAGES_A_TURN - 2
+        assert turns >= 1000 // MESSAGES_PER_YIELD - 2
 
 
 @pytest.mark.parametrize(
     "channel", ["", ":engagement:update", "engagement", "engagement:updates", "*:engagement:update"]
 )
 async def test_other_channels_are_of_no_tenant(channel: str) -> None:
-    assert update_channels.published([b"message", channel.encode(), b""]) is None
+    assert update_channels.published_message([b"message", channel.encode(), b""]) is None

@@ -19,7 +19,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
-from tests.support.databases import database, migrated_database
+from tests.support.databases import migrated_database, temporary_database
 
 WORKERS_PER_CORE = 3  # tests that start programs mostly wait for them
 TESTS = Path(__file__).parent
@@ -155,7 +155,7 @@ def redis_client(valkey_url: str) -> Iterator[redis.Redis]:
 def fresh_database() -> Iterator[Callable[[str], str]]:
     """Create empty databases: `fresh_database(server_url)` returns the new one's URL."""
     with ExitStack() as stack:
-        yield lambda server_url: stack.enter_context(database(server_url))
+        yield lambda server_url: stack.enter_context(temporary_database(server_url))
 
 
 @pytest.fixture(scope="session")

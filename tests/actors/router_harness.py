@@ -17,10 +17,10 @@ from conductor_actors.domain.intake import Entry, Intake, IntakeRules
 from conductor_actors.domain.ticks import TickSchedule
 from conductor_actors.ports import ReadResult
 from tests.actors.probes import Ref
+from tests.support.event_samples import REACTION
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 from tests.support.fakes.scripted_source import ScriptedSource, Step
-from tests.support.hostile import REACTION
 from tests.support.score_rows import AT_MS
 
 PATIENCE_S = 5.0

@@ -27,7 +27,7 @@ from conductor_actors.domain.ticks import TickPosition
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import DeadLetter, ReadResult
 from tests.actors.router_harness import PATIENCE_S, Desk, entry, read
-from tests.support.hostile import CHAT, REACTION
+from tests.support.event_samples import CHAT, REACTION
 from tests.support.score_rows import AT_MS
 
 

@@ -22,6 +22,7 @@ from conductor_actors.ports import ReadResult, WriteResult
 from conductor_actors.settings import Settings
 from conductor_actors.simulate import Simulation, bulk
 from tests.actors.session_events import poison
+from tests.support.event_samples import CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
 from tests.support.fakes.memory_dead_letters import MemoryDeadLetterQueue
 from tests.support.fakes.memory_introspection_channel import MemoryIntrospectionChannel
@@ -31,7 +32,6 @@ from tests.support.fakes.memory_publisher import MemoryUpdatePublisher
 from tests.support.fakes.memory_retention import MemoryRetention
 from tests.support.fakes.memory_store import MemoryStore
 from tests.support.fakes.scripted_source import ScriptedSource, Step
-from tests.support.hostile import CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE
 from tests.support.score_rows import AT_MS, row
 
 TICK_MS = 5000

@@ -26,7 +26,7 @@ from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
 from conductor_actors.observability import logs
 from tests.benchmarks.figures import Figure, table
-from tests.support.owners import owning
+from tests.support.fences import take_ownership
 from tests.support.score_rows import row
 
 TICK_S: Final = 2.0
@@ -82,7 +82,7 @@ def measure(redis_url: str, database_url: str, case: Case) -> list[Figure]:
 
 
 def _publish(redis_url: str, case: Case) -> None:
-    feed = RedisUpdatePublisher(redis_url, owning(redis_url))
+    feed = RedisUpdatePublisher(redis_url, take_ownership(redis_url))
     first_ms = int(time.time() // 5 * 5000)
     for tick in range(case.ticks):
         began_s = time.monotonic()

@@ -13,7 +13,7 @@ from conductor_actors.commands.terminal import (
     share,
     span,
 )
-from tests.support.terminal import terminal_of
+from tests.support.terminal import python_terminal
 
 
 @given(st.text())
@@ -92,7 +92,7 @@ def test_a_key_is_read_when_it_is_pressed_and_the_terminal_is_restored() -> None
         "    print('ready')\n"
         "    print('pressed', *keys.read(10))\n"
     )
-    with terminal_of(code) as screen:
+    with python_terminal(code) as screen:
         screen.wait_for("ready")
         screen.press("r")
         screen.wait_for("pressed r")

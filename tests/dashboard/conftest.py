@@ -18,7 +18,7 @@ from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.domain.scoring import ScoreRow
 from tests.dashboard.clients import Client
-from tests.support.owners import owning
+from tests.support.fences import take_ownership
 
 WITHIN_S = 10.0
 
@@ -73,7 +73,7 @@ async def connect() -> AsyncIterator[Connect]:
 @pytest.fixture
 def publish(valkey_url: str) -> Iterator[Callable[..., None]]:
     """Announce rows as the collector does."""
-    with closing(RedisUpdatePublisher(valkey_url, owning(valkey_url))) as feed:
+    with closing(RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))) as feed:
 
         def announce(*rows: ScoreRow) -> None:
             feed.publish(rows)

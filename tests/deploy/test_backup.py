@@ -17,7 +17,7 @@ from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from tests.deploy.conftest import PSQL, UserUrl, make_roles
 from tests.deploy.files import DEPLOY, text
-from tests.support.programs import stored
+from tests.support.programs import select_rows
 from tests.support.score_rows import AT_MS, row
 
 pytestmark = pytest.mark.e2e
@@ -54,14 +54,14 @@ def test_a_restored_history_is_the_one_that_was_backed_up_and_goes_on(
     )
     migrate(owner)
     write(writer, ROWS)
-    before = stored(reader)
+    before = select_rows(reader)
     backup = str(tmp_path / "conductor.dump")
     run("backup.sh", owner, backup)
     write(writer, [row("after the backup")])
     drop(superuser_url)
     make_roles(superuser_url)
     run("restore.sh", backup, database_user("postgres"))
-    assert stored(reader) == before
+    assert select_rows(reader) == before
     assert len(before) == len(ROWS)
     assert migrate(owner) == []
     assert write(writer, [*ROWS, row("later")]) == 1  # the rest is there

@@ -13,8 +13,8 @@ import redis
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.postgres.migrations import migrate
 from tests.deploy.conftest import UserUrl, valkey
-from tests.support.hostile import CHAT
-from tests.support.programs import QUICK, Program, finished, running
+from tests.support.event_samples import CHAT
+from tests.support.programs import QUICK, Program, run_to_end, running
 
 pytestmark = pytest.mark.e2e
 
@@ -75,7 +75,7 @@ def test_events_become_rows_and_updates_without_a_right_too_many(
         collecting.wait_for("tick_completed", sessions=2)
         collecting.wait_for("batch_written")
         inspector = {"REDIS_URL": redis_user("inspector")}
-        answer = finished("inspect", "session", "acme/room", "--json", cwd=tmp_path, **inspector)
+        answer = run_to_end("inspect", "session", "acme/room", "--json", cwd=tmp_path, **inspector)
         assert httpx.get(f"{address}ready").status_code == 200
         assert httpx.get(f"http://127.0.0.1:{port}/ready").status_code == 200
         measured = httpx.get(f"http://127.0.0.1:{port}/metrics").text

@@ -8,8 +8,8 @@ import redis
 from tests.deploy import acl
 from tests.deploy.conftest import UserUrl
 from tests.deploy.files import text
-from tests.support.hostile import CHAT, SYNC
-from tests.support.programs import finished
+from tests.support.event_samples import CHAT, SYNC
+from tests.support.programs import run_to_end
 
 REFUSED = {
     "collector": [
@@ -123,7 +123,7 @@ def test_an_operator_sends_dead_letters_again(redis_user: UserUrl, tmp_path: Pat
         letter = {"source": CHAT, "entry_id": sent, "reason": "not_json", "body": b"no event"}
         collector.xadd("conductor:dead-letters", letter)
     as_operator = {"REDIS_URL": redis_user("operator")}
-    done = finished("dead-letters", "retry", "--all", cwd=tmp_path, **as_operator)
+    done = run_to_end("dead-letters", "retry", "--all", cwd=tmp_path, **as_operator)
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.endswith("1 sent again, 0 left\n")
 

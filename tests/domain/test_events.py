@@ -20,17 +20,17 @@ from conductor_actors.domain.events import (
     decode_sync,
 )
 from conductor_actors.errors import InvalidEvent
-from tests.support.hostile import (
+from tests.support.event_samples import (
     CHAT,
     CLOSED,
-    HARMLESS,
-    HOSTILE,
+    EVENT_NAMES,
+    INVALID_EVENTS,
     LIVE,
     MAX_BYTES,
-    NAMES,
     REACTION,
     SHAPES,
     SYNC,
+    UNUSUAL_EVENTS,
     VOTE,
     Shape,
     with_value,
@@ -38,7 +38,7 @@ from tests.support.hostile import (
 
 AT_MS = 1767528000003
 
-NAME = st.sampled_from(NAMES)
+NAME = st.sampled_from(EVENT_NAMES)
 ID = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=255)
 MAYBE_ID = st.none() | ID
 LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -85,14 +85,16 @@ def reads_or_refuses(name: str, body: bytes) -> None:
     assert decoded is None or decoded[1].at_ms == AT_MS
 
 
-@pytest.mark.parametrize(("name", "body", "reason"), [pytest.param(*c, id=i) for i, *c in HOSTILE])
+@pytest.mark.parametrize(
+    ("name", "body", "reason"), [pytest.param(*c, id=i) for i, *c in INVALID_EVENTS]
+)
 def test_an_invalid_body_is_refused_with_its_reason(name: str, body: bytes, reason: str) -> None:
     with pytest.raises(InvalidEvent) as refused:
         read(name, body)
     assert refused.value.reason == reason
 
 
-@pytest.mark.parametrize(("name", "body"), [pytest.param(*c, id=i) for i, *c in HARMLESS])
+@pytest.mark.parametrize(("name", "body"), [pytest.param(*c, id=i) for i, *c in UNUSUAL_EVENTS])
 def test_an_unusual_but_valid_body_is_read(name: str, body: bytes) -> None:
     decoded = read(name, body)
     assert decoded is None or decoded[1].at_ms == AT_MS

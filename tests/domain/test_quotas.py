@@ -25,7 +25,7 @@ from conductor_actors.domain.quotas import (
 )
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.domain.ticks import TickDue
-from tests.support.hostile import REACTION
+from tests.support.event_samples import REACTION
 from tests.support.ticking import TickingIntake
 
 START_MS = 1_767_528_000_000

@@ -11,7 +11,7 @@ from conductor_actors.domain.replayer import Replayer, Rules, Summary
 from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from tests.actors.session_events import poison
-from tests.support.hostile import REACTION, VOTE
+from tests.support.event_samples import REACTION, VOTE
 from tests.support.score_rows import AT_MS
 
 TICK_MS = 5000

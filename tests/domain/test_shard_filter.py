@@ -13,7 +13,7 @@ from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.shards import ShardFilter, all_shards, owner_of
 from conductor_actors.errors import InvalidEvent
 from conductor_actors.simulate import Simulation
-from tests.support.hostile import CHAT, CLOSED, SYNC
+from tests.support.event_samples import CHAT, CLOSED, SYNC
 
 MOST_BYTES = 65536
 

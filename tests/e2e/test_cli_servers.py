@@ -13,10 +13,10 @@ import redis
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres.migrations import migrate
-from tests.support.databases import database, migrated_database
-from tests.support.hostile import REACTION
-from tests.support.programs import QUICK, Ended, assert_refused, finished, running
-from tests.support.servers import server_folder
+from tests.support.databases import migrated_database, temporary_database
+from tests.support.event_samples import REACTION
+from tests.support.programs import QUICK, Completed, assert_refused, run_to_end, running
+from tests.support.servers import temporary_state_dir
 
 SECRET = "pass-w0rd"
 
@@ -28,20 +28,20 @@ def migrated(postgres_url: str) -> Iterator[str]:
 
 
 def test_migrating_twice_changes_nothing_the_second_time(postgres_url: str, tmp_path: Path) -> None:
-    with database(postgres_url) as url:
-        first, second = (finished("migrate", cwd=tmp_path, DATABASE_URL=url) for _ in range(2))
+    with temporary_database(postgres_url) as url:
+        first, second = (run_to_end("migrate", cwd=tmp_path, DATABASE_URL=url) for _ in range(2))
     assert first.stdout.splitlines()[0] == "applied 001_tables"
-    assert second == Ended(0, "the tables are up to date\n", "")
+    assert second == Completed(0, "the tables are up to date\n", "")
 
 
 def test_check_says_one_line_each_and_exits_with_1_until_all_is_well(
     valkey_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
-    with database(postgres_url) as url:
+    with temporary_database(postgres_url) as url:
         urls = {"REDIS_URL": valkey_url, "DATABASE_URL": url}
-        before = finished("check", cwd=tmp_path, **urls)
+        before = run_to_end("check", cwd=tmp_path, **urls)
         migrate(url)
-        after = finished("check", cwd=tmp_path, **urls)
+        after = run_to_end("check", cwd=tmp_path, **urls)
     assert (before.exit_code, after.exit_code, before.stderr + after.stderr) == (1, 0, "")
     assert [line[:6] for line in before.stdout.splitlines()] == [*["ok    "] * 3, *["WRONG "] * 2]
     assert "run: python -m conductor_actors migrate" in before.stdout
@@ -53,7 +53,7 @@ def test_check_says_which_server_is_away(tmp_path: Path) -> None:
         "REDIS_URL": f"redis://127.0.0.1:{free_port()}",
         "DATABASE_URL": f"postgresql://x@127.0.0.1:{free_port()}/x",
     }
-    ended = finished("check", cwd=tmp_path, **urls)
+    ended = run_to_end("check", cwd=tmp_path, **urls)
     assert (ended.exit_code, ended.stderr) == (1, "")
     redis_line, database_line = ended.stdout.splitlines()
     assert redis_line.startswith("WRONG  redis: ")
@@ -65,7 +65,7 @@ def test_check_says_which_server_is_away(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def guarded_url() -> Iterator[str]:
     """Start a PostgreSQL that asks for a password, which is in the URL."""
-    with server_folder(initialised=True) as state_dir, EmbeddedServers(state_dir) as servers:
+    with temporary_state_dir(initialised=True) as state_dir, EmbeddedServers(state_dir) as servers:
         url = servers.start_postgres()
         with psycopg.connect(url) as connection:
             connection.execute(f"ALTER ROLE conductor PASSWORD '{SECRET}'")
@@ -78,10 +78,10 @@ def guarded_url() -> Iterator[str]:
 def test_a_wrong_database_password_ends_it_and_is_never_shown(
     guarded_url: str, valkey_url: str, tmp_path: Path
 ) -> None:
-    good = finished("migrate", cwd=tmp_path, DATABASE_URL=guarded_url)
+    good = run_to_end("migrate", cwd=tmp_path, DATABASE_URL=guarded_url)
     assert good.exit_code == 0, good.stderr
     wrong = guarded_url.replace(SECRET, "wr0ng-one")
-    ended = finished(cwd=tmp_path, REDIS_URL=valkey_url, DATABASE_URL=wrong)
+    ended = run_to_end(cwd=tmp_path, REDIS_URL=valkey_url, DATABASE_URL=wrong)
     assert_refused(ended, "DATABASE_URL", "password")
     assert "wr0ng-one" not in ended.stdout + ended.stderr
 
@@ -90,7 +90,7 @@ def test_an_unknown_database_ends_it_with_2(
     postgres_url: str, valkey_url: str, tmp_path: Path
 ) -> None:
     url = f"{postgres_url}_missing"
-    ended = finished(cwd=tmp_path, REDIS_URL=valkey_url, DATABASE_URL=url)
+    ended = run_to_end(cwd=tmp_path, REDIS_URL=valkey_url, DATABASE_URL=url)
     assert_refused(ended, "conductor_missing", "create the database", "DATABASE_URL")
 
 
@@ -100,7 +100,7 @@ def test_a_missing_table_permission_ends_it_with_2_and_says_what_to_grant(
 ) -> None:
     with psycopg.connect(migrated) as connection:
         connection.execute(f"REVOKE {privilege} ON engagement_metrics FROM conductor")
-    ended = finished(cwd=tmp_path, REDIS_URL=valkey_url, DATABASE_URL=migrated)
+    ended = run_to_end(cwd=tmp_path, REDIS_URL=valkey_url, DATABASE_URL=migrated)
     assert_refused(ended, "DATABASE_URL", privilege, "engagement_metrics")
     assert redis_client.exists("conductor:owner") == 0
 
@@ -127,7 +127,7 @@ def test_a_wrong_redis_password_ends_it_and_is_never_shown(
     stranger: Stranger, migrated: str, tmp_path: Path
 ) -> None:
     url = stranger.url.replace(SECRET, "wr0ng-one")
-    ended = finished(cwd=tmp_path, REDIS_URL=url, DATABASE_URL=migrated)
+    ended = run_to_end(cwd=tmp_path, REDIS_URL=url, DATABASE_URL=migrated)
     assert_refused(ended, "REDIS_URL", "password")
     assert "wr0ng-one" not in ended.stdout + ended.stderr
 
@@ -143,7 +143,7 @@ def test_a_redis_user_without_rights_ends_it_with_2_and_is_told_what_to_grant(
     rules: tuple[str, ...], stranger: Stranger, migrated: str, tmp_path: Path
 ) -> None:
     stranger.may(*rules)
-    ended = finished(cwd=tmp_path, REDIS_URL=stranger.url, DATABASE_URL=migrated)
+    ended = run_to_end(cwd=tmp_path, REDIS_URL=stranger.url, DATABASE_URL=migrated)
     assert_refused(ended, "REDIS_URL", "ACL SETUSER conductor on >PASSWORD ")
     assert SECRET not in ended.stdout + ended.stderr
 
@@ -152,7 +152,7 @@ def test_what_a_redis_user_is_told_to_be_granted_is_enough(
     stranger: Stranger, redis_client: redis.Redis, migrated: str, tmp_path: Path
 ) -> None:
     urls = {"REDIS_URL": stranger.url, "DATABASE_URL": migrated}
-    told = finished(cwd=tmp_path, **urls).stderr
+    told = run_to_end(cwd=tmp_path, **urls).stderr
     stranger.may(*told.split(">PASSWORD ")[1].split())
     with running(cwd=tmp_path, **QUICK, **urls) as program:
         program.wait_for("service_started")

@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from conductor_actors.instants import from_iso, to_ms
-from tests.support.hostile import REACTION
-from tests.support.programs import QUICK, Program, replayed, running, stored, until
+from tests.support.event_samples import REACTION
+from tests.support.programs import QUICK, Program, replay_rows, rows_until, running, select_rows
 from tests.support.servers import ServerName, ServerPair, server_pair
 
 REACTED = b'{"sessionId":"room","userId":"ada"}'
@@ -87,8 +87,8 @@ def scoring(pair: ServerPair, cwd: Path) -> Iterator[Program]:
         last = program.wait_for("tick_completed")
         program.signal(signal.SIGTERM)
         assert program.finish().exit_code == 0
-    rows = stored(pair.database_url)
-    again = replayed(pair.redis_url, cwd, **QUICK, **pair.urls)
-    assert until(again[-1][0], rows) == again
+    rows = select_rows(pair.database_url)
+    again = replay_rows(pair.redis_url, cwd, **QUICK, **pair.urls)
+    assert rows_until(again[-1][0], rows) == again
     ticks = [to_ms(from_iso(row[0])) for row in rows]
     assert ticks == list(range(ticks[0], max(ticks[-1], last["tick_at_ms"]) + 1, 1000))

@@ -23,9 +23,9 @@ from conductor_actors.commands.dead_letters import LetterFilter, print_list, pri
 from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import DeadLetter
-from tests.support.hostile import CHAT, REACTION, SYNC
-from tests.support.owners import owning
-from tests.support.programs import finished
+from tests.support.event_samples import CHAT, REACTION, SYNC
+from tests.support.fences import take_ownership
+from tests.support.programs import run_to_end
 
 MAX_BYTES = 65536
 EVIL = "\x1b[2J\x07\r\n\t\x00\x7f\u202e\u2028\x9b"
@@ -65,7 +65,7 @@ class Office(NamedTuple):
 def office(redis_client: redis.Redis, valkey_url: str) -> Iterator[Office]:
     with (
         closing(DeadLetterStream(valkey_url)) as letters,
-        closing(RedisDeadLetterQueue(valkey_url, owning(valkey_url))) as queue,
+        closing(RedisDeadLetterQueue(valkey_url, take_ownership(valkey_url))) as queue,
     ):
         yield Office(letters, redis_client, queue)
 
@@ -329,7 +329,7 @@ def test_the_commands_exit_with_the_documented_codes(
     office.client.xtrim(SYNC, 1, approximate=False)
 
     def run(*arguments: str, url: str = valkey_url) -> tuple[int, str, str]:
-        return finished("dead-letters", *arguments, cwd=tmp_path, REDIS_URL=url)
+        return run_to_end("dead-letters", *arguments, cwd=tmp_path, REDIS_URL=url)
 
     assert run("list", "--json")[0] == run("show", there)[0] == 0
     assert run("show", "9-9")[0] == run("retry")[0] == run("retry", gone, "--all")[0] == 2

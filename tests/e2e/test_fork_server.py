@@ -8,7 +8,7 @@ import pytest
 
 from tests.domain.test_contract import SAMPLE
 from tests.support.processes import ROOT
-from tests.support.programs import Ended, finished, running
+from tests.support.programs import Completed, run_to_end, running
 
 COLD = {"PYTHONPATH": str(ROOT)}
 AWAY = {"REDIS_URL": "redis://127.0.0.1:1", "DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
@@ -28,13 +28,13 @@ AWAY = {"REDIS_URL": "redis://127.0.0.1:1", "DATABASE_URL": "postgresql://x@127.
 def test_exit_code_and_output_are_the_same(
     arguments: list[str], variables: dict[str, str], tmp_path: Path
 ) -> None:
-    forked, cold = (finished(*arguments, cwd=tmp_path, **variables | how) for how in ({}, COLD))
+    forked, cold = (run_to_end(*arguments, cwd=tmp_path, **variables | how) for how in ({}, COLD))
     assert forked == cold
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP])
 def test_a_signal_has_the_same_effect(number: signal.Signals, tmp_path: Path) -> None:
-    def ended(how: dict[str, str]) -> Ended:
+    def ended(how: dict[str, str]) -> Completed:
         with running("collect", cwd=tmp_path, **AWAY | how) as program:
             program.wait_for("outage_began")
             program.signal(number)

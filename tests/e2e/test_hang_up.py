@@ -12,14 +12,14 @@ from conductor_actors.app import signals
 from tests.support.processes import ROOT, environment
 from tests.support.programs import QUICK
 from tests.support.server_processes import processes_on
-from tests.support.servers import server_folder
+from tests.support.servers import temporary_state_dir
 from tests.support.terminal import terminal
 
 
 def test_closing_the_window_of_the_demo_drains_it_and_stops_its_servers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with server_folder(initialised=True) as state_dir:
+    with temporary_state_dir(initialised=True) as state_dir:
         monkeypatch.setattr(
             "tests.support.terminal._VARIABLES",
             {**QUICK, "TERM": "xterm", "CONDUCTOR_STATE_DIR": str(state_dir)},

@@ -20,9 +20,9 @@ from tests.commands.inspect.sample_lines import (
     tenant_row,
     tenants,
 )
-from tests.support.databases import database
-from tests.support.programs import QUICK, Ended, finished, running
-from tests.support.servers import server_folder, valkey_of
+from tests.support.databases import temporary_database
+from tests.support.programs import QUICK, Completed, run_to_end, running
+from tests.support.servers import client_of_valkey, temporary_state_dir
 from tests.support.terminal import terminal
 
 TENANTS = ("acme", "globex")
@@ -45,12 +45,12 @@ LINES = (
 )
 
 
-def inspected(*arguments: str, cwd: Path, text: str = "") -> Ended:
+def inspected(*arguments: str, cwd: Path, text: str = "") -> Completed:
     """Run it with this text on a pipe."""
-    return finished("inspect", *arguments, cwd=cwd, stdin=text)
+    return run_to_end("inspect", *arguments, cwd=cwd, stdin=text)
 
 
-def document(ended: Ended) -> Any:
+def document(ended: Completed) -> Any:
     assert (ended.exit_code, ended.stderr) == (0, "")
     return json.loads(ended.stdout)
 
@@ -68,21 +68,21 @@ def test_stream_pipe_and_file_give_the_same_report_on_a_running_service(
     valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     variables = {"REDIS_URL": valkey_url, "CONDUCTOR_TENANTS": ",".join(TENANTS)}
-    with database(postgres_url) as url:
+    with temporary_database(postgres_url) as url:
         settings = QUICK | variables | {"DATABASE_URL": url}
         with running("collect", cwd=tmp_path, **settings) as program:
             program.wait_for("service_started")
             send_events(redis_client)
             program.wait_for("tenant_stats", count=2)
-            live = document(finished("inspect", "--once", "--json", cwd=tmp_path, **variables))
+            live = document(run_to_end("inspect", "--once", "--json", cwd=tmp_path, **variables))
             program.signal(signal.SIGTERM)
             log = program.finish().stdout
     (tmp_path / "service.log").write_text("starting\n" + log)
     found = {
-        "stream": document(finished("inspect", "--json", cwd=tmp_path, **variables)),
+        "stream": document(run_to_end("inspect", "--json", cwd=tmp_path, **variables)),
         "pipe": document(inspected("-", "--once", "--json", cwd=tmp_path, text=log)),
         "piped in": document(inspected("--once", "--json", cwd=tmp_path, text=log)),
-        "file": document(finished("inspect", "service.log", "--json", cwd=tmp_path)),
+        "file": document(run_to_end("inspect", "service.log", "--json", cwd=tmp_path)),
     }
     assert [known["lines"].pop("ignored") for known in found.values()] == [0, 0, 0, 1]
     for known in found.values():
@@ -105,7 +105,7 @@ def test_stream_pipe_and_file_give_the_same_report_on_a_running_service(
 def test_without_a_log_stream_nothing_is_kept_in_redis(
     valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
-    with database(postgres_url) as url:
+    with temporary_database(postgres_url) as url:
         urls = {"REDIS_URL": valkey_url, "DATABASE_URL": url, "CONDUCTOR_LOG_STREAM": "false"}
         with running("collect", cwd=tmp_path, **QUICK, **urls) as program:
             program.wait_for("service_started")
@@ -117,14 +117,14 @@ def test_without_a_log_stream_nothing_is_kept_in_redis(
 def test_the_embedded_valkey_of_a_running_service_is_found_by_its_state_directory(
     tmp_path: Path,
 ) -> None:
-    with server_folder(initialised=True) as folder:
+    with temporary_state_dir(initialised=True) as folder:
         variables = {"CONDUCTOR_STATE_DIR": str(folder)}
-        nothing = finished("inspect", "--json", cwd=tmp_path, **variables)
+        nothing = run_to_end("inspect", "--json", cwd=tmp_path, **variables)
         with running("collect", cwd=tmp_path, **QUICK, **variables) as program:
-            with valkey_of(program) as client:
+            with client_of_valkey(program) as client:
                 program.wait_for("service_started", deadline_s=60)
                 send_events(client)
-            live = document(finished("inspect", "--json", cwd=tmp_path, **variables))
+            live = document(run_to_end("inspect", "--json", cwd=tmp_path, **variables))
     assert nothing.exit_code == 2
     assert "set REDIS_URL, or name a source" in nothing.stderr
     assert live["service"]["phase"] == "running"
@@ -142,7 +142,7 @@ def test_the_embedded_valkey_of_a_running_service_is_found_by_its_state_director
 def test_a_source_that_can_not_be_read_is_reported_in_one_line(
     arguments: list[str], variables: dict[str, str], exit_code: int, part: str, tmp_path: Path
 ) -> None:
-    ended = finished("inspect", *arguments, cwd=tmp_path, **variables)
+    ended = run_to_end("inspect", *arguments, cwd=tmp_path, **variables)
     assert (ended.exit_code, ended.stdout) == (exit_code, "")
     assert ended.stderr.count("\n") == 1
     assert part in ended.stderr

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.support.databases import database
-from tests.support.hostile import CHAT, SYNC
-from tests.support.programs import QUICK, Program, finished, running
+from tests.support.databases import temporary_database
+from tests.support.event_samples import CHAT, SYNC
+from tests.support.programs import QUICK, Program, run_to_end, running
 from tests.support.terminal import terminal
 
 TENANTS = {"CONDUCTOR_TENANTS": "acme"}
@@ -33,16 +33,18 @@ def test_a_session_is_described_and_traced_by_the_collector_that_has_it(
     valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     inspector = {"REDIS_URL": valkey_url}
-    with database(postgres_url) as url:
+    with temporary_database(postgres_url) as url:
         settings = QUICK | TENANTS | inspector | {"DATABASE_URL": url}
         with running("collect", cwd=tmp_path, **settings) as program:
             program.wait_for("actor_started", actor="router")
             send_events(redis_client)
             program.wait_for("tick_completed", sessions=1)
             program.wait_for("tick_completed", sessions=1)
-            text = finished("inspect", "session", "acme/room", cwd=tmp_path, **inspector)
-            found = finished("inspect", "session", "acme/room", "--json", cwd=tmp_path, **inspector)
-            nobody = finished("inspect", "session", "room", cwd=tmp_path, **inspector)
+            text = run_to_end("inspect", "session", "acme/room", cwd=tmp_path, **inspector)
+            found = run_to_end(
+                "inspect", "session", "acme/room", "--json", cwd=tmp_path, **inspector
+            )
+            nobody = run_to_end("inspect", "session", "room", cwd=tmp_path, **inspector)
             with running(
                 *("inspect", "session", "acme/room", "--trace", "--for", "3", "--json"),
                 cwd=tmp_path,
@@ -62,7 +64,7 @@ def test_a_session_is_described_and_traced_by_the_collector_that_has_it(
                 screen.press("q")
                 assert screen.ended() == 0
             drain(program)
-            gone = finished("inspect", "session", "acme/room", cwd=tmp_path, **inspector)
+            gone = run_to_end("inspect", "session", "acme/room", cwd=tmp_path, **inspector)
     assert (text.exit_code, text.stderr) == (0, "")
     for part in ("acme/room · running", "6 active", "3 connected", "in a checkpoint", "+"):
         assert part in text.stdout
@@ -85,7 +87,7 @@ def test_without_a_log_stream_the_command_reports_that_the_trace_is_on_stdout(
     valkey_url: str, postgres_url: str, redis_client: redis.Redis, tmp_path: Path
 ) -> None:
     inspector = {"REDIS_URL": valkey_url}
-    with database(postgres_url) as url:
+    with temporary_database(postgres_url) as url:
         settings = (
             QUICK | TENANTS | inspector | {"DATABASE_URL": url, "CONDUCTOR_LOG_STREAM": "false"}
         )
@@ -93,7 +95,7 @@ def test_without_a_log_stream_the_command_reports_that_the_trace_is_on_stdout(
             program.wait_for("actor_started", actor="router")
             send_events(redis_client)
             program.wait_for("tick_completed", sessions=1)
-            ended = finished(
+            ended = run_to_end(
                 "inspect", "session", "acme/room", "--trace", cwd=tmp_path, **inspector
             )
             program.wait_for("message_traced", tenant="acme", session="room", kind="Tick")
@@ -108,7 +110,7 @@ def test_a_collector_that_does_not_answer_is_reported(
     with redis_client.pubsub() as silent:  # type: ignore[no-untyped-call]
         silent.subscribe("conductor:requests")
         silent.get_message(timeout=5)
-        ended = finished("inspect", "session", "room", cwd=tmp_path, REDIS_URL=valkey_url)
+        ended = run_to_end("inspect", "session", "room", cwd=tmp_path, REDIS_URL=valkey_url)
     assert (ended.exit_code, ended.stdout) == (1, "")
     assert "no answer within 5 s from 1 of 1 collectors" in ended.stderr
 
@@ -127,7 +129,7 @@ def test_a_request_that_can_not_be_sent_is_reported_in_one_line(
     variables = {"CONDUCTOR_STATE_DIR": str(tmp_path)}
     if part != "set REDIS_URL":
         variables["REDIS_URL"] = "redis://127.0.0.1:1"
-    ended = finished("inspect", *arguments, cwd=tmp_path, **variables)
+    ended = run_to_end("inspect", *arguments, cwd=tmp_path, **variables)
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert ended.stderr.count("\n") == 1
     assert part in ended.stderr

@@ -13,9 +13,9 @@ import redis
 
 from conductor_actors.domain.intake import Entry
 from conductor_actors.simulate import Simulation
-from tests.support.databases import database
-from tests.support.hostile import REACTION
-from tests.support.programs import QUICK, Line, Row, replayed, running, stored, until
+from tests.support.databases import temporary_database
+from tests.support.event_samples import REACTION
+from tests.support.programs import QUICK, Line, Row, replay_rows, rows_until, running, select_rows
 
 FLOODING: Final = "acme"
 OTHERS: Final = ("default", "globex")
@@ -59,7 +59,7 @@ def both(
         alone = played(client, others, shared_valkey_url, postgres_url, cwd)
         entries = sorted(others + flood)
         flooded = played(client, entries, shared_valkey_url, postgres_url, cwd)
-        again = replayed(shared_valkey_url, cwd, **QUICK, **LIMITS)
+        again = replay_rows(shared_valkey_url, cwd, **QUICK, **LIMITS)
         yield Both(alone, flooded, again, len(entries))
 
 
@@ -93,13 +93,13 @@ def played(
             pipeline.xadd(name, {"data": body}, id=f"{ms}-{sequence}")
         pipeline.execute()
     end_ms = entries[-1][0] // TICK_MS * TICK_MS + TICK_MS
-    with database(server_url) as url:
+    with temporary_database(server_url) as url:
         settings = QUICK | LIMITS | {"REDIS_URL": valkey_url, "DATABASE_URL": url}
         with running("collect", cwd=cwd, **settings) as program:
             program.wait_for("tick_completed", tick_at_ms=end_ms)
             program.signal(signal.SIGTERM)
             assert program.finish().exit_code == 0
-        return Played(stored(url), program.lines)
+        return Played(select_rows(url), program.lines)
 
 
 def of(rows: Sequence[Row], tenants: Sequence[str]) -> list[Row]:
@@ -113,8 +113,8 @@ def total(log: Sequence[Line], event: str) -> int:
 def test_the_others_rows_are_those_of_a_run_without_the_flood(both: Both) -> None:
     alone, beside = (of(each.rows, OTHERS) for each in (both.alone, both.flooded))
     last = min(alone[-1][0], beside[-1][0])
-    assert len(until(last, alone)) > 20
-    assert until(last, beside) == until(last, alone)
+    assert len(rows_until(last, alone)) > 20
+    assert rows_until(last, beside) == rows_until(last, alone)
     assert {row[1] for row in beside} == set(OTHERS)
 
 
@@ -122,7 +122,7 @@ def test_what_is_refused_is_refused_by_a_replay_too(both: Both) -> None:
     rows = both.flooded.rows
     last = both.replayed[-1][0]
     assert of(rows, [FLOODING])
-    assert until(last, rows) == both.replayed
+    assert rows_until(last, rows) == both.replayed
 
 
 def test_every_event_of_a_flood_is_counted_or_refused_and_only_its_own(both: Both) -> None:

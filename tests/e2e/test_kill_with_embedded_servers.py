@@ -13,7 +13,7 @@ import pytest
 
 from tests.domain.test_contract import SAMPLE
 from tests.support.processes import ROOT, command, environment
-from tests.support.server_processes import Endings, as_user, processes_on, running_on
+from tests.support.server_processes import ExitWatch, as_user, processes_on, server_names_on
 
 BOTH = {"postgres", "valkey-server"}
 ENDS_WITHIN_S = 5.0
@@ -36,7 +36,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 def kill_and_wait(program: subprocess.Popen[bytes]) -> float:
     """Kill a program and nothing else; return after how long all that it started had ended."""
-    endings = Endings(psutil.Process(program.pid).children(recursive=True))
+    endings = ExitWatch(psutil.Process(program.pid).children(recursive=True))
     began_s = time.monotonic()
     program.kill()
     endings.wait(ENDS_WITHIN_S)
@@ -56,7 +56,7 @@ def kill_with_servers(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     ) as program:
-        wait_until(lambda: names <= set(running_on(state_dir)))
+        wait_until(lambda: names <= set(server_names_on(state_dir)))
         duration_s = kill_and_wait(program)
     print(f"{arguments[0]} as {user.pw_name if user else 'this user'}: {duration_s:.2f} s")
     assert processes_on(state_dir) == []
@@ -104,5 +104,5 @@ def test_the_servers_of_killed_tests_end_with_them(processes: str, empty_dir: Pa
     ) as tests:
         wait_until((empty_dir / "urls").exists)
         [state_dir] = empty_dir.glob("tmp*")
-        assert set(running_on(state_dir)) >= BOTH
+        assert set(server_names_on(state_dir)) >= BOTH
         kill_and_wait(tests)

@@ -26,12 +26,12 @@ from tests.deploy.conftest import PASSWORD, PSQL, ROLES, UserUrl, made, postgres
 from tests.deploy.files import DEPLOY
 from tests.support.databases import migrated_database
 from tests.support.documents import OPERATIONS, Example, examples
-from tests.support.hostile import CHAT
-from tests.support.log_lines import KINDS, fullest, line_of
+from tests.support.event_samples import CHAT
+from tests.support.log_lines import KINDS, line_with_every_key, make_line
 from tests.support.processes import environment
 from tests.support.programs import QUICK, Program, running
 from tests.support.score_rows import AT_MS, record, row
-from tests.support.shell import Shell, linked
+from tests.support.shell import Shell, link_files
 
 pytestmark = pytest.mark.xdist_group("operations")  # the examples share a service, in their order
 
@@ -52,7 +52,7 @@ class Site:
     """Servers with the users of `deploy/`, and what the document's names stand for there."""
 
     def __init__(self, folder: Path, redis_user: UserUrl, superuser_url: str) -> None:
-        self.folder = linked(folder, "deploy")
+        self.folder = link_files(folder, "deploy")
         self.redis_user = redis_user
         self.superuser_url = superuser_url
         self.metrics_port = free_port()
@@ -109,7 +109,9 @@ def _address(url: str) -> str:
 
 def all_lines() -> bytes:
     """Return one line of each event that is logged by default, with every key that it may have."""
-    lines = {name: fullest(name) for name, kind in KINDS.items() if kind.level != "debug"}
+    lines = {
+        name: line_with_every_key(name) for name, kind in KINDS.items() if kind.level != "debug"
+    }
     updates = lines["outage_began"].replace(b'"service": "text"', b'"service": "redis updates"')
     return b"\n".join([*lines.values(), updates, b""])
 
@@ -203,7 +205,9 @@ def test_the_example_of_a_trace_is_what_the_command_prints() -> None:
 
 def traced(after_ms: int, **keys: Any) -> dict[str, Any]:
     at = datetime(2026, 1, 4, 20, 37, 19, tzinfo=UTC) + timedelta(milliseconds=after_ms)
-    line: dict[str, Any] = json.loads(line_of("message_traced", at, **{"mailbox_depth": 1} | keys))
+    line: dict[str, Any] = json.loads(
+        make_line("message_traced", at, **{"mailbox_depth": 1} | keys)
+    )
     return line
 
 

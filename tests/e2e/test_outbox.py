@@ -12,7 +12,7 @@ from conductor_actors.adapters.redis.key_names import OUTBOX_KEY
 from conductor_actors.adapters.redis.outbox import RedisOutbox
 from conductor_actors.instants import to_iso
 from tests.e2e.test_shutdown import load
-from tests.support.programs import QUICK, Program, replayed, running, stored, until
+from tests.support.programs import QUICK, Program, replay_rows, rows_until, running, select_rows
 from tests.support.servers import ServerPair, server_pair
 
 # Fifty rows a second: the outbox is in use two seconds after the database has gone.
@@ -56,8 +56,8 @@ def test_an_outage_that_fills_the_outbox_costs_no_row(servers: ServerPair, tmp_p
     assert drained["rows"] >= 3 * 40
     with redis.Redis.from_url(url) as client:
         assert client.xlen(OUTBOX_KEY) == 0
-    rows = stored(servers.database_url)
-    assert rows == until(rows[-1][0], replayed(url, tmp_path, **SMALL, **servers.urls))
+    rows = select_rows(servers.database_url)
+    assert rows == rows_until(rows[-1][0], replay_rows(url, tmp_path, **SMALL, **servers.urls))
     ticks = program.all("tick_completed")
     assert len(rows) == sum(tick["sessions"] for tick in ticks)
     assert program.all("drain_incomplete") == []
@@ -76,7 +76,7 @@ def test_a_signal_during_an_outage_leaves_every_row_in_the_outbox(
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert program.all("drain_incomplete") == []
     servers.start("database")
-    rows = sorted({*stored(servers.database_url), *set_aside(url)})
+    rows = sorted({*select_rows(servers.database_url), *set_aside(url)})
     assert len(rows) == sum(tick["sessions"] for tick in program.all("tick_completed"))
 
 
@@ -99,7 +99,7 @@ def test_after_kill_9_the_next_start_drains_the_outbox(servers: ServerPair, tmp_
         assert successor.finish().exit_code == 0
     assert drained["rows"] >= len(waiting)  # some are computed again, and set aside behind these
     assert set_aside(url) == []
-    assert set(stored(servers.database_url)) >= set(waiting)
+    assert set(select_rows(servers.database_url)) >= set(waiting)
 
 
 def set_aside(url: str) -> list[tuple[str, ...]]:

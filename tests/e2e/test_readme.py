@@ -15,11 +15,11 @@ import pytest
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from tests.deploy.conftest import PSQL
-from tests.support.databases import database
+from tests.support.databases import temporary_database
 from tests.support.documents import BENCHMARKS, README, Example, examples, prose
 from tests.support.processes import ROOT
-from tests.support.programs import QUICK, Program, finished, running
-from tests.support.servers import server_folder
+from tests.support.programs import QUICK, Program, run_to_end, running
+from tests.support.servers import temporary_state_dir
 from tests.support.shell import Shell
 
 DEMO, TESTS, SERVE, SEND = examples(README, "sh")
@@ -54,7 +54,7 @@ def test_the_demo_starts_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     install, demo = steps(DEMO)
     assert_installs(install)
     assert demo[:3] == PROGRAM
-    with server_folder(initialised=True) as state_dir:
+    with temporary_state_dir(initialised=True) as state_dir:
         variables = QUICK | {"CONDUCTOR_STATE_DIR": str(state_dir)}
         with running(*demo[3:], cwd=tmp_path, **variables) as program:
             program.wait_for_text(8, deadline_s=60)
@@ -78,7 +78,7 @@ def test_pytest_takes_the_options(options: str) -> None:
 @pytest.fixture
 def served(valkey_url: str, postgres_url: str) -> Iterator[dict[str, str]]:
     """Return what stands for the addresses of the document."""
-    with database(postgres_url) as url:
+    with temporary_database(postgres_url) as url:
         yield {
             "redis://localhost:6379/0": valkey_url,
             "postgresql://conductor@localhost:5432/conductor": url,
@@ -103,7 +103,7 @@ def test_an_event_that_is_sent_has_a_score_after_the_next_tick(
     shell = Shell(tmp_path, variables, Path(PSQL).parent)
     shell.replacements = served
     for command in prepare:
-        ended = finished(*command, cwd=tmp_path, **variables)
+        ended = run_to_end(*command, cwd=tmp_path, **variables)
         assert ended.exit_code == 0, ended
     settings = QUICK | variables | {"CONDUCTOR_HTTP_PORT": port}
     with running(*serve, cwd=tmp_path, **settings) as program:

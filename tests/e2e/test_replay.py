@@ -21,8 +21,8 @@ from tests.app.test_pipeline import Run, packed, reads_of
 from tests.domain.test_contract import SAMPLE
 from tests.domain.test_replayer import curse, decode_poison
 from tests.support.databases import migrated_database
-from tests.support.hostile import LIVE, REACTION, VOTE
-from tests.support.programs import Ended, finished
+from tests.support.event_samples import LIVE, REACTION, VOTE
+from tests.support.programs import Completed, run_to_end
 from tests.support.score_rows import AT_MS
 
 EVENTS, EXPECTED = str(SAMPLE / "events.jsonl"), str(SAMPLE / "expected.csv")
@@ -45,9 +45,9 @@ def url(migrated_url: str) -> str:
     return migrated_url
 
 
-def against_database(url: str, cwd: Path, *options: str) -> Ended:
+def against_database(url: str, cwd: Path, *options: str) -> Completed:
     arguments = ("replay", EVENTS, "--against", "database", *options)
-    return finished(*arguments, cwd=cwd, DATABASE_URL=url)
+    return run_to_end(*arguments, cwd=cwd, DATABASE_URL=url)
 
 
 def test_a_database_that_has_the_rows_is_equal_and_is_left_as_it_was(
@@ -110,10 +110,10 @@ def test_the_last_tick_is_not_compared_unless_the_recording_goes_past_it(
 
 
 def test_a_csv_file_can_be_compared_with_too(tmp_path: Path) -> None:
-    same = finished("replay", EVENTS, "--against", EXPECTED, *AFTER_ALL, cwd=tmp_path)
+    same = run_to_end("replay", EVENTS, "--against", EXPECTED, *AFTER_ALL, cwd=tmp_path)
     assert (same.exit_code, same.stdout) == (0, EQUAL)
     (tmp_path / "other.csv").write_text(Path(EXPECTED).read_text().replace(",6,6,", ",5,6,", 1))
-    other = finished("replay", EVENTS, "--against", "other.csv", *AFTER_ALL, cwd=tmp_path)
+    other = run_to_end("replay", EVENTS, "--against", "other.csv", *AFTER_ALL, cwd=tmp_path)
     assert other.exit_code == 1
     assert other.stdout.endswith("  active_users        5                         6\n")
 
@@ -133,7 +133,7 @@ def test_a_csv_file_can_be_compared_with_too(tmp_path: Path) -> None:
 def test_a_comparison_that_is_impossible_ends_with_2_and_one_line(
     options: list[str], parts: list[str], tmp_path: Path
 ) -> None:
-    ended = finished("replay", EVENTS, *options, cwd=tmp_path)
+    ended = run_to_end("replay", EVENTS, *options, cwd=tmp_path)
     assert (ended.exit_code, ended.stdout) == (2, "")
     assert all(part in ended.stderr.splitlines()[-1] for part in parts)
 

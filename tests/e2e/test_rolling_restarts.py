@@ -14,15 +14,15 @@ import redis
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from tests.e2e.test_takeovers import AT_ONCE_S, Plant, listening, stop
-from tests.support.databases import database
-from tests.support.programs import QUICK, Program, finished, running
+from tests.support.databases import temporary_database
+from tests.support.programs import QUICK, Program, run_to_end, running
 
 SESSIONS = 50  # of the load
 
 
 @pytest.fixture
 def plant(valkey_url: str, postgres_url: str, tmp_path: Path) -> Iterator[Plant]:
-    with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
+    with redis.Redis.from_url(valkey_url) as client, temporary_database(postgres_url) as url:
         settings = {"REDIS_URL": valkey_url, "DATABASE_URL": url, "CONDUCTOR_LOG_LEVEL": "debug"}
         yield Plant(client, QUICK | settings, tmp_path)
 
@@ -68,7 +68,7 @@ def must_be_equal_to_a_replay(plant: Plant, programs: list[Program]) -> None:
     assert [each for program in programs for each in program.all("gap_detected")] == []
     last_ms = max(line["tick_at_ms"] for line in programs[-1].all("tick_completed"))
     source = ("replay", plant.settings["REDIS_URL"], "--to", str(last_ms))
-    compared = finished(*source, "--against", "database", cwd=plant.cwd, **plant.settings)
+    compared = run_to_end(*source, "--against", "database", cwd=plant.cwd, **plant.settings)
     assert compared.exit_code == 0, compared.stdout
     rows = sum(line["new_rows"] for program in programs for line in program.all("batch_written"))
     assert compared.stdout.split()[1] == f"{rows}"

@@ -18,7 +18,7 @@ from conductor_actors.app.signals import STOP_SIGNALS
 from conductor_actors.observability.metrics import CollectorMetrics
 from tests.domain.test_contract import SAMPLE
 from tests.support.processes import ROOT
-from tests.support.programs import Ended, finished, running
+from tests.support.programs import Completed, run_to_end, running
 
 # Pieces of passwords. The number could be a port, and nothing else that is written looks like it.
 PIECES: Final = re.compile(r"Zebra|Yodel|(?<![\d.])29173(?![\d.])", re.IGNORECASE)
@@ -135,7 +135,7 @@ def with_each(
     return urls
 
 
-def ended(command: str, urls: Urls, folder: Path, *, starts: bool = False) -> Ended:
+def ended(command: str, urls: Urls, folder: Path, *, starts: bool = False) -> Completed:
     """Run a command to its end; one that starts to serve is stopped when it reports an outage."""
     folder.mkdir()
     (folder / "demo.log").symlink_to("/dev/stdout")
@@ -153,10 +153,10 @@ def ended(command: str, urls: Urls, folder: Path, *, starts: bool = False) -> En
         return program.finish(60)
 
 
-def all_ended(command: str, urls: Sequence[Urls], folder: Path, *, starts: bool) -> list[Ended]:
+def all_ended(command: str, urls: Sequence[Urls], folder: Path, *, starts: bool) -> list[Completed]:
     """Run a command with each of the URLs, some at a time; check that no password is written."""
 
-    def run(number: int) -> Ended:
+    def run(number: int) -> Completed:
         return ended(command, urls[number], folder / str(number), starts=starts)
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
@@ -169,7 +169,7 @@ def all_ended(command: str, urls: Sequence[Urls], folder: Path, *, starts: bool)
 @pytest.fixture
 def in_this_process(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[str, Urls], Ended]]:
+) -> Iterator[Callable[[str, Urls], Completed]]:
     """Run commands that end by themselves, which takes a tenth of a process's time."""
     handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     monkeypatch.chdir(tmp_path)
@@ -179,7 +179,7 @@ def in_this_process(
     monkeypatch.setattr(cli, "CollectorMetrics", lambda: CollectorMetrics(CollectorRegistry()))
     log = tmp_path / "demo.log"
 
-    def run(command: str, urls: Urls) -> Ended:
+    def run(command: str, urls: Urls) -> Completed:
         log.write_text("")
         monkeypatch.setenv("REDIS_URL", urls.redis)
         monkeypatch.setenv("DATABASE_URL", urls.database)
@@ -188,7 +188,7 @@ def in_this_process(
         with pytest.raises(SystemExit) as end:
             cli.main()
         written = capfd.readouterr()
-        return Ended(int(end.value.code or 0), written.out + log.read_text(), written.err)
+        return Completed(int(end.value.code or 0), written.out + log.read_text(), written.err)
 
     with Path(os.devnull).open(encoding="utf-8") as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
@@ -200,7 +200,7 @@ def in_this_process(
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_url_that_can_not_be_read_is_refused_without_its_password(
-    command: str, servers: Urls, in_this_process: Callable[[str, Urls], Ended]
+    command: str, servers: Urls, in_this_process: Callable[[str, Urls], Completed]
 ) -> None:
     refused = 1 if command == "check" else 2
     for urls in with_each(command, servers, UNREADABLE_REDIS, UNREADABLE_DATABASES):
@@ -211,7 +211,7 @@ def test_a_url_that_can_not_be_read_is_refused_without_its_password(
 
 @pytest.mark.parametrize("command", [one for one in COMMANDS if one not in SERVICES])
 def test_a_server_that_does_not_answer_is_reported_without_its_password(
-    command: str, servers: Urls, in_this_process: Callable[[str, Urls], Ended]
+    command: str, servers: Urls, in_this_process: Callable[[str, Urls], Completed]
 ) -> None:
     for urls in with_each(command, servers, UNREACHABLE_REDIS, UNREACHABLE_DATABASES):
         found = in_this_process(command, urls)
@@ -233,7 +233,7 @@ def test_a_program_that_is_started_cold_keeps_the_password_too(
     command: str, tmp_path: Path
 ) -> None:
     urls = {"REDIS_URL": UNREADABLE_REDIS[0], "DATABASE_URL": UNREADABLE_DATABASES[0]}
-    found = finished(*command.split(), cwd=tmp_path, PYTHONPATH=str(ROOT), **urls)
+    found = run_to_end(*command.split(), cwd=tmp_path, PYTHONPATH=str(ROOT), **urls)
     assert found.exit_code in {1, 2}
     assert PIECES.findall(found.stdout + found.stderr) == []
 
@@ -242,6 +242,6 @@ def test_a_program_that_is_started_cold_keeps_the_password_too(
 def test_a_url_in_place_of_a_file_is_refused_without_its_password(
     option: str, tmp_path: Path
 ) -> None:
-    found = finished("replay", str(EVENTS), option, UNREADABLE_DATABASES[0], cwd=tmp_path)
+    found = run_to_end("replay", str(EVENTS), option, UNREADABLE_DATABASES[0], cwd=tmp_path)
     assert found.exit_code == 2
     assert PIECES.findall(found.stdout + found.stderr) == []

@@ -16,9 +16,18 @@ from conductor_actors.domain.rows import COLUMNS, SIGNAL_COLUMNS
 from conductor_actors.instants import from_iso, to_ms
 from conductor_actors.simulate import Simulation
 from tests.domain.test_contract import recorded
-from tests.support.databases import database
-from tests.support.hostile import CHAT, HARMLESS, HOSTILE
-from tests.support.programs import QUICK, Line, Program, Row, replayed, running, stored, until
+from tests.support.databases import temporary_database
+from tests.support.event_samples import CHAT, INVALID_EVENTS, UNUSUAL_EVENTS
+from tests.support.programs import (
+    QUICK,
+    Line,
+    Program,
+    Row,
+    replay_rows,
+    rows_until,
+    running,
+    select_rows,
+)
 
 SERVERS = {"plain": "postgres_url", "timescaledb": "timescaledb_url"}
 ON_EACH = [
@@ -51,7 +60,7 @@ def played(
 ) -> Iterator[Played]:
     server_url = request.getfixturevalue(SERVERS[request.param])
     cwd = tmp_path_factory.mktemp("played")
-    with redis.Redis.from_url(shared_valkey_url) as client, database(server_url) as url:
+    with redis.Redis.from_url(shared_valkey_url) as client, temporary_database(server_url) as url:
         client.flushall()
         settings = QUICK | {
             "REDIS_URL": shared_valkey_url,
@@ -68,9 +77,9 @@ def played(
             messages = list(heard(pubsub))
         yield Played(
             program.lines,
-            stored(url),
+            select_rows(url),
             messages,
-            replayed(shared_valkey_url, cwd, **settings),
+            replay_rows(shared_valkey_url, cwd, **settings),
             request.param,
         )
 
@@ -134,7 +143,7 @@ def of(tenants: Sequence[str], rows: list[Row]) -> list[Row]:
 
 def test_rows_are_bit_for_bit_what_a_replay_of_the_streams_gives(played: Played) -> None:
     last = played.replayed[-1][0]
-    assert of(["default", "globex"], until(last, played.rows)) == played.replayed
+    assert of(["default", "globex"], rows_until(last, played.rows)) == played.replayed
     assert len(played.replayed) > 80
     assert len({row[COLUMNS.index("engagement_score")] for row in played.replayed}) > 20
 
@@ -202,7 +211,7 @@ def test_the_same_session_id_in_four_tenants_is_four_sessions(
     tenants: str, valkey_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
     settings = QUICK | {"REDIS_URL": valkey_url, "CONDUCTOR_TENANTS": tenants}
-    with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
+    with redis.Redis.from_url(valkey_url) as client, temporary_database(postgres_url) as url:
         for count, tenant in enumerate(TENANTS, 1):
             for number in range(count):
                 client.xadd(prefixed(tenant, CHAT), {"data": chat("room", f"{number}")})
@@ -213,7 +222,7 @@ def test_the_same_session_id_in_four_tenants_is_four_sessions(
             tick = program.wait_for("tick_completed", sessions=4)
             program.signal(signal.SIGTERM)
             assert program.finish().exit_code == 0
-        rows = [row for row in stored(url) if at_ms_of(row) == tick["tick_at_ms"]]
+        rows = [row for row in select_rows(url) if at_ms_of(row) == tick["tick_at_ms"]]
     chats_and_users = {row[1]: (float(row[6]), int(row[8])) for row in rows}
     assert chats_and_users == {
         "default": (6.0, 1),
@@ -242,7 +251,7 @@ def attacked(
     shared_valkey_url: str, postgres_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Attacked]:
     settings = QUICK | {"REDIS_URL": shared_valkey_url}
-    with redis.Redis.from_url(shared_valkey_url) as client, database(postgres_url) as url:
+    with redis.Redis.from_url(shared_valkey_url) as client, temporary_database(postgres_url) as url:
         client.flushall()
         with running(
             cwd=tmp_path_factory.mktemp("attacked"), **settings, DATABASE_URL=url
@@ -254,13 +263,13 @@ def attacked(
             ended = program.finish()
             assert (ended.exit_code, ended.stderr) == (0, "")
         letters = [fields for _, fields in client.xrange("conductor:dead-letters")]
-        yield Attacked(program.lines, ended.stdout, stored(url), letters)
+        yield Attacked(program.lines, ended.stdout, select_rows(url), letters)
 
 
 def attack(client: redis.Redis) -> None:
     """Send everything in both transports, with a good message behind each."""
-    bodies = [(name, body) for _, name, body, _ in HOSTILE]
-    bodies += [(name, body) for _, name, body in HARMLESS]
+    bodies = [(name, body) for _, name, body, _ in INVALID_EVENTS]
+    bodies += [(name, body) for _, name, body in UNUSUAL_EVENTS]
     with client.pipeline(transaction=False) as pipeline:
         for number, (name, body) in enumerate(bodies):
             pipeline.xadd(name, {"data": body})
@@ -272,7 +281,7 @@ def attack(client: redis.Redis) -> None:
 
 @attacks
 def test_every_good_event_between_hostile_ones_counts(attacked: Attacked) -> None:
-    good = 6.0 * (len(HOSTILE) + len(HARMLESS))
+    good = 6.0 * (len(INVALID_EVENTS) + len(UNUSUAL_EVENTS))
     most = {"good in streams": 0.0, "good in pub/sub": 0.0}
     for row in attacked.rows:
         if row[2] in most:
@@ -282,7 +291,7 @@ def test_every_good_event_between_hostile_ones_counts(attacked: Attacked) -> Non
 
 @attacks
 def test_every_invalid_event_is_a_dead_letter_with_its_reason(attacked: Attacked) -> None:
-    sent = Counter((name, reason, body[:256]) for _, name, body, reason in HOSTILE)
+    sent = Counter((name, reason, body[:256]) for _, name, body, reason in INVALID_EVENTS)
     kept = Counter(
         (letter[b"source"].decode(), letter[b"reason"].decode(), letter[b"body"])
         for letter in attacked.letters
@@ -297,13 +306,13 @@ def test_invalid_events_are_counted_by_source_and_reason(attacked: Attacked) -> 
     for line in attacked.log:
         if line["event"] == "events_invalid":
             counted[line["source"], line["reason"]] += line["events"]
-    sent = Counter((name, reason) for _, name, _, reason in HOSTILE)
+    sent = Counter((name, reason) for _, name, _, reason in INVALID_EVENTS)
     assert counted == sent + sent
 
 
 @attacks
 def test_no_text_of_an_event_is_in_the_log(attacked: Attacked) -> None:
-    for _, _, body, _ in HOSTILE:
+    for _, _, body, _ in INVALID_EVENTS:
         beginning = body[:24].decode("utf-8", "replace")
         if len(beginning) == 24:
             assert beginning not in attacked.output

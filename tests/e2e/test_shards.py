@@ -11,8 +11,17 @@ import httpx
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.shards import owner_of
 from tests.e2e.test_takeovers import Plant, plant, stop
-from tests.support.hostile import CHAT
-from tests.support.programs import Ended, Program, Row, finished, replayed, running, same, stored
+from tests.support.event_samples import CHAT
+from tests.support.programs import (
+    Completed,
+    Program,
+    Row,
+    assert_same_rows,
+    replay_rows,
+    run_to_end,
+    running,
+    select_rows,
+)
 
 __all__ = ["plant"]
 
@@ -31,10 +40,10 @@ def pids(program: Program) -> dict[str, int]:
 
 def must_have_the_rows_of_a_replay(plant: Plant) -> None:
     """Compare each shard's rows as far as it came: they need not stop at the same tick."""
-    rows = stored(plant.settings["DATABASE_URL"])
-    again = replayed(plant.settings["REDIS_URL"], plant.cwd, **plant.settings)
+    rows = select_rows(plant.settings["DATABASE_URL"])
+    again = replay_rows(plant.settings["REDIS_URL"], plant.cwd, **plant.settings)
     for shard in range(2):
-        assert same(of(shard, rows), of(shard, again))
+        assert assert_same_rows(of(shard, rows), of(shard, again))
 
 
 def of(shard: int, rows: list[Row]) -> list[Row]:
@@ -117,7 +126,7 @@ def test_a_shard_that_dies_too_often_ends_all(plant: Plant) -> None:
 
 def test_a_setting_that_is_wrong_for_all_ends_all_with_2(plant: Plant) -> None:
     wrong = plant.settings | {"DATABASE_URL": plant.settings["DATABASE_URL"] + "-of-nobody"}
-    ended = finished("collect", "--shards", "2", cwd=plant.cwd, **wrong)
+    ended = run_to_end("collect", "--shards", "2", cwd=plant.cwd, **wrong)
     assert ended.exit_code == 2
     assert "DATABASE_URL" in ended.stderr
 
@@ -166,8 +175,8 @@ def test_collectors_of_another_number_are_refused_while_there_are_some(plant: Pl
         both(group, "checkpoint_committed")
         wanted = [{"CONDUCTOR_SHARDS": "3"}, {"CONDUCTOR_SHARD": "0/3"}, dict[str, str]()]
 
-        def collected(variables: dict[str, str]) -> Ended:
-            return finished("collect", cwd=plant.cwd, **plant.settings | variables)
+        def collected(variables: dict[str, str]) -> Completed:
+            return run_to_end("collect", cwd=plant.cwd, **plant.settings | variables)
 
         with ThreadPoolExecutor() as pool:  # each waits for 10 s
             for ended in pool.map(collected, wanted):
@@ -175,7 +184,7 @@ def test_collectors_of_another_number_are_refused_while_there_are_some(plant: Pl
                 assert "are shared by 2" in ended.stderr
         stop(group)
     assert len(group.all("shard_started")) == 2
-    ended = finished("reshard", "--shards", "3", cwd=plant.cwd, **plant.settings)
+    ended = run_to_end("reshard", "--shards", "3", cwd=plant.cwd, **plant.settings)
     assert ended.exit_code == 0, ended.stderr
     assert plant.client.get("conductor:shards") == b"3"
 
@@ -183,6 +192,6 @@ def test_collectors_of_another_number_are_refused_while_there_are_some(plant: Pl
 def test_the_first_to_share_waits_for_no_collector_that_has_all(plant: Plant) -> None:
     with plant.running() as alone:
         alone.wait_for("checkpoint_committed")
-        ended = finished("collect", "--shards", "2", cwd=plant.cwd, **plant.settings)
+        ended = run_to_end("collect", "--shards", "2", cwd=plant.cwd, **plant.settings)
         assert (ended.exit_code, "are shared by 1" in ended.stderr) == (2, True)
         stop(alone)

@@ -12,11 +12,11 @@ import redis
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.simulate import bulk
-from tests.support.databases import database
-from tests.support.hostile import REACTION
-from tests.support.programs import QUICK, replayed, running, stored, until
-from tests.support.server_processes import processes_on, running_on
-from tests.support.servers import server_folder, valkey_of
+from tests.support.databases import temporary_database
+from tests.support.event_samples import REACTION
+from tests.support.programs import QUICK, replay_rows, rows_until, running, select_rows
+from tests.support.server_processes import processes_on, server_names_on
+from tests.support.servers import client_of_valkey, temporary_state_dir
 
 REACTED = b'{"sessionId":"room","userId":"ada"}'
 
@@ -47,7 +47,7 @@ def load(url: str) -> Iterator[None]:
 def test_a_signal_under_load_ends_it_with_0_and_every_row_that_was_due_is_stored(
     ending: signal.Signals, valkey_url: str, postgres_url: str, tmp_path: Path
 ) -> None:
-    with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
+    with redis.Redis.from_url(valkey_url) as client, temporary_database(postgres_url) as url:
         settings = QUICK | {"REDIS_URL": valkey_url, "DATABASE_URL": url}
         with running(cwd=tmp_path, **settings) as program:
             program.wait_for("service_started")
@@ -61,8 +61,8 @@ def test_a_signal_under_load_ends_it_with_0_and_every_row_that_was_due_is_stored
                 ended = program.finish()
         assert (ended.exit_code, ended.stderr) == (0, "")
         assert client.exists("conductor:owner") == 0  # the next start need not wait
-        rows = stored(url)
-        assert rows == until(rows[-1][0], replayed(valkey_url, tmp_path, **settings))
+        rows = select_rows(url)
+        assert rows == rows_until(rows[-1][0], replay_rows(valkey_url, tmp_path, **settings))
     ticks = program.all("tick_completed")
     assert len(rows) == sum(tick["sessions"] for tick in ticks)
     assert sum(line["events"] for line in program.all("events_routed")) > 2000
@@ -74,14 +74,14 @@ def test_a_signal_under_load_ends_it_with_0_and_every_row_that_was_due_is_stored
 def test_ctrl_c_stops_the_embedded_servers_too_and_the_next_start_has_the_data(
     tmp_path: Path,
 ) -> None:
-    with server_folder(initialised=True) as state_dir:
+    with temporary_state_dir(initialised=True) as state_dir:
         settings = QUICK | {"CONDUCTOR_STATE_DIR": str(state_dir)}
         with running(cwd=tmp_path, **settings) as program:
-            with valkey_of(program) as client:
+            with client_of_valkey(program) as client:
                 program.wait_for("service_started")
                 client.xadd(REACTION, {"data": REACTED})
             program.wait_for("tick_completed", sessions=1)
-            assert {*running_on(state_dir)} == {
+            assert {*server_names_on(state_dir)} == {
                 "postgres",
                 "valkey-server",
             }  # which may fork to save
@@ -92,7 +92,7 @@ def test_ctrl_c_stops_the_embedded_servers_too_and_the_next_start_has_the_data(
         with EmbeddedServers(state_dir) as servers:
             with redis.Redis.from_url(servers.start_valkey()) as client:
                 assert [fields for _, fields in client.xrange(REACTION)] == [{b"data": REACTED}]
-            rows = stored(servers.start_postgres())
+            rows = select_rows(servers.start_postgres())
         assert len(rows) == len(program.all("tick_completed"))
         assert {row[2] for row in rows} == {"room"}
 
@@ -102,7 +102,7 @@ def test_a_signal_while_the_embedded_servers_start_leaves_nothing_running(
     ending: signal.Signals, tmp_path: Path
 ) -> None:
     with (
-        server_folder() as state_dir,
+        temporary_state_dir() as state_dir,
         # A signal can interrupt the opening of a file, of which Python warns.
         running(cwd=tmp_path, CONDUCTOR_STATE_DIR=str(state_dir), PYTHONWARNINGS="") as program,
     ):

@@ -16,10 +16,18 @@ from redis.client import PubSub
 
 from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY, CHECKPOINT_SESSIONS_KEY
 from tests.e2e.test_shutdown import load
-from tests.support.databases import database
-from tests.support.hostile import CHAT, REACTION
-from tests.support.programs import QUICK, Program, finished, replayed, running, same, stored
-from tests.support.servers import server_folder, valkey_of
+from tests.support.databases import temporary_database
+from tests.support.event_samples import CHAT, REACTION
+from tests.support.programs import (
+    QUICK,
+    Program,
+    assert_same_rows,
+    replay_rows,
+    run_to_end,
+    running,
+    select_rows,
+)
+from tests.support.servers import client_of_valkey, temporary_state_dir
 
 REACTED = b'{"sessionId":"room","userId":"ada"}'
 TAKEN_OVER_WITHIN_S = 10.0
@@ -46,14 +54,14 @@ class Plant(NamedTuple):
         return load(self.settings["REDIS_URL"])
 
     def must_have_the_rows_of_a_replay(self) -> None:
-        rows = stored(self.settings["DATABASE_URL"])
-        again = replayed(self.settings["REDIS_URL"], self.cwd, **self.settings)
-        assert same(rows, again)
+        rows = select_rows(self.settings["DATABASE_URL"])
+        again = replay_rows(self.settings["REDIS_URL"], self.cwd, **self.settings)
+        assert assert_same_rows(rows, again)
 
 
 @pytest.fixture
 def plant(valkey_url: str, postgres_url: str, tmp_path: Path) -> Iterator[Plant]:
-    with redis.Redis.from_url(valkey_url) as client, database(postgres_url) as url:
+    with redis.Redis.from_url(valkey_url) as client, temporary_database(postgres_url) as url:
         often = {"REDIS_URL": valkey_url, "DATABASE_URL": url, "CONDUCTOR_CHECKPOINT_S": "0.5"}
         yield Plant(client, QUICK | often, tmp_path)
 
@@ -161,10 +169,10 @@ def updates(pubsub: PubSub) -> Iterator[str]:
 
 
 def test_after_kill_9_the_next_start_goes_on_with_own_servers_too(tmp_path: Path) -> None:
-    with server_folder(initialised=True) as state_dir:
+    with temporary_state_dir(initialised=True) as state_dir:
         settings = QUICK | {"CONDUCTOR_STATE_DIR": str(state_dir)}
         with running(cwd=tmp_path, **settings) as killed:
-            with valkey_of(killed) as client:
+            with client_of_valkey(killed) as client:
                 killed.wait_for("service_started")
                 client.xadd(REACTION, {"data": REACTED})
             killed.wait_for("batch_written")
@@ -243,7 +251,7 @@ def test_what_pubsub_said_during_a_restart_is_lost_and_said_to_be(plant: Plant) 
         assert (gap["tenant"], gap["reason"], gap["lost_events"]) == ("*", "restarted", None)
         program.wait_for("tick_completed")
         stop(program)
-    assert len({row[2] for row in stored(plant.settings["DATABASE_URL"])}) == 1
+    assert len({row[2] for row in select_rows(plant.settings["DATABASE_URL"])}) == 1
 
 
 def test_a_checkpoint_of_an_unknown_version_is_a_clear_error_that_names_the_way_out(
@@ -251,7 +259,7 @@ def test_a_checkpoint_of_an_unknown_version_is_a_clear_error_that_names_the_way_
 ) -> None:
     plant.client.hset(CHECKPOINT_KEY, "header", msgspec.msgpack.encode((2, b"of the future")))
     for _ in range(2):
-        ended = finished(cwd=plant.cwd, **plant.settings)
+        ended = run_to_end(cwd=plant.cwd, **plant.settings)
         assert ended.exit_code == 2
         assert ended.stderr.count("\n") == 1
         assert "format 2" in ended.stderr

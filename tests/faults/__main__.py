@@ -8,8 +8,8 @@ from pathlib import Path
 from time import monotonic
 
 from conductor_actors.observability import logs
+from tests.faults.experiments import EXPERIMENTS, Experiment, run_experiment
 from tests.faults.report import Report
-from tests.faults.table import EXPERIMENTS, Experiment, ran
 
 
 def main() -> None:
@@ -20,8 +20,8 @@ def main() -> None:
     for experiment in EXPERIMENTS:
         if experiment.name in (arguments.only or [experiment.name]):
             began_s = monotonic()
-            report = ran(experiment.short if arguments.short else experiment.full)
-            report.saw(took_s=round(monotonic() - began_s, 1))
+            report = run_experiment(experiment.short if arguments.short else experiment.full)
+            report.record(took_s=round(monotonic() - began_s, 1))
             print(_line(experiment, report), flush=True)
             for broken in report.broken:
                 print(f"{experiment}: {broken}", file=sys.stderr, flush=True)

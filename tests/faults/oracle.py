@@ -1,4 +1,4 @@
-"""The rows that must be there: those of an undisturbed replay of the same streams."""
+"""The expected rows: those of an undisturbed replay of the same streams."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from tests.support.programs import Row
 
 
 class Difference(NamedTuple):
-    """How stored rows differ from those that must be there."""
+    """How stored rows differ from the expected ones."""
 
     rows: int
     missing: int
@@ -27,13 +27,13 @@ class Difference(NamedTuple):
 
 
 def at_ms(row: Row) -> int:
-    """Give a row's tick."""
+    """Return the time of a row's tick."""
     return to_ms(from_iso(row[0]))
 
 
-def difference(must_be: Sequence[Row], stored: Sequence[Row]) -> Difference:
+def difference(expected: Sequence[Row], stored: Sequence[Row]) -> Difference:
     """Compare by key: time, tenant and session."""
-    wanted, found = {row[:3]: row for row in must_be}, {row[:3]: row for row in stored}
+    wanted, found = {row[:3]: row for row in expected}, {row[:3]: row for row in stored}
     missing = sorted(wanted.keys() - found.keys())
     unexpected = sorted(found.keys() - wanted.keys())
     different = sorted(key for key in wanted.keys() & found.keys() if wanted[key] != found[key])

@@ -1,4 +1,4 @@
-"""A TCP proxy that does to connections what networks and dying servers do to them."""
+"""A TCP proxy that injects the faults of networks and servers."""
 
 import asyncio
 import socket
@@ -12,57 +12,57 @@ from threading import Thread
 from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 
-PIECE_BYTES: Final = 1 << 14
+CHUNK_BYTES: Final = 1 << 14
 PATIENCE_S: Final = 5.0
-_LINGER_0: Final = struct.pack("ii", 1, 0)  # closing sends RST, and forgets what is under way
+_LINGER_0: Final = struct.pack("ii", 1, 0)  # closing sends RST and drops unsent data
 
 
-class Way(Enum):
-    """To the server, or back."""
+class Direction(Enum):
+    """To the server, or back to the client."""
 
     REQUEST = "request"
-    ANSWER = "answer"
+    RESPONSE = "answer"
 
 
 @dataclass
-class Weather:
-    """What meets each piece on its way. May be changed by any thread, and holds from then on."""
+class LinkConditions:
+    """What happens to each chunk. Any thread may change it, with immediate effect."""
 
-    swallows: bool = False
+    drops: bool = False
     delay_s: float = 0.0
     bytes_per_s: float = inf
 
 
-class Barrier(Exception):  # noqa: N818 - no error: what a filter wishes
-    """Pass this on to whom it was meant for; the client's connection is reset."""
+class CutConnection(Exception):  # noqa: N818 - a filter's choice, and no error
+    """Pass on `last` to the receiver, and then reset the client's connection."""
 
     def __init__(self, last: bytes = b"") -> None:
         self.last = last
 
 
-# Sees every piece, and gives what is passed on in its place, or raises `Cut`.
-Filter: TypeAlias = Callable[[Way, bytes], bytes]
+# Receives each chunk and returns what is passed on instead, or raises `CutConnection`.
+Filter: TypeAlias = Callable[[Direction, bytes], bytes]
 
 
-def unfiltered(way: Way, piece: bytes) -> bytes:
+def pass_unchanged(direction: Direction, chunk: bytes) -> bytes:
     """Pass everything on."""
-    del way
-    return piece
+    del direction
+    return chunk
 
 
 class Proxy:
-    """Stand before a server, on a port of its own, on a thread of its own.
+    """Forward connections to a server, from a port and on a thread of its own.
 
-    A connection that has lost bytes is never used again: it is reset when it is next heard of.
+    A connection that has lost bytes is reset when the next ones arrive.
     """
 
     def __init__(self, server_port: int) -> None:
         self._server_port = server_port
-        self._holder = _bound(0)  # keeps the port ours while nobody listens on it
+        self._holder = _bound(0)  # reserves the port while nothing listens on it
         self.port: int = self._holder.getsockname()[1]
-        self.weather = {way: Weather() for way in Way}
-        self.filter: Filter = unfiltered
-        self.ports_out: set[int] = set()  # which connections are ours, as the server sees it
+        self.conditions = {direction: LinkConditions() for direction in Direction}
+        self.filter: Filter = pass_unchanged
+        self.ports_out: set[int] = set()  # the client ports that the server sees
         self._links: set[_Link] = set()
         self._served: set[asyncio.Task[None]] = set()
         self._listener: socket.socket | None = None
@@ -87,34 +87,36 @@ class Proxy:
         self._holder.close()
 
     def heal(self) -> None:
-        """Pass everything on, from now on."""
-        self.weather = {way: Weather() for way in Way}
-        self.filter = unfiltered
+        """End all faults."""
+        self.conditions = {direction: LinkConditions() for direction in Direction}
+        self.filter = pass_unchanged
         self._do(self._listen())
 
     def refuse(self) -> None:
-        """Refuse new connections, and leave those there are."""
-        self._do(self._deafen())
+        """Refuse new connections; existing ones stay."""
+        self._do(self._stop_listening())
 
     def reset(self) -> None:
-        """Reset every connection there is."""
+        """Reset every connection."""
         self._do(self._reset())
 
-    def go_away(self) -> None:
-        """Be as a server that was killed: no connection is left, and none can be made."""
+    def stop_and_reset(self) -> None:
+        """Reset every connection and refuse new ones, as after a kill of the server."""
         self.refuse()
         self.reset()
 
-    def fall_silent(self, *ways: Way) -> None:
-        """Accept and swallow everything (on these ways), and never answer."""
-        for way in ways or Way:
-            self.weather[way].swallows = True
+    def fall_silent(self, *directions: Direction) -> None:
+        """Accept connections, and drop all data (in these directions)."""
+        for direction in directions or Direction:
+            self.conditions[direction].drops = True
 
-    def slow_down(self, delay_s: float = 0.0, bytes_per_s: float = inf, *ways: Way) -> None:
-        """Let each piece wait, and take its time by its size (on these ways)."""
-        for way in ways or Way:
-            self.weather[way].delay_s = delay_s
-            self.weather[way].bytes_per_s = bytes_per_s
+    def slow_down(
+        self, delay_s: float = 0.0, bytes_per_s: float = inf, *directions: Direction
+    ) -> None:
+        """Delay each chunk, and limit the rate (in these directions)."""
+        for direction in directions or Direction:
+            self.conditions[direction].delay_s = delay_s
+            self.conditions[direction].bytes_per_s = bytes_per_s
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S)
@@ -123,17 +125,17 @@ class Proxy:
         if self._listener is None:
             self._listener = _bound(self.port)
             self._listener.listen()
-            # Not `asyncio.start_server`: it forgets who comes just when it is closed.
+            # Not `asyncio.start_server`: it loses a connection that arrives while it is closed.
             self._loop.add_reader(self._listener, self._accept, self._listener)
 
-    async def _deafen(self) -> None:
+    async def _stop_listening(self) -> None:
         if self._listener is not None:
             self._loop.remove_reader(self._listener)
             self._listener.close()
             self._listener = None
 
     def _accept(self, listener: socket.socket) -> None:
-        with suppress(OSError):  # it has left again
+        with suppress(OSError):  # the client is gone
             client, _ = listener.accept()
             task = self._loop.create_task(self._serve(client))
             self._served.add(task)
@@ -144,15 +146,15 @@ class Proxy:
             link.reset()
 
     async def _end(self) -> None:
-        await self._deafen()
+        await self._stop_listening()
         await self._reset()
         await asyncio.gather(*self._served)
 
     async def _serve(self, client: socket.socket) -> None:
-        client_in, client_out = await asyncio.open_connection(sock=client, limit=PIECE_BYTES)
+        client_in, client_out = await asyncio.open_connection(sock=client, limit=CHUNK_BYTES)
         try:
             server_in, server_out = await asyncio.open_connection(
-                "127.0.0.1", self._server_port, limit=PIECE_BYTES
+                "127.0.0.1", self._server_port, limit=CHUNK_BYTES
             )
         except OSError:
             _reset(client_out)
@@ -162,29 +164,33 @@ class Proxy:
         self._links.add(link)
         try:
             await asyncio.gather(
-                self._carry(Way.REQUEST, client_in, server_out, link),
-                self._carry(Way.ANSWER, server_in, client_out, link),
+                self._carry(Direction.REQUEST, client_in, server_out, link),
+                self._carry(Direction.RESPONSE, server_in, client_out, link),
             )
         finally:
             link.close()
             self._links.remove(link)
 
     async def _carry(
-        self, way: Way, source: asyncio.StreamReader, sink: asyncio.StreamWriter, link: "_Link"
+        self,
+        direction: Direction,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        link: "_Link",
     ) -> None:
         with suppress(OSError):
-            while piece := await source.read(PIECE_BYTES):
-                weather = self.weather[way]
-                if weather.swallows or link.has_lost:
-                    link.lost(is_over=not weather.swallows)
+            while chunk := await source.read(CHUNK_BYTES):
+                conditions = self.conditions[direction]
+                if conditions.drops or link.has_dropped_data:
+                    link.record_loss(others_follow=not conditions.drops)
                     continue
                 try:
-                    passed_on = self.filter(way, piece)
-                except Barrier as begin_checkpoint:
-                    sink.write(begin_checkpoint.last)
-                    link.begin_checkpoint()
+                    passed_on = self.filter(direction, chunk)
+                except CutConnection as cut:
+                    sink.write(cut.last)
+                    link.cut()
                     return
-                await asyncio.sleep(weather.delay_s + len(piece) / weather.bytes_per_s)
+                await asyncio.sleep(conditions.delay_s + len(chunk) / conditions.bytes_per_s)
                 sink.write(passed_on)
                 await sink.drain()
             if sink.can_write_eof():
@@ -194,21 +200,21 @@ class Proxy:
 
 
 class _Link:
-    """A client's connection and the one to the server that belongs to it."""
+    """A client's connection, and the one to the server that belongs to it."""
 
     def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self._client = client
         self._server = server
-        self.has_lost = False
+        self.has_dropped_data = False
 
-    def lost(self, *, is_over: bool) -> None:
-        """Note that bytes are missing; reset when others would follow them."""
-        self.has_lost = True
-        if is_over:
+    def record_loss(self, *, others_follow: bool) -> None:
+        """Remember that bytes are missing; reset the connections before others follow."""
+        self.has_dropped_data = True
+        if others_follow:
             self.reset()
 
-    def begin_checkpoint(self) -> None:
-        """Reset the client's; the server reads what it was sent, and then hears of the end."""
+    def cut(self) -> None:
+        """Reset the client's connection; the server reads what it was sent, and then the end."""
         _reset(self._client)
         self._server.close()
 

@@ -1,18 +1,19 @@
 """The short form of every experiment.
 
-`python -m tests.faults` holds them to their times; here nothing may depend on who else is busy.
+`python -m tests.faults` checks their time limits; here they are extended, because other tests use
+the machine, too.
 """
 
 from typing import Final
 
 import pytest
 
-from tests.faults.table import EXPERIMENTS, Experiment, ran
+from tests.faults.experiments import EXPERIMENTS, Experiment, run_experiment
 
-PATIENCE: Final = 3.0
+TIME_FACTOR: Final = 3.0
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=str)
-def test_whatever_happens_what_was_promised_holds(experiment: Experiment) -> None:
-    report = ran(experiment.short, PATIENCE)
+def test_the_service_keeps_its_promises_during_a_fault(experiment: Experiment) -> None:
+    report = run_experiment(experiment.short, TIME_FACTOR)
     assert not report.broken, "\n".join([experiment.must_hold, *report.broken, str(report.seen)])

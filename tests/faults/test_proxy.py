@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from tests.faults.proxy import Barrier, Proxy, Way
+from tests.faults.proxy import CutConnection, Direction, Proxy
 
 DEADLINE_S = 5.0
 SHORT_S = 0.1
@@ -43,9 +43,9 @@ class Echo:
     def _answer(self, client: socket.socket) -> None:
         with client:
             try:
-                while piece := client.recv(1 << 16):
-                    self.heard += piece
-                    client.sendall(piece)
+                while chunk := client.recv(1 << 16):
+                    self.heard += chunk
+                    client.sendall(chunk)
             except OSError:
                 return
 
@@ -79,8 +79,8 @@ def said(client: socket.socket, text: bytes) -> bytes:
 
 def received(client: socket.socket, size: int) -> bytes:
     text = b""
-    while len(text) < size and (piece := client.recv(size - len(text))):
-        text += piece
+    while len(text) < size and (chunk := client.recv(size - len(text))):
+        text += chunk
     return text
 
 
@@ -127,17 +127,17 @@ def test_a_server_that_is_away_resets_the_client(echo: Echo, proxy: Proxy) -> No
         client.recv(1)
 
 
-@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("direction", Direction)
 def test_what_is_swallowed_never_arrives_and_its_connection_is_not_used_again(
-    echo: Echo, proxy: Proxy, line: socket.socket, way: Way
+    echo: Echo, proxy: Proxy, line: socket.socket, direction: Direction
 ) -> None:
     assert said(line, b"before") == b"before"
-    proxy.fall_silent(way)
+    proxy.fall_silent(direction)
     line.sendall(b"swallowed")
     line.settimeout(SHORT_S)
     with pytest.raises(TimeoutError):
         line.recv(1)
-    assert echo.heard == (b"before" if way is Way.REQUEST else b"beforeswallowed")
+    assert echo.heard == (b"before" if direction is Direction.REQUEST else b"beforeswallowed")
     proxy.heal()
     line.settimeout(DEADLINE_S)
     with pytest.raises(ConnectionResetError):
@@ -162,37 +162,39 @@ def test_a_delay_holds_for_each_way(proxy: Proxy, line: socket.socket) -> None:
 
 
 def test_a_throttle_makes_time_of_size(proxy: Proxy, line: socket.socket) -> None:
-    proxy.slow_down(0, 1_000_000, Way.ANSWER)
+    proxy.slow_down(0, 1_000_000, Direction.RESPONSE)
     began_s = monotonic()
     assert len(said(line, bytes(200_000))) == 200_000
     assert monotonic() - began_s >= 0.2
 
 
 def test_a_filter_changes_what_it_likes(proxy: Proxy, line: socket.socket) -> None:
-    proxy.filter = lambda way, piece: piece.upper() if way is Way.ANSWER else piece + b"!"
+    proxy.filter = lambda direction, chunk: (
+        chunk.upper() if direction is Direction.RESPONSE else chunk + b"!"
+    )
     line.sendall(b"hello")
     assert received(line, 6) == b"HELLO!"
 
 
 @pytest.mark.parametrize(
-    ("way", "last"),
-    [(Way.REQUEST, b""), (Way.REQUEST, b"COMMIT"), (Way.ANSWER, b"")],
+    ("direction", "last"),
+    [(Direction.REQUEST, b""), (Direction.REQUEST, b"COMMIT"), (Direction.RESPONSE, b"")],
 )
 def test_a_filter_may_cut_before_a_request_after_it_or_before_its_answer(
-    echo: Echo, proxy: Proxy, line: socket.socket, way: Way, last: bytes
+    echo: Echo, proxy: Proxy, line: socket.socket, direction: Direction, last: bytes
 ) -> None:
-    def begin_checkpoint(of: Way, piece: bytes) -> bytes:
-        if of is way and b"COMMIT" in piece:
-            raise Barrier(last)
-        return piece
+    def cut(of: Direction, chunk: bytes) -> bytes:
+        if of is direction and b"COMMIT" in chunk:
+            raise CutConnection(last)
+        return chunk
 
-    proxy.filter = begin_checkpoint
+    proxy.filter = cut
     line.sendall(b"COMMIT")
     with pytest.raises(ConnectionResetError):
         line.recv(1)
     with connected(proxy) as again:
         said(again, b".")
-    arrives = last or way is Way.ANSWER
+    arrives = last or direction is Direction.RESPONSE
     assert echo.heard == (b"COMMIT." if arrives else b".")
 
 

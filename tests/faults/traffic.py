@@ -1,4 +1,4 @@
-"""Seeded events on their way into the streams, from a thread, whatever happens to Redis."""
+"""Seeded events that a thread adds to the streams, also across outages of Redis."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,20 +16,20 @@ from conductor_actors.simulate import Simulation
 
 STEP_S: Final = 0.05
 ANSWER_WITHIN_S: Final = 1.0
-SOMEBODY: Final = "keynote-opening"  # a session of every simulation
+SIMULATED_SESSION: Final = "keynote-opening"  # a session of every simulation
 
 Sent: TypeAlias = tuple[str, bytes]  # Redis name, body
 
 
 class Feed(Protocol):
-    """Where events come from."""
+    """A source of events."""
 
     def step(self, dt_s: float) -> Sequence[Sent]:
-        """Give what is sent within the next so many seconds."""
+        """Return what is sent within the next so many seconds."""
 
 
 class Simulated:
-    """People in sessions, who live so many times faster than we do."""
+    """A simulation of sessions at a multiple of real time."""
 
     def __init__(self, sessions: int, speed: float, seed: int = 4) -> None:
         self._simulation = Simulation(sessions, seed)
@@ -41,8 +41,8 @@ class Simulated:
         return self._simulation.step(began_s, self._at_s - began_s)
 
 
-class TwiceInDisorder:
-    """Another feed's events, each of them twice, each up to so many seconds late."""
+class DuplicatedInDisorder:
+    """The events of another feed, each sent twice, each time up to `late_s` late."""
 
     def __init__(self, feed: Feed, late_s: float, seed: int = 4) -> None:
         self._feed = feed
@@ -50,17 +50,17 @@ class TwiceInDisorder:
         self._chance = Random(seed)
         self._number = count()
         self._now_s = 0.0
-        self._under_way: list[tuple[float, int, Sent]] = []
+        self._pending: list[tuple[float, int, Sent]] = []
 
     def step(self, dt_s: float) -> Sequence[Sent]:
         self._now_s += dt_s
         for sent in self._feed.step(dt_s):
             for _ in range(2):
                 due_s = self._now_s + self._chance.random() * self._late_s
-                heappush(self._under_way, (due_s, next(self._number), sent))
+                heappush(self._pending, (due_s, next(self._number), sent))
         arrived = []
-        while self._under_way and self._under_way[0][0] <= self._now_s:
-            arrived.append(heappop(self._under_way)[2])
+        while self._pending and self._pending[0][0] <= self._now_s:
+            arrived.append(heappop(self._pending)[2])
         return arrived
 
 
@@ -70,13 +70,13 @@ def by_redis() -> str:
 
 
 @contextmanager
-def flowing(url: str, feed: Feed, entry_id: Callable[[], str] = by_redis) -> Iterator[None]:
-    """Add the feed's events as long as the block runs, each until Redis says that it has it.
+def sending_events(url: str, feed: Feed, entry_id: Callable[[], str] = by_redis) -> Iterator[None]:
+    """Add the feed's events until the block ends; repeat what Redis has not confirmed.
 
-    One whose answer got lost is there twice: the streams' content is the truth, not ours.
+    An event whose reply was lost is in its stream twice: tests compare with the streams.
     """
     stop = Event()
-    thread = Thread(target=_flow, args=(url, feed, entry_id, stop), name="traffic")
+    thread = Thread(target=_send, args=(url, feed, entry_id, stop), name="traffic")
     thread.start()
     try:
         yield
@@ -86,7 +86,7 @@ def flowing(url: str, feed: Feed, entry_id: Callable[[], str] = by_redis) -> Ite
 
 
 def impatient_client(url: str) -> redis.Redis:
-    """Make a client that never waits long and never tries again by itself."""
+    """Make a client with a short timeout and without retries."""
     at_once = Retry(NoBackoff(), 0)
     return redis.Redis.from_url(url, socket_timeout=ANSWER_WITHIN_S, retry=at_once)
 
@@ -99,7 +99,7 @@ def add(client: redis.Redis, events: Sequence[Sent], entry_id: str = "*") -> Non
         pipeline.execute()
 
 
-def _flow(url: str, feed: Feed, entry_id: Callable[[], str], stop: Event) -> None:
+def _send(url: str, feed: Feed, entry_id: Callable[[], str], stop: Event) -> None:
     unsent: Sequence[Sent] = ()
     with impatient_client(url) as client:
         while not stop.wait(STEP_S):

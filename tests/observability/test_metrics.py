@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from conductor_actors import log_events
 from conductor_actors.observability import logs
 from conductor_actors.observability.metrics import CollectorMetrics
-from tests.support.log_lines import KINDS, event_of
+from tests.support.log_lines import KINDS, make_event
 
 NOW_S = 1_800_000_000.0
 
@@ -31,7 +31,7 @@ class Measured:
 
 
 def say(event: str, **keys: Any) -> None:
-    log_events.emit(event_of(event, **keys))
+    log_events.emit(make_event(event, **keys))
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_an_outage_lasts_until_the_service_is_back(measured: Measured) -> None:
 @pytest.mark.parametrize("event", KINDS)
 def test_every_event_can_be_observed(measured: Measured, event: str) -> None:
     """A subscriber that raised would kill the actor that emits."""
-    measured.metrics.observe(event_of(event))
+    measured.metrics.observe(make_event(event))
 
 
 def test_names_follow_the_conventions_of_prometheus(measured: Measured) -> None:

@@ -13,7 +13,7 @@ from conductor_actors.observability import probes
 from conductor_actors.observability.lifecycle import LifecycleTracker
 from conductor_actors.observability.metrics import CollectorMetrics
 from conductor_actors.settings import Settings
-from tests.support.log_lines import event_of
+from tests.support.log_lines import make_event
 
 
 class Collector:
@@ -27,7 +27,7 @@ class Collector:
 
     def emit(self, event: str, **keys: object) -> None:
         for observe in (self.metrics.observe, self.lifecycle.observe):
-            observe(event_of(event, **keys))
+            observe(make_event(event, **keys))
 
     def get(self, path: str) -> httpx.Response:
         return httpx.get(f"http://127.0.0.1:{self.port}{path}")

@@ -17,7 +17,7 @@ from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.domain.ticks import TickDue
 from conductor_actors.simulate import Simulation, bulk, feed
 from conductor_actors.simulate.programme import Scene, Script
-from tests.support.hostile import CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE
+from tests.support.event_samples import CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE
 from tests.support.ticking import TickingIntake
 
 BEGUN_AT_S = 1767528000.0

@@ -12,7 +12,7 @@ from conductor_actors.adapters.postgres.migrations import migrate
 
 
 @contextmanager
-def database(server_url: str) -> Iterator[str]:
+def temporary_database(server_url: str) -> Iterator[str]:
     """Create an empty database, which exists until the block ends; return its URL."""
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as server:
@@ -27,6 +27,6 @@ def database(server_url: str) -> Iterator[str]:
 @contextmanager
 def migrated_database(server_url: str) -> Iterator[str]:
     """Create a database that has the tables, which exists until the block ends; return its URL."""
-    with database(server_url) as url:
+    with temporary_database(server_url) as url:
         migrate(url)
         yield url

@@ -15,25 +15,25 @@ KINDS: dict[str, type[LogEvent]] = {kind.event_name(): kind for kind in get_args
 _CONTEXT = {"timestamp", "actor", "tenant", "session"}
 
 
-def keys_of(kind: type[LogEvent]) -> list[str]:
+def key_names(kind: type[LogEvent]) -> list[str]:
     """Name the keys of an event's line beside those that every line may have."""
     return [field.name for field in msgspec.structs.fields(kind) if field.name not in _CONTEXT]
 
 
-def least(event: str) -> dict[str, Any]:
+def required_values(event: str) -> dict[str, Any]:
     """Give each key that an event must have its least value."""
     fields = msgspec.structs.fields(KINDS[event])
-    return {field.name: _least(field.type) for field in fields if field.required}
+    return {field.name: _smallest_value(field.type) for field in fields if field.required}
 
 
-def event_of(event: str, **keys: Any) -> LogEvent:
+def make_event(event: str, **keys: Any) -> LogEvent:
     """Make an event; keys that are not given have their least value."""
-    return msgspec.convert({"event": event, **least(event), **keys}, KINDS[event])
+    return msgspec.convert({"event": event, **required_values(event), **keys}, KINDS[event])
 
 
-def line_of(event: str, at: datetime = NOON, **keys: Any) -> bytes:
+def make_line(event: str, at: datetime = NOON, **keys: Any) -> bytes:
     """Make the line of an event; keys that are not given have their least value."""
-    return raw_line(event, at, **(least(event) | keys))
+    return raw_line(event, at, **(required_values(event) | keys))
 
 
 def raw_line(event: str, at: datetime = NOON, **keys: Any) -> bytes:
@@ -42,15 +42,15 @@ def raw_line(event: str, at: datetime = NOON, **keys: Any) -> bytes:
     return json.dumps({"timestamp": timestamp, "level": "info", "event": event} | keys).encode()
 
 
-def fullest(event: str) -> bytes:
+def line_with_every_key(event: str) -> bytes:
     """Make the line of an event that has every key, and no empty value but lists."""
     kind = KINDS[event]
-    keys = {field.name: _fullest(field.type) for field in msgspec.structs.fields(kind)}
+    keys = {field.name: _example_value(field.type) for field in msgspec.structs.fields(kind)}
     del keys["timestamp"]
     return raw_line(event, **keys, level=kind.level, exception="text")
 
 
-def _least(kind: Any) -> Any:
+def _smallest_value(kind: Any) -> Any:
     origin = get_origin(kind)
     if origin in (Union, UnionType):
         return None
@@ -64,7 +64,7 @@ def _plain(kind: Any) -> Any:
     return get_origin(kind) or kind
 
 
-def _fullest(kind: Any) -> Any:
+def _example_value(kind: Any) -> Any:
     if get_origin(kind) in (Union, UnionType):
         kind = next(each for each in get_args(kind) if each not in (type(None), UnsetType))
     plain = _plain(kind)

@@ -31,19 +31,19 @@ Line = dict[str, Any]
 Row = tuple[str, ...]  # the columns of a replay's CSV, as text: equal text is equal bits
 
 
-class Ended(NamedTuple):
+class Completed(NamedTuple):
     exit_code: int
     stdout: str
     stderr: str
 
 
-def finished(*arguments: str, cwd: Path, stdin: str | None = None, **variables: str) -> Ended:
+def run_to_end(*arguments: str, cwd: Path, stdin: str | None = None, **variables: str) -> Completed:
     """Run a command to its end."""
     with running(*arguments, cwd=cwd, stdin=stdin, **variables) as program:
         return program.finish(COMMAND_WITHIN_S)
 
 
-def assert_refused(ended: Ended, *parts: str) -> None:
+def assert_refused(ended: Completed, *parts: str) -> None:
     """Check that it ended with 2 and one line that says these things."""
     assert ended.exit_code == 2, ended
     assert ended.stderr.count("\n") == 1, ended.stderr
@@ -52,16 +52,16 @@ def assert_refused(ended: Ended, *parts: str) -> None:
         assert part in ended.stderr
 
 
-def replayed(source: str, cwd: Path, **variables: str) -> list[Row]:
+def replay_rows(source: str, cwd: Path, **variables: str) -> list[Row]:
     """Score the events of a source again."""
-    ended = finished("replay", source, "--csv", "-", cwd=cwd, **variables)
+    ended = run_to_end("replay", source, "--csv", "-", cwd=cwd, **variables)
     assert ended.exit_code == 0, ended.stderr
     header, *records = csv.reader(ended.stdout.splitlines())
     assert tuple(header) == COLUMNS
     return sorted(map(tuple, records))
 
 
-def stored(url: str) -> list[Row]:
+def select_rows(url: str) -> list[Row]:
     """Give the rows of a database."""
     columns = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
     query = sql.SQL("SELECT {} FROM engagement_metrics").format(columns)
@@ -70,14 +70,14 @@ def stored(url: str) -> list[Row]:
     return sorted((_iso(at), *map(str, values)) for at, *values in records)
 
 
-def same(one: list[Row], other: list[Row]) -> list[Row]:
+def assert_same_rows(one: list[Row], other: list[Row]) -> list[Row]:
     """Compare two histories as far as both go; give what they share, which must be all of it."""
     last = min(one[-1][0], other[-1][0])
-    assert until(last, one) == until(last, other)
-    return until(last, one)
+    assert rows_until(last, one) == rows_until(last, other)
+    return rows_until(last, one)
 
 
-def until(last: str, rows: Iterable[Row]) -> list[Row]:
+def rows_until(last: str, rows: Iterable[Row]) -> list[Row]:
     """Leave out what is later than a tick."""
     return [row for row in rows if row[0] <= last]
 
@@ -139,12 +139,12 @@ class Program:
         """Interrupt the whole group, as a terminal does."""
         os.killpg(self._process.pid, signal.SIGINT)
 
-    def finish(self, deadline_s: float = 20.0) -> Ended:
+    def finish(self, deadline_s: float = 20.0) -> Completed:
         """Wait for the end; the deadline is a promise of the program."""
         exit_code = self._process.wait(deadline_s)
         for reader in self._readers:
             reader.join(deadline_s)
-        return Ended(exit_code, "".join(self.output), "".join(self.errors))
+        return Completed(exit_code, "".join(self.output), "".join(self.errors))
 
     def kill(self) -> None:
         self._process.send_signal(signal.SIGKILL)

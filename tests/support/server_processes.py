@@ -26,7 +26,7 @@ def servers_on(state_dir: Path) -> list[psutil.Process]:
     return [each for each in processes_on(state_dir) if "python" not in each.name()]
 
 
-def running_on(state_dir: Path) -> list[str]:
+def server_names_on(state_dir: Path) -> list[str]:
     """Name the servers that run on the directory."""
     return sorted(process.name() for process in servers_on(state_dir))
 
@@ -40,7 +40,7 @@ def as_user(user: struct_passwd) -> list[str]:
     return ["setpriv", *identity, "--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
 
 
-class Endings:
+class ExitWatch:
     """When processes end that are no children of this one; zombies have ended."""
 
     def __init__(self, processes: Iterable[psutil.Process]) -> None:

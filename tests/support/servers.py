@@ -23,7 +23,7 @@ _CLUSTER: Final = "postgres"
 
 
 @contextmanager
-def server_folder(*, initialised: bool = False) -> Iterator[Path]:
+def temporary_state_dir(*, initialised: bool = False) -> Iterator[Path]:
     """Make a state directory, with a database cluster if asked; wait until its servers ended."""
     # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
     with TemporaryDirectory() as folder:
@@ -85,7 +85,7 @@ class ServerPair:
 @contextmanager
 def server_pair() -> Iterator[ServerPair]:
     """Make a pair of servers that are not started yet, and stop them in the end."""
-    with server_folder(initialised=True) as folder:
+    with temporary_state_dir(initialised=True) as folder:
         pair = ServerPair(folder)
         try:
             yield pair
@@ -94,6 +94,6 @@ def server_pair() -> Iterator[ServerPair]:
             pair.stop("database")
 
 
-def valkey_of(program: Program) -> redis.Redis:
+def client_of_valkey(program: Program) -> redis.Redis:
     """Return a client of the Valkey that a program has started."""
     return redis.Redis(port=program.wait_for("server_started", server="valkey")["port"])

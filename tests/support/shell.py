@@ -18,7 +18,7 @@ TIMEOUT_S: Final = 60.0
 _END: Final = "\x1e"  # ends the output of a command
 
 
-class Ran(NamedTuple):
+class CommandOutput(NamedTuple):
     command: str
     stdout: str
 
@@ -42,7 +42,7 @@ class Shell:
         path.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
         path.chmod(0o755)
 
-    def run(self, block: str) -> list[Ran]:
+    def run(self, block: str) -> list[CommandOutput]:
         """Run a block to its end, and return what each command has written to stdout."""
         commands = _commands(self.replaced(block))
         _require(commands)
@@ -61,7 +61,7 @@ class Shell:
         outputs = done.stdout.split(_END)
         failed = dict(enumerate(commands)).get(len(outputs) - 1)
         assert done.returncode == 0, f"{failed}\n{outputs[-1]}\n{done.stderr}"
-        return [Ran(*each) for each in zip(commands, outputs, strict=False)]
+        return [CommandOutput(*each) for each in zip(commands, outputs, strict=False)]
 
     def replaced(self, text: str) -> str:
         """Return a text with the names replaced."""
@@ -99,7 +99,7 @@ def _require(commands: Sequence[str]) -> None:
             pytest.skip(how)
 
 
-def linked(folder: Path, *names: str) -> Path:
+def link_files(folder: Path, *names: str) -> Path:
     """Return a folder that has these files of the repository, for commands that run there."""
     for name in names:
         (folder / name).symlink_to(ROOT / name)

@@ -84,7 +84,7 @@ def terminal(*arguments: str, cwd: Path, columns: int = 80, lines: int = 24) -> 
 
 
 @contextmanager
-def terminal_of(code: str) -> Iterator[Terminal]:
+def python_terminal(code: str) -> Iterator[Terminal]:
     """Run Python code in a terminal beside the test; whatever happens, it ends."""
 
     def run(streams: Sequence[int]) -> Process:

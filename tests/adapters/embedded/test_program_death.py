@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.embedded.another_program import another_program, read_words, write_word
-from tests.support.server_processes import Endings, processes_on, servers_on
+from tests.support.server_processes import ExitWatch, processes_on, servers_on
 
 ENDS_WITHIN_S = 5.0
 
@@ -23,7 +23,7 @@ def test_after_a_sigkill_both_servers_end_and_have_the_data(account: str, state_
             os.chown(path, user.pw_uid, user.pw_gid)
     with another_program(state_dir, user) as (program, urls):
         write_word(urls, "survived")
-        endings = Endings(processes_on(state_dir))
+        endings = ExitWatch(processes_on(state_dir))
         program.kill()
         endings.wait(ENDS_WITHIN_S)
     assert processes_on(state_dir) == []

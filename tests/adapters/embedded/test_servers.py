@@ -24,7 +24,7 @@ from tests.adapters.embedded.another_program import (
     read_words,
     write_word,
 )
-from tests.support.server_processes import as_user, processes_on, running_on, servers_on
+from tests.support.server_processes import as_user, processes_on, server_names_on, servers_on
 
 pytestmark = pytest.mark.e2e
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -39,14 +39,14 @@ def test_data_is_there_after_stop_and_start(empty_dir: Path) -> None:
 def test_only_the_server_that_is_asked_for_runs_and_only_once(state_dir: Path) -> None:
     with EmbeddedServers(state_dir) as servers:
         assert servers.start_valkey() == servers.start_valkey()
-        assert running_on(state_dir) == ["valkey-server"]
+        assert server_names_on(state_dir) == ["valkey-server"]
 
 
 def test_nothing_runs_after_stop_and_stopping_twice_is_harmless(state_dir: Path) -> None:
     with EmbeddedServers(state_dir) as servers:
         servers.start_valkey()
         servers.start_postgres()
-        assert running_on(state_dir) == ["postgres", "valkey-server"]
+        assert server_names_on(state_dir) == ["postgres", "valkey-server"]
         servers.stop()
         assert processes_on(state_dir) == []
         servers.stop()

@@ -11,7 +11,7 @@ from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.embedded.state_directory import running_url
 from conductor_actors.errors import ConfigError
 from tests.adapters.embedded.another_program import another_program
-from tests.support.server_processes import running_on
+from tests.support.server_processes import server_names_on
 
 pytestmark = pytest.mark.e2e
 
@@ -20,7 +20,7 @@ def test_a_second_program_on_the_directory_is_told_which_process_uses_it(state_d
     with another_program(state_dir) as (program, _):
         with pytest.raises(ConfigError, match=rf"in use by process {program.pid}:"):
             EmbeddedServers(state_dir).start_valkey()
-        assert running_on(state_dir).count("valkey-server") == 1
+        assert server_names_on(state_dir).count("valkey-server") == 1
 
 
 def test_the_directory_is_free_after_stop_and_locked_again_by_the_next_start(

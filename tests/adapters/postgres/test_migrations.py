@@ -18,7 +18,7 @@ from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
-from tests.support.programs import stored
+from tests.support.programs import select_rows
 from tests.support.score_rows import AT_MS, row
 
 PATIENCE_S = 10.0
@@ -238,7 +238,7 @@ def test_migrating_from_the_earliest_schema_stops_no_writer(
     with written_on(newcomer) as rows:
         assert migrate(timescale_database)[0] == HYPERTABLES[0]
     assert _hypertables(timescale) == COLUMNS.keys()
-    assert len(stored(timescale_database)) == len(rows)
+    assert len(select_rows(timescale_database)) == len(rows)
 
 
 def test_a_migration_of_the_future_stops_no_writer_of_today(
@@ -251,7 +251,7 @@ def test_a_migration_of_the_future_stops_no_writer_of_today(
     with written_on(plain_database) as rows:
         monkeypatch.setattr(migrations, "load", lambda: [*known, newer])
         assert migrate(plain_database) == ["future"]
-    assert len(stored(plain_database)) == len(rows)
+    assert len(select_rows(plain_database)) == len(rows)
 
 
 def test_the_community_edition_s_sql_is_understood_by_the_server(

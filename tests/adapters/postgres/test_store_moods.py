@@ -23,7 +23,7 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.outages import Outage, retry_until
 from tests.adapters.postgres.ambush import Ambush, Strike, hang_up, keep_silent, lose_the_answer
 from tests.support.score_rows import row
-from tests.support.servers import server_folder
+from tests.support.servers import temporary_state_dir
 
 DEADLINE_S = 0.5
 GAP = GapMark("trimmed", 7)  # sends rows the long way
@@ -196,7 +196,7 @@ def test_a_connection_that_ends_in_the_middle_of_commit_loses_and_doubles_nothin
 @pytest.fixture
 def own_database() -> Iterator[str]:
     """Give a server that may crash: the others share theirs."""
-    with server_folder(initialised=True) as folder, EmbeddedServers(folder) as servers:
+    with temporary_state_dir(initialised=True) as folder, EmbeddedServers(folder) as servers:
         url = servers.start_postgres()
         migrate(url)
         yield url

@@ -7,7 +7,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
-from tests.faults.proxy import Proxy, Way
+from tests.faults.proxy import Direction, Proxy
 from tests.support.score_rows import row
 
 SHORT, LONG = "engagement_metrics", "staging"
@@ -19,8 +19,8 @@ def test_the_short_way_is_taken_until_rows_are_known_and_again_when_none_are(
     migrate(plain_database)
     ways: list[str] = []
 
-    def note(way: Way, piece: bytes) -> bytes:
-        if way is Way.REQUEST:
+    def note(way: Direction, piece: bytes) -> bytes:
+        if way is Direction.REQUEST:
             ways.extend(name.decode() for name in re.findall(rb"COPY (\w+)", piece))
         return piece
 

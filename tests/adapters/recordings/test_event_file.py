@@ -9,7 +9,7 @@ import pytest
 from conductor_actors.adapters.recordings.event_file import read_event_file
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError
-from tests.support.hostile import CHAT, SYNC, VOTE
+from tests.support.event_samples import CHAT, SYNC, VOTE
 
 GOOD = b'{"id":"5-1","name":"sync-events","data":{"a":1}}'
 ENTRY: Entry = (5, 1, SYNC, b'{"a":1}')

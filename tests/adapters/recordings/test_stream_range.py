@@ -12,7 +12,7 @@ from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.pipelines import pipeline
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError, Unavailable
-from tests.support.hostile import CHAT, SYNC, VOTE
+from tests.support.event_samples import CHAT, SYNC, VOTE
 
 
 @pytest.fixture

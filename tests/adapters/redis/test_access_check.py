@@ -6,7 +6,7 @@ import redis
 from conductor_actors.adapters.redis.access_check import check
 from conductor_actors.adapters.redis.pipelines import pipeline
 from tests.adapters.redis.acl_users import acl_user, as_user, granted_rules
-from tests.support.hostile import CHAT, SYNC
+from tests.support.event_samples import CHAT, SYNC
 
 # Commands that every connection needs, or that are seldom used.
 NOT_CHECKED = ("+ping", "+select", "+client|setinfo")

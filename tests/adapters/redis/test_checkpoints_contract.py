@@ -17,7 +17,7 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import Checkpoint, CheckpointStore
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
-from tests.support.owners import owning
+from tests.support.fences import take_ownership
 
 ODD = "a/b:c\n\x00\u2028" + "x" * 240
 FIRST = Checkpoint(
@@ -37,7 +37,7 @@ def store(request: pytest.FixtureRequest) -> Iterator[CheckpointStore]:
         yield MemoryCheckpoints()
         return
     url = request.getfixturevalue("valkey_url")
-    with closing(RedisCheckpointStore(url, owning(url))) as real:
+    with closing(RedisCheckpointStore(url, take_ownership(url))) as real:
         yield real
 
 
@@ -100,7 +100,7 @@ def test_thousands_of_sessions_are_added_and_removed_at_once(store: CheckpointSt
 def test_the_keys_are_those_that_operators_are_told_to_delete(
     client: redis.Redis, valkey_url: str
 ) -> None:
-    with closing(RedisCheckpointStore(valkey_url, owning(valkey_url, 41))) as store:
+    with closing(RedisCheckpointStore(valkey_url, take_ownership(valkey_url, 41))) as store:
         store.commit(FIRST)
         assert {CHECKPOINT_KEY.encode(), CHECKPOINT_SESSIONS_KEY.encode()} < set(
             pipeline(client, [("KEYS", "*")])[0]
@@ -111,9 +111,9 @@ def test_the_keys_are_those_that_operators_are_told_to_delete(
 
 
 def test_a_former_owner_commits_nothing(client: redis.Redis, valkey_url: str) -> None:
-    with closing(RedisCheckpointStore(valkey_url, owning(valkey_url, 7))) as store:
+    with closing(RedisCheckpointStore(valkey_url, take_ownership(valkey_url, 7))) as store:
         store.commit(FIRST)
-        owning(valkey_url, 8)
+        take_ownership(valkey_url, 8)
         with pytest.raises(OwnershipLost):
             store.commit(
                 Checkpoint(
@@ -126,7 +126,7 @@ def test_a_former_owner_commits_nothing(client: redis.Redis, valkey_url: str) ->
 
 def test_a_key_of_the_wrong_type_is_named(client: redis.Redis, valkey_url: str) -> None:
     client.lpush(CHECKPOINT_KEY, "x")
-    with closing(RedisCheckpointStore(valkey_url, owning(valkey_url))) as store:
+    with closing(RedisCheckpointStore(valkey_url, take_ownership(valkey_url))) as store:
         for call in (store.load, lambda: store.commit(FIRST)):
             with pytest.raises(ConfigError, match=CHECKPOINT_KEY):
                 call()

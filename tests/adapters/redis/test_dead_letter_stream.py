@@ -17,14 +17,14 @@ from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.adapters.redis.pipelines import pipeline
 from conductor_actors.errors import ConfigError, OwnershipLost
 from conductor_actors.ports import DeadLetter
-from tests.support.owners import owning
+from tests.support.fences import take_ownership
 
 LETTER = DeadLetter("s", "1-0", "not_json", b"")
 
 
 @pytest.fixture
 def queue(valkey_url: str) -> Iterator[RedisDeadLetterQueue]:
-    with closing(RedisDeadLetterQueue(valkey_url, owning(valkey_url))) as queue:
+    with closing(RedisDeadLetterQueue(valkey_url, take_ownership(valkey_url))) as queue:
         yield queue
 
 
@@ -64,7 +64,7 @@ def test_the_stream_is_capped_at_the_newest_ten_thousand_letters(
 def test_a_former_owner_adds_nothing(
     queue: RedisDeadLetterQueue, client: redis.Redis, valkey_url: str
 ) -> None:
-    owning(valkey_url, 8)
+    take_ownership(valkey_url, 8)
     with pytest.raises(OwnershipLost):
         queue.add([LETTER])
     assert client.exists(DEAD_LETTERS_KEY) == 0

@@ -8,8 +8,8 @@ import redis
 from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.event_names import TENANT_SCAN_S, EventNames, event_tenant
 from conductor_actors.domain.events import DECODERS
+from tests.support.event_samples import CHAT, EVENT_NAMES, SYNC
 from tests.support.fakes.fake_clock import FakeClock
-from tests.support.hostile import CHAT, NAMES, SYNC
 
 
 def add(client: redis.Redis, *keys: str | bytes) -> None:
@@ -46,7 +46,7 @@ def test_the_tenant_of_a_name_is_its_prefix_if_that_is_valid(name: str, tenant: 
 def test_without_tenants_the_six_bare_names_are_read(client: redis.Redis) -> None:
     names = EventNames(client, ())
     add(client, f"acme:{SYNC}")
-    assert sorted(names.current()) == sorted(NAMES)
+    assert sorted(names.current()) == sorted(EVENT_NAMES)
     assert names.channels() == names.current()
     assert names.channel_patterns() == []
 

@@ -12,7 +12,7 @@ from conductor_actors.adapters.redis.pipelines import server_time_ms
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.domain.intake import Entry, IntakeRules
 from conductor_actors.ports import ReadResult
-from tests.support.hostile import CHAT, NAMES, REACTION, SYNC, VOTE
+from tests.support.event_samples import CHAT, EVENT_NAMES, REACTION, SYNC, VOTE
 from tests.support.ticking import TickingIntake
 
 MAX_READS = 400  # ten seconds
@@ -73,7 +73,7 @@ def key(tenant: str | bytes, name: str) -> bytes:
 
 def test_every_name_is_read_by_both_transports(opened: Opened, redis_client: redis.Redis) -> None:
     source = opened(SourceOptions())
-    for name in NAMES:
+    for name in EVENT_NAMES:
         redis_client.xadd(name, {"data": b"stream"})
         redis_client.publish(name, b"pubsub")
     entries = read_until(source, 12)
@@ -182,7 +182,7 @@ def test_reading_from_the_earliest_entry_sets_no_first_tick(valkey_url: str) -> 
 def test_each_event_of_each_tenant_is_read_once_by_both_transports(
     opened: Opened, redis_client: redis.Redis, tenants: Sequence[str]
 ) -> None:
-    names = [f"{tenant}{name}" for tenant in ("acme:", "globex:", "") for name in NAMES]
+    names = [f"{tenant}{name}" for tenant in ("acme:", "globex:", "") for name in EVENT_NAMES]
     for name in names:
         redis_client.xadd(name, {"data": b"found by"}, id="1-1")
     source = opened(SourceOptions(tenants=tenants))

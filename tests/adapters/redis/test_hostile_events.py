@@ -15,8 +15,8 @@ from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.adapters.redis.pipelines import Command, pipeline
 from conductor_actors.domain.intake import EventsBySession, IntakeRules, Rejected
 from conductor_actors.ports import DeadLetter
-from tests.support.hostile import HARMLESS, HOSTILE, REACTION
-from tests.support.owners import owning
+from tests.support.event_samples import INVALID_EVENTS, REACTION, UNUSUAL_EVENTS
+from tests.support.fences import take_ownership
 from tests.support.ticking import TickingIntake
 
 GOOD = b'{"sessionId":"good"}'
@@ -71,16 +71,16 @@ def reading(valkey_url: str, transport: Transport) -> Iterator[Reading]:
 def test_every_hostile_body_is_rejected_with_its_reason_and_every_good_event_counts(
     reading: Reading, client: redis.Redis
 ) -> None:
-    rejected = reading.send(client, [(name, body) for _, name, body, _ in HOSTILE])
+    rejected = reading.send(client, [(name, body) for _, name, body, _ in INVALID_EVENTS])
     found = [(name, body, reason) for (_, _, name, body), reason in rejected]
-    assert sorted(found) == sorted((name, body, reason) for _, name, body, reason in HOSTILE)
-    assert reading.good == len(HOSTILE)
+    assert sorted(found) == sorted((name, body, reason) for _, name, body, reason in INVALID_EVENTS)
+    assert reading.good == len(INVALID_EVENTS)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_no_harmless_body_is_rejected(reading: Reading, client: redis.Redis) -> None:
-    assert reading.send(client, [(name, body) for _, name, body in HARMLESS]) == []
-    assert reading.good == len(HARMLESS)
+    assert reading.send(client, [(name, body) for _, name, body in UNUSUAL_EVENTS]) == []
+    assert reading.good == len(UNUSUAL_EVENTS)
 
 
 @pytest.mark.parametrize("transport", ["streams"])
@@ -96,11 +96,11 @@ def test_an_entry_without_a_body_is_rejected_by_its_id(
 def test_every_hostile_body_becomes_a_dead_letter_with_its_origin(
     reading: Reading, client: redis.Redis, valkey_url: str
 ) -> None:
-    rejected = reading.send(client, [(name, body) for _, name, body, _ in HOSTILE])
-    with closing(RedisDeadLetterQueue(valkey_url, owning(valkey_url))) as queue:
+    rejected = reading.send(client, [(name, body) for _, name, body, _ in INVALID_EVENTS])
+    with closing(RedisDeadLetterQueue(valkey_url, take_ownership(valkey_url))) as queue:
         queue.add([letter(each) for each in rejected])
     [letters] = pipeline(client, [("XRANGE", DEAD_LETTERS_KEY, "-", "+")])
-    assert len(letters) == len(HOSTILE)
+    assert len(letters) == len(INVALID_EVENTS)
     for _, fields in letters:
         found = dict(zip(fields[::2], fields[1::2], strict=True))
         entry_id = found[b"entry_id"]
@@ -109,7 +109,7 @@ def test_every_hostile_body_becomes_a_dead_letter_with_its_origin(
         assert (found[b"source"].decode(), body, found[b"reason"].decode()) in EXPECTED
 
 
-EXPECTED = {(name, body, reason) for _, name, body, reason in HOSTILE}
+EXPECTED = {(name, body, reason) for _, name, body, reason in INVALID_EVENTS}
 
 
 def letter(rejected: Rejected) -> DeadLetter:

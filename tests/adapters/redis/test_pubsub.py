@@ -21,7 +21,7 @@ from conductor_actors.adapters.redis.pubsub import (
 from conductor_actors.adapters.redis.subscription import Subscriptions
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.errors import ConfigError
-from tests.support.hostile import CHAT, SYNC
+from tests.support.event_samples import CHAT, SYNC
 
 ALWAYS = float("inf")
 KILOBYTE = b"x" * 1024

@@ -22,7 +22,7 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Checkpoint, DeadLetter
 from tests.adapters.redis.acl_users import acl_user, as_user, granted_rules
-from tests.support.hostile import CHAT, SYNC
+from tests.support.event_samples import CHAT, SYNC
 from tests.support.score_rows import row
 
 LETTER = DeadLetter(SYNC, "1-0", "not_json", b"")

@@ -32,8 +32,8 @@ from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import DeadLetter, ReadResult
-from tests.support.hostile import CHAT, SYNC
-from tests.support.owners import owning
+from tests.support.event_samples import CHAT, SYNC
+from tests.support.fences import take_ownership
 from tests.support.score_rows import row
 
 ALWAYS = float("inf")
@@ -158,7 +158,7 @@ def receive(listener: PubSubListener, client: redis.Redis) -> tuple[list[bytes],
 
 
 def test_publishing_fails_during_an_outage_and_works_after_it(server: RestartableValkey) -> None:
-    fence = owning(server.url)
+    fence = take_ownership(server.url)
     with (
         closing(RedisUpdatePublisher(server.url, fence)) as publisher,
         closing(RedisDeadLetterQueue(server.url, fence)) as queue,

@@ -35,7 +35,7 @@ from tests.adapters.redis.test_streams import (
     read_past,
     shuffled,
 )
-from tests.support.hostile import CHAT, SYNC
+from tests.support.event_samples import CHAT, SYNC
 
 Opened = Callable[..., RedisSource]
 

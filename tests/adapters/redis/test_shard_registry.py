@@ -17,7 +17,7 @@ from conductor_actors.domain.intake import IntakeState
 from conductor_actors.domain.shards import SINGLE_SHARD, Shard, all_shards, owner_of
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import Checkpoint
-from tests.support.hostile import CHAT
+from tests.support.event_samples import CHAT
 from tests.support.score_rows import row
 
 SESSIONS: dict[SessionKey, bytes] = {SessionKey("acme", f"s{n}"): b"%d" % n for n in range(100)}

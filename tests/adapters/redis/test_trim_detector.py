@@ -20,8 +20,8 @@ from conductor_actors.adapters.redis.trim_detector import (
 )
 from conductor_actors.domain.gaps import Gap
 from tests.adapters.redis.test_streams import MANY_NAMES, now_ms
+from tests.support.event_samples import CHAT, SYNC
 from tests.support.fakes.fake_clock import FakeClock
-from tests.support.hostile import CHAT, SYNC
 
 ACME = f"acme:{SYNC}"
 NAMES = (CHAT, ACME)

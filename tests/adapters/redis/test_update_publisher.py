@@ -12,13 +12,13 @@ from msgspec.structs import asdict
 from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
 from conductor_actors.errors import OwnershipLost
 from conductor_actors.ports import UPDATES
-from tests.support.owners import owning
+from tests.support.fences import take_ownership
 from tests.support.score_rows import AT_MS, row
 
 
 @pytest.fixture
 def publisher(valkey_url: str) -> Iterator[RedisUpdatePublisher]:
-    with closing(RedisUpdatePublisher(valkey_url, owning(valkey_url))) as publisher:
+    with closing(RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))) as publisher:
         yield publisher
 
 
@@ -126,7 +126,7 @@ def test_a_former_owner_publishes_nothing(
     publisher: RedisUpdatePublisher, client: redis.Redis, valkey_url: str
 ) -> None:
     with subscribed(client) as messages:
-        owning(valkey_url, 8)
+        take_ownership(valkey_url, 8)
         with pytest.raises(OwnershipLost):
             publisher.publish([row()])
         client.publish("mark", b"")

@@ -6,13 +6,13 @@ from typing import Any
 from conductor_actors.commands.inspect.model import ServiceModel
 from conductor_actors.commands.inspect.report import Selection, ServiceReport, make_report
 from conductor_actors.domain.identity import SessionKey
-from tests.support.log_lines import NOON, line_of
+from tests.support.log_lines import NOON, make_line
 
 EVERYTHING = Selection()
 
 
 def line(event: str, at_s: float = 0, **keys: Any) -> bytes:
-    return line_of(event, NOON + timedelta(seconds=at_s), **keys)
+    return make_line(event, NOON + timedelta(seconds=at_s), **keys)
 
 
 def of_session(event: str, name: str = "acme/keynote", at_s: float = 0, **keys: Any) -> bytes:

@@ -22,7 +22,7 @@ from tests.commands.inspect.sample_lines import (
     sessions,
     tenant_row,
 )
-from tests.support.log_lines import KINDS, NOON, keys_of, raw_line
+from tests.support.log_lines import KINDS, NOON, key_names, raw_line
 
 KEYNOTE = SessionKey("acme", "keynote")
 
@@ -120,7 +120,7 @@ LISTS = {
 def hostile_lines_of(event: str) -> st.SearchStrategy[bytes]:
     """Return lines of an event whose keys may have any value."""
     keys: dict[str, st.SearchStrategy[Any]] = {"tenant": names, "session": names, "actor": names}
-    for key in keys_of(KINDS[event]):
+    for key in key_names(KINDS[event]):
         is_figure = key.endswith(("_s", "_ms", "count", "s", "depth", "handled"))
         keys[key] = LISTS.get(key, numbers) if is_figure else names
     filled = st.fixed_dictionaries({"event": st.just(event), "timestamp": stamps, **keys})

@@ -12,9 +12,9 @@ from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
 from conductor_actors.commands.inspect.update_follower import UpdateFollower
 from conductor_actors.domain.identity import SessionKey
-from tests.support.owners import owning
+from tests.support.fences import take_ownership
 from tests.support.score_rows import row
-from tests.support.servers import server_folder
+from tests.support.servers import temporary_state_dir
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def receives(
 def test_the_followed_sessions_newest_update_is_kept(
     follower: UpdateFollower, valkey_url: str
 ) -> None:
-    with closing(RedisUpdatePublisher(valkey_url, owning(valkey_url))) as feed:
+    with closing(RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))) as feed:
         follower.follow(SessionKey("acme", "keynote"))
         assert receives(follower, feed, "keynote", "acme")
         assert follower.newest is not None
@@ -55,7 +55,7 @@ def test_the_followed_sessions_newest_update_is_kept(
 def test_it_subscribes_again_after_its_connection_was_closed(
     follower: UpdateFollower, redis_client: redis.Redis, valkey_url: str
 ) -> None:
-    with closing(RedisUpdatePublisher(valkey_url, owning(valkey_url))) as feed:
+    with closing(RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))) as feed:
         follower.follow(SessionKey("default", "keynote"))
         assert receives(follower, feed, "keynote")
         redis_client.client_kill_filter(_type="pubsub")
@@ -79,11 +79,13 @@ def test_without_a_redis_there_are_no_updates() -> None:
 def test_it_subscribes_as_soon_as_redis_is_available() -> None:
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
-    with closing(UpdateFollower(url)) as follower, server_folder() as folder:
+    with closing(UpdateFollower(url)) as follower, temporary_state_dir() as folder:
         follower.follow(SessionKey("default", "keynote"))
         assert [follower.read(), follower.read()] == [False, False]
         with (
             EmbeddedServers(folder, pick_port=lambda: port) as servers,
-            closing(RedisUpdatePublisher(url := servers.start_valkey(), owning(url))) as feed,
+            closing(
+                RedisUpdatePublisher(url := servers.start_valkey(), take_ownership(url))
+            ) as feed,
         ):
             assert receives(follower, feed, "keynote")

@@ -7,7 +7,7 @@ from conductor_actors.adapters.redis.fence import Fence
 from conductor_actors.adapters.redis.pipelines import pipeline
 
 
-def owning(url: str, number: int = 7) -> Fence:
+def take_ownership(url: str, number: int = 7) -> Fence:
     """Become the owner, whoever was it before."""
     fence = Fence()
     fence.token = b"%d" % number

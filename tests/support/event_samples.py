@@ -15,7 +15,7 @@ CLOSED: Final = "platform.events.poll.closed.v1"
 REACTION: Final = "platform.events.live.reaction.v1"
 LIVE: Final = "platform.events.live.sync.v1"
 SYNC: Final = "sync-events"
-NAMES: Final = (CHAT, VOTE, CLOSED, REACTION, LIVE, SYNC)
+EVENT_NAMES: Final = (CHAT, VOTE, CLOSED, REACTION, LIVE, SYNC)
 
 MAX_BYTES: Final = 65536
 
@@ -179,24 +179,24 @@ _BAD_BODIES: Final[tuple[tuple[str, bytes, str], ...]] = (
     ("a million spaces", b" " * 1_000_000, "too_large"),
 )
 
-_HOLE: Final = "\x1ahole\x1a"
+_PLACEHOLDER: Final = "\x1ahole\x1a"
 
 
 def with_value(body: Json, path: str, value: bytes) -> bytes:
     """Write a body as JSON, with raw bytes in the place of one value."""
-    copy, place, key = _opened(body, path)
-    place[key] = _HOLE
-    return json.dumps(copy).encode().replace(json.dumps(_HOLE).encode(), value)
+    copy, place, key = _copy_and_locate(body, path)
+    place[key] = _PLACEHOLDER
+    return json.dumps(copy).encode().replace(json.dumps(_PLACEHOLDER).encode(), value)
 
 
 def without(body: Json, path: str) -> bytes:
     """Write a body as JSON, with one key left out."""
-    copy, place, key = _opened(body, path)
+    copy, place, key = _copy_and_locate(body, path)
     del place[key]
     return json.dumps(copy).encode()
 
 
-def _opened(body: Json, path: str) -> tuple[Json, Json, str]:
+def _copy_and_locate(body: Json, path: str) -> tuple[Json, Json, str]:
     copy: Json = deepcopy(body)
     *parents, last = path.split(".")
     place = copy
@@ -261,13 +261,13 @@ def _bad_shapes() -> list[tuple[str, str, bytes, str]]:
 def _bad_bodies() -> list[tuple[str, str, bytes, str]]:
     return [
         (f"{name}: {label}", name, body, reason)
-        for name in NAMES
+        for name in EVENT_NAMES
         for label, body, reason in _BAD_BODIES
     ]
 
 
 # (label, Redis name, body, reason)
-HOSTILE: Final[list[tuple[str, str, bytes, str]]] = [
+INVALID_EVENTS: Final[list[tuple[str, str, bytes, str]]] = [
     *_bad_values(),
     *_deep_ids(),
     *_bad_shapes(),
@@ -362,7 +362,7 @@ def _odd_bodies() -> list[tuple[str, str, bytes]]:
 
 
 # (label, Redis name, body)
-HARMLESS: Final[list[tuple[str, str, bytes]]] = [
+UNUSUAL_EVENTS: Final[list[tuple[str, str, bytes]]] = [
     *_odd_ids(),
     *_odd_extras(),
     *_odd_bodies(),

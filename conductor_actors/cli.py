@@ -22,9 +22,10 @@ from conductor_actors.app.service import DashboardAlone, Service
 from conductor_actors.app.sharding import Urls
 from conductor_actors.app.signals import leaving_with, until_stopped
 from conductor_actors.commands import dead_letters, inspect, verify
-from conductor_actors.commands import replay as replaying
-from conductor_actors.commands.demo import companions
-from conductor_actors.commands.replay import Recording
+from conductor_actors.commands.demo.background import simulate_and_show
+from conductor_actors.commands.demo.environment import log_to_file, with_free_ports
+from conductor_actors.commands.recording import Recording, open_recording
+from conductor_actors.commands.replay import replay_to_csv, replay_to_database
 from conductor_actors.commands.terminal import print_stderr
 from conductor_actors.domain.comparison import StoredRows
 from conductor_actors.errors import ConfigError, Unavailable
@@ -147,11 +148,11 @@ def demonstrate(
     Needs no server: without REDIS_URL and DATABASE_URL it starts its own. Where REDIS_URL is set,
     the simulated events go there. Ctrl-C stops it.
     """
-    settings = companions.with_free_ports(load_settings())
+    settings = with_free_ports(load_settings())
     leaving_with(0)
-    with companions.logs_aside(settings), servers(settings) as urls:
+    with log_to_file(settings), servers(settings) as urls:
         service = Service(settings, urls.redis, urls.database)
-        with companions.shown(urls.redis, sessions, settings, service.stop):
+        with simulate_and_show(urls.redis, sessions, settings, service.stop):
             exit_code = until_stopped(service)
     _exit_with(exit_code)
 
@@ -257,18 +258,18 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
     settings = _configured(sys.stderr)
     if csv is not None and against is not None:
         raise ConfigError("--csv and --against: choose one")
-    with replaying.open_recording(source, settings, first, last) as recording:
+    with open_recording(source, settings, first, last) as recording:
         if csv is not None:
-            replaying.to_csv(recording, settings, csv)
+            replay_to_csv(recording, settings, csv)
         elif against is None:
             with servers(settings, redis=False) as urls:
-                replaying.to_database(recording, settings, urls.database)
+                replay_to_database(recording, settings, urls.database)
         elif against == "database":
             with servers(settings, redis=False) as urls:
-                stored = verify.database_rows(recording, urls.database)
+                stored = verify.read_database_rows(recording, urls.database)
                 _compare(recording, settings, stored, cold_start=cold_start)
         else:
-            stored = verify.file_rows(recording, against)
+            stored = verify.read_csv_rows(recording, against)
             _compare(recording, settings, stored, cold_start=cold_start)
 
 

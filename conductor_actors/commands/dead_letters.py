@@ -1,7 +1,7 @@
-"""`dead-letters`: list, show and retry the events that could not be handled.
+"""The `dead-letters` command: list, show and retry events that could not be processed.
 
-A letter has the first 256 bytes of a body, so a retry sends the original again, from its stream.
-Sources, reasons and bodies are other people's text: they are made safe before they are printed.
+A dead letter has only the first 256 bytes of a body, so a retry sends the original from its stream.
+Sources, reasons and bodies are untrusted text: control characters are escaped before printing.
 """
 
 import json
@@ -31,14 +31,14 @@ from conductor_actors.errors import ConfigError, InvalidEvent
 from conductor_actors.instants import to_iso
 from conductor_actors.ports import ROW_SOURCE, SESSION_SOURCE, DeadLetter
 
-PREVIEW_CHARS: Final = 60  # of a body in a list
+BODY_PREVIEW_CHARS: Final = 60
 HEX_LINE_BYTES: Final = 16
 
-_HEADINGS: Final = ("id", "time", "source", "entry", "reason", "body begins")
+_HEADINGS: Final = ("id", "time", "source", "entry", "reason", "body")
 
 
 class LetterFilter(NamedTuple):
-    """Selects letters by their reason and by how their source begins; empty: all."""
+    """Selects letters by reason and by the beginning of the source; an empty text matches all."""
 
     reason: str = ""
     source: str = ""
@@ -54,7 +54,7 @@ class LetterFilter(NamedTuple):
 def print_list(
     letters: DeadLetterStream, letter_filter: LetterFilter, limit: int, *, as_json: bool
 ) -> None:
-    """Print letters, the newest first: a table on a terminal, else a line each."""
+    """Print letters, newest first: as a table on a terminal, otherwise one line each."""
     found = list(islice(letter_filter.select(letters.newest_first()), limit))
     if as_json:
         for stored in found:
@@ -69,48 +69,49 @@ def print_list(
 
 
 def print_one(letters: DeadLetterStream, letter_id: str) -> None:
-    """Print everything that is stored of a letter."""
+    """Print a letter in full."""
     [stored] = find_letters(letters, [letter_id])
     body = stored.letter.body
     for name, text in zip(_HEADINGS[:-1], _cells(stored), strict=False):
         _print(f"{name:7} {text}")
-    is_cut = len(body) >= LETTER_BODY_BYTES
-    _print(f"body    {f'the first {LETTER_BODY_BYTES}' if is_cut else len(body)} bytes:")
+    is_truncated = len(body) >= LETTER_BODY_BYTES
+    size = f"first {LETTER_BODY_BYTES}" if is_truncated else len(body)
+    _print(f"body    {size} bytes:")
     for line in _body_lines(body):
         _print(f"  {line}")
 
 
 def retry(letters: DeadLetterStream, chosen: Iterable[StoredLetter], max_event_bytes: int) -> int:
-    """Send the originals of letters again, and remove the letters; return how many stay."""
-    sent = left = 0
+    """Send the originals again and remove their letters; return how many letters remain."""
+    sent = remaining = 0
     for stored in chosen:
         original = find_original(letters, stored.letter, max_event_bytes)
         if isinstance(original, NoOriginal):
-            left += 1
+            remaining += 1
             print_stderr(f"{stored.id}: {printable(original.reason)}")
         else:
             new_id = letters.retry(original, stored.id)
             sent += 1
-            _print(f"{stored.id}: sent again to {original.entry[2]} as {new_id}, a new event now")
-    _print(f"{sent} sent again, {left} left")
-    return left
+            _print(f"{stored.id}: sent again to {original.entry[2]} as {new_id}")
+    _print(f"{sent} sent again, {remaining} remaining")
+    return remaining
 
 
 def find_letters(letters: DeadLetterStream, ids: Sequence[str]) -> list[StoredLetter]:
-    """Return the letters with these ids, each once; raise `ConfigError` unless all exist."""
+    """Return the letters with these ids, each once; raise `ConfigError` if one does not exist."""
     for letter_id in ids:
         if ENTRY_ID.fullmatch(letter_id) is None:
-            raise ConfigError(f"{letter_id!r} is not the id of a dead letter, e.g. 1767528000000-0")
+            raise ConfigError(f"{letter_id!r} is not a dead letter id, e.g. 1767528000000-0")
     found = {letter_id: letters.find(letter_id) for letter_id in ids}
     missing = [letter_id for letter_id, stored in found.items() if stored is None]
     if missing:
-        raise ConfigError(f"there is no dead letter {', '.join(missing)}")
+        raise ConfigError(f"no such dead letter: {', '.join(missing)}")
     return [stored for stored in found.values() if stored is not None]
 
 
 def _cells(stored: StoredLetter) -> list[str]:
     letter = stored.letter
-    texts = (letter.source, letter.entry_id, letter.reason, _text(letter.body)[:PREVIEW_CHARS])
+    texts = (letter.source, letter.entry_id, letter.reason, _text(letter.body)[:BODY_PREVIEW_CHARS])
     return [stored.id, _time(stored.id), *map(printable, texts)]
 
 
@@ -137,8 +138,8 @@ def _document(stored: StoredLetter) -> dict[str, str]:
 
 
 def _body_lines(body: bytes) -> Iterator[str]:
-    """Return a body as lines of text, or else of hexadecimal digits."""
-    is_complete = len(body) < LETTER_BODY_BYTES  # else it may end in the middle of a character
+    """Return a body as lines of text, or as a hexadecimal dump if it is not UTF-8."""
+    is_complete = len(body) < LETTER_BODY_BYTES  # otherwise it may end inside a character
     try:
         text = getincrementaldecoder("utf-8")().decode(body, is_complete)
     except UnicodeDecodeError:
@@ -155,7 +156,7 @@ def _text(body: bytes) -> str:
 def _time(entry_id: str) -> str:
     try:
         return to_iso(int(entry_id.partition("-")[0]), "seconds")
-    except (ValueError, OverflowError):  # not an id that Redis chose: it has no date
+    except (ValueError, OverflowError):  # an id that Redis did not generate may be no date
         return "?"
 
 
@@ -164,7 +165,7 @@ def _print(line: str) -> None:
 
 
 class NoOriginal(NamedTuple):
-    """The reason why a letter has no original that can be sent again."""
+    """Why no original of a letter can be sent again."""
 
     reason: str
 
@@ -172,24 +173,24 @@ class NoOriginal(NamedTuple):
 def find_original(
     letters: DeadLetterStream, letter: DeadLetter, max_event_bytes: int
 ) -> Original | NoOriginal:
-    """Return the entry that a letter is about, found by its stream or by its session."""
+    """Return the stream entry that a letter came from, found by its stream or by its session."""
     if letter.source.startswith(ROW_SOURCE):
         return NoOriginal(
-            "the database refused this row; once it accepts it, score the events again: "
+            "the database refused this row; when it accepts it, score the events again: "
             f"python -m conductor_actors replay redis://… --to {letter.entry_id.partition('-')[0]}"
         )
     if ENTRY_ID.fullmatch(letter.entry_id) is None:
-        return NoOriginal(f"{letter.entry_id!r} is not the id of a stream entry")
+        return NoOriginal(f"{letter.entry_id!r} is not a stream entry id")
     if letter.source.startswith(SESSION_SOURCE):
         return _find_by_session(letters, letter, max_event_bytes)
     if event_tenant(letter.source) is None:
-        return NoOriginal(f"{letter.source!r} is not a stream of events")
+        return NoOriginal(f"{letter.source!r} is not an event stream")
     for original in letters.originals(letter.source, letter.entry_id, letter.entry_id):
         if original.entry[3].startswith(letter.body):
             return original
     return NoOriginal(
-        f"not found: {letter.source} has no such entry {letter.entry_id}; "
-        "it was trimmed, or came by pub/sub"
+        f"not found: {letter.source} has no entry {letter.entry_id}; "
+        "it was trimmed, or was received by pub/sub"
     )
 
 
@@ -198,7 +199,7 @@ def _find_by_session(
 ) -> Original | NoOriginal:
     tenant, session_id = SessionKey.parse(letter.source.removeprefix(SESSION_SOURCE))
     at_ms = int(letter.entry_id.partition("-")[0])
-    for original, bare_name in _entries_at(letters, tenant, at_ms):
+    for original, bare_name in _read_entries_at(letters, tenant, at_ms):
         try:
             decoded = decode(DECODERS[bare_name], original.entry[3], at_ms, max_event_bytes)
         except InvalidEvent:
@@ -209,14 +210,14 @@ def _find_by_session(
             return original
     return NoOriginal(
         f"not found: no stream of tenant {tenant} has this event at {at_ms}; "
-        "it was trimmed, came by pub/sub, or was a tick"
+        "it was trimmed, was received by pub/sub, or was a tick"
     )
 
 
-def _entries_at(
+def _read_entries_at(
     letters: DeadLetterStream, tenant: str, at_ms: int
 ) -> Iterator[tuple[Original, str]]:
-    """Return a tenant's entries of one millisecond."""
+    """Return a tenant's entries with this time, and their stream names without the tenant."""
     for bare_name in DECODERS:
         for original in letters.originals(prefixed(tenant, bare_name), str(at_ms), str(at_ms)):
             yield original, bare_name

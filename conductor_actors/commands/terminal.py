@@ -1,4 +1,4 @@
-"""Text for a terminal (made safe to print, or figures formatted for people), and its keyboard."""
+"""Text that is safe to print, figures formatted for people, and keys from the terminal."""
 
 import os
 import select
@@ -11,18 +11,19 @@ from typing import Final
 from rich.console import Console
 
 UNKNOWN: Final = "-"
-STDERR: Final = Console(stderr=True)  # also of progress bars, which stay below what is printed
+STDERR: Final = Console(stderr=True)  # progress bars use it too and stay below printed lines
 
 
 def print_stderr(text: str) -> None:
-    """Print a line for the operator on stderr, as it is."""
+    """Print a line on stderr, without markup."""
     STDERR.out(text, highlight=False)
 
 
 def printable(text: str) -> str:
-    """Return the text with an escape for each character that moves a cursor, hides or turns text.
+    """Return the text with every character escaped that is not printable, such as ESC.
 
-    Ids, names, errors and bodies of events are other people's text: print them through this.
+    Print ids, names, errors and bodies of events through this: they are untrusted, and a control
+    character can move the cursor or hide text.
     """
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
@@ -41,11 +42,11 @@ def rate(per_s: float | None) -> str:
     return f"{per_s:,.1f}" if abs(per_s) < 100 else f"{per_s:,.0f}"
 
 
-def share(part: float | None) -> str:
-    """Return a share, a part of 1.0, as text."""
-    if part is None:
+def share(fraction: float | None) -> str:
+    """Return a share as a percentage."""
+    if fraction is None:
         return UNKNOWN
-    return f"{part:.1%}" if 0 < part < 0.1 else f"{part:.0%}"
+    return f"{fraction:.1%}" if 0 < fraction < 0.1 else f"{fraction:.0%}"
 
 
 def duration(seconds: float | None) -> str:
@@ -76,7 +77,7 @@ def span(seconds: float | None) -> str:
 KEY_READ_BYTES: Final = 1024
 
 _ESCAPE: Final = "\x1b"
-_NAMED: Final = {
+_NAMED_KEYS: Final = {
     "\x1b[A": "up",
     "\x1bOA": "up",
     "\x1b[B": "down",
@@ -88,25 +89,25 @@ _NAMED: Final = {
 }
 
 
-def keys_of(typed: bytes) -> list[str]:
-    """Return the keys of this input: characters, or up, down, enter, escape, backspace."""
+def parse_keys(typed: bytes) -> list[str]:
+    """Return the pressed keys: characters, or up, down, enter, escape, backspace."""
     text = typed.decode("utf-8", "ignore")
     keys = []
     while text:
-        length = _length(text)
+        length = _first_key_chars(text)
         key = text[:length]
         text = text[length:]
         if key == _ESCAPE:
             keys.append("escape")
-        elif key in _NAMED:
-            keys.append(_NAMED[key])
+        elif key in _NAMED_KEYS:
+            keys.append(_NAMED_KEYS[key])
         elif key.isprintable():
             keys.append(key)
     return keys
 
 
-def _length(text: str) -> int:
-    """Count the characters of the first key: an escape sequence ends with a letter or `~`."""
+def _first_key_chars(text: str) -> int:
+    """Return the length of the first key; an escape sequence ends with a letter or `~`."""
     if len(text) < 2 or text[0] != _ESCAPE or text[1] not in "[O":
         return 1
     for index, char in enumerate(text[2:], 2):
@@ -116,28 +117,28 @@ def _length(text: str) -> int:
 
 
 class Keyboard:
-    """The terminal's keys; without a terminal there are none."""
+    """The keys of the terminal; none without a terminal."""
 
     def __init__(self, descriptor: int | None) -> None:
         self._descriptor = descriptor
 
     def read(self, wait_s: float) -> Sequence[str]:
-        """Return the keys that were pressed, waiting for one."""
+        """Return the keys that were pressed; wait up to `wait_s` for one."""
         descriptors = [] if self._descriptor is None else [self._descriptor]
         if not select.select(descriptors, [], [], wait_s)[0]:
             return ()
         typed = os.read(descriptors[0], KEY_READ_BYTES)
         if not typed:  # the terminal is gone
             self._descriptor = None
-        return keys_of(typed)
+        return parse_keys(typed)
 
 
 @contextmanager
 def keyboard() -> Iterator[Keyboard]:
-    """Open this process's terminal; in the block each key is read at once and not echoed."""
+    """Open the terminal of this process; in the block each key is read at once, without echo."""
     try:
         descriptor = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
-    except OSError:  # no terminal, only a screen
+    except OSError:  # no controlling terminal
         yield Keyboard(None)
         return
     before = termios.tcgetattr(descriptor)

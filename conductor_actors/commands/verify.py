@@ -1,4 +1,4 @@
-"""`replay --against`: compare the rows of a recording with those that are stored."""
+"""`replay --against`: compare the rows that a replay computes with the stored ones."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Final
 
 from conductor_actors.adapters.postgres import stored_rows
 from conductor_actors.adapters.recordings import csv_rows
-from conductor_actors.commands.replay import Recording, run
+from conductor_actors.commands.recording import Recording
+from conductor_actors.commands.replay import score_recording
 from conductor_actors.commands.terminal import print_stderr, printable
 from conductor_actors.domain.comparison import Comparison, Coverage, Difference, StoredRows
 from conductor_actors.domain.identity import SessionKey
@@ -15,30 +16,30 @@ from conductor_actors.errors import ConfigError
 from conductor_actors.instants import to_iso
 from conductor_actors.settings import Settings
 
-_ROW_COLUMNS: Final = ("time", *SessionKey._fields)  # which row it is, not what is in it
+_KEY_COLUMNS: Final = ("time", *SessionKey._fields)  # equal in both rows
 
 
-def database_rows(recording: Recording, url: str) -> StoredRows:
-    """Return the reader of a database's rows."""
+def read_database_rows(recording: Recording, url: str) -> StoredRows:
+    """Return a function that reads the rows of a database."""
     until_ms, tenants = recording.until_ms, recording.tenants
     return lambda first_ms: stored_rows.read_rows(url, first_ms, until_ms, tenants)
 
 
-def file_rows(recording: Recording, name: str) -> StoredRows:
-    """Return the reader of a CSV file's rows, as `--csv` writes them."""
+def read_csv_rows(recording: Recording, name: str) -> StoredRows:
+    """Return a function that reads the rows of a CSV file, as `--csv` writes them."""
     return lambda first_ms: csv_rows.read_rows(Path(name), first_ms, recording.until_ms)
 
 
 def compare(
     recording: Recording, settings: Settings, stored: StoredRows, *, cold_start: bool
 ) -> Comparison:
-    """Score the recording and compare; print on stderr which rows are not compared, and why.
+    """Score the recording and compare its rows with the stored ones.
 
-    Raise `ConfigError` if none can be.
+    Print on stderr which rows are not compared, and why. Raise `ConfigError` if no row can be.
     """
     coverage = coverage_of(recording, settings, cold_start=cold_start)
     comparison = Comparison(stored, coverage)
-    summary = run(recording, settings, comparison.add_tick)
+    summary = score_recording(recording, settings, comparison.add_tick)
     if summary.last_tick_ms is not None:
         comparison.finish(summary.last_tick_ms)
     for line in _uncovered_lines(comparison, coverage):
@@ -52,11 +53,11 @@ def compare(
 
 
 def coverage_of(recording: Recording, settings: Settings, *, cold_start: bool) -> Coverage:
-    """Return which ticks the recording fully covers.
+    """Return the ticks whose scores depend only on events in the recording.
 
-    A session that begins after the session timeout began within the recording; one that has been
-    active since before may depend on events that are not in it. After a cold start the service
-    knew no other events either, so one window is enough.
+    A session that is first seen later than one session timeout after the start began within the
+    recording; one seen earlier may depend on events before it. After a cold start the service had
+    no earlier events either, so one window is enough.
     """
     rules, first_ms = settings.session_rules(), recording.first_ms or 0
     if recording.complete_from_ms <= first_ms and (cold_start or not first_ms):
@@ -68,7 +69,7 @@ def coverage_of(recording: Recording, settings: Settings, *, cold_start: bool) -
 
 
 def result_lines(comparison: Comparison) -> Iterator[str]:
-    """Return the result, line by line."""
+    """Return the result as lines of text."""
     yield f"compared    {comparison.compared}"
     yield f"missing     {comparison.missing}"
     yield f"different   {comparison.different}"
@@ -84,12 +85,12 @@ def _difference_lines(difference: Difference) -> Iterator[str]:
     no_row = ["(no row)"] * len(COLUMNS)
     stored, replayed = ([*map(_value_text, row)] if row else no_row for row in difference)
     for name, *values in zip(COLUMNS, stored, replayed, strict=True):
-        if name not in _ROW_COLUMNS and values[0] != values[1]:
+        if name not in _KEY_COLUMNS and values[0] != values[1]:
             yield f"  {name:20}{values[0]:26}{values[1]}"
 
 
 def _value_text(value: object) -> str:
-    """Return all digits of a number, and text made safe to print."""
+    """Return a number with all digits, or text that is safe to print."""
     return printable(value) if isinstance(value, str) else repr(value)
 
 
@@ -98,7 +99,7 @@ def _uncovered_lines(comparison: Comparison, coverage: Coverage) -> Iterator[str
     from_time = to_iso(coverage.from_ms)
     if uncovered.before_coverage:
         yield (
-            f"{uncovered.before_coverage} rows before {from_time}: they may depend on events from "
+            f"{uncovered.before_coverage} rows before {from_time}: they may depend on events "
             "before the recording"
         )
     if uncovered.older_sessions:
@@ -109,7 +110,7 @@ def _uncovered_lines(comparison: Comparison, coverage: Coverage) -> Iterator[str
     if uncovered.after_coverage:
         yield (
             f"{uncovered.after_coverage} rows after {to_iso(coverage.until_ms)}: they may depend "
-            "on events that were not read"
+            "on events after the recording"
         )
     if comparison.other_sessions:
         yield f"{comparison.other_sessions} stored rows of sessions that are not in the recording"

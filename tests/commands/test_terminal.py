@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from conductor_actors.commands.terminal import (
     Keyboard,
     duration,
-    keys_of,
+    parse_keys,
     printable,
     rate,
     share,
@@ -72,12 +72,12 @@ def test_figures_are_formatted_for_people(text: str, expected: str) -> None:
     ],
 )
 def test_keys_have_names_and_other_sequences_are_ignored(typed: bytes, keys: list[str]) -> None:
-    assert keys_of(typed) == keys
+    assert parse_keys(typed) == keys
 
 
 @given(st.binary(max_size=40))
 def test_any_input_gives_only_names_and_printable_characters(typed: bytes) -> None:
-    for key in keys_of(typed):
+    for key in parse_keys(typed):
         assert key in ("up", "down", "enter", "escape", "backspace") or key.isprintable()
 
 

@@ -125,7 +125,7 @@ def test_an_operator_sends_dead_letters_again(redis_user: UserUrl, tmp_path: Pat
     as_operator = {"REDIS_URL": redis_user("operator")}
     done = run_to_end("dead-letters", "retry", "--all", cwd=tmp_path, **as_operator)
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout.endswith("1 sent again, 0 left\n")
+    assert done.stdout.endswith("1 sent again, 0 remaining\n")
 
 
 def test_without_a_name_nobody_may_do_anything(redis_user: UserUrl) -> None:

@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.cli import app
-from conductor_actors.commands.demo import companions
+from conductor_actors.commands.demo.background import run_in_background
+from conductor_actors.commands.demo.environment import with_free_ports
 from conductor_actors.settings import Settings, variable_of
 from tests.domain.test_contract import SAMPLE
 from tests.support.databases import temporary_database
@@ -169,7 +170,7 @@ def test_lines_that_are_no_event_are_counted_and_the_others_replayed(tmp_path: P
     (tmp_path / "mixed.jsonl").write_text(lines)
     ended = run_to_end("replay", "mixed.jsonl", "--csv", "-", cwd=tmp_path)
     assert (ended.exit_code, ended.stdout) == (0, EXPECTED)
-    assert "mixed.jsonl: 2 lines are no recorded event, the first is line 2\n" in ended.stderr
+    assert "mixed.jsonl: 2 lines are not recorded events, first line 2\n" in ended.stderr
 
 
 def test_a_reader_who_has_seen_enough_ends_a_replay_quietly(tmp_path: Path) -> None:
@@ -245,13 +246,13 @@ def test_the_demo_takes_the_next_free_ports_and_prints_which(tmp_path: Path) -> 
 
 def test_free_ports_stay_as_they_are_set(capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(http_port=free_port(), metrics_port=0)
-    assert companions.with_free_ports(settings) == settings
+    assert with_free_ports(settings) == settings
     assert capsys.readouterr().err == ""
 
 
 def test_the_demo_is_over_when_nobody_reads_it_any_more() -> None:
     over, stop = Event(), Event()
-    with companions.companion(lambda: None, stop, over.set):
+    with run_in_background(lambda: None, stop, over.set):
         assert over.wait(5)
 
 

@@ -128,7 +128,7 @@ def test_without_letters_a_list_is_empty(
         (b"", ["body    0 bytes:"]),
         (b'{"a":\n"\xc3\xa9\x1b"}', ["body    12 bytes:", '  {"a":', '  "é\\x1b"}']),
         (b"\xff" * 17, ["body    17 bytes:", "  0000  " + "ff " * 15 + "ff", "  0010  ff"]),
-        (b"x" + "é".encode() * 200, ["body    the first 256 bytes:", "  x" + "é" * 127]),
+        (b"x" + "é".encode() * 200, ["body    first 256 bytes:", "  x" + "é" * 127]),
     ],
 )
 def test_a_letter_is_shown_as_text_or_else_in_hexadecimal(
@@ -145,9 +145,9 @@ def test_a_letter_is_shown_as_text_or_else_in_hexadecimal(
 @pytest.mark.parametrize(
     ("letter_id", "complaint"),
     [
-        ("4-4", "there is no dead letter 4-4"),
-        ("x", "'x' is not the id"),
-        ("-", "'-' is not the id"),
+        ("4-4", "no such dead letter: 4-4"),
+        ("x", "'x' is not a dead letter id"),
+        ("-", "'-' is not a dead letter id"),
     ],
 )
 def test_an_id_without_a_letter_is_an_error(letter_id: str, complaint: str, office: Office) -> None:
@@ -175,8 +175,8 @@ def test_an_original_is_sent_again_as_it_was_and_its_letter_removed(
     assert (again[1], first[1]) == (fields, fields)
     assert office.client.xlen(DEAD_LETTERS_KEY) == 0
     assert capsys.readouterr().out.splitlines() == [
-        f"{letter_id}: sent again to acme:sync-events as {again[0].decode()}, a new event now",
-        "1 sent again, 0 left",
+        f"{letter_id}: sent again to acme:sync-events as {again[0].decode()}",
+        "1 sent again, 0 remaining",
     ]
 
 
@@ -208,8 +208,8 @@ def test_a_letter_stays_when_its_original_was_trimmed(
     assert office.retry(gone, there) == 1
     assert office.bodies(SYNC) == [b"there", b"there"]
     out, err = capsys.readouterr()
-    assert err.startswith(f"{gone}: not found: sync-events has no such entry ")
-    assert out.endswith("1 sent again, 1 left\n")
+    assert err.startswith(f"{gone}: not found: sync-events has no entry ")
+    assert out.endswith("1 sent again, 1 remaining\n")
     assert [each.id for each in office.letters.newest_first()] == [gone]
 
 
@@ -230,7 +230,7 @@ def test_entries_are_added_to_event_streams_only(
     [letter_id] = office.put(DeadLetter(source, "5-5", "not_json", b"x"))
     assert office.retry(letter_id) == 1
     assert not source or office.bodies(source) == [b"x"]
-    assert "is not a stream of events" in capsys.readouterr().err
+    assert "is not an event stream" in capsys.readouterr().err
 
 
 def session_letter(name: str, body: bytes, at_ms: int) -> DeadLetter:
@@ -280,8 +280,8 @@ def test_events_that_are_cut_off_in_their_letter_are_compared_up_to_the_cut(
     [
         (DeadLetter("session:default/s", "7-0", "", b'{"type":"Tick"}'), "not found: no stream"),
         (DeadLetter("session:", "7-0", "", b""), "not found: no stream of tenant default"),
-        (DeadLetter("session:default/s", "x", "", b""), "'x' is not the id of a stream entry"),
-        (DeadLetter(SYNC, "-", "", b""), "'-' is not the id of a stream entry"),
+        (DeadLetter("session:default/s", "x", "", b""), "'x' is not a stream entry id"),
+        (DeadLetter(SYNC, "-", "", b""), "'-' is not a stream entry id"),
         (DeadLetter("row:default/s", "5000-0", "", b"{"), "replay redis://… --to 5000"),
     ],
 )
@@ -335,6 +335,6 @@ def test_the_commands_exit_with_the_documented_codes(
     assert run("show", "9-9")[0] == run("retry")[0] == run("retry", gone, "--all")[0] == 2
     assert run("list", url="redis://127.0.0.1:1")[0] == 1
     some = run("retry", "--all", "--reason", "not_json")
-    assert (some[0], some[1].splitlines()[-1]) == (1, "1 sent again, 1 left")
+    assert (some[0], some[1].splitlines()[-1]) == (1, "1 sent again, 1 remaining")
     assert "gone" not in some[1] + some[2]
     assert run("retry", gone)[0] == 1

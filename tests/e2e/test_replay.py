@@ -9,7 +9,9 @@ import psycopg
 import pytest
 import redis
 
-from conductor_actors.commands import replay, verify
+from conductor_actors.commands import verify
+from conductor_actors.commands.recording import open_recording
+from conductor_actors.commands.replay import replay_to_csv, replay_to_database
 from conductor_actors.domain.comparison import Comparison
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.domain.intake import Entry
@@ -40,8 +42,8 @@ def migrated_url(postgres_url: str) -> Iterator[str]:
 @pytest.fixture
 def url(migrated_url: str) -> str:
     """Give a database that has the sample's rows."""
-    with replay.open_recording(EVENTS, Settings(), "-", "+") as recording:
-        replay.to_database(recording, Settings(), migrated_url)
+    with open_recording(EVENTS, Settings(), "-", "+") as recording:
+        replay_to_database(recording, Settings(), migrated_url)
     return migrated_url
 
 
@@ -163,15 +165,15 @@ def evening(tmp_path: Path) -> Path:
 
 def compared(path: Path, stored: Path, first: str, *, cold_start: bool = False) -> Comparison:
     settings = Settings(**SETTINGS)
-    with replay.open_recording(str(path), settings, first, "+") as recording:
-        rows = verify.file_rows(recording, str(stored))
+    with open_recording(str(path), settings, first, "+") as recording:
+        rows = verify.read_csv_rows(recording, str(stored))
         return verify.compare(recording, settings, rows, cold_start=cold_start)
 
 
 def scored(path: Path, first: str = "-") -> Path:
     settings, stored = Settings(**SETTINGS), path.with_suffix(f".{first[:4]}.csv")
-    with replay.open_recording(str(path), settings, first, "+") as recording:
-        replay.to_csv(recording, settings, str(stored))
+    with open_recording(str(path), settings, first, "+") as recording:
+        replay_to_csv(recording, settings, str(stored))
     return stored
 
 
@@ -223,8 +225,8 @@ def test_streams_are_compared_up_to_now_and_trimmed_ones_from_where_they_begin(
     settings = Settings(**SETTINGS)
 
     def found() -> Comparison:
-        with replay.open_recording(valkey_url, settings, "-", "+") as recording:
-            rows = verify.file_rows(recording, str(stored))
+        with open_recording(valkey_url, settings, "-", "+") as recording:
+            rows = verify.read_csv_rows(recording, str(stored))
             return verify.compare(recording, settings, rows, cold_start=False)
 
     whole = found()
@@ -245,11 +247,11 @@ def test_entries_with_ids_in_the_future_are_not_compared(
     now_ms = client.time()[0] * 1000
     for at_ms in (now_ms - 20_000, now_ms + 600_000):
         redis_client.xadd(REACTION, {"data": '{"sessionId":"s"}'}, id=f"{at_ms}-0")
-    with replay.open_recording(valkey_url, Settings(), "-", str(now_ms + 500_000)) as recording:
+    with open_recording(valkey_url, Settings(), "-", str(now_ms + 500_000)) as recording:
         assert now_ms <= recording.until_ms < now_ms + 500_000
-    with replay.open_recording(valkey_url, Settings(), "-", str(now_ms - 10_000)) as recording:
+    with open_recording(valkey_url, Settings(), "-", str(now_ms - 10_000)) as recording:
         assert recording.until_ms == now_ms - 9_999
-    with replay.open_recording(valkey_url, Settings(), "-", f"{now_ms - 10_000}-5") as recording:
+    with open_recording(valkey_url, Settings(), "-", f"{now_ms - 10_000}-5") as recording:
         assert recording.until_ms == now_ms - 10_000
 
 
@@ -260,7 +262,7 @@ def test_a_stream_that_was_trimmed_meanwhile_is_reported_even_if_the_command_fai
         redis_client.xadd(REACTION, {"data": '{"sessionId":"s"}'}, id=f"{AT_MS + number}-0")
 
     def trim_and_fail() -> None:
-        with replay.open_recording(valkey_url, Settings(), "-", "+") as recording:
+        with open_recording(valkey_url, Settings(), "-", "+") as recording:
             for _ in recording.chunks:
                 redis_client.xtrim(REACTION, 0, approximate=False)
             raise ConfigError
@@ -307,8 +309,8 @@ def test_the_batches_of_a_replay_are_all_written(
 ) -> None:
     url = fresh_database(postgres_url)
     settings = Settings(**SETTINGS | {"batch_rows": 2})
-    with replay.open_recording(str(evening), settings, "-", "+") as recording:
-        replay.to_database(recording, settings, url)
+    with open_recording(str(evening), settings, "-", "+") as recording:
+        replay_to_database(recording, settings, url)
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT count(*) FROM engagement_metrics").fetchone() == (36,)
 
@@ -318,6 +320,6 @@ def test_every_row_that_the_database_refuses_is_reported(
 ) -> None:
     with psycopg.connect(migrated_url) as connection:
         connection.execute("ALTER TABLE engagement_metrics ADD CHECK (session_id <> 'late')")
-    with replay.open_recording(str(evening), Settings(**SETTINGS), "-", "+") as recording:
-        replay.to_database(recording, Settings(**SETTINGS), migrated_url)
+    with open_recording(str(evening), Settings(**SETTINGS), "-", "+") as recording:
+        replay_to_database(recording, Settings(**SETTINGS), migrated_url)
     assert capsys.readouterr().err.count("refused: default/late: ") == 12

@@ -1,10 +1,8 @@
-"""What the demo shows on the terminal: a line per session, the worst first, from its updates.
+"""The `demo` command: simulated sessions, and their scores on the terminal, the lowest first.
 
-`board` keeps what is to be shown, `drawing` draws it, `watching` listens and shows it.
+    background ──▶ simulate.feed ──▶ Redis ──▶ service ──▶ Redis ──▶ screen ──▶ board, score_table
+
+`environment` chooses the log file and the ports, `background` runs the simulation and the screen
+beside the service, `screen` reads updates and shows them, `board` holds the newest ones, and
+`score_table` draws them.
 """
-
-from conductor_actors.commands.demo.board import Scoreboard
-from conductor_actors.commands.demo.score_table import render
-from conductor_actors.commands.demo.watching import run
-
-__all__ = ["Scoreboard", "render", "run"]

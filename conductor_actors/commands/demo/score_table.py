@@ -1,4 +1,4 @@
-"""The scoreboard as a table for a terminal of any size, and an update as a line of text."""
+"""The scoreboard drawn as a table for a terminal of any size, and an update as a line of text."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple
@@ -11,18 +11,18 @@ from conductor_actors.commands.demo.board import MEMORY, BoardLine, Scoreboard
 from conductor_actors.commands.terminal import printable
 from conductor_actors.updates import Update
 
-_STEADY: Final = 0.02  # a change smaller than this is no trend
+_MIN_TREND: Final = 0.02  # smaller changes are shown as steady
 _BAR_CELLS: Final = 8
-_SPARK_CELLS: Final = 12  # of 5 s
-_SPARKS: Final = "▁▂▃▄▅▆▇█"
-_SESSION_CELLS: Final = 16
+_SPARKLINE_CELLS: Final = 12  # of 5 s each
+_SPARK_CHARS: Final = "▁▂▃▄▅▆▇█"
+_MIN_SESSION_CELLS: Final = 16
 _MAX_SESSION_CELLS: Final = 36
 _GAP_CELLS: Final = 2
-_LINES_AROUND: Final = 5  # the header, the titles, what is hidden, the footer, the cursor
+_OTHER_LINES: Final = 5  # header, titles, count of hidden sessions, footer, cursor
 
 
 class ScoreColumn(NamedTuple):
-    """A column; the last in rank gives way first where the terminal is narrow."""
+    """A column. On a narrow terminal the column with the highest rank is dropped first."""
 
     title: str
     cells: int
@@ -31,29 +31,29 @@ class ScoreColumn(NamedTuple):
     justify: Literal["left", "right"] = "right"
 
 
-def render(
-    board: Scoreboard, width: int, height: int, footer: str = "Ctrl-C stops"
+def render_board(
+    board: Scoreboard, width: int, height: int, footer: str = "Ctrl-C to stop"
 ) -> RenderableType:
-    """Draw the board for a terminal of that size."""
+    """Draw the board for a terminal of this size."""
     lines = board.worst_first
-    shown = lines[: max(1, height - _LINES_AROUND)]
+    visible = lines[: max(1, height - _OTHER_LINES)]
     parts: list[RenderableType] = [_header(board, len(lines))]
-    if shown:
-        parts.append(_table(shown, width, with_tenant=board.has_tenants))
-    if len(shown) < len(lines):
-        parts.append(_dim(f"… and {len(lines) - len(shown)} more that do better"))
+    if visible:
+        parts.append(_table(visible, width, with_tenant=board.has_tenants))
+    if hidden := len(lines) - len(visible):
+        parts.append(_dim(f"… and {hidden} more with higher scores"))
     return Group(*parts, _dim(footer))
 
 
-def plain(update: Update) -> str:
-    """Write an update as one line of text."""
+def format_update(update: Update) -> str:
+    """Return an update as one line of text."""
     signals = update.signals
     return (
         f"{update.at:%Y-%m-%dT%H:%M:%SZ} {printable(update.tenant_id)}"
         f" {printable(update.session_id)} {update.score:.0%} {update.category}"
         f" chat/min={signals.chat_msgs_per_min:.0f} poll={signals.poll_participation:.0%}"
         f" active={signals.active_users}/{signals.total_users}"
-        f" reactions/min={signals.reactions_per_min:.0f} leaving={signals.user_leave_rate:.0%}"
+        f" reactions/min={signals.reactions_per_min:.0f} leave_rate={signals.user_leave_rate:.0%}"
     )
 
 
@@ -61,7 +61,7 @@ def _header(board: Scoreboard, sessions: int) -> Text:
     header = Text(no_wrap=True, overflow="ellipsis").append("Engagement", style="bold")
     header.append(f" · {sessions} session{'' if sessions == 1 else 's'} · simulated events · ")
     if not board.is_connected:
-        header.append("Redis is away, trying again", style="red")
+        header.append("Redis is away, reconnecting", style="red")
     elif board.last_tick_at is None:
         header.append("waiting for the first scores")
     else:
@@ -74,11 +74,11 @@ def _table(lines: Sequence[BoardLine], width: int, *, with_tenant: bool) -> Tabl
     while _cells(columns) > width and len(columns) > 2:
         columns.remove(max(columns, key=lambda column: column.rank))
     table = Table(box=None, padding=(0, _GAP_CELLS, 0, 0), pad_edge=False, header_style="dim")
-    spare = max(0, width - _cells(columns))
+    spare_cells = max(0, width - _cells(columns))
     for column in columns:
         cells = column.cells
         if column is _SESSION:
-            cells = min(cells + spare, _MAX_SESSION_CELLS)
+            cells = min(cells + spare_cells, _MAX_SESSION_CELLS)
         table.add_column(
             column.title, width=cells, justify=column.justify, no_wrap=True, overflow="ellipsis"
         )
@@ -101,23 +101,23 @@ def _tenant(line: BoardLine) -> Text:
 
 def _score(line: BoardLine) -> Text:
     score = line.newest.score
-    full = round(score * _BAR_CELLS)
-    text = Text("█" * full, style=_colour(score))
-    text.append("░" * (_BAR_CELLS - full), style="dim")
+    filled = round(score * _BAR_CELLS)
+    text = Text("█" * filled, style=_colour(score))
+    text.append("░" * (_BAR_CELLS - filled), style="dim")
     return text.append(f" {score:4.0%}", style="bold")
 
 
 def _trend(line: BoardLine) -> Text:
     trend = line.trend
-    if abs(trend) < _STEADY:
+    if abs(trend) < _MIN_TREND:
         return Text("→", style="dim")
     style = "green" if trend > 0 else "red"
     return Text(f"{'↑' if trend > 0 else '↓'} {100 * trend:+.0f}", style=style)
 
 
 def _last_minute(line: BoardLine) -> Text:
-    scores = [line.score_ago(MEMORY * ago / _SPARK_CELLS) for ago in range(_SPARK_CELLS)]
-    sparks = (" " if score is None else _SPARKS[min(7, int(score * 8))] for score in scores)
+    scores = [line.score_ago(MEMORY * ago / _SPARKLINE_CELLS) for ago in range(_SPARKLINE_CELLS)]
+    sparks = (" " if score is None else _SPARK_CHARS[min(7, int(score * 8))] for score in scores)
     return Text("".join(sparks)[::-1], style=_colour(line.newest.score))
 
 
@@ -141,7 +141,7 @@ def _reactions(line: BoardLine) -> str:
     return f"{line.newest.signals.reactions_per_min:.0f}"
 
 
-def _leaving(line: BoardLine) -> str:
+def _leave_rate(line: BoardLine) -> str:
     return f"{line.newest.signals.user_leave_rate:.0%}"
 
 
@@ -157,18 +157,18 @@ def _dim(text: str) -> Text:
     return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
 
 
-_SESSION: Final = ScoreColumn("session", _SESSION_CELLS, 0, _session, "left")
+_SESSION: Final = ScoreColumn("session", _MIN_SESSION_CELLS, 0, _session, "left")
 _TENANT: Final = ScoreColumn("tenant", 10, 2, _tenant, "left")
 _COLUMNS: Final = (
     _SESSION,
     _TENANT,
     ScoreColumn("score", _BAR_CELLS + 5, 1, _score, "left"),
     ScoreColumn("trend", 6, 3, _trend),
-    ScoreColumn("last minute", _SPARK_CELLS, 8, _last_minute),
+    ScoreColumn("last minute", _SPARKLINE_CELLS, 8, _last_minute),
     ScoreColumn("category", 9, 4, _category, "left"),
     ScoreColumn("chat/min", 8, 5, _chat),
     ScoreColumn("poll", 4, 7, _poll),
     ScoreColumn("active", 9, 6, _active),
     ScoreColumn("reactions/min", 13, 9, _reactions),
-    ScoreColumn("leaving", 7, 10, _leaving),
+    ScoreColumn("leave rate", 10, 10, _leave_rate),
 )

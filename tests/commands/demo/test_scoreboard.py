@@ -15,7 +15,9 @@ from rich.console import Console
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
-from conductor_actors.commands.demo import Scoreboard, render, run
+from conductor_actors.commands.demo.board import Scoreboard
+from conductor_actors.commands.demo.score_table import render_board
+from conductor_actors.commands.demo.screen import show_updates
 from conductor_actors.domain.identity import prefixed
 from conductor_actors.instants import to_iso
 from conductor_actors.ports import UPDATES, PublishedMessage
@@ -49,7 +51,7 @@ def board_of(*messages: PublishedMessage) -> Scoreboard:
     return board
 
 
-def drawn(board: Scoreboard, width: int = 130, height: int = 40, *, colours: bool = False) -> str:
+def draw(board: Scoreboard, width: int = 130, height: int = 40, *, colours: bool = False) -> str:
     console = Console(
         file=io.StringIO(),
         width=width,
@@ -58,15 +60,15 @@ def drawn(board: Scoreboard, width: int = 130, height: int = 40, *, colours: boo
         legacy_windows=False,
     )
     with console.capture() as captured:
-        console.print(render(board, width, height))
+        console.print(render_board(board, width, height))
     return captured.get()
 
 
 def line_of(board: Scoreboard, session: str, **how: Any) -> str:
-    return next(line for line in drawn(board, **how).splitlines() if session in line)
+    return next(line for line in draw(board, **how).splitlines() if session in line)
 
 
-def test_a_session_shows_all_its_signals() -> None:
+def test_a_row_shows_every_signal_of_its_session() -> None:
     shown = line_of(board_of(message()), "keynote")
     assert shown.split()[1:] == [
         "█████░░░",
@@ -82,30 +84,30 @@ def test_a_session_shows_all_its_signals() -> None:
     ]
 
 
-def test_the_worst_is_first() -> None:
+def test_the_session_with_the_lowest_score_is_first() -> None:
     board = board_of(message("good", 0.9), message("bad", 0.1), message("fair", 0.5))
-    sessions = [line.split()[0] for line in drawn(board).splitlines()[2:-1]]
+    sessions = [line.split()[0] for line in draw(board).splitlines()[2:-1]]
     assert sessions == ["bad", "fair", "good"]
 
 
-def test_the_header_counts_the_sessions_and_tells_the_last_tick() -> None:
-    header = drawn(board_of(message("a"), message("b", at_s=5))).splitlines()[0]
+def test_the_header_shows_the_number_of_sessions_and_the_last_tick() -> None:
+    header = draw(board_of(message("a"), message("b", at_s=5))).splitlines()[0]
     assert header == "Engagement · 2 sessions · simulated events · last tick 12:00:05 UTC"
 
 
-def test_before_the_first_scores_it_says_that_it_waits() -> None:
-    assert "waiting for the first scores" in drawn(Scoreboard())
+def test_the_header_shows_that_no_score_has_come_yet() -> None:
+    assert "waiting for the first scores" in draw(Scoreboard())
 
 
-def test_while_redis_is_away_it_says_so_and_keeps_the_scores() -> None:
+def test_during_an_outage_of_redis_the_header_shows_it_and_the_scores_stay() -> None:
     board = board_of(message())
     board.is_connected = False
-    assert "Redis is away" in drawn(board)
+    assert "Redis is away" in draw(board)
     assert "60%" in line_of(board, "keynote")
 
 
-def test_the_last_line_says_how_to_stop() -> None:
-    assert drawn(board_of(message())).splitlines()[-1] == "Ctrl-C stops"
+def test_the_last_line_shows_how_to_stop() -> None:
+    assert draw(board_of(message())).splitlines()[-1] == "Ctrl-C to stop"
 
 
 @pytest.mark.parametrize(
@@ -143,19 +145,19 @@ def test_the_sparkline_shows_the_last_minute_and_blanks_before_the_first_score()
     assert "  ▁▁▂▃▃ " in line_of(board_of(*rising[:5]), "keynote")
 
 
-def test_an_update_that_is_repeated_or_late_changes_nothing() -> None:
+def test_a_repeated_or_late_update_changes_nothing() -> None:
     board = board_of(message(score=0.5, at_s=5))
-    before = drawn(board)
+    before = draw(board)
     assert board.add(message(score=0.9, at_s=5)) is None
     assert board.add(message(score=0.9, at_s=0)) is None
-    assert drawn(board) == before
+    assert draw(board) == before
 
 
 def test_a_session_without_ticks_for_a_minute_disappears() -> None:
     board = board_of(message("over"), message("live", at_s=55))
-    assert "over" in drawn(board)
+    assert "over" in draw(board)
     board.add(message("live", at_s=60))
-    assert "over" not in drawn(board)
+    assert "over" not in draw(board)
 
 
 def test_a_score_of_the_year_1_is_shown() -> None:
@@ -165,33 +167,33 @@ def test_a_score_of_the_year_1_is_shown() -> None:
     assert "60%" in line_of(board, "keynote")
 
 
-def test_the_tenant_is_shown_when_there_is_more_than_one() -> None:
+def test_the_tenant_column_is_shown_if_there_are_several_tenants() -> None:
     board = board_of(message("a"), message("b"))
-    assert "tenant" not in drawn(board)
+    assert "tenant" not in draw(board)
     board.add(message("a", tenant="acme"))
     assert "acme" in line_of(board, "a  ")
-    assert sum("keynote" in line or line.startswith("a") for line in drawn(board).splitlines()) == 2
+    assert sum("keynote" in line or line.startswith("a") for line in draw(board).splitlines()) == 2
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
-def test_no_line_is_wider_than_the_terminal_and_none_is_broken(width: int) -> None:
+def test_no_line_is_wider_than_the_terminal_or_wrapped(width: int) -> None:
     board = board_of(message("s" * 255, 0.4), message("t", tenant="acme"))
-    lines = drawn(board, width).splitlines()
+    lines = draw(board, width).splitlines()
     assert len(lines) == 5
     assert max(len(line) for line in lines) <= width
 
 
-def test_columns_give_way_by_rank_and_none_is_cut() -> None:
+def test_a_narrow_terminal_omits_whole_columns_by_rank() -> None:
     board = board_of(message())
-    titles = [drawn(board, width).splitlines()[1].split() for width in (40, 80, 120)]
+    titles = [draw(board, width).splitlines()[1].split() for width in (40, 80, 120)]
     assert titles[0] == ["session", "score", "trend"]
     assert titles[1] == ["session", "score", "trend", "category", "chat/min", "poll", "active"]
-    assert titles[2][-3:] == ["active", "reactions/min", "leaving"]
+    assert titles[2][-4:] == ["active", "reactions/min", "leave", "rate"]
 
 
-def test_what_does_not_fit_the_height_is_counted_and_the_worst_stay() -> None:
+def test_a_low_terminal_shows_the_lowest_scores_and_counts_the_others() -> None:
     board = board_of(*(message(f"s{number:02}", number / 100) for number in range(50)))
-    lines = drawn(board, height=10).splitlines()
+    lines = draw(board, height=10).splitlines()
     assert len(lines) < 10
     assert lines[2].startswith("s00")
     assert "… and 45 more" in lines[-2]
@@ -201,7 +203,7 @@ def test_what_does_not_fit_the_height_is_counted_and_the_worst_stay() -> None:
     "session", ["\x1b[2J\x1b[31mred", "a\nb\rc", "[red]markup[/red]", "\u202eabc"]
 )
 def test_a_hostile_id_can_neither_move_the_cursor_nor_break_a_line(session: str) -> None:
-    shown = drawn(board_of(message(session)))
+    shown = draw(board_of(message(session)))
     assert len(shown.splitlines()) == 4
     assert all(char.isprintable() or char == "\n" for char in shown)
     assert "[red]" not in session or session in shown
@@ -213,7 +215,7 @@ def test_a_hostile_id_can_neither_move_the_cursor_nor_break_a_line(session: str)
         lambda value: json.dumps(value).encode()
     )
 )
-def test_what_is_no_update_is_ignored(rubbish: bytes) -> None:
+def test_a_message_that_is_not_an_update_is_ignored(rubbish: bytes) -> None:
     assert Scoreboard().add(PublishedMessage("default", UPDATES, rubbish)) is None
 
 
@@ -225,8 +227,8 @@ def test_an_update_with_a_wrong_value_is_ignored(wrong: dict[str, Any]) -> None:
     assert Scoreboard().add(message(**wrong)) is None
 
 
-class Paper(io.StringIO):
-    """Somewhere to print, where a test can wait for what it expects."""
+class WaitableOutput(io.StringIO):
+    """An output in which a test can wait for a text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -243,15 +245,15 @@ class Paper(io.StringIO):
 
 
 @pytest.fixture
-def watch(valkey_url: str) -> Iterator[Callable[[Console], None]]:
-    """Run a scoreboard on a console until the test is over."""
+def start_screen(valkey_url: str) -> Iterator[Callable[[Console], None]]:
+    """Return a function that shows updates on a console until the test ends."""
     stop = threading.Event()
     threads: list[threading.Thread] = []
 
     def start(console: Console) -> None:
         reader = RedisUpdateReader(valkey_url)
         readers.callback(reader.close)
-        thread = threading.Thread(target=run, args=(reader, console, stop))
+        thread = threading.Thread(target=show_updates, args=(reader, console, stop))
         threads.append(thread)
         thread.start()
 
@@ -270,18 +272,18 @@ def publish(client: redis.Redis, message: PublishedMessage) -> None:
         assert time.monotonic() < deadline_s
 
 
-def test_where_there_is_no_terminal_each_update_is_one_plain_line(
-    watch: Callable[[Console], None], redis_client: redis.Redis
+def test_without_a_terminal_each_update_is_one_line_of_text(
+    start_screen: Callable[[Console], None], redis_client: redis.Redis
 ) -> None:
-    paper = Paper()
-    watch(Console(file=paper, width=40))
+    output = WaitableOutput()
+    start_screen(Console(file=output, width=40))
     publish(redis_client, message())
     publish(redis_client, message("\x1b[2Jtalk", tenant="acme"))
     publish(redis_client, PublishedMessage("default", UPDATES, b"rubbish"))
     publish(redis_client, message(at_s=5))
-    paper.wait_for("12:00:05")
-    common = "60% HIGH chat/min=12 poll=40% active=31/50 reactions/min=9 leaving=2%"
-    assert paper.getvalue().splitlines() == [
+    output.wait_for("12:00:05")
+    common = "60% HIGH chat/min=12 poll=40% active=31/50 reactions/min=9 leave_rate=2%"
+    assert output.getvalue().splitlines() == [
         f"2026-01-04T12:00:00Z default keynote {common}",
         f"2026-01-04T12:00:00Z acme \\x1b[2Jtalk {common}",
         f"2026-01-04T12:00:05Z default keynote {common}",
@@ -289,38 +291,38 @@ def test_where_there_is_no_terminal_each_update_is_one_plain_line(
 
 
 def test_on_a_terminal_the_table_follows_the_updates(
-    watch: Callable[[Console], None], redis_client: redis.Redis
+    start_screen: Callable[[Console], None], redis_client: redis.Redis
 ) -> None:
-    paper = Paper()
-    watch(Console(file=paper, width=100, height=20, force_terminal=True))
-    paper.wait_for("waiting for the first scores")
+    output = WaitableOutput()
+    start_screen(Console(file=output, width=100, height=20, force_terminal=True))
+    output.wait_for("waiting for the first scores")
     publish(redis_client, message(score=0.61))
-    paper.wait_for("61%")
+    output.wait_for("61%")
     publish(redis_client, message(score=0.62, tenant="acme"))
-    paper.wait_for("62%")
+    output.wait_for("62%")
 
 
-def test_it_goes_on_when_its_connection_was_cut(
-    watch: Callable[[Console], None], redis_client: redis.Redis
+def test_updates_are_shown_again_after_the_connection_was_lost(
+    start_screen: Callable[[Console], None], redis_client: redis.Redis
 ) -> None:
-    paper = Paper()
-    watch(Console(file=paper, width=100))
+    output = WaitableOutput()
+    start_screen(Console(file=output, width=100))
     publish(redis_client, message())
-    paper.wait_for("12:00:00")
+    output.wait_for("12:00:00")
     redis_client.client_kill_filter(_type="pubsub")
     publish(redis_client, message(at_s=5))
-    paper.wait_for("12:00:05")
+    output.wait_for("12:00:05")
 
 
-def test_it_says_so_while_redis_is_away() -> None:
-    class StopOnceAsked(threading.Event):
+def test_the_table_is_drawn_during_an_outage_of_redis() -> None:
+    class StopAtFirstWait(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
             assert timeout
             self.set()
             return True
 
-    paper = Paper()
-    console = Console(file=paper, width=100, height=20, force_terminal=True)
+    output = WaitableOutput()
+    console = Console(file=output, width=100, height=20, force_terminal=True)
     with closing(RedisUpdateReader(f"redis://127.0.0.1:{free_port()}")) as reader:
-        run(reader, console, StopOnceAsked())
-    assert "Redis is away, trying again" in paper.getvalue()
+        show_updates(reader, console, StopAtFirstWait())
+    assert "Redis is away, reconnecting" in output.getvalue()

@@ -1,4 +1,4 @@
-"""The loop of the scoreboard: read updates and show them."""
+"""The scores on the terminal: a table that follows the updates, or a line for each update."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -9,47 +9,50 @@ from rich.live import Live
 
 from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
 from conductor_actors.commands.demo.board import Scoreboard
-from conductor_actors.commands.demo.score_table import plain, render
+from conductor_actors.commands.demo.score_table import format_update, render_board
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.errors import Unavailable
 from conductor_actors.updates import Update
 
-_REFRESH_S: Final = 0.25
-_RECONNECT_S: Final = 0.5
+_REFRESH_INTERVAL_S: Final = 0.25
+_RECONNECT_INTERVAL_S: Final = 0.5
 
 
-def run(
-    reader: RedisUpdateReader, console: Console, stop: threading.Event, footer: str = "Ctrl-C stops"
+def show_updates(
+    reader: RedisUpdateReader,
+    console: Console,
+    stop: threading.Event,
+    footer: str = "Ctrl-C to stop",
 ) -> None:
-    """Show updates until `stop`: a live table, or lines of text where there is no terminal.
+    """Show the updates of all tenants until `stop`; without a terminal, as lines of text.
 
-    While Redis is away the table says so, and stays.
+    While Redis is away, the table keeps the last scores and says so.
     """
     board = Scoreboard()
     reader.select(EVERY_TENANT)
-    news = _news(reader, board, stop)
+    batches = _read_updates(reader, board, stop)
     if not console.is_terminal:
-        for updates in news:
+        for updates in batches:
             for update in updates:
-                console.out(plain(update), highlight=False)
+                console.out(format_update(update), highlight=False)
         return
     with Live(console=console, auto_refresh=False) as live:
-        for _ in news:
-            picture = render(board, console.width, console.height, footer)
-            live.update(picture, refresh=True)
+        for _ in batches:
+            table = render_board(board, console.width, console.height, footer)
+            live.update(table, refresh=True)
 
 
-def _news(
+def _read_updates(
     reader: RedisUpdateReader, board: Scoreboard, stop: threading.Event
 ) -> Iterator[Sequence[Update]]:
-    """Yield the new updates several times a second, even if there are none."""
+    """Add updates to the board and yield the new ones, several times a second even if none."""
     while not stop.is_set():
         updates: Sequence[Update] = ()
         try:
-            messages = reader.read(_REFRESH_S)
+            messages = reader.read(_REFRESH_INTERVAL_S)
             updates = [new for message in messages if (new := board.add(message))]
             board.is_connected = True
         except Unavailable:
             board.is_connected = False
-            stop.wait(_RECONNECT_S)
+            stop.wait(_RECONNECT_INTERVAL_S)
         yield updates

@@ -1,0 +1,66 @@
+"""The threads that the demo runs beside the service: one simulates sessions, one shows scores."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from typing import Final
+
+from rich.console import Console
+
+from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
+from conductor_actors.commands.demo import screen
+from conductor_actors.dashboard.server import address
+from conductor_actors.settings import Settings
+from conductor_actors.simulate import Simulation, feed
+
+JOIN_TIMEOUT_S: Final = 5.0
+
+
+@contextmanager
+def simulate_and_show(
+    redis_url: str, sessions: int, settings: Settings, on_exit: Callable[[], None]
+) -> Iterator[None]:
+    """Simulate sessions and show their scores until the block ends.
+
+    `on_exit` is called when either thread ends, also with an error: the demo is over then.
+    """
+    stop = threading.Event()
+    footer = f"dashboard: {address(settings.http_host, settings.http_port)} · Ctrl-C to stop"
+
+    def simulate() -> None:
+        feed(open_client(redis_url), Simulation(sessions, seed=time.time_ns()), stop)
+
+    def show() -> None:
+        with closing(RedisUpdateReader(redis_url)) as reader:
+            screen.show_updates(reader, Console(), stop, footer)
+
+    with ExitStack() as stack:
+        for run in (simulate, show):
+            stack.enter_context(run_in_background(run, stop, on_exit))
+        yield
+
+
+@contextmanager
+def run_in_background(
+    run: Callable[[], None], stop: threading.Event, on_exit: Callable[[], None]
+) -> Iterator[None]:
+    """Run a function on a thread until the block ends, which sets `stop`.
+
+    `on_exit` is called when the function returns or raises.
+    """
+
+    def run_and_notify() -> None:
+        try:
+            run()
+        finally:
+            on_exit()
+
+    thread = threading.Thread(target=run_and_notify, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(JOIN_TIMEOUT_S)

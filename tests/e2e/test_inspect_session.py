@@ -60,7 +60,7 @@ def test_a_session_is_described_and_traced_by_the_collector_that_has_it(
                 *("inspect", valkey_url, "--follow", "acme/room"),
                 cwd=tmp_path,
             ) as screen:
-                screen.wait_for("its last messages")
+                screen.wait_for("last messages")
                 screen.press("q")
                 assert screen.ended() == 0
             drain(program)
@@ -80,7 +80,7 @@ def test_a_session_is_described_and_traced_by_the_collector_that_has_it(
     assert tick["score"] > 0
     assert over["messages"] > 0
     assert (gone.exit_code, gone.stdout) == (1, "")
-    assert "nobody listens" in gone.stderr
+    assert "no collector listens" in gone.stderr
 
 
 def test_without_a_log_stream_the_command_reports_that_the_trace_is_on_stdout(
@@ -101,7 +101,7 @@ def test_without_a_log_stream_the_command_reports_that_the_trace_is_on_stdout(
             program.wait_for("message_traced", tenant="acme", session="room", kind="Tick")
             drain(program)
     assert (ended.exit_code, ended.stdout) == (0, "")
-    assert "stdout alone" in ended.stderr
+    assert "only on its stdout" in ended.stderr
 
 
 def test_a_collector_that_does_not_answer_is_reported(

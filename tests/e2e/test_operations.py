@@ -19,7 +19,7 @@ from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.commands import verify
-from conductor_actors.commands.inspect.session_introspection import trace_line
+from conductor_actors.commands.inspect.session_text import trace_line
 from conductor_actors.domain.comparison import Comparison, Coverage, Difference
 from conductor_actors.simulate import Simulation
 from tests.deploy.conftest import PASSWORD, PSQL, ROLES, UserUrl, made, postgres, user_url, valkey

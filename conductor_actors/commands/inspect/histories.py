@@ -1,6 +1,6 @@
-"""The histories of single sessions: failures, restarts and quarantines, with their causes.
+"""What happened to each session: failures, restarts and quarantines, with their causes.
 
-Bounded: the thousand sessions with the newest incidents, and twenty incidents of each.
+Memory is bounded: 1000 sessions with the newest incidents, and 20 incidents of each.
 """
 
 from collections import OrderedDict, deque
@@ -45,7 +45,7 @@ _STATES: Final[dict[type, str]] = {
     SessionQuarantined: "quarantined",
     SessionReleased: "running",
 }
-_ORDINARY: Final = (ActorStarted, ActorStopped)
+_ROUTINE_EVENTS: Final = (ActorStarted, ActorStopped)
 
 
 class Incident(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ class Incident(msgspec.Struct, frozen=True):
 
 
 class TracedMessage(msgspec.Struct, frozen=True):
-    """A message that a traced session handled; of a batch of events, how many of each kind."""
+    """A message that a traced session handled; `kinds` counts the events of a batch."""
 
     at: datetime
     kind: str
@@ -88,9 +88,9 @@ class SessionHistory:
 
 
 class SessionHistories:
-    """The histories by session, and the last messages of the followed one.
+    """The history of each session, and the last messages of the followed one.
 
-    A session that only starts and stops gets no history, unless it is followed.
+    A session that only starts and stops has no history, unless it is followed.
     """
 
     def __init__(self, followed: SessionKey | None) -> None:
@@ -106,7 +106,7 @@ class SessionHistories:
             self._messages.clear()
 
     def messages(self) -> list[TracedMessage]:
-        """Return the last messages of the followed session; none where it is not traced."""
+        """Return the last messages of the followed session; none if it is not traced."""
         return [*self._messages]
 
     def add_message(self, key: SessionKey, event: MessageTraced) -> None:
@@ -118,7 +118,11 @@ class SessionHistories:
     def add(self, key: SessionKey, event: SessionEvent) -> None:
         """Add an event of a session."""
         self.restarts += isinstance(event, ActorRestarted)
-        if isinstance(event, _ORDINARY) and key not in self._histories and key != self.followed:
+        if (
+            isinstance(event, _ROUTINE_EVENTS)
+            and key not in self._histories
+            and key != self.followed
+        ):
             return
         history = self._histories.setdefault(key, SessionHistory())
         history.add(event)
@@ -129,7 +133,7 @@ class SessionHistories:
             del self._histories[oldest]
 
     def set_states(self, states: dict[SessionKey, str]) -> None:
-        """Set the states that the service reports; later events change them again."""
+        """Set the states that the service reports."""
         for key in states.keys() & self._histories.keys():
             self._histories[key].state = states[key]
 
@@ -137,7 +141,7 @@ class SessionHistories:
         """Return the history of a session, or an empty one."""
         return self._histories.get(key) or SessionHistory()
 
-    def present(self) -> list[SessionKey]:
+    def active_sessions(self) -> list[SessionKey]:
         """Return the sessions that have a history and have not stopped."""
         return [key for key, each in self._histories.items() if each.state != "stopped"]
 

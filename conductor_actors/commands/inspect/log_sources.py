@@ -1,6 +1,6 @@
-"""The sources of log lines: a pipe, a file that grows, or the log stream of a service in Redis.
+"""Sources of log lines: a pipe, a growing file, or the log stream of a service in Redis.
 
-A read returns at once with what is there, so that the screen and the keyboard never wait for it.
+A read never waits for lines, so that the screen and the keyboard respond at once.
 """
 
 import os
@@ -14,21 +14,22 @@ from typing import Final, Protocol
 from conductor_actors.adapters.embedded.state_directory import running_url
 from conductor_actors.adapters.redis.log_stream import LOG_LINES_PER_READ, RedisLogReader
 from conductor_actors.adapters.server_urls import without_password
-from conductor_actors.commands.inspect.model import MAX_LINE_BYTES
+from conductor_actors.commands.inspect.service_model import MAX_LINE_BYTES
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.settings import Settings
 
-PIPE: Final = "-"
+STDIN: Final = "-"
 REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
 LOG_READ_BYTES: Final = 1 << 16
-MAX_BYTES_PER_READ: Final = 1 << 20  # a long history must not hold up the screen
-TAIL_BYTES: Final = 1 << 23  # of a file: some 20,000 lines
+MAX_BYTES_PER_READ: Final = 1 << 20  # a long history must not block the screen
+TAIL_BYTES: Final = 1 << 23  # the end of a file: about 20,000 lines
 
 
 class LogSource(Protocol):
-    """A source of lines. `trouble` is why there are none, `has_all` that all there is was read.
+    """A source of lines.
 
-    `is_over`: no line will ever come again.
+    `trouble` is why none can be read, `has_all` whether every available line was read, and
+    `is_over` whether the source has ended.
     """
 
     name: str
@@ -37,14 +38,14 @@ class LogSource(Protocol):
     is_over: bool
 
     def read(self) -> Sequence[bytes]:
-        """Return the lines that are there, at once."""
+        """Return the available lines, without waiting."""
 
     def close(self) -> None:
         """Close the source."""
 
 
 def redis_url_of(source: str | None, settings: Settings) -> str | None:
-    """Return the URL of the Redis that is named, set, or embedded in a running service."""
+    """Return the URL of the given, configured, or embedded Redis of a running service."""
     if source is not None and source.startswith(REDIS_SCHEMES):
         return source
     return settings.redis_url or running_url(settings.state_dir, "valkey")
@@ -63,8 +64,8 @@ def require_redis(redis_url: str | None, settings: Settings, otherwise: str = ""
 def open_source(
     source: str | None, redis_url: str | None, settings: Settings, minutes: float
 ) -> LogSource:
-    """Return the source that is named; if none is, standard input if it is piped, else Redis."""
-    if source == PIPE or (source is None and _is_piped(sys.stdin.fileno())):
+    """Return the given source; without one, standard input if it is piped, otherwise Redis."""
+    if source == STDIN or (source is None and _is_piped(sys.stdin.fileno())):
         return PipeSource(sys.stdin.fileno())
     if source is not None and not source.startswith(REDIS_SCHEMES):
         return _open_file(Path(source))
@@ -87,28 +88,28 @@ def _open_file(path: Path) -> LogSource:
 
 
 class LineSplitter:
-    """Splits bytes into lines, however they arrive; a line that is too long is cut off."""
+    """Splits chunks of bytes into lines; lines that are too long are truncated."""
 
     def __init__(self, max_bytes: int = MAX_LINE_BYTES) -> None:
         self._max_bytes = max_bytes
         self._rest = b""
 
     def split(self, data: bytes) -> list[bytes]:
-        """Return the lines that are complete now."""
+        """Add bytes; return the lines that they complete."""
         first, *others = data.split(b"\n")
-        self._grow(first)
+        self._append(first)
         lines = []
         for other in others:
-            lines.append(self.rest())
-            self._grow(other)
+            lines.append(self.pop_rest())
+            self._append(other)
         return [line for line in lines if line.strip()]
 
-    def rest(self) -> bytes:
-        """Return the incomplete line, and forget it."""
+    def pop_rest(self) -> bytes:
+        """Remove and return the incomplete line."""
         rest, self._rest = self._rest, b""
         return rest
 
-    def _grow(self, data: bytes) -> None:
+    def _append(self, data: bytes) -> None:
         self._rest = (self._rest + data)[: self._max_bytes + 1]
 
 
@@ -124,7 +125,7 @@ class PipeSource:
         self.has_all = self.is_over = False
 
     def read(self) -> Sequence[bytes]:
-        """Return the lines that are there, at once."""
+        """Return the available lines, without waiting."""
         lines: list[bytes] = []
         for _ in range(MAX_BYTES_PER_READ // LOG_READ_BYTES):
             if self.is_over or not select.select([self._descriptor], [], [], 0)[0]:
@@ -134,16 +135,16 @@ class PipeSource:
         return lines
 
     def close(self) -> None:
-        """Leave the pipe open: the caller opened it."""
+        """Leave the pipe open: it belongs to the process."""
 
     def _end(self) -> list[bytes]:
         self.has_all = self.is_over = True
         self.trouble = "the pipe has ended"
-        return [rest] if (rest := self._splitter.rest()) else []
+        return [rest] if (rest := self._splitter.pop_rest()) else []
 
 
 class FileSource:
-    """The end of a file, and what is written to it; after a rotation the new file of that name."""
+    """The end of a file and what is appended; after a rotation, the new file with its name."""
 
     is_over = False
 
@@ -160,10 +161,10 @@ class FileSource:
         begin = self._size() - TAIL_BYTES
         if begin > 0:
             self._file.seek(begin)
-            self._splitter.split(self._file.read(LOG_READ_BYTES))  # the first is a part of a line
+            self._splitter.split(self._file.read(LOG_READ_BYTES))  # skips a partial line
 
     def read(self) -> Sequence[bytes]:
-        """Return the lines that are there, at once."""
+        """Return the available lines, without waiting."""
         lines: list[bytes] = []
         self.has_all = False
         for _ in range(MAX_BYTES_PER_READ // LOG_READ_BYTES):
@@ -182,7 +183,7 @@ class FileSource:
         return os.fstat(self._file.fileno()).st_size
 
     def _has_rotated(self) -> bool:
-        """Continue with the file that has the name now, or from the start if it was truncated."""
+        """Check for a rotation or truncation; after one, continue at the start of the file."""
         if self._size() < self._file.tell():
             self._file.seek(0)
             return True
@@ -190,7 +191,7 @@ class FileSource:
             if os.path.samestat(self._path.stat(), os.fstat(self._file.fileno())):
                 return False
             successor = self._path.open("rb", buffering=0)
-        except OSError:  # between two files of that name
+        except OSError:  # between two files with this name
             return False
         self._file.close()
         self._file = successor
@@ -198,7 +199,7 @@ class FileSource:
 
 
 class LogStreamSource:
-    """The log stream of a running service, from some minutes ago."""
+    """The log stream of a running service, from `minutes` ago."""
 
     is_over = False
 
@@ -209,7 +210,7 @@ class LogStreamSource:
         self.has_all = False
 
     def read(self) -> Sequence[bytes]:
-        """Return the lines that are there, at once; none while Redis is away."""
+        """Return the available lines; none while Redis is away."""
         try:
             lines = self._reader.read()
         except Unavailable as error:

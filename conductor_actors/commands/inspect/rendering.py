@@ -10,6 +10,7 @@ from rich.text import Text
 
 from conductor_actors.commands.inspect.histories import Incident, TracedMessage
 from conductor_actors.commands.inspect.report import FollowedSession, ServiceReport
+from conductor_actors.commands.inspect.screen_view import ScreenView
 from conductor_actors.commands.inspect.tables import (
     ACTOR_COLUMNS,
     KIND_CELLS,
@@ -19,11 +20,10 @@ from conductor_actors.commands.inspect.tables import (
     message_summary,
     signal_lines,
 )
-from conductor_actors.commands.inspect.view import ScreenView
 from conductor_actors.commands.terminal import count, duration, printable, rate, share, span
 from conductor_actors.updates import Update
 
-LOG_SILENT_S: Final = 15.0
+LOG_SILENCE_ALERT_S: Final = 15.0
 KEYS: Final = "d mailbox r rate h handling o oldest n name · t tenant · ↑↓ f follow · q quit"
 KEYS_FOLLOWING: Final = "f back · q quit"
 UNLIMITED_LINES: Final = 1_000_000
@@ -33,7 +33,7 @@ _LINES_BESIDE_MESSAGES: Final = 15
 
 
 class ScreenContext(NamedTuple):
-    """What the report does not hold: the source of lines, its trouble, the followed score."""
+    """What the screen shows beside the report: the source of lines, its error, and the score."""
 
     source: str
     trouble: str = ""
@@ -49,7 +49,7 @@ def render_screen(
     room = height - len(head) - 1
     if report.followed is not None:
         body = _followed(report.followed, context.update, width, room)
-        hint = "" if context.can_score else " · for its score set REDIS_URL"
+        hint = "" if context.can_score else " · set REDIS_URL to see the score"
         return Group(*head, *body, _dim(KEYS_FOLLOWING + hint))
     return Group(*head, *_tables(report, view, width, room), _footer(view))
 
@@ -57,7 +57,7 @@ def render_screen(
 def render_plain(
     report: ServiceReport, view: ScreenView, context: ScreenContext, width: int
 ) -> RenderableType:
-    """Return everything once, for a file or a pipe."""
+    """Return the whole report, for a file or a pipe."""
     head = _head(report, context)
     if report.followed is not None:
         return Group(*head, *_followed(report.followed, None, width, UNLIMITED_LINES))
@@ -97,13 +97,13 @@ def _alerts(report: ServiceReport, context: ScreenContext) -> Text:
 
 
 def _alert_texts(report: ServiceReport, context: ScreenContext) -> Iterable[str]:
-    """Return what needs attention, the worst first."""
+    """Return what needs attention, the most severe first."""
     flow, lines = report.flow, report.lines
     if context.trouble:
         yield printable(context.trouble)
     if report.silent_s is None:
         yield "no log line yet"
-    elif report.silent_s >= LOG_SILENT_S:
+    elif report.silent_s >= LOG_SILENCE_ALERT_S:
         yield f"no log line for {span(report.silent_s)}"
     for outage in report.outages:
         yield f"{printable(outage.service)} is away since {outage.began_at:%H:%M:%S}"
@@ -122,9 +122,9 @@ def _alert_texts(report: ServiceReport, context: ScreenContext) -> Iterable[str]
 def _tables(
     report: ServiceReport, view: ScreenView, width: int, room: int, *, is_live: bool = True
 ) -> Iterable[RenderableType]:
-    """Share the lines: tenants and sessions get a quarter each at least, actors the rest."""
+    """Return the tables; tenants and sessions each get at least a quarter of the lines."""
     order = view.selection.order
-    room = max(3, room - 4)  # the titles, and how many are shown
+    room = max(3, room - 4)  # the titles, and the number of rows
     tenants = report.tenants[: max(1, room // 4)]
     actors = report.actors[: room - len(tenants) - max(1, room // 4)]
     room -= len(actors) + len(tenants)
@@ -154,7 +154,7 @@ def _footer(view: ScreenView) -> Text:
 def _followed(
     one: FollowedSession, update: Update | None, width: int, room: int
 ) -> list[RenderableType]:
-    """Return the followed session in so many lines, with its newest incidents."""
+    """Return the followed session in at most `room` lines, with its newest incidents."""
     lines: list[RenderableType] = [
         draw_table(SESSION_COLUMNS, [one.session], width),  # two lines
         Text(),
@@ -165,7 +165,7 @@ def _followed(
     ]
     left = max(1, room - len(lines) - 1)
     incidents = [line for incident in one.incidents for line in _incident(incident, width)]
-    return [*lines, *(incidents or [_dim("none in the lines read")])[-left:]]
+    return [*lines, *(incidents or [_dim("none since the first line read")])[-left:]]
 
 
 def _score(update: Update | None) -> list[Text]:
@@ -177,9 +177,9 @@ def _score(update: Update | None) -> list[Text]:
 
 
 def _messages(messages: Sequence[TracedMessage], room: int) -> list[Text]:
-    """Return the last messages that it handled, as many as there is room for."""
+    """Return the last messages that the session handled, at most `room` lines."""
     shown = messages[max(0, len(messages) - max(0, room)) :]
-    return [_dim("its last messages"), *map(_message, shown), Text()] if shown else []
+    return [_dim("last messages"), *map(_message, shown), Text()] if shown else []
 
 
 def _message(one: TracedMessage) -> Text:
@@ -189,7 +189,7 @@ def _message(one: TracedMessage) -> Text:
 
 
 def _incident(incident: Incident, width: int) -> Iterable[Text]:
-    """Return what happened, with as many lines as its cause needs."""
+    """Return an incident; a long cause is wrapped."""
     head = f"{incident.at:%H:%M:%S}  {printable(incident.event):{_EVENT_CELLS}} "
     causes = wrap(printable(incident.detail), max(20, width - len(head))) or [""]
     for first, cause in zip_longest([head], causes, fillvalue=" " * len(head)):

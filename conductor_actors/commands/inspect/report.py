@@ -1,6 +1,6 @@
-"""The report on a service at one moment: the document of `--json`, and what the screen shows.
+"""The report on a service: the document that `--json` prints, and the data of the screen.
 
-Keys are an interface: they are only added. What is not known yet is null.
+Its keys are an interface: they are only added. An unknown value is null.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 import msgspec
 
 from conductor_actors.commands.inspect.histories import Incident, TracedMessage
-from conductor_actors.commands.inspect.model import (
+from conductor_actors.commands.inspect.service_model import (
     ActorKind,
     LastTick,
     Phase,
@@ -25,7 +25,7 @@ SESSION_KIND: Final = "session"  # the kind whose restarts are those of all sess
 
 
 class LineCounts(msgspec.Struct, frozen=True):
-    """How many lines were read, how many of them ignored, and how many are known to be missing."""
+    """The lines that were read, those of them that were ignored, and those known to be missing."""
 
     read: int
     ignored: int
@@ -33,7 +33,7 @@ class LineCounts(msgspec.Struct, frozen=True):
 
 
 class ServiceState(msgspec.Struct, frozen=True):
-    """The process. `vocabulary` is the version of its lines, `cpu_share` 1.0 for a whole core."""
+    """The process. `vocabulary` is the version of its log lines, `cpu_share` 1.0 for one core."""
 
     phase: Phase
     version: str | None
@@ -43,7 +43,7 @@ class ServiceState(msgspec.Struct, frozen=True):
 
 
 class DataFlow(msgspec.Struct, frozen=True):
-    """What goes in and out. `gaps` and the keys after it count from the first line read."""
+    """Input and output. `gaps` and the keys after it count from the first line that was read."""
 
     events_per_s: float | None
     rows_per_s: float | None
@@ -116,7 +116,7 @@ class TenantReport(msgspec.Struct, frozen=True):
 class FollowedSession(msgspec.Struct, frozen=True):
     """The followed session and its incidents, oldest first.
 
-    `messages` are there while it is traced, as it is while it is followed on a screen.
+    `messages` is empty unless the session is traced; it is while it is followed on a screen.
     """
 
     session: SessionReport
@@ -125,7 +125,7 @@ class FollowedSession(msgspec.Struct, frozen=True):
 
 
 class ServiceReport(msgspec.Struct, frozen=True):
-    """The whole document. `since` and `at` are the times of the first and the newest line."""
+    """The document. `since` and `at` are the times of the first and the newest line."""
 
     format: int
     since: datetime | None
@@ -168,7 +168,7 @@ def make_report(
     now: datetime,
     selection: Selection = Selection(),  # noqa: B008 - immutable
 ) -> ServiceReport:
-    """Return the report of this moment."""
+    """Return the report at `now`."""
     process = model.process
     sessions = [one for one in _sessions(process) if selection.tenant in (None, one.tenant)]
     tenants = [one for one in _tenants(process) if selection.tenant in (None, one.tenant)]
@@ -233,7 +233,7 @@ def _actor(name: str, kind: ActorKind, process: ProcessModel) -> ActorReport:
 
 def _sessions(process: ProcessModel) -> Iterable[SessionReport]:
     """Return the sessions with figures, and those with a history."""
-    keys = dict.fromkeys([*process.sessions, *process.histories.present()])
+    keys = dict.fromkeys([*process.sessions, *process.histories.active_sessions()])
     return [_session(key, process) for key in keys]
 
 
@@ -274,7 +274,7 @@ def _tenants(process: ProcessModel) -> Iterable[TenantReport]:
 
 
 def _handling_s(row: SessionFigures | TenantFigures) -> float | None:
-    """Return the mean time that a message took; None if there was none."""
+    """Return the mean time to handle a message; None if none was handled."""
     return round(row.busy_share / row.handled_per_s, 7) if row.handled_per_s > 0 else None
 
 

@@ -1,4 +1,4 @@
-"""Three tables with aligned columns (actors, tenants, sessions), and the texts of single rows."""
+"""The tables of actors, tenants and sessions, and the lines about signals and messages."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Generic, Literal, NamedTuple, TypeVar
@@ -34,7 +34,7 @@ _STATE_STYLES: Final = {
 
 
 class TableColumn(NamedTuple, Generic[Row]):
-    """A column. The first takes the width that is left; a narrow screen omits the last ones."""
+    """A column. The first one takes the remaining width; a narrow screen omits the last ones."""
 
     title: str
     cells: int
@@ -50,7 +50,7 @@ def draw_table(
     order: SortOrder | None = None,
     cursor: int | None = None,
 ) -> Table:
-    """Return a table of the rows under a line of titles, with the cursor's row in reverse."""
+    """Return a table with a line of titles; the row under the cursor is in reverse video."""
     name, *others = columns
     while len(others) > 1 and _cells(others) + MIN_NAME_CELLS > width:
         others.pop()
@@ -76,13 +76,13 @@ def _cells(columns: Sequence[TableColumn[Row]]) -> int:
 
 
 def session_label(tenant: str, session: str) -> str:
-    """Return the shortest text by which `--follow` finds the session."""
+    """Return the shortest name that `--follow` accepts for the session."""
     is_plain = tenant == DEFAULT_TENANT and "/" not in session
     return printable(session if is_plain else str(SessionKey(tenant, session)))
 
 
 def message_summary(kinds: Mapping[str, int], score: float | None, *, has_failed: bool) -> str:
-    """Return what is known of a traced message: its kinds of events, or its score."""
+    """Return the result of a traced message: the events by kind, or the score."""
     known = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
     if score is not None:
         known = f"score {share(score)}"
@@ -97,7 +97,7 @@ def signal_lines(signals: Signals, contributions: Contributions) -> Iterable[str
         ("poll", share(signals.poll_participation), contributions.poll),
         ("active", users, contributions.active_users),
         ("reactions", f"{signals.reactions_per_min:.0f}/min", contributions.reactions),
-        ("leaving", share(signals.user_leave_rate), contributions.leave_rate),
+        ("leave rate", share(signals.user_leave_rate), contributions.leave_rate),
     ):  # + 0.0: a contribution can be -0.0
         yield f"{name:{SIGNAL_CELLS}}{value:>{SIGNAL_CELLS}}  {added + 0.0:+8.1%}"
 
@@ -106,7 +106,7 @@ def _state(state: str) -> Text:
     return Text(printable(state), style=_STATE_STYLES.get(state, "red"))
 
 
-def _troubled(number: int) -> Text:
+def _red_if_any(number: int) -> Text:
     return Text(count(number), style="red" if number else "")
 
 
@@ -117,11 +117,11 @@ ACTOR_COLUMNS: Final[Sequence[TableColumn[ActorReport]]] = (
     TableColumn("handled/s", 10, lambda one: rate(one.handled_per_s)),
     TableColumn("oldest", 8, lambda one: duration(one.oldest_s)),
     TableColumn("count", 7, lambda one: count(one.count)),
-    TableColumn("failures", 8, lambda one: _troubled(one.failures)),
+    TableColumn("failures", 8, lambda one: _red_if_any(one.failures)),
 )
 TENANT_COLUMNS: Final[Sequence[TableColumn[TenantReport]]] = (
     TableColumn("tenant", 0, lambda one: Text(printable(one.tenant)), "left", "name"),
-    TableColumn("quarantined", 11, lambda one: _troubled(one.quarantined)),
+    TableColumn("quarantined", 11, lambda one: _red_if_any(one.quarantined)),
     TableColumn("mailbox", 8, lambda one: count(one.mailbox_depth), order="depth"),
     TableColumn("handled/s", 10, lambda one: rate(one.handled_per_s), order="rate"),
     TableColumn("oldest", 8, lambda one: duration(one.oldest_s), order="oldest"),
@@ -137,5 +137,5 @@ SESSION_COLUMNS: Final[Sequence[TableColumn[SessionReport]]] = (
     TableColumn("handled/s", 10, lambda one: rate(one.handled_per_s), order="rate"),
     TableColumn("oldest", 8, lambda one: duration(one.oldest_s), order="oldest"),
     TableColumn("takes", 7, lambda one: duration(one.handling_s), order="handling"),
-    TableColumn("restarts", 8, lambda one: _troubled(one.restarts)),
+    TableColumn("restarts", 8, lambda one: _red_if_any(one.restarts)),
 )

@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
-from conductor_actors.commands.inspect.model import ServiceModel
 from conductor_actors.commands.inspect.report import Selection, ServiceReport, make_report
+from conductor_actors.commands.inspect.service_model import ServiceModel
 from conductor_actors.domain.identity import SessionKey
 from tests.support.log_lines import NOON, make_line
 

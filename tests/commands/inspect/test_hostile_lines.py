@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conductor_actors.commands.inspect.histories import MAX_HISTORIES, MAX_INCIDENTS
-from conductor_actors.commands.inspect.model import MAX_LINE_BYTES, MAX_NAMES, ServiceModel
 from conductor_actors.commands.inspect.report import make_report
+from conductor_actors.commands.inspect.service_model import MAX_LINE_BYTES, MAX_NAMES, ServiceModel
 from conductor_actors.domain.identity import SessionKey
 from tests.commands.inspect.sample_lines import (
     actor,

@@ -40,7 +40,7 @@ def test_lines_are_complete_however_the_bytes_are_split(parts: list[bytes], long
     pieces = [data[at : at + longest] for at in range(0, len(data), longest)]
     again = LineSplitter()
     assert [line for piece in pieces for line in again.split(piece)] == found
-    assert again.rest() == splitter.rest() == (data.split(b"\n")[-1])
+    assert again.pop_rest() == splitter.pop_rest() == (data.split(b"\n")[-1])
     assert found == [line for line in data.split(b"\n")[:-1] if line.strip()]
 
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from conductor_actors.commands.inspect.rendering import ScreenContext, render_plain, render_screen
 from conductor_actors.commands.inspect.report import Selection, make_report
-from conductor_actors.commands.inspect.view import ScreenView
+from conductor_actors.commands.inspect.screen_view import ScreenView
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions, Signals
 from conductor_actors.updates import Update
@@ -194,7 +194,7 @@ def test_a_followed_session_shows_its_last_traced_messages() -> None:
         message(8, has_failed=True),
     )
     screen = [text.rstrip() for text in drawn(*more, view=ScreenView(followed=KEYNOTE))]
-    begin = screen.index("its last messages")
+    begin = screen.index("last messages")
     assert screen[begin + 3 : begin + 8] == [
         "12:00:06  EventBatch   26 µs  2 UserJoined, 1 ChatMessage",
         "12:00:07  Tick         2 ms  score 57%",
@@ -218,7 +218,7 @@ def test_a_followed_session_shows_its_score_and_its_incidents() -> None:
         "poll                     40%    +10.0%",
         "active           31/50 users    +15.5%",
         "reactions              9/min     +9.6%",
-        "leaving                 2.0%     -0.2%",
+        "leave rate              2.0%     -0.2%",
     ]
     assert screen[13:16] == [
         "incidents",

@@ -1,4 +1,4 @@
-"""The command `inspect`: one report, or a screen that is redrawn several times a second."""
+"""The command `inspect`: print one report, or redraw a screen several times a second."""
 
 import json
 import sys
@@ -19,7 +19,6 @@ from conductor_actors.commands.inspect.log_sources import (
     open_source,
     redis_url_of,
 )
-from conductor_actors.commands.inspect.model import ServiceModel
 from conductor_actors.commands.inspect.rendering import ScreenContext, render_plain, render_screen
 from conductor_actors.commands.inspect.report import (
     Selection,
@@ -27,9 +26,10 @@ from conductor_actors.commands.inspect.report import (
     SortOrder,
     make_report,
 )
-from conductor_actors.commands.inspect.session_introspection import TraceRenewal
+from conductor_actors.commands.inspect.screen_view import ScreenView
+from conductor_actors.commands.inspect.service_model import ServiceModel
+from conductor_actors.commands.inspect.trace_renewal import TraceRenewal
 from conductor_actors.commands.inspect.update_follower import UpdateFollower
-from conductor_actors.commands.inspect.view import ScreenView
 from conductor_actors.commands.terminal import Keyboard, keyboard
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Unavailable
@@ -50,25 +50,23 @@ def inspect(  # noqa: PLR0913 - an option each
         ),
     ] = None,
     *,
-    once: Annotated[bool, typer.Option("--once", help="Print it once, and end.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Print once, then exit.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
-    sort: Annotated[
-        SortOrder, typer.Option(help="What sessions and tenants are sorted by.")
-    ] = "depth",
-    tenant: Annotated[str | None, typer.Option(help="Show this tenant alone.")] = None,
+    sort: Annotated[SortOrder, typer.Option(help="Sort sessions and tenants by this.")] = "depth",
+    tenant: Annotated[str | None, typer.Option(help="Show only this tenant.")] = None,
     follow: Annotated[
-        str | None, typer.Option(metavar="[TENANT/]ID", help="Show this session closely.")
+        str | None, typer.Option(metavar="[TENANT/]ID", help="Show one session in detail.")
     ] = None,
     minutes: Annotated[
         float, typer.Option(min=0, max=100_000, help="How far to look back in Redis.")
     ] = 10,
 ) -> None:
-    """Show the actors of a running service, live, from its log lines; q ends it.
+    """Show the actors of a running service, live, from its log lines; q quits.
 
     `inspect session [TENANT/]ID` describes one session, or traces it.
 
-    Of a file the last 8 MB are read; a pipe is read to its end by --once. Without a terminal it
-    prints once.
+    Only the last 8 MB of a file are read; --once reads a pipe to its end. Without a terminal,
+    it prints once.
     """
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format, sys.stderr)
@@ -89,7 +87,7 @@ def inspect(  # noqa: PLR0913 - an option each
 
 
 class Inspection:
-    """The lines and updates read so far, and the view of them."""
+    """The log lines and updates that were read, and what the user selected."""
 
     def __init__(
         self,
@@ -106,24 +104,24 @@ class Inspection:
         self._updates.follow(view.followed)
 
     def read(self) -> bool:
-        """Read the lines and updates that are there; return whether there were any."""
+        """Read the available lines and updates; return whether there were any."""
         lines = self._source.read()
         for line in lines:
             self._model.add(line)
         return self._updates.read() or bool(lines)
 
     def press(self, key: str) -> None:
-        """Change the view by a key."""
+        """Change the view after a key was pressed."""
         self.view = self.view.after(key, self.report())
         self._model.follow(self.view.followed)
         self._updates.follow(self.view.followed)
 
     def report(self) -> ServiceReport:
-        """Return the report of this moment."""
+        """Return the current report."""
         return make_report(self._model, self.now(), self.view.selection)
 
     def context(self) -> ScreenContext:
-        """Return what the screen shows beside the report."""
+        """Return what the screen shows in addition to the report."""
         source, updates = self._source, self._updates
         return ScreenContext(source.name, source.trouble, updates.newest, updates.can_read)
 
@@ -136,7 +134,7 @@ def _print(inspection: Inspection, source: LogSource, *, as_json: bool) -> None:
         if not source.has_all:
             time.sleep(SOURCE_POLL_S)
     report = inspection.report()
-    if as_json:  # ASCII: nothing in it can move a cursor
+    if as_json:  # ASCII: no control characters
         typer.echo(json.dumps(msgspec.to_builtins(report)))
     else:
         console = Console()
@@ -147,17 +145,17 @@ def _show(
     inspection: Inspection, trace: TraceRenewal, console: Console, keyboard: Keyboard
 ) -> None:
     """Redraw the screen after new lines and keys, and every second, until the user quits."""
-    shown: tuple[ConsoleDimensions, int] | None = None
+    drawn_at: tuple[ConsoleDimensions, int] | None = None
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while not inspection.view.is_over:
             trace.renew(inspection.view.followed)
-            has_news = inspection.read()
+            has_changed = inspection.read()
             now = console.size, int(inspection.now().timestamp())
-            if has_news or now != shown:
-                shown = now
+            if has_changed or now != drawn_at:
+                drawn_at = now
                 report, view, context = inspection.report(), inspection.view, inspection.context()
-                picture = render_screen(report, view, context, console.width, console.height)
-                live.update(picture, refresh=True)
+                frame = render_screen(report, view, context, console.width, console.height)
+                live.update(frame, refresh=True)
             for key in keyboard.read(SCREEN_REFRESH_S):
                 inspection.press(key)
-                shown = None
+                drawn_at = None

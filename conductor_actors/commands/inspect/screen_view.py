@@ -1,4 +1,4 @@
-"""What the user at the screen has selected: a value, and its change by each key."""
+"""What the user selected on the screen: an immutable value, and its change after each key."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -20,7 +20,7 @@ MAX_TENANT_CHARS: Final = 63
 class ScreenView:
     """The selection, the session under the cursor, and the followed session.
 
-    `typed` is what has been typed of a tenant's name; None while none is typed.
+    `typed` is the part of a tenant's name that was typed; None while none is being typed.
     """
 
     selection: Selection = Selection()  # noqa: RUF009 - immutable
@@ -31,7 +31,7 @@ class ScreenView:
 
     def after(self, key: str, report: ServiceReport) -> "ScreenView":
         """Return the view after a key was pressed while the screen showed this report."""
-        change = self._change(key, report) if self.typed is None else _typing(self.typed, key)
+        change = self._change(key, report) if self.typed is None else _edit_tenant(self.typed, key)
         if "selection" in change:
             selection = self.selection._replace(**change["selection"])
             change |= {"selection": selection, "cursor": 0}
@@ -52,7 +52,7 @@ class ScreenView:
                 return {"selection": {"order": ORDER_KEYS[key]}} if key in ORDER_KEYS else {}
 
     def _cursor(self, report: ServiceReport) -> int:
-        """Return the row of the cursor; there may be fewer rows than when it was moved."""
+        """Return the row of the cursor; there may be fewer rows since it was moved."""
         return min(self.cursor, max(0, len(report.sessions) - 1))
 
     def _session(self, report: ServiceReport) -> SessionKey | None:
@@ -63,7 +63,7 @@ class ScreenView:
         return SessionKey(session.tenant, session.session)
 
 
-def _typing(typed: str, key: str) -> dict[str, Any]:
+def _edit_tenant(typed: str, key: str) -> dict[str, Any]:
     match key:
         case "enter":
             return {"typed": None, "selection": {"tenant": typed or None}}

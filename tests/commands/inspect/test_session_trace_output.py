@@ -6,12 +6,8 @@ from contextlib import closing
 import pytest
 
 from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionChannel
-from conductor_actors.commands.inspect.session_introspection import (
-    TRACE_RENEWAL_S,
-    TRACE_S,
-    TraceRenewal,
-    trace_line,
-)
+from conductor_actors.commands.inspect.session_text import trace_line
+from conductor_actors.commands.inspect.trace_renewal import TRACE_RENEWAL_S, TRACE_S, TraceRenewal
 from conductor_actors.domain.identity import SessionKey
 from tests.commands.inspect.sample_lines import of_session
 from tests.support.fakes.fake_clock import FakeClock
@@ -68,7 +64,7 @@ def test_without_a_redis_and_during_its_outage_nothing_is_traced() -> None:
                 duration_s=33e-6,
                 suppressed=7,
             ),
-            "  Tick           33 µs, 0 waiting  score 57% (7 left out before)",
+            "  Tick           33 µs, 0 waiting  score 57% (7 omitted before)",
         ),
         (
             of_session(

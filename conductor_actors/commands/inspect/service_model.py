@@ -1,6 +1,6 @@
-"""A model of a service, folded from the events of its log. No clock, no I/O."""
+"""The state of a service, computed from its log events. No clock, no I/O."""
 
-from collections import Counter, deque
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,6 +13,7 @@ from conductor_actors.commands.inspect.histories import (
     SessionEvent,
     SessionHistories,
 )
+from conductor_actors.commands.inspect.rates import CounterRate, StepRate, WindowRate
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.instants import to_datetime
 from conductor_actors.log_events import (
@@ -50,20 +51,17 @@ from conductor_actors.log_events import (
 )
 
 MAX_LINE_BYTES: Final = 1 << 18
-MAX_NAMES: Final = 1000  # of kinds, outages and tenants with gaps: more are made up
-ROW_WINDOW: Final = timedelta(seconds=15)  # three ticks
-MAX_ROW_BATCHES: Final = 1000
+MAX_NAMES: Final = 1000  # kinds, outages, tenants with gaps; a real log has far fewer
 
 Phase: TypeAlias = Literal["unknown", "running", "draining", "stopped"]
 
-_NO_TIME: Final = timedelta(0)
 _event_decoder: Final[msgspec.json.Decoder[AnyEvent]] = msgspec.json.Decoder(AnyEvent)
 
 
 def read_line(text: bytes) -> AnyEvent:
-    """Return the log event of a line, whatever stands before its brace.
+    """Return the log event of a line; a prefix before its first brace is skipped.
 
-    Raise `ValueError` if the line holds none: it may be cut, mixed with anything, or made up.
+    Raise `ValueError` if the line has none: it may be truncated, or from another program.
     """
     begin = text.find(b"{")
     if begin < 0 or len(text) > MAX_LINE_BYTES:
@@ -77,61 +75,8 @@ def read_line(text: bytes) -> AnyEvent:
     return event
 
 
-class CounterRate:
-    """The rate of a counter that only grows, or restarts from 0 with its process."""
-
-    def __init__(self) -> None:
-        self._last: tuple[datetime, float] | None = None
-        self.per_s: float | None = None
-
-    def add(self, at: datetime, total: float) -> None:
-        """Add a reading of the counter."""
-        if self._last is not None:
-            over_s = (at - self._last[0]).total_seconds()
-            if over_s <= 0:
-                return
-            self.per_s = (total - self._last[1]) / over_s if total >= self._last[1] else None
-        self._last = at, total
-
-
-class StepRate:
-    """The rate of amounts, each counted since the one before it."""
-
-    def __init__(self) -> None:
-        self._counter = CounterRate()
-        self._total = 0
-
-    @property
-    def per_s(self) -> float | None:
-        """The amount a second between the last two."""
-        return self._counter.per_s
-
-    def add(self, at: datetime, amount: int) -> None:
-        """Add an amount."""
-        self._total += amount
-        self._counter.add(at, self._total)
-
-
-class WindowRate:
-    """The rate of amounts that come at irregular times, averaged over `ROW_WINDOW`."""
-
-    def __init__(self) -> None:
-        self._amounts: deque[tuple[datetime, int]] = deque(maxlen=MAX_ROW_BATCHES)
-
-    def add(self, at: datetime, amount: int) -> None:
-        """Add an amount."""
-        self._amounts.append((at, amount))
-
-    def per_s(self, now: datetime) -> float | None:
-        """Return the amount a second; None before the first amount."""
-        if not self._amounts:
-            return None
-        recent = sum(amount for at, amount in self._amounts if _NO_TIME <= now - at < ROW_WINDOW)
-        return recent / ROW_WINDOW.total_seconds()
-
-
 class LastTick(msgspec.Struct, frozen=True):
-    """The last tick: its instant, how late it came, how long all sessions took."""
+    """The last tick: its time, its delay, and how long it took to score all sessions."""
 
     at: datetime
     lag_s: float
@@ -141,7 +86,7 @@ class LastTick(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class ActorKind:
-    """A kind of actor."""
+    """All actors of one kind."""
 
     stats: ActorStats | None = None
     rate: CounterRate = field(default_factory=CounterRate)
@@ -151,7 +96,7 @@ class ActorKind:
 
 @dataclass(slots=True)
 class ProcessModel:
-    """One process of the service; the next one starts with an empty model."""
+    """One process of the service. After a restart the model is empty again."""
 
     histories: SessionHistories
     phase: Phase = "unknown"
@@ -176,7 +121,7 @@ class ProcessModel:
 
 
 class ServiceModel:
-    """The service as its log describes it. Lines are added in their order in the log."""
+    """The service as its log describes it. Add the lines in the order of the log."""
 
     def __init__(self, followed: SessionKey | None = None) -> None:
         self.followed = followed
@@ -193,7 +138,7 @@ class ServiceModel:
         self.process.histories.follow(key)
 
     def add(self, text: bytes) -> None:
-        """Add a line, whatever it is."""
+        """Add a line of the log; a line that is not a log event is counted and ignored."""
         self.lines_read += 1
         try:
             event = read_line(text)
@@ -321,6 +266,6 @@ class ServiceModel:
 
 def _began_at(event: OutageBegan | OutageContinues) -> datetime:
     if isinstance(event, OutageContinues):
-        with suppress(OverflowError):  # before the year 1, in a line that somebody made up
+        with suppress(OverflowError):  # before the year 1: a forged line
             return event.timestamp - timedelta(seconds=event.lasted_s)
     return event.timestamp

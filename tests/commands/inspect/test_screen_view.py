@@ -2,7 +2,7 @@
 
 import pytest
 
-from conductor_actors.commands.inspect.view import MAX_TENANT_CHARS, ScreenView
+from conductor_actors.commands.inspect.screen_view import MAX_TENANT_CHARS, ScreenView
 from tests.commands.inspect.sample_lines import report_of, row, sessions
 
 REPORT = report_of(sessions(row("acme/a"), row("acme/b"), row("globex/c")))

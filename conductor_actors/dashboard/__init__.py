@@ -1,10 +1,12 @@
-"""The real-time service: fed through two ports alone, so any number can run, in any process.
+"""The dashboard. It reads through two ports only, so any number can run, in any process.
 
 ```
-UpdateSubscriber ──▶ hub (newest and last 5 minutes of each session)
-              │       └──▶ api (HTTP)         auth, origins: who may ask, from where
-              └──▶ broadcast ──▶ socketio ──▶ timeouts (TCP, each wait with a deadline)
-HistoryReader ──▶ recent (what the hub has not received)
+UpdateSubscriber ──▶ fan_out ──▶ live_sessions ──▶ api (HTTP)
+                        │        (newest update and last 5 minutes of each)
+                        └──────▶ broadcast ──▶ socketio ──▶ connections ──▶ timeouts (TCP)
+HistoryReader ──▶ recent_history (points that were not received)
+
+auth, origins: who has access, and from where
 ```
 
 Everything but `Dashboard` runs on one event loop, so nothing here takes a lock.

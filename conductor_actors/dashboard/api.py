@@ -1,4 +1,4 @@
-"""The HTTP API under `/api/v1`, and the page: routes and answers."""
+"""The HTTP API under `/api/v1`, and the files of the page."""
 
 import csv
 import io
@@ -28,9 +28,9 @@ from conductor_actors.dashboard.bodies import (
     sessions_body,
 )
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.hub import Hub
-from conductor_actors.dashboard.recent import score_row
-from conductor_actors.dashboard.socketio import bearer
+from conductor_actors.dashboard.live_sessions import LiveSessions
+from conductor_actors.dashboard.recent_history import score_row
+from conductor_actors.dashboard.socketio import bearer_token
 from conductor_actors.dashboard.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, Signals, category
@@ -40,7 +40,7 @@ from conductor_actors.updates import Update, decode_update, timestamp, update_of
 
 STATIC: Final = files("conductor_actors.dashboard").joinpath("static")
 
-_SIGNALS: Final = (  # name, what people call it, unit
+_SIGNALS: Final = (  # name, label, unit
     ("chat_msgs_per_min", "Chat messages", "per minute"),
     ("poll_participation", "Poll participation", "share of users"),
     ("active_users", "Active users", "users"),
@@ -59,28 +59,28 @@ _STEP_COLUMNS: Final = (
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Sources(NamedTuple):
-    """Where answers come from, and how they are to be read."""
+class ApiSources(NamedTuple):
+    """The sources of the answers, and the settings to interpret them."""
 
-    hub: Hub
+    live: LiveSessions
     history: StoredHistory
     scoring: Scoring
     tick_s: int
-    now: Clock  # seconds since 1970
+    wall_clock: Clock
 
 
 class Api:
-    """One handler per path; each says first who may ask."""
+    """One handler for each path; each authenticates its caller first."""
 
     def __init__(
-        self, sources: Sources, authenticator: Authenticator, metrics: DashboardMetrics
+        self, sources: ApiSources, authenticator: Authenticator, metrics: DashboardMetrics
     ) -> None:
         self._sources = sources
         self._authenticator = authenticator
         self._metrics = metrics
 
     def routes(self) -> list[BaseRoute]:
-        """List every path. An id may hold a slash, so it is a path."""
+        """Return the routes. An id may contain a slash, so it is a path."""
         return [
             Route("/api/v1/openapi.json", self.openapi),
             Route("/api/v1/sessions", self.sessions),
@@ -89,42 +89,44 @@ class Api:
         ]
 
     async def openapi(self, _: Request) -> Response:
-        """Describe this API."""
+        """Return the OpenAPI document."""
         return self._json(openapi.document())
 
     async def sessions(self, request: Request) -> Response:
-        """List the live sessions of the caller's tenant."""
+        """Return the live sessions of the caller's tenant."""
         caller = self._caller(request)
-        newest = self._sources.hub.newest(caller.tenant, caller.sessions)
-        return self._answer(sessions_body(newest))
+        newest = self._sources.live.newest(caller.tenant, caller.sessions)
+        return self._response(sessions_body(newest))
 
     async def history(self, request: Request) -> Response:
         """Return a session's stored scores."""
         key = self._key(request)
         sources = self._sources
-        asked = query.parse_range(request.query_params, sources.now(), sources.tick_s)
+        requested = query.parse_range(request.query_params, sources.wall_clock(), sources.tick_s)
         body: History | StepHistory
-        shown = query.format_step(asked.step, sources.tick_s)
-        if asked.step is None:
-            rows = await sources.history.rows(key, asked.first_ms, asked.until_ms)
-            body = History(key.session_id, shown, [_tick(row) for row in rows])
+        step = query.format_step(requested.step, sources.tick_s)
+        if requested.step is None:
+            rows = await sources.history.rows(key, requested.first_ms, requested.until_ms)
+            body = History(key.session_id, step, [_tick(row) for row in rows])
         else:
-            steps = await sources.history.steps(key, asked.first_ms, asked.until_ms, asked.step)
-            body = StepHistory(key.session_id, shown, [_step(step) for step in steps])
+            steps = await sources.history.steps(
+                key, requested.first_ms, requested.until_ms, requested.step
+            )
+            body = StepHistory(key.session_id, step, [_step(each) for each in steps])
         if "text/csv" in request.headers.get("accept", ""):
             return self._csv(body)
         return self._json(body)
 
     async def explanation(self, request: Request) -> Response:
-        """Show how the latest score came about."""
+        """Return the latest score, signal by signal."""
         key = self._key(request)
         update = await self._latest(key)
         if update is None:
             raise Denied(404, "unknown_session", "nothing is known of this session")
         return self._json(_explained(update, self._sources.scoring))
 
-    async def refuse(self, _: Request, error: Exception) -> Response:
-        """Answer with the reason why there is no better answer."""
+    async def respond_to_error(self, _: Request, error: Exception) -> Response:
+        """Return the response to an error: its status, and its reason as JSON."""
         match error:
             case Denied():
                 status, problem = error.status, Problem(error.code, str(error))
@@ -145,14 +147,14 @@ class Api:
         return response
 
     async def _latest(self, key: SessionKey) -> Update | None:
-        track = self._sources.hub.track(key)
-        if track is not None:
-            return decode_update(key.tenant_id, track.newest)
+        session = self._sources.live.get(key)
+        if session is not None:
+            return decode_update(key.tenant_id, session.newest)
         row = await self._sources.history.newest(key)
         return None if row is None else update_of(score_row(key, row, self._sources.scoring))
 
     def _caller(self, request: Request) -> Caller:
-        token = bearer(request.headers.get("authorization"))
+        token = bearer_token(request.headers.get("authorization"))
         return self._authenticator.authenticate(token, request.query_params.get("tenant"))
 
     def _key(self, request: Request) -> SessionKey:
@@ -165,9 +167,9 @@ class Api:
         return SessionKey(caller.tenant, session_id)
 
     def _json(self, body: object, status: int = 200) -> Response:
-        return self._answer(encode(body), status)
+        return self._response(encode(body), status)
 
-    def _answer(self, body: bytes, status: int = 200) -> Response:
+    def _response(self, body: bytes, status: int = 200) -> Response:
         self._metrics.requests.labels(str(status)).inc()
         headers = {"Cache-Control": "no-store"}
         return Response(body, status, headers, media_type="application/json")
@@ -188,21 +190,21 @@ class Api:
 
 
 class _Page(StaticFiles):
-    """Files that a browser keeps, and asks about each time: the answer is mostly 304."""
+    """Files that a browser caches and revalidates each time: most responses are 304."""
 
-    def file_response(self, *args: Any, **how: Any) -> Response:  # noqa: ANN401 - as there
-        """Answer with a file, or that it is still the same."""
-        response = super().file_response(*args, **how)
+    def file_response(self, *args: Any, **options: Any) -> Response:  # noqa: ANN401 - as there
+        """Return a file, or 304 if it has not changed."""
+        response = super().file_response(*args, **options)
         response.headers["Cache-Control"] = "no-cache"
         return response
 
     async def index(self, request: Request) -> Response:
-        """Answer with the page itself."""
+        """Return the page."""
         return await self.get_response("index.html", request.scope)
 
 
 def page_routes() -> list[BaseRoute]:
-    """List what the page is made of. It holds no data, so it needs no token."""
+    """Return the routes of the page; it contains no data, so it needs no token."""
     page = _Page(directory=str(STATIC), check_dir=False)
     return [Route("/", page.index), Mount("/static", page)]
 
@@ -215,7 +217,7 @@ def _step(step: HistoryStep) -> StepPoint:
     return StepPoint(
         timestamp(step.at_ms),
         step.score,
-        category(step.score),  # type: ignore[arg-type] # it gives no other
+        category(step.score),  # type: ignore[arg-type] # it returns no other
         MostUsers(step.max_active_users, step.max_total_users),
         step.min_score,
         step.max_score,

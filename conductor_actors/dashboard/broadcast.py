@@ -1,4 +1,4 @@
-"""Who is told what: each client has the newest message of each kind, never a growing queue."""
+"""Sending to many clients: each has the newest message of each kind, never a growing queue."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -10,31 +10,32 @@ from conductor_actors.dashboard.auth import Caller
 from conductor_actors.dashboard.bodies import sessions_body
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.connections import Connection
-from conductor_actors.dashboard.hub import Hub
+from conductor_actors.dashboard.live_sessions import LiveSessions
 from conductor_actors.domain.identity import SessionKey
 
-MOST_SUBSCRIPTIONS: Final = 100  # of one client
+MAX_SUBSCRIPTIONS: Final = 100  # of one client
 
-Slot: TypeAlias = tuple[str, str]  # a kind of message, and the session it is about
-_SESSIONS: Final[Slot] = ("sessions", "")
+# A kind of message, and the session it is about: a newer message replaces one that waits.
+Slot: TypeAlias = tuple[str, str]
+_SESSIONS_SLOT: Final[Slot] = ("sessions", "")
 
 
 class Sendable(Protocol):
-    """What can become a packet when its turn has come."""
+    """A message that is encoded when it is sent."""
 
     def packet(self, namespace: str) -> engineio_packet.Packet:
-        """Encode it for a namespace."""
+        """Return the packet for a namespace."""
 
 
 class Message:
-    """An event with a body that is encoded once, however many clients it goes to."""
+    """An event whose packet is encoded once for all clients."""
 
     def __init__(self, event: str, body: bytes) -> None:
         self._text = f'["{event}",{body.decode()}]'
         self._packets: dict[str, engineio_packet.Packet] = {}
 
     def packet(self, namespace: str) -> engineio_packet.Packet:
-        """Encode it for a namespace."""
+        """Return the packet for a namespace."""
         packet = self._packets.get(namespace)
         if packet is None:
             head = "2" if namespace == "/" else f"2{namespace},"
@@ -43,22 +44,22 @@ class Message:
         return packet
 
 
-class _Sessions:
-    """Sessions whose newest update a client has yet to get: only their names are kept."""
+class _ChangedSessions:
+    """A `sessions:update` that waits: only ids are stored, and their newest updates are sent."""
 
-    def __init__(self, hub: Hub, tenant: str, names: Iterable[str]) -> None:
-        self._hub = hub
+    def __init__(self, live: LiveSessions, tenant: str, ids: Iterable[str]) -> None:
+        self._live = live
         self._tenant = tenant
-        self.names = set(names)
+        self.ids = set(ids)
 
     def packet(self, namespace: str) -> engineio_packet.Packet:
-        """Encode what is the newest now."""
-        body = sessions_body(self._hub.newest(self._tenant, self.names))
+        """Return the packet with the updates that are the newest now."""
+        body = sessions_body(self._live.newest(self._tenant, self.ids))
         return Message("sessions:update", body).packet(namespace)
 
 
 class Client:
-    """A namespace that a connection has connected to, with the caller it was found to be."""
+    """A caller that is connected to a namespace."""
 
     def __init__(self, sid: str, namespace: str, connection: Connection, caller: Caller) -> None:
         self.sid = sid
@@ -66,68 +67,69 @@ class Client:
         self.connection = connection
         self.caller = caller
         self.sessions: set[str] = set()
-        self._slots: dict[Slot, Sendable] = {}
+        self._waiting: dict[Slot, Sendable] = {}
 
     @property
-    def waits(self) -> bool:
-        """Whether messages wait because the client did not keep up."""
-        return bool(self._slots)
+    def is_behind(self) -> bool:
+        """Whether messages wait because the client reads too slowly."""
+        return bool(self._waiting)
 
     @property
-    def keeps_up(self) -> bool:
-        """Whether a message would be handed over at once."""
-        return not self._slots and self.connection.has_room()
+    def can_send(self) -> bool:
+        """Whether a message would be sent at once."""
+        return not self._waiting and self.connection.has_room()
 
-    def offer(self, slot: Slot, message: Sendable) -> bool:
-        """Hand a message over, or keep it in its slot; False if it replaced one there."""
-        if self.keeps_up:
+    def send_or_wait(self, slot: Slot, message: Sendable) -> bool:
+        """Send a message, or put it in its slot; return False if it replaced one there."""
+        if self.can_send:
             self.connection.put(message.packet(self.namespace))
             return True
-        is_first = slot not in self._slots
-        self._slots[slot] = message
+        is_first = slot not in self._waiting
+        self._waiting[slot] = message
         return is_first
 
     def waiting(self, slot: Slot) -> Sendable | None:
         """Return the message that waits in a slot."""
-        return self._slots.get(slot)
+        return self._waiting.get(slot)
 
-    def drop(self, session: str) -> None:
+    def drop(self, session_id: str) -> None:
         """Drop the messages that wait about a session."""
-        self._slots = {slot: one for slot, one in self._slots.items() if slot[1] != session}
+        kept = {slot: one for slot, one in self._waiting.items() if slot[1] != session_id}
+        self._waiting = kept
 
     def flush(self) -> None:
-        """Hand over what waits, if the client has caught up."""
+        """Send the waiting messages if the client has caught up."""
         if self.connection.has_room():
-            for message in self._slots.values():
+            for message in self._waiting.values():
                 self.connection.put(message.packet(self.namespace))
-            self._slots.clear()
+            self._waiting.clear()
 
 
 class Broadcast:
-    """Every client, what it wants, and whether it keeps up."""
+    """All clients with their subscriptions. A watcher subscribes to its tenant's sessions."""
 
-    def __init__(self, hub: Hub, metrics: DashboardMetrics) -> None:
-        self._hub = hub
+    def __init__(self, live: LiveSessions, metrics: DashboardMetrics) -> None:
+        self._live = live
         self._metrics = metrics
         self._clients: dict[tuple[str, str], Client] = {}
         self._tenants: Counter[str] = Counter()
         self._subscribers: dict[SessionKey, dict[Client, None]] = {}
         self._watchers: defaultdict[str, dict[Client, None]] = defaultdict(dict)
-        self._waiting: dict[Client, None] = {}
+        self._behind: dict[Client, None] = {}
 
     def __len__(self) -> int:
         return len(self._clients)
 
     def clients(self) -> list[Client]:
-        """List every client."""
+        """Return every client."""
         return list(self._clients.values())
 
-    def client(self, sid: str, namespace: str) -> Client | None:
-        """Find a client."""
+    def get(self, sid: str, namespace: str) -> Client | None:
+        """Return a client if it is connected."""
         return self._clients.get((sid, namespace))
 
-    def of_tenant(self, tenant: str) -> int:
-        """Count a tenant's clients."""
+    def count_clients(self, tenant: str) -> int:
+        """Return the number of a tenant's clients."""
         return self._tenants[tenant]
 
     def add(self, client: Client) -> None:
@@ -136,48 +138,48 @@ class Broadcast:
         self._tenants[client.caller.tenant] += 1
 
     def remove(self, client: Client) -> None:
-        """Forget a client and all it wanted."""
-        for session in list(client.sessions):
-            self.unsubscribe(client, session)
+        """Remove a client and all of its subscriptions."""
+        for session_id in list(client.sessions):
+            self.unsubscribe(client, session_id)
         self.unwatch(client)
-        self._waiting.pop(client, None)
+        self._behind.pop(client, None)
         if self._clients.pop((client.sid, client.namespace), None) is not None:
             self._tenants -= Counter({client.caller.tenant: 1})  # drops the tenant at zero
 
-    def subscribe(self, client: Client, session: str) -> bool:
+    def subscribe(self, client: Client, session_id: str) -> bool:
         """Subscribe a client to a session; return False if it has too many subscriptions."""
-        if session not in client.sessions:
-            if len(client.sessions) >= MOST_SUBSCRIPTIONS:
+        if session_id not in client.sessions:
+            if len(client.sessions) >= MAX_SUBSCRIPTIONS:
                 return False
-            client.sessions.add(session)
-            client.connection.interests += 1
+            client.sessions.add(session_id)
+            client.connection.subscriptions += 1
             self._metrics.subscriptions.inc()
-        key = SessionKey(client.caller.tenant, session)
+        key = SessionKey(client.caller.tenant, session_id)
         self._subscribers.setdefault(key, {})[client] = None
         return True
 
-    def unsubscribe(self, client: Client, session: str) -> None:
+    def unsubscribe(self, client: Client, session_id: str) -> None:
         """Unsubscribe a client from a session."""
-        if session not in client.sessions:
+        if session_id not in client.sessions:
             return
-        client.sessions.discard(session)
-        client.connection.interests -= 1
+        client.sessions.discard(session_id)
+        client.connection.subscriptions -= 1
         self._metrics.subscriptions.dec()
-        client.drop(session)
-        key = SessionKey(client.caller.tenant, session)
+        client.drop(session_id)
+        key = SessionKey(client.caller.tenant, session_id)
         self._subscribers[key].pop(client, None)
         if not self._subscribers[key]:
             del self._subscribers[key]
 
-    def subscribed(self) -> list[SessionKey]:
-        """List the sessions that somebody is told of."""
+    def subscribed_sessions(self) -> list[SessionKey]:
+        """Return the sessions that have a subscriber."""
         return list(self._subscribers)
 
     def subscribers(self, key: SessionKey) -> list[Client]:
-        """List who is told of a session."""
+        """Return the subscribers of a session."""
         return list(self._subscribers.get(key, ()))
 
-    def announce(self, key: SessionKey, kind: str, event: str, body: bytes) -> None:
+    def send_to_subscribers(self, key: SessionKey, kind: str, event: str, body: bytes) -> None:
         """Send a message to a session's subscribers; it replaces a waiting one of its kind."""
         subscribers = self._subscribers.get(key)
         if not subscribers:
@@ -192,50 +194,51 @@ class Broadcast:
         watchers = self._watchers[client.caller.tenant]
         if client not in watchers:
             watchers[client] = None
-            client.connection.interests += 1
-        self._send_sessions(client, self._visible(client, self._hub.names(client.caller.tenant)))
+            client.connection.subscriptions += 1
+        self._send_sessions(client, self._visible(client, self._live.ids(client.caller.tenant)))
 
     def unwatch(self, client: Client) -> None:
         """Unsubscribe a client from its tenant's sessions."""
         if client in self._watchers.get(client.caller.tenant, ()):
             del self._watchers[client.caller.tenant][client]
-            client.connection.interests -= 1
-            client.drop(_SESSIONS[1])
+            client.connection.subscriptions -= 1
+            client.drop(_SESSIONS_SLOT[1])
 
-    def announce_sessions(self, tenant: str, changed: set[str]) -> None:
+    def send_to_watchers(self, tenant: str, changed: set[str]) -> None:
         """Send the sessions that changed to the tenant's watchers, in one message."""
         watchers = self._watchers.get(tenant)
         if not watchers:
             return
-        everything = Message("sessions:update", sessions_body(self._hub.newest(tenant, changed)))
+        to_all = Message("sessions:update", sessions_body(self._live.newest(tenant, changed)))
         for client in watchers:
-            if client.caller.sessions is None and client.keeps_up:
-                self.send(client, _SESSIONS, everything)
-            elif names := self._visible(client, changed):
-                self._send_sessions(client, names)
+            if client.caller.sessions is None and client.can_send:
+                self.send(client, _SESSIONS_SLOT, to_all)
+            elif ids := self._visible(client, changed):
+                self._send_sessions(client, ids)
 
     def send(self, client: Client, slot: Slot, message: Sendable) -> None:
         """Send a message now, or as soon as the client has caught up."""
         self._metrics.messages_sent.inc()
-        if not client.offer(slot, message):
+        if not client.send_or_wait(slot, message):
             self._metrics.messages_replaced.inc()
-        if client.waits:
-            self._waiting[client] = None
+        if client.is_behind:
+            self._behind[client] = None
 
     def flush(self) -> None:
-        """Send what has waited to those who have caught up."""
-        for client in list(self._waiting):
+        """Send the waiting messages of the clients that have caught up."""
+        for client in list(self._behind):
             client.flush()
-            if not client.waits:
-                del self._waiting[client]
+            if not client.is_behind:
+                del self._behind[client]
 
-    def _send_sessions(self, client: Client, names: set[str]) -> None:
-        before = client.waiting(_SESSIONS)
-        if isinstance(before, _Sessions):
-            names = names | before.names
-        self.send(client, _SESSIONS, _Sessions(self._hub, client.caller.tenant, names))
+    def _send_sessions(self, client: Client, ids: set[str]) -> None:
+        waiting = client.waiting(_SESSIONS_SLOT)
+        if isinstance(waiting, _ChangedSessions):
+            ids = ids | waiting.ids
+        changed = _ChangedSessions(self._live, client.caller.tenant, ids)
+        self.send(client, _SESSIONS_SLOT, changed)
 
     @staticmethod
-    def _visible(client: Client, names: set[str]) -> set[str]:
-        sessions = client.caller.sessions
-        return names if sessions is None else names & sessions
+    def _visible(client: Client, ids: set[str]) -> set[str]:
+        allowed = client.caller.sessions
+        return ids if allowed is None else ids & allowed

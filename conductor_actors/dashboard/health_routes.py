@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from conductor_actors.dashboard.hub import Hub
+from conductor_actors.dashboard.live_sessions import LiveSessions
 from conductor_actors.observability.collector_status import StatusReader
 from conductor_actors.observability.health import (
     DashboardStatus,
@@ -19,10 +19,10 @@ class HealthRoutes:
     """/health and /ready. `is_draining` is set by the thread that stops the dashboard."""
 
     def __init__(
-        self, hub: Hub, redis: Outage, database: Outage, read_collector: StatusReader
+        self, live: LiveSessions, redis: Outage, database: Outage, read_collector: StatusReader
     ) -> None:
         self.is_draining = False
-        self._hub = hub
+        self._live = live
         self._redis = redis
         self._database = database
         self._read_collector = read_collector
@@ -39,7 +39,7 @@ class HealthRoutes:
 
     def _dashboard(self) -> DashboardStatus:
         return DashboardStatus(
-            self.is_draining, self._redis.state, self._database.state, len(self._hub)
+            self.is_draining, self._redis.state, self._database.state, len(self._live)
         )
 
 

@@ -28,8 +28,8 @@ _TENANT: Final = {
     "name": "tenant",
     "in": "query",
     "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$", "default": "default"},
-    "description": "The tenant of the sessions. With a token, only its own tenant is allowed. Without a "
-    "key, any tenant is allowed on loopback.",
+    "description": "The tenant of the sessions. With a token, only its own tenant is allowed. "
+    "Without a key, any tenant is allowed on loopback.",
 }
 
 
@@ -45,8 +45,8 @@ _RANGE: Final = (
         "name": "step",
         "in": "query",
         "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,4}[smh]$", "example": "1m"},
-        "description": "Time between points, a multiple of the tick. Default: the tick. The range is "
-        "extended to whole steps.",
+        "description": "Time between points, a multiple of the tick. Default: the tick. The range "
+        "is extended to whole steps.",
     },
 )
 

@@ -1,4 +1,4 @@
-"""What an operator decides about the real-time service."""
+"""The options of the dashboard."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ from conductor_actors.domain.scoring import Scoring
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Where it listens, whom it lets in, how many. Port 0 is any free port."""
+    """Where it listens, and who has access. Port 0 is any free port."""
 
     host: str = "127.0.0.1"
     port: int = 3002

@@ -49,11 +49,9 @@ def parse_range(query: Mapping[str, str], now_s: float, tick_s: int) -> HistoryR
         raise Denied(
             400, "too_many_points", f"more than {MAX_POINTS} points; ask for a larger step"
         )
-    return (
-        HistoryRange(first_ms, until_ms, step)
-        if step is None
-        else _extended(first_ms, until_ms, step)
-    )
+    if step is None:
+        return HistoryRange(first_ms, until_ms, None)
+    return _extended(first_ms, until_ms, step)
 
 
 def format_step(step: timedelta | None, tick_s: int) -> str:

@@ -1,4 +1,4 @@
-"""The real-time service on a thread of its own, from its first listener to its last client."""
+"""The dashboard on a thread of its own, from its first listener to its last client."""
 
 import asyncio
 import resource
@@ -11,11 +11,11 @@ import uvicorn
 from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.types import ASGIApp
 
-from conductor_actors.dashboard.app import Gate, Parts
+from conductor_actors.dashboard.app import AccessControl, DashboardApp
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.origins import is_loopback
-from conductor_actors.dashboard.socketio import MESSAGE_BYTES
+from conductor_actors.dashboard.socketio import MAX_MESSAGE_BYTES
 from conductor_actors.dashboard.timeouts import make_protocols
 from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.errors import ConfigError
@@ -24,18 +24,18 @@ from conductor_actors.observability.collector_status import CollectorStatus, Sta
 from conductor_actors.observability.library_logs import capture_library_logs
 from conductor_actors.observability.metrics_server import serve_registry
 
-BACKLOG: Final = 2048
-KERNEL_BUFFER_BYTES: Final = 1 << 16  # one that does not read is known when this is full
-HEAD_BYTES: Final = 1 << 14
-FINISH_S: Final = 2  # for answers that are under way
-STOPPED_WITHIN_S: Final = 5.0
+LISTEN_BACKLOG: Final = 2048
+SEND_BUFFER_BYTES: Final = 1 << 16  # when it is full, a client is known not to read
+MAX_REQUEST_HEAD_BYTES: Final = 1 << 14
+SHUTDOWN_TIMEOUT_S: Final = 2  # for responses in progress
+STOP_TIMEOUT_S: Final = 5.0
 
 
 class Dashboard:
-    """Serves from `start` to `stop`. Raises `ConfigError` for what can't be served or protected.
+    """Serves from `start` to `stop`. Raises `ConfigError` for options that it can't serve.
 
-    It has an event loop on a thread of its own, so whoever starts it may block. From the start
-    on, `address` is where the page is, and `metrics_port` where the metrics are.
+    It has an event loop on a thread of its own, so the thread that starts it may block. After the
+    start, `address` is the URL of the page, and `metrics_port` the port of the metrics.
     """
 
     def __init__(
@@ -49,39 +49,39 @@ class Dashboard:
         self._upstreams = upstreams
         self._read_collector = read_collector
         self._metrics = metrics or DashboardMetrics()
-        self._gate = Gate(options, is_loopback=is_loopback(options.host))
+        self._access = AccessControl(options, is_loopback=is_loopback(options.host))
         self._open = ExitStack()
         self._is_up = threading.Event()
         self._ended = threading.Event()
 
     def start(self) -> None:
-        """Listen; return when requests are answered."""
+        """Start to listen; return when requests are answered."""
         with ExitStack() as opened:
             self._listener = opened.enter_context(_listener(self._options))
-            self.address = address(self._options.host, self._listener.getsockname()[1])
+            self.address = page_url(self._options.host, self._listener.getsockname()[1])
             if self._options.metrics_port is not None:
                 self.metrics_port = _serve_metrics(self._options, self._metrics, opened)
-            _allow_many_files()
+            _raise_file_limit()
             capture_library_logs()
             threading.Thread(target=self._run, name="dashboard", daemon=True).start()
             self._is_up.wait()
             self._open = opened.pop_all()
-        needs_token = self._gate.authenticator.needs_token
+        needs_token = self._access.authenticator.needs_token
         emit(DashboardStarted(address=self.address, needs_token=needs_token))
 
     def drain(self) -> None:
-        """Answer from now on that this process is not ready; go on with everything else."""
-        self._parts.health.is_draining = True
+        """Report that this process is not ready, and continue to serve."""
+        self._app.health.is_draining = True
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for its end; True if it has come."""
+        """Wait for the thread to end; return whether it has."""
         return self._ended.wait(timeout_s)
 
     def stop(self) -> None:
-        """Close every connection and end the thread."""
+        """Close every connection, and end the thread."""
         if not self._ended.is_set():
             self._loop.call_soon_threadsafe(self._stopping.set)
-        self._ended.wait(STOPPED_WITHIN_S)
+        self._ended.wait(STOP_TIMEOUT_S)
         self._open.close()
         emit(DashboardStopped())
 
@@ -95,13 +95,13 @@ class Dashboard:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        self._parts = Parts(
-            self._options, self._upstreams, self._gate, self._metrics, self._read_collector
+        self._app = DashboardApp(
+            self._options, self._upstreams, self._access, self._metrics, self._read_collector
         )
-        server = _HttpServer(self._config(self._parts.asgi), self._is_up)
+        server = _HttpServer(self._config(self._app.asgi), self._is_up)
         async with asyncio.TaskGroup() as group:
-            running = group.create_task(self._parts.run())
-            waiting = group.create_task(self._stop_when_asked(server))
+            running = group.create_task(self._app.run())
+            waiting = group.create_task(self._shut_down(server))
             await server.serve(sockets=[self._listener])
             running.cancel()
             waiting.cancel()
@@ -112,28 +112,28 @@ class Dashboard:
             app,
             http=http,
             ws=websocket,
-            ws_max_size=MESSAGE_BYTES,
-            ws_ping_interval=None,  # Engine.IO has its own
+            ws_max_size=MAX_MESSAGE_BYTES,
+            ws_ping_interval=None,  # Engine.IO sends its own
             ws_per_message_deflate=False,  # 300 KB for each client
-            h11_max_incomplete_event_size=HEAD_BYTES,
+            h11_max_incomplete_event_size=MAX_REQUEST_HEAD_BYTES,
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=bool(self._options.trusted_proxies),
             forwarded_allow_ips=list(self._options.trusted_proxies),
-            timeout_graceful_shutdown=FINISH_S,
-            backlog=BACKLOG,
+            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
+            backlog=LISTEN_BACKLOG,
         )
 
-    async def _stop_when_asked(self, server: uvicorn.Server) -> None:
+    async def _shut_down(self, server: uvicorn.Server) -> None:
         await self._stopping.wait()
-        await self._parts.stop()
+        await self._app.stop()
         server.should_exit = True
 
 
 class _HttpServer(uvicorn.Server):
-    """Reports when it is ready to answer."""
+    """Sets an event when it has started."""
 
     def __init__(self, config: uvicorn.Config, is_up: threading.Event) -> None:
         super().__init__(config)
@@ -144,8 +144,8 @@ class _HttpServer(uvicorn.Server):
         self._is_up.set()
 
 
-def address(host: str, port: int) -> str:
-    """Write where a page is that listens on this host."""
+def page_url(host: str, port: int) -> str:
+    """Return the URL of the page of a dashboard that listens on this host."""
     shown = "localhost" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - not bound here
     return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
 
@@ -160,7 +160,7 @@ def _listener(options: Options) -> socket.socket:
         listener = socket.create_server(
             (str(where[0]), port),
             family=family,
-            backlog=BACKLOG,
+            backlog=LISTEN_BACKLOG,
             dualstack_ipv6=host == "::" and socket.has_dualstack_ipv6(),
         )
     except OSError as error:
@@ -168,21 +168,21 @@ def _listener(options: Options) -> socket.socket:
             f"CONDUCTOR_HTTP_HOST={host}, CONDUCTOR_HTTP_PORT={port}: {error.strerror}; "
             "set others, e.g. CONDUCTOR_HTTP_PORT=3003"
         ) from None
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     return listener
 
 
 def _serve_metrics(options: Options, metrics: DashboardMetrics, opened: ExitStack) -> int:
-    """Serve them, and those of the process: its memory, and its collector's if it has one."""
-    both = CollectorRegistry()
-    both.register(metrics.registry)
-    both.register(REGISTRY)
+    """Serve the metrics of the dashboard and of the process, and its collector's if it has one."""
+    registry = CollectorRegistry()
+    registry.register(metrics.registry)
+    registry.register(REGISTRY)
     return opened.enter_context(
-        serve_registry(options.metrics_host, options.metrics_port or 0, both)
+        serve_registry(options.metrics_host, options.metrics_port or 0, registry)
     ).server_port
 
 
-def _allow_many_files() -> None:
+def _raise_file_limit() -> None:
     """Raise the limit of open files from the usual 1,024 to what the system allows."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

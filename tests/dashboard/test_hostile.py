@@ -73,15 +73,15 @@ async def test_what_one_that_does_not_read_waits_for_is_the_newest_of_each_kind(
         publish(row("s", this_tick_ms(-tick)))
         await healthy.body("engagement:update")
     assert metric(dashboard, "messages_replaced_total") > ticks / 2
-    queues = [each.socket.queue.qsize() for each in dashboard._parts._connections._open.values()]
-    assert max(queues) < connections.UNREAD_ANSWERS
+    queues = [each.socket.queue.qsize() for each in dashboard._app._connections._open.values()]
+    assert max(queues) < connections.MAX_UNREAD_ANSWERS
 
 
 def test_one_that_asks_and_does_not_read_the_answers_is_closed(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MESSAGES_A_SECOND", 10**9)
-    monkeypatch.setattr(connections, "UNREAD_ANSWERS", 8)
+    monkeypatch.setattr(connections, "MAX_MESSAGES_PER_S", 10**9)
+    monkeypatch.setattr(connections, "MAX_UNREAD_ANSWERS", 8)
     monkeypatch.setattr(WebSocketWithTimeouts, "read_timeout_s", SOON_S)
     dashboard = serve()
     deaf = opened.enter_context(RawWebSocket(dashboard.address, SMALL))
@@ -159,7 +159,7 @@ def test_a_message_over_4_kib_ends_the_connection(serve: Serve, opened: ExitStac
 def test_one_that_never_connects_to_a_namespace_is_closed(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "ADMITTED_WITHIN_S", SOON_S)
+    monkeypatch.setattr(connections, "ADMISSION_TIMEOUT_S", SOON_S)
     dashboard = serve(jwt_secret=SECRET)
     silent = opened.enter_context(RawWebSocket(dashboard.address))
     refused = opened.enter_context(RawWebSocket(dashboard.address))
@@ -173,7 +173,7 @@ def test_one_that_never_connects_to_a_namespace_is_closed(
 def test_one_without_a_subscription_is_closed_after_a_while(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "IDLE_S", SOON_S)
+    monkeypatch.setattr(connections, "IDLE_TIMEOUT_S", SOON_S)
     dashboard = serve()
     idle = opened.enter_context(RawWebSocket(dashboard.address))
     busy = opened.enter_context(RawWebSocket(dashboard.address))
@@ -246,8 +246,8 @@ async def _until(holds: Callable[[], bool]) -> None:
 def test_one_that_does_not_answer_the_heartbeat_is_closed_and_counted(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socketio, "PING_EVERY_S", SOON_S)
-    monkeypatch.setattr(connections, "PONG_WITHIN_S", SOON_S)
+    monkeypatch.setattr(socketio, "PING_INTERVAL_S", SOON_S)
+    monkeypatch.setattr(connections, "PONG_TIMEOUT_S", SOON_S)
     dashboard = serve()
     deaf = opened.enter_context(RawWebSocket(dashboard.address))
     deaf.join()

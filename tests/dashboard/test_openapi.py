@@ -15,7 +15,7 @@ __all__ = ["dashboard", "fetch"]
 
 
 def test_every_path_is_described_and_every_described_path_is_there(serve: Serve) -> None:
-    asgi: Any = serve()._parts.asgi
+    asgi: Any = serve()._app.asgi
     http = asgi._app.other_asgi_app
     served = {re.sub(r"{(\w+):path}", r"{\1}", route.path) for route in http.routes}
     assert served - {"/", "/static"} == set(openapi.document()["paths"])

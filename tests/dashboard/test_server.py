@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.dashboard.options import Options
-from conductor_actors.dashboard.server import Dashboard, address
+from conductor_actors.dashboard.server import Dashboard, page_url
 from conductor_actors.errors import ConfigError
 from conductor_actors.observability.collector_status import CollectorStatus, GapCount
 from conductor_actors.observability.library_logs import LibraryLogHandler
@@ -179,7 +179,7 @@ def test_a_library_is_heard_once_a_minute_from_each_place() -> None:
     ],
 )
 def test_an_address_can_be_opened(host: str, shown: str) -> None:
-    assert address(host, 1) == shown
+    assert page_url(host, 1) == shown
 
 
 def test_it_serves_by_ipv6(valkey_url: str, shared_database: str) -> None:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import redis
 
-from conductor_actors.dashboard.broadcast import MOST_SUBSCRIPTIONS
+from conductor_actors.dashboard.broadcast import MAX_SUBSCRIPTIONS
 from tests.dashboard.clients import SECRET, Client, Refused, token
 from tests.dashboard.conftest import Connect, Serve, metric, this_tick_ms
 from tests.support.score_rows import row
@@ -137,7 +137,7 @@ async def test_an_unknown_request_is_refused(serve: Serve, connect: Connect) -> 
 
 async def test_a_client_has_a_hundred_subscriptions_at_most(serve: Serve, connect: Connect) -> None:
     client = await connect(serve())
-    for number in range(MOST_SUBSCRIPTIONS):
+    for number in range(MAX_SUBSCRIPTIONS):
         assert await client.subscribe(f"s{number}") == {"ok": True}
     assert (await client.subscribe("one more"))["ok"] is False
     assert await client.subscribe("s0") == {"ok": True}

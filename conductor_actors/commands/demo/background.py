@@ -11,7 +11,7 @@ from rich.console import Console
 from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
 from conductor_actors.commands.demo import screen
-from conductor_actors.dashboard.server import address
+from conductor_actors.dashboard.server import page_url
 from conductor_actors.settings import Settings
 from conductor_actors.simulate import Simulation, feed
 
@@ -27,7 +27,7 @@ def simulate_and_show(
     `on_exit` is called when either thread ends, also with an error: the demo is over then.
     """
     stop = threading.Event()
-    footer = f"dashboard: {address(settings.http_host, settings.http_port)} · Ctrl-C to stop"
+    footer = f"dashboard: {page_url(settings.http_host, settings.http_port)} · Ctrl-C to stop"
 
     def simulate() -> None:
         feed(open_client(redis_url), Simulation(sessions, seed=time.time_ns()), stop)

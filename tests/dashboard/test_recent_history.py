@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import redis
 
-from conductor_actors.dashboard import live
-from conductor_actors.dashboard import upstreams as updates
+from conductor_actors.dashboard import fan_out
+from conductor_actors.dashboard import upstreams as sources
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.scoring import Scoring
@@ -103,8 +103,8 @@ async def test_when_redis_was_away_whoever_watches_gets_the_history_again(
     redis_client: redis.Redis,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(updates, "MAX_RECONNECT_DELAY_S", 0.1)
-    monkeypatch.setattr(live, "REFILL_AFTER_S", 0.1)
+    monkeypatch.setattr(sources, "MAX_RECONNECT_DELAY_S", 0.1)
+    monkeypatch.setattr(fan_out, "HISTORY_RESEND_DELAY_S", 0.1)
     session_id = "s-away"
     client = await connect(serve())
     await client.subscribe(session_id)

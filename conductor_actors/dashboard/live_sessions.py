@@ -1,0 +1,117 @@
+"""The live sessions: the newest update and the last five minutes of each."""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.ports import Clock
+from conductor_actors.updates import Update, encode_update
+
+HISTORY_S: Final = 300
+SESSION_EXPIRY_S: Final = 300.0  # a session without an update for this long is over
+STORE_DELAY_S: Final = 30.0  # after it, the database has every score that was published
+QUERY_INTERVAL_S: Final = 5.0
+
+
+class LiveSession:
+    """One session's updates, encoded: about 30 KB for five minutes."""
+
+    def __init__(self, max_points: int, now_s: float) -> None:
+        self.newest = b""
+        self.newest_ms = 0
+        self.updated_s = now_s
+        self.points: deque[tuple[int, bytes]] = deque(maxlen=max_points)
+        self._continuous_from_ms = 0  # no tick is missing since then
+        self._interrupted_s = now_s
+        self._filled_s = self._queried_s = float("-inf")
+
+    def add(self, ms: int, body: bytes, tick_ms: int, now_s: float) -> None:
+        """Add an update that is newer than all others."""
+        if ms - self.newest_ms > tick_ms:
+            self._continuous_from_ms = ms
+            self._interrupted_s = now_s
+        self.points.append((ms, body))
+        self.newest, self.newest_ms, self.updated_s = body, ms, now_s
+
+    def should_query(self, now_s: float) -> bool:
+        """Check whether to query the database now for points that were not received."""
+        is_continuous = self.newest_ms - self._continuous_from_ms >= HISTORY_S * 1000
+        is_filled = self._filled_s - self._interrupted_s > STORE_DELAY_S
+        is_too_soon = now_s - self._queried_s < QUERY_INTERVAL_S
+        return not (is_continuous or is_filled or is_too_soon)
+
+    def record_query(self, now_s: float) -> None:
+        """Record that the database is being queried."""
+        self._queried_s = now_s
+
+    def fill(self, stored: Mapping[int, bytes], now_s: float) -> None:
+        """Insert stored points between the received ones."""
+        since_ms = self.newest_ms - HISTORY_S * 1000
+        merged = dict(stored) | dict(self.points)
+        self.points.clear()
+        self.points.extend(
+            point for point in sorted(merged.items()) if since_ms < point[0] <= self.newest_ms
+        )
+        self._filled_s = now_s
+
+
+class LiveSessions:
+    """Every session with an update in the last five minutes."""
+
+    def __init__(self, tick_s: int, clock: Clock) -> None:
+        self._tick_ms = tick_s * 1000
+        self._max_points = max(1, HISTORY_S // tick_s)
+        self._clock = clock
+        self._tenants: dict[str, dict[str, LiveSession]] = {}
+
+    def add(self, update: Update) -> bytes | None:
+        """Add an update and return it encoded; None if it is not newer than the last one."""
+        sessions = self._tenants.setdefault(update.tenant_id, {})
+        ms = update.at_ms
+        now_s = self._clock()
+        session = sessions.get(update.session_id)
+        if session is None:
+            session = sessions[update.session_id] = LiveSession(self._max_points, now_s)
+        elif ms <= session.newest_ms:
+            return None
+        body = encode_update(update)
+        session.add(ms, body, self._tick_ms, now_s)
+        return body
+
+    def get(self, key: SessionKey) -> LiveSession | None:
+        """Return a session if it is live."""
+        return self._tenants.get(key.tenant_id, {}).get(key.session_id)
+
+    def ids(self, tenant: str) -> set[str]:
+        """Return the ids of a tenant's sessions."""
+        return set(self._tenants.get(tenant, ()))
+
+    def newest(self, tenant: str, ids: Iterable[str] | None = None) -> list[bytes]:
+        """Return the newest update of each live session of a tenant, or of those with these ids."""
+        sessions = self._tenants.get(tenant, {})
+        selected = sorted(sessions if ids is None else sessions.keys() & ids)
+        return [sessions[session_id].newest for session_id in selected]
+
+    def points(self, key: SessionKey) -> list[bytes]:
+        """Return a session's last five minutes, oldest first."""
+        session = self.get(key)
+        if session is None:
+            return []
+        since_ms = session.newest_ms - HISTORY_S * 1000
+        return [body for ms, body in session.points if ms > since_ms]
+
+    def remove_expired(self) -> None:
+        """Remove the sessions that are over."""
+        until_s = self._clock() - SESSION_EXPIRY_S
+        for tenant, sessions in list(self._tenants.items()):
+            live = {
+                key: session for key, session in sessions.items() if session.updated_s > until_s
+            }
+            if len(live) < len(sessions):
+                self._tenants[tenant] = live
+            if not live:
+                del self._tenants[tenant]
+
+    def __len__(self) -> int:
+        return sum(map(len, self._tenants.values()))

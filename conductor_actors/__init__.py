@@ -28,19 +28,19 @@ signal       a measure of the window, such as votes
 row          a score in the database
 update       a score published to Redis
 gap          events that were never read
-mailbox      the messages that wait for an actor
-dispatcher   runs the sessions on few threads
-owner        the collector that works
+mailbox      the queue of messages to an actor
+dispatcher   runs all sessions on a few threads
+owner        the collector that processes events
 standby      a collector that waits to take over
-lease        makes a collector the owner while it renews it
+lease        makes a collector the owner until it expires
 fence        rejects what a former owner writes
-checkpoint   all sessions' states, to resume from
+checkpoint   the states of all sessions, to resume from
 barrier      the point in the events to which a checkpoint belongs
 outbox       rows that wait in Redis for the database
 spill        move rows from memory to the outbox
 dead letter  an event or row that could not be processed
-quarantine   the time for which a failed session is not scored
+quarantine   the time during which a failed session is not scored
 passivate    stop the actor of a session that is over
 drain        finish all work, then stop
-shard        a collector's part of the sessions
+shard        the part of the sessions that one collector scores
 """

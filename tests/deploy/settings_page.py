@@ -9,9 +9,9 @@ FILE: Final = DEPLOY / "SETTINGS.md"
 _INTRODUCTION: Final = """\
 # Settings
 
-Settings are environment variables. They can also be written to a file `.env` in the working
-directory; the environment takes precedence. An invalid value ends the start with exit code 2 and a
-line that names the variable, the problem and an example.
+Settings are environment variables, or lines of a file `.env` in the working directory; the
+environment takes precedence. If a value is invalid, the service exits with code 2 and a line that
+names the variable, the problem and an example.
 
 """
 

@@ -32,7 +32,7 @@ from conductor_actors.actors.supervisor import (
 from conductor_actors.actors.ticker import TickerActor
 from conductor_actors.actors.timer import Timer, TimerEntry
 from conductor_actors.actors.writer import Sinks, WriterActor
-from conductor_actors.app.signals import DRAIN_WITHIN_S
+from conductor_actors.app.signals import DRAIN_TIMEOUT_S
 from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.checkpoints import Recovered
 from conductor_actors.domain.failures import RestartBudget
@@ -142,11 +142,11 @@ class Collector:
 
     def drain(self) -> int:
         """Stop reading, then score and store what was read, within 20 s; return the exit code."""
-        emit(DrainBegan(within_s=DRAIN_WITHIN_S))
+        emit(DrainBegan(within_s=DRAIN_TIMEOUT_S))
         self._mail["supervisor"].tell(Drain())
         if not self._outcome.wait_drained(DRAIN_GIVE_UP_S):
             self._give_up.set()
-            self._outcome.wait_drained(DRAIN_WITHIN_S - DRAIN_GIVE_UP_S - 1)
+            self._outcome.wait_drained(DRAIN_TIMEOUT_S - DRAIN_GIVE_UP_S - 1)
         self._timer.stop()
         self._report_left()
         self._dispatcher.close()

@@ -1,4 +1,4 @@
-"""How SIGINT, SIGTERM and SIGHUP end a command: at once, or by a drain."""
+"""How a stop signal ends a command: at once with an exit code, or by a drain."""
 
 import os
 import signal
@@ -6,45 +6,57 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Final, NoReturn, Protocol
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-DRAIN_WITHIN_S: Final = 20.0  # from the signal to the exit
+DRAIN_TIMEOUT_S: Final = 20.0  # from the signal to the exit
 
 _OUTPUTS: Final = (1, 2)  # stdout and stderr
 
 
 class Stoppable(Protocol):
-    """What runs until any thread asks it to stop."""
+    """A part of the program that runs until another thread stops it."""
 
     def stop(self) -> None:
-        """Request the end."""
+        """Request the end, also before `run`, and more than once."""
 
     def run(self) -> int:
         """Run; return the exit code."""
 
 
-def until_stopped(service: Stoppable) -> int:
-    """Run until a stop signal requests a drain; further signals change nothing."""
+def run_until_stopped(*services: Stoppable) -> int:
+    """Run the services one after the other, until one fails or a stop signal arrives.
+
+    The signal drains the service that runs, and prevents the start of the next; further signals
+    have no effect. Return the exit code of the last that ran.
+    """
     requests: SimpleQueue[None] = SimpleQueue()
+    is_stopped = Event()
 
     def stop_on_request() -> None:
         requests.get()
-        service.stop()
+        is_stopped.set()
+        for service in services:
+            service.stop()
 
     # A handler may put into this queue, but not touch a lock that it may have interrupted.
     Thread(target=stop_on_request, daemon=True).start()
-    _on_stop_signals(partial(requests.put, None))
-    return service.run()
+    _handle_stop_signals(partial(requests.put, None))
+    exit_code = 0
+    for service in services:
+        exit_code = service.run()
+        if exit_code or is_stopped.is_set():
+            break
+    return exit_code
 
 
-def leaving_with(code: int) -> None:
-    """Make the stop signals exit with a code; every open context is closed on the way."""
-    _on_stop_signals(partial(_leave, code))
+def exit_on_stop_signals(exit_code: int) -> None:
+    """Make the stop signals exit with this code; open contexts are closed first."""
+    _handle_stop_signals(partial(_exit, exit_code))
 
 
-def _on_stop_signals(react: Callable[[], None]) -> None:
+def _handle_stop_signals(react: Callable[[], None]) -> None:
     terminals = [output for output in _OUTPUTS if os.isatty(output)]
 
     def handle(number: int, _: object) -> None:
@@ -66,8 +78,8 @@ def _discard_output(terminals: list[int]) -> None:
     os.close(null)
 
 
-def _leave(code: int) -> NoReturn:
+def _exit(exit_code: int) -> NoReturn:
     """Exit; no further signal interrupts that."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    sys.exit(code)
+    sys.exit(exit_code)

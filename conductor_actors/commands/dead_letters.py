@@ -8,6 +8,7 @@ import json
 import sys
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -24,12 +25,14 @@ from conductor_actors.adapters.redis.dead_letter_stream import (
 )
 from conductor_actors.adapters.redis.entry_ids import ENTRY_ID
 from conductor_actors.adapters.redis.event_names import event_tenant
+from conductor_actors.app.startup import configure, open_servers
 from conductor_actors.commands.terminal import print_stderr, printable
 from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.domain.identity import SessionKey, prefixed
 from conductor_actors.errors import ConfigError, InvalidEvent
 from conductor_actors.instants import to_iso
 from conductor_actors.ports import ROW_SOURCE, SESSION_SOURCE, DeadLetter
+from conductor_actors.settings import Settings
 
 BODY_PREVIEW_CHARS: Final = 60
 HEX_LINE_BYTES: Final = 16
@@ -49,6 +52,17 @@ class LetterFilter(NamedTuple):
             has_reason = self.reason in ("", stored.letter.reason)
             if has_reason and stored.letter.source.startswith(self.source):
                 yield stored
+
+
+@contextmanager
+def open_letters() -> Iterator[tuple[DeadLetterStream, Settings]]:
+    """Open the stream of dead letters; close it at the end of the block."""
+    settings = configure(sys.stderr)
+    with (
+        open_servers(settings, database=False) as urls,
+        closing(DeadLetterStream(urls.redis)) as letters,
+    ):
+        yield letters, settings
 
 
 def print_list(
@@ -79,6 +93,19 @@ def print_one(letters: DeadLetterStream, letter_id: str) -> None:
     _print(f"body    {size} bytes:")
     for line in _body_lines(body):
         _print(f"  {line}")
+
+
+def retry_letters(ids: Sequence[str], reason: str) -> int:
+    """Retry the letters with these ids, or all of a reason if there are none; print what stays.
+
+    Return how many stay.
+    """
+    with open_letters() as (letters, settings):
+        if ids:
+            chosen: Iterable[StoredLetter] = find_letters(letters, ids)
+        else:
+            chosen = LetterFilter(reason).select(letters.oldest_first())
+        return retry(letters, chosen, settings.max_event_bytes)
 
 
 def retry(letters: DeadLetterStream, chosen: Iterable[StoredLetter], max_event_bytes: int) -> int:

@@ -16,7 +16,8 @@ from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.recordings.csv_rows import CsvRows
 from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.app.collector import GC_THRESHOLDS
-from conductor_actors.commands.recording import Recording
+from conductor_actors.app.startup import configure, open_servers
+from conductor_actors.commands.recording import Recording, open_recording
 from conductor_actors.commands.terminal import STDERR, print_stderr, printable
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.replayer import Replayer, Rules, Summary
@@ -26,6 +27,17 @@ from conductor_actors.ports import WriteResult
 from conductor_actors.settings import Settings
 
 MAX_BATCHES_IN_FLIGHT: Final = 2  # one is being written, the other is ready
+
+
+def replay_recording(source: str, first: str, last: str, csv: str | None) -> None:
+    """Score the recorded events into a CSV file, if one is named, else into the database."""
+    settings = configure(sys.stderr)
+    with open_recording(source, settings, first, last) as recording:
+        if csv is not None:
+            replay_to_csv(recording, settings, csv)
+            return
+        with open_servers(settings, redis=False) as urls:
+            replay_to_database(recording, settings, urls.database)
 
 
 def score_recording(

@@ -1,12 +1,16 @@
 """`replay --against`: compare the rows that a replay computes with the stored ones."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import typer
+
 from conductor_actors.adapters.postgres import stored_rows
 from conductor_actors.adapters.recordings import csv_rows
-from conductor_actors.commands.recording import Recording
+from conductor_actors.app.startup import configure, open_servers
+from conductor_actors.commands.recording import Recording, open_recording
 from conductor_actors.commands.replay import score_recording
 from conductor_actors.commands.terminal import print_stderr, printable
 from conductor_actors.domain.comparison import Comparison, Coverage, Difference, StoredRows
@@ -17,6 +21,24 @@ from conductor_actors.instants import to_iso
 from conductor_actors.settings import Settings
 
 _KEY_COLUMNS: Final = ("time", *SessionKey._fields)  # equal in both rows
+
+
+def verify_recording(source: str, first: str, last: str, against: str, *, cold_start: bool) -> bool:
+    """Compare with the rows of the `database` or of a CSV file; return whether they are equal."""
+    settings = configure(sys.stderr)
+    with open_recording(source, settings, first, last) as recording:
+        if against != "database":
+            stored = read_csv_rows(recording, against)
+            return _print_comparison(compare(recording, settings, stored, cold_start=cold_start))
+        with open_servers(settings, redis=False) as urls:
+            stored = read_database_rows(recording, urls.database)
+            return _print_comparison(compare(recording, settings, stored, cold_start=cold_start))
+
+
+def _print_comparison(comparison: Comparison) -> bool:
+    for line in result_lines(comparison):
+        typer.echo(line)
+    return comparison.is_equal
 
 
 def read_database_rows(recording: Recording, url: str) -> StoredRows:

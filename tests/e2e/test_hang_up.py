@@ -49,8 +49,8 @@ def test_closing_the_window_of_the_service_drains_it(
 def test_a_program_under_nohup_ignores_a_hang_up() -> None:
     code = (
         "import os, signal\n"
-        "from conductor_actors.app.signals import leaving_with\n"
-        "leaving_with(3)\n"
+        "from conductor_actors.app.signals import exit_on_stop_signals\n"
+        "exit_on_stop_signals(3)\n"
         "os.kill(os.getpid(), signal.SIGHUP)\n"
         "print('still here')\n"
     )

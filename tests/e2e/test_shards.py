@@ -114,6 +114,14 @@ def test_what_is_no_event_is_counted_once(plant: Plant) -> None:
     assert sum(line["skipped"] for line in routed) == sum(line["events"] for line in routed) == 1
 
 
+def test_a_stop_while_the_shards_start_drains_them(plant: Plant) -> None:
+    with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as group:
+        group.wait_for("shard_started")
+        stop(group)
+    assert {line["exit_code"] for line in group.all("shard_stopped")} == {0}
+    assert group.all("shard_killed") == []
+
+
 def test_a_shard_that_dies_too_often_ends_all(plant: Plant) -> None:
     with running("collect", "--shards", "2", cwd=plant.cwd, **plant.settings) as group:
         for _ in range(4):

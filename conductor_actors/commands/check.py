@@ -1,0 +1,22 @@
+"""`check`: check whether Redis and the database can be used."""
+
+import sys
+
+import typer
+
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
+from conductor_actors.adapters.redis import access_check
+from conductor_actors.app.startup import configure, open_servers
+
+
+def check_servers() -> bool:
+    """Print a line for each finding; return whether all are ok."""
+    settings = configure(sys.stderr)
+    with open_servers(settings) as urls:
+        findings = [
+            *access_check.check(urls.redis, settings.transport, settings.tenants),
+            *PostgresRowStore(urls.database).check(),
+        ]
+    for finding in findings:
+        typer.echo(f"{'ok    ' if finding.ok else 'WRONG '} {finding.line}")
+    return all(finding.ok for finding in findings)

@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 
+import hypothesis
 import pytest
 import redis
 from structlog.testing import capture_logs
@@ -20,6 +21,12 @@ from structlog.typing import EventDict
 
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from tests.support.databases import migrated_database, temporary_database
+
+# Time limits of single examples would fail where other programs use the machine, too.
+hypothesis.settings.register_profile(
+    "any load", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("any load")
 
 WORKERS_PER_CORE = 3  # tests that start programs mostly wait for them
 TESTS = Path(__file__).parent

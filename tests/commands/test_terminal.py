@@ -96,5 +96,5 @@ def test_a_key_is_read_when_it_is_pressed_and_the_terminal_is_restored() -> None
         screen.wait_for("ready")
         screen.press("r")
         screen.wait_for("pressed r")
-        assert screen.ended() == 0
-        assert screen.modes_now() == screen.modes
+        assert screen.wait() == 0
+        assert screen.current_modes() == screen.modes

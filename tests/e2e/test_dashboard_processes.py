@@ -16,6 +16,7 @@ import redis
 
 from tests.dashboard.clients import Client
 from tests.support.programs import QUICK, Program, running
+from tests.support.waiting import wait_until
 
 
 class Start(Protocol):
@@ -85,11 +86,14 @@ def test_the_halves_run_apart_and_the_dashboard_any_number_of_times(
     collector.wait_for("service_started")
     chat(redis_client, session_id)
     for address in addresses:
-        found: list[str] = []
-        while session_id not in found:
-            answer = httpx.get(f"{address}api/v1/sessions")
-            found = [each["sessionId"] for each in answer.json()["sessions"]]
-        assert httpx.get(f"{address}health").json()["collector"] == "elsewhere"
+        with httpx.Client(base_url=address) as client:
+
+            def has_session(client: httpx.Client = client) -> bool:
+                sessions = client.get("api/v1/sessions").json()["sessions"]
+                return session_id in [each["sessionId"] for each in sessions]
+
+            wait_until(has_session)
+            assert client.get("health").json()["collector"] == "elsewhere"
     for program in (collector, *dashboards):
         assert stop(program) == 0
 

@@ -188,8 +188,8 @@ def test_in_a_terminal_it_follows_a_log_obeys_keys_and_restores_the_screen(tmp_p
         screen.wait_for("0 of 0 sessions of tenant globex")
         screen.press("q")
         screen.wait_for("\x1b[?1049l")
-        assert screen.ended() == 0
-        assert screen.modes_now() == screen.modes
+        assert screen.wait() == 0
+        assert screen.current_modes() == screen.modes
 
 
 def test_ctrl_c_restores_the_terminal(tmp_path: Path) -> None:
@@ -199,8 +199,8 @@ def test_ctrl_c_restores_the_terminal(tmp_path: Path) -> None:
         screen.wait_for("acme/keynote")
         screen.press("\x03")
         screen.wait_for("\x1b[?1049l")
-        assert screen.ended() == 130
-        assert screen.modes_now() == screen.modes
+        assert screen.wait() == 130
+        assert screen.current_modes() == screen.modes
 
 
 def test_a_pipe_can_be_read_while_keys_come_from_the_terminal(tmp_path: Path) -> None:
@@ -212,4 +212,4 @@ def test_a_pipe_can_be_read_while_keys_come_from_the_terminal(tmp_path: Path) ->
             screen.wait_for("acme/keynote")
         screen.wait_for("the pipe has ended")
         screen.press("q")
-        assert screen.ended() == 0
+        assert screen.wait() == 0

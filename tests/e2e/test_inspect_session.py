@@ -62,7 +62,7 @@ def test_a_session_is_described_and_traced_by_the_collector_that_has_it(
             ) as screen:
                 screen.wait_for("last messages")
                 screen.press("q")
-                assert screen.ended() == 0
+                assert screen.wait() == 0
             drain(program)
             gone = run_to_end("inspect", "session", "acme/room", cwd=tmp_path, **inspector)
     assert (text.exit_code, text.stderr) == (0, "")

@@ -5,7 +5,7 @@ import pwd
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
@@ -14,6 +14,7 @@ import pytest
 from tests.domain.test_contract import SAMPLE
 from tests.support.processes import ROOT, command, environment
 from tests.support.server_processes import ExitWatch, as_user, processes_on, server_names_on
+from tests.support.waiting import wait_until
 
 BOTH = {"postgres", "valkey-server"}
 ENDS_WITHIN_S = 5.0
@@ -23,23 +24,18 @@ HANGING_TEST = Path(__file__).with_name("hanging.py")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it as another user")
 
 
-def give(user: pwd.struct_passwd, directory: Path) -> None:
+def give_to(user: pwd.struct_passwd, directory: Path) -> None:
     for path in (directory, *directory.rglob("*")):
         os.chown(path, user.pw_uid, user.pw_gid)
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + STARTS_WITHIN_S
-    while not is_so():
-        assert time.monotonic() < until_s
-
-
 def kill_and_wait(program: subprocess.Popen[bytes]) -> float:
     """Kill a program and nothing else; return after how long all that it started had ended."""
-    endings = ExitWatch(psutil.Process(program.pid).children(recursive=True))
+    descendants = psutil.Process(program.pid).children(recursive=True)
+    watch = ExitWatch(process.pid for process in descendants)
     began_s = time.monotonic()
     program.kill()
-    endings.wait(ENDS_WITHIN_S)
+    watch.wait(ENDS_WITHIN_S)
     return time.monotonic() - began_s
 
 
@@ -47,7 +43,7 @@ def kill_with_servers(
     arguments: Sequence[str], state_dir: Path, names: set[str], user: pwd.struct_passwd | None
 ) -> None:
     if user:
-        give(user, state_dir.parent)
+        give_to(user, state_dir.parent)
     variables = {"CONDUCTOR_STATE_DIR": str(state_dir), "HOME": str(state_dir)}
     with subprocess.Popen(
         [*(as_user(user) if user else ()), *command(*arguments)],
@@ -56,7 +52,7 @@ def kill_with_servers(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     ) as program:
-        wait_until(lambda: names <= set(server_names_on(state_dir)))
+        wait_until(lambda: names <= set(server_names_on(state_dir)), STARTS_WITHIN_S)
         duration_s = kill_and_wait(program)
     print(f"{arguments[0]} as {user.pw_name if user else 'this user'}: {duration_s:.2f} s")
     assert processes_on(state_dir) == []
@@ -102,7 +98,7 @@ def test_the_servers_of_killed_tests_end_with_them(processes: str, empty_dir: Pa
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     ) as tests:
-        wait_until((empty_dir / "urls").exists)
+        wait_until((empty_dir / "urls").exists, STARTS_WITHIN_S)
         [state_dir] = empty_dir.glob("tmp*")
         assert set(server_names_on(state_dir)) >= BOTH
         kill_and_wait(tests)

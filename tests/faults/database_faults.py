@@ -12,10 +12,11 @@ from conductor_actors.instants import to_iso
 from tests.faults.oracle import at_ms
 from tests.faults.proxy import CutConnection, Direction
 from tests.faults.report import Report
-from tests.faults.samples import memory_mb, pause, sampling, updates, wait_until
+from tests.faults.samples import memory_mb, pause, sampling, updates
 from tests.faults.testbed import DEFAULT_INTERVALS, DRAIN_WITHIN_S, Testbed, drain, since_s
 from tests.faults.traffic import SIMULATED_SESSION, Simulated, sending_events
 from tests.support.programs import Program, Row
+from tests.support.waiting import becomes_true
 
 NOTICED_WITHIN_S: Final = 15.0
 DRAINED_WITHIN_S: Final = 10.0
@@ -50,7 +51,7 @@ def stop_database(
             with sampling(testbed.row_counter(back_ms), COUNT_INTERVAL_S) as counts:
                 testbed.database.heal()
                 owed = sum(at_ms(row) <= back_ms for row in testbed.replayed())
-                wait_until(lambda: counts.first_s(lambda count: count >= owed) < monotonic(), 60)
+                becomes_true(lambda: counts.first_s(lambda count: count >= owed) < monotonic(), 60)
     drained_s = counts.first_s(lambda count: count >= owed)
     before_mb = max(memory.between(0, gone_s))
     most_mb = max(memory.between(gone_s, drained_s))
@@ -147,7 +148,7 @@ def refuse_rows(testbed: Testbed, report: Report, seconds: float) -> None:
             pause(seconds)
         program.wait_for("batch_written")
         refused = sum(line["rows"] for line in program.all("rows_refused"))
-        wait_until(lambda: len(testbed.dead_letters()) >= refused, PATIENCE_S)
+        becomes_true(lambda: len(testbed.dead_letters()) >= refused, PATIENCE_S)
     letters = {_key(letter) for letter in testbed.dead_letters()}
     report.require(not program.all("outage_began"), "a refused row was reported as an outage")
     report.record(dead_letters=len(letters))

@@ -12,7 +12,7 @@ from tests.faults.clocks import HOUR_S, RedisClock
 from tests.faults.injected.sitecustomize import POISON, STEP_S
 from tests.faults.oracle import at_ms
 from tests.faults.report import Report
-from tests.faults.samples import memory_mb, pause, sampling, wait_until
+from tests.faults.samples import memory_mb, pause, sampling
 from tests.faults.testbed import Testbed, drain
 from tests.faults.traffic import (
     SIMULATED_SESSION,
@@ -24,6 +24,7 @@ from tests.faults.traffic import (
 )
 from tests.support.event_samples import CHAT, CLOSED, EVENT_NAMES, SYNC
 from tests.support.programs import Line, Program, Row
+from tests.support.waiting import becomes_true
 
 LATE_S: Final = 2.0
 PATIENCE_S: Final = 60.0
@@ -76,7 +77,7 @@ def send_poison_events(testbed: Testbed, report: Report, times: int) -> None:
         for _ in range(times):
             add(testbed.client, [(CLOSED, event)])
             program.wait_for("actor_restarted", session=SIMULATED_SESSION)
-        wait_until(lambda: len(testbed.dead_letters()) >= times, PATIENCE_S)
+        becomes_true(lambda: len(testbed.dead_letters()) >= times, PATIENCE_S)
     letters = Counter((each["source"], each["reason"]) for each in testbed.dead_letters())
     report.record(poison=times, dead_letters=letters.total())
     wanted = {(f"session:default/{SIMULATED_SESSION}", "handler_failed"): times}
@@ -138,7 +139,7 @@ def catch_up_an_hour(testbed: Testbed, report: Report, sessions: int, speed: flo
     with sampling(memory_mb(second)) as memory:
         second.wait_for("service_started", PATIENCE_S)
         began_s = monotonic()
-        wait_until(lambda: any(line["lag_s"] < LIVE_S for line in _ticks(second)), PATIENCE_S)
+        becomes_true(lambda: any(line["lag_s"] < LIVE_S for line in _ticks(second)), PATIENCE_S)
         took_s = monotonic() - began_s
     report.record(sessions=sessions, events=events, took_s=round(took_s, 1))
     report.record(events_per_s=round(events / took_s), times_real_time=round(HOUR_S / took_s))
@@ -169,11 +170,11 @@ def trim_streams(testbed: Testbed, report: Report, seconds: float) -> None:
         gaps = second.all("gap_detected", reason="trimmed")
         return sum(gap["lost_events"] or 0 for gap in gaps)
 
-    wait_until(lambda: counted() >= lost, PATIENCE_S)
+    becomes_true(lambda: counted() >= lost, PATIENCE_S)
     report.record(trimmed=lost, counted=counted())
     report.require(counted() == lost, f"{counted()} events are reported as lost, not {lost}")
     query = "SELECT count(*) FROM engagement_metrics WHERE metadata->'gap'->>'reason' = 'trimmed'"
-    wait_until(lambda: testbed.sql(query) > [(0,)], PATIENCE_S)
+    becomes_true(lambda: testbed.sql(query) > [(0,)], PATIENCE_S)
     [(marked,)] = testbed.sql(query)
     report.record(marked_rows=marked)
     report.require(marked > 0, "no row is marked")

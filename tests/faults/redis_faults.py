@@ -5,11 +5,12 @@ from time import time
 from typing import Final
 
 from tests.faults.report import Report
-from tests.faults.samples import pause, wait_until
+from tests.faults.samples import pause
 from tests.faults.testbed import Testbed, since_s
 from tests.faults.traffic import Simulated, sending_events
 from tests.support.event_samples import LIVE
 from tests.support.programs import Program
+from tests.support.waiting import becomes_true
 
 DETECTED_WITHIN_S: Final = 5.0
 BACK_WITHIN_S: Final = 2.0
@@ -98,13 +99,13 @@ def _flood(testbed: Testbed, report: Report) -> None:
         [(_, listeners)] = testbed.client.pubsub_numsub(LIVE)
         return not listeners
 
-    report.require(wait_until(is_closed, PATIENCE_S), "Redis did not close the subscription")
+    report.require(becomes_true(is_closed, PATIENCE_S), "Redis did not close the subscription")
 
 
 def _require_gaps(program: Program, report: Report, at_least: int) -> None:
     def gaps() -> int:
         return len(program.all("gap_detected", reason="reconnected"))
 
-    wait_until(lambda: gaps() >= at_least, PATIENCE_S)
+    becomes_true(lambda: gaps() >= at_least, PATIENCE_S)
     report.record(gaps=gaps())
     report.require(gaps() >= at_least, f"{gaps()} gaps counted, not {at_least}")

@@ -85,16 +85,6 @@ def pause(seconds: float) -> None:
     Event().wait(seconds)
 
 
-def wait_until(holds: Callable[[], bool], within_s: float) -> bool:
-    """Return whether the condition holds within this time."""
-    until_s = monotonic() + within_s
-    while not holds():
-        if monotonic() > until_s:
-            return False
-        pause(POLL_S)
-    return True
-
-
 @contextmanager
 def _on_a_thread(sample: Callable[[], None], interval_s: float) -> Iterator[None]:
     stop = Event()

@@ -17,7 +17,6 @@ from conductor_actors.instants import to_datetime
 from tests.faults.oracle import at_ms, difference
 from tests.faults.proxy import Proxy
 from tests.faults.report import Report
-from tests.faults.samples import wait_until
 from tests.faults.traffic import impatient_client
 from tests.support.processes import ROOT
 from tests.support.programs import (
@@ -31,6 +30,7 @@ from tests.support.programs import (
     select_rows,
 )
 from tests.support.servers import ServerPair, server_pair
+from tests.support.waiting import becomes_true
 
 DRAIN_WITHIN_S: Final = 20.0
 OWNER: Final = "conductor:owner"
@@ -181,7 +181,7 @@ class Testbed:
         last = expected[-1][0]
         count = self.row_counter(at_ms(expected[-1]))
         expected = [row for row in expected if row[:3] not in refused]
-        wait_until(lambda: count() >= len(expected), within_s)
+        becomes_true(lambda: count() >= len(expected), within_s)
         found = self.rows()
         found_difference = difference(expected, rows_until(last, found))
         report.record(**dict(zip(found_difference._fields[:5], found_difference[:5], strict=True)))

@@ -22,7 +22,7 @@ def processes_on(state_dir: Path) -> list[psutil.Process]:
 
 
 def servers_on(state_dir: Path) -> list[psutil.Process]:
-    """Return those of them that are servers, which may fork, and no watchdogs."""
+    """Return those of them that are servers or their forks, without the watchdogs."""
     return [each for each in processes_on(state_dir) if "python" not in each.name()]
 
 
@@ -41,18 +41,18 @@ def as_user(user: struct_passwd) -> list[str]:
 
 
 class ExitWatch:
-    """When processes end that are no children of this one; zombies have ended."""
+    """Waits for the end of processes that may not be children; a zombie has ended."""
 
-    def __init__(self, processes: Iterable[psutil.Process]) -> None:
+    def __init__(self, pids: Iterable[int]) -> None:
         self._descriptors = []
-        for process in processes:
+        for pid in pids:
             with suppress(ProcessLookupError):
-                self._descriptors.append(os.pidfd_open(process.pid))
+                self._descriptors.append(os.pidfd_open(pid))
 
     def wait(self, within_s: float) -> None:
-        """Wait for all of them, so long in total."""
+        """Wait for all of them, for this time in total."""
         until_s = time.monotonic() + within_s
         for descriptor in self._descriptors:
             left_s = max(0.0, until_s - time.monotonic())
-            assert select.select([descriptor], [], [], left_s)[0], f"runs after {within_s} s"
+            assert select.select([descriptor], [], [], left_s)[0], f"still runs after {within_s} s"
             os.close(descriptor)

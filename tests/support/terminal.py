@@ -1,4 +1,4 @@
-"""A terminal of its own for a program: what it draws, and keys."""
+"""A terminal for a program: what the program draws, and keys for it."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,9 +19,9 @@ from tests.support.processes import PYTHON, ROOT, Process, environment, start
 
 Start: TypeAlias = Callable[[Sequence[int]], Process]
 
-PATIENCE_S: Final = 15.0
+DEADLINE_S: Final = 15.0
 _VARIABLES: Final = {"TERM": "xterm", "LANG": "C.UTF-8", "COLUMNS": ""}
-_BECOME: Final = (
+_TAKE_TERMINAL: Final = (
     "import fcntl, os, sys, termios\n"
     "os.setsid()\n"
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
@@ -30,7 +30,7 @@ _BECOME: Final = (
 
 
 class Terminal:
-    """One that a program runs in."""
+    """A terminal with a program in it."""
 
     def __init__(self, start: Start, columns: int, lines: int) -> None:
         self._open: tuple[int, ...] = pty.openpty()
@@ -48,8 +48,8 @@ class Terminal:
         os.write(self._ours, keys.encode())
 
     def wait_for(self, text: str) -> str:
-        """Wait until something is drawn that was not there when last waited; give what was."""
-        until_s = time.monotonic() + PATIENCE_S
+        """Wait until the program draws this text; return all it drew since the last wait."""
+        until_s = time.monotonic() + DEADLINE_S
         while text.encode() not in self._drawn:
             left_s = until_s - time.monotonic()
             assert left_s > 0, f"not drawn: {text}: {self._drawn.decode(errors='replace')}"
@@ -58,10 +58,10 @@ class Terminal:
         drawn, self._drawn = self._drawn.decode(errors="replace"), b""
         return drawn
 
-    def ended(self) -> int:
-        return self.process.wait(PATIENCE_S)
+    def wait(self) -> int:
+        return self.process.wait(DEADLINE_S)
 
-    def modes_now(self) -> list[Any]:
+    def current_modes(self) -> list[Any]:
         return termios.tcgetattr(self._theirs)
 
     def hang_up(self) -> None:
@@ -72,25 +72,33 @@ class Terminal:
 
     def close(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(PATIENCE_S)
+        self.process.wait(DEADLINE_S)
         self.hang_up()
 
 
 @contextmanager
-def terminal(*arguments: str, cwd: Path, columns: int = 80, lines: int = 24) -> Iterator[Terminal]:
-    """Run the program in a terminal beside the test; whatever happens, it ends."""
-    with _opened(partial(start, arguments, cwd, _VARIABLES), columns, lines) as opened:
+def terminal(
+    *arguments: str,
+    cwd: Path,
+    columns: int = 80,
+    lines: int = 24,
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Terminal]:
+    """Run the program in a terminal, until the block ends."""
+    with _running_in_terminal(
+        partial(start, arguments, cwd, {**_VARIABLES, **(variables or {})}), columns, lines
+    ) as opened:
         yield opened
 
 
 @contextmanager
 def python_terminal(code: str) -> Iterator[Terminal]:
-    """Run Python code in a terminal beside the test; whatever happens, it ends."""
+    """Run Python code in a terminal, until the block ends."""
 
     def run(streams: Sequence[int]) -> Process:
         stdin, stdout, stderr = streams
         return subprocess.Popen(
-            [*PYTHON, "-c", _BECOME, "-uc", code],
+            [*PYTHON, "-c", _TAKE_TERMINAL, "-uc", code],
             cwd=ROOT,
             env=environment(_VARIABLES),
             stdin=stdin,
@@ -98,12 +106,12 @@ def python_terminal(code: str) -> Iterator[Terminal]:
             stderr=stderr,
         )
 
-    with _opened(run, columns=80, lines=24) as opened:
+    with _running_in_terminal(run, columns=80, lines=24) as opened:
         yield opened
 
 
 @contextmanager
-def _opened(start: Start, columns: int, lines: int) -> Iterator[Terminal]:
+def _running_in_terminal(start: Start, columns: int, lines: int) -> Iterator[Terminal]:
     opened = Terminal(start, columns, lines)
     try:
         yield opened

@@ -23,9 +23,9 @@ def test_after_a_sigkill_both_servers_end_and_have_the_data(account: str, state_
             os.chown(path, user.pw_uid, user.pw_gid)
     with another_program(state_dir, user) as (program, urls):
         write_word(urls, "survived")
-        endings = ExitWatch(processes_on(state_dir))
+        watch = ExitWatch(process.pid for process in processes_on(state_dir))
         program.kill()
-        endings.wait(ENDS_WITHIN_S)
+        watch.wait(ENDS_WITHIN_S)
     assert processes_on(state_dir) == []
     assert read_words(state_dir) == ("survived", "survived")
 

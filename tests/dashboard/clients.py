@@ -1,4 +1,4 @@
-"""A Socket.IO client that keeps what it was told, and tokens to show."""
+"""A Socket.IO client that records what it receives, and tokens for it."""
 
 import asyncio
 import time
@@ -19,12 +19,12 @@ def token(tenant: str = "acme", *, expires_in_s: float = 60, key: Any = SECRET, 
     return jwt.encode(claims | more.pop("claims", {}), key, **{"algorithm": "HS256", **more})
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a fault
-    """The server does not want this client."""
+class Refused(Exception):  # noqa: N818 - a response, not a fault
+    """The server refused the connection."""
 
 
-class _Reading:
-    """An HTTP session that reads every answer: python-socketio's client leaves some unread."""
+class _ReadingSession:
+    """An HTTP session that reads every response: python-socketio's client leaves some unread."""
 
     def __init__(self) -> None:
         self._session = aiohttp.ClientSession()
@@ -32,17 +32,17 @@ class _Reading:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
-    async def get(self, *args: Any, **how: Any) -> aiohttp.ClientResponse:
-        return await self._read(self._session.get(*args, **how))
+    async def get(self, *args: Any, **options: Any) -> aiohttp.ClientResponse:
+        return await self._read(self._session.get(*args, **options))
 
-    async def post(self, *args: Any, **how: Any) -> aiohttp.ClientResponse:
-        return await self._read(self._session.post(*args, **how))
+    async def post(self, *args: Any, **options: Any) -> aiohttp.ClientResponse:
+        return await self._read(self._session.post(*args, **options))
 
     @staticmethod
-    async def _read(asked: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
-        answer = await asked
-        await answer.read()
-        return answer
+    async def _read(request: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
+        response = await request
+        await response.read()
+        return response
 
 
 class Client:
@@ -50,13 +50,13 @@ class Client:
 
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
-        self.told: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
-        self._http = _Reading()
+        self.received: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        self._http = _ReadingSession()
         self._client: Any = socketio.AsyncClient(reconnection=False, http_session=self._http)
-        self._client.on("*", self._keep, namespace=namespace)
+        self._client.on("*", self._record, namespace=namespace)
         self._refusal: Any = None
-        self._client.on("connect_error", self._refused, namespace=namespace)
-        self._client.on("disconnect", self._gone, namespace=namespace)
+        self._client.on("connect_error", self._record_refusal, namespace=namespace)
+        self._client.on("disconnect", self._record_disconnect, namespace=namespace)
 
     async def open(
         self,
@@ -66,7 +66,7 @@ class Client:
         show: str | None = None,
         transports: tuple[str, ...] = ("websocket",),
     ) -> None:
-        """Connect, or raise `Refused` with what the server said."""
+        """Connect, or raise `Refused` with the server's error."""
         try:
             await self._client.connect(
                 address + query,
@@ -78,17 +78,17 @@ class Client:
         except ConnectionError as error:
             raise Refused(self._refusal or str(error)) from None
 
-    async def ask(self, event: str, **body: Any) -> Any:
+    async def call(self, event: str, **body: Any) -> Any:
         return await self._client.call(event, body, namespace=self.namespace, timeout=WITHIN_S)
 
     async def subscribe(self, session_id: object) -> Any:
-        return await self.ask("subscribe:engagement", sessionId=session_id)
+        return await self.call("subscribe:engagement", sessionId=session_id)
 
     async def next(self) -> tuple[str, Any]:
-        return await asyncio.wait_for(self.told.get(), WITHIN_S)
+        return await asyncio.wait_for(self.received.get(), WITHIN_S)
 
     async def body(self, event: str) -> Any:
-        """Give the body of the next event, which must be this one."""
+        """Return the body of the next event; assert that it is this one."""
         name, body = await self.next()
         assert name == event
         return body
@@ -101,11 +101,11 @@ class Client:
     def transport(self) -> str:
         return str(self._client.transport())
 
-    async def _keep(self, event: str, body: Any) -> None:
-        self.told.put_nowait((event, body))
+    async def _record(self, event: str, body: Any) -> None:
+        self.received.put_nowait((event, body))
 
-    async def _refused(self, error: Any) -> None:
+    async def _record_refusal(self, error: Any) -> None:
         self._refusal = error
 
-    async def _gone(self, reason: str) -> None:
-        self.told.put_nowait(("disconnect", reason))
+    async def _record_disconnect(self, reason: str) -> None:
+        self.received.put_nowait(("disconnect", reason))

@@ -1,4 +1,4 @@
-"""Dashboards on real servers, and the Socket.IO clients and tokens that tests need."""
+"""Dashboards on real servers, and Socket.IO clients."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -32,22 +32,23 @@ class Serve(Protocol):
 
 
 class Connect(Protocol):
-    async def __call__(self, dashboard: Addressed, **how: Any) -> Client: ...
+    async def __call__(self, dashboard: Addressed, **options: Any) -> Client: ...
 
 
 def upstreams(redis_url: str, database_url: str) -> Upstreams:
-    """Make the real ports of a dashboard."""
+    """Return the real ports of a dashboard."""
     return Upstreams(RedisUpdateSubscriber(redis_url), PostgresHistoryReader(database_url))
 
 
 @pytest.fixture
 def serve(valkey_url: str, shared_database: str) -> Iterator[Serve]:
-    """Start dashboards: each on a port of its own, with its subscription in place."""
+    """Start dashboards, each on a port of its own, that are subscribed to updates."""
     with ExitStack() as stack:
 
         def start(**options: Any) -> Dashboard:
-            given = Options(**{"port": 0, **options})
-            dashboard = Dashboard(given, upstreams(valkey_url, shared_database))
+            dashboard = Dashboard(
+                Options(**{"port": 0, **options}), upstreams(valkey_url, shared_database)
+            )
             dashboard.start()
             stack.callback(dashboard.stop)
             wait_ready(dashboard)
@@ -58,13 +59,13 @@ def serve(valkey_url: str, shared_database: str) -> Iterator[Serve]:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Connect Socket.IO clients, and close them in the end."""
+    """Connect Socket.IO clients, and close them at the end."""
     async with AsyncExitStack() as stack:
 
-        async def open_client(dashboard: Addressed, **how: Any) -> Client:
-            client = Client(how.pop("namespace", "/events"))
+        async def open_client(dashboard: Addressed, **options: Any) -> Client:
+            client = Client(options.pop("namespace", "/events"))
             stack.push_async_callback(client.close)
-            await client.open(dashboard.address, **how)
+            await client.open(dashboard.address, **options)
             return client
 
         yield open_client
@@ -72,22 +73,22 @@ async def connect() -> AsyncIterator[Connect]:
 
 @pytest.fixture
 def publish(valkey_url: str) -> Iterator[Callable[..., None]]:
-    """Announce rows as the collector does."""
-    with closing(RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))) as feed:
+    """Publish rows as the collector does."""
+    with closing(RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))) as publisher:
 
-        def announce(*rows: ScoreRow) -> None:
-            feed.publish(rows)
+        def publish_rows(*rows: ScoreRow) -> None:
+            publisher.publish(rows)
 
-        yield announce
+        yield publish_rows
 
 
 @pytest.fixture
 def store(shared_database: str) -> Iterator[Callable[..., None]]:
     """Store rows as the collector does."""
-    with closing(PostgresRowStore(shared_database)) as kept:
+    with closing(PostgresRowStore(shared_database)) as row_store:
 
         def write(*rows: ScoreRow) -> None:
-            assert not kept.write(rows).refused
+            assert not row_store.write(rows).refused
 
         yield write
 
@@ -108,6 +109,6 @@ def wait_ready(dashboard: Dashboard) -> None:
 
 
 def metric(dashboard: Dashboard, name: str, **labels: str) -> float:
-    """Read a metric of a running dashboard."""
+    """Return the value of a metric of a running dashboard."""
     full = f"conductor_dashboard_{name}"
     return dashboard._metrics.registry.get_sample_value(full, labels) or 0.0

@@ -1,4 +1,4 @@
-"""A WebSocket of our own making, which does only what a test says: it may well not read."""
+"""A WebSocket client without a library: it sends and reads only when a test says so."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ HANDSHAKE = (
 
 
 class RawSocket:
-    """A TCP connection; `is_closed` waits for the server to end it."""
+    """A TCP connection; `is_closed` waits for the server to close it."""
 
     def __init__(self, address: str, receive_buffer: int | None = None) -> None:
         where = urlsplit(address)
@@ -29,7 +29,7 @@ class RawSocket:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._socket.settimeout(WITHIN_S)
         self._socket.connect((where.hostname, where.port))
-        self.heard = b""
+        self.received = b""
 
     def __enter__(self) -> Self:
         return self
@@ -49,11 +49,11 @@ class RawSocket:
         return self._socket.recv(65536)
 
     def is_closed(self, within_s: float = WITHIN_S) -> bool:
-        """Read what is left, and tell whether the server has ended the connection."""
+        """Read until the server closes the connection; return whether it does in time."""
         self._socket.settimeout(within_s)
         try:
             while not self._is_end(data := self._socket.recv(65536)):
-                self.heard += data
+                self.received += data
         except TimeoutError:
             return False
         except ConnectionError:
@@ -65,27 +65,27 @@ class RawSocket:
 
 
 class RawWebSocket(RawSocket):
-    """Engine.IO by WebSocket: says what it is told to, and reads when it is told to."""
+    """Engine.IO by WebSocket."""
 
     def __init__(self, address: str, receive_buffer: int | None = None) -> None:
         super().__init__(address, receive_buffer)
         self.send(HANDSHAKE.format(host=self.host).encode())
         head = b""
         while b'"maxPayload"' not in head:
-            got = self.receive()
-            assert got, head
-            head += got
+            data = self.receive()
+            assert data, head
+            head += data
 
-    def join(self, namespace: str = "/events") -> None:
-        """Connect to a namespace, and wait for the answer."""
-        self.say(f"40{namespace},")
+    def connect(self, namespace: str = "/events") -> None:
+        """Connect to a namespace, and wait for the response."""
+        self.send_text(f"40{namespace},")
         assert f"40{namespace}".encode() in self.receive()
 
-    def say(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         """Send a text frame."""
         self.send(text_frame(text))
 
-    def say_bytes(self, data: bytes) -> None:
+    def send_bytes(self, data: bytes) -> None:
         """Send a binary frame."""
         self.send(_frame(0x82, data))
 
@@ -94,7 +94,7 @@ class RawWebSocket(RawSocket):
 
 
 def text_frame(text: str) -> bytes:
-    """Make a text frame as clients send it."""
+    """Return a text frame as clients send it."""
     return _frame(0x81, text.encode())
 
 

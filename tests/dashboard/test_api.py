@@ -58,7 +58,7 @@ def test_the_list_has_the_newest_update_of_each_session_of_the_tenant(
     assert {each["tenantId"] for each in found} == {"default"}
 
 
-def test_history_gives_the_ticks_of_a_range_its_end_excluded(
+def test_a_history_has_the_ticks_of_a_range_without_its_end(
     fetch: Fetch, store: Write, session_id: str
 ) -> None:
     store(*(row(session_id, AT_MS + tick * TICK_MS, score=tick / 10) for tick in range(10)))
@@ -75,7 +75,7 @@ def test_history_gives_the_ticks_of_a_range_its_end_excluded(
     }
 
 
-def test_history_is_of_the_last_hour_unless_asked_otherwise(
+def test_a_history_is_of_the_last_hour_by_default(
     fetch: Fetch, store: Write, session_id: str
 ) -> None:
     ages = (0, 1, 700, 730)
@@ -84,7 +84,7 @@ def test_history_is_of_the_last_hour_unless_asked_otherwise(
     assert [point["score"] for point in body["points"]] == [0.7, 0.001, 0.0]
 
 
-def test_steps_have_the_mean_the_least_and_the_most(
+def test_a_step_has_the_mean_the_minimum_and_the_maximum(
     fetch: Fetch, store: Write, session_id: str
 ) -> None:
     store(*(row(session_id, AT_MS + tick * TICK_MS, score=tick / 100) for tick in range(30)))
@@ -101,7 +101,7 @@ def test_steps_have_the_mean_the_least_and_the_most(
 
 
 @pytest.mark.parametrize("step", ["1m", "2m", "15s"])
-def test_whole_minutes_come_from_the_aggregate_where_there_is_one_and_are_the_same(
+def test_steps_of_minutes_are_the_same_with_and_without_the_continuous_aggregate(
     fetch: Fetch, store: Write, session_id: str, shared_database: str, step: str
 ) -> None:
     store(*(row(session_id, AT_MS + tick * TICK_MS, score=tick / 100) for tick in range(30)))
@@ -122,7 +122,9 @@ def test_whole_minutes_come_from_the_aggregate_where_there_is_one_and_are_the_sa
     assert gone == ([] if step == "15s" else after)
 
 
-def test_history_as_csv_has_a_line_per_point(fetch: Fetch, store: Write, session_id: str) -> None:
+def test_a_history_as_csv_has_one_line_per_point(
+    fetch: Fetch, store: Write, session_id: str
+) -> None:
     store(*(row(session_id, AT_MS + tick * TICK_MS) for tick in range(24)))
     path = f"/api/v1/sessions/{session_id}/history"
     query = {"from": iso(AT_MS), "to": iso(AT_MS + 120_000)}
@@ -138,7 +140,7 @@ def test_history_as_csv_has_a_line_per_point(fetch: Fetch, store: Write, session
     assert [(line["ticks"], line["active_users"]) for line in lines] == [("12", "31")] * 2
 
 
-def test_an_explanation_is_of_the_newest_update_signal_by_signal(
+def test_an_explanation_lists_the_signals_of_the_newest_update(
     fetch: Fetch, publish: Write, session_id: str
 ) -> None:
     publish(row(session_id, this_tick_ms()))
@@ -164,7 +166,7 @@ def test_an_explanation_is_of_the_newest_update_signal_by_signal(
         assert signal["contribution"] == pytest.approx(signal["normalised"] * signal["weight"])
 
 
-def test_a_session_that_was_not_heard_is_explained_from_its_last_row(
+def test_a_session_that_is_not_live_is_explained_from_its_last_row(
     fetch: Fetch, store: Write, session_id: str
 ) -> None:
     store(row(session_id, AT_MS), row(session_id, AT_MS + TICK_MS, score=0.5))
@@ -172,7 +174,7 @@ def test_a_session_that_was_not_heard_is_explained_from_its_last_row(
     assert (body["score"], body["timestamp"]) == (0.5, "2026-01-04T12:00:05.000Z")
 
 
-def test_ids_may_hold_anything_that_a_path_can(fetch: Fetch, store: Write) -> None:
+def test_a_session_id_may_contain_any_character_of_a_path(fetch: Fetch, store: Write) -> None:
     for name, escaped in (("a/b", "a%2Fb"), ("a/b", "a/b"), ("Räume?1", "R%C3%A4ume%3F1")):
         store(row(name, AT_MS))
         found = fetch(f"/api/v1/sessions/{escaped}/explanation")
@@ -199,13 +201,11 @@ def test_ids_may_hold_anything_that_a_path_can(fetch: Fetch, store: Write) -> No
         ("tenant=No", "invalid_tenant"),
     ],
 )
-def test_what_can_not_be_answered_is_refused_with_the_reason(
-    fetch: Fetch, query: str, code: str
-) -> None:
+def test_an_invalid_parameter_is_refused_with_a_code(fetch: Fetch, query: str, code: str) -> None:
     assert error(fetch(f"/api/v1/sessions/s/history?{query}")) == (400, code)
 
 
-def test_an_offset_from_utc_is_understood(fetch: Fetch, store: Write, session_id: str) -> None:
+def test_a_range_may_have_an_offset_from_utc(fetch: Fetch, store: Write, session_id: str) -> None:
     store(row(session_id, AT_MS))
     query = "from=2026-01-04T13:00:00+01:00&to=2026-01-04T13:00:05%2B01:00"
     body = fetch(f"/api/v1/sessions/{session_id}/history?{query}").json()
@@ -226,21 +226,19 @@ def test_an_offset_from_utc_is_understood(fetch: Fetch, store: Write, session_id
         ("/static/%2e%2e/%2e%2e/settings.py", (404, "not_found")),
     ],
 )
-def test_what_is_not_there_is_said_so_in_json(
+def test_an_unknown_path_or_session_is_an_error_in_json(
     fetch: Fetch, path: str, expected: tuple[int, str]
 ) -> None:
     assert error(fetch(path)) == expected
 
 
-def test_nothing_can_be_changed(dashboard: Dashboard) -> None:
+def test_methods_that_write_are_not_allowed(dashboard: Dashboard) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         found = httpx.request(method, f"{dashboard.address}api/v1/sessions")
         assert error(found) == (405, "method_not_allowed")
 
 
-def test_every_path_with_data_needs_a_token_and_the_others_need_none(
-    serve: Serve, store: Write, session_id: str
-) -> None:
+def test_only_paths_with_data_need_a_token(serve: Serve, store: Write, session_id: str) -> None:
     store(row(session_id, AT_MS, tenant_id="acme"))
     address = serve(jwt_secret=SECRET).address
     paths = ["", f"/{session_id}/history", f"/{session_id}/explanation"]
@@ -254,7 +252,7 @@ def test_every_path_with_data_needs_a_token_and_the_others_need_none(
         assert httpx.get(address + path).status_code == 200
 
 
-def test_a_token_shows_its_own_tenant_and_sessions_only(serve: Serve, store: Write) -> None:
+def test_a_token_gives_access_only_to_its_tenant_and_sessions(serve: Serve, store: Write) -> None:
     store(*(row("shared", AT_MS, tenant_id=each, score=0.5) for each in ("acme", "globex")))
     store(row("only", AT_MS, tenant_id="globex"))
     address = f"{serve(jwt_secret=SECRET).address}api/v1/sessions"
@@ -273,9 +271,7 @@ def test_a_token_shows_its_own_tenant_and_sessions_only(serve: Serve, store: Wri
     assert history.json()["points"] == []
 
 
-def test_answers_are_counted_by_status_and_never_kept_by_caches(
-    dashboard: Dashboard, fetch: Fetch
-) -> None:
+def test_responses_are_counted_by_status_and_not_cached(dashboard: Dashboard, fetch: Fetch) -> None:
     found = fetch("/api/v1/sessions")
     assert found.headers["cache-control"] == "no-store"
     fetch("/api/v1/sessions/x/explanation")
@@ -283,7 +279,7 @@ def test_answers_are_counted_by_status_and_never_kept_by_caches(
     assert metric(dashboard, "http_requests_total", code="404") == 1
 
 
-def test_the_page_is_kept_by_browsers_and_asked_for_again(fetch: Fetch) -> None:
+def test_browsers_cache_the_page_and_revalidate_it(fetch: Fetch) -> None:
     for path in ("/", "/static/engagement-stream.js"):
         first = fetch(path)
         assert (first.status_code, first.headers["cache-control"]) == (200, "no-cache")

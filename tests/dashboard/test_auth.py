@@ -36,8 +36,8 @@ def authenticator(*, is_loopback: bool = True, **options: Any) -> Authenticator:
     return Authenticator(Options(**{"jwt_secret": SECRET, **options}), is_loopback=is_loopback)
 
 
-def by_hand(header: dict[str, Any], claims: dict[str, Any], key: bytes | None) -> str:
-    """Write a token that no library would."""
+def forged_token(header: dict[str, Any], claims: dict[str, Any], key: bytes | None) -> str:
+    """Return a token that no library creates."""
     parts = [_part(json.dumps(each).encode()) for each in (header, claims)]
     signed = ".".join(parts)
     signature = b"" if key is None else hmac.digest(key, signed.encode(), hashlib.sha256)
@@ -52,37 +52,37 @@ def claims(**more: Any) -> dict[str, Any]:
     return {"tenant": "acme", "exp": int(time.time()) + 60, **more}
 
 
-def test_a_token_makes_the_caller_it_names() -> None:
+def test_the_caller_has_the_tenant_and_the_sessions_of_its_token() -> None:
     caller = authenticator().authenticate(token("acme", claims={"sessions": ["a", "b"]}))
     assert (caller.tenant, caller.sessions) == ("acme", frozenset({"a", "b"}))
     assert caller.can_see("a")
     assert not caller.can_see("c")
 
 
-def test_without_the_claim_every_session_of_the_tenant_may_be_seen() -> None:
+def test_a_token_without_sessions_gives_access_to_all_of_its_tenant() -> None:
     assert authenticator().authenticate(token("acme")).can_see("any")
 
 
-def test_an_empty_claim_shows_nothing() -> None:
+def test_a_token_with_an_empty_list_of_sessions_gives_access_to_none() -> None:
     assert not authenticator().authenticate(token("acme", claims={"sessions": []})).can_see("any")
 
 
-def test_each_kind_of_key_is_for_its_own_algorithm(rsa: RSAPrivateKey, tmp_path: Path) -> None:
+def test_each_kind_of_key_verifies_its_own_algorithm(rsa: RSAPrivateKey, tmp_path: Path) -> None:
     for private, algorithm in ((rsa, "RS256"), (ED25519, "EdDSA")):
         shown = token("acme", key=private, algorithm=algorithm)
         file = tmp_path / algorithm
         file.write_text(pem(private))
         for given in (pem(private), str(file)):
-            door = authenticator(jwt_secret=None, jwt_public_key=given)
-            assert door.authenticate(shown).tenant == "acme"
+            strict = authenticator(jwt_secret=None, jwt_public_key=given)
+            assert strict.authenticate(shown).tenant == "acme"
 
 
-def test_a_public_key_is_no_secret_to_sign_with(rsa: RSAPrivateKey) -> None:
+def test_a_token_signed_with_the_public_key_as_a_secret_is_refused(rsa: RSAPrivateKey) -> None:
     public = pem(rsa)
-    door = authenticator(jwt_secret=None, jwt_public_key=public)
-    forged = by_hand({"alg": "HS256", "typ": "JWT"}, claims(), public.encode())
+    strict = authenticator(jwt_secret=None, jwt_public_key=public)
+    forged = forged_token({"alg": "HS256", "typ": "JWT"}, claims(), public.encode())
     with pytest.raises(Denied) as denied:
-        door.authenticate(forged)
+        strict.authenticate(forged)
     assert denied.value.code == "token_invalid"
 
 
@@ -101,11 +101,9 @@ def test_a_public_key_is_no_secret_to_sign_with(rsa: RSAPrivateKey) -> None:
     ],
 )
 @pytest.mark.parametrize("key", [None, b"", SECRET.encode()])
-def test_what_a_token_says_of_its_algorithm_decides_nothing(
-    header: dict[str, Any], key: bytes | None
-) -> None:
+def test_a_token_can_not_choose_its_algorithm(header: dict[str, Any], key: bytes | None) -> None:
     with pytest.raises(Denied) as denied:
-        authenticator().authenticate(by_hand(header, claims(), key))
+        authenticator().authenticate(forged_token(header, claims(), key))
     assert (denied.value.status, denied.value.code) == (401, "token_invalid")
 
 
@@ -132,24 +130,26 @@ def test_what_a_token_says_of_its_algorithm_decides_nothing(
         {"aud": "another service"},
     ],
 )
-def test_a_signed_token_with_claims_that_are_not_as_needed_is_refused(
+def test_a_signed_token_with_an_invalid_claim_is_refused(
     changed: dict[str, Any],
 ) -> None:
     with pytest.raises(Denied) as denied:
-        authenticator().authenticate(by_hand({"alg": "HS256"}, claims(**changed), SECRET.encode()))
+        authenticator().authenticate(
+            forged_token({"alg": "HS256"}, claims(**changed), SECRET.encode())
+        )
     assert denied.value.status == 401
 
 
 @pytest.mark.parametrize("missing", ["tenant", "exp"])
-def test_tenant_and_expiry_are_needed(missing: str) -> None:
+def test_a_token_must_have_a_tenant_and_an_expiry(missing: str) -> None:
     given = claims()
     del given[missing]
     with pytest.raises(Denied):
-        authenticator().authenticate(by_hand({"alg": "HS256"}, given, SECRET.encode()))
+        authenticator().authenticate(forged_token({"alg": "HS256"}, given, SECRET.encode()))
 
 
 @pytest.mark.parametrize("shown", [None, "", " ", ".", "..", "a.b.c", "x" * 100_000, "ä.ö.ü", "\0"])
-def test_what_is_no_token_is_refused(shown: str | None) -> None:
+def test_text_that_is_not_a_token_is_refused(shown: str | None) -> None:
     with pytest.raises(Denied) as denied:
         authenticator().authenticate(shown)
     assert denied.value.status == 401
@@ -162,7 +162,7 @@ def test_an_altered_token_is_refused() -> None:
         authenticator().authenticate(f"{head}.{other}.{signature}")
 
 
-def test_a_token_expires_a_moment_after_it_says() -> None:
+def test_a_token_is_accepted_for_five_seconds_after_its_expiry() -> None:
     assert authenticator().authenticate(token(expires_in_s=-3)).tenant == "acme"
     with pytest.raises(Denied) as denied:
         authenticator().authenticate(token(expires_in_s=-6))
@@ -172,33 +172,33 @@ def test_a_token_expires_a_moment_after_it_says() -> None:
     assert caller.is_expired(1005.1)
 
 
-def test_an_audience_that_is_set_must_be_the_tokens() -> None:
-    door = authenticator(jwt_audience="engagement")
-    assert door.authenticate(token(claims={"aud": ["engagement", "other"]})).tenant == "acme"
+def test_a_token_must_have_the_configured_audience() -> None:
+    strict = authenticator(jwt_audience="engagement")
+    assert strict.authenticate(token(claims={"aud": ["engagement", "other"]})).tenant == "acme"
     for wrong in ({}, {"aud": "other"}):
         with pytest.raises(Denied):
-            door.authenticate(token(claims=wrong))
+            strict.authenticate(token(claims=wrong))
 
 
-def test_no_refusal_quotes_the_token() -> None:
+def test_no_error_message_quotes_the_token() -> None:
     for shown in (token(key="another secret of 32 bytes or more"), token(expires_in_s=-60)):
         with pytest.raises(Denied) as denied:
             authenticator().authenticate(shown)
         assert not any(part in str(denied.value) for part in shown.split("."))
 
 
-def test_options_do_not_show_the_secret() -> None:
+def test_the_repr_of_options_does_not_contain_the_secret() -> None:
     assert SECRET not in repr(Options(jwt_secret=SECRET))
 
 
-def test_a_token_is_held_to_its_tenant() -> None:
+def test_a_token_of_another_tenant_is_refused() -> None:
     assert authenticator().authenticate(token("acme"), "acme").tenant == "acme"
     with pytest.raises(Denied) as denied:
         authenticator().authenticate(token("acme"), "globex")
     assert denied.value.status == 403
 
 
-def test_without_a_key_this_machine_may_see_any_tenant_and_others_none_but_default() -> None:
+def test_without_a_key_loopback_has_access_to_every_tenant_and_others_to_default() -> None:
     here = authenticator(jwt_secret=None)
     assert here.authenticate(None).tenant == "default"
     assert here.authenticate(None, "acme").tenant == "acme"
@@ -210,7 +210,7 @@ def test_without_a_key_this_machine_may_see_any_tenant_and_others_none_but_defau
         anywhere.authenticate(None, "acme")
 
 
-def test_others_are_let_in_without_a_key_only_where_the_operator_says_so() -> None:
+def test_a_host_other_than_loopback_needs_a_key_or_the_permission_of_the_operator() -> None:
     with pytest.raises(ConfigError, match="CONDUCTOR_ALLOW_ANONYMOUS=true"):
         authenticator(jwt_secret=None, is_loopback=False)
     assert authenticator(is_loopback=False).needs_token
@@ -236,7 +236,7 @@ def test_others_are_let_in_without_a_key_only_where_the_operator_says_so() -> No
         ),
     ],
 )
-def test_a_key_that_protects_nothing_is_refused_in_one_line(
+def test_a_weak_or_invalid_key_is_refused_in_one_line(
     options: dict[str, Any], variable: str
 ) -> None:
     with pytest.raises(ConfigError, match=variable) as refused:
@@ -246,10 +246,10 @@ def test_a_key_that_protects_nothing_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize("good", ["a", "x" * 255, "a/b", "../..", "Räume 1", "😀"])
-def test_ids_are_opaque_text(good: str) -> None:
+def test_a_session_id_is_any_text_of_1_to_255_characters(good: str) -> None:
     assert is_session_id(good)
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 256, "a\0", "\ud800", 1, None, b"a"])
-def test_what_can_not_be_stored_is_no_id(bad: object) -> None:
+def test_text_that_the_database_can_not_store_is_not_a_session_id(bad: object) -> None:
     assert not is_session_id(bad)

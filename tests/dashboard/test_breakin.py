@@ -1,4 +1,4 @@
-"""Tries to reach another tenant's session by token, path, query and subscription: none may work."""
+"""Random requests for another tenant's session, by token, path, query and subscription."""
 
 import base64
 import itertools
@@ -28,14 +28,14 @@ BETRAYED = re.compile(rb'"tenantId":"victim"|betrayed-event')
 Write = Callable[..., None]
 
 
-def test_no_try_to_reach_another_tenants_session_gets_anything(
+def test_no_request_reaches_another_tenants_session(
     serve: Serve, store: Write, publish: Write
 ) -> None:
     dashboard = serve(jwt_secret=SECRET, clients_per_address=100_000)
     prey = row(PREY, this_tick_ms(1), tenant_id=VICTIM, event_id="betrayed-event")
     store(prey)
     publish(prey)
-    _assert_that_it_can_be_reached_by_its_own(dashboard)
+    _assert_that_its_own_tenant_reaches_it(dashboard)
     dice = random.Random(0)
     with httpx.Client(base_url=dashboard.address, timeout=30) as client:
         for number in range(TRIES // 2):
@@ -44,7 +44,7 @@ def test_no_try_to_reach_another_tenants_session_gets_anything(
         assert not BETRAYED.search(_talk(dashboard, dice, publish)), number
 
 
-def _assert_that_it_can_be_reached_by_its_own(dashboard: Dashboard) -> None:
+def _assert_that_its_own_tenant_reaches_it(dashboard: Dashboard) -> None:
     headers = {"Authorization": f"Bearer {token(VICTIM)}"}
     address = f"{dashboard.address}api/v1/sessions"
     for path in (f"/{PREY}/history", f"/{PREY}/explanation"):
@@ -66,7 +66,7 @@ def _ask(client: httpx.Client, dice: random.Random) -> bytes:
 
 
 def _talk(dashboard: Dashboard, dice: random.Random, publish: Write) -> bytes:
-    """Say many things on one connection, and give all that is answered."""
+    """Send several messages on one connection, and return everything received."""
     with RawWebSocket(dashboard.address) as client:
         for _ in range(ON_ONE_LINE):
             namespace = dice.choice(
@@ -74,12 +74,12 @@ def _talk(dashboard: Dashboard, dice: random.Random, publish: Write) -> bytes:
             )
             shown = json.dumps({"token": _token(dice), "tenant": VICTIM})
             with suppress(ConnectionError):
-                client.say(f"40{namespace}{shown}"[:4000])
-                client.say(f"42{namespace}{json.dumps(_event(dice))}")
+                client.send_text(f"40{namespace}{shown}"[:4000])
+                client.send_text(f"42{namespace}{json.dumps(_event(dice))}")
         client.is_closed(0.05)
         publish(row(PREY, this_tick_ms(-next(_TICKS)), tenant_id=VICTIM, event_id="betrayed-event"))
         client.is_closed(0.05)
-        return client.heard
+        return client.received
 
 
 def _event(dice: random.Random) -> list[object]:

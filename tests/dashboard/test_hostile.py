@@ -1,4 +1,4 @@
-"""Clients that don't read, don't speak, speak too much or nonsense: others don't notice."""
+"""Clients that do not read, send nothing, too much or malformed data do not affect others."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ def opened() -> Iterator[ExitStack]:
 
 
 @pytest.mark.anyio
-async def test_one_that_does_not_read_is_cut_off_and_counted_and_others_get_everything(
+async def test_a_client_that_does_not_read_is_closed_and_others_get_every_update(
     serve: Serve,
     connect: Connect,
     publish: Publish,
@@ -37,11 +37,11 @@ async def test_one_that_does_not_read_is_cut_off_and_counted_and_others_get_ever
     monkeypatch.setattr(WebSocketWithTimeouts, "read_timeout_s", SOON_S)
     dashboard = serve()
     sessions = [f"s{number}" for number in range(50)]
-    deaf = opened.enter_context(RawWebSocket(dashboard.address, SMALL))
-    deaf.join()
+    slow = opened.enter_context(RawWebSocket(dashboard.address, SMALL))
+    slow.connect()
     healthy = await connect(dashboard)
     for session_id in sessions:
-        deaf.say(f'42/events,["subscribe:engagement",{{"sessionId":"{session_id}"}}]')
+        slow.send_text(f'42/events,["subscribe:engagement",{{"sessionId":"{session_id}"}}]')
         await healthy.subscribe(session_id)
         await healthy.body("engagement:history")
     ticks = 0
@@ -53,18 +53,18 @@ async def test_one_that_does_not_read_is_cut_off_and_counted_and_others_get_ever
                 await healthy.body("engagement:update")
     await _until(lambda: metric(dashboard, "connections") == 1)
     assert ticks > 1
-    assert deaf.is_closed()
+    assert slow.is_closed()
 
 
 @pytest.mark.anyio
-async def test_what_one_that_does_not_read_waits_for_is_the_newest_of_each_kind(
+async def test_for_a_client_that_does_not_read_newer_messages_replace_older_ones(
     serve: Serve, connect: Connect, publish: Publish, opened: ExitStack
 ) -> None:
     dashboard = serve()
-    deaf = opened.enter_context(RawWebSocket(dashboard.address, SMALL))
-    deaf.join()
-    deaf.say('42/events,["subscribe:engagement",{"sessionId":"s"}]')
-    deaf.say('42/events,["subscribe:sessions",{}]')
+    slow = opened.enter_context(RawWebSocket(dashboard.address, SMALL))
+    slow.connect()
+    slow.send_text('42/events,["subscribe:engagement",{"sessionId":"s"}]')
+    slow.send_text('42/events,["subscribe:sessions",{}]')
     healthy = await connect(dashboard)
     await healthy.subscribe("s")
     await healthy.body("engagement:history")
@@ -77,24 +77,24 @@ async def test_what_one_that_does_not_read_waits_for_is_the_newest_of_each_kind(
     assert max(queues) < connections.MAX_UNREAD_ANSWERS
 
 
-def test_one_that_asks_and_does_not_read_the_answers_is_closed(
+def test_a_client_that_sends_requests_and_does_not_read_the_answers_is_closed(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MAX_MESSAGES_PER_S", 10**9)
     monkeypatch.setattr(connections, "MAX_UNREAD_ANSWERS", 8)
     monkeypatch.setattr(WebSocketWithTimeouts, "read_timeout_s", SOON_S)
     dashboard = serve()
-    deaf = opened.enter_context(RawWebSocket(dashboard.address, SMALL))
-    deaf.join()
-    _say_until_closed(deaf, '42/events,1["subscribe:engagement",{"sessionId":"s"}]')
+    slow = opened.enter_context(RawWebSocket(dashboard.address, SMALL))
+    slow.connect()
+    _send_until_closed(slow, '42/events,1["subscribe:engagement",{"sessionId":"s"}]')
     assert metric(dashboard, "clients_closed_total", reason="flooding") == 1
 
 
-def test_one_that_never_stops_talking_is_closed(serve: Serve, opened: ExitStack) -> None:
+def test_a_client_that_sends_too_many_messages_is_closed(serve: Serve, opened: ExitStack) -> None:
     dashboard = serve()
-    loud = opened.enter_context(RawWebSocket(dashboard.address))
-    loud.join()
-    _say_until_closed(loud, '42/events,["agent:subscribe",{}]')
+    client = opened.enter_context(RawWebSocket(dashboard.address))
+    client.connect()
+    _send_until_closed(client, '42/events,["agent:subscribe",{}]')
     assert metric(dashboard, "clients_closed_total", reason="flooding") == 1
 
 
@@ -115,62 +115,64 @@ def test_one_that_never_stops_talking_is_closed(serve: Serve, opened: ExitStack)
         "49",
     ],
 )
-def test_one_that_talks_nonsense_is_closed(serve: Serve, opened: ExitStack, nonsense: str) -> None:
+def test_a_client_that_sends_a_malformed_message_is_closed(
+    serve: Serve, opened: ExitStack, nonsense: str
+) -> None:
     dashboard = serve(jwt_secret=SECRET)
-    mad = opened.enter_context(RawWebSocket(dashboard.address))
-    mad.say(f'40/events,{{"token":"{token()}"}}')
-    assert b"40/events" in mad.receive()
-    mad.say(nonsense)
-    assert mad.is_closed()
+    client = opened.enter_context(RawWebSocket(dashboard.address))
+    client.send_text(f'40/events,{{"token":"{token()}"}}')
+    assert b"40/events" in client.receive()
+    client.send_text(nonsense)
+    assert client.is_closed()
     assert metric(dashboard, "clients_closed_total", reason="malformed") == 1
     assert httpx.get(f"{dashboard.address}health").status_code == 200
 
 
 @pytest.mark.parametrize("rubbish", ["", "x", "b!!!"])
-def test_what_is_not_even_a_packet_ends_that_connection_alone(
+def test_an_invalid_packet_closes_only_its_connection(
     serve: Serve, opened: ExitStack, rubbish: str
 ) -> None:
     dashboard = serve()
-    mad = opened.enter_context(RawWebSocket(dashboard.address))
-    mad.say(rubbish)
-    assert mad.is_closed()
+    client = opened.enter_context(RawWebSocket(dashboard.address))
+    client.send_text(rubbish)
+    assert client.is_closed()
     assert httpx.get(f"{dashboard.address}health").status_code == 200
 
 
 def test_a_binary_message_is_refused(serve: Serve, opened: ExitStack) -> None:
     dashboard = serve()
     client = opened.enter_context(RawWebSocket(dashboard.address))
-    client.join()
-    client.say_bytes(b"\x00" * 100)
+    client.connect()
+    client.send_bytes(b"\x00" * 100)
     assert client.is_closed()
 
 
-def test_a_message_over_4_kib_ends_the_connection(serve: Serve, opened: ExitStack) -> None:
+def test_a_message_over_4_kib_closes_the_connection(serve: Serve, opened: ExitStack) -> None:
     dashboard = serve()
     client = opened.enter_context(RawWebSocket(dashboard.address))
-    client.join()
-    client.say("42/events," + json.dumps(["subscribe:engagement", {"sessionId": "s" * 4096}]))
+    client.connect()
+    client.send_text("42/events," + json.dumps(["subscribe:engagement", {"sessionId": "s" * 4096}]))
     assert client.is_closed()
     poll = f"{dashboard.address}socket.io/?EIO=4&transport=polling"
     sid = json.loads(httpx.get(poll).text[1:])["sid"]
     assert httpx.post(f"{poll}&sid={sid}", content="4" + "x" * 4096).status_code == 400
 
 
-def test_one_that_never_connects_to_a_namespace_is_closed(
+def test_a_client_that_never_connects_to_a_namespace_is_closed(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "ADMISSION_TIMEOUT_S", SOON_S)
     dashboard = serve(jwt_secret=SECRET)
     silent = opened.enter_context(RawWebSocket(dashboard.address))
     refused = opened.enter_context(RawWebSocket(dashboard.address))
-    refused.say('40/events,{"token":"none"}')
+    refused.send_text('40/events,{"token":"none"}')
     assert b"44/events" in refused.receive()
     assert silent.is_closed()
     assert refused.is_closed()
     assert metric(dashboard, "clients_closed_total", reason="unadmitted") == 2
 
 
-def test_one_without_a_subscription_is_closed_after_a_while(
+def test_an_idle_client_without_a_subscription_is_closed(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "IDLE_TIMEOUT_S", SOON_S)
@@ -178,8 +180,8 @@ def test_one_without_a_subscription_is_closed_after_a_while(
     idle = opened.enter_context(RawWebSocket(dashboard.address))
     busy = opened.enter_context(RawWebSocket(dashboard.address))
     for client in (idle, busy):
-        client.join()
-    busy.say('42/events,["subscribe:sessions",{}]')
+        client.connect()
+    busy.send_text('42/events,["subscribe:sessions",{}]')
     assert idle.is_closed()
     assert metric(dashboard, "clients_closed_total", reason="idle") == 1
     assert not busy.is_closed(0.1)
@@ -193,7 +195,7 @@ def test_one_without_a_subscription_is_closed_after_a_while(
         b"POST /socket.io/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nfew",
     ],
 )
-def test_a_request_that_does_not_arrive_is_not_waited_for(
+def test_a_request_that_does_not_arrive_in_time_is_closed(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch, beginning: bytes
 ) -> None:
     monkeypatch.setattr(HttpWithTimeouts, "request_timeout_s", SOON_S)
@@ -203,31 +205,31 @@ def test_a_request_that_does_not_arrive_is_not_waited_for(
     assert slow.is_closed()
 
 
-def test_one_that_does_not_read_its_answers_by_http_is_cut_off(
+def test_an_http_client_that_does_not_read_the_response_is_closed(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(HttpWithTimeouts, "read_timeout_s", SOON_S)
     dashboard = serve()
-    deaf = opened.enter_context(RawSocket(dashboard.address, SMALL))
-    ask = f"GET /static/vendor/uPlot.esm.js HTTP/1.1\r\nHost: {deaf.host}\r\n\r\n".encode()
-    deaf.send(ask * 8)
+    slow = opened.enter_context(RawSocket(dashboard.address, SMALL))
+    ask = f"GET /static/vendor/uPlot.esm.js HTTP/1.1\r\nHost: {slow.host}\r\n\r\n".encode()
+    slow.send(ask * 8)
     _wait_until(lambda: metric(dashboard, "clients_closed_total", reason="slow") == 1)
 
 
-def test_a_head_without_end_is_refused(serve: Serve, opened: ExitStack) -> None:
+def test_a_request_head_without_end_is_refused(serve: Serve, opened: ExitStack) -> None:
     dashboard = serve()
     endless = opened.enter_context(RawSocket(dashboard.address))
     endless.send(b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000)
     assert endless.is_closed()
 
 
-def _say_until_closed(client: RawWebSocket, text: str) -> None:
-    def say_on() -> None:
+def _send_until_closed(client: RawWebSocket, text: str) -> None:
+    def send_all() -> None:
         for _ in range(1_000_000):
-            client.say(text)
+            client.send_text(text)
 
     with pytest.raises((ConnectionError, TimeoutError)):
-        say_on()
+        send_all()
 
 
 def _wait_until(holds: Callable[[], bool]) -> None:
@@ -239,19 +241,19 @@ def _wait_until(holds: Callable[[], bool]) -> None:
 
 async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - what is waited for is on another thread
+        while not holds():  # noqa: ASYNC110 - the server runs on another thread
             await asyncio.sleep(0)
 
 
-def test_one_that_does_not_answer_the_heartbeat_is_closed_and_counted(
+def test_a_client_that_does_not_answer_a_ping_is_closed(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(socketio, "PING_INTERVAL_S", SOON_S)
     monkeypatch.setattr(connections, "PONG_TIMEOUT_S", SOON_S)
     dashboard = serve()
-    deaf = opened.enter_context(RawWebSocket(dashboard.address))
-    deaf.join()
-    deaf.say('42/events,["subscribe:sessions",{}]')
-    assert deaf.is_closed()
+    slow = opened.enter_context(RawWebSocket(dashboard.address))
+    slow.connect()
+    slow.send_text('42/events,["subscribe:sessions",{}]')
+    assert slow.is_closed()
     assert metric(dashboard, "clients_closed_total", reason="silent") == 1
     assert metric(dashboard, "connections") == 0

@@ -14,14 +14,14 @@ from tests.support.score_rows import AT_MS, row
 __all__ = ["dashboard", "fetch"]
 
 
-def test_every_path_is_described_and_every_described_path_is_there(serve: Serve) -> None:
+def test_the_document_describes_exactly_the_served_paths(serve: Serve) -> None:
     asgi: Any = serve()._app.asgi
     http = asgi._app.other_asgi_app
     served = {re.sub(r"{(\w+):path}", r"{\1}", route.path) for route in http.routes}
     assert served - {"/", "/static"} == set(openapi.document()["paths"])
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_has_a_schema() -> None:
     text = json.dumps(openapi.document())
     references = set(re.findall(r'"#/components/schemas/(\w+)"', text))
     assert references == set(openapi.document()["components"]["schemas"])
@@ -46,9 +46,7 @@ def test_every_reference_leads_somewhere() -> None:
         ("/api/v1/nothing", bodies.Refusal),
     ],
 )
-def test_what_is_answered_is_what_is_described(
-    fetch: Fetch, store: Write, path: str, body: type
-) -> None:
+def test_responses_match_their_schemas(fetch: Fetch, store: Write, path: str, body: type) -> None:
     store(row("s", AT_MS))
     answer = fetch(path)
     read: object = msgspec.json.decode(answer.content, type=body)

@@ -9,19 +9,19 @@ from tests.dashboard.clients import SECRET
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _unset_variables(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(variable_of(name), raising=False)
 
 
-def test_the_defaults_of_settings_and_options_are_the_contracts() -> None:
+def test_settings_and_options_have_the_same_defaults() -> None:
     options = load_settings().dashboard()
     assert options == Options(metrics_port=9464)
     assert (options.host, options.port) == ("127.0.0.1", 3002)
 
 
-def test_every_variable_finds_its_option(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_variable_sets_its_option(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "CONDUCTOR_HTTP_HOST": "::",
         "CONDUCTOR_HTTP_PORT": "1",
@@ -69,7 +69,7 @@ def test_every_variable_finds_its_option(monkeypatch: pytest.MonkeyPatch) -> Non
         ("CONDUCTOR_MAX_CLIENTS_PER_TENANT", "many"),
     ],
 )
-def test_a_wrong_value_is_told_with_an_example(
+def test_an_invalid_value_is_refused_with_an_example(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)

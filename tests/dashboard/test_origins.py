@@ -20,7 +20,7 @@ def origins(*, loopback: bool = True, needs_token: bool = False, **options: Any)
 @pytest.mark.parametrize(
     "host", ["localhost", "localhost:3002", "127.0.0.1:3002", "[::1]:3002", "127.9.9.9"]
 )
-def test_on_loopback_the_names_of_this_machine_are_known(host: str) -> None:
+def test_on_loopback_the_hosts_of_this_machine_are_allowed(host: str) -> None:
     assert origins().allows_host(host)
 
 
@@ -31,15 +31,15 @@ def test_on_loopback_the_names_of_this_machine_are_known(host: str) -> None:
         *("127.0.0.1.evil.example", "localhost@evil.example", "evil.example#localhost", "[::1"),
     ],
 )
-def test_on_loopback_another_name_is_somebody_elses_trick(host: str) -> None:
+def test_on_loopback_another_host_is_refused(host: str) -> None:
     assert not origins().allows_host(host)
 
 
-def test_the_host_of_an_allowed_origin_is_known_for_a_proxy_on_this_machine() -> None:
+def test_on_loopback_the_host_of_an_allowed_origin_is_allowed_for_a_proxy() -> None:
     assert origins(allowed_origins=(APP,)).allows_host("app.example.com")
 
 
-def test_elsewhere_any_name_may_lead_here() -> None:
+def test_other_than_on_loopback_every_host_is_allowed() -> None:
     assert origins(loopback=False).allows_host("10.1.2.3:3002")
 
 
@@ -59,19 +59,19 @@ def test_elsewhere_any_name_may_lead_here() -> None:
         ("", False),
     ],
 )
-def test_a_page_may_ask_if_it_is_ours_of_this_machine_or_allowed(
+def test_the_own_origin_this_machine_and_configured_origins_are_allowed(
     origin: str | None, *, is_allowed: bool
 ) -> None:
     assert origins(allowed_origins=(APP,)).allows_origin(origin, "localhost:3002") == is_allowed
 
 
-def test_elsewhere_a_page_of_this_machine_is_like_any_other() -> None:
-    door = origins(loopback=False, needs_token=True)
-    assert door.allows_origin("https://here.example", "here.example")
-    assert not door.allows_origin("http://localhost:3000", "here.example")
+def test_other_than_on_loopback_an_origin_of_this_machine_is_refused() -> None:
+    strict = origins(loopback=False, needs_token=True)
+    assert strict.allows_origin("https://here.example", "here.example")
+    assert not strict.allows_origin("http://localhost:3000", "here.example")
 
 
-def test_every_page_may_ask_only_where_there_is_a_key_or_the_operator_says_so() -> None:
+def test_any_origin_requires_a_key_or_the_permission_of_the_operator() -> None:
     assert origins(allowed_origins=("*",), needs_token=True).allows_origin(
         "https://any.example", "h"
     )
@@ -83,12 +83,12 @@ def test_every_page_may_ask_only_where_there_is_a_key_or_the_operator_says_so() 
 
 
 @pytest.mark.parametrize("text", ["app.example.com", "https://", "https://a/b", "ftp://a", "null"])
-def test_what_is_no_origin_is_refused_with_an_example(text: str) -> None:
+def test_an_invalid_origin_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match=r"e\.g\. CONDUCTOR_ALLOWED_ORIGINS="):
         origins(allowed_origins=(text,))
 
 
-def test_an_origin_is_understood_however_it_is_written() -> None:
+def test_an_origin_may_have_capitals_and_a_slash_at_the_end() -> None:
     assert origins(allowed_origins=("HTTPS://App.Example.com/",)).allows_origin(APP, "localhost")
 
 
@@ -96,19 +96,21 @@ def test_an_origin_is_understood_however_it_is_written() -> None:
     ("host", "expected"),
     [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)],
 )
-def test_loopback_is_this_machine_and_nothing_else(host: str, *, expected: bool) -> None:
+def test_only_addresses_of_this_machine_are_loopback(host: str, *, expected: bool) -> None:
     assert is_loopback(host) == expected
 
 
 @pytest.mark.parametrize("path", ["", "api/v1/sessions", "health", "socket.io/?EIO=4", "static/x"])
 @pytest.mark.parametrize("name", ["Host", "Origin"])
-def test_a_stranger_is_refused_on_every_path(serve: Serve, path: str, name: str) -> None:
+def test_another_host_or_origin_is_refused_on_every_path(
+    serve: Serve, path: str, name: str
+) -> None:
     found = httpx.get(serve().address + path, headers={name: "https://evil.example"})
     assert found.status_code == 403
     assert "unknown" in found.json()["error"]["code"]
 
 
-def test_a_stranger_gets_no_websocket(serve: Serve) -> None:
+def test_another_origin_gets_no_websocket(serve: Serve) -> None:
     with RawSocket(serve(jwt_secret=SECRET).address) as client:
         client.send(
             b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: localhost\r\n"
@@ -121,7 +123,7 @@ def test_a_stranger_gets_no_websocket(serve: Serve) -> None:
 @pytest.mark.parametrize(
     "path", ["", "api/v1/sessions", "nothing", "socket.io/?EIO=4&transport=polling"]
 )
-def test_every_answer_has_the_policy(serve: Serve, path: str) -> None:
+def test_every_response_has_the_security_headers(serve: Serve, path: str) -> None:
     headers = httpx.get(serve().address + path).headers
     policy = headers["content-security-policy"].split("; ")
     assert "default-src 'none'" in policy
@@ -132,7 +134,7 @@ def test_every_answer_has_the_policy(serve: Serve, path: str) -> None:
     assert "server" not in headers
 
 
-def test_an_allowed_page_may_read_the_answer(serve: Serve) -> None:
+def test_a_page_of_an_allowed_origin_may_read_the_response(serve: Serve) -> None:
     dashboard = serve(allowed_origins=(APP,))
     asked = {"Origin": APP, "Access-Control-Request-Method": "GET"}
     asked["Access-Control-Request-Headers"] = "authorization"

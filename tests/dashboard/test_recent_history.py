@@ -1,4 +1,4 @@
-"""A history has no hole, whatever was not heard."""
+"""A history has no gap, even if updates were not received."""
 
 import asyncio
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def ages(history: Any) -> list[int]:
     return [(this_tick_ms() - at_ms) // TICK_MS for at_ms in instants_ms]
 
 
-async def test_what_came_before_the_start_is_in_the_history(
+async def test_a_history_contains_scores_from_before_the_start(
     serve: Serve, connect: Connect, store: Write, session_id: str
 ) -> None:
     store(*(scored(session_id, age) for age in range(1, 80)))
@@ -46,7 +46,7 @@ async def test_what_came_before_the_start_is_in_the_history(
     assert set(range(2, 59)) <= set(found) <= set(range(62))
 
 
-async def test_a_point_of_the_database_looks_like_the_one_that_was_announced(
+async def test_a_stored_point_is_the_same_as_the_published_one(
     serve: Serve, connect: Connect, store: Write, publish: Write, session_id: str
 ) -> None:
     store(scored(session_id, 3))
@@ -61,7 +61,7 @@ async def test_a_point_of_the_database_looks_like_the_one_that_was_announced(
     assert stored == [{**announced, "sessionId": session_id}]
 
 
-async def test_what_was_not_heard_is_filled_in_between_what_was(
+async def test_stored_points_fill_the_gaps_between_received_ones(
     serve: Serve, connect: Connect, store: Write, publish: Write, session_id: str
 ) -> None:
     store(*(scored(session_id, age) for age in range(40)))
@@ -79,7 +79,7 @@ async def test_what_was_not_heard_is_filled_in_between_what_was(
     assert set(range(2, 39)) <= set(found)
 
 
-async def test_a_client_that_comes_again_gets_the_history_again(
+async def test_a_client_that_reconnects_gets_the_history_again(
     serve: Serve, connect: Connect, publish: Write, session_id: str
 ) -> None:
     dashboard = serve()
@@ -96,7 +96,7 @@ async def test_a_client_that_comes_again_gets_the_history_again(
         assert len(ages(await again.body("engagement:history"))) == 3
 
 
-async def test_when_redis_was_away_whoever_watches_gets_the_history_again(
+async def test_after_an_outage_of_redis_subscribers_get_the_history_again(
     serve: Serve,
     connect: Connect,
     store: Write,
@@ -114,7 +114,7 @@ async def test_when_redis_was_away_whoever_watches_gets_the_history_again(
     assert len((await client.body("engagement:history"))["points"]) == 2
 
 
-async def test_without_a_database_updates_and_what_was_heard_go_on(
+async def test_without_a_database_updates_and_received_points_are_sent(
     valkey_url: str, connect: Connect, publish: Write, session_id: str
 ) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:9/none"
@@ -127,7 +127,7 @@ async def test_without_a_database_updates_and_what_was_heard_go_on(
         await client.body("engagement:history")
         publish(scored(session_id, 1))
         update = await client.body("engagement:update")
-        async with asyncio.timeout(1):  # nobody waits for a database that is known to be away
+        async with asyncio.timeout(1):  # the history does not wait for a database that is away
             await client.subscribe(session_id)
             assert (await client.body("engagement:history"))["points"] == [update]
         await client.close()

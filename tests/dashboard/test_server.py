@@ -1,4 +1,4 @@
-"""From the first listener to the last client: start, health, drain, stop."""
+"""The dashboard's lifecycle: start, health, drain and stop."""
 
 import asyncio
 import logging
@@ -34,7 +34,9 @@ def serving(dashboard: Dashboard) -> Iterator[Dashboard]:
         dashboard.stop()
 
 
-def test_health_says_how_the_surroundings_are(valkey_url: str, shared_database: str) -> None:
+def test_health_reports_the_servers_and_the_collector(
+    valkey_url: str, shared_database: str
+) -> None:
     ports = upstreams(valkey_url, shared_database)
     with serving(Dashboard(Options(port=0), ports, lambda: STATUS)) as dashboard:
         wait_ready(dashboard)
@@ -53,7 +55,7 @@ def test_health_says_how_the_surroundings_are(valkey_url: str, shared_database: 
         }
 
 
-def test_without_redis_it_works_but_is_not_ready(shared_database: str) -> None:
+def test_without_redis_the_dashboard_is_healthy_and_not_ready(shared_database: str) -> None:
     ports = upstreams("redis://127.0.0.1:9", shared_database)
     with serving(Dashboard(Options(port=0), ports)) as dashboard:
         health = httpx.get(f"{dashboard.address}health")
@@ -63,7 +65,7 @@ def test_without_redis_it_works_but_is_not_ready(shared_database: str) -> None:
         assert ready.json() == {"ready": False, "reasons": ["redis: updates can't be heard"]}
 
 
-def test_what_keeps_the_collector_from_reading_makes_it_unready(
+def test_an_obstacle_of_the_collector_makes_the_dashboard_not_ready(
     valkey_url: str, shared_database: str
 ) -> None:
     statuses = [STATUS]
@@ -76,7 +78,7 @@ def test_what_keeps_the_collector_from_reading_makes_it_unready(
 
 
 @pytest.mark.anyio
-async def test_draining_makes_it_unready_first_and_stopping_closes_what_is_open(
+async def test_draining_makes_it_not_ready_and_stopping_closes_every_connection(
     serve: Serve, connect: Connect
 ) -> None:
     dashboard = serve()
@@ -96,7 +98,7 @@ async def test_draining_makes_it_unready_first_and_stopping_closes_what_is_open(
         await asyncio.to_thread(httpx.get, f"{dashboard.address}health")
 
 
-def test_a_port_that_is_taken_is_told_with_the_setting_to_change() -> None:
+def test_a_port_in_use_is_an_error_that_names_the_setting() -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
         nowhere = upstreams("redis://127.0.0.1:9", "")
@@ -110,19 +112,19 @@ def test_a_port_that_is_taken_is_told_with_the_setting_to_change() -> None:
             Dashboard(Options(port=0, metrics_port=port), nowhere).start()
 
 
-def test_others_can_reach_it_only_with_a_key() -> None:
+def test_a_host_that_others_can_reach_requires_a_key() -> None:
     with pytest.raises(ConfigError, match=r"CONDUCTOR_HTTP_HOST=0\.0\.0\.0"):
         Dashboard(Options(host="0.0.0.0"), upstreams("redis://127.0.0.1:9", ""))
 
 
-def test_metrics_have_a_listener_of_their_own(serve: Serve) -> None:
+def test_metrics_are_served_on_a_port_of_their_own(serve: Serve) -> None:
     dashboard = serve(metrics_port=0)
     found = httpx.get(f"http://127.0.0.1:{dashboard.metrics_port}/metrics")
     assert "conductor_dashboard_connections 0.0" in found.text
     assert httpx.get(f"{dashboard.address}metrics").status_code == 404
 
 
-def test_no_series_grows_with_sessions_or_clients(serve: Serve) -> None:
+def test_no_metric_has_a_label_for_sessions_or_clients(serve: Serve) -> None:
     for family in serve()._metrics.registry.collect():
         for sample in family.samples:
             assert set(sample.labels) <= {"code", "reason", "le"}
@@ -151,20 +153,20 @@ async def test_no_token_is_ever_logged(
     assert signature not in str(lines) + "".join(each.getMessage() for each in ours)
 
 
-def test_a_library_is_heard_once_a_minute_from_each_place() -> None:
+def test_a_line_of_a_library_logs_at_most_once_a_minute() -> None:
     now_s = [0.0]
-    logger = logging.getLogger("test.complaints")
+    logger = logging.getLogger("test.library")
     logger.propagate = False
     logger.addHandler(LibraryLogHandler(lambda: now_s[0]))
 
-    def complain(what: str) -> None:
-        logger.warning("%s", what)
+    def warn(text: str) -> None:
+        logger.warning("%s", text)
 
     with capture_logs() as lines:
         for number in range(5):
-            complain(f"a {number}")
+            warn(f"a {number}")
         now_s[0] += 61
-        complain("b" * 500)
+        warn("b" * 500)
     assert [(line["message"][:2], line["repeats"]) for line in lines] == [("a ", 0), ("bb", 4)]
     assert len(lines[1]["message"]) <= 200
 
@@ -178,17 +180,17 @@ def test_a_library_is_heard_once_a_minute_from_each_place() -> None:
         ("::1", "http://[::1]:1/"),
     ],
 )
-def test_an_address_can_be_opened(host: str, shown: str) -> None:
+def test_the_url_of_the_page_can_be_opened(host: str, shown: str) -> None:
     assert page_url(host, 1) == shown
 
 
-def test_it_serves_by_ipv6(valkey_url: str, shared_database: str) -> None:
+def test_the_dashboard_serves_ipv6(valkey_url: str, shared_database: str) -> None:
     ports = upstreams(valkey_url, shared_database)
     with serving(Dashboard(Options(host="::1", port=0), ports)) as dashboard:
         assert httpx.get(f"{dashboard.address}health").status_code == 200
 
 
-def test_a_trusted_proxy_says_where_a_client_is(serve: Serve) -> None:
+def test_only_a_trusted_proxy_sets_the_address_of_a_client(serve: Serve) -> None:
     forwarded = {"X-Forwarded-For": "10.9.9.9"}
     poll = "socket.io/?EIO=4&transport=polling"
     trusting = serve(clients_per_address=1, trusted_proxies=("127.0.0.1",))

@@ -19,7 +19,7 @@ Publish = Callable[..., None]
 
 @pytest.mark.parametrize("namespace", ["/", "/events"])
 @pytest.mark.parametrize("transports", [("websocket",), ("polling",), ("polling", "websocket")])
-async def test_a_subscriber_is_acknowledged_gets_the_history_and_then_every_update(
+async def test_a_subscriber_gets_an_acknowledgement_the_history_and_every_update(
     serve: Serve, connect: Connect, publish: Publish, namespace: str, transports: tuple[str, ...]
 ) -> None:
     session_id = "s"
@@ -35,7 +35,7 @@ async def test_a_subscriber_is_acknowledged_gets_the_history_and_then_every_upda
         assert update["contributions"]["leave_rate"] == -0.002
 
 
-async def test_an_update_is_passed_on_as_the_contract_writes_it(
+async def test_an_update_of_the_contract_is_sent_unchanged(
     serve: Serve, connect: Connect, session_id: str, redis_client: redis.Redis
 ) -> None:
     signals = {
@@ -65,7 +65,7 @@ async def test_an_update_is_passed_on_as_the_contract_writes_it(
     assert await client.body("engagement:update") == body
 
 
-async def test_the_session_in_the_address_is_subscribed_to_at_once(
+async def test_a_session_in_the_url_is_subscribed_to_at_once(
     serve: Serve, connect: Connect, publish: Publish, session_id: str
 ) -> None:
     client = await connect(serve(), namespace="/", query=f"?sessionId={session_id}")
@@ -74,7 +74,7 @@ async def test_the_session_in_the_address_is_subscribed_to_at_once(
     assert (await client.body("engagement:update"))["sessionId"] == session_id
 
 
-async def test_several_sessions_share_a_connection_until_they_are_unsubscribed(
+async def test_a_connection_has_several_subscriptions_until_they_are_removed(
     serve: Serve, connect: Connect, publish: Publish, session_id: str
 ) -> None:
     client = await connect(serve())
@@ -82,7 +82,7 @@ async def test_several_sessions_share_a_connection_until_they_are_unsubscribed(
     for each in (first, second):
         assert await client.subscribe(each) == {"ok": True}
         await client.body("engagement:history")
-    assert await client.ask("unsubscribe:engagement", sessionId=first) == {"ok": True}
+    assert await client.call("unsubscribe:engagement", sessionId=first) == {"ok": True}
     publish(row(first, this_tick_ms()), row(second, this_tick_ms()))
     assert (await client.body("engagement:update"))["sessionId"] == second
 
@@ -110,17 +110,17 @@ async def test_an_anomaly_reaches_the_sessions_subscribers(
     assert await client.body("anomaly:detected") == anomaly
 
 
-async def test_what_other_services_are_asked_is_acknowledged_and_ignored(
+async def test_a_request_to_another_service_is_acknowledged_and_ignored(
     serve: Serve, connect: Connect
 ) -> None:
     client = await connect(serve())
-    assert await client.ask("agent:subscribe", sessionId="any") == {"ok": True}
+    assert await client.call("agent:subscribe", sessionId="any") == {"ok": True}
 
 
 @pytest.mark.parametrize(
     "session_id", [None, 7, "", "x" * 256, "a\0b", ["a"], {"$ne": ""}, True, "\ud800"]
 )
-async def test_what_is_no_session_is_refused(
+async def test_an_invalid_session_id_is_refused(
     serve: Serve, connect: Connect, session_id: object
 ) -> None:
     client = await connect(serve())
@@ -131,11 +131,11 @@ async def test_what_is_no_session_is_refused(
 
 async def test_an_unknown_request_is_refused(serve: Serve, connect: Connect) -> None:
     client = await connect(serve())
-    answer = await client.ask("subscribe:everything")
+    answer = await client.call("subscribe:everything")
     assert answer == {"ok": False, "error": "not understood"}
 
 
-async def test_a_client_has_a_hundred_subscriptions_at_most(serve: Serve, connect: Connect) -> None:
+async def test_a_client_has_at_most_a_hundred_subscriptions(serve: Serve, connect: Connect) -> None:
     client = await connect(serve())
     for number in range(MAX_SUBSCRIPTIONS):
         assert await client.subscribe(f"s{number}") == {"ok": True}
@@ -143,37 +143,37 @@ async def test_a_client_has_a_hundred_subscriptions_at_most(serve: Serve, connec
     assert await client.subscribe("s0") == {"ok": True}
 
 
-async def test_the_list_begins_with_all_sessions_and_goes_on_with_those_that_change(
+async def test_a_watcher_gets_all_sessions_and_then_those_that_change(
     serve: Serve, connect: Connect, publish: Publish
 ) -> None:
     dashboard = serve()
     first = await connect(dashboard)
-    await first.ask("subscribe:sessions")
+    await first.call("subscribe:sessions")
     assert await _names(first) == []
     publish(row("a", this_tick_ms(1)), row("b", this_tick_ms(1)))
     assert await _names(first) == ["a", "b"]
     client = await connect(dashboard)
-    assert await client.ask("subscribe:sessions") == {"ok": True}
+    assert await client.call("subscribe:sessions") == {"ok": True}
     assert await _names(client) == ["a", "b"]
     publish(row("b", this_tick_ms()), row("c", this_tick_ms()))
     assert await _names(client) == ["b", "c"]
-    assert await client.ask("unsubscribe:sessions") == {"ok": True}
+    assert await client.call("unsubscribe:sessions") == {"ok": True}
     publish(row("a", this_tick_ms(-1)))
     await client.subscribe("a")
     assert (await client.next())[0] == "engagement:history"
 
 
-async def test_a_tick_of_a_thousand_sessions_is_one_message_for_the_list(
+async def test_a_watcher_gets_a_tick_of_a_thousand_sessions_in_one_message(
     serve: Serve, connect: Connect, publish: Publish
 ) -> None:
     client = await connect(serve())
-    await client.ask("subscribe:sessions")
+    await client.call("subscribe:sessions")
     assert await _names(client) == []
     publish(*(row(f"s{number:04}", this_tick_ms()) for number in range(1000)))
     assert len(await _names(client)) == 1000
 
 
-async def test_an_update_that_is_older_than_another_is_not_passed_on(
+async def test_an_update_that_is_not_newer_is_not_sent(
     serve: Serve, connect: Connect, publish: Publish, session_id: str
 ) -> None:
     client = await connect(serve())
@@ -197,7 +197,7 @@ async def test_an_update_that_is_older_than_another_is_not_passed_on(
         b'{"x":' + b"[" * 100_000,
     ],
 )
-async def test_what_is_no_update_is_counted_and_harms_nobody(
+async def test_an_invalid_update_is_counted_and_later_ones_are_sent(
     serve: Serve, connect: Connect, publish: Publish, redis_client: redis.Redis, junk: bytes
 ) -> None:
     session_id = "s"
@@ -212,7 +212,7 @@ async def test_what_is_no_update_is_counted_and_harms_nobody(
     assert metric(dashboard, "updates_invalid_total") == 2
 
 
-async def test_each_tenant_hears_its_own_session_of_the_same_name_only(
+async def test_tenants_with_the_same_session_id_get_only_their_own_updates(
     serve: Serve, connect: Connect, publish: Publish
 ) -> None:
     dashboard = serve(jwt_secret=SECRET)
@@ -221,7 +221,7 @@ async def test_each_tenant_hears_its_own_session_of_the_same_name_only(
     for client in clients.values():
         await client.subscribe("shared")
         await client.body("engagement:history")
-        await client.ask("subscribe:sessions")
+        await client.call("subscribe:sessions")
         await client.body("sessions:update")
     publish(*(row("shared", this_tick_ms(), tenant_id=each) for each in tenants))
     for tenant, client in clients.items():
@@ -229,10 +229,10 @@ async def test_each_tenant_hears_its_own_session_of_the_same_name_only(
         assert [s["tenantId"] for s in (await client.body("sessions:update"))["sessions"]] == [
             tenant
         ]
-        assert client.told.empty()
+        assert client.received.empty()
 
 
-async def test_the_tenant_is_the_channels_whatever_the_body_says(
+async def test_the_tenant_of_an_update_is_its_channels_and_not_its_bodys(
     serve: Serve, connect: Connect, publish: Publish, redis_client: redis.Redis
 ) -> None:
     dashboard = serve(jwt_secret=SECRET)
@@ -246,10 +246,10 @@ async def test_the_tenant_is_the_channels_whatever_the_body_says(
     assert body["tenantId"] == "globex"
     redis_client.publish("acme:engagement:update", json.dumps(body))
     assert (await acme.body("engagement:update"))["tenantId"] == "acme"
-    assert globex.told.empty()
+    assert globex.received.empty()
 
 
-async def test_a_token_that_names_sessions_shows_no_others(
+async def test_a_token_that_names_sessions_gives_access_to_no_others(
     serve: Serve, connect: Connect, publish: Publish
 ) -> None:
     dashboard = serve(jwt_secret=SECRET)
@@ -258,7 +258,7 @@ async def test_a_token_that_names_sessions_shows_no_others(
     assert (await client.subscribe("other"))["ok"] is False
     assert await client.subscribe("mine") == {"ok": True}
     assert (await client.body("engagement:history"))["sessionId"] == "mine"
-    await client.ask("subscribe:sessions")
+    await client.call("subscribe:sessions")
     assert await _names(client) == []
     publish(*(row(each, this_tick_ms(), tenant_id="acme") for each in ("mine", "other")))
     assert (await client.body("engagement:update"))["sessionId"] == "mine"
@@ -275,21 +275,21 @@ async def test_a_token_that_names_sessions_shows_no_others(
     ],
     ids=["no token", "no JWT", "expired", "another key"],  # the same in each process
 )
-async def test_who_shows_no_good_token_is_told_why_it_is_refused(
+async def test_a_client_without_a_valid_token_is_refused_with_the_reason(
     serve: Serve, connect: Connect, shown: str | None, reason: str
 ) -> None:
     with pytest.raises(Refused, match=reason):
         await connect(serve(jwt_secret=SECRET), show=shown)
 
 
-async def test_a_token_for_another_tenant_than_the_one_asked_for_is_refused(
+async def test_a_request_for_another_tenant_than_the_tokens_is_refused(
     serve: Serve, connect: Connect
 ) -> None:
     with pytest.raises(Refused, match="not yours"):
         await connect(serve(jwt_secret=SECRET), show=token("acme"), query="?tenant=globex")
 
 
-async def test_who_needs_no_token_chooses_a_tenant_and_has_default_otherwise(
+async def test_without_tokens_a_client_chooses_its_tenant_and_has_default_otherwise(
     serve: Serve, connect: Connect, publish: Publish
 ) -> None:
     dashboard = serve()
@@ -302,7 +302,7 @@ async def test_who_needs_no_token_chooses_a_tenant_and_has_default_otherwise(
     assert tenants == ["default", "acme"]
 
 
-async def test_a_client_whose_token_expires_is_told_so_and_disconnected(
+async def test_a_client_whose_token_expires_gets_an_error_and_is_disconnected(
     serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("conductor_actors.dashboard.auth.LEEWAY_S", 0)
@@ -318,7 +318,7 @@ async def test_a_client_whose_token_expires_is_told_so_and_disconnected(
     assert metric(dashboard, "clients_closed_total", reason="expired") == 1
 
 
-async def test_what_is_closed_is_forgotten(serve: Serve, connect: Connect) -> None:
+async def test_a_closed_connection_no_longer_counts(serve: Serve, connect: Connect) -> None:
     dashboard = serve(clients_per_tenant=1)
     for _ in range(3):
         client = await connect(dashboard)
@@ -329,7 +329,7 @@ async def test_what_is_closed_is_forgotten(serve: Serve, connect: Connect) -> No
     assert metric(dashboard, "subscriptions") == 0
 
 
-async def test_a_tenant_has_only_so_many_clients(serve: Serve, connect: Connect) -> None:
+async def test_the_clients_of_a_tenant_are_limited(serve: Serve, connect: Connect) -> None:
     dashboard = serve(clients_per_tenant=2, jwt_secret=SECRET)
     for _ in range(2):
         await connect(dashboard, show=token("acme"))
@@ -338,7 +338,7 @@ async def test_a_tenant_has_only_so_many_clients(serve: Serve, connect: Connect)
     await connect(dashboard, show=token("globex"))
 
 
-async def test_an_address_has_only_so_many_connections(serve: Serve, connect: Connect) -> None:
+async def test_the_connections_of_an_address_are_limited(serve: Serve, connect: Connect) -> None:
     dashboard = serve(clients_per_address=2)
     first = await connect(dashboard, transports=("polling",))
     await connect(dashboard)
@@ -361,5 +361,5 @@ async def _names(client: Client) -> list[str]:
 
 async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110 - what is waited for is on another thread
+        while not holds():  # noqa: ASYNC110 - the server runs on another thread
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Outages of what the dashboard is fed from are reported once, and outlasted."""
+"""Outages of the dashboard's sources are reported once, and it recovers from them."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,7 @@ MESSAGE = PublishedMessage("acme", "engagement:update", b"{}")
 
 
 class FailingSubscriber:
-    """Subscribes and fails by turns; after that it delivers one message and stays."""
+    """Subscribes and raises each error; after that it delivers one message and stays open."""
 
     def __init__(self, *errors: Exception) -> None:
         self._errors = [*errors]
@@ -35,7 +35,7 @@ class FailingSubscriber:
 
 
 @pytest.mark.parametrize("error", [Unavailable("redis: gone"), ConfigError("REDIS_URL: refused")])
-async def test_after_an_outage_it_listens_again_and_says_that_messages_were_missed(
+async def test_after_an_outage_the_stream_subscribes_again_and_calls_on_resume(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(upstreams, "MAX_RECONNECT_DELAY_S", 0)

@@ -95,6 +95,24 @@ def test_a_class_name_and_a_module_name_stand_once_in_the_package() -> None:
     assert repeated == set()
 
 
+# Constants that may have one name in several modules, each with its own meaning there.
+REPEATED_CONSTANTS = {"DEFAULT_TENANT", "STOP_SIGNALS", "_EXAMPLE", "_TENANT"}
+
+
+def test_a_constant_name_stands_in_one_module() -> None:
+    """A reader who searches for a constant finds one bound, not two."""
+    constant = re.compile(r"_?[A-Z][A-Z0-9_]+")
+    names = [
+        target.id
+        for path in FILES
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Name) and constant.fullmatch(target.id)
+    ]
+    assert {name for name, count in Counter(names).items() if count > 1} == REPEATED_CONSTANTS
+
+
 def test_docstrings_open_with_what_the_caller_gets() -> None:
     vague = re.compile(r"(Gives?|Tells?|Says?|Lets?|Takes?|Notes?|Keeps?|Looks?|Have|Has)\b")
     documented = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)

@@ -17,7 +17,7 @@ from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 
-VERSION: Final = 1
+CHECKPOINT_VERSION: Final = 1
 
 
 class CheckpointError(Exception):
@@ -106,7 +106,7 @@ _state: Final = msgspec.msgpack.Decoder(_State)
 
 def encode_header(header: Header) -> bytes:
     """Return the header as bytes, after the version of the format."""
-    return _encode((VERSION, _encode(header)))
+    return _encode((CHECKPOINT_VERSION, _encode(header)))
 
 
 def encode_state(state: SessionState) -> bytes:
@@ -197,7 +197,7 @@ def read_header(data: bytes) -> Header:
     """Return the header that was encoded; raise `CheckpointError` if it can't be read."""
     try:
         version, header = _envelope.decode(data)
-        if version == VERSION:
+        if version == CHECKPOINT_VERSION:
             return _header.decode(header)
     except (msgspec.MsgspecError, ValueError) as error:
         raise UnreadableHeaderError from error

@@ -8,8 +8,8 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
-from tests.actors.probes import Model, PooledModel, PykkaModel, SystemModel
-from tests.actors.turns import PATIENCE_S
+from tests.actors.pooled_handlers import MAX_WAIT_S
+from tests.actors.scripted_actors import Model, PooledModel, PykkaModel, SystemModel
 
 
 @pytest.fixture(autouse=True)
@@ -24,10 +24,10 @@ def _no_actor_stays(log_lines: list[EventDict]) -> Iterator[None]:
     for ref in pykka.ActorRegistry.get_all():
         stop = ref.stop(block=False)
         if issubclass(ref.actor_class, pykka.ThreadingActor):
-            stop.get(timeout=PATIENCE_S)
+            stop.get(timeout=MAX_WAIT_S)
         else:  # its dispatcher is closed
             pykka.ActorRegistry.unregister(ref)
-    del log_lines  # was there for what they said last
+    del log_lines  # kept until then for their last lines
 
 
 @pytest.fixture(params=["pykka", "system", "pooled"])

@@ -16,52 +16,52 @@ from conductor_actors.actors.ticker import TickerActor
 from conductor_actors.domain.intake import Entry, Intake, IntakeRules
 from conductor_actors.domain.ticks import TickSchedule
 from conductor_actors.ports import ReadResult
-from tests.actors.probes import Ref
+from tests.actors.scripted_actors import Ref
 from tests.support.event_samples import REACTION
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 from tests.support.fakes.scripted_source import ScriptedSource, Step
 from tests.support.score_rows import AT_MS
 
-PATIENCE_S = 5.0
+MAX_WAIT_S = 5.0
 LIMIT = 10
 RULES = IntakeRules()
 
 
-class Depth:
-    """A mailbox downstream that is full until `drain`, for so many looks at least."""
+class DownstreamDepth:
+    """The depth of a mailbox downstream: `fill` sets it to the limit, `drain` to 0."""
 
     def __init__(self, depth: int = 0) -> None:
         self._depth = depth
-        self._looks = 0
-        self._looked_often = threading.Event()
+        self._polls = 0
+        self._was_polled_often = threading.Event()
 
     def __call__(self) -> int:
-        self._looks += 1
-        if self._looks >= 3:
-            self._looked_often.set()
+        self._polls += 1
+        if self._polls >= 3:
+            self._was_polled_often.set()
         return self._depth
 
-    def wait_looked_at(self) -> None:
-        assert self._looked_often.wait(PATIENCE_S)
+    def wait_polled(self) -> None:
+        assert self._was_polled_often.wait(MAX_WAIT_S)
 
     def fill(self) -> None:
-        self._looks, self._depth = 0, LIMIT
-        self._looked_often.clear()
+        self._polls, self._depth = 0, LIMIT
+        self._was_polled_often.clear()
 
     def drain(self) -> None:
         self._depth = 0
 
 
-class Desk:
-    """A Router with its script; sessions have mailboxes and no actors, so their mail stays."""
+class RouterHarness:
+    """A Router with a scripted source. Sessions have no actors, so their mail stays."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self.clock = FakeClock()
         self.mailbox = ThreadMailbox(self.clock)
         self.supervisor, self.dead_letters = RecordingMailbox(), RecordingMailbox()
         self.checkpointer = RecordingMailbox()
-        self.depth = Depth()
+        self.depth = DownstreamDepth()
         self.ticker = ThreadMailbox(self.clock)
         self.is_aborted = False
         self._sessions = SessionTable(dispatcher, self.supervisor, timeout_s=1800)
@@ -87,8 +87,8 @@ class Desk:
         )
         return source, ref
 
-    def play(self, *script: Step) -> Ref:
-        """Route a whole script."""
+    def route(self, *script: Step) -> Ref:
+        """Start the Router with its Ticker; return once it has routed the whole script."""
         source, ref = self.start_with_ticker(*script)
         source.wait_played()
         return ref

@@ -16,11 +16,11 @@ def chats(count: int, at_ms: int = AT_MS) -> list[Event]:
     return [chat(number, at_ms) for number in range(count)]
 
 
-def joined(number: int = 0, at_ms: int = AT_MS) -> Event:
+def join(number: int = 0, at_ms: int = AT_MS) -> Event:
     return UserJoined(at_ms, None, f"user-{number}")
 
 
 def poison(at_ms: int = AT_MS) -> Event:
-    """Make an event that no state can be after: its user can't be looked up."""
+    """Return an event that fails when it is applied: its user's id is not hashable."""
     unhashable: Any = ["no", "id"]
     return msgspec.structs.replace(Reaction(at_ms, None, None), user_id=unhashable)

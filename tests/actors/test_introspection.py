@@ -1,4 +1,4 @@
-"""Requests reach the Supervisor, and sessions are described whatever they are doing."""
+"""Requests reach the Supervisor, and sessions are describe whatever they are doing."""
 
 from collections.abc import Iterator
 
@@ -22,10 +22,10 @@ from conductor_actors.domain.introspection_protocol import (
     SessionDescription,
 )
 from conductor_actors.errors import ConfigError, Unavailable
-from tests.actors.cast import Cast
-from tests.actors.probes import Ref
-from tests.actors.session_events import chat, chats, joined, poison
-from tests.actors.turns import PATIENCE_S, Held
+from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread
+from tests.actors.scripted_actors import Ref
+from tests.actors.session_events import chat, chats, join, poison
+from tests.actors.session_harness import SessionHarness
 from tests.support.fakes.memory_introspection_channel import MemoryIntrospectionChannel
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 from tests.support.score_rows import AT_MS
@@ -62,7 +62,7 @@ def actor() -> Iterator[ActorUnderTest]:
     ref = actor.start()
     yield actor
     actor.channel.outage = None
-    ref.stop(timeout=PATIENCE_S)
+    ref.stop(timeout=MAX_WAIT_S)
 
 
 def test_a_request_goes_to_the_supervisor_and_the_answer_to_the_requester(
@@ -97,25 +97,27 @@ def test_the_actor_continues_after_an_outage(
 def test_the_actor_stops_when_it_is_asked_to(actor: ActorUnderTest) -> None:
     actor.receive_request()
     other = ActorUnderTest()
-    other.start().stop(timeout=PATIENCE_S)
+    other.start().stop(timeout=MAX_WAIT_S)
     assert other.supervisor.of(ChildStopped)
 
 
 @pytest.fixture
-def cast(dispatcher: Dispatcher) -> Cast:
-    return Cast(dispatcher)
+def sessions(dispatcher: Dispatcher) -> SessionHarness:
+    return SessionHarness(dispatcher)
 
 
-def described(cast: Cast) -> SessionDescription:
-    description = cast.introspected("s").description
+def describe(sessions: SessionHarness) -> SessionDescription:
+    description = sessions.introspect("s").description
     assert description is not None
     return description
 
 
-def test_a_description_counts_users_and_has_the_score_of_the_last_tick(cast: Cast) -> None:
-    mailbox = cast.enter("s")
-    (row,) = cast.play(mailbox, [joined(7), *chats(2), chat(0, AT_MS + 1)], TICK_MS)
-    found = described(cast)
+def test_a_description_counts_users_and_has_the_score_of_the_last_tick(
+    sessions: SessionHarness,
+) -> None:
+    mailbox = sessions.start("s")
+    (row,) = sessions.send_and_tick(mailbox, [join(7), *chats(2), chat(0, AT_MS + 1)], TICK_MS)
+    found = describe(sessions)
     figures, score = found.figures, found.figures.score
     assert (found.tenant, found.session, found.state) == ("default", "s", "running")
     assert (figures.active, figures.connected, figures.leavers) == (3, 1, 0)
@@ -130,106 +132,112 @@ def test_a_description_counts_users_and_has_the_score_of_the_last_tick(cast: Cas
     assert "message-" not in msgspec.json.encode(found).decode()
 
 
-def test_a_description_changes_no_row(cast: Cast) -> None:
-    left_alone, described_often = cast.enter("quiet"), cast.enter("s")
+def test_a_description_changes_no_row(sessions: SessionHarness) -> None:
+    left_alone, described_often = sessions.start("quiet"), sessions.start("s")
     for number in range(20):
         at_ms = TICK_MS + number * 5000
         rows = [
-            cast.play(mailbox, [chat(number, at_ms - 1)], at_ms)[0]
+            sessions.send_and_tick(mailbox, [chat(number, at_ms - 1)], at_ms)[0]
             for mailbox in (left_alone, described_often)
         ]
-        described(cast)
+        describe(sessions)
         assert rows[0].signals == rows[1].signals
 
 
-def test_a_session_is_described_before_ten_thousand_waiting_messages(cast: Cast) -> None:
-    mailbox = cast.enter("s")
-    cast.play(mailbox, chats(1), TICK_MS)
-    held = Held(cast.dispatcher)
+def test_a_session_is_described_before_ten_thousand_waiting_messages(
+    sessions: SessionHarness,
+) -> None:
+    mailbox = sessions.start("s")
+    sessions.send_and_tick(mailbox, chats(1), TICK_MS)
+    blocked = BlockedThread(sessions.dispatcher)
     batches = [(mailbox, Envelope(EventBatch([chat(n)]))) for n in range(1, MANY + 1)]
-    cast.dispatcher.deliver(batches)
-    requester = cast.introspect("s")
-    held.release()
+    sessions.dispatcher.deliver(batches)
+    requester = sessions.request_introspection("s")
+    blocked.release()
     description = requester.take(SendAnswer).answer.description
-    cast.settle()
+    sessions.settle()
     assert description is not None
     assert (description.mailbox.depth, description.mailbox.handled) == (MANY, 3)
     assert description.figures.active == 1
 
 
-def test_events_after_the_last_tick_count_in_a_score_so_far(cast: Cast) -> None:
-    mailbox = cast.enter("s")
-    cast.play(mailbox, chats(1), TICK_MS)
+def test_events_after_the_last_tick_count_in_a_score_so_far(sessions: SessionHarness) -> None:
+    mailbox = sessions.start("s")
+    sessions.send_and_tick(mailbox, chats(1), TICK_MS)
     mailbox.tell(EventBatch([chat(1, TICK_MS + 1500)]))
-    cast.settle()
-    score = described(cast).figures.score
+    sessions.settle()
+    score = describe(sessions).figures.score
     assert score is not None
     assert (score.at_ms, score.is_tick) == (TICK_MS + 2000, False)
     assert score.signals.chat_msgs_per_min == 2
 
 
-def test_a_session_that_has_not_begun_has_no_score(cast: Cast) -> None:
-    cast.enter("s")
-    assert described(cast).figures.score is None
+def test_a_session_that_has_not_begun_has_no_score(sessions: SessionHarness) -> None:
+    sessions.start("s")
+    assert describe(sessions).figures.score is None
 
 
-def test_a_session_that_never_was_or_has_stopped_is_unknown(cast: Cast) -> None:
-    cast.enter("stopped").tell(Passivate())
-    cast.settle()
+def test_a_session_that_never_was_or_has_stopped_is_unknown(sessions: SessionHarness) -> None:
+    sessions.start("stopped").tell(Passivate())
+    sessions.settle()
     for session in ("never", "stopped"):
-        assert cast.introspected(session) == UNKNOWN
-        assert cast.introspected(session, trace_s=60) == UNKNOWN
+        assert sessions.introspect(session) == UNKNOWN
+        assert sessions.introspect(session, trace_s=60) == UNKNOWN
 
 
-def test_a_request_during_the_stop_of_a_session_is_answered(cast: Cast) -> None:
-    mailbox = cast.enter("s")
-    cast.settle()
-    held = Held(cast.dispatcher)
+def test_a_request_during_the_stop_of_a_session_is_answered(sessions: SessionHarness) -> None:
+    mailbox = sessions.start("s")
+    sessions.settle()
+    blocked = BlockedThread(sessions.dispatcher)
     mailbox.retire()
-    requester = cast.introspect("s")
-    held.release()
+    requester = sessions.request_introspection("s")
+    blocked.release()
     assert requester.take(SendAnswer).answer == UNKNOWN
 
 
-def test_of_two_sessions_with_one_name_the_newer_is_described(cast: Cast) -> None:
-    cast.enter("s")
-    newer = cast.enter("s")
-    cast.play(newer, chats(3), TICK_MS)
-    assert described(cast).figures.chats.total == 3
+def test_of_two_sessions_with_one_name_the_newer_is_described(sessions: SessionHarness) -> None:
+    sessions.start("s")
+    newer = sessions.start("s")
+    sessions.send_and_tick(newer, chats(3), TICK_MS)
+    assert describe(sessions).figures.chats.total == 3
 
 
-def test_a_description_lists_failures_with_their_causes_and_counts_restarts(cast: Cast) -> None:
-    mailbox = cast.enter("s")
-    cast.play(mailbox, [poison()], TICK_MS)
-    cast.clock.advance(7)
-    supervision = described(cast).supervision
+def test_a_description_lists_failures_with_their_causes_and_counts_restarts(
+    sessions: SessionHarness,
+) -> None:
+    mailbox = sessions.start("s")
+    sessions.send_and_tick(mailbox, [poison()], TICK_MS)
+    sessions.clock.advance(7)
+    supervision = describe(sessions).supervision
     assert supervision.restarts == 1
     (failure,) = supervision.failures
     assert failure.ago_s == 7
     assert "Poisoned" in failure.error
 
 
-def test_a_session_in_quarantine_is_described_by_the_supervisor(cast: Cast) -> None:
-    mailbox = cast.enter("s")
+def test_a_session_in_quarantine_is_described_by_the_supervisor(sessions: SessionHarness) -> None:
+    mailbox = sessions.start("s")
     for _ in range(4):
-        cast.play(mailbox, [chat(), poison()], TICK_MS)
-    cast.clock.advance(100)
-    found = described(cast)
+        sessions.send_and_tick(mailbox, [chat(), poison()], TICK_MS)
+    sessions.clock.advance(100)
+    found = describe(sessions)
     assert (found.state, found.supervision.quarantine_left_s) == ("quarantined", 200)
     assert (found.supervision.restarts, len(found.supervision.failures)) == (3, 4)
     assert found.figures.chats.total == 1
     refused = mailbox.refused
-    cast.clock.advance(200)
-    cast.sessions.release_quarantined()
-    assert described(cast).state == "running"
+    sessions.clock.advance(200)
+    sessions.supervisor.release_quarantined()
+    assert describe(sessions).state == "running"
     assert found.mailbox.refused == refused
 
 
-def test_a_request_just_before_a_quarantine_is_answered_from_there(cast: Cast) -> None:
-    mailbox = cast.enter("s")
+def test_a_request_just_before_a_quarantine_is_answered_by_the_supervisor(
+    sessions: SessionHarness,
+) -> None:
+    mailbox = sessions.start("s")
     for _ in range(3):
-        cast.play(mailbox, [poison()], TICK_MS)
+        sessions.send_and_tick(mailbox, [poison()], TICK_MS)
     mailbox.tell(EventBatch([poison()]))
-    assert cast.dispatcher.wait_idle(5)  # it is dead, and the Supervisor does not know yet
-    assert cast.introspected("s").description is not None
-    assert cast.sessions.quarantined == 1
+    assert sessions.dispatcher.wait_idle(5)  # it is dead, and the Supervisor does not know yet
+    assert sessions.introspect("s").description is not None
+    assert sessions.supervisor.quarantined == 1

@@ -8,14 +8,14 @@ from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import OwnershipLost, Unavailable
-from tests.actors.probes import Ref
+from tests.actors.scripted_actors import Ref
 from tests.support.fakes.memory_lease import MemoryLease
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 
-PATIENCE_S = 5.0
+MAX_WAIT_S = 5.0
 
 
-class Desk:
+class LeaseKeeperHarness:
     def __init__(self) -> None:
         self.lease = MemoryLease()
         self.supervisor = RecordingMailbox()
@@ -23,43 +23,45 @@ class Desk:
         self.ref: Ref = LeaseKeeperActor.start(context, self.lease)
 
     def pass_time(self) -> None:
-        self.ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
+        self.ref.ask(IntervalElapsed(), timeout=MAX_WAIT_S)
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def harness() -> LeaseKeeperHarness:
+    return LeaseKeeperHarness()
 
 
-def test_the_lease_is_renewed_each_time(desk: Desk) -> None:
+def test_the_lease_is_renewed_at_each_interval(harness: LeaseKeeperHarness) -> None:
     for _ in range(3):
-        desk.pass_time()
-    assert desk.lease.renewals == 3
+        harness.pass_time()
+    assert harness.lease.renewals == 3
 
 
-def test_a_lost_lease_ends_the_owner(desk: Desk) -> None:
-    desk.lease.refusal = OwnershipLost("another has it")
-    desk.ref.tell(IntervalElapsed())
-    assert desk.supervisor.take(ChildFailed).error is desk.lease.refusal
+def test_the_actor_fails_when_the_lease_is_lost(harness: LeaseKeeperHarness) -> None:
+    harness.lease.refusal = OwnershipLost("another has it")
+    harness.ref.tell(IntervalElapsed())
+    assert harness.supervisor.take(ChildFailed).error is harness.lease.refusal
 
 
-def test_an_outage_is_said_and_does_not_end_the_owner(
-    desk: Desk, log_lines: list[EventDict]
+def test_an_outage_is_reported_and_is_not_a_failure(
+    harness: LeaseKeeperHarness, log_lines: list[EventDict]
 ) -> None:
-    desk.lease.refusal = Unavailable("connection refused")
-    desk.pass_time()
-    desk.lease.refusal = None
-    desk.pass_time()
+    harness.lease.refusal = Unavailable("connection refused")
+    harness.pass_time()
+    harness.lease.refusal = None
+    harness.pass_time()
     assert [line["event"] for line in log_lines] == ["outage_began", "outage_ended"]
-    assert desk.lease.renewals == 1
+    assert harness.lease.renewals == 1
 
 
-def test_the_lease_is_given_up_in_the_end(desk: Desk) -> None:
-    desk.ref.stop(timeout=PATIENCE_S)
-    assert desk.lease.released
+def test_the_lease_is_released_at_the_stop(harness: LeaseKeeperHarness) -> None:
+    harness.ref.stop(timeout=MAX_WAIT_S)
+    assert harness.lease.released
 
 
-def test_a_lease_that_can_not_be_given_up_does_not_hold_up_the_end(desk: Desk) -> None:
-    desk.lease.refusal = Unavailable("connection refused")
-    desk.ref.stop(timeout=PATIENCE_S)
-    desk.supervisor.take(ChildStopped)
+def test_the_actor_stops_even_if_the_lease_can_not_be_released(
+    harness: LeaseKeeperHarness,
+) -> None:
+    harness.lease.refusal = Unavailable("connection refused")
+    harness.ref.stop(timeout=MAX_WAIT_S)
+    harness.supervisor.take(ChildStopped)

@@ -19,15 +19,15 @@ from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import OwnershipLost, Unavailable
 from conductor_actors.ports import DeadLetter
-from tests.actors.probes import Ref
+from tests.actors.scripted_actors import Ref
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.memory_dead_letters import MemoryDeadLetterQueue
 from tests.support.fakes.memory_publisher import MemoryUpdatePublisher
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 from tests.support.score_rows import row
 
-PATIENCE_S = 5.0
-AWAY = Unavailable("connection refused")
+MAX_WAIT_S = 5.0
+UNAVAILABLE = Unavailable("connection refused")
 
 
 class BlockingPublisher(MemoryUpdatePublisher):
@@ -38,11 +38,11 @@ class BlockingPublisher(MemoryUpdatePublisher):
         self.released = threading.Event()
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
-        assert self.released.wait(PATIENCE_S)
+        assert self.released.wait(MAX_WAIT_S)
         super().publish(rows)
 
 
-class Desk:
+class PublisherHarness:
     """A Publisher, whose mail can be there before it is."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Desk:
         context = ActorContext("publisher", self.mailbox, self.supervisor)
         return PublisherActor.start(context, self.publisher, self.queue)
 
-    def play(self, messages: Sequence[object]) -> Ref:
+    def handle(self, messages: Sequence[object]) -> Ref:
         """Have the messages waiting, and handled."""
         for message in messages:
             self.mailbox.tell(message)
@@ -65,12 +65,12 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def harness() -> PublisherHarness:
+    return PublisherHarness()
 
 
 def pass_time(ref: Ref) -> None:
-    ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
+    ref.ask(IntervalElapsed(), timeout=MAX_WAIT_S)
 
 
 def letters(count: int) -> list[DeadLetter]:
@@ -81,125 +81,129 @@ def scores(count: int) -> list[Scored]:
     return [Scored([row(f"session-{number}")]) for number in range(count)]
 
 
-def said(lines: list[EventDict]) -> list[object]:
+def event_names(lines: list[EventDict]) -> list[object]:
     return [line["event"] for line in lines]
 
 
-def test_what_waits_is_sent_together_in_order(desk: Desk) -> None:
+def test_waiting_updates_are_published_together_in_order(harness: PublisherHarness) -> None:
     waiting = scores(7)
-    desk.play(waiting)
-    assert desk.publisher.batches == [[row for scored in waiting for row in scored.rows]]
+    harness.handle(waiting)
+    assert harness.publisher.batches == [[row for scored in waiting for row in scored.rows]]
 
 
-def test_a_round_trip_carries_a_thousand_rows_at_most(desk: Desk) -> None:
-    desk.play(scores(2 * MAX_BATCH + 1))
+def test_a_batch_has_a_thousand_updates_at_most(harness: PublisherHarness) -> None:
+    harness.handle(scores(2 * MAX_BATCH + 1))
     assert MAX_BATCH == 1000
-    assert [len(batch) for batch in desk.publisher.batches] == [1000, 1000, 1]
+    assert [len(batch) for batch in harness.publisher.batches] == [1000, 1000, 1]
 
 
-def test_a_row_that_comes_alone_is_sent_at_once(desk: Desk) -> None:
-    ref = desk.start()
+def test_a_single_row_is_published_at_once(harness: PublisherHarness) -> None:
+    ref = harness.start()
     for scored in scores(3):
-        ref.ask(scored, timeout=PATIENCE_S)
-        assert desk.publisher.batches[-1] == scored.rows
+        ref.ask(scored, timeout=MAX_WAIT_S)
+        assert harness.publisher.batches[-1] == scored.rows
 
 
-def test_dead_letters_are_put_aside(desk: Desk) -> None:
-    desk.play([Undeliverable(letters(2)), *scores(1), Undeliverable(letters(3))])
-    assert desk.queue.letters == letters(2) + letters(3)
-    assert len(desk.publisher.rows) == 1
+def test_dead_letters_are_stored(harness: PublisherHarness) -> None:
+    harness.handle([Undeliverable(letters(2)), *scores(1), Undeliverable(letters(3))])
+    assert harness.queue.letters == letters(2) + letters(3)
+    assert len(harness.publisher.rows) == 1
 
 
-def test_while_redis_is_away_updates_are_dropped_and_dead_letters_kept(
-    desk: Desk, log_lines: list[EventDict]
+def test_during_an_outage_updates_are_dropped_and_dead_letters_are_retained(
+    harness: PublisherHarness, log_lines: list[EventDict]
 ) -> None:
-    desk.publisher.outage = desk.queue.outage = AWAY
-    ref = desk.play([*scores(5), Undeliverable(letters(2))])
-    assert said(log_lines) == ["outage_began", "updates_dropped", "outage_began"]
+    harness.publisher.outage = harness.queue.outage = UNAVAILABLE
+    ref = harness.handle([*scores(5), Undeliverable(letters(2))])
+    assert event_names(log_lines) == ["outage_began", "updates_dropped", "outage_began"]
     assert (log_lines[1]["updates"], log_lines[1]["dead_letters"]) == (5, 0)
-    desk.publisher.outage = desk.queue.outage = None
+    harness.publisher.outage = harness.queue.outage = None
     pass_time(ref)
-    assert (desk.publisher.rows, desk.queue.letters) == ([], letters(2))
-    assert said(log_lines)[3:] == ["outage_ended"]
-    assert desk.supervisor.messages == []
+    assert (harness.publisher.rows, harness.queue.letters) == ([], letters(2))
+    assert event_names(log_lines)[3:] == ["outage_ended"]
+    assert harness.supervisor.messages == []
 
 
-def test_a_full_redis_that_refuses_dead_letters_still_gets_updates(desk: Desk) -> None:
-    desk.queue.outage = Unavailable("OOM command not allowed when used memory > 'maxmemory'")
-    desk.play([Undeliverable(letters(1)), *scores(2)])
-    assert len(desk.publisher.rows) == 2
+def test_a_full_redis_that_refuses_dead_letters_still_gets_updates(
+    harness: PublisherHarness,
+) -> None:
+    harness.queue.outage = Unavailable("OOM command not allowed when used memory > 'maxmemory'")
+    harness.handle([Undeliverable(letters(1)), *scores(2)])
+    assert len(harness.publisher.rows) == 2
 
 
-def test_dead_letters_are_put_aside_once_though_updates_fail(desk: Desk) -> None:
-    desk.publisher.outage = AWAY
-    ref = desk.play([*scores(1), Undeliverable(letters(2))])
+def test_dead_letters_are_stored_once_even_if_updates_fail(harness: PublisherHarness) -> None:
+    harness.publisher.outage = UNAVAILABLE
+    ref = harness.handle([*scores(1), Undeliverable(letters(2))])
     pass_time(ref)
-    assert desk.queue.letters == letters(2)
+    assert harness.queue.letters == letters(2)
 
 
 def test_dead_letters_beyond_10_000_are_dropped_oldest_first_and_counted(
-    desk: Desk, log_lines: list[EventDict]
+    harness: PublisherHarness, log_lines: list[EventDict]
 ) -> None:
-    desk.queue.outage = AWAY
-    ref = desk.play([Undeliverable(letters(MAX_LETTERS + 3))])
+    harness.queue.outage = UNAVAILABLE
+    ref = harness.handle([Undeliverable(letters(MAX_LETTERS + 3))])
     (dropped,) = [line for line in log_lines if line["event"] == "updates_dropped"]
     assert (dropped["updates"], dropped["dead_letters"]) == (0, 3)
-    desk.queue.outage = None
+    harness.queue.outage = None
     pass_time(ref)
-    assert desk.queue.letters == letters(MAX_LETTERS + 3)[3:]
+    assert harness.queue.letters == letters(MAX_LETTERS + 3)[3:]
 
 
-def test_having_nothing_to_send_does_not_end_an_outage(
-    desk: Desk, log_lines: list[EventDict]
+def test_an_outage_does_not_end_while_there_is_nothing_to_send(
+    harness: PublisherHarness, log_lines: list[EventDict]
 ) -> None:
-    desk.publisher.outage = AWAY
-    ref = desk.play(scores(1))
+    harness.publisher.outage = UNAVAILABLE
+    ref = harness.handle(scores(1))
     pass_time(ref)
-    assert said(log_lines) == ["outage_began", "updates_dropped"]
-    desk.publisher.outage = None
-    ref.ask(*scores(1), timeout=PATIENCE_S)
-    assert said(log_lines)[2:] == ["outage_ended"]
+    assert event_names(log_lines) == ["outage_began", "updates_dropped"]
+    harness.publisher.outage = None
+    ref.ask(*scores(1), timeout=MAX_WAIT_S)
+    assert event_names(log_lines)[2:] == ["outage_ended"]
 
 
-def test_it_says_when_what_came_before_is_durable(desk: Desk) -> None:
-    told = RecordingMailbox()
-    desk.play([*scores(1), Undeliverable(letters(2)), Flush(7, told)])
-    assert desk.queue.letters == letters(2)
-    assert told.messages == [Flushed(7, "publisher")]
-    pass_time(desk.start())
-    assert len(told.messages) == 1
+def test_a_flush_is_answered_once_earlier_dead_letters_are_stored(
+    harness: PublisherHarness,
+) -> None:
+    reply_to = RecordingMailbox()
+    harness.handle([*scores(1), Undeliverable(letters(2)), Flush(7, reply_to)])
+    assert harness.queue.letters == letters(2)
+    assert reply_to.messages == [Flushed(7, "publisher")]
+    pass_time(harness.start())
+    assert len(reply_to.messages) == 1
 
 
-def test_it_does_not_say_so_while_dead_letters_wait(desk: Desk) -> None:
-    desk.queue.outage = AWAY
-    told = RecordingMailbox()
-    ref = desk.play([Undeliverable(letters(2)), Flush(7, told)])
-    assert told.messages == []
-    desk.queue.outage = None
+def test_a_flush_is_not_answered_while_dead_letters_wait(harness: PublisherHarness) -> None:
+    harness.queue.outage = UNAVAILABLE
+    reply_to = RecordingMailbox()
+    ref = harness.handle([Undeliverable(letters(2)), Flush(7, reply_to)])
+    assert reply_to.messages == []
+    harness.queue.outage = None
     pass_time(ref)
-    assert (told.messages, desk.queue.letters) == ([Flushed(7, "publisher")], letters(2))
+    assert (reply_to.messages, harness.queue.letters) == ([Flushed(7, "publisher")], letters(2))
 
 
-def test_updates_that_were_dropped_keep_nobody_waiting(desk: Desk) -> None:
-    desk.publisher.outage = AWAY
-    told = RecordingMailbox()
-    desk.play([*scores(2), Flush(7, told)])
-    assert told.messages == [Flushed(7, "publisher")]
+def test_a_flush_does_not_wait_for_dropped_updates(harness: PublisherHarness) -> None:
+    harness.publisher.outage = UNAVAILABLE
+    reply_to = RecordingMailbox()
+    harness.handle([*scores(2), Flush(7, reply_to)])
+    assert reply_to.messages == [Flushed(7, "publisher")]
 
 
-def test_a_lost_ownership_ends_it(desk: Desk) -> None:
-    desk.publisher.outage = OwnershipLost("another has it")
-    desk.start().tell(*scores(1))
-    assert desk.supervisor.take(ChildFailed).error is desk.publisher.outage
+def test_the_publisher_fails_when_ownership_is_lost(harness: PublisherHarness) -> None:
+    harness.publisher.outage = OwnershipLost("another has it")
+    harness.start().tell(*scores(1))
+    assert harness.supervisor.take(ChildFailed).error is harness.publisher.outage
 
 
-def test_a_stopping_publisher_sends_the_rest(desk: Desk) -> None:
-    desk.publisher.released.clear()
-    ref = desk.start()
+def test_a_stopping_publisher_sends_the_rest(harness: PublisherHarness) -> None:
+    harness.publisher.released.clear()
+    ref = harness.start()
     for message in (*scores(5), Undeliverable(letters(1))):
         ref.tell(message)
     stop = ref.stop(block=False)
-    desk.publisher.released.set()
-    assert stop.get(timeout=PATIENCE_S)
-    assert len(desk.publisher.rows) == 5
-    assert desk.queue.letters == letters(1)
+    harness.publisher.released.set()
+    assert stop.get(timeout=MAX_WAIT_S)
+    assert len(harness.publisher.rows) == 5
+    assert harness.queue.letters == letters(1)

@@ -8,11 +8,11 @@ from conductor_actors.actors.retention import RetentionActor
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.errors import ConfigError, Unavailable
-from tests.actors.probes import Ref
+from tests.actors.scripted_actors import Ref
 from tests.support.fakes.memory_retention import MemoryRetention
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 
-PATIENCE_S = 5.0
+MAX_WAIT_S = 5.0
 DAYS = 90.0
 
 
@@ -22,10 +22,10 @@ def start(retention: MemoryRetention) -> Ref:
 
 
 def pass_time(ref: Ref) -> None:
-    ref.ask(IntervalElapsed(), timeout=PATIENCE_S)
+    ref.ask(IntervalElapsed(), timeout=MAX_WAIT_S)
 
 
-def test_old_rows_are_dropped_at_the_start_and_each_time(log_lines: list[EventDict]) -> None:
+def test_old_rows_are_dropped_at_the_start_and_at_each_interval(log_lines: list[EventDict]) -> None:
     retention = MemoryRetention(dropped=7)
     ref = start(retention)
     pass_time(ref)
@@ -36,7 +36,7 @@ def test_old_rows_are_dropped_at_the_start_and_each_time(log_lines: list[EventDi
 
 
 @pytest.mark.parametrize("outage", [Unavailable("refused"), ConfigError("no right to DELETE")])
-def test_an_outage_is_said_and_the_next_time_is_tried_again(
+def test_an_outage_is_reported_and_the_next_interval_tries_again(
     outage: Exception, log_lines: list[EventDict]
 ) -> None:
     retention = MemoryRetention()

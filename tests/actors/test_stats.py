@@ -12,39 +12,41 @@ from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
 from conductor_actors.actors.stats import Stats
 from conductor_actors.actors.top_sessions import MAX_PER_RANKING, MAX_TENANT_ROWS, TopSessions
 from conductor_actors.log_events import VERSION, SessionFigures, TenantFigures
-from tests.actors.cast import Cast
+from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread, HandlerDied, attach_handler
 from tests.actors.session_events import poison
-from tests.actors.turns import PATIENCE_S, Died, Held, attach
+from tests.actors.session_harness import SessionHarness
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.score_rows import AT_MS
 
 
 @pytest.fixture
-def cast(dispatcher: Dispatcher) -> Cast:
-    return Cast(dispatcher)
+def sessions(dispatcher: Dispatcher) -> SessionHarness:
+    return SessionHarness(dispatcher)
 
 
-def test_each_kind_of_actor_is_reported_every_5_s(cast: Cast, log_lines: list[EventDict]) -> None:
-    mailbox = ThreadMailbox(cast.clock)
-    stats = Stats(cast.dispatcher, cast.sessions, {"writer": mailbox}, cast.clock)
-    cast.play(cast.enter("s"), [poison()], AT_MS + 5000)
+def test_each_kind_of_actor_is_reported_every_5_s(
+    sessions: SessionHarness, log_lines: list[EventDict]
+) -> None:
+    mailbox = ThreadMailbox(sessions.clock)
+    stats = Stats(sessions.dispatcher, sessions.supervisor, {"writer": mailbox}, sessions.clock)
+    sessions.send_and_tick(sessions.start("s"), [poison()], AT_MS + 5000)
     mailbox.tell("waiting")
     stats.count_failure("writer")
     log_lines.clear()
-    cast.clock.advance(4.9)
+    sessions.clock.advance(4.9)
     stats.report()
     assert log_lines == []
-    cast.clock.advance(0.1)
+    sessions.clock.advance(0.1)
     stats.report()
     stats.report()
-    service, sessions, writer, *top = log_lines
+    service, session_line, writer, *top = log_lines
     assert (service["event"], service["vocabulary"], service["uptime_s"]) == (
         "service_stats",
         VERSION,
         5,
     )
     assert [line["event"] for line in top] == ["session_stats", "tenant_stats"]
-    assert {key: sessions[key] for key in ("kind", "count", "handled", "failures")} == {
+    assert {key: session_line[key] for key in ("kind", "count", "handled", "failures")} == {
         "kind": "session",
         "count": 1,
         "handled": 2,
@@ -59,12 +61,12 @@ def test_a_handler_slower_than_a_second_is_reported_with_its_stack(
 ) -> None:
     clock = FakeClock()
     dispatcher = Dispatcher(1, clock)
-    cast = Cast(dispatcher)
-    stats = Stats(dispatcher, cast.sessions, {}, clock)
-    held = Held(dispatcher, "sluggish")
+    sessions = SessionHarness(dispatcher)
+    stats = Stats(dispatcher, sessions.supervisor, {}, clock)
+    blocked = BlockedThread(dispatcher, "sluggish")
     clock.advance(1.5)
     stats.report()
-    held.release()
+    blocked.release()
     (line,) = log_lines
     assert (line["event"], line["name"], line["running_s"]) == ("handler_slow", "sluggish", 1.5)
     assert "_hold" in line["stack"]
@@ -80,13 +82,13 @@ class BusySessions:
         self._top_sessions = TopSessions(self.dispatcher, self.clock)
         self._lines = lines
 
-    def enter(self, name: str) -> PooledMailbox:
+    def start(self, name: str) -> PooledMailbox:
         mailbox = PooledMailbox(name, self.dispatcher)
-        attach(self.dispatcher, mailbox, self._handle)
+        attach_handler(self.dispatcher, mailbox, self._handle)
         return mailbox
 
     def settle(self) -> None:
-        assert self.dispatcher.wait_idle(PATIENCE_S)
+        assert self.dispatcher.wait_idle(MAX_WAIT_S)
 
     def report(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Report the activity since the last report; return both lines."""
@@ -100,7 +102,7 @@ class BusySessions:
         if isinstance(message, float):
             self.clock.advance(message)
         elif message == "fail":
-            raise Died
+            raise HandlerDied
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def busy_sessions(log_lines: list[EventDict]) -> BusySessions:
 def test_figures_of_a_session_cover_the_time_since_the_last_report(
     busy_sessions: BusySessions,
 ) -> None:
-    mailbox = busy_sessions.enter("acme/keynote")
+    mailbox = busy_sessions.start("acme/keynote")
     mailbox.tell(0.5)
     busy_sessions.settle()
     busy_sessions.clock.advance(4.5)
@@ -128,28 +130,28 @@ def test_figures_of_a_session_cover_the_time_since_the_last_report(
 def test_waiting_messages_are_counted_and_the_oldest_has_an_age(
     busy_sessions: BusySessions,
 ) -> None:
-    mailbox = busy_sessions.enter("acme/keynote")
+    mailbox = busy_sessions.start("acme/keynote")
     busy_sessions.settle()
-    held = Held(busy_sessions.dispatcher, "globex/held")
+    blocked = BlockedThread(busy_sessions.dispatcher, "globex/blocked")
     for message in ("first", "second"):
         mailbox.tell(message)
         busy_sessions.clock.advance(2)
     rows = {row["session"]: row for row in busy_sessions.report()[0]["sessions"]}
     assert (rows["keynote"]["mailbox_depth"], rows["keynote"]["oldest_s"]) == (2, 4.0)
-    assert rows["held"]["mailbox_depth"] == 0
-    held.release()
+    assert rows["blocked"]["mailbox_depth"] == 0
+    blocked.release()
 
 
 def test_the_age_is_that_of_the_oldest_message_still_waiting(busy_sessions: BusySessions) -> None:
-    held, mailbox = Held(busy_sessions.dispatcher), busy_sessions.enter("acme/keynote")
+    blocked, mailbox = BlockedThread(busy_sessions.dispatcher), busy_sessions.start("acme/keynote")
     for _ in range(MAX_TURN_MESSAGES):
         mailbox.tell("of the first turn")
     busy_sessions.clock.advance(3)
     mailbox.tell("of the second")
-    second = Held(busy_sessions.dispatcher, waits=True)  # between the two turns
+    second = BlockedThread(busy_sessions.dispatcher, waits=True)  # between the two turns
     busy_sessions.clock.advance(1)
     assert mailbox.oldest_s(busy_sessions.clock()) == 4.0
-    held.release()
+    blocked.release()
     second.wait()
     assert (mailbox.depth(), mailbox.oldest_s(busy_sessions.clock())) == (1, 1.0)
     assert busy_sessions.dispatcher.oldest_s() == 0.0  # it waits for a turn since its last one
@@ -163,14 +165,14 @@ def test_a_state_is_running_restarting_quarantined_or_passivating(
 ) -> None:
     names = ("running", "restarting", "quarantined", "passivating")
     running, restarting, quarantined, passivating = (
-        busy_sessions.enter(f"acme/{name}") for name in names
+        busy_sessions.start(f"acme/{name}") for name in names
     )
     restarting.tell("fail")
     quarantined.tell("fail")
     busy_sessions.settle()
     busy_sessions.dispatcher.close_mailbox(quarantined)
     quarantined.tell("refused")
-    held = Held(busy_sessions.dispatcher)
+    blocked = BlockedThread(busy_sessions.dispatcher)
     passivating.tell(Passivate())
     running.tell("message")
     sessions, tenants = busy_sessions.report()
@@ -180,11 +182,11 @@ def test_a_state_is_running_restarting_quarantined_or_passivating(
     assert (refused["quarantined"], refused["running"]) == (1, 0)
     [acme] = [row for row in tenants["tenants"] if row["tenant"] == "acme"]
     assert (acme["sessions"], acme["quarantined"], acme["refused"]) == (4, 1, 1)
-    held.release()
+    blocked.release()
 
 
 def test_a_stopped_session_is_not_counted(busy_sessions: BusySessions) -> None:
-    mailbox = busy_sessions.enter("acme/keynote")
+    mailbox = busy_sessions.start("acme/keynote")
     busy_sessions.settle()
     mailbox.retire()
     sessions, tenants = busy_sessions.report()
@@ -193,16 +195,16 @@ def test_a_stopped_session_is_not_counted(busy_sessions: BusySessions) -> None:
 
 
 def test_sessions_that_lead_in_any_figure_are_listed(busy_sessions: BusySessions) -> None:
-    crowd = [busy_sessions.enter(f"acme/s{number}") for number in range(10 * MAX_PER_RANKING)]
+    crowd = [busy_sessions.start(f"acme/s{number}") for number in range(10 * MAX_PER_RANKING)]
     leaders = ("busy", "chatty", "deep", "old")
-    busy, chatty, deep, old = (busy_sessions.enter(f"acme/{name}") for name in leaders)
+    busy, chatty, deep, old = (busy_sessions.start(f"acme/{name}") for name in leaders)
     for mailbox in crowd:
         mailbox.tell("message")
     busy.tell(0.01)
     for _ in range(10):
         chatty.tell("message")
     busy_sessions.settle()
-    held = Held(busy_sessions.dispatcher)
+    blocked = BlockedThread(busy_sessions.dispatcher)
     old.tell("message")
     busy_sessions.clock.advance(1)
     for mailbox in (*crowd, deep, deep):
@@ -213,13 +215,13 @@ def test_sessions_that_lead_in_any_figure_are_listed(busy_sessions: BusySessions
     assert sessions["count"] == len(crowd) + len(leaders) + 1
     assert set(leaders) <= set(names)
     assert len(names) == len(set(names)) <= 4 * MAX_PER_RANKING
-    held.release()
+    blocked.release()
 
 
 def test_the_lists_stay_short_however_many_sessions_fail_or_wait(
     busy_sessions: BusySessions,
 ) -> None:
-    crowd = [busy_sessions.enter(f"tenant-{number}/s") for number in range(4 * MAX_TENANT_ROWS)]
+    crowd = [busy_sessions.start(f"tenant-{number}/s") for number in range(4 * MAX_TENANT_ROWS)]
     for mailbox in crowd:
         mailbox.tell("fail")
         mailbox.tell("waits for a successor")
@@ -230,6 +232,6 @@ def test_the_lists_stay_short_however_many_sessions_fail_or_wait(
 
 
 def test_the_name_of_a_tenant_ends_at_the_first_slash(busy_sessions: BusySessions) -> None:
-    busy_sessions.enter("acme/a/b")
+    busy_sessions.start("acme/a/b")
     [row] = busy_sessions.report()[0]["sessions"]
     assert (row["tenant"], row["session"]) == ("acme", "a/b")

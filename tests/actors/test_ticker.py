@@ -15,7 +15,7 @@ from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.ticker import TickerActor
 from conductor_actors.domain.gaps import Gap, GapMark
 from conductor_actors.domain.ticks import LIVE_MS, TickPosition, TickSchedule, Watermark
-from tests.actors.probes import Ref
+from tests.actors.scripted_actors import Ref
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 from tests.support.score_rows import AT_MS
 
@@ -41,7 +41,7 @@ class Sessions:
         self.messages.append(message)
 
 
-class Stage:
+class TickerHarness:
     """A Ticker with a schedule that outlives it, between a Router and two sessions."""
 
     def __init__(self, position: TickPosition = STARTED) -> None:
@@ -74,68 +74,70 @@ def reached(after_ms: int, last_event_ms: int = AT_MS) -> Watermark:
     return Watermark(AT_MS + after_ms, last_event_ms)
 
 
-def test_missed_ticks_are_broadcast_in_order_and_then_the_router_is_told() -> None:
-    stage = Stage()
-    stage.reach(reached(3 * TICK_MS + 1))
-    assert [tick.at_ms for tick in stage.ticks()] == [AT_MS + each * TICK_MS for each in (1, 2, 3)]
-    assert stage.positions()[-1] == TickPosition(AT_MS + 3 * TICK_MS, AT_MS + 4 * TICK_MS)
+def test_missed_ticks_are_broadcast_in_order_before_the_reply_to_the_router() -> None:
+    harness = TickerHarness()
+    harness.reach(reached(3 * TICK_MS + 1))
+    assert [tick.at_ms for tick in harness.ticks()] == [
+        AT_MS + each * TICK_MS for each in (1, 2, 3)
+    ]
+    assert harness.positions()[-1] == TickPosition(AT_MS + 3 * TICK_MS, AT_MS + 4 * TICK_MS)
 
 
 def test_a_watermark_before_the_next_tick_broadcasts_nothing_and_is_answered() -> None:
-    stage = Stage()
-    stage.reach(reached(TICK_MS - 1))
-    assert stage.ticks() == []
-    assert stage.positions() == [STARTED, STARTED]
+    harness = TickerHarness()
+    harness.reach(reached(TICK_MS - 1))
+    assert harness.ticks() == []
+    assert harness.positions() == [STARTED, STARTED]
 
 
-def test_each_tick_is_broadcast_once_whatever_the_router_repeats() -> None:
-    stage = Stage()
+def test_each_tick_is_broadcast_once_even_if_the_router_repeats_a_watermark() -> None:
+    harness = TickerHarness()
     for _ in range(2):
-        stage.reach(reached(TICK_MS))
-    assert [tick.at_ms for tick in stage.ticks()] == [AT_MS + TICK_MS]
+        harness.reach(reached(TICK_MS))
+    assert [tick.at_ms for tick in harness.ticks()] == [AT_MS + TICK_MS]
 
 
 @pytest.mark.parametrize(("lag_ms", "is_live"), [(LIVE_MS, True), (LIVE_MS + 1, False)])
 def test_an_old_tick_is_not_live(lag_ms: int, *, is_live: bool) -> None:
-    stage = Stage()
-    stage.reach(reached(TICK_MS), AT_MS + TICK_MS + lag_ms)
-    [tick] = stage.ticks()
+    harness = TickerHarness()
+    harness.reach(reached(TICK_MS), AT_MS + TICK_MS + lag_ms)
+    [tick] = harness.ticks()
     assert (tick.is_live, tick.sessions.total, tick.sessions.lag_s) == (is_live, 2, lag_ms / 1000)
 
 
-def test_a_tick_carries_the_marks_of_what_its_window_misses() -> None:
-    stage = Stage()
+def test_a_tick_has_the_gap_marks_of_its_window() -> None:
+    harness = TickerHarness()
     gap = Gap("acme", "trimmed", 7, AT_MS, AT_MS + 1)
-    stage.reach(Watermark(AT_MS + TICK_MS, AT_MS, (gap,)))
-    assert stage.ticks()[0].marks == {"acme": GapMark("trimmed", 7)}
+    harness.reach(Watermark(AT_MS + TICK_MS, AT_MS, (gap,)))
+    assert harness.ticks()[0].marks == {"acme": GapMark("trimmed", 7)}
 
 
-def test_the_schedule_starts_behind_the_first_watermark_or_where_it_is_told() -> None:
-    stage = Stage(TickPosition())
-    stage.reach(reached(1))
-    assert stage.positions()[-1] == TickPosition(0, AT_MS + TICK_MS)
-    told = Stage(TickPosition())
+def test_the_schedule_starts_after_the_first_watermark_or_at_the_given_time() -> None:
+    harness = TickerHarness(TickPosition())
+    harness.reach(reached(1))
+    assert harness.positions()[-1] == TickPosition(0, AT_MS + TICK_MS)
+    told = TickerHarness(TickPosition())
     told.mailbox.tell(StartTicking(AT_MS + TICK_MS + 1))
     told.reach(reached(2 * TICK_MS))
     assert [tick.at_ms for tick in told.ticks()] == [AT_MS + 2 * TICK_MS]
 
 
 def test_a_tick_waits_while_mailboxes_downstream_are_full() -> None:
-    stage = Stage()
-    stage.room.clear()
-    stage.mailbox.tell(WatermarkReached(reached(TICK_MS), AT_MS))
-    assert stage.ticks() == []
-    stage.room.set()
-    stage.reach(reached(TICK_MS))
-    assert [tick.at_ms for tick in stage.ticks()] == [AT_MS + TICK_MS]
+    harness = TickerHarness()
+    harness.room.clear()
+    harness.mailbox.tell(WatermarkReached(reached(TICK_MS), AT_MS))
+    assert harness.ticks() == []
+    harness.room.set()
+    harness.reach(reached(TICK_MS))
+    assert [tick.at_ms for tick in harness.ticks()] == [AT_MS + TICK_MS]
 
 
-def test_a_failed_ticker_is_followed_by_one_that_answers_and_broadcasts_the_tick() -> None:
-    stage = Stage()
-    stage.sessions.failures = 1
-    stage.mailbox.tell(WatermarkReached(reached(TICK_MS), AT_MS))
-    assert isinstance(stage.supervisor.take(ChildFailed).error, ZeroDivisionError)
-    stage.start()
-    stage.reach(reached(TICK_MS))
-    assert stage.positions()[1] == STARTED
-    assert [tick.at_ms for tick in stage.ticks()] == [AT_MS + TICK_MS]
+def test_the_successor_of_a_failed_ticker_replies_and_broadcasts_the_tick() -> None:
+    harness = TickerHarness()
+    harness.sessions.failures = 1
+    harness.mailbox.tell(WatermarkReached(reached(TICK_MS), AT_MS))
+    assert isinstance(harness.supervisor.take(ChildFailed).error, ZeroDivisionError)
+    harness.start()
+    harness.reach(reached(TICK_MS))
+    assert harness.positions()[1] == STARTED
+    assert [tick.at_ms for tick in harness.ticks()] == [AT_MS + TICK_MS]

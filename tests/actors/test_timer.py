@@ -9,7 +9,7 @@ from tests.support.fakes.recording_mailbox import RecordingMailbox
 TIMEOUT_S = 5.0
 
 
-class TwoChores:
+class TwoIntervals:
     """A timer that tells `often` every second and `seldom` every five."""
 
     def __init__(self) -> None:
@@ -27,28 +27,28 @@ class TwoChores:
         return len(self.often.messages), len(self.seldom.messages)
 
 
-def test_each_mailbox_is_told_at_its_own_interval() -> None:
-    chores = TwoChores()
-    assert chores.after(0.99) == (0, 0)
-    assert chores.after(0.01) == (1, 0)
-    assert chores.after(0.5) == (1, 0)
-    assert chores.after(0.5) == (2, 0)
-    assert [chores.after(1.0) for _ in range(3)] == [(3, 0), (4, 0), (5, 1)]
+def test_each_mailbox_gets_a_message_at_its_own_interval() -> None:
+    intervals = TwoIntervals()
+    assert intervals.after(0.99) == (0, 0)
+    assert intervals.after(0.01) == (1, 0)
+    assert intervals.after(0.5) == (1, 0)
+    assert intervals.after(0.5) == (2, 0)
+    assert [intervals.after(1.0) for _ in range(3)] == [(3, 0), (4, 0), (5, 1)]
 
 
 def test_the_timer_waits_until_the_next_interval_elapses() -> None:
-    chores = TwoChores()
-    chores.after(0.25)
-    assert chores.wait_s == 0.75
+    intervals = TwoIntervals()
+    intervals.after(0.25)
+    assert intervals.wait_s == 0.75
 
 
-def test_after_a_pause_each_mailbox_is_told_once() -> None:
-    chores = TwoChores()
-    assert chores.after(3600) == (1, 1)
-    assert chores.after(0.5) == (1, 1)
+def test_after_a_pause_each_mailbox_gets_one_message() -> None:
+    intervals = TwoIntervals()
+    assert intervals.after(3600) == (1, 1)
+    assert intervals.after(0.5) == (1, 1)
 
 
-def test_a_running_timer_tells_by_itself_until_it_is_stopped() -> None:
+def test_a_timer_sends_from_start_to_stop() -> None:
     mailbox = ThreadMailbox()
     timer = Timer([TimerEntry(mailbox, 0.001)])
     timer.start()

@@ -7,211 +7,224 @@ from conductor_actors.actors.messages import Flushed, IntervalElapsed, Undeliver
 from conductor_actors.actors.writer import MAX_BACKOFF_S
 from conductor_actors.errors import ConfigError
 from conductor_actors.outages import FIRST_WAIT_S
-from tests.actors.desk import AWAY, MAX_ROWS, MOST, Desk, rows_of, said
+from tests.actors.writer_harness import (
+    MAX_MEMORY_ROWS,
+    MAX_ROWS,
+    UNAVAILABLE,
+    WriterHarness,
+    lines_named,
+    make_rows,
+)
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 from tests.support.score_rows import row
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk()
+def harness() -> WriterHarness:
+    return WriterHarness()
 
 
-def test_rows_past_the_bound_are_set_aside_oldest_first(
-    desk: Desk, log_lines: list[EventDict]
+def test_rows_beyond_the_limit_of_memory_are_spilled_oldest_first(
+    harness: WriterHarness, log_lines: list[EventDict]
 ) -> None:
-    desk.store.outage = AWAY
-    rows = rows_of(MOST + 1)
-    desk.tell(rows[:MOST])
-    assert desk.outbox.rows == []
-    desk.tell(rows[MOST:])
-    assert desk.outbox.rows == rows[:MAX_ROWS]
-    [line] = said(log_lines, "rows_set_aside")
+    harness.store.outage = UNAVAILABLE
+    rows = make_rows(MAX_MEMORY_ROWS + 1)
+    harness.send(rows[:MAX_MEMORY_ROWS])
+    assert harness.outbox.rows == []
+    harness.send(rows[MAX_MEMORY_ROWS:])
+    assert harness.outbox.rows == rows[:MAX_ROWS]
+    [line] = lines_named(log_lines, "rows_set_aside")
     assert (line["rows"], line["reason"]) == (MAX_ROWS, "memory")
 
 
-def test_what_was_set_aside_is_written_first_when_the_database_is_back(
-    desk: Desk, log_lines: list[EventDict]
+def test_spilled_rows_are_written_first_after_an_outage(
+    harness: WriterHarness, log_lines: list[EventDict]
 ) -> None:
-    desk.store.outage = AWAY
-    rows = rows_of(5 * MOST)
-    desk.tell(rows)
-    mark_outbox = len(desk.outbox.rows)
-    desk.store.recover()
-    desk.store.takes_s = 0.5
-    desk.pass_time()
-    assert desk.stored == rows
-    assert desk.outbox.count_entries() == 0
-    [line] = said(log_lines, "outbox_drained")
-    assert (line["rows"], line["duration_s"]) == (mark_outbox, 0.5)
+    harness.store.outage = UNAVAILABLE
+    rows = make_rows(5 * MAX_MEMORY_ROWS)
+    harness.send(rows)
+    spilled = len(harness.outbox.rows)
+    harness.store.recover()
+    harness.store.takes_s = 0.5
+    harness.pass_time()
+    assert harness.stored == rows
+    assert harness.outbox.count_entries() == 0
+    [line] = lines_named(log_lines, "outbox_drained")
+    assert (line["rows"], line["duration_s"]) == (spilled, 0.5)
 
 
-def test_mail_that_waits_goes_before_a_part_of_the_drain(desk: Desk) -> None:
-    desk.store.outage = AWAY
-    desk.tell(rows_of(MOST + 1))
-    desk.store.recover()
-    desk.mailbox.tell(IntervalElapsed())
-    desk.pass_time(FIRST_WAIT_S)
-    assert desk.outbox.count_entries() > 0
-    desk.mailbox.get()
-    desk.pass_time()
-    assert desk.outbox.count_entries() == 0
+def test_waiting_mail_is_handled_between_two_pages_of_the_drain(harness: WriterHarness) -> None:
+    harness.store.outage = UNAVAILABLE
+    harness.send(make_rows(MAX_MEMORY_ROWS + 1))
+    harness.store.recover()
+    harness.mailbox.tell(IntervalElapsed())
+    harness.pass_time(FIRST_WAIT_S)
+    assert harness.outbox.count_entries() > 0
+    harness.mailbox.get()
+    harness.pass_time()
+    assert harness.outbox.count_entries() == 0
 
 
-def test_a_flush_does_not_wait_for_the_drain(desk: Desk) -> None:
-    desk.store.outage = AWAY
-    rows = rows_of(5 * MOST)
-    desk.tell(rows)
-    desk.store.recover()
-    desk.mailbox.tell(IntervalElapsed())
-    desk.flush()
-    assert desk.checkpointer.take(Flushed).number == 1
-    assert desk.outbox.rows == rows
+def test_a_flush_does_not_wait_for_the_drain(harness: WriterHarness) -> None:
+    harness.store.outage = UNAVAILABLE
+    rows = make_rows(5 * MAX_MEMORY_ROWS)
+    harness.send(rows)
+    harness.store.recover()
+    harness.mailbox.tell(IntervalElapsed())
+    harness.flush()
+    assert harness.checkpointer.take(Flushed).number == 1
+    assert harness.outbox.rows == rows
 
 
-def test_rows_that_come_while_it_drains_go_behind(desk: Desk) -> None:
-    desk.store.outage = AWAY
-    rows = rows_of(5 * MOST)
-    desk.tell(rows[: 2 * MOST])
-    desk.store.recover()
-    desk.mailbox.tell(IntervalElapsed())
-    desk.tell(rows[2 * MOST :])
-    assert desk.stored == []
-    desk.mailbox.get()
-    desk.pass_time()
-    assert desk.stored == rows
+def test_rows_that_arrive_during_the_drain_are_written_after_it(harness: WriterHarness) -> None:
+    harness.store.outage = UNAVAILABLE
+    rows = make_rows(5 * MAX_MEMORY_ROWS)
+    harness.send(rows[: 2 * MAX_MEMORY_ROWS])
+    harness.store.recover()
+    harness.mailbox.tell(IntervalElapsed())
+    harness.send(rows[2 * MAX_MEMORY_ROWS :])
+    assert harness.stored == []
+    harness.mailbox.get()
+    harness.pass_time()
+    assert harness.stored == rows
 
 
-def test_what_was_set_aside_stays_there_until_it_is_stored(desk: Desk) -> None:
-    desk.outbox.append(rows := rows_of(4))
-    desk.store.outage = AWAY
-    desk.pass_time()
-    assert desk.outbox.rows == rows
+def test_spilled_rows_stay_in_the_outbox_until_they_are_stored(harness: WriterHarness) -> None:
+    harness.outbox.append(rows := make_rows(4))
+    harness.store.outage = UNAVAILABLE
+    harness.pass_time()
+    assert harness.outbox.rows == rows
 
 
 def test_rows_of_a_predecessor_are_found_in_the_outbox(
-    desk: Desk, log_lines: list[EventDict]
+    harness: WriterHarness, log_lines: list[EventDict]
 ) -> None:
-    rows = rows_of(6)
-    desk.outbox.append(rows[:4])
-    desk.tell(rows[4:])
-    assert desk.stored == rows[:4]
-    desk.pass_time()
-    assert desk.stored == rows
-    assert said(log_lines, "outbox_found", "outbox_drained")[0]["entries"] == 2
+    rows = make_rows(6)
+    harness.outbox.append(rows[:4])
+    harness.send(rows[4:])
+    assert harness.stored == rows[:4]
+    harness.pass_time()
+    assert harness.stored == rows
+    assert lines_named(log_lines, "outbox_found", "outbox_drained")[0]["entries"] == 2
 
 
-def test_an_outbox_that_can_t_be_looked_into_keeps_no_row_from_the_database(desk: Desk) -> None:
-    desk.outbox.append(mark_outbox := rows_of(1))
-    desk.outbox.outage = ConfigError("no permission")
-    rows = rows_of(MAX_ROWS, first=1)
-    desk.tell(rows)
-    assert desk.stored == rows
-    desk.outbox.outage = None
-    desk.pass_time()
-    assert desk.stored == [*rows, *mark_outbox]
-
-
-def test_a_flush_is_answered_when_its_rows_are_stored(desk: Desk) -> None:
-    rows = rows_of(MAX_ROWS + 1)
-    desk.tell(rows)
-    desk.flush(number=7)
-    assert desk.checkpointer.messages == [Flushed(7, by="writer")]
-    assert desk.stored == rows
-
-
-def test_a_flush_while_the_database_is_away_is_answered_when_its_rows_are_set_aside(
-    desk: Desk, log_lines: list[EventDict]
+def test_rows_are_written_even_if_the_outbox_can_not_be_read(
+    harness: WriterHarness,
 ) -> None:
-    desk.store.outage = AWAY
-    rows = rows_of(MAX_ROWS + 1)
-    desk.tell(rows)
-    desk.flush()
-    assert desk.checkpointer.messages == [Flushed(1, by="writer")]
-    assert desk.outbox.rows == rows
-    assert {line["reason"] for line in said(log_lines, "rows_set_aside")} == {"flush"}
+    harness.outbox.append(spilled := make_rows(1))
+    harness.outbox.outage = ConfigError("no permission")
+    rows = make_rows(MAX_ROWS, first=1)
+    harness.send(rows)
+    assert harness.stored == rows
+    harness.outbox.outage = None
+    harness.pass_time()
+    assert harness.stored == [*rows, *spilled]
+
+
+def test_a_flush_is_answered_when_its_rows_are_stored(harness: WriterHarness) -> None:
+    rows = make_rows(MAX_ROWS + 1)
+    harness.send(rows)
+    harness.flush(number=7)
+    assert harness.checkpointer.messages == [Flushed(7, by="writer")]
+    assert harness.stored == rows
+
+
+def test_a_flush_during_an_outage_is_answered_when_its_rows_are_spilled(
+    harness: WriterHarness, log_lines: list[EventDict]
+) -> None:
+    harness.store.outage = UNAVAILABLE
+    rows = make_rows(MAX_ROWS + 1)
+    harness.send(rows)
+    harness.flush()
+    assert harness.checkpointer.messages == [Flushed(1, by="writer")]
+    assert harness.outbox.rows == rows
+    assert {line["reason"] for line in lines_named(log_lines, "rows_set_aside")} == {"flush"}
 
 
 @pytest.mark.parametrize("back", ["database", "outbox"])
-def test_a_flush_while_nothing_takes_rows_is_answered_when_something_does(
-    desk: Desk, back: str
+def test_a_flush_is_answered_once_the_database_or_the_outbox_is_back(
+    harness: WriterHarness, back: str
 ) -> None:
-    desk.store.outage = desk.outbox.outage = AWAY
-    rows = rows_of(MAX_ROWS + 1)
-    desk.tell(rows)
-    desk.flush(1)
-    desk.tell(later := rows_of(1, first=100))
-    desk.flush(2)
-    desk.pass_time()
-    assert desk.checkpointer.messages == []
-    (desk.store if back == "database" else desk.outbox).outage = None
-    desk.pass_time()
-    assert desk.checkpointer.messages == [Flushed(1, by="writer"), Flushed(2, by="writer")]
-    assert (desk.stored if back == "database" else desk.outbox.rows) == rows + later
+    harness.store.outage = harness.outbox.outage = UNAVAILABLE
+    rows = make_rows(MAX_ROWS + 1)
+    harness.send(rows)
+    harness.flush(1)
+    harness.send(later := make_rows(1, first=100))
+    harness.flush(2)
+    harness.pass_time()
+    assert harness.checkpointer.messages == []
+    (harness.store if back == "database" else harness.outbox).outage = None
+    harness.pass_time()
+    assert harness.checkpointer.messages == [Flushed(1, by="writer"), Flushed(2, by="writer")]
+    assert (harness.stored if back == "database" else harness.outbox.rows) == rows + later
 
 
-def test_a_flush_is_answered_before_what_was_set_aside_is_drained(desk: Desk) -> None:
-    desk.store.outage = AWAY
-    desk.tell(rows_of(MOST + 1))
-    desk.store.recover()
-    desk.clock.advance(MAX_BACKOFF_S)
+def test_a_flush_is_answered_before_the_outbox_is_drained(harness: WriterHarness) -> None:
+    harness.store.outage = UNAVAILABLE
+    harness.send(make_rows(MAX_MEMORY_ROWS + 1))
+    harness.store.recover()
+    harness.clock.advance(MAX_BACKOFF_S)
     stored_before: list[int] = []
 
     class Noting(RecordingMailbox):
         def tell(self, message: object) -> None:
             super().tell(message)
-            stored_before.append(len(desk.stored))
+            stored_before.append(len(harness.stored))
 
-    desk.checkpointer = Noting()
-    desk.flush()
+    harness.checkpointer = Noting()
+    harness.flush()
     assert stored_before == [0]
-    assert len(desk.stored) == MOST + 1
+    assert len(harness.stored) == MAX_MEMORY_ROWS + 1
 
 
-def test_a_flush_of_nothing_is_answered_at_once(desk: Desk) -> None:
-    desk.store.outage = desk.outbox.outage = AWAY
-    desk.flush()
-    assert desk.checkpointer.messages == [Flushed(1, by="writer")]
+def test_a_flush_of_nothing_is_answered_at_once(harness: WriterHarness) -> None:
+    harness.store.outage = harness.outbox.outage = UNAVAILABLE
+    harness.flush()
+    assert harness.checkpointer.messages == [Flushed(1, by="writer")]
 
 
-def test_what_nobody_takes_stays_in_memory_and_is_counted_as_excess(desk: Desk) -> None:
-    desk.store.outage = desk.outbox.outage = AWAY
-    rows = rows_of(MOST + 5)
-    desk.tell(rows)
-    assert desk.backlog.overflow() == 5
-    desk.outbox.outage = None
-    desk.pass_time()
-    assert desk.backlog.overflow() == 0
+def test_rows_that_can_be_stored_nowhere_stay_in_memory_and_count_as_overflow(
+    harness: WriterHarness,
+) -> None:
+    harness.store.outage = harness.outbox.outage = UNAVAILABLE
+    rows = make_rows(MAX_MEMORY_ROWS + 5)
+    harness.send(rows)
+    assert harness.backlog.overflow() == 5
+    harness.outbox.outage = None
+    harness.pass_time()
+    assert harness.backlog.overflow() == 0
 
 
-def test_a_full_outbox_gives_its_rows_to_a_database_that_is_back(desk: Desk) -> None:
-    desk.store.outage = AWAY
-    rows = rows_of(3 * MOST)
-    desk.tell(rows[: 2 * MOST])
-    desk.outbox.refusal = AWAY
-    desk.tell(rows[2 * MOST :])
-    desk.flush()
-    desk.store.outage = None
-    desk.pass_time()
-    assert desk.stored == rows
-    assert desk.checkpointer.take(Flushed).number == 1
+def test_a_full_outbox_is_drained_after_an_outage(harness: WriterHarness) -> None:
+    harness.store.outage = UNAVAILABLE
+    rows = make_rows(3 * MAX_MEMORY_ROWS)
+    harness.send(rows[: 2 * MAX_MEMORY_ROWS])
+    harness.outbox.refusal = UNAVAILABLE
+    harness.send(rows[2 * MAX_MEMORY_ROWS :])
+    harness.flush()
+    harness.store.outage = None
+    harness.pass_time()
+    assert harness.stored == rows
+    assert harness.checkpointer.take(Flushed).number == 1
 
 
-def test_a_slow_database_keeps_no_mail_waiting_and_no_memory_growing(desk: Desk) -> None:
-    desk.store.takes_s = 8.0
-    desk.tell(rows_of(MAX_ROWS))  # one write, by which it is known to be slow
-    desk.mailbox.tell(IntervalElapsed())
-    for first in range(MAX_ROWS, 20 * MOST):
-        desk.tell(rows_of(1, first))
-        assert len(desk.backlog) <= MOST
-    assert desk.store.attempts == [MAX_ROWS]
-    desk.mailbox.get()
-    desk.pass_time()
-    assert desk.stored == rows_of(20 * MOST)
+def test_a_slow_database_delays_no_mail_and_memory_does_not_grow(
+    harness: WriterHarness,
+) -> None:
+    harness.store.takes_s = 8.0
+    harness.send(make_rows(MAX_ROWS))  # one write, by which it is known to be slow
+    harness.mailbox.tell(IntervalElapsed())
+    for first in range(MAX_ROWS, 20 * MAX_MEMORY_ROWS):
+        harness.send(make_rows(1, first))
+        assert len(harness.backlog) <= MAX_MEMORY_ROWS
+    assert harness.store.attempts == [MAX_ROWS]
+    harness.mailbox.get()
+    harness.pass_time()
+    assert harness.stored == make_rows(20 * MAX_MEMORY_ROWS)
 
 
-def test_a_refused_row_leaves_the_outbox_with_the_others(desk: Desk) -> None:
-    desk.outbox.append([row("s0"), row("nul\0"), row("s1")])
-    desk.pass_time()
-    assert desk.outbox.count_entries() == 0
-    assert len(desk.dead_letters.take(Undeliverable).letters) == 1
+def test_a_refused_row_leaves_the_outbox_with_the_others(harness: WriterHarness) -> None:
+    harness.outbox.append([row("s0"), row("nul\0"), row("s1")])
+    harness.pass_time()
+    assert harness.outbox.count_entries() == 0
+    assert len(harness.dead_letters.take(Undeliverable).letters) == 1

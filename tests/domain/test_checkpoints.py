@@ -249,7 +249,7 @@ def test_a_checkpoint_with_another_window_is_refused() -> None:
 
 def test_a_checkpoint_of_another_format_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as later:
-        later.setattr(checkpoints, "VERSION", 2)
+        later.setattr(checkpoints, "CHECKPOINT_VERSION", 2)
         header = encode_header(header_of(SessionRules()))
     with pytest.raises(FormatError) as caught:
         recover(header, {}, SessionRules())

@@ -14,7 +14,7 @@ from conductor_actors.domain.introspection_protocol import (
 )
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_state import SessionRules, SessionState
-from tests.actors.session_events import chats, joined
+from tests.actors.session_events import chats, join
 from tests.support.score_rows import AT_MS
 
 TICK_MS = AT_MS + 5000
@@ -26,7 +26,7 @@ def state_after(*events: Event) -> SessionState:
 
 
 def test_counting_figures_does_not_change_the_state() -> None:
-    state = state_after(joined(), *chats(3))
+    state = state_after(join(), *chats(3))
     before = encode_state(state)
     found = state_figures("acme", state, Scoring(), LATE_MS)
     assert encode_state(state) == before
@@ -36,7 +36,7 @@ def test_counting_figures_does_not_change_the_state() -> None:
 
 def test_a_poll_has_its_voters_its_base_and_whether_it_is_open() -> None:
     vote = PollVote(AT_MS, None, "user-0", "p")
-    state = state_after(joined(0), joined(1), vote, PollVote(AT_MS, None, None, "p"))
+    state = state_after(join(0), join(1), vote, PollVote(AT_MS, None, None, "p"))
     assert state_figures("acme", state, Scoring(), TICK_MS).poll == PollFigures(
         "p", voters=2, base=2, is_open=True, last_vote_ms=AT_MS
     )
@@ -47,13 +47,13 @@ def test_a_poll_has_its_voters_its_base_and_whether_it_is_open() -> None:
 
 
 def test_leavers_are_counted_and_a_session_that_is_over_has_no_score() -> None:
-    state = state_after(joined(), UserLeft(AT_MS, None, "user-0"))
+    state = state_after(join(), UserLeft(AT_MS, None, "user-0"))
     assert state_figures("acme", state, Scoring(), TICK_MS).leavers == 1
     assert state_figures("acme", state, Scoring(), AT_MS + 1_800_000).score is None
 
 
 def test_the_keys_of_an_answer_are_those_on_the_wire() -> None:
-    figures = state_figures("acme", state_after(joined()), Scoring(), TICK_MS)
+    figures = state_figures("acme", state_after(join()), Scoring(), TICK_MS)
     description = SessionDescription(
         "acme", "s", "running", figures, MailboxFigures(0, 0.0, 2, 0, 0.0), Supervision()
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY, CHECKPOINT_SESSIONS_KEY
 from conductor_actors.domain.checkpoints import (
-    VERSION,
+    CHECKPOINT_VERSION,
     CheckpointError,
     FormatError,
     UnreadableHeaderError,
@@ -45,7 +45,8 @@ def _config_error(error: CheckpointError) -> ConfigError:
         case FormatError():
             return ConfigError(
                 f"REDIS_URL: the checkpoint in {CHECKPOINT_KEY} is of format {error.version}, this "
-                f"version reads {VERSION}; run the version that wrote it, or {_START_OVER}"
+                f"version reads {CHECKPOINT_VERSION}; run the version that wrote it, or "
+                f"{_START_OVER}"
             )
         case UnreadableHeaderError():
             return unreadable(CHECKPOINT_KEY)

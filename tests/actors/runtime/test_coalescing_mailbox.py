@@ -8,7 +8,7 @@ import pytest
 from conductor_actors.actors.runtime.coalescing_mailbox import ITEMS_PER_WAKE, CoalescingMailbox
 from conductor_actors.actors.runtime.mailbox import Envelope
 
-PATIENCE_S = 5.0
+MAX_WAIT_S = 5.0
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def add(mailbox: CoalescingMailbox[int], count: int) -> None:
         mailbox.add(number)
 
 
-def test_what_was_left_comes_as_one_message_in_front_of_the_next(
+def test_items_are_delivered_as_one_message_before_the_next_message(
     mailbox: CoalescingMailbox[int],
 ) -> None:
     add(mailbox, 2)
@@ -32,22 +32,22 @@ def test_what_was_left_comes_as_one_message_in_front_of_the_next(
     assert mailbox.handled == 4
 
 
-def test_few_wake_nobody_and_are_counted(mailbox: CoalescingMailbox[int]) -> None:
+def test_few_items_do_not_wake_the_actor_and_are_counted(mailbox: CoalescingMailbox[int]) -> None:
     add(mailbox, ITEMS_PER_WAKE - 1)
     assert mailbox.empty()
     assert mailbox.depth() == mailbox.items() == ITEMS_PER_WAKE - 1
 
 
-def test_many_wake_the_actor(mailbox: CoalescingMailbox[int]) -> None:
+def test_many_items_wake_the_actor(mailbox: CoalescingMailbox[int]) -> None:
     with ThreadPoolExecutor(1) as thread:
-        heard: Future[object] = thread.submit(lambda: mailbox.get().message)
+        received: Future[object] = thread.submit(lambda: mailbox.get().message)
         add(mailbox, ITEMS_PER_WAKE)
-        assert heard.result(PATIENCE_S) == [*range(ITEMS_PER_WAKE)]
+        assert received.result(MAX_WAIT_S) == [*range(ITEMS_PER_WAKE)]
     assert mailbox.empty()
     assert mailbox.depth() == 0
 
 
-def test_who_is_woken_for_what_another_message_has_brought_sleeps_on(
+def test_an_actor_sleeps_on_if_its_items_were_delivered_with_another_message(
     mailbox: CoalescingMailbox[int],
 ) -> None:
     mailbox.tell("first")
@@ -58,17 +58,19 @@ def test_who_is_woken_for_what_another_message_has_brought_sleeps_on(
     assert mailbox.empty()
 
 
-def test_nothing_is_lost_or_doubled_between_many_threads(mailbox: CoalescingMailbox[int]) -> None:
+def test_items_of_many_threads_are_neither_lost_nor_duplicated(
+    mailbox: CoalescingMailbox[int],
+) -> None:
     with ThreadPoolExecutor(3) as threads:
         done = [threads.submit(add, mailbox, 5 * ITEMS_PER_WAKE) for _ in range(3)]
-        heard: list[int] = []
-        while len(heard) < 15 * ITEMS_PER_WAKE:
-            heard += mailbox.get().message
-        assert not any(each.exception(PATIENCE_S) for each in done)
-    assert sorted(heard) == sorted(chain.from_iterable([range(5 * ITEMS_PER_WAKE)] * 3))
+        received: list[int] = []
+        while len(received) < 15 * ITEMS_PER_WAKE:
+            received += mailbox.get().message
+        assert not any(each.exception(MAX_WAIT_S) for each in done)
+    assert sorted(received) == sorted(chain.from_iterable([range(5 * ITEMS_PER_WAKE)] * 3))
 
 
-def test_a_mailbox_that_retires_keeps_what_was_left(mailbox: CoalescingMailbox[int]) -> None:
+def test_a_mailbox_that_retires_keeps_its_items(mailbox: CoalescingMailbox[int]) -> None:
     add(mailbox, 3)
     mailbox.put(Envelope("told"))
     mailbox.retire()

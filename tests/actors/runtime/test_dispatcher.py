@@ -12,8 +12,8 @@ import pytest
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.dispatcher import MAX_TURN_MESSAGES, MAX_TURN_S, Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
-from tests.actors.probes import PooledProbe, Script
-from tests.actors.turns import PATIENCE_S, Died, Held, attach
+from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread, HandlerDied, attach_handler
+from tests.actors.scripted_actors import PooledProbe, Script
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 
@@ -48,13 +48,13 @@ def flood(dispatcher: Dispatcher, names: dict[str, int], cost_s: float = 0.0) ->
         if isinstance(clock, FakeClock):
             clock.advance(cost_s)
 
-    held = Held(dispatcher)
+    blocked = BlockedThread(dispatcher)
     for name, messages in names.items():
         mailbox = PooledMailbox(name, dispatcher)
-        attach(dispatcher, mailbox, partial(handle, name))
+        attach_handler(dispatcher, mailbox, partial(handle, name))
         dispatcher.deliver((mailbox, Envelope(number)) for number in range(messages))
-    held.release()
-    assert dispatcher.wait_idle(PATIENCE_S)
+    blocked.release()
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     dispatcher.close()
     return handled
 
@@ -71,12 +71,12 @@ def test_a_slow_actor_goes_to_the_back_after_5_ms() -> None:
     assert handled == ["slow"] * 3 + ["quick"] + ["slow"] * 3
 
 
-def test_every_turn_handles_a_message_however_late_it_begins() -> None:
+def test_every_turn_handles_at_least_one_message() -> None:
     handled = flood(Dispatcher(1, JumpingClock()), {"first": 3, "second": 3})
     assert handled == ["first", "second"] * 3
 
 
-def test_what_a_turn_had_no_time_for_stays_in_front_and_in_order() -> None:
+def test_messages_left_in_a_turn_stay_first_and_in_order() -> None:
     clock, handled = FakeClock(), []
     dispatcher = Dispatcher(1, clock)
     mailbox = PooledMailbox("slow", dispatcher)
@@ -85,89 +85,91 @@ def test_what_a_turn_had_no_time_for_stays_in_front_and_in_order() -> None:
         handled.append(message)
         clock.advance(0.006)  # one message a turn
         if len(handled) == 1:
-            mailbox.tell("told during the turn")
+            mailbox.tell("message during the turn")
 
-    held = Held(dispatcher)
-    attach(dispatcher, mailbox, handle)
+    blocked = BlockedThread(dispatcher)
+    attach_handler(dispatcher, mailbox, handle)
     dispatcher.deliver((mailbox, Envelope(number)) for number in range(5))
-    held.release()
-    assert dispatcher.wait_idle(PATIENCE_S)
-    assert handled == [0, 1, 2, 3, 4, "told during the turn"]
+    blocked.release()
+    assert dispatcher.wait_idle(MAX_WAIT_S)
+    assert handled == [0, 1, 2, 3, 4, "message during the turn"]
     dispatcher.close()
 
 
-class Told(NamedTuple):
-    teller: int
+class NumberedMessage(NamedTuple):
+    sender: int
     number: int
 
 
 @pytest.mark.usefixtures("_hasty_threads")
-def test_an_actor_never_runs_on_two_threads_and_keeps_each_tellers_order() -> None:
-    """Four threads, four tellers; some actors die now and then, and another thread revives them."""
+def test_an_actor_runs_on_one_thread_at_a_time_and_keeps_the_order_of_each_sender() -> None:
+    """Four threads, four senders; some actors die now and then, and another thread revives them."""
     dispatcher = Dispatcher(threads=4)
-    actors = [Racer(dispatcher, is_mortal=index % 2 == 0) for index in range(6)]
-    tellers = [
-        threading.Thread(target=tell_all, args=(dispatcher, actors, teller)) for teller in range(4)
+    actors = [OverlapDetector(dispatcher, is_mortal=index % 2 == 0) for index in range(6)]
+    senders = [
+        threading.Thread(target=send_all, args=(dispatcher, actors, sender)) for sender in range(4)
     ]
-    for thread in tellers:
+    for thread in senders:
         thread.start()
-    for thread in tellers:
+    for thread in senders:
         thread.join()
     for actor in actors:
-        actor.told_all.wait(PATIENCE_S)
+        actor.has_all.wait(MAX_WAIT_S)
         assert actor.overlaps == 0
         assert len(actor.handled) == 4 * 200
-        for teller in range(4):
-            numbers = [told.number for told in actor.handled if told.teller == teller]
+        for sender in range(4):
+            numbers = [message.number for message in actor.handled if message.sender == sender]
             assert numbers == list(range(200))
-    assert dispatcher.wait_idle(PATIENCE_S)
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert (dispatcher.waiting, dispatcher.handled) == (0, 6 * 4 * 200)
     dispatcher.close()
 
 
-def tell_all(dispatcher: Dispatcher, actors: "list[Racer]", teller: int) -> None:
+def send_all(dispatcher: Dispatcher, actors: "list[OverlapDetector]", sender: int) -> None:
     for number in range(200):
-        dispatcher.deliver((actor.mailbox, Envelope(Told(teller, number))) for actor in actors)
+        dispatcher.deliver(
+            (actor.mailbox, Envelope(NumberedMessage(sender, number))) for actor in actors
+        )
 
 
-class Racer:
+class OverlapDetector:
     """Notices when it is run on two threads; a mortal one dies of every tenth message."""
 
     def __init__(self, dispatcher: Dispatcher, *, is_mortal: bool) -> None:
         self.mailbox = PooledMailbox("racer", dispatcher)
-        self.handled: list[Told] = []
+        self.handled: list[NumberedMessage] = []
         self.overlaps = 0
-        self.told_all = threading.Event()
+        self.has_all = threading.Event()
         self._dispatcher = dispatcher
         self._is_mortal = is_mortal
         self._running = threading.Lock()
-        self._live()
+        self._attach()
 
     def _handle(self, message: object) -> None:
-        assert isinstance(message, Told)
+        assert isinstance(message, NumberedMessage)
         if not self._running.acquire(blocking=False):
             self.overlaps += 1
             return
         self.handled.append(message)
         if len(self.handled) == 4 * 200:
-            self.told_all.set()
+            self.has_all.set()
         self._running.release()
         if self._is_mortal and len(self.handled) % 10 == 0:
-            raise Died(threading.Thread(target=self._live).start)
+            raise HandlerDied(threading.Thread(target=self._attach).start)
 
-    def _live(self) -> None:
-        """Come back on another thread, perhaps before the turn in which it died has ended."""
-        attach(self._dispatcher, self.mailbox, self._handle)
+    def _attach(self) -> None:
+        """Come back on another thread, perhaps before the turn in which it death has ended."""
+        attach_handler(self._dispatcher, self.mailbox, self._handle)
 
 
-def test_a_batch_is_one_wake_up_however_many_actors_it_is_for(
+def test_a_delivery_to_many_actors_is_one_wake_up(
     dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wake_ups: list[int] = []
     mailboxes = [PooledMailbox(str(number), dispatcher) for number in range(100)]
     for mailbox in mailboxes:
-        attach(dispatcher, mailbox, lambda _: None)
-    dispatcher.wait_idle(PATIENCE_S)
+        attach_handler(dispatcher, mailbox, lambda _: None)
+    dispatcher.wait_idle(MAX_WAIT_S)
     notify = dispatcher._work_added.notify
 
     def notify_and_count(threads: int) -> None:
@@ -176,7 +178,7 @@ def test_a_batch_is_one_wake_up_however_many_actors_it_is_for(
 
     monkeypatch.setattr(dispatcher._work_added, "notify", notify_and_count)
     dispatcher.deliver((mailbox, Envelope("news")) for mailbox in mailboxes)
-    assert dispatcher.wait_idle(PATIENCE_S)
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert dispatcher.handled == 100
     assert len(wake_ups) == 1
 
@@ -191,7 +193,7 @@ def test_10_000_actors_get_a_tick_each_without_a_thread_each() -> None:
         PooledProbe.start(context, dispatcher, Script(on_receive=handle))
     assert threading.active_count() == threads
     dispatcher.deliver((mailbox, Envelope("tick")) for mailbox in mailboxes)
-    assert dispatcher.wait_idle(PATIENCE_S)
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert sorted(ticked) == sorted(mailbox.name for mailbox in mailboxes)
     assert threading.active_count() == threads
     dispatcher.close()
@@ -202,70 +204,70 @@ def test_waiting_for_idle_ends_with_the_last_message_and_not_before(
     dispatcher: Dispatcher,
 ) -> None:
     handled: list[object] = []
-    held = Held(dispatcher)
+    blocked = BlockedThread(dispatcher)
     mailbox = PooledMailbox("next", dispatcher)
-    attach(dispatcher, mailbox, handled.append)
+    attach_handler(dispatcher, mailbox, handled.append)
     mailbox.tell("news")
     assert not dispatcher.wait_idle(0.01)
-    held.release()
-    assert dispatcher.wait_idle(PATIENCE_S)
+    blocked.release()
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert handled == ["news"]
 
 
-def test_waiting_for_idle_waits_for_what_actors_tell_each_other(dispatcher: Dispatcher) -> None:
+def test_waiting_for_idle_includes_messages_between_actors(dispatcher: Dispatcher) -> None:
     last: list[object] = []
     chain = [PooledMailbox(str(number), dispatcher) for number in range(50)]
-    attach(dispatcher, chain[-1], last.append)
+    attach_handler(dispatcher, chain[-1], last.append)
     for mailbox, following in pairwise(chain):
-        attach(dispatcher, mailbox, following.tell)
+        attach_handler(dispatcher, mailbox, following.tell)
     chain[0].tell("pass it on")
-    assert dispatcher.wait_idle(PATIENCE_S)
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert last == ["pass it on"]
 
 
-def test_mail_for_nobody_does_not_count_as_work(dispatcher: Dispatcher) -> None:
+def test_mail_without_an_actor_does_not_count_as_work(dispatcher: Dispatcher) -> None:
     PooledMailbox("nobody's", dispatcher).tell("hello?")
-    assert dispatcher.wait_idle(PATIENCE_S)
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert dispatcher.waiting == 1
 
 
-def test_a_slow_handler_is_named_while_it_runs() -> None:
+def test_a_slow_handler_is_listed_while_it_runs() -> None:
     clock = FakeClock()
     dispatcher = Dispatcher(2, clock)
-    held = Held(dispatcher, "sluggish")
+    blocked = BlockedThread(dispatcher, "sluggish")
     clock.advance(1.0)
     assert dispatcher.slow_turns(1.0) == []
     clock.advance(1.5)
     (slow,) = dispatcher.slow_turns(1.0)
     assert (slow.name, slow.running_s) == ("sluggish", 2.5)
     assert slow.thread_id in {thread.ident for thread in dispatcher._threads}
-    held.release()
-    assert dispatcher.wait_idle(PATIENCE_S)
+    blocked.release()
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert dispatcher.slow_turns(0.0) == []
     dispatcher.close()
 
 
-def test_how_long_the_oldest_has_waited_for_its_turn_is_known() -> None:
+def test_the_longest_wait_for_a_turn_is_measured() -> None:
     clock = FakeClock()
     dispatcher = Dispatcher(1, clock)
-    held = Held(dispatcher)
+    blocked = BlockedThread(dispatcher)
     assert dispatcher.oldest_s() == 0.0
     waiting = PooledMailbox("waiting", dispatcher)
-    attach(dispatcher, waiting, lambda _: None)
+    attach_handler(dispatcher, waiting, lambda _: None)
     clock.advance(3.0)
     waiting.tell("news")
     assert dispatcher.oldest_s() == 3.0
-    held.release()
-    assert dispatcher.wait_idle(PATIENCE_S)
+    blocked.release()
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert dispatcher.oldest_s() == 0.0
     dispatcher.close()
 
 
-def test_closing_ends_every_thread_and_keeps_what_waits() -> None:
+def test_closing_ends_every_thread_and_keeps_waiting_mail() -> None:
     dispatcher = Dispatcher(threads=3)
     dispatcher.close()
     assert not any(thread.is_alive() for thread in dispatcher._threads)
     mailbox = PooledMailbox("late", dispatcher)
-    attach(dispatcher, mailbox, lambda _: None)
+    attach_handler(dispatcher, mailbox, lambda _: None)
     mailbox.tell("late")
     assert dispatcher.waiting == 1

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from conductor_actors.actors.runtime.dispatcher import MAX_TURN_MESSAGES, Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
-from tests.actors.probes import PooledModel, Script
-from tests.actors.turns import PATIENCE_S, Died, Held, attach
+from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread, HandlerDied, attach_handler
+from tests.actors.scripted_actors import PooledModel, Script
 
 MAILBOXES = 3
 FATAL = "fatal"
@@ -62,7 +62,7 @@ class Observed:
     def handle(self, message: object) -> None:
         self.handled.append(str(message))
         if message == FATAL:
-            raise Died
+            raise HandlerDied
 
 
 MESSAGES = st.lists(st.sampled_from(["a", "b", FATAL]), min_size=1, max_size=MAX_TURN_MESSAGES + 6)
@@ -86,7 +86,7 @@ def test_counters_are_exact_after_any_sequence(steps: list[tuple[int, list[str] 
         before = expected[index].refused
         _do(dispatcher, observed[index], expected[index], step)
         all_refused += max(0, expected[index].refused - before)
-        assert dispatcher.wait_idle(PATIENCE_S)
+        assert dispatcher.wait_idle(MAX_WAIT_S)
         assert [each.handled for each in observed] == [each.handled for each in expected]
         assert dispatcher.waiting == sum(len(each.waiting) for each in expected)
         assert dispatcher.handled == sum(len(each.handled) for each in expected)
@@ -106,7 +106,7 @@ def _do(
     match step:
         case "attach":
             if not expected.has_actor:
-                attach(dispatcher, observed.mailbox, observed.handle)
+                attach_handler(dispatcher, observed.mailbox, observed.handle)
                 expected.has_actor = True
                 expected.settle()
         case "close":
@@ -125,32 +125,32 @@ def test_a_mailbox_closed_during_a_turn_refuses_the_rest_of_it(dispatcher: Dispa
 
     def handle(_: object) -> None:
         entered.set()
-        assert closed.wait(PATIENCE_S)
-        raise Died
+        assert closed.wait(MAX_WAIT_S)
+        raise HandlerDied
 
-    held = Held(dispatcher)
-    attach(dispatcher, mailbox, handle)
+    blocked = BlockedThread(dispatcher)
+    attach_handler(dispatcher, mailbox, handle)
     dispatcher.deliver((mailbox, Envelope(number)) for number in range(10))
-    held.release()
-    assert entered.wait(PATIENCE_S)
+    blocked.release()
+    assert entered.wait(MAX_WAIT_S)
     assert dispatcher.close_mailbox(mailbox) == 0  # the turn has them all
     closed.set()
-    assert dispatcher.wait_idle(PATIENCE_S)
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert (dispatcher.waiting, mailbox.depth(), mailbox.refused) == (0, 0, 9)
     assert dispatcher.refused == 9
-    assert dispatcher.handled == 2  # the held one, and the one that failed
+    assert dispatcher.handled == 2  # the blocked one, and the one that failed
 
 
-def test_a_closed_mailbox_tells_who_asks_that_the_actor_is_dead() -> None:
+def test_an_ask_to_a_closed_mailbox_raises_that_the_actor_is_dead() -> None:
     pool = PooledModel(threads=1)
     mailbox = pool.new_mailbox()
     assert isinstance(mailbox, PooledMailbox)
     ref = pool.start_in(mailbox, Script())
-    held = Held(pool.dispatcher)
+    blocked = BlockedThread(pool.dispatcher)
     waiting = ref.ask("asked before", block=False)
     pool.dispatcher.close_mailbox(mailbox)
     for future in (waiting, ref.ask("asked after", block=False)):
         with pytest.raises(pykka.ActorDeadError):
-            future.get(timeout=PATIENCE_S)
-    held.release()
+            future.get(timeout=MAX_WAIT_S)
+    blocked.release()
     pool.dispatcher.close()

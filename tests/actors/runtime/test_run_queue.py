@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
 from conductor_actors.actors.runtime.run_queue import RunQueue
-from tests.actors.turns import PATIENCE_S, Held, attach
+from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread, attach_handler
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +27,11 @@ def order(dispatcher: Dispatcher, *names: str) -> list[str]:
     return [queue.pop().name for _ in range(len(queue))]
 
 
-def test_one_tenants_actors_have_their_turns_in_order(idle: Dispatcher) -> None:
+def test_actors_of_one_tenant_have_turns_in_order(idle: Dispatcher) -> None:
     assert order(idle, "a/1", "a/3", "a/2") == ["a/1", "a/3", "a/2"]
 
 
-def test_tenants_have_their_turns_by_turns(idle: Dispatcher) -> None:
+def test_tenants_take_turns(idle: Dispatcher) -> None:
     assert order(idle, "a/1", "a/2", "a/3", "b/1", "b/2", "c/1") == [
         *("a/1", "b/1", "c/1"),
         *("a/2", "b/2"),
@@ -39,7 +39,7 @@ def test_tenants_have_their_turns_by_turns(idle: Dispatcher) -> None:
     ]
 
 
-def test_who_comes_back_is_behind_the_others(idle: Dispatcher) -> None:
+def test_an_actor_that_is_queued_again_is_behind_the_others(idle: Dispatcher) -> None:
     queue, mailboxes = RunQueue(), [PooledMailbox(name, idle) for name in ("a/1", "b/1")]
     turns = []
     for mailbox in mailboxes:
@@ -50,7 +50,7 @@ def test_who_comes_back_is_behind_the_others(idle: Dispatcher) -> None:
     assert turns == mailboxes * 2
 
 
-def test_the_one_who_waits_longest_is_known_whosever_turn_it_is(idle: Dispatcher) -> None:
+def test_the_longest_wait_is_measured_across_tenants(idle: Dispatcher) -> None:
     queue = RunQueue()
     assert queue.oldest_s(9.0) == 0.0
     for since_s, name in enumerate(("a/1", "a/2", "b/1")):
@@ -60,7 +60,7 @@ def test_the_one_who_waits_longest_is_known_whosever_turn_it_is(idle: Dispatcher
 
 
 @given(st.lists(st.sampled_from(("a/1", "a/2", "b/1", "c/1", None))))
-def test_nobody_is_lost_or_overtaken_by_their_own_tenants_others(steps: list[str | None]) -> None:
+def test_no_actor_is_lost_or_overtaken_by_another_of_its_tenant(steps: list[str | None]) -> None:
     dispatcher = Dispatcher(0)
     queue, waiting = RunQueue(), list[PooledMailbox]()
     for name in steps:
@@ -74,16 +74,16 @@ def test_nobody_is_lost_or_overtaken_by_their_own_tenants_others(steps: list[str
         assert len(queue) == len(waiting)
 
 
-def test_5000_busy_sessions_of_one_tenant_hold_up_anothers_ten_by_one_turn_each() -> None:
+def test_5000_busy_sessions_of_one_tenant_delay_those_of_another_by_one_turn_each() -> None:
     dispatcher, turns = Dispatcher(1), list[str]()
-    held = Held(dispatcher, "held/0")
+    blocked = BlockedThread(dispatcher, "blocked/0")
     names = [*(f"flood/{number}" for number in range(5000)), *(f"quiet/{n}" for n in range(10))]
     for name in names:
         mailbox = PooledMailbox(name, dispatcher)
-        attach(dispatcher, mailbox, partial(lambda name, _: turns.append(name), name))
+        attach_handler(dispatcher, mailbox, partial(lambda name, _: turns.append(name), name))
         dispatcher.deliver([(mailbox, Envelope("news"))])
-    held.release()
-    assert dispatcher.wait_idle(PATIENCE_S)
+    blocked.release()
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     dispatcher.close()
     assert len(turns) == 5010
     assert max(turns.index(f"quiet/{number}") for number in range(10)) < 2 * 10

@@ -2,28 +2,28 @@
 
 from conductor_actors.actors.runtime.dispatcher import MAX_TURN_S, Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
-from tests.actors.turns import PATIENCE_S, Held, attach
+from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread, attach_handler
 from tests.support.fakes.fake_clock import FakeClock
 
 FULL = 10_000
 
 
-def test_a_message_through_the_control_lane_comes_before_ten_thousand_others(
+def test_a_priority_message_is_handled_before_ten_thousand_others(
     dispatcher: Dispatcher,
 ) -> None:
     mailbox, handled = PooledMailbox("m", dispatcher), list[object]()
-    attach(dispatcher, mailbox, handled.append)
-    held = Held(dispatcher)
+    attach_handler(dispatcher, mailbox, handled.append)
+    blocked = BlockedThread(dispatcher)
     dispatcher.deliver([(mailbox, Envelope(number)) for number in range(FULL)])
     dispatcher.tell_first(mailbox, "first")
     dispatcher.tell_first(mailbox, "second")
-    held.release()
-    assert dispatcher.wait_idle(PATIENCE_S)
+    blocked.release()
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert handled == ["first", "second", *range(FULL)]
     assert (dispatcher.waiting, mailbox.handled) == (0, FULL + 2)
 
 
-def test_a_slow_handler_is_followed_by_it_in_its_next_turn() -> None:
+def test_a_priority_message_is_handled_in_the_next_turn_of_a_slow_actor() -> None:
     clock = FakeClock()
     dispatcher = Dispatcher(threads=1, clock=clock)
     mailbox, handled = PooledMailbox("m", dispatcher), list[object]()
@@ -34,33 +34,35 @@ def test_a_slow_handler_is_followed_by_it_in_its_next_turn() -> None:
         if message == 0:
             dispatcher.tell_first(mailbox, "urgent")
 
-    attach(dispatcher, mailbox, handle)
-    held = Held(dispatcher)
+    attach_handler(dispatcher, mailbox, handle)
+    blocked = BlockedThread(dispatcher)
     dispatcher.deliver([(mailbox, Envelope(number)) for number in range(FULL)])
-    held.release()
-    assert dispatcher.wait_idle(PATIENCE_S)
+    blocked.release()
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     dispatcher.close()
     assert handled == [0, "urgent", *range(1, FULL)]
 
 
-def test_it_wakes_an_actor_that_has_nothing_else_to_do(dispatcher: Dispatcher) -> None:
+def test_a_priority_message_wakes_an_idle_actor(dispatcher: Dispatcher) -> None:
     mailbox, handled = PooledMailbox("m", dispatcher), list[object]()
-    attach(dispatcher, mailbox, handled.append)
-    assert dispatcher.wait_idle(PATIENCE_S)
+    attach_handler(dispatcher, mailbox, handled.append)
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     dispatcher.tell_first(mailbox, "urgent")
-    assert dispatcher.wait_idle(PATIENCE_S)
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert handled == ["urgent"]
 
 
-def test_it_waits_for_the_successor_of_an_actor_that_died(dispatcher: Dispatcher) -> None:
+def test_a_priority_message_waits_for_the_actor_to_start(dispatcher: Dispatcher) -> None:
     mailbox, handled = PooledMailbox("m", dispatcher), list[object]()
     dispatcher.tell_first(mailbox, "urgent")
-    attach(dispatcher, mailbox, handled.append)
-    assert dispatcher.wait_idle(PATIENCE_S)
+    attach_handler(dispatcher, mailbox, handled.append)
+    assert dispatcher.wait_idle(MAX_WAIT_S)
     assert handled == ["urgent"]
 
 
-def test_what_nobody_will_handle_is_refused_and_told(dispatcher: Dispatcher) -> None:
+def test_a_closed_mailbox_refuses_priority_messages_and_calls_on_refusal(
+    dispatcher: Dispatcher,
+) -> None:
     mailbox, refused = PooledMailbox("m", dispatcher), list[object]()
     mailbox.on_refusal = lambda _, message: refused.append(message)
     dispatcher.tell_first(mailbox, "before")
@@ -70,6 +72,6 @@ def test_what_nobody_will_handle_is_refused_and_told(dispatcher: Dispatcher) -> 
     assert dispatcher.waiting == 0
 
 
-def test_a_mailbox_that_is_asked_nothing_has_nothing_for_it(dispatcher: Dispatcher) -> None:
+def test_mailboxes_without_priority_messages_share_an_empty_tuple(dispatcher: Dispatcher) -> None:
     one, other = PooledMailbox("one", dispatcher), PooledMailbox("other", dispatcher)
     assert one.priority is other.priority

@@ -1,4 +1,4 @@
-"""Sessions and whoever cares for them, without a Supervisor's thread: the test is the thread."""
+"""Sessions and their supervision without the Supervisor's thread: the test is that thread."""
 
 from collections.abc import Sequence
 
@@ -28,13 +28,13 @@ from conductor_actors.domain.introspection_protocol import (
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.ports import DeadLetter
-from tests.actors.turns import PATIENCE_S
+from tests.actors.pooled_handlers import MAX_WAIT_S
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 
 
-class Cast:
-    """Everybody on stage. `settle` lets all mail be handled, and failures be cared for."""
+class SessionHarness:
+    """Sessions with their supervision. `settle` waits until all mail is handled."""
 
     def __init__(
         self,
@@ -45,44 +45,48 @@ class Cast:
         self.dispatcher = dispatcher
         self.clock = FakeClock()
         self.writer, self.publisher = RecordingMailbox(), RecordingMailbox()
-        self.supervisor = RecordingMailbox()
+        self.supervisor_mailbox = RecordingMailbox()
         parts = SessionParts(
             scoring or Scoring(), self.writer, self.publisher, dispatcher, self.clock
         )
-        self.sessions = SessionSupervisor(
-            parts, SessionRules(), limits or SessionLimits(), self.supervisor
+        self.supervisor = SessionSupervisor(
+            parts, SessionRules(), limits or SessionLimits(), self.supervisor_mailbox
         )
 
-    def enter(self, session_id: str) -> PooledMailbox:
+    def start(self, session_id: str) -> PooledMailbox:
         mailbox = PooledMailbox(f"default/{session_id}", self.dispatcher)
-        mailbox.on_refusal = self._refused
-        self.sessions.start(StartSession(SessionKey("default", session_id), mailbox))
+        mailbox.on_refusal = self._redirect
+        self.supervisor.start(StartSession(SessionKey("default", session_id), mailbox))
         return mailbox
 
     def settle(self) -> None:
-        assert self.dispatcher.wait_idle(PATIENCE_S)
-        while self.supervisor.depth():
-            self._supervise(self.supervisor.take(object))
-            assert self.dispatcher.wait_idle(PATIENCE_S)
+        assert self.dispatcher.wait_idle(MAX_WAIT_S)
+        while self.supervisor_mailbox.depth():
+            self._supervise(self.supervisor_mailbox.take(object))
+            assert self.dispatcher.wait_idle(MAX_WAIT_S)
 
-    def play(self, mailbox: PooledMailbox, events: Sequence[Event], at_ms: int) -> list[ScoreRow]:
-        """Tell a session its events and a tick; return the rows that came of it."""
-        told = len(self.rows())
+    def send_and_tick(
+        self, mailbox: PooledMailbox, events: Sequence[Event], at_ms: int
+    ) -> list[ScoreRow]:
+        """Send a session events and a tick; return the rows that it adds."""
+        before = len(self.rows())
         mailbox.tell(EventBatch(events))
         mailbox.tell(Tick(at_ms, is_live=False, sessions=Latch(1, 0.0, 0.0)))
         self.settle()
-        return self.rows()[told:]
+        return self.rows()[before:]
 
-    def introspect(self, session_id: str, trace_s: float | None = None) -> RecordingMailbox:
+    def request_introspection(
+        self, session_id: str, trace_s: float | None = None
+    ) -> RecordingMailbox:
         """Request a description or a trace; return the mailbox that gets the answer."""
         requester = RecordingMailbox()
         request = IntrospectionRequest("1", "default", session_id, trace_s)
-        self.sessions.introspect(Introspect(request, requester))
+        self.supervisor.introspect(Introspect(request, requester))
         return requester
 
-    def introspected(self, session_id: str, trace_s: float | None = None) -> IntrospectionAnswer:
+    def introspect(self, session_id: str, trace_s: float | None = None) -> IntrospectionAnswer:
         """Request a description or a trace; return the answer."""
-        requester = self.introspect(session_id, trace_s)
+        requester = self.request_introspection(session_id, trace_s)
         self.settle()
         (message,) = requester.of(SendAnswer)
         return message.answer
@@ -90,22 +94,22 @@ class Cast:
     def rows(self) -> list[ScoreRow]:
         return [row for scored in self.writer.of(Scored) for row in scored.rows]
 
-    def letters(self) -> list[DeadLetter]:
+    def dead_letters(self) -> list[DeadLetter]:
         return [letter for told in self.publisher.of(Undeliverable) for letter in told.letters]
 
-    def _refused(self, _: PooledMailbox, message: object) -> None:
+    def _redirect(self, _: PooledMailbox, message: object) -> None:
         if isinstance(message, Describe):
-            self.supervisor.tell(message.introspect)
+            self.supervisor_mailbox.tell(message.introspect)
 
     def _supervise(self, message: object) -> None:
         match message:
             case StartSession():
-                self.sessions.start(message)
+                self.supervisor.start(message)
             case SnapshotQuarantined():
-                self.sessions.send_snapshot(message)
+                self.supervisor.send_snapshot(message)
             case Introspect():
-                self.sessions.introspect(message)
+                self.supervisor.introspect(message)
             case ChildFailed():
-                assert self.sessions.handle_failure(message)
+                assert self.supervisor.handle_failure(message)
             case ChildStopped():
-                assert self.sessions.handle_stop(message.mailbox)
+                assert self.supervisor.handle_stop(message.mailbox)

@@ -1,4 +1,4 @@
-"""The least that can have turns on a dispatcher: a handler and its mailbox, without Pykka."""
+"""Handlers that a dispatcher runs without Pykka: each has a mailbox and no actor."""
 
 import threading
 from collections.abc import Callable
@@ -6,22 +6,22 @@ from collections.abc import Callable
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox, TurnEnded
 
-PATIENCE_S = 10.0
+MAX_WAIT_S = 10.0
 
 
-def _tell_nobody() -> None:
+def _do_nothing() -> None:
     pass
 
 
-class Died(Exception):  # noqa: N818 - raised by a handler, as the end of its actor
-    """The handler's actor is dead; its mailbox keeps the mail. `tell` hears of it."""
+class HandlerDied(Exception):  # noqa: N818 - the end of an actor
+    """Raised by a handler to fail; the mailbox keeps the mail. `on_failure` is called then."""
 
-    def __init__(self, tell: Callable[[], None] = _tell_nobody) -> None:
+    def __init__(self, on_failure: Callable[[], None] = _do_nothing) -> None:
         super().__init__()
-        self.tell = tell
+        self.on_failure = on_failure
 
 
-def attach(
+def attach_handler(
     dispatcher: Dispatcher, mailbox: PooledMailbox, handle: Callable[[object], None]
 ) -> None:
     def run() -> None:
@@ -30,30 +30,32 @@ def attach(
                 handle(mailbox.get().message)
         except TurnEnded:
             return
-        except Died as died:
+        except HandlerDied as death:
             mailbox.run = None
-            died.tell()
+            death.on_failure()
 
     dispatcher.attach(mailbox, run)
 
 
-class Held:
+class BlockedThread:
     """Keeps a thread of a dispatcher busy until `release`."""
 
-    def __init__(self, dispatcher: Dispatcher, name: str = "held", *, waits: bool = False) -> None:
+    def __init__(
+        self, dispatcher: Dispatcher, name: str = "blocked", *, waits: bool = False
+    ) -> None:
         self._entered, self._released = threading.Event(), threading.Event()
         mailbox = PooledMailbox(name, dispatcher)
-        attach(dispatcher, mailbox, self._hold)
+        attach_handler(dispatcher, mailbox, self._hold)
         mailbox.tell("hold")
-        if not waits:  # for the others before it
+        if not waits:  # for its turn, after others
             self.wait()
 
     def wait(self) -> None:
-        assert self._entered.wait(PATIENCE_S)
+        assert self._entered.wait(MAX_WAIT_S)
 
     def release(self) -> None:
         self._released.set()
 
     def _hold(self, _: object) -> None:
         self._entered.set()
-        assert self._released.wait(PATIENCE_S)
+        assert self._released.wait(MAX_WAIT_S)

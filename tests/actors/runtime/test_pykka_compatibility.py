@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pykka
 import pytest
 
-from tests.actors.probes import Model, Ref, Script
+from tests.actors.scripted_actors import Model, Ref, Script
 
-PATIENCE_S = 5.0
+MAX_WAIT_S = 5.0
 AT_ONCE_S = 0.01
 
 
@@ -17,7 +17,7 @@ def failing(message: object) -> object:
 
 
 class Gate:
-    """A handler that can be held: it says that it was entered, and waits to be let go."""
+    """A handler that can be blocked: it says that it was entered, and waits to be let go."""
 
     def __init__(self) -> None:
         self._entered = threading.Event()
@@ -25,21 +25,21 @@ class Gate:
 
     def __call__(self, message: object) -> object:
         self._entered.set()
-        assert self._open.wait(PATIENCE_S)
+        assert self._open.wait(MAX_WAIT_S)
         return message
 
     def wait_entered(self) -> None:
-        assert self._entered.wait(PATIENCE_S)
+        assert self._entered.wait(MAX_WAIT_S)
 
     def open(self) -> None:
         self._open.set()
 
 
 def wait_dead(ref: Ref) -> None:
-    assert ref.actor_stopped.wait(PATIENCE_S)
+    assert ref.actor_stopped.wait(MAX_WAIT_S)
 
 
-def test_who_waits_for_the_end_of_an_actor_without_limit_is_woken_by_it(any_model: Model) -> None:
+def test_waiting_for_the_end_of_an_actor_returns_at_its_end(any_model: Model) -> None:
     ref = any_model.start(Script())
     waits, woken = threading.Event(), threading.Event()
 
@@ -49,21 +49,21 @@ def test_who_waits_for_the_end_of_an_actor_without_limit_is_woken_by_it(any_mode
         woken.set()
 
     threading.Thread(target=wait, daemon=True).start()
-    assert waits.wait(PATIENCE_S)
-    ref.ask("barrier", timeout=PATIENCE_S)  # meanwhile it has begun to wait
+    assert waits.wait(MAX_WAIT_S)
+    ref.ask("barrier", timeout=MAX_WAIT_S)  # meanwhile it has begun to wait
     ref.stop()
-    assert woken.wait(PATIENCE_S)
+    assert woken.wait(MAX_WAIT_S)
 
 
-def test_ask_answers_with_what_the_handler_returned(any_model: Model) -> None:
+def test_ask_returns_the_result_of_the_handler(any_model: Model) -> None:
     ref = any_model.start(Script(on_receive=lambda number: number + 1))
-    assert ref.ask(41, timeout=PATIENCE_S) == 42
+    assert ref.ask(41, timeout=MAX_WAIT_S) == 42
 
 
-def test_ask_without_blocking_gives_a_future(any_model: Model) -> None:
+def test_ask_without_blocking_returns_a_future(any_model: Model) -> None:
     ref = any_model.start(Script())
     futures = [ref.ask(number, block=False) for number in range(3)]
-    assert [future.get(timeout=PATIENCE_S) for future in futures] == [0, 1, 2]
+    assert [future.get(timeout=MAX_WAIT_S) for future in futures] == [0, 1, 2]
 
 
 def test_ask_gives_up_after_its_timeout(any_model: Model) -> None:
@@ -74,21 +74,23 @@ def test_ask_gives_up_after_its_timeout(any_model: Model) -> None:
     gate.open()
 
 
-def test_messages_are_handled_in_the_order_of_their_telling(any_model: Model) -> None:
+def test_messages_are_handled_in_the_order_they_were_sent(any_model: Model) -> None:
     handled: list[object] = []
     ref = any_model.start(Script(on_receive=handled.append))
     for number in range(200):
         ref.tell(number)
-    ref.ask("barrier", timeout=PATIENCE_S)
+    ref.ask("barrier", timeout=MAX_WAIT_S)
     assert handled == [*range(200), "barrier"]
 
 
-def test_an_error_under_ask_goes_to_the_asker_and_the_actor_lives_on(any_model: Model) -> None:
+def test_an_error_under_ask_is_raised_in_the_caller_and_the_actor_continues(
+    any_model: Model,
+) -> None:
     ref = any_model.start(Script(on_receive=lambda number: 1 / number))
     with pytest.raises(ZeroDivisionError):
-        ref.ask(0, timeout=PATIENCE_S)
+        ref.ask(0, timeout=MAX_WAIT_S)
     assert ref.is_alive()
-    assert ref.ask(2, timeout=PATIENCE_S) == 0.5
+    assert ref.ask(2, timeout=MAX_WAIT_S) == 0.5
 
 
 def test_an_error_under_tell_ends_the_actor_without_on_stop(any_model: Model) -> None:
@@ -100,17 +102,17 @@ def test_an_error_under_tell_ends_the_actor_without_on_stop(any_model: Model) ->
     assert not stopped.is_set()
 
 
-def test_on_start_runs_before_the_first_message_comes(any_model: Model) -> None:
+def test_on_start_runs_without_a_message(any_model: Model) -> None:
     started = threading.Event()
     any_model.start(Script(on_start=started.set))
-    assert started.wait(PATIENCE_S)
+    assert started.wait(MAX_WAIT_S)
 
 
 def test_on_start_runs_once_and_before_every_message(any_model: Model) -> None:
     life: list[object] = []
     ref = any_model.start(Script(on_start=lambda: life.append("start"), on_receive=life.append))
-    ref.ask(1, timeout=PATIENCE_S)
-    ref.ask(2, timeout=PATIENCE_S)
+    ref.ask(1, timeout=MAX_WAIT_S)
+    ref.ask(2, timeout=MAX_WAIT_S)
     assert life == ["start", 1, 2]
 
 
@@ -120,12 +122,12 @@ def test_a_failing_on_start_ends_the_actor(any_model: Model) -> None:
     assert not ref.is_alive()
 
 
-def test_stop_comes_after_earlier_mail_and_runs_on_stop(any_model: Model) -> None:
+def test_an_actor_stops_after_earlier_mail_and_runs_on_stop(any_model: Model) -> None:
     life: list[object] = []
     ref = any_model.start(Script(on_receive=life.append, on_stop=lambda: life.append("stop")))
     ref.tell(1)
     ref.tell(2)
-    assert ref.stop(timeout=PATIENCE_S)
+    assert ref.stop(timeout=MAX_WAIT_S)
     assert life == [1, 2, "stop"]
     assert not ref.is_alive()
 
@@ -139,15 +141,15 @@ def test_an_actor_can_stop_itself(any_model: Model) -> None:
 
 def test_a_dead_actor_refuses_mail_and_has_nothing_to_stop(any_model: Model) -> None:
     ref = any_model.start(Script())
-    ref.stop(timeout=PATIENCE_S)
+    ref.stop(timeout=MAX_WAIT_S)
     with pytest.raises(pykka.ActorDeadError):
         ref.tell("late")
     with pytest.raises(pykka.ActorDeadError):
-        ref.ask("late", timeout=PATIENCE_S)
-    assert not ref.stop(timeout=PATIENCE_S)
+        ref.ask("late", timeout=MAX_WAIT_S)
+    assert not ref.stop(timeout=MAX_WAIT_S)
 
 
-def test_who_asks_behind_a_stop_is_told_that_the_actor_is_dead(any_model: Model) -> None:
+def test_an_ask_after_a_stop_raises_that_the_actor_is_dead(any_model: Model) -> None:
     gate = Gate()
     ref = any_model.start(Script(on_receive=gate))
     ref.tell("hold")
@@ -156,16 +158,16 @@ def test_who_asks_behind_a_stop_is_told_that_the_actor_is_dead(any_model: Model)
     gate.open()
     for future in late:
         with pytest.raises(pykka.ActorDeadError):
-            future.get(timeout=PATIENCE_S)
+            future.get(timeout=MAX_WAIT_S)
 
 
-def test_everybody_who_asks_for_the_stop_gets_it(any_model: Model) -> None:
+def test_several_stops_all_return_true(any_model: Model) -> None:
     gate = Gate()
     ref = any_model.start(Script(on_receive=gate))
     ref.tell("hold")
     stops = [ref.stop(block=False) for _ in range(3)]
     gate.open()
-    assert [stop.get(timeout=PATIENCE_S) for stop in stops] == [True, True, True]
+    assert [stop.get(timeout=MAX_WAIT_S) for stop in stops] == [True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -183,7 +185,7 @@ def test_the_registry_knows_an_actor_while_it_lives(
 
 def test_stop_all_stops_every_actor(any_model: Model) -> None:
     refs = [any_model.start(Script()) for _ in range(3)]
-    assert pykka.ActorRegistry.stop_all(timeout=PATIENCE_S) == [True, True, True]
+    assert pykka.ActorRegistry.stop_all(timeout=MAX_WAIT_S) == [True, True, True]
     assert not any(ref.is_alive() for ref in refs)
 
 
@@ -192,28 +194,28 @@ def test_a_broadcast_reaches_every_actor(any_model: Model) -> None:
     refs = [any_model.start(Script(on_receive=handled.append)) for _ in range(3)]
     pykka.ActorRegistry.broadcast("all")
     for ref in refs:
-        ref.ask("barrier", timeout=PATIENCE_S)
+        ref.ask("barrier", timeout=MAX_WAIT_S)
     assert handled.count("all") == 3
 
 
 def test_a_proxy_calls_methods_and_reads_and_sets_attributes(any_model: Model) -> None:
     proxy = any_model.start(Script()).proxy()
-    assert proxy.times(21).get(timeout=PATIENCE_S) == 42
+    assert proxy.times(21).get(timeout=MAX_WAIT_S) == 42
     proxy.factor = 3
-    assert proxy.factor.get(timeout=PATIENCE_S) == 3
-    assert proxy.times(21).get(timeout=PATIENCE_S) == 63
+    assert proxy.factor.get(timeout=MAX_WAIT_S) == 3
+    assert proxy.times(21).get(timeout=MAX_WAIT_S) == 63
 
 
 def test_an_error_in_a_proxys_method_goes_to_the_caller(any_model: Model) -> None:
     ref = any_model.start(Script())
     with pytest.raises(TypeError):
-        ref.proxy().times(None).get(timeout=PATIENCE_S)
+        ref.proxy().times(None).get(timeout=MAX_WAIT_S)
     assert ref.is_alive()
 
 
 def test_there_is_no_proxy_of_a_dead_actor(any_model: Model) -> None:
     ref = any_model.start(Script())
-    ref.stop(timeout=PATIENCE_S)
+    ref.stop(timeout=MAX_WAIT_S)
     with pytest.raises(pykka.ActorDeadError):
         ref.proxy()
 
@@ -232,5 +234,5 @@ def test_an_actor_handles_one_message_at_a_time(any_model: Model) -> None:
     ref.tell("second")
     assert handled == []
     gate.open()
-    ref.ask("barrier", timeout=PATIENCE_S)
+    ref.ask("barrier", timeout=MAX_WAIT_S)
     assert handled == ["first", "second", "barrier"]

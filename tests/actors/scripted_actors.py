@@ -1,4 +1,4 @@
-"""Actors that do as a test says, in each execution model, and in Pykka's own."""
+"""Actors with scripted handlers, in each of our execution models and in Pykka's own."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A Writer and everything it works on."""
+"""A Writer with a slow store, an outbox in memory and a fake clock."""
 
 import threading
 from collections.abc import Sequence
@@ -21,20 +21,20 @@ from tests.support.score_rows import row
 
 MAX_ROWS = 3
 MAX_AGE_S = 0.5
-MOST = 7
-AWAY = Unavailable("connection refused")
+MAX_MEMORY_ROWS = 7
+UNAVAILABLE = Unavailable("connection refused")
 
 
-def rows_of(count: int, first: int = 0) -> list[ScoreRow]:
+def make_rows(count: int, first: int = 0) -> list[ScoreRow]:
     return [row(f"session-{number}") for number in range(first, first + count)]
 
 
-def said(lines: list[EventDict], *events: str) -> list[EventDict]:
+def lines_named(lines: list[EventDict], *events: str) -> list[EventDict]:
     return [line for line in lines if line["event"] in events]
 
 
 class SlowStore(MemoryStore):
-    """Take `takes_s` for each write. One that fails stores the first half all the same."""
+    """A store whose writes take `takes_s`. A write that fails still stores the first half."""
 
     def __init__(self, clock: FakeClock) -> None:
         super().__init__()
@@ -53,13 +53,13 @@ class SlowStore(MemoryStore):
         raise outage
 
     def recover(self) -> None:
-        """Be back, with nothing of what came before."""
+        """End the outage, and forget the rows that failed writes stored."""
         self.outage = None
         self.rows.clear()
 
 
-class Desk:
-    """The test is the Writer's thread: it hands over the mail. `die` gives it a successor."""
+class WriterHarness:
+    """A Writer without a thread: the test calls its handler. `start_writer` replaces it."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
@@ -72,12 +72,12 @@ class Desk:
         self.start_process()
 
     def start_process(self) -> None:
-        """Begin with an empty memory."""
-        self.backlog = Backlog(Batch[ScoreRow](MAX_ROWS, MAX_AGE_S), MOST)
+        """Start a process, which has nothing in memory."""
+        self.backlog = Backlog(Batch[ScoreRow](MAX_ROWS, MAX_AGE_S), MAX_MEMORY_ROWS)
         self.start_writer()
 
     def start_writer(self) -> None:
-        """Begin with what a predecessor has left."""
+        """Start a Writer with the backlog of its predecessor."""
         self.writer = WriterActor(*self.parts())
 
     def parts(
@@ -89,7 +89,7 @@ class Desk:
         sinks = Sinks(self.store, self.outbox)
         return context, sinks, self.backlog, self.dead_letters, self.give_up
 
-    def tell(self, rows: Sequence[ScoreRow]) -> None:
+    def send(self, rows: Sequence[ScoreRow]) -> None:
         for each in rows:
             self.writer.on_receive(Scored([each]))
 

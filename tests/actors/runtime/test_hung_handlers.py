@@ -1,0 +1,268 @@
+"""What one session's handler can do at its worst, on a pool that others live on, too."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
+
+from conductor_actors.actors.latch import Latch
+from conductor_actors.actors.messages import (
+    EventBatch,
+    Passivate,
+    Snapshot,
+    SnapshotTaken,
+    StartSession,
+)
+from conductor_actors.actors.runtime.base import Hung
+from conductor_actors.actors.runtime.dispatcher import HUNG_AFTER_CHECKS, Dispatcher
+from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
+from conductor_actors.actors.session_table import SessionTable
+from conductor_actors.domain.events import Event, Reaction
+from conductor_actors.domain.intake import EventsBySession
+from tests.actors.pooled_handlers import MAX_WAIT_S
+from tests.actors.session_events import chat, chats
+from tests.actors.session_harness import SessionHarness
+from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.score_rows import AT_MS
+
+TICK_MS = AT_MS + 5000
+QUARANTINE_S = 300.0
+
+
+CALLBACKS: list[Callable[[], None]] = []
+
+
+class CallbackId(msgspec.Struct):
+    """A user's id that does something when a handler looks it up; it can be written down."""
+
+    callback: int
+
+    def __hash__(self) -> int:
+        CALLBACKS[self.callback]()
+        return self.callback
+
+
+def event_that_calls(callback: Callable[[], None]) -> Event:
+    CALLBACKS.append(callback)
+    user: Any = CallbackId(len(CALLBACKS) - 1)
+    return Reaction(AT_MS, None, user)
+
+
+class HangingHandler:
+    """A handler that does not come back until it is let."""
+
+    def __init__(self) -> None:
+        self.thread: threading.Thread | None = None
+        self._entered, self._released = threading.Event(), threading.Event()
+
+    def event(self) -> Event:
+        return event_that_calls(self._hang)
+
+    def wait(self) -> None:
+        assert self._entered.wait(MAX_WAIT_S)
+
+    def release(self) -> None:
+        """Let it come back, and wait for its thread's end."""
+        self._released.set()
+        if self.thread is not None:
+            self.thread.join(MAX_WAIT_S)
+            assert not self.thread.is_alive()
+
+    def _hang(self) -> None:
+        self.thread = threading.current_thread()
+        self._entered.set()
+        self._released.wait(MAX_WAIT_S)
+
+
+@pytest.fixture
+def sessions(dispatcher: Dispatcher) -> SessionHarness:
+    """Have one thread for all: should it be lost, nobody has a turn any more."""
+    return SessionHarness(dispatcher)
+
+
+@pytest.fixture
+def hanging() -> Iterator[HangingHandler]:
+    hanging = HangingHandler()
+    yield hanging
+    hanging.release()
+
+
+def hang(
+    sessions: SessionHarness, mailbox: PooledMailbox, hanging: HangingHandler
+) -> list[EventDict]:
+    """Let a session hang until that is found out; return what is said of it."""
+    mailbox.tell(EventBatch([chat(99), hanging.event()]))
+    hanging.wait()
+    with capture_logs() as lines:
+        for _ in range(HUNG_AFTER_CHECKS):
+            sessions.supervisor.abandon_hung()
+        sessions.settle()
+    return lines
+
+
+def test_a_hung_session_is_quarantined_and_others_continue(
+    sessions: SessionHarness, hanging: HangingHandler
+) -> None:
+    bad, neighbour = sessions.start("bad"), sessions.start("neighbour")
+    lines = hang(sessions, bad, hanging)
+    assert [line["event"] for line in lines] == ["actor_failed", "session_quarantined"]
+    assert isinstance(lines[0]["exc_info"], Hung)
+    assert sessions.supervisor.quarantined == 1
+    for number in range(3):
+        at_ms = TICK_MS + number * 5000
+        assert sessions.send_and_tick(bad, [chat()], at_ms) == []
+        (row,) = sessions.send_and_tick(neighbour, [chat(number, at_ms - 1)], at_ms)
+        assert row.signals.chat_msgs_per_min == number + 1
+    assert bad.refused == 6
+
+
+def test_a_slow_handler_is_not_abandoned(sessions: SessionHarness, hanging: HangingHandler) -> None:
+    slow = sessions.start("slow")
+    slow.tell(EventBatch([hanging.event()]))
+    hanging.wait()
+    for _ in range(HUNG_AFTER_CHECKS - 1):
+        sessions.supervisor.abandon_hung()
+    hanging._released.set()
+    sessions.settle()
+    assert len(sessions.send_and_tick(slow, [chat()], TICK_MS)) == 1
+    assert sessions.supervisor.failures == 0
+    hanging.thread = None  # it lives on
+
+
+def test_a_busy_session_is_not_hung(sessions: SessionHarness) -> None:
+    busy = sessions.start("busy")
+    for number in range(3 * HUNG_AFTER_CHECKS):
+        busy.tell(EventBatch([chat(number)]))
+        sessions.supervisor.abandon_hung()
+    sessions.settle()
+    assert sessions.supervisor.failures == 0
+
+
+def test_a_hung_handler_that_returns_changes_no_state(
+    sessions: SessionHarness, hanging: HangingHandler
+) -> None:
+    bad = sessions.start("bad")
+    sessions.send_and_tick(bad, chats(3), TICK_MS)
+    hang(sessions, bad, hanging)
+    sessions.clock.advance(QUARANTINE_S)
+    sessions.supervisor.release_quarantined()
+    (row,) = sessions.send_and_tick(bad, [chat(5, TICK_MS)], TICK_MS + 5000)
+    hanging.release()
+    (later,) = sessions.send_and_tick(bad, [chat(6, TICK_MS + 5000)], TICK_MS + 10_000)
+    assert (row.signals.chat_msgs_per_min, later.signals.chat_msgs_per_min) == (4, 5)
+    assert sessions.supervisor.failures == 1
+    assert sessions.dispatcher.mailboxes() == [bad]
+
+
+def test_a_hung_handler_that_returns_takes_no_mail_from_its_successor(
+    sessions: SessionHarness, hanging: HangingHandler
+) -> None:
+    bad, busy = sessions.start("bad"), HangingHandler()
+    hang(sessions, bad, hanging)
+    sessions.clock.advance(QUARANTINE_S)
+    sessions.supervisor.release_quarantined()
+    sessions.settle()
+    sessions.dispatcher.deliver(
+        (bad, Envelope(EventBatch(events))) for events in ([busy.event()], chats(2))
+    )
+    busy.wait()
+    hanging.release()
+    busy._released.set()
+    sessions.settle()
+    (row,) = sessions.send_and_tick(bad, [], TICK_MS)
+    assert row.signals.chat_msgs_per_min == 2
+
+
+def test_a_hung_handler_that_raises_is_not_reported_again(sessions: SessionHarness) -> None:
+    entered, released = threading.Event(), threading.Event()
+    threads: list[threading.Thread] = []
+
+    def hang_and_exit() -> None:
+        threads.append(threading.current_thread())
+        entered.set()
+        released.wait(MAX_WAIT_S)
+        raise SystemExit
+
+    bad = sessions.start("bad")
+    bad.tell(EventBatch([event_that_calls(hang_and_exit)]))
+    assert entered.wait(MAX_WAIT_S)
+    for _ in range(HUNG_AFTER_CHECKS):
+        sessions.supervisor.abandon_hung()
+    released.set()
+    threads[0].join(MAX_WAIT_S)
+    sessions.settle()
+    assert sessions.supervisor.failures == 1
+    assert sessions.supervisor.quarantined == 1
+
+
+def test_every_hung_thread_is_replaced(sessions: SessionHarness) -> None:
+    all_hanging = [HangingHandler() for _ in range(5)]
+    for number, hanging in enumerate(all_hanging):
+        hang(sessions, sessions.start(str(number)), hanging)
+    assert len(sessions.send_and_tick(sessions.start("neighbour"), [chat()], TICK_MS)) == 1
+    assert len(sessions.dispatcher._threads) == 1
+    for hanging in all_hanging:
+        hanging.release()
+    assert len(sessions.send_and_tick(sessions.start("another"), [chat()], TICK_MS)) == 1
+
+
+def test_the_snapshot_of_a_hung_session_has_the_state_from_before(
+    sessions: SessionHarness, hanging: HangingHandler
+) -> None:
+    checkpointer = RecordingMailbox()
+    session_table = SessionTable(sessions.dispatcher, sessions.supervisor_mailbox, 1800)
+    session_table.deliver(EventsBySession({("default", "s"): [hanging.event()]}))
+    sessions.supervisor.start(sessions.supervisor_mailbox.take(StartSession))
+    hanging.wait()
+    session_table.request_snapshots(session_table.begin_checkpoint(), checkpointer, 0.0)
+    for _ in range(HUNG_AFTER_CHECKS):
+        sessions.supervisor.abandon_hung()
+    sessions.settle()
+    assert len(checkpointer.of(SnapshotTaken)) == 1
+
+
+def raise_system_exit() -> None:
+    raise SystemExit
+
+
+def raise_memory_error() -> None:
+    raise MemoryError
+
+
+def raise_keyboard_interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "callback", [raise_system_exit, raise_memory_error, raise_keyboard_interrupt]
+)
+def test_a_session_that_always_raises_is_quarantined_and_others_continue(
+    sessions: SessionHarness, callback: Callable[[], None]
+) -> None:
+    bad, neighbour = sessions.start("bad"), sessions.start("neighbour")
+    for number in range(6):
+        at_ms = TICK_MS + number * 5000
+        sessions.send_and_tick(bad, [event_that_calls(callback)], at_ms)
+        (row,) = sessions.send_and_tick(neighbour, [chat(number, at_ms - 1)], at_ms)
+        assert row.signals.chat_msgs_per_min == number + 1
+    assert sessions.supervisor.failures == 4
+    assert sessions.supervisor.quarantined == 1
+    assert len(sessions.dead_letters()) == 4
+    neighbour.tell(Passivate())
+    sessions.settle()
+    assert len(sessions.supervisor) == 1
+
+
+def test_a_session_that_fails_sends_its_snapshot(
+    sessions: SessionHarness,
+) -> None:
+    bad = sessions.start("bad")
+    reply_to = RecordingMailbox()
+    bad.tell(EventBatch([event_that_calls(raise_system_exit)]))
+    bad.tell(Snapshot(1, True, Latch(1, 0.0, 0.0), reply_to))  # noqa: FBT003
+    sessions.settle()
+    assert len(reply_to.of(SnapshotTaken)) == 1

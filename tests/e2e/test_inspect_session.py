@@ -13,6 +13,8 @@ from tests.support.programs import QUICK, Program, run_to_end, running
 from tests.support.terminal import terminal
 
 TENANTS = {"CONDUCTOR_TENANTS": "acme"}
+# The users must still be active when the inspectors have started, however slow the machine is.
+LONG_WINDOW = {"CONDUCTOR_WINDOW_S": "300", "CONDUCTOR_SESSION_TIMEOUT_S": "600"}
 
 
 def send_events(client: redis.Redis, count: int = 3) -> None:
@@ -34,7 +36,7 @@ def test_a_session_is_described_and_traced_by_the_collector_that_has_it(
 ) -> None:
     inspector = {"REDIS_URL": valkey_url}
     with temporary_database(postgres_url) as url:
-        settings = QUICK | TENANTS | inspector | {"DATABASE_URL": url}
+        settings = QUICK | LONG_WINDOW | TENANTS | inspector | {"DATABASE_URL": url}
         with running("collect", cwd=tmp_path, **settings) as program:
             program.wait_for("actor_started", actor="router")
             send_events(redis_client)
@@ -46,7 +48,7 @@ def test_a_session_is_described_and_traced_by_the_collector_that_has_it(
             )
             nobody = run_to_end("inspect", "session", "room", cwd=tmp_path, **inspector)
             with running(
-                *("inspect", "session", "acme/room", "--trace", "--for", "3", "--json"),
+                *("inspect", "session", "acme/room", "--trace", "--for", "5", "--json"),
                 cwd=tmp_path,
                 **inspector,
             ) as tracing:

@@ -1,7 +1,7 @@
-"""Events that real and hostile producers send, for every test that reads events.
+"""Events as producers send them, for every test that reads events.
 
-`HOSTILE`: what is no event, with the reason it must be refused for. `HARMLESS`: what looks
-odd and must be counted or skipped without an error. Bounds are the defaults (65536 bytes).
+`INVALID_EVENTS`: bodies that must be refused, with the reason. `UNUSUAL_EVENTS`: valid bodies that
+must be counted or skipped without an error. Bounds are the defaults (65536 bytes).
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""A proxy that stands between a store and its server, and strikes at a word of the client."""
+"""A proxy before a database that interrupts a connection at a word of the client."""
 
 import socket
 from collections.abc import Callable
@@ -8,35 +8,35 @@ from typing import TypeAlias
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-# What is done with what the client said: (said, client, server).
-Strike: TypeAlias = Callable[[bytes, socket.socket, socket.socket], None]
+# Receives what the client sent, and both sockets.
+Interruption: TypeAlias = Callable[[bytes, socket.socket, socket.socket], None]
 
 
-def keep_silent(said: bytes, client: socket.socket, server: socket.socket) -> None:
-    """Pass nothing on any more, and answer nothing."""
+def stop_forwarding(said: bytes, client: socket.socket, server: socket.socket) -> None:
+    """Pass nothing on, and answer nothing."""
     del said, client, server
 
 
-def hang_up(said: bytes, client: socket.socket, server: socket.socket) -> None:
-    """End both connections before the server has heard of it."""
+def disconnect(said: bytes, client: socket.socket, server: socket.socket) -> None:
+    """End both connections before the server receives it."""
     del said
     client.shutdown(socket.SHUT_RDWR)
     server.shutdown(socket.SHUT_RDWR)
 
 
-def lose_the_answer(said: bytes, client: socket.socket, server: socket.socket) -> None:
-    """Let the server do it, and the client not know."""
+def drop_reply(said: bytes, client: socket.socket, server: socket.socket) -> None:
+    """Pass it on to the server, and disconnect the client before the reply."""
     client.shutdown(socket.SHUT_RDWR)
     server.sendall(said)
 
 
-class Ambush:
-    """Pass everything on; of each connection, from `word` on, leave it to `strike`."""
+class InterruptingProxy:
+    """Forward each connection until the client sends `word`, and then interrupt it."""
 
-    def __init__(self, server_url: str, word: bytes, strike: Strike) -> None:
+    def __init__(self, server_url: str, word: bytes, interrupt: Interruption) -> None:
         given = conninfo_to_dict(server_url)
         self._address = str(given["host"]), int(str(given["port"]))
-        self._word, self._strike = word, strike
+        self._word, self._interrupt = word, interrupt
         self._listener = socket.create_server(("127.0.0.1", 0))
         port = str(self._listener.getsockname()[1])
         self.url = make_conninfo(server_url, host="127.0.0.1", port=port, sslmode="disable")
@@ -66,14 +66,14 @@ class Ambush:
                 self._threads.append(self._started(self._answer, server, client))
 
     def _talk(self, client: socket.socket, server: socket.socket) -> None:
-        has_struck = False
+        is_interrupted = False
         with suppress(OSError):
             while said := client.recv(1 << 16):
-                if not has_struck and self._word not in said:
+                if not is_interrupted and self._word not in said:
                     server.sendall(said)
-                elif not has_struck:
-                    has_struck = True
-                    self._strike(said, client, server)
+                elif not is_interrupted:
+                    is_interrupted = True
+                    self._interrupt(said, client, server)
 
     def _answer(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Every hostile body, through a real Valkey by both transports, with good events between."""
+"""Every invalid body, through a real Valkey by both transports, with valid events between."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -68,7 +68,7 @@ def reading(valkey_url: str, transport: Transport) -> Iterator[Reading]:
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_every_hostile_body_is_rejected_with_its_reason_and_every_good_event_counts(
+def test_every_invalid_body_is_rejected_with_its_reason_and_every_valid_event_counts(
     reading: Reading, client: redis.Redis
 ) -> None:
     rejected = reading.send(client, [(name, body) for _, name, body, _ in INVALID_EVENTS])
@@ -78,7 +78,7 @@ def test_every_hostile_body_is_rejected_with_its_reason_and_every_good_event_cou
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-def test_no_harmless_body_is_rejected(reading: Reading, client: redis.Redis) -> None:
+def test_no_unusual_body_is_rejected(reading: Reading, client: redis.Redis) -> None:
     assert reading.send(client, [(name, body) for _, name, body in UNUSUAL_EVENTS]) == []
     assert reading.good == len(UNUSUAL_EVENTS)
 
@@ -93,7 +93,7 @@ def test_an_entry_without_a_body_is_rejected_by_its_id(
 
 
 @pytest.mark.parametrize("transport", ["streams"])
-def test_every_hostile_body_becomes_a_dead_letter_with_its_origin(
+def test_every_invalid_body_becomes_a_dead_letter_with_its_origin(
     reading: Reading, client: redis.Redis, valkey_url: str
 ) -> None:
     rejected = reading.send(client, [(name, body) for _, name, body, _ in INVALID_EVENTS])

@@ -1,0 +1,220 @@
+"""A write that is interrupted at any step loses no row and stores none twice."""
+
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
+from threading import Event, Thread
+from time import monotonic
+
+import psycopg
+import pytest
+
+from conductor_actors.adapters.embedded.servers import EmbeddedServers
+from conductor_actors.adapters.postgres.connection import connect
+from conductor_actors.adapters.postgres.migrations import migrate
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
+from conductor_actors.domain.gaps import GapMark
+from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.errors import Unavailable
+from conductor_actors.outages import Outage, retry_until
+from tests.adapters.postgres.interrupting_proxy import (
+    InterruptingProxy,
+    Interruption,
+    disconnect,
+    drop_reply,
+    stop_forwarding,
+)
+from tests.support.score_rows import row
+from tests.support.servers import temporary_state_dir
+
+DEADLINE_S = 0.5
+GAP = GapMark("trimmed", 7)  # sends rows through the staging table
+
+# The last message of the client before rows are visible, and the gap of the rows.
+COPY_DONE = b"c\0\0\0\4"
+COMMITS = [(COPY_DONE, None), (b"COMMIT", GAP)]
+
+
+@pytest.fixture
+def database(plain_database: str) -> str:
+    migrate(plain_database)
+    return plain_database
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[PostgresRowStore]:
+    with closing(PostgresRowStore(database)) as store:
+        yield store
+
+
+def stored(url: str) -> list[str]:
+    with psycopg.connect(url) as reader:
+        found = reader.execute("SELECT session_id FROM engagement_metrics ORDER BY 1").fetchall()
+    return [str(session_id) for (session_id,) in found]
+
+
+def rows_of(count: int, gap: GapMark | None = None) -> list[ScoreRow]:
+    return [row(f"session-{number:04}", gap=gap) for number in range(count)]
+
+
+@contextmanager
+def _listener(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Take one connection, answer what it says first, and then keep silent."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        taken: list[socket.socket] = []
+
+        def take() -> None:
+            taken.append(server.accept()[0])
+            taken[0].recv(1024)
+            answer(taken[0])
+
+        thread = Thread(target=take)
+        thread.start()
+        port = server.getsockname()[1]
+        yield f"postgresql://ann:geheim@127.0.0.1:{port}/engagement?sslmode=disable"
+        thread.join()
+        taken[0].close()
+
+
+@pytest.fixture
+def impatient_store(database: str) -> Iterator[PostgresRowStore]:
+    with closing(PostgresRowStore(database, DEADLINE_S)) as store:
+        yield store
+
+
+def test_a_server_that_stops_answering_is_given_up_at_the_deadline(
+    impatient_store: PostgresRowStore, database: str
+) -> None:
+    impatient_store.write([row("a")])
+    stopped = _pid(impatient_store)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        began_s = monotonic()
+        with pytest.raises(Unavailable, match=r"did not answer within 0\.5 s"):
+            impatient_store.write([row(f"session-{n}") for n in range(10_000)])
+        assert 0.5 <= monotonic() - began_s < 2.0
+        assert impatient_store.write([row("b")]).stored == 1
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    assert _stored(database) >= 2
+
+
+def test_the_call_after_a_lost_connection_connects_again(
+    store: PostgresRowStore, database: str
+) -> None:
+    store.write([row("a")])
+    with psycopg.connect(database, autocommit=True) as other:
+        other.execute("SELECT pg_terminate_backend(%s, 5000)", (_pid(store),))
+    with pytest.raises(Unavailable):
+        store.write([row("b")])
+    assert store.write([row("a"), row("b")]).stored == 1
+
+
+def test_a_statement_that_waits_too_long_is_given_up(
+    impatient_store: PostgresRowStore, database: str
+) -> None:
+    impatient_store.write([row("a")])
+    with psycopg.connect(database) as other:
+        other.execute("LOCK TABLE engagement_metrics IN EXCLUSIVE MODE")
+        with pytest.raises(Unavailable):
+            impatient_store.write([row("b")])
+    assert impatient_store.write([row("b")]).stored == 1
+
+
+def test_a_server_that_accepts_and_never_answers_is_given_up_at_the_deadline() -> None:
+    with _listener(lambda _: None) as url:
+        began_s = monotonic()
+        with pytest.raises(Unavailable, match="timeout"):
+            PostgresRowStore(url, deadline_s=2.0).write([row()])
+        assert monotonic() - began_s < 4.0
+
+
+def _pid(store: PostgresRowStore) -> int:
+    assert store._connection is not None
+    return store._connection.info.backend_pid
+
+
+def _stored(url: str) -> int:
+    with psycopg.connect(url) as reader:
+        found = reader.execute("SELECT count(*) FROM engagement_metrics").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+@contextmanager
+def interrupted(url: str, word: bytes, interrupt: Interruption) -> Iterator[PostgresRowStore]:
+    with (
+        closing(InterruptingProxy(url, word, interrupt)) as proxy,
+        closing(PostgresRowStore(proxy.url, DEADLINE_S)) as store,
+    ):
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("word", "gap"),
+    [
+        *((word, None) for word in (b"set_config", b"COPY engagement_metrics", COPY_DONE)),
+        *((word, GAP) for word in (b"CREATE TEMP", b"BEGIN", b"COPY staging", b"COMMIT")),
+    ],
+)
+def test_a_server_that_hangs_at_any_step_is_unavailable_at_the_deadline(
+    store: PostgresRowStore, database: str, word: bytes, gap: GapMark | None
+) -> None:
+    with (
+        interrupted(database, word, stop_forwarding) as silent,
+        pytest.raises(Unavailable, match=r"did not answer within 0\.5 s"),
+    ):
+        silent.write(rows_of(1, gap))
+    assert store.write(rows_of(1, gap)).stored == 1
+
+
+@pytest.mark.parametrize(("word", "gap"), COMMITS)
+def test_a_disconnection_during_a_commit_loses_no_row_and_stores_none_twice(
+    store: PostgresRowStore, database: str, word: bytes, gap: GapMark | None
+) -> None:
+    for number in range(20):
+        interrupt = disconnect if number % 2 else drop_reply
+        with interrupted(database, word, interrupt) as unlucky, pytest.raises(Unavailable):
+            unlucky.write(rows_of(number + 1, gap))
+        store.write(rows_of(number + 1, gap))
+        assert stored(database) == [each.session_id for each in rows_of(number + 1)]
+
+
+@pytest.fixture
+def own_database() -> Iterator[str]:
+    """Start a server that may crash; other tests share theirs."""
+    with temporary_state_dir(initialised=True) as folder, EmbeddedServers(folder) as servers:
+        url = servers.start_postgres()
+        migrate(url)
+        yield url
+
+
+def crash(pid: int, *, is_asked: bool) -> Interruption:
+    """Kill one of the server's processes, by which it restarts as a whole."""
+
+    def interrupt(said: bytes, client: socket.socket, server: socket.socket) -> None:
+        if is_asked:
+            server.sendall(said)
+        os.kill(pid, signal.SIGKILL)
+        client.shutdown(socket.SHUT_RDWR)
+
+    return interrupt
+
+
+@pytest.mark.parametrize(("word", "gap"), COMMITS)
+def test_a_crash_during_a_commit_loses_no_row_and_stores_none_twice(
+    own_database: str, word: bytes, gap: GapMark | None
+) -> None:
+    stop, outage = Event(), Outage("database")
+    for number in range(4):  # a crash takes 3 s
+        rows = rows_of(number + 1, gap)
+        with closing(retry_until(stop, outage, 0.2, partial(connect, own_database))) as victim:
+            interrupt = crash(victim.info.backend_pid, is_asked=number % 2 > 0)
+            with interrupted(own_database, word, interrupt) as unlucky, pytest.raises(Unavailable):
+                unlucky.write(rows)
+        with closing(PostgresRowStore(own_database)) as store:
+            retry_until(stop, outage, 0.2, partial(store.write, rows))
+        assert stored(own_database) == [each.session_id for each in rows]

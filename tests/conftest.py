@@ -33,7 +33,7 @@ TESTS = Path(__file__).parent
 E2E = (TESTS / "e2e", TESTS / "faults", TESTS / "dashboard" / "page")
 ONE_BY_ONE = E2E[:2]
 
-# Whoever is started in the background by a shell ignores SIGINT, and so would all that we start.
+# A shell starts background processes with SIGINT ignored, which their children inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TIMESCALEDB_URL = "CONDUCTOR_TEST_TIMESCALEDB_URL"

@@ -23,7 +23,7 @@ Json = dict[str, Any]
 
 
 class Shape(NamedTuple):
-    """One valid body, where its ids are, and which of them it can't be without."""
+    """A valid body, the paths of its ids, and the required ones among them."""
 
     label: str
     name: str
@@ -109,7 +109,7 @@ SHAPES: Final = (
     ),
 )
 
-# What stands in the place of an id, as JSON text, and the reason it must be refused for.
+# Invalid ids as JSON text, each with the reason that it is refused for.
 _BAD_IDS: Final[tuple[tuple[str, bytes, str], ...]] = (
     ("empty", b'""', "wrong_shape"),
     ("256 characters", b'"' + b"x" * 256 + b'"', "wrong_shape"),
@@ -135,7 +135,7 @@ _BAD_IDS: Final[tuple[tuple[str, bytes, str], ...]] = (
     ("unquoted", b"s1", "not_json"),
 )
 
-# The same for a field that nobody reads.
+# The same for a field that no decoder reads.
 _BAD_EXTRAS: Final[tuple[tuple[str, bytes, str], ...]] = (
     ("NaN", b"NaN", "not_json"),
     ("Infinity", b"Infinity", "not_json"),
@@ -156,7 +156,7 @@ _BAD_EXTRAS: Final[tuple[tuple[str, bytes, str], ...]] = (
     ("100,000 deep", b"[" * 100_000 + b"]" * 100_000, "too_large"),
 )
 
-# Whole bodies that are no event under any name.
+# Bodies that are invalid under every name.
 _BAD_BODIES: Final[tuple[tuple[str, bytes, str], ...]] = (
     ("nothing", b"", "not_json"),
     ("white space", b" \r\n\t", "not_json"),
@@ -206,7 +206,7 @@ def _copy_and_locate(body: Json, path: str) -> tuple[Json, Json, str]:
 
 
 def padded(body: Json, size_bytes: int) -> bytes:
-    """Write a body as JSON of exactly this size: an unused text is as long as it takes."""
+    """Write a body as JSON of exactly this size, with an unused text as padding."""
     empty = json.dumps(body | {"padding": ""}).encode()
     return json.dumps(body | {"padding": "x" * (size_bytes - len(empty))}).encode()
 

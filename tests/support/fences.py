@@ -1,4 +1,4 @@
-"""A process that owns a Redis, for tests of what only the owner may do."""
+"""The fence of an owner, for tests of what only the owner may do."""
 
 from contextlib import closing
 
@@ -8,7 +8,7 @@ from conductor_actors.adapters.redis.pipelines import pipeline
 
 
 def take_ownership(url: str, number: int = 7) -> Fence:
-    """Become the owner, whoever was it before."""
+    """Become the owner in place of any other process."""
     fence = Fence()
     fence.token = b"%d" % number
     with closing(open_client(url)) as client:

@@ -1,4 +1,4 @@
-"""Log events by name with the least that each must say, and the lines that they become."""
+"""Log events by name, with the values that each requires, and their lines."""
 
 import json
 from datetime import UTC, datetime
@@ -16,23 +16,23 @@ _CONTEXT = {"timestamp", "actor", "tenant", "session"}
 
 
 def key_names(kind: type[LogEvent]) -> list[str]:
-    """Name the keys of an event's line beside those that every line may have."""
+    """Return the keys of an event's line, without those that every line may have."""
     return [field.name for field in msgspec.structs.fields(kind) if field.name not in _CONTEXT]
 
 
 def required_values(event: str) -> dict[str, Any]:
-    """Give each key that an event must have its least value."""
+    """Return the smallest value of each required key."""
     fields = msgspec.structs.fields(KINDS[event])
     return {field.name: _smallest_value(field.type) for field in fields if field.required}
 
 
 def make_event(event: str, **keys: Any) -> LogEvent:
-    """Make an event; keys that are not given have their least value."""
+    """Make an event; missing keys have their smallest value."""
     return msgspec.convert({"event": event, **required_values(event), **keys}, KINDS[event])
 
 
 def make_line(event: str, at: datetime = NOON, **keys: Any) -> bytes:
-    """Make the line of an event; keys that are not given have their least value."""
+    """Make the line of an event; missing keys have their smallest value."""
     return raw_line(event, at, **(required_values(event) | keys))
 
 
@@ -43,7 +43,7 @@ def raw_line(event: str, at: datetime = NOON, **keys: Any) -> bytes:
 
 
 def line_with_every_key(event: str) -> bytes:
-    """Make the line of an event that has every key, and no empty value but lists."""
+    """Make the line of an event with every key; only lists and objects are empty."""
     kind = KINDS[event]
     keys = {field.name: _example_value(field.type) for field in msgspec.structs.fields(kind)}
     del keys["timestamp"]

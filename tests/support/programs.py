@@ -1,4 +1,4 @@
-"""The real program as a subprocess: its log lines as they come, every wait with a deadline."""
+"""The program as a subprocess: its log lines as they arrive, and waits with a deadline."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ from psycopg import sql
 from conductor_actors.domain.rows import COLUMNS
 from tests.support.processes import Process, start
 
-# A tick a second and a short memory, so that seconds show what takes minutes.
+# A tick a second and short windows, so that seconds show what takes minutes.
 QUICK: Final = {
     "CONDUCTOR_TICK_S": "1",
     "CONDUCTOR_WINDOW_S": "10",
@@ -44,7 +44,7 @@ def run_to_end(*arguments: str, cwd: Path, stdin: str | None = None, **variables
 
 
 def assert_refused(ended: Completed, *parts: str) -> None:
-    """Check that it ended with 2 and one line that says these things."""
+    """Check that it ended with 2 and one line that has these parts."""
     assert ended.exit_code == 2, ended
     assert ended.stderr.count("\n") == 1, ended.stderr
     assert ended.stderr.startswith("conductor_actors: ")
@@ -53,7 +53,7 @@ def assert_refused(ended: Completed, *parts: str) -> None:
 
 
 def replay_rows(source: str, cwd: Path, **variables: str) -> list[Row]:
-    """Score the events of a source again."""
+    """Return the rows of a replay of a source."""
     ended = run_to_end("replay", source, "--csv", "-", cwd=cwd, **variables)
     assert ended.exit_code == 0, ended.stderr
     header, *records = csv.reader(ended.stdout.splitlines())
@@ -62,7 +62,7 @@ def replay_rows(source: str, cwd: Path, **variables: str) -> list[Row]:
 
 
 def select_rows(url: str) -> list[Row]:
-    """Give the rows of a database."""
+    """Return the rows of a database."""
     columns = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
     query = sql.SQL("SELECT {} FROM engagement_metrics").format(columns)
     with psycopg.connect(url) as connection:
@@ -71,24 +71,24 @@ def select_rows(url: str) -> list[Row]:
 
 
 def assert_same_rows(one: list[Row], other: list[Row]) -> list[Row]:
-    """Compare two histories as far as both go; give what they share, which must be all of it."""
+    """Check that two histories are equal up to the earlier end; return the rows until then."""
     last = min(one[-1][0], other[-1][0])
     assert rows_until(last, one) == rows_until(last, other)
     return rows_until(last, one)
 
 
 def rows_until(last: str, rows: Iterable[Row]) -> list[Row]:
-    """Leave out what is later than a tick."""
+    """Return the rows up to a tick."""
     return [row for row in rows if row[0] <= last]
 
 
 class Program:
-    """A running program. `lines` grows; `wait_for` goes through it once, from first to last."""
+    """A running program. Its `lines` grow; `wait_for` reads each of them once, in order."""
 
     def __init__(self, process: Process, stdout: int, stderr: int) -> None:
         self._process = process
         self._grew = Condition()
-        self._passed = 0
+        self._read_count = 0
         self._open_pipes = 2
         self.output: list[str] = []
         self.errors: list[str] = []
@@ -104,27 +104,27 @@ class Program:
             return [json.loads(text) for text in self.output if text.startswith("{")]
 
     def all(self, event: str, **keys: object) -> list[Line]:
-        """Give the lines of this event that were written so far."""
+        """Return the lines of this event that were written so far."""
         return [line for line in self.lines if _is(line, event, keys)]
 
     def wait_for(self, event: str, deadline_s: float = 15.0, **keys: object) -> Line:
-        """Wait for the next line of this event with these keys; what is before it is passed."""
+        """Wait for the next line of this event with these keys; lines before it are skipped."""
         found: list[Line] = []
 
         def look() -> bool:
-            while self._passed < len(self.output) and not found:
-                text = self.output[self._passed]
-                self._passed += 1
+            while self._read_count < len(self.output) and not found:
+                text = self.output[self._read_count]
+                self._read_count += 1
                 if text.startswith("{") and _is(line := json.loads(text), event, keys):
                     found.append(line)
             return bool(found) or self.has_ended
 
         self._wait(look, deadline_s, f"{event} {keys}")
-        assert found, f"ended without {event} {keys}: {self._story()}"
+        assert found, f"ended without {event} {keys}: {self._last_lines()}"
         return found[0]
 
     def wait_for_text(self, count: int, deadline_s: float = 15.0) -> list[str]:
-        """Wait until so many lines were written, whatever they are."""
+        """Wait for a number of lines of any kind."""
         self._wait(lambda: len(self.output) >= count, deadline_s, f"{count} lines")
         return self.output[:]
 
@@ -140,7 +140,7 @@ class Program:
         os.killpg(self._process.pid, signal.SIGINT)
 
     def finish(self, deadline_s: float = 20.0) -> Completed:
-        """Wait for the end; the deadline is a promise of the program."""
+        """Wait for the end of the program."""
         exit_code = self._process.wait(deadline_s)
         for reader in self._readers:
             reader.join(deadline_s)
@@ -155,7 +155,7 @@ class Program:
         with self._grew:
             while not is_there():
                 left_s = until_s - monotonic()
-                assert left_s > 0, f"not within {deadline_s} s: {what}: {self._story()}"
+                assert left_s > 0, f"not within {deadline_s} s: {what}: {self._last_lines()}"
                 self._grew.wait(left_s)
 
     def _reader(self, pipe: int, into: list[str]) -> Thread:
@@ -173,7 +173,7 @@ class Program:
         reader.start()
         return reader
 
-    def _story(self) -> str:
+    def _last_lines(self) -> str:
         return "".join(["\n", *self.output[-40:], *self.errors[-40:]])
 
 
@@ -181,7 +181,7 @@ class Program:
 def running(
     *arguments: str, cwd: Path, stdin: str | None = None, **variables: str
 ) -> Iterator[Program]:
-    """Run the program beside the test, which may end it; whatever happens, it ends."""
+    """Run the program until the block ends."""
     (stdout, out), (stderr, error), given = os.pipe(), os.pipe(), _input(stdin)
     try:
         process = start(arguments, cwd, variables, (given, out, error))
@@ -196,7 +196,7 @@ def running(
 
 
 def _input(text: str | None) -> int:
-    """Return a file to read from: an empty one, or a pipe with this text."""
+    """Return a descriptor to read from: the null device, or a pipe with this text."""
     if text is None:
         return os.open(os.devnull, os.O_RDONLY)
     ours, theirs = os.pipe()

@@ -1,4 +1,4 @@
-"""Servers of one test's own, which it may stop, start, kill or overload."""
+"""Servers of a single test, which may stop, start, kill or overload them."""
 
 import atexit
 import subprocess
@@ -24,7 +24,7 @@ _CLUSTER: Final = "postgres"
 
 @contextmanager
 def temporary_state_dir(*, initialised: bool = False) -> Iterator[Path]:
-    """Make a state directory, with a database cluster if asked; wait until its servers ended."""
+    """Make a state directory, with a database cluster if `initialised`, until its servers end."""
     # Not pytest's own folder: it shuts out the account that runs PostgreSQL when we are root.
     with TemporaryDirectory() as folder:
         path = Path(folder).resolve() / "state"
@@ -57,7 +57,7 @@ def _new_cluster() -> Path:
 
 
 class ServerPair:
-    """A Valkey and a PostgreSQL on ports of their own, to be stopped and started."""
+    """A Valkey and a PostgreSQL on fixed ports, which can be stopped and started."""
 
     def __init__(self, folder: Path) -> None:
         self.ports = {"redis": free_port(), "database": free_port()}
@@ -84,7 +84,7 @@ class ServerPair:
 
 @contextmanager
 def server_pair() -> Iterator[ServerPair]:
-    """Make a pair of servers that are not started yet, and stop them in the end."""
+    """Make a pair of servers, not yet started, which are stopped when the block ends."""
     with temporary_state_dir(initialised=True) as folder:
         pair = ServerPair(folder)
         try:

@@ -1,4 +1,4 @@
-"""A shell that runs the examples of documents, with the reader's names replaced by real ones."""
+"""A shell that runs the examples of documents, with their placeholders replaced."""
 
 import os
 import shlex
@@ -89,7 +89,7 @@ def _is_complete(text: str) -> bool:
 
 
 def _require(commands: Sequence[str]) -> None:
-    """Skip where a program that the document asks for is not installed and need not be."""
+    """Skip the test where an optional program of the document is not installed."""
     text = "\n".join(commands)
     for program, package in PACKAGES.items():
         if program in text and shutil.which(program) is None:

@@ -24,12 +24,12 @@ from conductor_actors.log_events import OutageBegan, OutageContinues, OutageEnde
 T = TypeVar("T")
 ServiceState: TypeAlias = Literal["unknown", "ok", "away"]
 
-FIRST_WAIT_S: Final = 0.25
-REMINDER_S: Final = 30.0
+FIRST_BACKOFF_S: Final = 0.25
+REMINDER_INTERVAL_S: Final = 30.0
 
 
 class Outage:
-    """Whether one service is away. Log events report when that begins, every 30 s, and its end."""
+    """Whether one service is away. Logs the begin and end of an outage, and every 30 s of it."""
 
     def __init__(self, service: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._service = service
@@ -38,19 +38,19 @@ class Outage:
         self._reported_s = 0.0
         self.state: ServiceState = "unknown"
 
-    def failed(self, error: BaseException | str) -> None:
+    def record_failure(self, error: BaseException | str) -> None:
         """Record a failed attempt."""
         self.state = "away"
         now_s = self._clock()
         if self._began_s is None:
             self._began_s = self._reported_s = now_s
             emit(OutageBegan(service=self._service, error=str(error)))
-        elif now_s - self._reported_s >= REMINDER_S:
+        elif now_s - self._reported_s >= REMINDER_INTERVAL_S:
             self._reported_s = now_s
             lasted_s = round(now_s - self._began_s, 1)
             emit(OutageContinues(service=self._service, error=str(error), lasted_s=lasted_s))
 
-    def worked(self) -> None:
+    def record_success(self) -> None:
         """Record a successful attempt."""
         self.state = "ok"
         if self._began_s is not None:
@@ -79,15 +79,15 @@ class Backoff:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """Record how the block ends; its error is raised."""
+        """Record whether the block succeeds; its error is raised."""
         try:
             yield
         except (Unavailable, ConfigError) as error:
-            self._outage.failed(error)
+            self._outage.record_failure(error)
             self._next_s = self._clock() + self._wait(self._failed)
             self._failed.attempt_number += 1
             raise
-        self._outage.worked()
+        self._outage.record_success()
         self._next_s = 0.0
         self._failed.attempt_number = 1
 
@@ -104,7 +104,7 @@ def retry_until(
     def record(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         if error is not None:
-            outage.failed(error)
+            outage.record_failure(error)
 
     retrying = Retrying(
         retry=retry_if_exception_type(Unavailable),
@@ -115,9 +115,9 @@ def retry_until(
         reraise=True,
     )
     result = retrying(call)
-    outage.worked()
+    outage.record_success()
     return result
 
 
 def _full_jitter(max_wait_s: float) -> wait_random_exponential:
-    return wait_random_exponential(multiplier=FIRST_WAIT_S, max=max_wait_s)
+    return wait_random_exponential(multiplier=FIRST_BACKOFF_S, max=max_wait_s)

@@ -52,9 +52,9 @@ def test_an_outage_is_reported_at_its_beginning_every_30_s_and_at_its_end(
     outage = Outage("redis", clock)
     for waited_s in (0, 10, 19.9, 0.1, 29.9, 0.1):
         clock.advance(waited_s)
-        outage.failed(REFUSED)
+        outage.record_failure(REFUSED)
     clock.advance(5)
-    outage.worked()
+    outage.record_success()
     assert [(line["event"], line.get("lasted_s")) for line in log_lines] == [
         ("outage_began", None),
         ("outage_continues", 30.0),
@@ -66,7 +66,7 @@ def test_an_outage_is_reported_at_its_beginning_every_30_s_and_at_its_end(
 
 
 def test_without_an_outage_nothing_is_reported(log_lines: list[EventDict]) -> None:
-    Outage("redis").worked()
+    Outage("redis").record_success()
     assert retry_until(threading.Event(), Outage("redis"), 1.0, failing(0)) == "done"
     assert log_lines == []
 
@@ -74,8 +74,8 @@ def test_without_an_outage_nothing_is_reported(log_lines: list[EventDict]) -> No
 def test_a_second_outage_is_reported_again(log_lines: list[EventDict]) -> None:
     outage = Outage("redis", FakeClock())
     for _ in range(2):
-        outage.failed(REFUSED)
-        outage.worked()
+        outage.record_failure(REFUSED)
+        outage.record_success()
     assert events(log_lines) == ["outage_began", "outage_ended"] * 2
 
 

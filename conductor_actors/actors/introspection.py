@@ -80,7 +80,7 @@ class IntrospectionActor(SystemActor):
             self._report(error)
             mailbox.wait(random() * OUTAGE_PAUSE_S)  # noqa: S311 - jitter
             return
-        self._outage.worked()
+        self._outage.record_success()
         for request in requests:
             self._supervisor.tell(Introspect(request, mailbox))
         if requests:
@@ -99,7 +99,7 @@ class IntrospectionActor(SystemActor):
     def _report(self, error: Unavailable | ConfigError) -> None:
         """Report a missing permission. An outage is reported by other actors."""
         if isinstance(error, ConfigError):
-            self._outage.failed(error)
+            self._outage.record_failure(error)
 
 
 def describe_session(

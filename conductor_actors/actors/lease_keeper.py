@@ -21,12 +21,12 @@ class LeaseKeeperActor(SystemActor):
         try:
             self._lease.acquire_or_renew()
         except Unavailable as error:
-            self._outage.failed(error)
+            self._outage.record_failure(error)
         else:
-            self._outage.worked()
+            self._outage.record_success()
 
     def on_stop(self) -> None:
         try:
             self._lease.release()
         except Unavailable as error:
-            self._outage.failed(error)
+            self._outage.record_failure(error)

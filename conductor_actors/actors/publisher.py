@@ -96,7 +96,7 @@ def _attempt(send: Callable[[], None], outage: Outage) -> bool:
     try:
         send()
     except Unavailable as error:
-        outage.failed(error)
+        outage.record_failure(error)
         return False
-    outage.worked()
+    outage.record_success()
     return True

@@ -28,7 +28,7 @@ class RetentionActor(SystemActor):
         try:
             dropped = self._retention.apply_retention(self._days)
         except (Unavailable, ConfigError) as error:  # a restart would not help
-            self._outage.failed(error)
+            self._outage.record_failure(error)
         else:
-            self._outage.worked()
+            self._outage.record_success()
             emit(RowsExpired(dropped=dropped, older_than_days=self._days))

@@ -113,13 +113,13 @@ class RouterActor(SystemActor):
             try:
                 self._read = self._source.read()
             except Unavailable as error:
-                self._outage.failed(error)
+                self._outage.record_failure(error)
                 pause_s = random() * READ_RETRY_S  # noqa: S311 - jitter
         if self._read is None:
             self._context.mailbox.wait(pause_s)
             self._context.mailbox.tell(self._next)
         else:
-            self._outage.worked()
+            self._outage.record_success()
             self._begin_routing(self._read)
 
     def _begin_routing(self, read: ReadResult) -> None:

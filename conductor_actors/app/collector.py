@@ -1,4 +1,4 @@
-"""The collector's actors and how they are connected, in start order; they drain in reverse."""
+"""The actors of the collector and their connections, in start order; they drain in reverse."""
 
 import gc
 import sys
@@ -53,33 +53,26 @@ from conductor_actors.ports import (
 )
 from conductor_actors.settings import Settings
 
-# State lives long and has no cycles, so Python's garbage collector finds nothing in it; with the
-# default thresholds (700, 10, 10) its walks over 10,000 sessions cost more than all other work.
-# The first is more than what a tick of 100,000 sessions makes, which is gone right after it.
+# State lives long and has no cycles, so the garbage collector finds nothing in it; with the default
+# thresholds (700, 10, 10), traversing 10,000 sessions costs more than all other work. The first is
+# more than the number of objects that a tick of 100,000 sessions allocates and frees.
 GC_THRESHOLDS: Final = (500_000, 10, 10)
-# Writer and Publisher wait for the interpreter after each answer from outside, while sessions are
-# scored. With the default of 5 ms a tick waits longer for that than for the database.
-SWITCH_S: Final = 0.001
-DRAIN_GIVE_UP_S: Final = 17.0  # what is left must still be counted and logged in time
-DATABASE_WAIT_S: Final = 15.0  # the longest backoff
-LEASE_RENEWAL_S: Final = 2.5  # it expires after 8
-FLUSH_CHECK_S: Final = 0.5  # for rows after which no message came; sooner if they are due sooner
-WATCH_S: Final = 1.0
-RETENTION_S: Final = 3600.0
+# Writer and Publisher wait for the interpreter lock after each reply of a server while sessions are
+# scored. With the default of 5 ms they wait longer for that than for the database.
+THREAD_SWITCH_INTERVAL_S: Final = 0.001
+DRAIN_ABORT_AFTER_S: Final = 17.0  # leaves time to count and report what is unfinished
+DATABASE_MAX_BACKOFF_S: Final = 15.0
+LEASE_RENEWAL_INTERVAL_S: Final = 2.5  # the lease expires after 8 s
+MAX_FLUSH_INTERVAL_S: Final = 0.5  # flushes a batch when no further rows come
+SUPERVISION_INTERVAL_S: Final = 1.0
+RETENTION_INTERVAL_S: Final = 3600.0
 
-
-class Budget(NamedTuple):
-    """How often an actor may be restarted."""
-
-    restarts: int
-    within_s: float
-
-
-THREE_A_MINUTE: Final = Budget(3, 60.0)
+MAX_RESTARTS: Final = 3
+RESTART_WINDOW_S: Final = 60.0
 
 
 class Ports(NamedTuple):
-    """The adapters of a collector, fake or real."""
+    """The adapters of a collector, real or fake."""
 
     source: EventSource
     store: RowStore
@@ -114,25 +107,25 @@ class Collector:
         names = ["supervisor", "introspection", "lease_keeper", "checkpointer", ROUTER, "ticker"]
         if settings.retention_days:
             names.append("retention")
-        self._mail = {name: ThreadMailbox() for name in names}
+        self._mailboxes = {name: ThreadMailbox() for name in names}
         self._to_writer: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
         self._to_publisher: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
-        self._mail |= {"writer": self._to_writer, "publisher": self._to_publisher}
-        self._timer = Timer(self._chores())
+        self._mailboxes |= {"writer": self._to_writer, "publisher": self._to_publisher}
+        self._timer = Timer(self._timer_entries())
 
     def start(self) -> None:
         """Start every actor; return at once."""
         gc.set_threshold(*GC_THRESHOLDS)
-        sys.setswitchinterval(SWITCH_S)
-        supervisor = self._mail["supervisor"]
+        sys.setswitchinterval(THREAD_SWITCH_INTERVAL_S)
+        supervisor = self._mailboxes["supervisor"]
         sessions = SessionSupervisor(
             self._session_parts(),
             self._settings.session_rules(),
             SessionLimits(quarantine_s=self._settings.quarantine_s),
             supervisor,
         )
-        context = ActorContext("supervisor", supervisor, _Root(self._outcome))
-        stats = Stats(self._dispatcher, sessions, self._mail, time.monotonic)
+        context = ActorContext("supervisor", supervisor, _RootMailbox(self._outcome))
+        stats = Stats(self._dispatcher, sessions, self._mailboxes, time.monotonic)
         SupervisorActor.start(context, self._children(), sessions, stats, self._outcome)
         self._timer.start()
 
@@ -143,16 +136,16 @@ class Collector:
     def drain(self) -> int:
         """Stop reading, then score and store what was read, within 20 s; return the exit code."""
         emit(DrainBegan(within_s=DRAIN_TIMEOUT_S))
-        self._mail["supervisor"].tell(Drain())
-        if not self._outcome.wait_drained(DRAIN_GIVE_UP_S):
+        self._mailboxes["supervisor"].tell(Drain())
+        if not self._outcome.wait_drained(DRAIN_ABORT_AFTER_S):
             self._give_up.set()
-            self._outcome.wait_drained(DRAIN_TIMEOUT_S - DRAIN_GIVE_UP_S - 1)
+            self._outcome.wait_drained(DRAIN_TIMEOUT_S - DRAIN_ABORT_AFTER_S - 1)
         self._timer.stop()
-        self._report_left()
+        self._report_unfinished()
         self._dispatcher.close()
         return self._outcome.exit_code
 
-    def _report_left(self) -> None:
+    def _report_unfinished(self) -> None:
         session_messages = self._dispatcher.waiting
         rows = len(self._backlog) + self._to_writer.items()
         updates = self._to_publisher.items()
@@ -170,34 +163,29 @@ class Collector:
 
     def _children(self) -> list[Child]:
         """List the system actors in start order, each with its restart budget."""
-        settings, ports, mail = self._settings, self._ports, self._mail
+        settings, ports, mail = self._settings, self._ports, self._mailboxes
         session_table, downstream = self._session_table(), self._downstream()
         children = [
-            # First, so that it stops last: it delays nothing, and can be asked during a drain.
+            # First, so that it stops last: it answers requests during a drain.
             self._child(
                 "introspection",
-                THREE_A_MINUTE,
                 IntrospectionActor,
                 ports.introspection,
                 mail["supervisor"],
                 self._facts(),
             ),
-            self._child("lease_keeper", THREE_A_MINUTE, LeaseKeeperActor, ports.lease),
+            self._child("lease_keeper", LeaseKeeperActor, ports.lease),
             self._child(
                 "ticker",
-                THREE_A_MINUTE,
                 TickerActor,
                 self._schedule,
                 session_table,
                 mail[ROUTER],
                 downstream.is_full,
             ),
-            self._child(
-                "publisher", THREE_A_MINUTE, PublisherActor, ports.publisher, ports.dead_letters
-            ),
+            self._child("publisher", PublisherActor, ports.publisher, ports.dead_letters),
             self._child(
                 "writer",
-                THREE_A_MINUTE,
                 WriterActor,
                 Sinks(ports.store, ports.outbox),
                 self._backlog,
@@ -206,7 +194,6 @@ class Collector:
             ),
             self._child(
                 "checkpointer",
-                THREE_A_MINUTE,
                 CheckpointerActor,
                 ports.checkpoints,
                 mail[ROUTER],
@@ -215,7 +202,6 @@ class Collector:
             ),
             self._child(
                 ROUTER,
-                THREE_A_MINUTE,
                 RouterActor,
                 ports.source,
                 self._intake,
@@ -225,27 +211,26 @@ class Collector:
         ]
         if settings.retention_days:
             days = settings.retention_days
-            children.insert(
-                0, self._child("retention", THREE_A_MINUTE, RetentionActor, ports.retention, days)
-            )
+            children.insert(0, self._child("retention", RetentionActor, ports.retention, days))
         return children
 
     def _child(
         self,
         name: str,
-        budget: Budget,
         actor: type[SystemActor],
         *parts: Any,  # noqa: ANN401
     ) -> Child:
-        """Return a child. What it works on outlives it, so a successor continues where it was."""
+        """Return a child. Its parts outlive a failure: the next actor continues with them."""
 
         def start(context: ActorContext[ThreadMailbox]) -> pykka.ActorRef[Any]:
             return actor.start(context, *parts)
 
-        return Child(name, self._mail[name], start, RestartBudget(budget.restarts, budget.within_s))
+        return Child(
+            name, self._mailboxes[name], start, RestartBudget(MAX_RESTARTS, RESTART_WINDOW_S)
+        )
 
     def _is_aborted(self) -> bool:
-        """Check whether a drain can't complete any more."""
+        """Check whether a drain can no longer complete."""
         return self._give_up.is_set() or self._outcome.wait_failed(0)
 
     def _recovered_schedule(self) -> TickSchedule:
@@ -264,7 +249,7 @@ class Collector:
     def _session_table(self) -> SessionTable:
         recovered = self._recovered
         dirty = DirtySet(recovered.header.number, recovered.ended) if recovered else DirtySet()
-        supervisor, timeout_s = self._mail["supervisor"], self._settings.session_timeout_s
+        supervisor, timeout_s = self._mailboxes["supervisor"], self._settings.session_timeout_s
         session_table = SessionTable(self._dispatcher, supervisor, timeout_s, dirty)
         if recovered:
             session_table.restore(recovered.states)
@@ -278,35 +263,35 @@ class Collector:
     def _downstream(self) -> Downstream:
         depths = (
             lambda: self._dispatcher.waiting,
-            lambda: self._mail["writer"].depth() + self._backlog.overflow(),
-            self._mail["publisher"].depth,
+            lambda: self._mailboxes["writer"].depth() + self._backlog.overflow(),
+            self._mailboxes["publisher"].depth,
         )
         return Downstream(
             depths,
             self._settings.mailbox_limit,
-            self._mail["ticker"],
-            self._mail["publisher"],
-            self._mail["checkpointer"],
+            self._mailboxes["ticker"],
+            self._mailboxes["publisher"],
+            self._mailboxes["checkpointer"],
             self._is_aborted,
         )
 
-    def _chores(self) -> list[TimerEntry]:
-        mail = self._mail
-        chores = [
+    def _timer_entries(self) -> list[TimerEntry]:
+        mail = self._mailboxes
+        entries = [
             TimerEntry(mail[ROUTER], self._settings.tick_s),
-            TimerEntry(mail["writer"], min(FLUSH_CHECK_S, self._settings.batch_age_s)),
-            TimerEntry(mail["publisher"], min(FLUSH_CHECK_S, self._settings.tick_s)),
-            TimerEntry(mail["supervisor"], WATCH_S),
-            TimerEntry(mail["lease_keeper"], LEASE_RENEWAL_S),
+            TimerEntry(mail["writer"], min(MAX_FLUSH_INTERVAL_S, self._settings.batch_age_s)),
+            TimerEntry(mail["publisher"], min(MAX_FLUSH_INTERVAL_S, self._settings.tick_s)),
+            TimerEntry(mail["supervisor"], SUPERVISION_INTERVAL_S),
+            TimerEntry(mail["lease_keeper"], LEASE_RENEWAL_INTERVAL_S),
             TimerEntry(mail["checkpointer"], self._settings.checkpoint_s),
         ]
         if self._settings.retention_days:
-            chores.append(TimerEntry(mail["retention"], RETENTION_S))
-        return chores
+            entries.append(TimerEntry(mail["retention"], RETENTION_INTERVAL_S))
+        return entries
 
 
-class _Root:
-    """The Supervisor's supervisor: its failure ends the process."""
+class _RootMailbox:
+    """The supervisor of the Supervisor: a failure of that ends the process."""
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome

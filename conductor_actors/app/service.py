@@ -1,4 +1,4 @@
-"""The composition root: which adapter is behind which port, and a run from start to drain."""
+"""The composition root: connect adapters to ports, and run the service from start to drain."""
 
 import threading
 import time
@@ -20,7 +20,7 @@ from conductor_actors.adapters.redis.log_stream import RedisLog
 from conductor_actors.adapters.redis.outbox import RedisOutbox
 from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
 from conductor_actors.adapters.redis.update_subscriber import RedisUpdateSubscriber
-from conductor_actors.app.collector import DATABASE_WAIT_S, Collector, Ports
+from conductor_actors.app.collector import DATABASE_MAX_BACKOFF_S, Collector, Ports
 from conductor_actors.app.monitored_ports import (
     MonitoredCheckpoints,
     MonitoredPublisher,
@@ -52,18 +52,18 @@ from conductor_actors.settings import Settings
 FAILURE_POLL_S: Final = 0.1
 
 
-class DashboardAlone:
-    """The dashboard on real servers, fed by whatever collector announces in that Redis."""
+class DashboardService:
+    """The dashboard without a collector: shows what any collector publishes to its Redis."""
 
     def __init__(self, settings: Settings, redis_url: str, database_url: str) -> None:
         self._redis_url = redis_url
         self._shards = ShardOwners(settings.shards) if settings.shards > 1 else None
         read_collector = self._shards.status if self._shards else CollectorStatus
-        self._dashboard = _dashboard(settings, redis_url, database_url, read_collector)
+        self._dashboard = _make_dashboard(settings, redis_url, database_url, read_collector)
         self._stop = threading.Event()
 
     def stop(self) -> None:
-        """Ask for an end; may be called by a signal handler, and more than once."""
+        """Request the end; any thread may call this, more than once."""
         self._stop.set()
 
     def run(self) -> int:
@@ -82,7 +82,7 @@ class DashboardAlone:
 
 
 class Service:
-    """The collector on real servers, and a dashboard of it, from first connection to drain."""
+    """The collector and, unless disabled, the dashboard, from the first connection to the drain."""
 
     def __init__(
         self,
@@ -93,8 +93,8 @@ class Service:
         with_dashboard: bool = True,
         until_ms: int | None = None,
     ) -> None:
-        """Stop by itself when all of what comes before `until_ms` was read, if that is given."""
-        if settings.own_shard().number > 0:  # the first one does it for all
+        """With `until_ms`, stop once every event before that time has been processed."""
+        if settings.own_shard().number > 0:  # the first shard does it for all
             settings = settings.model_copy(update={"retention_days": 0.0})
         self._settings = settings
         self._redis_url = redis_url
@@ -104,13 +104,15 @@ class Service:
         self._lease = RedisLease(redis_url, self._shard)
         self._progress = CollectorProgress()
         self._stop = threading.Event()
-        self._stopping_s: float | None = None
+        self._drain_began_s: float | None = None
         self._dashboard: Dashboard | None = None
         if with_dashboard:
-            self._dashboard = _dashboard(settings, redis_url, database_url, self._progress.status)
+            self._dashboard = _make_dashboard(
+                settings, redis_url, database_url, self._progress.status
+            )
 
     def stop(self) -> None:
-        """Ask for a drain; may be called by any thread, and more than once."""
+        """Request a drain; any thread may call this, more than once."""
         self._stop.set()
 
     def run(self) -> int:
@@ -118,23 +120,23 @@ class Service:
 
         Raises `ConfigError` if it can't start, with a line that says what to set or grant.
         """
-        with relayed(self._redis_url) if self._settings.log_stream else nullcontext():
-            with ExitStack() as at_the_end:
-                exit_code = self._run(at_the_end)
-            if self._stopping_s is not None:
-                duration_s = round(time.monotonic() - self._stopping_s, 2)
+        with relay_logs(self._redis_url) if self._settings.log_stream else nullcontext():
+            with ExitStack() as cleanup:
+                exit_code = self._run(cleanup)
+            if self._drain_began_s is not None:
+                duration_s = round(time.monotonic() - self._drain_began_s, 2)
                 emit(ServiceStopped(duration_s=duration_s, exit_code=exit_code))
         return exit_code
 
-    def _run(self, at_the_end: ExitStack) -> int:
-        if self._dashboard is not None:  # first, because it says why there are no scores yet
+    def _run(self, cleanup: ExitStack) -> int:
+        if self._dashboard is not None:  # first, because it shows why there are no scores yet
             self._dashboard.start()
-            at_the_end.callback(self._dashboard.stop)
-        ports = self._ports(at_the_end)
+            cleanup.callback(self._dashboard.stop)
+        ports = self._open_ports(cleanup)
         try:
             self._prepare_database()
             collector = self._take_over(ports)
-        except Unavailable:  # asked to stop while it was waiting for a server, or its turn
+        except Unavailable:  # stopped while waiting for a server or for the lease
             return EXIT_OK
         except OwnershipLost as lost:
             emit(OwnershipTaken(reason=str(lost)))
@@ -144,9 +146,9 @@ class Service:
     def _collect(self, collector: Collector) -> int:
         collector.start()
         self._progress.record_start()
-        self._log_start()
+        self._report_start()
         exit_code = self._watch(collector)
-        self._stopping_s = time.monotonic()
+        self._drain_began_s = time.monotonic()
         self._progress.record_drain()
         if self._dashboard is not None:
             self._dashboard.drain()
@@ -162,13 +164,13 @@ class Service:
         return EXIT_OK
 
     def _prepare_database(self) -> None:
-        """Wait for it, bring the tables up to date, and find out now what can't be granted."""
+        """Wait for the database, migrate it, and check the grants."""
         outage = Outage("database")
         for step in (lambda: migrations.migrate(self._database_url), self._require_tables):
-            retry_until(self._stop, outage, DATABASE_WAIT_S, step)
+            retry_until(self._stop, outage, DATABASE_MAX_BACKOFF_S, step)
 
     def _take_over(self, ports: Ports) -> Collector:
-        """Wait until nobody else is the owner, and begin to read where the last one was."""
+        """Wait for the lease; continue from the last checkpoint."""
         takeover = Takeover(self._lease, ports.source, ports.checkpoints, self._stop)
         with ExitStack() as on_failure:
             on_failure.callback(self._release_lease)
@@ -182,15 +184,15 @@ class Service:
             self._lease.release()
 
     def _require_tables(self) -> None:
-        """Find out now, not at the first row, that a grant is missing."""
+        """Raise `ConfigError` now, not at the first row, if a grant is missing."""
         connected, *others = PostgresRowStore(self._database_url).check()
-        if not connected.ok:  # migrating has just worked, so it went away since
+        if not connected.ok:  # the migration has just succeeded
             raise Unavailable(connected.line)
         obstacles = [finding.line for finding in others if not finding.ok]
         if obstacles:
             raise ConfigError(f"DATABASE_URL: {'; '.join(obstacles)}")
 
-    def _ports(self, to_close: ExitStack) -> Ports:
+    def _open_ports(self, to_close: ExitStack) -> Ports:
         source = RedisSource(self._redis_url, self._source_options())
         publisher = RedisUpdatePublisher(self._redis_url, self._lease.fence)
         dead_letters = RedisDeadLetterQueue(self._redis_url, self._lease.fence)
@@ -208,7 +210,7 @@ class Service:
             to_close.callback(port.close)
         progress = self._progress
         return Ports(
-            MonitoredSource(self._filtered(source), progress),
+            MonitoredSource(self._filter_source(source), progress),
             store,
             MonitoredPublisher(publisher, progress),
             dead_letters,
@@ -219,7 +221,7 @@ class Service:
             channel,
         )
 
-    def _filtered(self, source: EventSource) -> EventSource:
+    def _filter_source(self, source: EventSource) -> EventSource:
         if self._shard != SINGLE_SHARD:
             source = ShardSource(source, ShardFilter(self._shard, self._settings.max_event_bytes))
         if self._until_ms is not None:
@@ -237,7 +239,7 @@ class Service:
             self._until_ms,
         )
 
-    def _log_start(self) -> None:
+    def _report_start(self) -> None:
         emit(
             ServiceStarted(
                 version=version("conductor-actors"),
@@ -249,17 +251,17 @@ class Service:
 
 
 @contextmanager
-def relayed(url: str) -> Iterator[None]:
-    """Send every log line to that Redis, until the block ends."""
+def relay_logs(url: str) -> Iterator[None]:
+    """Copy every log line to Redis until the block ends."""
     with (
         closing(RedisLog(url)) as redis_log,
         closing(LogRelay(redis_log)) as relay,
-        logs.copied_to(relay.add),
+        logs.copy_lines_to(relay.add),
     ):
         yield
 
 
-def _dashboard(
+def _make_dashboard(
     settings: Settings, redis_url: str, database_url: str, read_collector: StatusReader
 ) -> Dashboard:
     upstreams = Upstreams(RedisUpdateSubscriber(redis_url), PostgresHistoryReader(database_url))

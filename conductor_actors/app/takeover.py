@@ -1,4 +1,4 @@
-"""Become the owner of the events, however long that takes; continue from the last checkpoint."""
+"""Wait until this process is the owner, then continue from the last checkpoint."""
 
 import time
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from conductor_actors.ports import CheckpointStore, Clock, EventSource, Lease, R
 
 T = TypeVar("T")
 
-REDIS_WAIT_S: Final = 2.0
-STANDBY_POLL_S: Final = 0.5
-STANDBY_REMINDER_S: Final = 60.0
+REDIS_MAX_BACKOFF_S: Final = 2.0
+STANDBY_POLL_INTERVAL_S: Final = 0.5
+STANDBY_REMINDER_INTERVAL_S: Final = 60.0
 
 
 class NamedLease(Lease, Protocol):
@@ -29,16 +29,16 @@ class NamedLease(Lease, Protocol):
 
 
 class Ownership(NamedTuple):
-    """A source that was read once, so its grants are there, and the checkpoint to continue from."""
+    """A source that was read once, which proves its grants, and the checkpoint to continue from."""
 
     source: EventSource
     recovered: Recovered | None
 
 
 class Takeover:
-    """Waits for the lease as a standby: it subscribes, and neither reads streams nor writes.
+    """Waits for the lease as a standby, which subscribes but neither reads streams nor writes.
 
-    Setting `stop` ends the waiting with `Unavailable`.
+    Set `stop` to end the wait with `Unavailable`.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class Takeover:
         while not self._retry(self._is_owner):
             on_standby()
             standby.report(lambda: self._retry(self._lease.owner))
-            if self._stop.wait(STANDBY_POLL_S):
-                raise Unavailable("asked to stop")
+            if self._stop.wait(STANDBY_POLL_INTERVAL_S):
+                raise Unavailable("stopped while waiting for the lease")
         recovered = self._retry(lambda: self._load(rules))
         if recovered is not None:
             self._source.resume(recovered.header.position)
@@ -69,7 +69,7 @@ class Takeover:
         return Ownership(_SourceAfterFirstRead(self._source, first), recovered)
 
     def _retry(self, call: Callable[[], T]) -> T:
-        return retry_until(self._stop, self._outage, REDIS_WAIT_S, call)
+        return retry_until(self._stop, self._outage, REDIS_MAX_BACKOFF_S, call)
 
     def _is_owner(self) -> bool:
         self._source.subscribe()
@@ -103,7 +103,7 @@ class Takeover:
 
 
 class _Standby:
-    """Reports that this process waits for the lease: at once, and then every minute."""
+    """Reports that this process waits for the lease: at once, then every minute."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -113,12 +113,12 @@ class _Standby:
     def report(self, owner: Callable[[], str]) -> None:
         now_s = self._clock()
         if now_s >= self._report_s:
-            self._report_s = now_s + STANDBY_REMINDER_S
+            self._report_s = now_s + STANDBY_REMINDER_INTERVAL_S
             emit(LeaseAwaited(owner=owner(), waited_s=round(now_s - self._began_s, 1)))
 
 
 class _SourceAfterFirstRead(WrappedSource):
-    """Returns a read that was made before; no checkpoint begins before it was routed."""
+    """Returns an earlier read first, so that no checkpoint begins before it was routed."""
 
     def __init__(self, source: EventSource, first: ReadResult) -> None:
         super().__init__(source)

@@ -5,7 +5,7 @@ import sys
 from conductor_actors import log_events
 from conductor_actors.app.process_group import ProcessGroup
 from conductor_actors.app.resharding import Resharding
-from conductor_actors.app.service import DashboardAlone, Service
+from conductor_actors.app.service import DashboardService, Service
 from conductor_actors.app.sharding import collector_workers, dashboard_worker
 from conductor_actors.app.signals import Stoppable, exit_on_stop_signals, run_until_stopped
 from conductor_actors.app.startup import ServerUrls, configure, open_servers
@@ -52,7 +52,7 @@ def dashboard() -> int:
     """Run the dashboard without a collector; return the exit code."""
     settings = _start()
     with open_servers(settings) as urls:
-        return run_until_stopped(DashboardAlone(settings, urls.redis, urls.database))
+        return run_until_stopped(DashboardService(settings, urls.redis, urls.database))
 
 
 def demo(sessions: int) -> int:

@@ -55,11 +55,11 @@ class UpdateStream:
             try:
                 await self._subscriber.listen(self._record_subscription, self._receive)
             except (Unavailable, ConfigError) as error:
-                self._outage.failed(error)
+                self._outage.record_failure(error)
             await asyncio.sleep(random() * MAX_RECONNECT_DELAY_S)  # noqa: S311 - jitter
 
     def _record_subscription(self) -> None:
-        self._outage.worked()
+        self._outage.record_success()
         if self._was_subscribed:
             self._on_resume()
         self._was_subscribed = True
@@ -112,7 +112,7 @@ class StoredHistory:
         try:
             result = await read
         except (Unavailable, ConfigError) as error:
-            self._outage.failed(error)
+            self._outage.record_failure(error)
             raise Unavailable("the database can't be asked now") from None
-        self._outage.worked()
+        self._outage.record_success()
         return result

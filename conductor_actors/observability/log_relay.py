@@ -1,4 +1,4 @@
-"""Send log lines to Redis too, from a thread of its own: logging never waits and never fails."""
+"""Copy log lines to Redis on a separate thread, so that logging never blocks or fails."""
 
 import threading
 from collections import deque
@@ -10,14 +10,14 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import LogLinesDropped, emit
 from conductor_actors.outages import Outage
 
-MAX_BUFFERED: Final = 10_000  # as many as the stream keeps: more would push each other out of it
-BATCH: Final = 500
-RETRY_S: Final = 1.0
-CLOSE_WITHIN_S: Final = 3.0
+MAX_BUFFERED_LINES: Final = 10_000  # the length of the stream; more would be trimmed at once
+MAX_BATCH_LINES: Final = 500
+RETRY_INTERVAL_S: Final = 1.0
+CLOSE_TIMEOUT_S: Final = 3.0
 
 
-class Lines(Protocol):
-    """Where lines are stored."""
+class LineStore(Protocol):
+    """Stores log lines."""
 
     def append(self, lines: Sequence[str]) -> None:
         """Append the lines; raises `Unavailable` or `ConfigError`."""
@@ -26,56 +26,58 @@ class Lines(Protocol):
 class LogRelay:
     """Buffers lines until they are sent; when the buffer is full, new ones are dropped."""
 
-    def __init__(self, lines: Lines, limit: int = MAX_BUFFERED) -> None:
-        self._lines = lines
+    def __init__(self, store: LineStore, limit: int = MAX_BUFFERED_LINES) -> None:
+        self._store = store
         self._limit = limit
-        self._waiting: deque[str] = deque()
+        self._buffer: deque[str] = deque()
         self._dropped = 0
-        self._came = threading.Condition()
+        self._condition = threading.Condition()
         self._is_closed = threading.Event()
         self._outage = Outage("redis log")
         self._thread = threading.Thread(target=self._run, name="log-relay", daemon=True)
         self._thread.start()
 
     def add(self, line: str) -> None:
-        """Add a line, or count it as dropped; never waits, never raises."""
-        with self._came:
-            if len(self._waiting) < self._limit:
-                self._waiting.append(line)
-                self._came.notify()
+        """Buffer a line, or count it as dropped; never block or raise."""
+        with self._condition:
+            if len(self._buffer) < self._limit:
+                self._buffer.append(line)
+                self._condition.notify()
             else:
                 self._dropped += 1
 
     def close(self) -> None:
         """Send the buffered lines, within 3 s; the rest is lost."""
         self._is_closed.set()
-        with self._came:
-            self._came.notify()
-        self._thread.join(CLOSE_WITHIN_S)
+        with self._condition:
+            self._condition.notify()
+        self._thread.join(CLOSE_TIMEOUT_S)
 
     def _run(self) -> None:
-        while batch := self._next():
+        while batch := self._next_batch():
             try:
-                self._lines.append(batch)
-            except (Unavailable, ConfigError) as error:  # stdout has the lines
-                if self._dropped or isinstance(error, ConfigError):  # else other outages report it
-                    self._outage.failed(error)
-                if self._is_closed.wait(RETRY_S):
+                self._store.append(batch)
+            except (Unavailable, ConfigError) as error:  # the lines are on stdout too
+                if self._dropped or isinstance(
+                    error, ConfigError
+                ):  # otherwise other users of Redis report it
+                    self._outage.record_failure(error)
+                if self._is_closed.wait(RETRY_INTERVAL_S):
                     return
             else:
-                self._sent(len(batch))
+                self._remove_sent(len(batch))
 
-    def _next(self) -> list[str]:
-        """Wait for lines; return the oldest, or none once closed. They stay until they are sent."""
-        with self._came:
-            self._came.wait_for(lambda: self._waiting or self._is_closed.is_set())
-            return list(islice(self._waiting, BATCH))
+    def _next_batch(self) -> list[str]:
+        """Wait for lines; return the oldest, or none once closed. They stay buffered until sent."""
+        with self._condition:
+            self._condition.wait_for(lambda: self._buffer or self._is_closed.is_set())
+            return list(islice(self._buffer, MAX_BATCH_LINES))
 
-    def _sent(self, lines: int) -> None:
-        with self._came:
+    def _remove_sent(self, lines: int) -> None:
+        with self._condition:
             for _ in range(lines):
-                self._waiting.popleft()
+                self._buffer.popleft()
             dropped, self._dropped = self._dropped, 0
-        self._outage.worked()
+        self._outage.record_success()
         if dropped:
             emit(LogLinesDropped(lines=dropped))

@@ -1,4 +1,4 @@
-"""The format of log lines: one JSON object a line; on a terminal readable text."""
+"""The format of log lines: one JSON object per line, or readable text on a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
@@ -11,21 +11,21 @@ from structlog.typing import EventDict, WrappedLogger
 
 from conductor_actors import log_events
 
-COPIED_CHARS: Final = 4000  # of each text in a copy: a stack may be long
+MAX_COPIED_TEXT_CHARS: Final = 4000  # a stack trace may be long
 
 Line: TypeAlias = MutableMapping[str, Any]
 
-_NOT_IN_TEXT: Final = frozenset(
+_JSON_ONLY_EVENTS: Final = frozenset(
     kind.event_name() for kind in get_args(log_events.AnyEvent) if not kind.in_text
 )
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-_Sink = Callable[[str], None]
+_LineSink = Callable[[str], None]
 
 
 class LineWriter:
-    """Writes whole lines. If the reader goes away, lines are lost; the actor goes on."""
+    """Writes whole lines. If the stream is closed, lines are lost and no error is raised."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -39,32 +39,32 @@ class LineWriter:
     debug = info = warning = error = msg
 
 
-class _Copies:
-    """Passes a copy of each line, as JSON, to every sink."""
+class _LineCopier:
+    """Passes each line, as JSON, to every sink."""
 
     def __init__(self) -> None:
-        self.sinks: list[_Sink] = []
+        self.sinks: list[_LineSink] = []
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
         if self.sinks:
             copy = structlog.processors.format_exc_info(logger, method, {**event})
-            line = _encoded({key: _cut(value) for key, value in copy.items()})
+            line = _encode({key: _truncate(value) for key, value in copy.items()})
             for sink in self.sinks:
                 sink(line)
         return event
 
 
-_copies: Final = _Copies()
+_copier: Final = _LineCopier()
 
 
 @contextmanager
-def copied_to(sink: Callable[[str], None]) -> Iterator[None]:
-    """Pass every line to `sink` too, until the block ends. It must neither wait nor raise."""
-    _copies.sinks.append(sink)
+def copy_lines_to(sink: Callable[[str], None]) -> Iterator[None]:
+    """Pass every line to `sink` too, until the block ends. `sink` must not block or raise."""
+    _copier.sinks.append(sink)
     try:
         yield
     finally:
-        _copies.sinks.remove(sink)
+        _copier.sinks.remove(sink)
 
 
 def configure(
@@ -73,20 +73,17 @@ def configure(
     stream: TextIO | None = None,
     shard: str | None = None,
 ) -> None:
-    """Send the log stream to `stream` (default: stdout).
-
-    `shard` stands in every line.
-    """
+    """Configure logging to `stream` (default: stdout); a `shard` is added to each line."""
     stream = stream or sys.stdout
     is_text = style == "text" or (style == "auto" and stream.isatty())
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            *([] if shard is None else [_of(shard)]),
+            *([] if shard is None else [_add_shard(shard)]),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _copies,
-            *(_text(stream) if is_text else _json()),
+            _copier,
+            *(_text_processors(stream) if is_text else _json_processors()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=lambda *_: LineWriter(stream),
@@ -94,41 +91,41 @@ def configure(
     )
 
 
-def _of(shard: str) -> structlog.typing.Processor:
+def _add_shard(shard: str) -> structlog.typing.Processor:
     def process(_: Any, __: str, line: Line) -> Line:  # noqa: ANN401 - structlog's kind
         return {**line, "shard": shard}
 
     return process
 
 
-def _text(stream: TextIO) -> list[Any]:
-    # Plain tracebacks: rich ones show local variables, and with them events and ids of users.
+def _text_processors(stream: TextIO) -> list[Any]:
+    # Plain tracebacks: rich ones show local variables, which may hold event bodies and user ids.
     return [
-        _without_lists,
+        _drop_json_only_events,
         structlog.dev.ConsoleRenderer(
             colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
         ),
     ]
 
 
-def _without_lists(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Drop lines that would fill a screen; `inspect` shows them."""
-    if event["event"] in _NOT_IN_TEXT:
+def _drop_json_only_events(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Drop lines with long lists, which would fill a terminal; `inspect` shows them."""
+    if event["event"] in _JSON_ONLY_EVENTS:
         raise structlog.DropEvent
     return event
 
 
-def _json() -> list[Any]:
+def _json_processors() -> list[Any]:
     return [
         structlog.processors.format_exc_info,
-        structlog.processors.JSONRenderer(serializer=_encoded),
+        structlog.processors.JSONRenderer(serializer=_encode),
     ]
 
 
-def _encoded(event: dict[str, Any], **_: object) -> str:
+def _encode(event: dict[str, Any], **_: object) -> str:
     head = {key: event.pop(key) for key in ("timestamp", "level", "event") if key in event}
     return msgspec.json.encode(head | event, enc_hook=repr).decode()
 
 
-def _cut(value: object) -> object:
-    return value[:COPIED_CHARS] if isinstance(value, str) else value
+def _truncate(value: object) -> object:
+    return value[:MAX_COPIED_TEXT_CHARS] if isinstance(value, str) else value

@@ -6,7 +6,7 @@ from structlog.typing import EventDict
 from conductor_actors.actors.messages import Flushed, IntervalElapsed, Undeliverable
 from conductor_actors.actors.writer import MAX_BACKOFF_S
 from conductor_actors.errors import ConfigError
-from conductor_actors.outages import FIRST_WAIT_S
+from conductor_actors.outages import FIRST_BACKOFF_S
 from tests.actors.writer_harness import (
     MAX_MEMORY_ROWS,
     MAX_ROWS,
@@ -58,7 +58,7 @@ def test_waiting_mail_is_handled_between_two_pages_of_the_drain(harness: WriterH
     harness.send(make_rows(MAX_MEMORY_ROWS + 1))
     harness.store.recover()
     harness.mailbox.tell(IntervalElapsed())
-    harness.pass_time(FIRST_WAIT_S)
+    harness.pass_time(FIRST_BACKOFF_S)
     assert harness.outbox.count_entries() > 0
     harness.mailbox.get()
     harness.pass_time()

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from conductor_actors.app.takeover import STANDBY_REMINDER_S, Ownership, Takeover, _Standby
+from conductor_actors.app.takeover import STANDBY_REMINDER_INTERVAL_S, Ownership, Takeover, _Standby
 from conductor_actors.domain.checkpoints import Header, encode_header, encode_state
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import IntakeState
@@ -27,18 +27,18 @@ RULES = SessionRules()
 READS = [ReadResult((), AT_MS + number, AT_MS + number) for number in range(3)]
 
 
-class Wanted(MemoryLease):
-    """A lease that another process has for so many looks."""
+class OccupiedLease(MemoryLease):
+    """A lease that another process holds for the next `attempts`."""
 
-    def __init__(self, looks: int = 0) -> None:
+    def __init__(self, attempts: int = 0) -> None:
         super().__init__()
-        self.looks = looks
-        self.looked = threading.Event()
+        self.attempts = attempts
+        self.attempted = threading.Event()
 
     def acquire_or_renew(self) -> None:
-        if self.looks:
-            self.looks -= 1
-            self.looked.set()
+        if self.attempts:
+            self.attempts -= 1
+            self.attempted.set()
             raise OwnershipLost("another has it")
         super().acquire_or_renew()
 
@@ -46,8 +46,8 @@ class Wanted(MemoryLease):
         return "host:1:abc"
 
 
-class Stage(NamedTuple):
-    lease: Wanted
+class TakeoverSetup(NamedTuple):
+    lease: OccupiedLease
     source: ScriptedSource
     checkpoints: MemoryCheckpoints
     stop: threading.Event
@@ -59,9 +59,11 @@ class Stage(NamedTuple):
 
 
 @pytest.fixture
-def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
-    monkeypatch.setattr("conductor_actors.app.takeover.STANDBY_POLL_S", 0.001)
-    return Stage(Wanted(), ScriptedSource(READS), MemoryCheckpoints(), threading.Event(), [])
+def setup(monkeypatch: pytest.MonkeyPatch) -> TakeoverSetup:
+    monkeypatch.setattr("conductor_actors.app.takeover.STANDBY_POLL_INTERVAL_S", 0.001)
+    return TakeoverSetup(
+        OccupiedLease(), ScriptedSource(READS), MemoryCheckpoints(), threading.Event(), []
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -81,16 +83,18 @@ def write(checkpoints: MemoryCheckpoints, position: bytes = b"1", window_s: int 
     checkpoints.commit(Checkpoint(encode_header(header), sessions, is_full=True))
 
 
-def test_without_a_checkpoint_it_begins_anew(stage: Stage) -> None:
-    source, recovered = stage.complete()
+def test_without_a_checkpoint_a_takeover_starts_with_new_events(setup: TakeoverSetup) -> None:
+    source, recovered = setup.complete()
     assert recovered is None
     assert [source.read() for _ in READS] == READS  # the first was read to see if it can be
-    assert stage.stood_by == []
+    assert setup.stood_by == []
 
 
-def test_with_a_checkpoint_it_goes_on(stage: Stage, log_lines: list[EventDict]) -> None:
-    write(stage.checkpoints)
-    source, recovered = stage.complete()
+def test_a_takeover_continues_from_the_checkpoint(
+    setup: TakeoverSetup, log_lines: list[EventDict]
+) -> None:
+    write(setup.checkpoints)
+    source, recovered = setup.complete()
     assert recovered is not None
     assert set(recovered.states) == {SessionKey("default", "s")}
     assert recovered.ended == {SessionKey("default", "over")}
@@ -100,26 +104,26 @@ def test_with_a_checkpoint_it_goes_on(stage: Stage, log_lines: list[EventDict]) 
     assert (line["number"], line["sessions"]) == (7, 1)
 
 
-def test_a_standby_listens_and_touches_nothing_until_it_is_the_owner(
-    stage: Stage, log_lines: list[EventDict]
+def test_a_standby_subscribes_and_reads_nothing_until_it_is_the_owner(
+    setup: TakeoverSetup, log_lines: list[EventDict]
 ) -> None:
-    stage.lease.looks = 20
-    stage.checkpoints.outage = AssertionError("touched by a standby")
-    while_waiting = stage.lease.acquire_or_renew
+    setup.lease.attempts = 20
+    setup.checkpoints.outage = AssertionError("touched by a standby")
+    while_waiting = setup.lease.acquire_or_renew
 
     def acquire_or_renew() -> None:
         while_waiting()
-        stage.checkpoints.outage = None
+        setup.checkpoints.outage = None
 
-    stage.lease.acquire_or_renew = acquire_or_renew  # type: ignore[method-assign]
-    stage.complete()
-    assert stage.stood_by == [0] * 20
-    assert stage.source.subscribe_calls == 21
+    setup.lease.acquire_or_renew = acquire_or_renew  # type: ignore[method-assign]
+    setup.complete()
+    assert setup.stood_by == [0] * 20
+    assert setup.source.subscribe_calls == 21
     awaited = [line for line in log_lines if line["event"] == "lease_awaited"]
     assert [line["owner"] for line in awaited] == ["host:1:abc"]
 
 
-def test_a_standby_says_so_at_once_and_then_every_minute(log_lines: list[EventDict]) -> None:
+def test_a_standby_is_reported_at_once_and_then_every_minute(log_lines: list[EventDict]) -> None:
     clock = FakeClock()
     standby = _Standby(clock)
     for _ in range(130):
@@ -127,31 +131,31 @@ def test_a_standby_says_so_at_once_and_then_every_minute(log_lines: list[EventDi
         clock.advance(1)
     assert [line["waited_s"] for line in log_lines] == [
         0,
-        STANDBY_REMINDER_S,
-        2 * STANDBY_REMINDER_S,
+        STANDBY_REMINDER_INTERVAL_S,
+        2 * STANDBY_REMINDER_INTERVAL_S,
     ]
 
 
-def test_a_standby_can_be_stopped(stage: Stage) -> None:
-    stage.lease.looks = 10**9
+def test_a_standby_can_be_stopped(setup: TakeoverSetup) -> None:
+    setup.lease.attempts = 10**9
     ended: list[Exception] = []
 
     def wait() -> None:
         try:
-            stage.complete()
+            setup.complete()
         except Unavailable as stopped:
             ended.append(stopped)
 
     thread = threading.Thread(target=wait)
     thread.start()
-    assert stage.lease.looked.wait(PATIENCE_S)
-    stage.stop.set()
+    assert setup.lease.attempted.wait(PATIENCE_S)
+    setup.stop.set()
     thread.join(PATIENCE_S)
     assert len(ended) == 1
 
 
-def test_an_outage_is_waited_out_at_every_step(stage: Stage) -> None:
-    write(stage.checkpoints)
+def test_every_step_of_a_takeover_is_retried_after_an_outage(setup: TakeoverSetup) -> None:
+    write(setup.checkpoints)
     failures = iter("alr")
 
     def unless_it_fails_first(call: Callable[[], object]) -> Callable[[], object]:
@@ -165,26 +169,26 @@ def test_an_outage_is_waited_out_at_every_step(stage: Stage) -> None:
 
         return step
 
-    stage.lease.acquire_or_renew = unless_it_fails_first(stage.lease.acquire_or_renew)  # type: ignore[method-assign, assignment]
-    stage.checkpoints.load = unless_it_fails_first(stage.checkpoints.load)  # type: ignore[method-assign, assignment]
-    stage.source.read = unless_it_fails_first(stage.source.read)  # type: ignore[method-assign, assignment]
-    assert stage.complete().recovered is not None
+    setup.lease.acquire_or_renew = unless_it_fails_first(setup.lease.acquire_or_renew)  # type: ignore[method-assign, assignment]
+    setup.checkpoints.load = unless_it_fails_first(setup.checkpoints.load)  # type: ignore[method-assign, assignment]
+    setup.source.read = unless_it_fails_first(setup.source.read)  # type: ignore[method-assign, assignment]
+    assert setup.complete().recovered is not None
     assert [*failures] == []
 
 
-def test_a_checkpoint_that_can_not_be_gone_on_with_is_the_operators_turn(stage: Stage) -> None:
-    write(stage.checkpoints, window_s=30)
+def test_a_checkpoint_with_other_rules_is_a_config_error(setup: TakeoverSetup) -> None:
+    write(setup.checkpoints, window_s=30)
     with pytest.raises(
         ConfigError, match="CONDUCTOR_WINDOW_S=60: the checkpoint has windows of 30"
     ):
-        stage.complete()
+        setup.complete()
 
 
-def test_who_was_overtaken_while_loading_does_not_begin(stage: Stage) -> None:
+def test_a_process_that_loses_the_lease_while_loading_does_not_start(setup: TakeoverSetup) -> None:
     def load_slowly() -> None:
-        stage.lease.looks = 1
+        setup.lease.attempts = 1
 
-    stage.checkpoints.load = load_slowly  # type: ignore[method-assign]
+    setup.checkpoints.load = load_slowly  # type: ignore[method-assign]
     with pytest.raises(OwnershipLost):
-        stage.complete()
-    assert stage.source.calls == 0
+        setup.complete()
+    assert setup.source.calls == 0

@@ -11,7 +11,7 @@ import structlog
 
 from conductor_actors.adapters.redis.key_names import LOG_KEY
 from conductor_actors.adapters.redis.pipelines import pipeline
-from conductor_actors.app.service import relayed
+from conductor_actors.app.service import relay_logs
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.observability import logs
 from conductor_actors.observability.log_relay import LogRelay
@@ -30,7 +30,7 @@ def stdout() -> Iterator[StringIO]:
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("conductor_actors.observability.log_relay.RETRY_S", 0.01)
+    monkeypatch.setattr("conductor_actors.observability.log_relay.RETRY_INTERVAL_S", 0.01)
 
 
 def test_lines_arrive_in_order_and_those_that_wait_at_the_end_too() -> None:
@@ -88,7 +88,7 @@ def test_an_end_while_redis_is_away_does_not_wait_for_it() -> None:
 def test_every_line_that_is_logged_is_in_the_stream_as_json(
     redis_client: redis.Redis, valkey_url: str, stdout: StringIO
 ) -> None:
-    with relayed(valkey_url):
+    with relay_logs(valkey_url):
         log.info("batch_written", rows=3)
         log.debug("batch_written", rows=4)
         log.bind(tenant="acme").warning("gap_detected", lost_events=None)
@@ -108,7 +108,7 @@ def test_a_user_who_may_not_write_the_stream_logs_as_before(
 ) -> None:
     redis_client.acl_setuser("reader", enabled=True, passwords=["+pw"], commands=["+ping"])
     try:
-        with relayed(valkey_url.replace("//", "//reader:pw@")):
+        with relay_logs(valkey_url.replace("//", "//reader:pw@")):
             log.info("batch_written", rows=3)
     finally:
         redis_client.acl_deluser("reader")

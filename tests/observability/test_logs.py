@@ -22,7 +22,7 @@ def _reset() -> Iterator[None]:
 def test_a_copy_is_json_though_a_person_reads_text() -> None:
     stream, copies = StringIO(), list[str]()
     logs.configure("info", "text", stream)
-    with logs.copied_to(copies.append):
+    with logs.copy_lines_to(copies.append):
         log.info("batch_written", rows=3)
     log.info("batch_written", rows=4)
     [copy] = map(json.loads, copies)
@@ -34,7 +34,7 @@ def test_a_copy_is_json_though_a_person_reads_text() -> None:
 def test_lists_are_left_out_of_text_alone(style: str) -> None:
     stream, copies = StringIO(), list[str]()
     logs.configure("info", "text" if style == "text" else "json", stream)
-    with logs.copied_to(copies.append):
+    with logs.copy_lines_to(copies.append):
         emit(SessionStats(count=1, sessions=[]))
         emit(TenantStats(count=1, tenants=[]))
     assert len(copies) == 2
@@ -44,7 +44,7 @@ def test_lists_are_left_out_of_text_alone(style: str) -> None:
 def test_a_copy_is_bounded_however_long_an_error_is() -> None:
     stream, copies = StringIO(), list[str]()
     logs.configure("info", "json", stream)
-    with logs.copied_to(copies.append):
+    with logs.copy_lines_to(copies.append):
         log.error("actor_failed", error="x" * 1_000_000, exc_info=ValueError("y" * 1_000_000))
     [copy] = copies
     assert len(copy) < 10_000

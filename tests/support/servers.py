@@ -34,7 +34,7 @@ def temporary_state_dir(*, initialised: bool = False) -> Iterator[Path]:
             yield path
         finally:
             directory = StateDirectory(path)
-            directory.take()
+            directory.acquire()
             directory.release()
 
 
@@ -50,7 +50,7 @@ def _new_cluster() -> Path:
     atexit.register(folder.cleanup)
     path = Path(folder.name).resolve()
     directory = StateDirectory(path)
-    directory.take()
+    directory.acquire()
     PostgreSQL(directory).prepare()
     directory.release()
     return path / _CLUSTER

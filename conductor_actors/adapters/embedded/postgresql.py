@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: what is particular to it.
+"""How the embedded PostgreSQL is set up and run.
 
 It accepts connections on loopback without a password, as the role `conductor` alone. That role
 owns the database of the same name and is no superuser, because every local user may connect and a
@@ -19,14 +19,14 @@ from typing import Final
 
 import psycopg
 
-from conductor_actors.adapters.embedded.server_process import binary, run
+from conductor_actors.adapters.embedded.server_process import binary, run_program
 from conductor_actors.adapters.embedded.state_directory import StateDirectory
 from conductor_actors.adapters.embedded.watched_process import Account
 from conductor_actors.errors import ConfigError
 from conductor_actors.log_events import FolderOpened, emit
 
 _ACCESS: Final = "host all conductor 127.0.0.1/32 trust\n"
-# Needs nothing of the system: the same on every machine.
+# Independent of the system's locales: the same on every machine.
 _LOCALE: Final = (
     "--encoding=UTF8",
     "--locale=C",
@@ -53,7 +53,7 @@ class PostgreSQL:
         self.account = _nobody() if os.geteuid() == 0 else None
 
     def prepare(self) -> None:
-        """Create the data directory, once and complete: one that was not completed is deleted."""
+        """Create the data directory on the first start; delete and recreate an incomplete one."""
         if self.account is not None:
             _make_passable(self._data.parent)
             _make_passable(Path(self._binary).parent)
@@ -76,11 +76,11 @@ class PostgreSQL:
         return [self._binary, "-D", str(self._data), *_options(settings)]
 
     def url(self, port: int) -> str:
-        """Return where clients connect."""
+        """Return the URL for clients."""
         return f"postgresql://conductor@127.0.0.1:{port}/conductor"
 
-    def answers(self, port: int, pid: int) -> bool:  # noqa: ARG002 - it can't be asked for
-        """Return whether it accepts connections and has the name that this program gave it."""
+    def is_ready(self, port: int, pid: int) -> bool:  # noqa: ARG002 - SQL does not show it
+        """Return whether it accepts connections and has this program's cluster name."""
         try:
             with psycopg.connect(self.url(port), connect_timeout=2) as connection:
                 return connection.execute("SHOW cluster_name").fetchone() == (_cluster_name(port),)
@@ -93,10 +93,10 @@ class PostgreSQL:
         if self.account is not None:
             shutil.chown(new, self.account.uid, self.account.gid)
         initdb = [self._initdb, "-D", str(new), "--auth=reject", "-U", "postgres", *_LOCALE]
-        run(initdb, self.account, self._directory)
+        run_program(initdb, self.account, self._directory)
         (new / "pg_hba.conf").write_text(_ACCESS)
         single = [self._binary, "--single", "-D", str(new), "-c", "exit_on_error=true", "postgres"]
-        run(single, self.account, self._directory, text=_ROLE)
+        run_program(single, self.account, self._directory, text=_ROLE)
         new.rename(self._data)
 
 

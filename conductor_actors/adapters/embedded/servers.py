@@ -9,7 +9,7 @@ from typing import Final, Self
 from conductor_actors.adapters.embedded.postgresql import PostgreSQL
 from conductor_actors.adapters.embedded.server_process import (
     EmbeddedServer,
-    PortTaken,
+    PortInUse,
     ServerProcess,
     free_port,
 )
@@ -17,11 +17,11 @@ from conductor_actors.adapters.embedded.state_directory import StateDirectory
 from conductor_actors.adapters.embedded.valkey import Valkey
 from conductor_actors.errors import ConfigError
 
-_PORTS_TRIED: Final = 3
+_MAX_PORT_ATTEMPTS: Final = 3
 
 
 class EmbeddedServers:
-    """Run the servers that are started on free loopback ports, until `stop`.
+    """Runs servers on free loopback ports, from their start until `stop`.
 
     Their data stays in the state directory, which one program at a time may use. They end within
     5 s of this program, however it ends.
@@ -45,28 +45,28 @@ class EmbeddedServers:
         self.stop()
 
     def start_valkey(self) -> str:
-        """Return the URL of a Valkey that answers.
+        """Start Valkey, if it does not run yet; return its URL.
 
-        Raises `ConfigError` when the operator must act, `Unavailable` when it does not answer.
+        Raise `ConfigError` if the operator must act, `Unavailable` if it does not get ready.
         """
         return self._start(Valkey)
 
     def start_postgres(self) -> str:
-        """Return the URL of a PostgreSQL that answers, for a role that owns its database.
+        """Start PostgreSQL, if it does not run yet; return the URL for the database's owner.
 
-        Raises `ConfigError` when the operator must act, `Unavailable` when it does not answer.
+        Raise `ConfigError` if the operator must act, `Unavailable` if it does not get ready.
         """
         return self._start(PostgreSQL)
 
     def stop(self) -> None:
-        """Stop what was started, the last first, and unlock the directory. Harmless twice."""
+        """Stop the servers in reverse order and unlock the directory. May be called twice."""
         self._running.close()
         self._urls.clear()
 
     def _start(self, kind: type[Valkey] | type[PostgreSQL]) -> str:
         if kind.name not in self._urls:
             try:
-                self._urls[kind.name] = self._started(kind(self._directory))
+                self._urls[kind.name] = self._start_server(kind(self._directory))
             except OSError as error:
                 raise ConfigError(
                     f"{kind.name} can't be started in {self._directory.path}: {error}; "
@@ -74,18 +74,18 @@ class EmbeddedServers:
                 ) from error
         return self._urls[kind.name]
 
-    def _started(self, server: EmbeddedServer) -> str:
-        if not self._directory.is_taken:
-            self._directory.take()
+    def _start_server(self, server: EmbeddedServer) -> str:
+        if not self._directory.is_acquired:
+            self._directory.acquire()
             self._running.callback(self._directory.release)
         self._directory.require_space()
         server.prepare()
-        for _ in range(_PORTS_TRIED - 1):
-            with suppress(PortTaken):
-                return self._answering(server)
-        return self._answering(server)
+        for _ in range(_MAX_PORT_ATTEMPTS - 1):
+            with suppress(PortInUse):
+                return self._start_process(server)
+        return self._start_process(server)
 
-    def _answering(self, server: EmbeddedServer) -> str:
+    def _start_process(self, server: EmbeddedServer) -> str:
         process = ServerProcess(server, self._directory, self._pick_port())
         self._running.callback(process.stop)
         url = process.wait_until_ready()

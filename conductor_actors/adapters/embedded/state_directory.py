@@ -16,13 +16,13 @@ from typing import Final, TextIO
 from conductor_actors.errors import ConfigError
 
 # The servers of a program that was killed need up to 5 s to end.
-_SERVERS_END_WITHIN_S: Final = 8.0
-_LOCK_CHECK_S: Final = 0.05
-_SPACE_BYTES: Final = 1_000_000
+_SERVERS_END_TIMEOUT_S: Final = 8.0
+_LOCK_POLL_INTERVAL_S: Final = 0.05
+_MIN_FREE_BYTES: Final = 1_000_000
 
 
 class StateDirectory:
-    """The directory, which this program has from `take` to `release`."""
+    """The directory, which this program holds from `acquire` to `release`."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
@@ -30,15 +30,15 @@ class StateDirectory:
         self._servers: TextIO | None = None
 
     @property
-    def is_taken(self) -> bool:
-        """Whether this program has the directory."""
+    def is_acquired(self) -> bool:
+        """Whether this program holds the directory."""
         return self._servers is not None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Create the directory and lock it.
 
-        Raises `ConfigError` while another program uses it. The servers of one that was killed are
-        about to end: wait for them.
+        Raise `ConfigError` while another program uses it. If that was killed, its servers are about
+        to end: wait for them.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
@@ -47,11 +47,11 @@ class StateDirectory:
                 program.seek(0)
                 raise self._in_use(f"process {program.read()}")
             servers = opened.enter_context(_servers_file(self.path).open("a+"))
-            until_s = time.monotonic() + _SERVERS_END_WITHIN_S
+            until_s = time.monotonic() + _SERVERS_END_TIMEOUT_S
             while not _lock(servers):
                 if time.monotonic() > until_s:
                     raise self._in_use("a server that an earlier program started")
-                time.sleep(_LOCK_CHECK_S)
+                time.sleep(_LOCK_POLL_INTERVAL_S)
             for file, text in ((program, str(os.getpid())), (servers, "")):
                 file.truncate(0)
                 file.write(text)
@@ -60,14 +60,14 @@ class StateDirectory:
             self._open = opened.pop_all()
 
     def release(self) -> None:
-        """Unlock the directory. Harmless twice."""
+        """Unlock the directory. May be called twice."""
         self._open.close()
         self._servers = None
 
     def inherited_lock(self) -> int:
         """Return the descriptor that each process in the directory inherits, to keep it locked."""
         if self._servers is None:
-            raise RuntimeError("the state directory is not taken")
+            raise RuntimeError("the state directory is not acquired")
         return self._servers.fileno()
 
     def add_server(self, name: str, url: str) -> None:
@@ -77,8 +77,8 @@ class StateDirectory:
             self._servers.flush()
 
     def require_space(self) -> None:
-        """Raise `OSError` if the disk is full: a server could not say so, its log is there too."""
-        if shutil.disk_usage(self.path).free < _SPACE_BYTES:
+        """Raise `OSError` if the disk is full; a server could not even log that."""
+        if shutil.disk_usage(self.path).free < _MIN_FREE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _in_use(self, holder: str) -> ConfigError:
@@ -105,7 +105,7 @@ def _servers_file(state_dir: Path) -> Path:
 
 
 def _lock(file: TextIO, how: int = fcntl.LOCK_EX) -> bool:
-    """Try to lock a file, until it is closed; return whether this worked."""
+    """Try to lock a file until it is closed; return whether it is locked."""
     try:
         fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:

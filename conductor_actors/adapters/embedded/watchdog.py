@@ -22,11 +22,11 @@ from typing import Final, NoReturn
 
 # All within 5 s. SIGINT is PostgreSQL's fast shutdown and Valkey's ordinary one; SIGQUIT makes
 # PostgreSQL end at once and recover at its next start. Both keep what was committed.
-_ENDING: Final = ((signal.SIGINT, 2.5), (signal.SIGQUIT, 1.5), (signal.SIGKILL, 0.0))
+_STOP_SIGNALS: Final = ((signal.SIGINT, 2.5), (signal.SIGQUIT, 1.5), (signal.SIGKILL, 0.0))
 _PR_SET_PDEATHSIG: Final = 1
 
 
-def _main(lifeline: str, account: str, *command: str) -> int:
+def _run_watchdog(lifeline: str, account: str, *command: str) -> int:
     program = int(lifeline)
     os.set_inheritable(program, False)  # noqa: FBT003 - by position alone
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a handler of Python's would be lost by exec
@@ -36,7 +36,7 @@ def _main(lifeline: str, account: str, *command: str) -> int:
         _become_server(account, command, watchdog)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they are for the program
         signal.signal(number, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(program, server), daemon=True).start()
+    threading.Thread(target=_stop_with_program, args=(program, server), daemon=True).start()
     with suppress(BrokenPipeError):
         os.write(program, str(server).encode())
     return os.waitstatus_to_exitcode(os.waitpid(server, 0)[1])
@@ -61,15 +61,15 @@ def _become_server(account: str, command: tuple[str, ...], watchdog: int) -> NoR
         os._exit(127)
 
 
-def _end_with(program: int, server: int) -> None:
+def _stop_with_program(program: int, server: int) -> None:
     """Wait until the program has ended, then end the server."""
     with suppress(ConnectionResetError):  # it ended before it read the server's pid
         os.read(program, 1)
-    for number, wait_s in _ENDING:
+    for number, wait_s in _STOP_SIGNALS:
         with suppress(ProcessLookupError):
             os.kill(server, number)
         time.sleep(wait_s)
 
 
 if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))
+    sys.exit(_run_watchdog(*sys.argv[1:]))

@@ -16,7 +16,7 @@ from typing import IO, Final, NamedTuple
 from conductor_actors.adapters.embedded.state_directory import StateDirectory
 
 _WATCHDOG: Final = str(Path(__file__).with_name("watchdog.py"))
-_WATCHDOG_NEEDS_S: Final = 5.0
+_WATCHDOG_TIMEOUT_S: Final = 5.0
 
 # In this order, each with the time that it has, until the process is gone.
 STOP_SIGNALS: Final = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 3.0))
@@ -71,14 +71,14 @@ class WatchedProcess:
         return self._watchdog.returncode, output
 
     def has_ended_within(self, seconds: float) -> bool:
-        """Wait for its end; return whether it has come."""
+        """Wait for its end; return whether it has ended."""
         with suppress(subprocess.TimeoutExpired):
             self._watchdog.wait(seconds)
             return True
         return False
 
     def stop(self) -> signal.Signals | None:
-        """Stop it, with force if need be; return the signal that worked, None if it had ended."""
+        """Stop it, finally with SIGKILL; return the signal that ended it, None if it had ended."""
         try:
             for number, wait_s in STOP_SIGNALS:
                 if self._watchdog.poll() is not None:
@@ -94,7 +94,7 @@ class WatchedProcess:
     def _end(self) -> None:
         """Make the watchdog end it, if it still runs, and wait for that."""
         self._lifeline.close()
-        if not self.has_ended_within(_WATCHDOG_NEEDS_S):
+        if not self.has_ended_within(_WATCHDOG_TIMEOUT_S):
             self._watchdog.kill()
         with self._watchdog:  # closes its pipes
             pass

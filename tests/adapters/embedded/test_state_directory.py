@@ -16,7 +16,7 @@ from tests.support.server_processes import server_names_on
 pytestmark = pytest.mark.e2e
 
 
-def test_a_second_program_on_the_directory_is_told_which_process_uses_it(state_dir: Path) -> None:
+def test_an_error_names_the_process_that_uses_the_directory(state_dir: Path) -> None:
     with another_program(state_dir) as (program, _):
         with pytest.raises(ConfigError, match=rf"in use by process {program.pid}:"):
             EmbeddedServers(state_dir).start_valkey()
@@ -40,7 +40,7 @@ def test_the_directory_is_free_after_stop_and_locked_again_by_the_next_start(
 def test_a_server_that_outlives_its_program_keeps_the_directory_locked(
     empty_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state_directory, "_SERVERS_END_WITHIN_S", 0.0)
+    monkeypatch.setattr(state_directory, "_SERVERS_END_TIMEOUT_S", 0.0)
     empty_dir.mkdir()
     with (empty_dir / "servers").open("a") as servers:
         fcntl.flock(servers, fcntl.LOCK_EX)

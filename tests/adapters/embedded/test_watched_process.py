@@ -17,7 +17,7 @@ def test_a_process_that_ended_a_moment_before_its_watchdog_is_stopped_without_an
 ) -> None:
     monkeypatch.setattr(watched_process, "STOP_SIGNALS", ((signal.SIGINT, 0.01),))
     directory = StateDirectory(tmp_path)
-    directory.take()
+    directory.acquire()
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     process = WatchedProcess(["/bin/sleep", "100"], None, directory, subprocess.DEVNULL)

@@ -209,8 +209,8 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
 
     Rows that may depend on events outside of the recording are not compared either; stderr shows
     how many. These are the rows of the last tick, unless the recording continues after it (a file
-    ends with its last entry, or at --to). With --from they are also all rows of the first 30
-    minutes (the session timeout), and later rows of sessions that were active in that time.
+    ends with its last entry, or at --to). With --from they are also all rows of the first 6
+    hours (the presence timeout), and later rows of sessions that were active in that time.
 
     Quarantines, and events that came by pub/sub, can't be replayed. A running service writes rows
     a little later than their events: use --to.

@@ -153,6 +153,7 @@ class StoredScore(NamedTuple):
     score: float
     category: str
     signals: Signals
+    is_audience_known: bool = True
 
 
 class HistoryStep(NamedTuple):

@@ -13,6 +13,7 @@ from conductor_actors.instants import from_iso, to_iso, to_ms
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Category = Literal["VERY_HIGH", "HIGH", "MODERATE", "LOW", "VERY_LOW"]
+Audience = Literal["unknown"]  # no user has joined: shares are of the users who were active
 Timestamp = Annotated[
     str, msgspec.Meta(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$", max_length=24)
 ]
@@ -29,6 +30,7 @@ class Update(msgspec.Struct, rename="camel", gc=False):
     category: Category
     signals: Signals
     contributions: Contributions
+    audience: Audience | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def at(self) -> datetime:
@@ -57,7 +59,13 @@ def update_of(row: ScoreRow) -> Update:
         row.category,  # type: ignore[arg-type] # a row has no other
         row.signals,
         row.contributions,
+        audience_of(row.is_audience_known),
     )
+
+
+def audience_of(is_known: bool) -> Audience | msgspec.UnsetType:
+    """Return the value of `audience`, which is omitted where it is known."""
+    return msgspec.UNSET if is_known else "unknown"
 
 
 def decode_update(tenant: str, body: bytes) -> Update | None:

@@ -32,6 +32,13 @@ def test_an_update_reads_back_as_it_was_published(
     assert (update.at_ms, update.at) == (at_ms, to_datetime(at_ms))
 
 
+def test_an_update_says_that_its_audience_is_unknown_and_else_nothing() -> None:
+    unknown = update_of(row(is_audience_known=False))
+    assert json.loads(encode_update(unknown)) == BODY | {"audience": "unknown"}
+    assert decode_update("default", encode_update(unknown)) == unknown
+    assert "audience" not in BODY
+
+
 def test_the_tenant_of_an_update_is_its_channels() -> None:
     update = decode_update("acme", json.dumps(BODY | {"tenantId": "globex"}).encode())
     assert update is not None

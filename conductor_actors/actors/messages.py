@@ -3,7 +3,7 @@
 They stand in one module because several actors receive the same ones. All are immutable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -62,7 +62,18 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Passivate:
-    """To a session: stop, because there was no event for the session timeout."""
+    """To a session: stop, because you are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckForgotten:
+    """To a session without an event for its timeout: report your key if you are forgotten.
+
+    A session with connected users is asleep instead.
+    """
+
+    at_ms: int
+    report: Callable[[SessionKey, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,7 @@ class Describe:
     supervision: Supervision
 
 
-SessionMessage: TypeAlias = EventBatch | Tick | Snapshot | Passivate | Describe
+SessionMessage: TypeAlias = EventBatch | Tick | Snapshot | CheckForgotten | Passivate | Describe
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,13 @@ from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.intake import EventsBySession, Intake, Rejected
 from conductor_actors.domain.ticks import TickPosition, Watermark
 from conductor_actors.errors import Unavailable
-from conductor_actors.log_events import EventsInvalid, EventsRouted, GapDetected, emit
+from conductor_actors.log_events import (
+    EventKeysIgnored,
+    EventsInvalid,
+    EventsRouted,
+    GapDetected,
+    emit,
+)
 from conductor_actors.outages import Outage
 from conductor_actors.ports import DeadLetter, EventSource, ReadResult
 
@@ -189,6 +195,9 @@ class RouterActor(SystemActor):
         for (source, reason), events in self._rejected.items():
             emit(EventsInvalid(source=source, reason=reason, events=events))
         self._rejected.clear()
+        for key, events in intake.ignored_keys.items():
+            emit(EventKeysIgnored(key=key, events=events))
+        intake.ignored_keys.clear()
         report_refused(intake.quotas.pop_refused())
 
     def on_stop(self) -> None:

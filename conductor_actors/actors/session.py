@@ -6,6 +6,7 @@ from typing import NamedTuple, assert_never
 from conductor_actors.actors.introspection import describe_session
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
+    CheckForgotten,
     Describe,
     EventBatch,
     Passivate,
@@ -68,6 +69,9 @@ class SessionActor(PooledActor):
                 self._score(message)
             case Snapshot():
                 send_snapshot(message, self._key, self._state)
+            case CheckForgotten(at_ms, report):
+                if self._state.is_forgotten_at(at_ms):
+                    report(self._key, at_ms)
             case Passivate():
                 self.stop()
             case Describe():

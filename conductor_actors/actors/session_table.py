@@ -1,5 +1,6 @@
 """The mailboxes of sessions, each opened at the first event; and the contents of checkpoints."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -7,6 +8,7 @@ from typing import Final, NamedTuple
 from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
+    CheckForgotten,
     Describe,
     EventBatch,
     Passivate,
@@ -109,6 +111,7 @@ class SessionTable:
         self._check_every_ms = min(PASSIVATION_CHECK_MS, self._timeout_ms)
         self._next_check_ms = 0.0
         self._on_refusal = self._redirect  # one bound method for all mailboxes
+        self._forgotten: deque[tuple[SessionKey, int]] = deque()  # sessions append to it
         self._entries: dict[tuple[str, str], _Entry] = {}
         self._passivating: list[PooledMailbox] = []
         self.dirty = dirty or DirtySet()
@@ -141,17 +144,36 @@ class SessionTable:
         self._dispatcher.deliver((entry.mailbox, envelope) for entry in entries)
 
     def passivate(self, now_ms: int) -> None:
-        """Remove sessions without an event for the timeout; checked every 5 minutes at most."""
+        """Remove the forgotten sessions; ask those without recent events whether they are.
+
+        Only a session knows whether users are connected. It is asked every 5 minutes at most.
+        """
+        while self._forgotten:
+            self._remove(*self._forgotten.popleft())
         if now_ms < self._next_check_ms:
             return
         self._next_check_ms = now_ms + self._check_every_ms
-        latest_ms = now_ms - self._timeout_ms
-        for key, entry in list(self._entries.items()):
-            # A session in quarantine would refuse `Passivate`, so its actor would never stop.
-            if entry.last_event_ms <= latest_ms and not entry.mailbox.is_closed:
-                del self._entries[key]
-                self._passivating.append(entry.mailbox)
-                self.dirty.mark_ended(entry.key)
+        envelope = Envelope(CheckForgotten(now_ms, self._add_forgotten))
+        self._dispatcher.deliver(
+            (entry.mailbox, envelope)
+            for entry in self._entries.values()
+            if self._is_silent(entry, now_ms)
+        )
+
+    def _add_forgotten(self, key: SessionKey, at_ms: int) -> None:
+        self._forgotten.append((key, at_ms))
+
+    def _remove(self, key: SessionKey, at_ms: int) -> None:
+        """Remove a session that was forgotten at `at_ms`, unless it received events since."""
+        entry = self._entries.get(key)
+        if entry is not None and self._is_silent(entry, at_ms):
+            del self._entries[key]
+            self._passivating.append(entry.mailbox)
+            self.dirty.mark_ended(entry.key)
+
+    def _is_silent(self, entry: _Entry, at_ms: int) -> bool:
+        # A session in quarantine would refuse `Passivate`, so its actor would never stop.
+        return entry.last_event_ms <= at_ms - self._timeout_ms and not entry.mailbox.is_closed
 
     def begin_checkpoint(self) -> CheckpointContents:
         """Begin a checkpoint; return its contents."""

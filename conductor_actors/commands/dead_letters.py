@@ -7,6 +7,7 @@ Sources, reasons and bodies are untrusted text: control characters are escaped b
 import json
 import sys
 from codecs import getincrementaldecoder
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -228,7 +229,9 @@ def _find_by_session(
     at_ms = int(letter.entry_id.partition("-")[0])
     for original, bare_name in _read_entries_at(letters, tenant, at_ms):
         try:
-            decoded = decode(DECODERS[bare_name], original.entry[3], at_ms, max_event_bytes)
+            decoded = decode(
+                DECODERS[bare_name], original.entry[3], at_ms, max_event_bytes, Counter()
+            )
         except InvalidEvent:
             continue
         if decoded is None or decoded[0] != session_id:

@@ -77,17 +77,18 @@ def compare(
 def coverage_of(recording: Recording, settings: Settings, *, cold_start: bool) -> Coverage:
     """Return the ticks whose scores depend only on events in the recording.
 
-    A session that is first seen later than one session timeout after the start began within the
-    recording; one seen earlier may depend on events before it. After a cold start the service had
-    no earlier events either, so one window is enough.
+    A session without a row for the presence timeout begins within the recording; any other may
+    depend on earlier events. After a cold start the service had no earlier events either, so one
+    window is enough.
     """
     rules, first_ms = settings.session_rules(), recording.first_ms or 0
     if recording.complete_from_ms <= first_ms and (cold_start or not first_ms):
         warm_up_ms = rules.window_s * 1000 if first_ms else 0
         return Coverage(first_ms + warm_up_ms, recording.until_ms)
     from_ms = max(first_ms, recording.complete_from_ms)
-    from_ms += (rules.timeout_s + settings.intake_rules().tick_s) * 1000
-    return Coverage(from_ms, recording.until_ms, has_older_sessions=False)
+    forgotten_after_ms = (rules.presence_timeout_s + settings.intake_rules().tick_s) * 1000
+    from_ms += forgotten_after_ms
+    return Coverage(from_ms, recording.until_ms, False, forgotten_after_ms)  # noqa: FBT003
 
 
 def result_lines(comparison: Comparison) -> Iterator[str]:

@@ -246,4 +246,5 @@ def _explained(update: Update, scoring: Scoring) -> Explanation:
         update.score,
         update.category,
         parts,
+        update.audience,
     )

@@ -10,7 +10,7 @@ import msgspec
 
 from conductor_actors.domain.scoring import Signals
 from conductor_actors.instants import from_iso
-from conductor_actors.updates import Category, Id, Share, Timestamp, Update
+from conductor_actors.updates import Audience, Category, Id, Share, Timestamp, Update
 
 AnomalyType = Literal["SUDDEN_DROP", "GRADUAL_DECLINE", "LOW_ENGAGEMENT", "MASS_EXIT"]
 
@@ -114,6 +114,7 @@ class Explanation(Body):
     score: Share
     category: Category
     signals: Sequence[SignalPart]
+    audience: Audience | msgspec.UnsetType = msgspec.UNSET
 
 
 class Problem(Body):

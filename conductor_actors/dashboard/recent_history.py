@@ -76,4 +76,5 @@ def score_row(key: SessionKey, stored: StoredScore, scoring: Scoring) -> ScoreRo
         stored.category,
         stored.signals,
         scoring.contributions(stored.signals),
+        is_audience_known=stored.is_audience_known,
     )

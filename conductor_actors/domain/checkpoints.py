@@ -6,7 +6,7 @@ each user once; its times are differences, because small numbers take few bytes.
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Final, NamedTuple
 
 import msgspec
@@ -17,7 +17,9 @@ from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.session_state import SessionRules, SessionState
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 
-CHECKPOINT_VERSION: Final = 1
+CHECKPOINT_VERSION: Final = 2
+# Version 1 has the last poll alone, and not whether users joined.
+READABLE_VERSIONS: Final = (1, CHECKPOINT_VERSION)
 
 
 class CheckpointError(Exception):
@@ -95,7 +97,9 @@ class _State(msgspec.Struct, array_like=True, gc=False):
     leavers_ms: list[int]
     connected: list[int]
     connections: dict[int, int]  # of users with more than one
-    poll: _PackedPoll | None
+    last_poll: _PackedPoll | None
+    earlier_polls: list[_PackedPoll] = []  # in the order of their last votes
+    has_joins: bool | None = None
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -111,7 +115,8 @@ def encode_header(header: Header) -> bytes:
 
 def encode_state(state: SessionState) -> bytes:
     """Return a session's state as bytes; the state stays unchanged."""
-    voters = state.poll.voters if state.poll else ()
+    polls = [*state.polls.values()]
+    voters = chain.from_iterable(poll.voters for poll in polls)
     users = list(
         dict.fromkeys(
             (*state.active.times_ms, *state.connections, *state.leavers.times_ms, *voters)
@@ -132,7 +137,9 @@ def encode_state(state: SessionState) -> bytes:
             _deltas(state.leavers),
             [number[user] for user in state.connections],
             {number[user]: count for user, count in state.connections.items() if count > 1},
-            _pack_poll(state.poll, number) if state.poll else None,
+            _pack_poll(polls[-1], number) if polls else None,
+            [_pack_poll(poll, number) for poll in polls[:-1]],
+            state.has_joins,
         )
     )
 
@@ -140,7 +147,8 @@ def encode_state(state: SessionState) -> bytes:
 def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionState:
     """Return a session's state, to continue under these rules."""
     packed = _state.decode(data)
-    users, window_ms = packed.users, rules.window_s * 1000
+    users, window_ms, has_joins = packed.users, rules.window_s * 1000, packed.has_joins
+    polls = packed.earlier_polls + ([packed.last_poll] if packed.last_poll else [])
     return SessionState(
         session_id,
         rules,
@@ -152,7 +160,8 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
             window_ms, _times_ms([users[index] for index in packed.leavers], packed.leavers_ms)
         ),
         {users[index]: packed.connections.get(index, 1) for index in packed.connected},
-        _unpack_poll(packed.poll, users) if packed.poll else None,
+        {poll.poll_id: _unpack_poll(poll, users) for poll in polls},
+        bool(packed.connected or packed.leavers) if has_joins is None else has_joins,
         packed.event_id,
         packed.last_event_ms,
     )
@@ -168,7 +177,7 @@ def recover(header: bytes, sessions: Mapping[SessionKey, bytes], rules: SessionR
     except (msgspec.MsgspecError, LookupError, ValueError) as error:
         raise UnreadableStateError from error
     ended = frozenset(
-        key for key, state in states.items() if not _can_have_rows(state, found.intake)
+        key for key, state in states.items() if state.is_forgotten_at(found.intake.passed_ms)
     )
     return Recovered(
         found, {key: state for key, state in states.items() if key not in ended}, ended
@@ -197,16 +206,11 @@ def read_header(data: bytes) -> Header:
     """Return the header that was encoded; raise `CheckpointError` if it can't be read."""
     try:
         version, header = _envelope.decode(data)
-        if version == CHECKPOINT_VERSION:
+        if version in READABLE_VERSIONS:
             return _header.decode(header)
     except (msgspec.MsgspecError, ValueError) as error:
         raise UnreadableHeaderError from error
     raise FormatError(version)
-
-
-def _can_have_rows(state: SessionState, intake: IntakeState) -> bool:
-    """Check whether a session can still have rows: no event comes before the last tick."""
-    return state.has_row_at(intake.passed_ms)
 
 
 def _deltas(window: RepeatWindow | PresenceWindow) -> list[int]:

@@ -24,12 +24,13 @@ class Coverage(NamedTuple):
     """The ticks that a recording fully covers, both ends included.
 
     A session that was active before `from_ms` may have begun before the recording. Unless
-    `has_older_sessions`, it is not compared until it is over.
+    `has_older_sessions`, it is not compared until it has had no row for `forgotten_after_ms`.
     """
 
     from_ms: int
     until_ms: int
     has_older_sessions: bool = True
+    forgotten_after_ms: int = 0
 
 
 class Difference(NamedTuple):
@@ -71,7 +72,7 @@ class Comparison:
         self._stored: Iterator[Record] | None = None
         self._next: Record | None = None
         self._replayed_sessions: set[SessionKey] = set()
-        self._older_sessions: set[SessionKey] = set()
+        self._older_sessions: dict[SessionKey, int] = {}  # and the tick of the last row
         self._unknown_sessions: dict[SessionKey, _UnknownSession] = {}
         self.compared = self.missing = self.different = self.unexpected = self.other_sessions = 0
         self.uncovered = UncoveredRows()
@@ -94,9 +95,9 @@ class Comparison:
         elif at_ms < self._coverage.from_ms:
             self.uncovered.before_coverage += len(rows)
             if not self._coverage.has_older_sessions:
-                self._older_sessions = set(replayed)
+                self._older_sessions |= dict.fromkeys(replayed, at_ms)
         else:
-            self._exclude_older_sessions(replayed)
+            self._exclude_older_sessions(at_ms, replayed)
             self._match(at_ms, replayed)
 
     def finish(self, last_tick_ms: int) -> None:
@@ -112,11 +113,13 @@ class Comparison:
                 self.other_sessions += session.rows
         self._unknown_sessions.clear()
 
-    def _exclude_older_sessions(self, replayed: dict[SessionKey, Record]) -> None:
-        self._older_sessions &= replayed.keys()  # without a row it is over, and may begin anew
-        for key in self._older_sessions:
-            del replayed[key]
-        self.uncovered.older_sessions += len(self._older_sessions)
+    def _exclude_older_sessions(self, at_ms: int, replayed: dict[SessionKey, Record]) -> None:
+        for key, last_ms in [*self._older_sessions.items()]:
+            if at_ms - last_ms > self._coverage.forgotten_after_ms:
+                del self._older_sessions[key]  # it was forgotten, and may begin anew
+            elif replayed.pop(key, None) is not None:
+                self._older_sessions[key] = at_ms
+                self.uncovered.older_sessions += 1
 
     def _match(self, at_ms: int, replayed: dict[SessionKey, Record]) -> None:
         stored: dict[SessionKey, Record] = {}

@@ -5,21 +5,20 @@ Source of names, shapes and of the facts about real producers: the contract, sec
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable
-from typing import Annotated, Final, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
+from conductor_actors.domain.optional_keys import Id, remove_unusable_keys
 from conductor_actors.errors import InvalidEvent
 
-MAX_ID_CHARS: Final = 255
 # The parser's own limit depends on how deep its caller's stack is: a replay might disagree.
 MAX_NESTING: Final = 512
 
 _BACKSLASH: Final = ord("\\")
 _STRINGS_AND_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[][{}]', re.DOTALL)
-
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
 
 
 class ChatMessage(msgspec.Struct, frozen=True, gc=False):
@@ -211,7 +210,8 @@ def _sync_event(sync: _Sync, kind: str, session_id: str, at_ms: int) -> Decoded:
         case "message_created" | "user_join" | "user_leave":
             raise InvalidEvent("missing_id")
         case "message_updated" | "message_deleted" | "presence_update" | "typing":
-            _refuse_nul(session_id, sync.eventId, sync.userId)
+            if "\0" in session_id:
+                raise InvalidEvent("nul_in_id")
             return None
         case _:
             raise InvalidEvent("unknown_type")
@@ -234,11 +234,14 @@ DECODERS: Final[dict[str, Decoder]] = {
 }
 
 
-def decode(decoder: Decoder, body: bytes, at_ms: int, max_bytes: int) -> Decoded:
+def decode(
+    decoder: Decoder, body: bytes, at_ms: int, max_bytes: int, ignored_keys: Counter[str]
+) -> Decoded:
     """Read one body; raise `InvalidEvent` with the reason for anything that is no event.
 
     Reasons: `too_large`, `too_deep`, `not_utf8`, `not_json`, `wrong_shape`, `missing_id`,
-    `nul_in_id`, `unknown_type`.
+    `nul_in_id`, `unknown_type`. An optional key that can't be used counts as absent, and in
+    `ignored_keys`.
     """
     size = len(body)
     if size > max_bytes:
@@ -249,17 +252,33 @@ def decode(decoder: Decoder, body: bytes, at_ms: int, max_bytes: int) -> Decoded
         if not body.isascii():
             body.decode()  # the parser does not look into strings it skips
         decoded = decoder(body, at_ms)
-    except msgspec.ValidationError as error:
-        missing = "missing required field" in str(error)
-        raise InvalidEvent("missing_id" if missing else "wrong_shape") from None
+    except msgspec.ValidationError:
+        return _decode_without_unusable_keys(decoder, body, at_ms, ignored_keys)
     except msgspec.DecodeError:
         raise InvalidEvent("not_json") from None
     except UnicodeDecodeError:
         raise InvalidEvent("not_utf8") from None
     # An int is looked for by memchr; the bytes of length one, six times as long.
-    if decoded is not None and _BACKSLASH in body and b"\\u0000" in body:
-        session_id, event = decoded
-        _refuse_nul(session_id, *msgspec.structs.astuple(event))
+    if decoded is not None and _BACKSLASH in body and b"\\u0000" in body and _has_nul(decoded):
+        return _decode_without_unusable_keys(decoder, body, at_ms, ignored_keys)
+    return decoded
+
+
+def _decode_without_unusable_keys(
+    decoder: Decoder, body: bytes, at_ms: int, ignored_keys: Counter[str]
+) -> Decoded:
+    """Read a body without its optional keys that can't be used; raise if that is not enough."""
+    try:
+        usable, removed = remove_unusable_keys(body)
+        decoded = decoder(usable, at_ms)
+    except msgspec.ValidationError as error:
+        missing = "missing required field" in str(error)
+        raise InvalidEvent("missing_id" if missing else "wrong_shape") from None
+    except msgspec.DecodeError:
+        raise InvalidEvent("not_json") from None
+    if decoded is not None and _has_nul(decoded):
+        raise InvalidEvent("nul_in_id")
+    ignored_keys.update(removed)
     return decoded
 
 
@@ -277,7 +296,8 @@ def _nesting(body: bytes) -> int:
     return deepest
 
 
-def _refuse_nul(*fields: str | int | None) -> None:
-    """Raise if an id has a NUL, which no text column can hold. Only an escape can bring one."""
-    if any(isinstance(field, str) and "\0" in field for field in fields):
-        raise InvalidEvent("nul_in_id")
+def _has_nul(decoded: tuple[str, Event]) -> bool:
+    """Check for an id with a NUL, which no text column can hold. Only an escape can bring one."""
+    session_id, event = decoded
+    fields = (session_id, *msgspec.structs.astuple(event))
+    return any(isinstance(field, str) and "\0" in field for field in fields)

@@ -4,7 +4,7 @@ With the schedule in `ticks` this makes rows depend on the entries alone: a tick
 every event before `t` and before every event at or after it, however fast they are read.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
@@ -71,7 +71,8 @@ class Rejected(NamedTuple):
 class Intake:
     """Decodes entries and batches their events by session until the next tick.
 
-    Counts the `accepted` and `skipped` events, and collects the `rejected` entries. `gaps` holds
+    Counts the `accepted` and `skipped` events and the `ignored_keys` (optional keys that can't be
+    used, by name), and collects the `rejected` entries. `gaps` holds
     what was never read. `quotas` refuses and counts what is over a limit, mostly undecoded.
     """
 
@@ -97,6 +98,7 @@ class Intake:
         self.rejected: list[Rejected] = []
         self.accepted = 0
         self.skipped = 0
+        self.ignored_keys: Counter[str] = Counter()
 
     @property
     def has_pending(self) -> bool:
@@ -187,7 +189,7 @@ class Intake:
         tenant, decoder, bucket = self._sources.get(name) or self._source(name)
         if bucket is not None and not bucket.admit(at_ms, len(body)):
             return
-        decoded = decode(decoder, body, at_ms, self._max_bytes)
+        decoded = decode(decoder, body, at_ms, self._max_bytes, self.ignored_keys)
         if decoded is None:
             self.skipped += 1
             return

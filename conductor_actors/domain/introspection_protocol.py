@@ -48,7 +48,7 @@ class WindowCounts(msgspec.Struct, frozen=True):
 
 
 class PollFigures(msgspec.Struct, frozen=True):
-    """The poll of the newest vote. `base` is the most users connected at once while it was open."""
+    """An open poll. `base` is the most users connected at once until it was closed."""
 
     id: str
     voters: int
@@ -80,9 +80,10 @@ class StateFigures(msgspec.Struct, frozen=True):
     connected: int
     leavers: int
     message_ids: int
-    poll: PollFigures | None
+    poll: PollFigures | None  # of the newest vote
     score: ScoreFigures | None
     encoded_bytes: int
+    open_polls: int = 0
 
 
 class MailboxFigures(msgspec.Struct, frozen=True):
@@ -148,6 +149,7 @@ def state_figures(
     encoded_bytes = len(encode_state(state))
     state = state.copy()  # measuring drops what has left the windows
     score = _score_figures(tenant_id, state, scoring, tick_ms)
+    polls = [*state.polls.values()]
     return StateFigures(
         state.event_id,
         state.last_event_ms,
@@ -158,9 +160,10 @@ def state_figures(
         len(state.connections),
         len(state.leavers.times_ms),
         len(state.messages.times_ms),
-        _poll_figures(state.poll) if state.poll else None,
+        _poll_figures(polls[-1]) if polls else None,
         score,
         encoded_bytes,
+        len(polls),
     )
 
 

@@ -1,9 +1,10 @@
-"""The poll of the last vote, and the share of the connected users who voted in it."""
+"""A poll, and the share of the connected users who voted in it."""
 
 from dataclasses import dataclass
 from typing import Final
 
-VOTE_TIMEOUT_MS: Final = 5 * 60 * 1000  # without a vote for this long, a poll no longer counts
+VOTE_TIMEOUT_MS: Final = 5 * 60 * 1000  # without a vote for this long, a poll is no longer open
+MAX_OPEN_POLLS: Final = 16  # of a session
 
 
 @dataclass(slots=True)
@@ -35,12 +36,14 @@ class Poll:
         if self.closed_ms is None and count > self.peak_connected:
             self.peak_connected = count
 
-    def participation(self, at_ms: int, window_ms: int) -> float:
-        """Return the share of voters among those who could have voted; 0 once the poll is over."""
+    def is_open_at(self, at_ms: int, window_ms: int) -> bool:
+        """Check whether the poll counts: until one window after its end, or without votes."""
         if self.closed_ms is not None and at_ms - self.closed_ms >= window_ms:
-            return 0.0
-        if at_ms - self.last_vote_ms >= VOTE_TIMEOUT_MS:
-            return 0.0
+            return False
+        return at_ms - self.last_vote_ms < VOTE_TIMEOUT_MS
+
+    def participation(self) -> float:
+        """Return the share of voters among those who could have voted."""
         voters = len(self.voters) + self.votes_without_user
         return voters / max(voters, self.peak_connected)
 

@@ -159,8 +159,8 @@ class Replayer:
             self._has_new_sessions = False
         nothing: tuple[list[ScoreRow], list[tuple[str, str]]] = ([], [])
         sessions = list(self._sessions.items())
-        (rows, over), failed = salvage(partial(self._score_sessions, at_ms), nothing, sessions)
-        for key in over:  # or has not begun
+        (rows, forgotten), failed = salvage(partial(self._score_sessions, at_ms), nothing, sessions)
+        for key in forgotten:
             del self._sessions[key]
         self._rows += len(rows)
         self._failed += len(failed)
@@ -173,12 +173,12 @@ class Replayer:
         done: tuple[list[ScoreRow], list[tuple[str, str]]],
         sessions: Sequence[tuple[tuple[str, str], _Session]],
     ) -> tuple[list[ScoreRow], list[tuple[str, str]]]:
-        """Return the rows of the live sessions, and the keys of those that are over."""
-        rows, over = [*done[0]], [*done[1]]
+        """Return the rows of the live sessions, and the keys of those to forget."""
+        rows, forgotten = [*done[0]], [*done[1]]
         for key, session in sessions:
             state = session.state
             if state.has_row_at(at_ms):
                 rows.append(row_at(at_ms, key[0], state, self._rules.scoring))
-            else:
-                over.append(key)
-        return rows, over
+            elif state.is_forgotten_at(at_ms):
+                forgotten.append(key)
+        return rows, forgotten

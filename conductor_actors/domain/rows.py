@@ -35,6 +35,7 @@ _types: Final = get_type_hints(ScoreRecord)
 COLUMNS: Final = ScoreRecord._fields
 VALUE_TYPES: Final[dict[str, type]] = {name: _types[name] for name in COLUMNS[1:]}  # but the time's
 SIGNAL_COLUMNS: Final = Signals.__struct_fields__
+UNKNOWN_AUDIENCE: Final = "unknown"  # in a row's metadata, as `audience`
 
 
 def record_of(row: ScoreRow, time: T) -> ScoreRecord[T]:

@@ -41,7 +41,8 @@ class Contributions(msgspec.Struct, frozen=True, gc=False):
 class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     """One session at one tick, as it is stored and published. `at_ms` is the tick.
 
-    `gap` is what its window misses.
+    `gap` is what its window misses. Without joins the audience is unknown, and shares are of the
+    users who were active.
     """
 
     at_ms: int
@@ -53,6 +54,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     signals: Signals
     contributions: Contributions
     gap: GapMark | None = None
+    is_audience_known: bool = True
 
     @property
     def key(self) -> SessionKey:

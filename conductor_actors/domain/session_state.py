@@ -20,7 +20,7 @@ from conductor_actors.domain.events import (
     UserLeft,
 )
 from conductor_actors.domain.gaps import NO_MARKS, GapMarks, mark_for
-from conductor_actors.domain.polls import Poll
+from conductor_actors.domain.polls import MAX_OPEN_POLLS, Poll
 from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals, category, clamped
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 
@@ -29,10 +29,11 @@ _NON_STARTING = (PollClosed, UserLeft)  # events with which no session begins
 
 
 class SessionRules(msgspec.Struct, frozen=True):
-    """The length of a window, the timeout of a session without events, the limit of its users."""
+    """The length of a window, the timeouts of a session without events, the limit of its users."""
 
     window_s: int = 60
     timeout_s: int = 1800
+    presence_timeout_s: int = 21_600  # of a session with connected users
     max_users: int = 0  # connected at once; 0: no limit
 
 
@@ -41,7 +42,8 @@ class SessionState:
     """The state of one session. Events are applied in the order of their times.
 
     A session begins with its first chat message, vote, reaction or join. After `timeout_s` without
-    an event it is over, and the next such event begins it anew.
+    an event it is forgotten, or asleep while users are connected: it has no rows, and the next such
+    event wakes it. It is forgotten when the last user leaves, or after `presence_timeout_s`.
     """
 
     session_id: str
@@ -49,10 +51,11 @@ class SessionState:
     chats: CountWindow
     reactions: CountWindow
     messages: RepeatWindow  # when each message id was first counted
-    active: PresenceWindow  # when each user last chatted, voted, reacted or joined
+    active: PresenceWindow  # when each user last chatted, voted, reacted or arrived
     leavers: PresenceWindow  # when each user's last connection ended
     connections: dict[str, int] = field(default_factory=dict)
-    poll: Poll | None = None
+    polls: dict[str, Poll] = field(default_factory=dict)  # in the order of their last votes
+    has_joins: bool = False  # else the audience is unknown
     real_event_id: str | None = None
     last_event_ms: int | None = None
     refused_users: int = 0  # joins over the limit
@@ -76,21 +79,26 @@ class SessionState:
         for event in events:
             last_ms = state.last_event_ms
             if last_ms is None or event.at_ms - last_ms >= timeout_ms:
-                if last_ms is not None:
+                if state.is_forgotten_at(event.at_ms):
                     state = SessionState.new(self.session_id, self.rules)
                 if isinstance(event, _NON_STARTING):
+                    state._apply_asleep(event)  # noqa: SLF001 - its own class
                     continue
             state._apply_one(event)  # noqa: SLF001 - its own class
         return state
 
     def has_row_at(self, at_ms: int) -> bool:
-        """Check whether the session has begun and is not over at a tick."""
-        return self.last_event_ms is not None and not self.is_over_at(at_ms)
-
-    def is_over_at(self, at_ms: int) -> bool:
-        """Check whether the session has had no event for its timeout."""
+        """Check whether the session has begun, and had an event within its timeout."""
         last_ms = self.last_event_ms
-        return last_ms is not None and at_ms - last_ms >= self.rules.timeout_s * 1000
+        return last_ms is not None and at_ms - last_ms < self.rules.timeout_s * 1000
+
+    def is_forgotten_at(self, at_ms: int) -> bool:
+        """Check whether the session can have no row from `at_ms` on, unless it begins anew."""
+        last_ms = self.last_event_ms
+        if last_ms is None:
+            return True
+        timeout_s = self.rules.presence_timeout_s if self.connections else self.rules.timeout_s
+        return at_ms - last_ms >= timeout_s * 1000
 
     def signals(self, at_ms: int) -> Signals:
         """Measure the window that ends at `at_ms`, once every event before it was applied.
@@ -103,17 +111,21 @@ class SessionState:
         for recent in (self.messages, self.active, self.leavers):
             if recent.times_ms:
                 recent.expire(at_ms)
+        if self.polls:
+            self._drop_polls(at_ms)
         active, connected = self.active.times_ms.keys(), self.connections.keys()
         total = len(active) + len(connected) - len(active & connected)
-        leavers = len(self.leavers.times_ms)
+        leavers = self.leavers.times_ms.keys()  # none of them is connected
+        if leavers:
+            total += len(leavers) - len(leavers & active)
         per_min = 60 / self.rules.window_s
         return Signals(
             self.chats.total * per_min,
-            self.poll.participation(at_ms, self.rules.window_s * 1000) if self.poll else 0.0,
+            max([poll.participation() for poll in self.polls.values()], default=0.0),
             len(active),
             total,
             self.reactions.total * per_min,
-            leavers / (total + leavers) if leavers else 0.0,
+            len(leavers) / total if leavers else 0.0,
         )
 
     @property
@@ -132,7 +144,8 @@ class SessionState:
             self.active.copy(),
             self.leavers.copy(),
             self.connections.copy(),
-            self.poll.copy() if self.poll else None,
+            {poll_id: poll.copy() for poll_id, poll in self.polls.items()},
+            self.has_joins,
             self.real_event_id,
             self.last_event_ms,
             self.refused_users,
@@ -140,18 +153,23 @@ class SessionState:
 
     def _apply_one(self, event: Event) -> None:
         at_ms = event.at_ms
+        active_user: str | None = None
         match event:
             case ChatMessage():
                 message_id = event.message_id
                 if message_id is not None and self.messages.is_repeat(message_id, at_ms):
                     return
                 self.chats.add(at_ms)
+                active_user = event.user_id
             case Reaction():
                 self.reactions.add(at_ms)
+                active_user = event.user_id
             case PollVote():
                 self._vote(event)
+                active_user = event.user_id
             case UserJoined():
-                self._join(event.user_id)  # active even if over the limit
+                if self._join(event.user_id, at_ms):
+                    active_user = event.user_id  # even if over the limit
             case UserLeft():
                 self._leave(event.user_id, at_ms)
             case PollClosed():
@@ -159,29 +177,63 @@ class SessionState:
             case _:
                 assert_never(event)
         self.last_event_ms = at_ms
-        if self.real_event_id is None:
-            self._set_event_id(event.event_id)
-        if not isinstance(event, _NON_STARTING) and event.user_id is not None:
-            self.active.times_ms[event.user_id] = at_ms
+        self._set_event_id(event.event_id)
+        if active_user is not None:
+            self.active.times_ms[active_user] = at_ms
+
+    def _apply_asleep(self, event: UserLeft | PollClosed) -> None:
+        """Apply an event that does not wake the session; without connected users it has none."""
+        if not self.connections:
+            return
+        if isinstance(event, UserLeft):
+            self._leave(event.user_id, event.at_ms)
+        else:
+            self._close(event)
+        self._set_event_id(event.event_id)
 
     def _set_event_id(self, event_id: str | None) -> None:
-        if event_id not in (None, _PLACEHOLDER_EVENT_ID, self.session_id):
+        if self.real_event_id is None and event_id not in (
+            None,
+            _PLACEHOLDER_EVENT_ID,
+            self.session_id,
+        ):
             self.real_event_id = event_id
 
     def _vote(self, vote: PollVote) -> None:
-        if self.poll is None or self.poll.poll_id != vote.poll_id:
-            self.poll = Poll(vote.poll_id, len(self.connections), vote.at_ms, {})
-        self.poll.vote(vote.user_id, vote.at_ms)
+        poll = self.polls.pop(vote.poll_id, None)
+        if poll is None or not poll.is_open_at(vote.at_ms, self.rules.window_s * 1000):
+            poll = Poll(vote.poll_id, len(self.connections), vote.at_ms, {})
+        poll.vote(vote.user_id, vote.at_ms)
+        self.polls[vote.poll_id] = poll
+        if len(self.polls) > MAX_OPEN_POLLS:
+            self._drop_polls(vote.at_ms)
+        if len(self.polls) > MAX_OPEN_POLLS:
+            del self.polls[next(iter(self.polls))]  # voted on longest ago
 
-    def _join(self, user_id: str) -> None:
+    def _drop_polls(self, at_ms: int) -> None:
+        """Drop the polls that are no longer open."""
+        window_ms = self.rules.window_s * 1000
+        over = [key for key, poll in self.polls.items() if not poll.is_open_at(at_ms, window_ms)]
+        for key in over:
+            del self.polls[key]
+
+    def _join(self, user_id: str, at_ms: int) -> bool:
+        """Count a connection; return whether the user arrived.
+
+        A second device, a join that is delivered twice and a reconnect are no arrivals.
+        """
+        self.has_joins = True
         connections = self.connections.get(user_id, 0)
+        left_ms = self.leavers.times_ms.get(user_id)
+        is_back = left_ms is not None and at_ms - left_ms < self.leavers.length_ms
         if not connections and 0 < self.rules.max_users <= len(self.connections):
             self.refused_users += 1
-            return
+            return not is_back
         self.connections[user_id] = connections + 1
         self.leavers.forget(user_id)
-        if self.poll:
-            self.poll.update_connected(len(self.connections))
+        for poll in self.polls.values():
+            poll.update_connected(len(self.connections))
+        return not connections and not is_back
 
     def _leave(self, user_id: str, at_ms: int) -> None:
         connections = self.connections.get(user_id, 0)
@@ -192,8 +244,9 @@ class SessionState:
             self.leavers.times_ms[user_id] = at_ms
 
     def _close(self, closed: PollClosed) -> None:
-        if self.poll and self.poll.poll_id == closed.poll_id:
-            self.poll.close(closed.at_ms)
+        poll = self.polls.get(closed.poll_id)
+        if poll is not None:
+            poll.close(closed.at_ms)
 
 
 def row_at(
@@ -217,4 +270,5 @@ def row_at(
         signals,
         contributions,
         mark_for(tenant_id, marks),
+        state.has_joins,
     )

@@ -23,7 +23,8 @@ What `inspect` shows comes from: `service_started`, `service_stats`, `drain_bega
 `service_stopped`; `actor_stats`, `session_stats`, `tenant_stats` (every 5 s); `actor_started`,
 `actor_stopped`, `actor_failed`, `actor_restarted`, `restarts_exhausted`, `session_quarantined`,
 `session_released`, `handler_slow`, `message_traced`; `events_routed`, `events_invalid`,
-`gap_detected`, `tick_completed`, `batch_written`, `rows_refused`, `updates_dropped`;
+`event_keys_ignored`, `gap_detected`, `tick_completed`, `batch_written`, `rows_refused`,
+`updates_dropped`;
 `outage_began`, `outage_continues`, `outage_ended`; `log_lines_dropped`. `session_stats` and
 `tenant_stats` have lists, of `SessionFigures` and `TenantFigures`. Sessions are those that lead in
 mailbox depth, age of the oldest message, messages or time, and those that don't run: a hundred at
@@ -91,6 +92,7 @@ from conductor_actors.log_events.data_events import (
     CheckpointCommitted,
     CheckpointLoaded,
     CheckpointPostponed,
+    EventKeysIgnored,
     EventsInvalid,
     EventsRead,
     EventsRefused,
@@ -165,6 +167,7 @@ AnyEvent: TypeAlias = (
     | DatabaseConnected
     | DrainBegan
     | DrainIncomplete
+    | EventKeysIgnored
     | EventsInvalid
     | EventsRead
     | EventsRefused
@@ -234,6 +237,7 @@ __all__ = [
     "DatabaseConnected",
     "DrainBegan",
     "DrainIncomplete",
+    "EventKeysIgnored",
     "EventsInvalid",
     "EventsRead",
     "EventsRefused",

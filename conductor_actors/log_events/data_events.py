@@ -30,6 +30,14 @@ class EventsInvalid(LogEvent):
     events: Count
 
 
+class EventKeysIgnored(LogEvent):
+    """An optional key could not be used, and counted as absent, since the last such line."""
+
+    level: ClassVar[Level] = "warning"
+    key: Name
+    events: Count
+
+
 class EventsRefused(LogEvent):
     """Events over a limit of their tenant or session were refused since the last such line."""
 

@@ -65,6 +65,9 @@ class EventMetrics:
         self._routed, self._skipped = results.labels("routed"), results.labels("skipped")
         self._invalid, self._refused = results.labels("invalid"), results.labels("refused")
         self._reasons = make.counter("invalid_events", "What was no event.", "reason")
+        self._ignored_keys = make.counter(
+            "ignored_event_keys", "Optional keys that could not be used.", "key"
+        )
         self._limits = make.counter("refused_events", "What was over a limit.", "reason")
         for reason in _LIMITS:
             self._limits.labels(reason)
@@ -91,6 +94,8 @@ class EventMetrics:
             case events.EventsInvalid():
                 self._invalid.inc(event.events)
                 self._reasons.labels(event.reason).inc(event.events)
+            case events.EventKeysIgnored():
+                self._ignored_keys.labels(event.key).inc(event.events)
             case events.StreamUnreadable() | events.StreamReadable():
                 self._unreadable.set(event.streams)
             case events.EventsRefused():

@@ -94,7 +94,14 @@ class Settings(BaseSettings):
     session_timeout_s: int = Field(
         default=1800,
         gt=0,
-        description="Seconds without an event after which a session is over. At least the window.",
+        description="Seconds without an event after which a session has no more rows. At least "
+        "the window.",
+    )
+    presence_timeout_s: int = Field(
+        default=21_600,
+        gt=0,
+        description="Seconds without an event after which a session with connected users is "
+        "forgotten. The session timeout, if that is longer.",
     )
     weight_chat: Weight = Field(default=0.30, description="Largest contribution of chat.")
     weight_poll: Weight = Field(default=0.25, description="Largest contribution of poll votes.")
@@ -306,7 +313,10 @@ class Settings(BaseSettings):
     def session_rules(self) -> SessionRules:
         """Return the window, the timeout and the size of a session."""
         max_users = self._limit(self.session_users, MULTI_TENANT_MAX_USERS)
-        return SessionRules(self.window_s, self.session_timeout_s, int(max_users))
+        presence_timeout_s = max(self.session_timeout_s, self.presence_timeout_s)
+        return SessionRules(
+            self.window_s, self.session_timeout_s, presence_timeout_s, int(max_users)
+        )
 
     def dashboard(self) -> Options:
         """Return the dashboard's options."""

@@ -212,6 +212,20 @@ def test_an_invalid_event_is_counted_and_dead_lettered_and_its_body_is_never_log
     assert "secret" not in str(log_lines)
 
 
+def test_optional_keys_that_cannot_be_used_are_counted_by_name(
+    harness: RouterHarness, log_lines: list[EventDict]
+) -> None:
+    body = b'{"sessionId":"s","eventId":"","userId":7}'
+    ref = harness.route(read([(AT_MS, n, REACTION, body) for n in range(3)], AT_MS + 5000))
+    ref.ask(IntervalElapsed(), timeout=MAX_WAIT_S)
+    ref.ask(IntervalElapsed(), timeout=MAX_WAIT_S)
+    assert [
+        (line["key"], line["events"]) for line in events_named(log_lines, "event_keys_ignored")
+    ] == [("eventId", 3), ("userId", 3)]
+    assert [line["events"] for line in events_named(log_lines, "events_routed")] == [3, 0]
+    assert harness.dead_letters.messages == []
+
+
 def test_routed_events_are_reported_once(
     harness: RouterHarness, log_lines: list[EventDict]
 ) -> None:

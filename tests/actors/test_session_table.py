@@ -6,7 +6,6 @@ from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
     EventBatch,
-    Passivate,
     SnapshotTaken,
     StartSession,
     Tick,
@@ -19,7 +18,7 @@ from conductor_actors.actors.session_table import (
     SessionTable,
 )
 from conductor_actors.domain.checkpoints import decode_state
-from conductor_actors.domain.events import Event
+from conductor_actors.domain.events import Event, UserJoined, UserLeft
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import EventsBySession
 from conductor_actors.domain.session_state import SessionRules, SessionState
@@ -64,6 +63,13 @@ def begin_checkpoint(session_table: SessionTable) -> tuple[CheckpointContents, R
     return contents, answers
 
 
+def passivate(sessions: SessionHarness, session_table: SessionTable, now_ms: int) -> None:
+    """Ask the sessions without recent events, and remove those that are forgotten."""
+    session_table.passivate(now_ms)
+    sessions.settle()
+    session_table.passivate(now_ms)
+
+
 def read_states(answers: RecordingMailbox) -> dict[SessionKey, bytes]:
     """Return the states of a complete checkpoint, whose end is reported once, and last."""
     assert isinstance(answers.messages[-1], AllSnapshotsTaken)
@@ -92,27 +98,54 @@ def test_a_session_is_passivated_after_its_timeout_without_events_despite_ticks(
     sessions: SessionHarness, session_table: SessionTable
 ) -> None:
     session_table.deliver(batch(chats(1)))
-    session_table.passivate(OVER_MS - PASSIVATION_CHECK_MS - 1)
+    passivate(sessions, session_table, OVER_MS - PASSIVATION_CHECK_MS - 1)
     session_table.broadcast(tick(OVER_MS - 5000))
-    session_table.passivate(OVER_MS - 1)
+    passivate(sessions, session_table, OVER_MS - 1)
     assert len(session_table) == 1
-    session_table.passivate(OVER_MS - 1 + PASSIVATION_CHECK_MS)
+    passivate(sessions, session_table, OVER_MS - 1 + PASSIVATION_CHECK_MS)
     assert len(session_table) == 0
     begin_checkpoint(session_table)
-    assert mail(sessions.supervisor_mailbox.take(StartSession))[-1] == Passivate()
+    sessions.settle()
+    assert len(sessions.supervisor) == 0
 
 
-def test_a_session_with_an_event_within_its_timeout_stays(
+def test_a_session_with_recent_events_stays(
     sessions: SessionHarness, session_table: SessionTable
 ) -> None:
     session_table.deliver(batch(chats(1)))
     session_table.deliver(batch([chat(1, AT_MS + 1)], "lively"))
-    session_table.passivate(OVER_MS)
-    assert len(session_table) == 1
-    session_table.broadcast("tick")
+    passivate(sessions, session_table, OVER_MS)
     begin_checkpoint(session_table)
-    silent, lively = (mail(start) for start in sessions.supervisor_mailbox.of(StartSession))
-    assert (silent[-1], lively[-2]) == (Passivate(), "tick")
+    sessions.settle()
+    assert len(session_table) == len(sessions.supervisor) == 1
+
+
+def test_a_session_with_connected_users_stays_until_the_last_has_left(
+    sessions: SessionHarness, session_table: SessionTable
+) -> None:
+    session_table.deliver(batch([UserJoined(AT_MS, None, "ada")]))
+    passivate(sessions, session_table, OVER_MS)
+    assert len(session_table) == 1
+    session_table.deliver(batch([UserLeft(OVER_MS, None, "ada")]))
+    passivate(sessions, session_table, OVER_MS + PASSIVATION_CHECK_MS)
+    assert len(session_table) == 1  # the leave was an event
+    passivate(sessions, session_table, OVER_MS + TIMEOUT_S * 1000)
+    assert len(session_table) == 0
+
+
+def test_a_session_that_gets_events_after_it_was_asked_stays(
+    sessions: SessionHarness, session_table: SessionTable
+) -> None:
+    session_table.deliver(batch(chats(3)))
+    session_table.passivate(OVER_MS)
+    session_table.deliver(batch([chat(7, OVER_MS)]))
+    sessions.settle()
+    session_table.passivate(OVER_MS)
+    session_table.broadcast(tick(OVER_MS + 5000))
+    begin_checkpoint(session_table)
+    sessions.settle()
+    assert len(session_table) == len(sessions.supervisor) == 1
+    assert [row.signals.chat_msgs_per_min for row in sessions.rows()] == [1]
 
 
 def test_mail_after_passivation_goes_to_a_successor_and_none_is_lost(
@@ -120,7 +153,7 @@ def test_mail_after_passivation_goes_to_a_successor_and_none_is_lost(
 ) -> None:
     session_table.deliver(batch(chats(3)))
     session_table.broadcast(tick(AT_MS + 5000))
-    session_table.passivate(OVER_MS)
+    passivate(sessions, session_table, OVER_MS)
     session_table.deliver(batch([chat(7, OVER_MS)]))  # while the old one has yet to stop
     session_table.broadcast(tick(OVER_MS + 5000))
     begin_checkpoint(session_table)
@@ -142,11 +175,11 @@ def test_a_session_in_quarantine_is_passivated_after_its_release(
         session_table.broadcast(tick(AT_MS + 5000))
         sessions.settle()
     assert (len(session_table), session_table.count_listening()) == (1, 0)
-    session_table.passivate(OVER_MS)
+    passivate(sessions, session_table, OVER_MS)
     sessions.clock.advance(300)
     sessions.supervisor.release_quarantined()
     assert (len(session_table), session_table.count_listening()) == (1, 1)
-    session_table.passivate(OVER_MS + PASSIVATION_CHECK_MS)
+    passivate(sessions, session_table, OVER_MS + PASSIVATION_CHECK_MS)
     begin_checkpoint(session_table)
     sessions.settle()
     assert len(session_table) == len(sessions.supervisor) == 0
@@ -179,7 +212,7 @@ def test_the_contents_of_an_uncommitted_checkpoint_are_in_the_next_one(
     session_table.deliver(
         EventsBySession({KEY: [chat(1, OVER_MS - 1)], ("acme", "s"): [chat(7, OVER_MS)]})
     )
-    session_table.passivate(OVER_MS)
+    passivate(sessions, session_table, OVER_MS)
     lost, _ = begin_checkpoint(session_table)
     session_table.deliver(batch([chat(2, OVER_MS)], "new"))
     session_table.dirty.mark_committed(lost.number - 1)  # of the one before
@@ -196,7 +229,7 @@ def test_a_session_that_began_anew_is_not_removed_from_the_checkpoint(
 ) -> None:
     session_table.deliver(batch(chats(3)))
     begin_checkpoint(session_table)
-    session_table.passivate(OVER_MS)
+    passivate(sessions, session_table, OVER_MS)
     session_table.deliver(batch([chat(7, OVER_MS)]))
     session_table.dirty.mark_committed(1)
     contents, answers = begin_checkpoint(session_table)
@@ -230,6 +263,8 @@ def test_a_checkpoint_ends_after_the_rows_of_changed_and_unchanged_sessions(
     begin_checkpoint(session_table)
     sessions.settle()
     session_table.dirty.mark_committed(1)
+    session_table.passivate(OVER_MS)
+    sessions.settle()
     blocked = BlockedThread(sessions.dispatcher)
     session_table.broadcast(tick(OVER_MS - 1000))
     session_table.passivate(OVER_MS)
@@ -285,6 +320,8 @@ def test_a_passivating_session_in_quarantine_stops_after_its_release(
 ) -> None:
     session_table.deliver(batch([chat()]))
     sessions.settle()
+    session_table.passivate(OVER_MS)
+    sessions.settle()
     blocked = BlockedThread(sessions.dispatcher)
     for _ in range(4):
         session_table.deliver(batch([poison()]))
@@ -318,7 +355,7 @@ def test_sessions_continue_from_their_state_in_the_checkpoint(sessions: SessionH
     assert (contents.number, contents.is_full) == (8, False)
     assert contents.ended == {SessionKey("default", "over")}
     assert set(read_states(answers)) == {KEY}
-    session_table.passivate(OVER_MS)
+    passivate(sessions, session_table, OVER_MS)
     assert len(session_table) == 0
 
 

@@ -312,10 +312,14 @@ def histories(draw: st.DrawFn) -> list[Entry]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(histories(), st.integers(1, 20), st.integers(1, 3))
+@given(histories(), st.integers(1, 20), st.integers(1, 3), st.sampled_from([20.0, 40.0, 21_600.0]))
 def test_any_history_read_in_any_pieces_gives_the_rows_of_its_replay(
-    entries: list[Entry], size: int, threads: int
+    entries: list[Entry], size: int, threads: int, presence_timeout_s: float
 ) -> None:
-    rules = {"window_s": 10.0, "session_timeout_s": 20.0}
+    rules = {
+        "window_s": 10.0,
+        "session_timeout_s": 20.0,
+        "presence_timeout_s": presence_timeout_s,
+    }
     run = Run(reads_of(entries, size), None, None, dispatcher_threads=threads, **rules)
     assert run.play() == replayed(entries, **rules)

@@ -129,11 +129,11 @@ def test_from_any_checkpoint_on_the_rows_are_those_of_a_replay_bit_for_bit(threa
 
 
 @settings(max_examples=25, deadline=None)
-@given(histories(), st.integers(1, 5), st.data())
+@given(histories(), st.integers(1, 5), st.sampled_from([60.0, 120.0, 21_600.0]), st.data())
 def test_any_history_cut_off_anywhere_gives_the_rows_of_its_replay(
-    entries: list[Entry], size: int, data: st.DataObject
+    entries: list[Entry], size: int, presence_timeout_s: float, data: st.DataObject
 ) -> None:
-    rules = {"session_timeout_s": 60.0}
+    rules = {"session_timeout_s": 60.0, "presence_timeout_s": presence_timeout_s}
     reads, expected = reads_of(entries, size), replayed(entries, **rules)
     moments = played(reads, 1, **rules).moments
     must_go_on(data.draw(st.sampled_from(moments)), reads, expected, **rules)

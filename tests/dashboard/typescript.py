@@ -68,7 +68,8 @@ def _written(kind: Any) -> str:
 def _composed(origin: Any, args: tuple[Any, ...]) -> str:
     if origin is Literal:
         return " | ".join(msgspec.json.encode(value).decode() for value in args)
-    parts = list(dict.fromkeys(map(_written, args[:1] if origin is Annotated else args)))
+    known = [arg for arg in args if arg is not msgspec.UnsetType]  # an absent key has `?`
+    parts = list(dict.fromkeys(map(_written, known[:1] if origin is Annotated else known)))
     if origin is Annotated:
         return parts[0]
     if origin in (Union, UnionType):

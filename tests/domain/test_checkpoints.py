@@ -19,7 +19,7 @@ from conductor_actors.domain.checkpoints import (
     encode_state,
     recover,
 )
-from conductor_actors.domain.events import ChatMessage, Event, PollVote, UserJoined
+from conductor_actors.domain.events import ChatMessage, Event, PollVote, Reaction, UserJoined
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import (
@@ -28,6 +28,7 @@ from conductor_actors.domain.intake import (
     IntakeRules,
     IntakeState,
 )
+from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
 from conductor_actors.domain.ticks import TickDue
@@ -57,7 +58,8 @@ def facts(state: SessionState) -> list[object]:
         for window in (state.messages, state.active, state.leavers)
     ]
     rest = (state.session_id, state.rules, state.real_event_id, state.last_event_ms)
-    return [counts, moments, state.connections, state.poll, rest]
+    polls = list(state.polls.items())
+    return [counts, moments, state.connections, polls, state.has_joins, rest]
 
 
 def copied(state: SessionState) -> SessionState:
@@ -207,23 +209,26 @@ def header_of(rules: SessionRules, passed_ms: int = 0) -> Header:
 
 def test_a_session_that_is_over_is_not_restored() -> None:
     rules = SessionRules(timeout_s=1800)
-    events: Sequence[Event] = [UserJoined(START_MS, None, "ada")]
+    events: Sequence[Event] = [Reaction(START_MS, None, "ada")]
     sessions = {
         SessionKey(TENANT, "over"): SessionState.new("over", rules).after(events),
         SessionKey(TENANT, "never begun"): SessionState.new("never begun", rules),
         SessionKey("acme", "on"): SessionState.new("on", rules).after(
-            [UserJoined(START_MS + 1, None, "ada")]
+            [Reaction(START_MS + 1, None, "ada")]
+        ),
+        SessionKey("acme", "asleep"): SessionState.new("asleep", rules).after(
+            [UserJoined(START_MS, None, "ada")]
         ),
     }
     written = {key: encode_state(state) for key, state in sessions.items()}
     header = encode_header(header_of(rules, passed_ms=START_MS + 1_800_000))
     found = recover(header, written, rules)
-    assert set(found.states) == {SessionKey("acme", "on")}
+    assert set(found.states) == {SessionKey("acme", "on"), SessionKey("acme", "asleep")}
     assert found.ended == {SessionKey(TENANT, "over"), SessionKey(TENANT, "never begun")}
 
 
 def test_the_timeout_may_change() -> None:
-    state = new_state().after([UserJoined(START_MS, None, "ada")])
+    state = new_state().after([Reaction(START_MS, None, "ada")])
     rules = SessionRules(timeout_s=100)
     found = recover(
         encode_header(header_of(rules, passed_ms=START_MS + 100_000)),
@@ -249,11 +254,30 @@ def test_a_checkpoint_with_another_window_is_refused() -> None:
 
 def test_a_checkpoint_of_another_format_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as later:
-        later.setattr(checkpoints, "CHECKPOINT_VERSION", 2)
+        later.setattr(checkpoints, "CHECKPOINT_VERSION", 3)
         header = encode_header(header_of(SessionRules()))
     with pytest.raises(FormatError) as caught:
         recover(header, {}, SessionRules())
-    assert caught.value.version == 2
+    assert caught.value.version == 3
+
+
+# A session as the first version wrote it: bob joined, ada joined, voted on "lunch", and bob left.
+FIRST_HEADER = bytes.fromhex("9201c41b94033cc408706f736974696f6e95c0cf0000019b88e0ea00c090c0")
+FIRST_STATE = bytes.fromhex(
+    "9da76576656e742d31cf0000019b88e0ea02929000929000909092a3616461a3626f6292cf0000019b88e0ea01ff91"
+    "0191cf0000019b88e0ea0291008096a56c756e636802cf0000019b88e0ea01910000c0"
+)
+
+
+def test_a_checkpoint_of_the_first_version_is_read() -> None:
+    key = SessionKey(TENANT, "s")
+    found = recover(FIRST_HEADER, {key: FIRST_STATE}, SessionRules())
+    assert (found.header.number, found.header.position) == (3, b"position")
+    state = found.states[key]
+    assert (state.event_id, state.has_joins) == ("event-1", True)
+    assert (state.connections, [*state.leavers.times_ms]) == ({"ada": 1}, ["bob"])
+    assert state.polls == {"lunch": Poll("lunch", 2, START_MS + 1, {"ada": None})}
+    assert facts(copied(state)) == facts(state)
 
 
 BROKEN = [b"", b"\xc1", b"checkpoint", msgspec.msgpack.encode([1, b"x"]), b"\x92\x01\xa1\xff"]
@@ -281,7 +305,7 @@ def test_every_field_of_a_state_is_covered_here() -> None:
     """A field that is added and not encoded fails this test."""
     assert SessionState.__slots__ == (
         *("session_id", "rules", "chats", "reactions", "messages", "active", "leavers"),
-        *("connections", "poll", "real_event_id", "last_event_ms"),
+        *("connections", "polls", "has_joins", "real_event_id", "last_event_ms"),
         "refused_users",  # is told at once, so it need not be kept
     )
     assert CountWindow.__slots__ == ("counts", "length_s", "newest_s", "total")

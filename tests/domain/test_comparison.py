@@ -163,7 +163,9 @@ def test_rows_before_the_first_covered_tick_are_not_compared() -> None:
 def test_an_older_session_is_compared_once_it_was_over_and_began_anew() -> None:
     rows = rows_of(["ab", "ab", "a", "ab", "abc"])
     wrong = [replace(each, score=0.0) for each in rows]
-    coverage = Coverage(AT_MS + TICK_MS, ALL.until_ms, has_older_sessions=False)
+    coverage = Coverage(
+        AT_MS + TICK_MS, ALL.until_ms, has_older_sessions=False, forgotten_after_ms=TICK_MS
+    )
     found = compared(rows, wrong, coverage)
     assert counts(found) == (3, 0, 3, 0)  # b twice, c once
     assert found.first is not None
@@ -174,7 +176,9 @@ def test_an_older_session_is_compared_once_it_was_over_and_began_anew() -> None:
 def test_stored_rows_of_an_older_session_are_never_unexpected() -> None:
     rows = rows_of(["a", "a", "a"])
     between = row("a", AT_MS + TICK_MS + 1)
-    coverage = Coverage(AT_MS + TICK_MS, ALL.until_ms, has_older_sessions=False)
+    coverage = Coverage(
+        AT_MS + TICK_MS, ALL.until_ms, has_older_sessions=False, forgotten_after_ms=TICK_MS
+    )
     assert counts(compared(rows, [*rows, between], coverage)) == (0, 0, 0, 0)
 
 

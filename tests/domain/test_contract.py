@@ -89,7 +89,7 @@ def rows_of_the_reference(entries: Sequence[Entry]) -> Iterator[SampleRow]:
             heard.setdefault(key, []).extend(events)
         if tick_ms is not None:
             for key in sorted(heard):
-                row = row_at(tick_ms, key[1], heard[key], 60_000, 1_800_000)
+                row = row_at(tick_ms, key[1], heard[key])
                 if row:
                     measures = (row.score, *(row.signals[name] for name in MEASURES[1:]))
                     yield SampleRow((iso(tick_ms), *key, row.event_id), row.category, measures)

@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -15,9 +16,6 @@ from conductor_actors.domain.events import (
     UserJoined,
     UserLeft,
     decode,
-    decode_closed,
-    decode_reaction,
-    decode_sync,
 )
 from conductor_actors.errors import InvalidEvent
 from tests.support.event_samples import (
@@ -30,6 +28,7 @@ from tests.support.event_samples import (
     REACTION,
     SHAPES,
     SYNC,
+    UNUSABLE_OPTIONAL_KEYS,
     UNUSUAL_EVENTS,
     VOTE,
     Shape,
@@ -74,7 +73,7 @@ NEARLY: st.SearchStrategy[Any] = st.recursive(
 
 def read(name: str, body: object) -> Decoded:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return decode(DECODERS[name], raw, AT_MS, MAX_BYTES)
+    return decode(DECODERS[name], raw, AT_MS, MAX_BYTES, Counter())
 
 
 def reads_or_refuses(name: str, body: bytes) -> None:
@@ -100,6 +99,31 @@ def test_an_unusual_but_valid_body_is_read(name: str, body: bytes) -> None:
     assert decoded is None or decoded[1].at_ms == AT_MS
 
 
+@pytest.mark.parametrize(
+    ("name", "body", "key"), [pytest.param(*c, id=i) for i, *c in UNUSABLE_OPTIONAL_KEYS]
+)
+def test_an_optional_key_that_cannot_be_used_counts_as_absent(
+    name: str, body: bytes, key: str
+) -> None:
+    ignored: Counter[str] = Counter()
+    decoded = decode(DECODERS[name], body, AT_MS, MAX_BYTES, ignored)
+    document = json.loads(body)
+    place = document
+    *parents, last = key.split(".")
+    for parent in parents:
+        place = place[parent]
+    del place[last]
+    assert decoded == read(name, document)
+    assert ignored == {key.replace("payload", "message"): 1}
+
+
+def test_nothing_is_counted_as_ignored_for_an_invalid_event() -> None:
+    ignored: Counter[str] = Counter()
+    with pytest.raises(InvalidEvent):
+        decode(DECODERS[VOTE], b'{"sessionId":"s1","userId":5}', AT_MS, MAX_BYTES, ignored)
+    assert not ignored
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.label)
 def test_a_body_cut_off_anywhere_is_refused(shape: Shape) -> None:
     body = json.dumps(shape.body).encode()
@@ -113,7 +137,7 @@ def test_a_body_cut_off_anywhere_is_refused(shape: Shape) -> None:
 def test_nesting_is_refused_even_where_larger_bodies_are_allowed(shape: Shape) -> None:
     body = with_value(shape.body, "z", b"[" * 100_000 + b"]" * 100_000)
     with pytest.raises(InvalidEvent, match="too_deep"):
-        decode(DECODERS[shape.name], body, AT_MS, 10 * MAX_BYTES)
+        decode(DECODERS[shape.name], body, AT_MS, 10 * MAX_BYTES, Counter())
 
 
 @given(NAME, st.binary())
@@ -207,20 +231,20 @@ def test_the_limit_of_nesting_does_not_depend_on_the_callers_stack() -> None:
     body = b'{"sessionId":"s1","z":' + b"[" * 511 + b"]" * 511 + b"}"
 
     def deeper(frames: int) -> Decoded:
-        return deeper(frames - 1) if frames else decode(decode_reaction, body, 0, MAX_BYTES)
+        return deeper(frames - 1) if frames else read(REACTION, body)
 
-    assert deeper(0) == deeper(150) == ("s1", Reaction(0, None, None))
+    assert deeper(0) == deeper(150) == ("s1", Reaction(AT_MS, None, None))
 
 
 def test_brackets_in_strings_do_not_count_as_nesting() -> None:
     body = b'{"sessionId":"s1","z":"' + b'[{\\"' * 600 + b'"}'
-    assert decode(decode_reaction, body, 0, MAX_BYTES) == ("s1", Reaction(0, None, None))
+    assert read(REACTION, body) == ("s1", Reaction(AT_MS, None, None))
 
 
 def test_a_poll_that_ends_without_a_session_is_skipped() -> None:
-    assert decode(decode_closed, b'{"poll":{}}', 0, MAX_BYTES) is None
+    assert read(CLOSED, b'{"poll":{}}') is None
 
 
 def test_nul_in_an_id_is_refused_in_skipped_events_too() -> None:
     with pytest.raises(InvalidEvent, match="nul_in_id"):
-        decode(decode_sync, rb'{"type":"typing","sessionId":"s\u0000"}', 0, MAX_BYTES)
+        read(SYNC, rb'{"type":"typing","sessionId":"s\u0000"}')

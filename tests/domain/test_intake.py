@@ -14,7 +14,7 @@ from conductor_actors.domain.intake import (
     IntakeRules,
 )
 from conductor_actors.domain.ticks import TickDue
-from tests.support.reference import row_at
+from tests.support.reference import Timeouts, row_at
 from tests.support.ticking import TickingIntake
 
 CHAT = "platform.events.chat.message.v1"
@@ -211,7 +211,7 @@ def test_no_tick_is_skipped_at_which_a_session_has_a_row(log: list[Entry]) -> No
     for key in {key for _, batch in result for key in batch}:
         events = [event for _, batch in result for event in batch.get(key, ())]
         for tick_ms in set(multiples(log)) - set(ticks(result)):
-            assert row_at(tick_ms, key[1], events, 60_000, TIMEOUT_MS) is None
+            assert row_at(tick_ms, key[1], events, timeouts=Timeouts(TIMEOUT_MS)) is None
 
 
 @settings(max_examples=40, deadline=None)

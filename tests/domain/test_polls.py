@@ -16,7 +16,7 @@ def poll(*voters: str | None, connected: int = 0) -> Poll:
 
 
 def participation(of: Poll) -> float:
-    return of.participation(1000, WINDOW_MS)
+    return of.participation()
 
 
 @settings(max_examples=100, deadline=None)
@@ -63,21 +63,21 @@ def test_a_user_who_connects_after_the_close_does_not_count() -> None:
     assert participation(subject) == 1 / 2
 
 
-def test_participation_ends_one_window_after_the_first_close() -> None:
+def test_a_poll_is_open_until_one_window_after_its_first_close() -> None:
     subject = poll("ada")
     subject.close(1000)
     subject.close(9000)
-    assert subject.participation(1000 + WINDOW_MS - 1, WINDOW_MS) == 1
-    assert subject.participation(1000 + WINDOW_MS, WINDOW_MS) == 0
+    assert subject.is_open_at(1000 + WINDOW_MS - 1, WINDOW_MS)
+    assert not subject.is_open_at(1000 + WINDOW_MS, WINDOW_MS)
 
 
-def test_participation_ends_after_five_minutes_without_a_vote() -> None:
+def test_a_poll_is_open_until_five_minutes_have_passed_without_a_vote() -> None:
     subject = poll("ada")
     assert VOTE_TIMEOUT_MS == 300_000
-    assert subject.participation(299_999, WINDOW_MS) == 1
-    assert subject.participation(300_000, WINDOW_MS) == 0
-    subject.vote("bob", 400_000)
-    assert subject.participation(699_999, WINDOW_MS) == 1
+    assert subject.is_open_at(299_999, WINDOW_MS)
+    assert not subject.is_open_at(300_000, WINDOW_MS)
+    subject.vote("bob", 299_999)
+    assert subject.is_open_at(599_998, WINDOW_MS)
 
 
 @pytest.mark.parametrize("connected", [0, 9])

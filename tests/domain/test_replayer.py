@@ -94,7 +94,7 @@ def curse(monkeypatch: pytest.MonkeyPatch, *ticks_ms: int) -> None:
     signals = SessionState.signals
 
     def fail(state: SessionState, at_ms: int) -> Signals:
-        if state.poll and at_ms in ticks_ms:
+        if state.polls and at_ms in ticks_ms:
             raise ZeroDivisionError
         return signals(state, at_ms)
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conductor_actors.domain import session_state
 from conductor_actors.domain.events import (
     ChatMessage,
     Event,
@@ -15,16 +16,19 @@ from conductor_actors.domain.events import (
     UserJoined,
     UserLeft,
 )
-from conductor_actors.domain.scoring import Scoring, Signals, category, clamped
+from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals, category, clamped
 from conductor_actors.domain.session_state import SessionRules, SessionState
-from tests.support.reference import row_at
+from tests.support.reference import Timeouts, row_at
 
 START_MS = 1_767_528_000_000
 TICK_MS = 5000
 MINUTE_MS = 60_000
 SESSION = "keynote"
 
-EDGES_MS = (1, 999, 1000, 5000, 10_000, 59_999, 60_000, 89_999, 90_000, 299_999, 300_000, 1_800_000)
+EDGES_MS = (
+    *(1, 999, 1000, 5000, 10_000, 59_999, 60_000, 89_999, 90_000, 299_999, 300_000, 600_000),
+    *(1_800_000, 21_599_999, 21_600_000),
+)
 gaps_ms = st.one_of(
     st.just(0),
     st.integers(0, 2000),
@@ -64,7 +68,14 @@ streams = st.integers(1, 40).flatmap(
     lambda size: st.lists(st.tuples(gaps_ms, happenings), min_size=size, max_size=size).map(timed)
 )
 rules_of_all_kinds = st.sampled_from(
-    (SessionRules(), SessionRules(10, 1800), SessionRules(60, 90), SessionRules(10, 10))
+    (
+        SessionRules(),
+        SessionRules(10, 1800),
+        SessionRules(60, 90),
+        SessionRules(10, 10),
+        SessionRules(60, 90, 600),
+        SessionRules(10, 10, 10),
+    )
 )
 batch_sizes = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 
@@ -75,6 +86,10 @@ def new_state(rules: SessionRules | None = None) -> SessionState:
 
 def heard(*events: Event) -> SessionState:
     return new_state().after(events)
+
+
+def row_of(tick_ms: int, state: SessionState) -> ScoreRow:
+    return session_state.row_at(tick_ms, "default", state, Scoring())
 
 
 def ticks_over(events: Sequence[Event], step_ms: int = TICK_MS) -> range:
@@ -138,9 +153,10 @@ BEGINNINGS: tuple[Callable[[int], Event], ...] = (chat, vote, reaction, joined)
 def test_a_session_agrees_with_the_reference_at_every_tick(
     events: list[Event], rules: SessionRules, sizes: list[int]
 ) -> None:
-    window_ms, timeout_ms = rules.window_s * 1000, rules.timeout_s * 1000
+    window_ms = rules.window_s * 1000
+    timeouts = Timeouts(rules.timeout_s * 1000, rules.presence_timeout_s * 1000)
     for tick_ms, state in states_at_ticks(events, rules, sizes):
-        row = row_at(tick_ms, SESSION, events, window_ms, timeout_ms)
+        row = row_at(tick_ms, SESSION, events, window_ms, timeouts)
         assert state.has_row_at(tick_ms) == (row is not None)
         if row is not None:
             signals = state.signals(tick_ms)
@@ -230,13 +246,58 @@ def test_a_repeated_message_does_not_keep_a_session_alive() -> None:
     assert not state.has_row_at(START_MS + 50_000)
 
 
-def test_a_session_that_begins_anew_starts_empty() -> None:
-    first_life: list[Event] = [joined(0), vote(0), reaction(0, "event-1"), chat(0, message="m")]
+def test_a_session_without_connected_users_begins_anew_after_its_timeout() -> None:
+    first_life: list[Event] = [vote(0), reaction(0, "event-1"), chat(0, message="m")]
     second_life: list[Event] = [vote(30 * MINUTE_MS, "bob"), reaction(30 * MINUTE_MS, "event-2")]
     tick_ms = START_MS + 30 * MINUTE_MS + TICK_MS
     assert answers(heard(*first_life, *second_life), tick_ms) == answers(
         heard(*second_life), tick_ms
     )
+
+
+SLEEP_MS = 30 * MINUTE_MS
+FORGOTTEN_MS = 360 * MINUTE_MS
+
+
+def test_a_session_with_connected_users_sleeps_and_wakes_with_all_that_it_knew() -> None:
+    audience = [joined(0, f"user {number}") for number in range(200)]
+    asleep = heard(reaction(0, "event-1"), *audience)
+    assert not asleep.has_row_at(START_MS + SLEEP_MS)
+    awake = asleep.after([chat(SLEEP_MS, f"user {number}") for number in range(4)])
+    tick_ms = START_MS + SLEEP_MS + TICK_MS
+    assert awake.has_row_at(tick_ms)
+    assert awake.event_id == "event-1"
+    signals = awake.signals(tick_ms)
+    assert (signals.active_users, signals.total_users) == (4, 200)
+
+
+@pytest.mark.parametrize("quiet", [left, closed])
+def test_a_leave_or_a_polls_end_does_not_wake_a_session(quiet: Callable[[int], Event]) -> None:
+    asleep = heard(joined(0), joined(0, "bob"), quiet(SLEEP_MS))
+    assert not asleep.has_row_at(START_MS + SLEEP_MS + TICK_MS)
+    assert asleep.is_forgotten_at(START_MS + FORGOTTEN_MS)  # counted from the join
+
+
+def test_a_leave_counts_while_a_session_sleeps() -> None:
+    awake = heard(joined(0), joined(0, "bob"), left(SLEEP_MS), chat(SLEEP_MS + 1, "bob"))
+    signals = awake.signals(START_MS + SLEEP_MS + TICK_MS)
+    assert (signals.total_users, signals.user_leave_rate) == (2, 0.5)
+
+
+def test_a_session_that_sleeps_is_forgotten_when_the_last_user_leaves() -> None:
+    asleep = heard(reaction(0, "event-1"), joined(0))
+    assert not asleep.is_forgotten_at(START_MS + SLEEP_MS)
+    gone = asleep.after([left(SLEEP_MS)])
+    assert gone.is_forgotten_at(START_MS + SLEEP_MS)
+    assert gone.after([chat(SLEEP_MS)]).event_id == SESSION
+
+
+def test_a_session_that_sleeps_is_forgotten_after_its_presence_timeout() -> None:
+    asleep = heard(joined(0, "ada"), joined(0, "bob"), left(SLEEP_MS, "ada"))
+    late = asleep.after([chat(FORGOTTEN_MS - 1, "bob")])
+    too_late = asleep.after([chat(FORGOTTEN_MS, "bob")])
+    assert late.connections == {"bob": 1}
+    assert too_late.connections == {}
 
 
 def test_a_message_counts_again_one_window_after_its_first_arrival() -> None:
@@ -273,7 +334,7 @@ def test_a_user_on_two_devices_has_left_once_both_are_gone() -> None:
     gone = still_there.after([left(2000)])
     tick_ms = START_MS + TICK_MS
     assert still_there.signals(tick_ms).user_leave_rate == 0
-    assert gone.signals(tick_ms).user_leave_rate == 0.5  # still active, and gone
+    assert gone.signals(tick_ms).user_leave_rate == 1  # of those who were there in the window
     assert gone.signals(START_MS + MINUTE_MS).total_users == 1
     assert gone.signals(START_MS + MINUTE_MS + TICK_MS).total_users == 0
 
@@ -299,11 +360,68 @@ def test_participation_is_the_share_of_the_most_users_connected_until_the_close(
     assert state.after(late).signals(tick_ms).poll_participation == 2 / 4
 
 
-def test_a_vote_on_another_poll_starts_anew() -> None:
-    state = heard(joined(0), joined(0, "bob"), vote(1), vote(2, "bob"), vote(3, poll="venue"))
-    assert state.signals(START_MS + TICK_MS).poll_participation == 0.5
-    back = state.after([closed(4), vote(5)])
-    assert back.signals(START_MS + TICK_MS).poll_participation == 0.5
+def test_participation_is_that_of_the_open_poll_with_the_highest_share() -> None:
+    crowd = [joined(0, user) for user in ("ada", "bob", "cyd", "dan")]
+    lunch = [vote(1), vote(2, "bob"), vote(3, "cyd")]
+    state = heard(*crowd, *lunch, vote(4, poll="venue"))
+    assert state.signals(START_MS + TICK_MS).poll_participation == 3 / 4
+    over = state.after([closed(5)])
+    assert over.signals(START_MS + MINUTE_MS).poll_participation == 3 / 4
+    assert over.signals(START_MS + MINUTE_MS + TICK_MS).poll_participation == 1 / 4
+
+
+def test_one_late_vote_on_a_poll_that_was_closed_starts_it_anew() -> None:
+    crowd = [joined(0, user) for user in ("ada", "bob")]
+    state = heard(*crowd, vote(1), vote(2, "bob"), closed(3), vote(3 + MINUTE_MS))
+    assert state.signals(START_MS + MINUTE_MS + TICK_MS).poll_participation == 1 / 2
+
+
+def test_the_poll_voted_on_longest_ago_makes_room_for_the_seventeenth() -> None:
+    crowd = [joined(0, user) for user in ("ada", "bob")]
+    full = [vote(1, "ada", "first"), vote(1, "bob", "first"), vote(2, "ada", "second")]
+    others = [vote(3 + number, "ada", f"poll {number}") for number in range(14)]
+    state = heard(*crowd, *full, *others)
+    assert state.signals(START_MS + TICK_MS).poll_participation == 1
+    full_again = state.after([vote(20, "ada", "seventeenth")])
+    assert full_again.signals(START_MS + TICK_MS).poll_participation == 1 / 2
+    kept = state.after([vote(20, "ada", "first"), vote(21, "ada", "seventeenth")])
+    assert kept.signals(START_MS + TICK_MS).poll_participation == 1
+    assert "second" not in kept.polls
+
+
+def test_a_second_device_and_a_reconnect_within_a_window_are_no_activity() -> None:
+    everybody_is_back = heard(
+        joined(0), joined(0, "bob"), left(90_000), joined(95_000), joined(96_000, "bob")
+    )
+    signals = everybody_is_back.signals(START_MS + 100_000)
+    assert (signals.active_users, signals.total_users) == (0, 2)
+
+
+def test_a_user_who_comes_back_a_window_after_leaving_arrives() -> None:
+    late = heard(joined(0), left(1000), joined(1000 + MINUTE_MS))
+    soon = heard(joined(0), left(1000), joined(999 + MINUTE_MS))
+    tick_ms = START_MS + MINUTE_MS + TICK_MS
+    assert late.signals(tick_ms).active_users == 1
+    assert soon.signals(tick_ms).active_users == 0
+
+
+def test_an_exodus_lowers_the_score() -> None:
+    crowd = [joined(0, f"user {number}") for number in range(100)]
+    active = [chat(90_000, f"user {number}") for number in range(20)]
+    exodus = [left(91_000, f"user {number}") for number in range(10, 100)]
+    stayed, gone = heard(*crowd, *active), heard(*crowd, *active, *exodus)
+    tick_ms = START_MS + 95_000
+    scores = [Scoring().contributions(one.signals(tick_ms)).total() for one in (stayed, gone)]
+    assert scores[1] < scores[0]
+    assert gone.signals(tick_ms).total_users == 100
+    assert gone.signals(tick_ms).user_leave_rate == 0.9
+
+
+def test_the_audience_is_known_once_a_join_was_received() -> None:
+    unknown = heard(chat(0), left(0), vote(1))
+    known = unknown.after([joined(2, "bob")])
+    rows = [row_of(TICK_MS + START_MS, state) for state in (unknown, known)]
+    assert [row.is_audience_known for row in rows] == [False, True]
 
 
 @pytest.mark.parametrize("placeholder", [None, "unknown", SESSION])

@@ -1,5 +1,6 @@
 """Every entry belongs to one shard: the one that owns its session."""
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -27,7 +28,7 @@ def session_of(entry: Entry) -> SessionKey | None:
     parts = split(name)
     assert parts
     try:
-        decoded = decode(DECODERS[parts[1]], body, 0, MOST_BYTES)
+        decoded = decode(DECODERS[parts[1]], body, 0, MOST_BYTES, Counter())
     except InvalidEvent:
         return None
     return SessionKey(parts[0], decoded[0]) if decoded else None

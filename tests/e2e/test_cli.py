@@ -109,8 +109,8 @@ def test_replay_writes_the_rows_of_the_contract_to_csv_and_its_progress_to_stder
 ) -> None:
     printed = run_to_end("replay", EVENTS, "--csv", "-", cwd=tmp_path)
     assert (printed.exit_code, printed.stdout) == (0, EXPECTED)
-    assert "36/36" in printed.stderr
-    assert "31 events, 5 skipped, 0 invalid: 7 rows" in printed.stderr
+    assert "42/42" in printed.stderr
+    assert "37 events, 5 skipped, 0 invalid: 31 rows" in printed.stderr
     written = run_to_end("replay", EVENTS, "--csv", "rows.csv", cwd=tmp_path)
     assert (written.exit_code, written.stdout) == (0, "")
     assert (tmp_path / "rows.csv").read_text() == EXPECTED

@@ -1,6 +1,7 @@
 """`dead-letters`: what is shown of hostile text, what is sent again, and what can't be."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -236,7 +237,7 @@ def test_entries_are_added_to_event_streams_only(
 def session_letter(name: str, body: bytes, at_ms: int) -> DeadLetter:
     """Make the letter of an event that a handler raised on."""
     bare_name = name.rpartition(":")[2]
-    decoded = decode(DECODERS[bare_name], body, at_ms, MAX_BYTES)
+    decoded = decode(DECODERS[bare_name], body, at_ms, MAX_BYTES, Counter())
     assert decoded is not None
     tenant = name.rpartition(":")[0] or "default"
     source = f"session:{tenant}/{decoded[0]}"

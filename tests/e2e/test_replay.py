@@ -28,9 +28,9 @@ from tests.support.programs import Completed, run_to_end
 from tests.support.score_rows import AT_MS
 
 EVENTS, EXPECTED = str(SAMPLE / "events.jsonl"), str(SAMPLE / "expected.csv")
-AFTER_ALL = ("--to", "2026-01-04T12:01")
+AFTER_ALL = ("--to", "2026-01-04T12:02")
 SESSION = "6513270e-269e-4d37-b2a7-4de452e6b438"
-EQUAL = "compared    7\nmissing     0\ndifferent   0\nunexpected  0\n"
+EQUAL = "compared    31\nmissing     0\ndifferent   0\nunexpected  0\n"
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_a_database_that_has_the_rows_is_equal_and_is_left_as_it_was(
     assert (ended.exit_code, ended.stdout) == (0, EQUAL)
     assert "not compared" not in ended.stderr
     with psycopg.connect(url) as connection:
-        assert connection.execute("SELECT count(*) FROM engagement_metrics").fetchone() == (7,)
+        assert connection.execute("SELECT count(*) FROM engagement_metrics").fetchone() == (31,)
 
 
 def test_what_is_missing_different_and_unexpected_is_counted_and_the_first_is_shown(
@@ -81,7 +81,7 @@ def test_what_is_missing_different_and_unexpected_is_counted_and_the_first_is_sh
     ended = against_database(url, tmp_path, *AFTER_ALL)
     assert ended.exit_code == 1
     assert ended.stdout.splitlines() == [
-        "compared    6",
+        "compared    30",
         "missing     1",
         "different   1",
         "unexpected  2",
@@ -104,10 +104,10 @@ def test_the_last_tick_is_not_compared_unless_the_recording_goes_past_it(
     url: str, tmp_path: Path
 ) -> None:
     with psycopg.connect(url) as connection:
-        connection.execute("DELETE FROM engagement_metrics WHERE time = '2026-01-04T12:00:25Z'")
+        connection.execute("DELETE FROM engagement_metrics WHERE time = '2026-01-04T12:01:25Z'")
     ended = against_database(url, tmp_path)
-    assert (ended.exit_code, ended.stdout) == (0, EQUAL.replace("7", "5"))
-    assert "not compared: 2 rows after 2026-01-04T12:00:22.682000Z: " in ended.stderr
+    assert (ended.exit_code, ended.stdout) == (0, EQUAL.replace("31", "29"))
+    assert "not compared: 2 rows after 2026-01-04T12:01:23.100000Z: " in ended.stderr
     assert against_database(url, tmp_path, *AFTER_ALL).exit_code == 1
 
 
@@ -143,6 +143,7 @@ def test_a_comparison_that_is_impossible_ends_with_2_and_one_line(
 SETTINGS: dict[str, Any] = {
     "window_s": 10,
     "session_timeout_s": 30,
+    "presence_timeout_s": 30,
     "start": "earliest",
 }
 

@@ -60,6 +60,11 @@ def test_events_are_counted_by_what_became_of_them(measured: Measured) -> None:
     assert measured.value("sessions") == 3
 
 
+def test_optional_keys_that_could_not_be_used_are_counted_by_name(measured: Measured) -> None:
+    say("event_keys_ignored", key="userId", events=4)
+    assert measured.value("ignored_event_keys_total", key="userId") == 4
+
+
 def test_events_over_a_limit_are_counted_by_reason_and_never_by_tenant(measured: Measured) -> None:
     for tenant, reason in (("acme", "tenant_events"), ("acme", "session_users")):
         say("events_refused", tenant=tenant, reason=reason, events=3)

@@ -211,12 +211,35 @@ def padded(body: Json, size_bytes: int) -> bytes:
     return json.dumps(body | {"padding": "x" * (size_bytes - len(empty))}).encode()
 
 
+# Ids without which an event still counts, but for the user of a join or a leave.
+_OPTIONAL: Final = ("eventId", "userId", "id", "authorId")
+_REQUIRED_ANYWAY: Final = ("poll.id",)
+
+
+def is_optional(shape: Shape, path: str) -> bool:
+    """Check whether an unusable id counts as absent."""
+    name = path.rpartition(".")[2]
+    return name in _OPTIONAL and path not in (*shape.required, *_REQUIRED_ANYWAY)
+
+
+def _reason(shape: Shape, path: str, reason: str) -> str:
+    """Return the reason for an unusable id: the user of a join is missing without it."""
+    is_user = path == "userId" and reason in ("wrong_shape", "nul_in_id")
+    return "missing_id" if is_user and path in shape.required else reason
+
+
 def _bad_values() -> list[tuple[str, str, bytes, str]]:
     ids = [
-        (f"{shape.label}: {path} is {label}", shape.name, with_value(shape.body, path, raw), reason)
+        (
+            f"{shape.label}: {path} is {label}",
+            shape.name,
+            with_value(shape.body, path, raw),
+            _reason(shape, path, reason),
+        )
         for shape in SHAPES
         for path in shape.ids
         for label, raw, reason in _BAD_IDS
+        if not (is_optional(shape, path) and reason in ("wrong_shape", "nul_in_id"))
     ]
     extras = [
         (f"{shape.label}: extra is {label}", shape.name, with_value(shape.body, "z", raw), reason)
@@ -275,7 +298,6 @@ INVALID_EVENTS: Final[list[tuple[str, str, bytes, str]]] = [
     ("chat: message is text", CHAT, b'{"sessionId":"s1","message":"hello"}', "wrong_shape"),
     ("chat: message is null", CHAT, b'{"sessionId":"s1","message":null}', "wrong_shape"),
     ("chat: null session", CHAT, b'{"sessionId":null,"message":{}}', "wrong_shape"),
-    ("chat: author is text", CHAT, b'{"sessionId":"s1","message":{"author":"u1"}}', "wrong_shape"),
     ("chat: keys in capitals", CHAT, b'{"SESSIONID":"s1","MESSAGE":{}}', "missing_id"),
     ("close: poll is text", CLOSED, b'{"sessionId":"s1","poll":"p1"}', "wrong_shape"),
     ("close: session alone", CLOSED, b'{"sessionId":"s1"}', "missing_id"),
@@ -304,8 +326,26 @@ INVALID_EVENTS: Final[list[tuple[str, str, bytes, str]]] = [
         "sync: leave, odd user, with resource",
         SYNC,
         b'{"type":"user_leave","sessionId":"s1","userId":7,"resource":"USER"}',
-        "wrong_shape",
+        "missing_id",
     ),
+]
+
+
+# (label, Redis name, body, the key that is ignored)
+UNUSABLE_OPTIONAL_KEYS: Final[list[tuple[str, str, bytes, str]]] = [
+    (f"{shape.label}: {path} is {label}", shape.name, with_value(shape.body, path, raw), path)
+    for shape in SHAPES
+    for path in shape.ids
+    if is_optional(shape, path)
+    for label, raw, reason in _BAD_IDS
+    if reason in ("wrong_shape", "nul_in_id")
+] + [
+    (
+        "chat: author is text",
+        CHAT,
+        b'{"sessionId":"s1","message":{"author":"u1"}}',
+        "message.author",
+    )
 ]
 
 

@@ -23,6 +23,7 @@ QUICK: Final = {
     "CONDUCTOR_TICK_S": "1",
     "CONDUCTOR_WINDOW_S": "10",
     "CONDUCTOR_SESSION_TIMEOUT_S": "60",
+    "CONDUCTOR_PRESENCE_TIMEOUT_S": "60",
     "CONDUCTOR_START": "earliest",
 }
 COMMAND_WITHIN_S: Final = 600.0  # a replay of a fault's full length; tests have their own timeout

@@ -21,6 +21,7 @@ from conductor_actors.domain.events import (
 
 MINUTE_MS = 60_000
 VOTE_TIMEOUT_MS = 5 * MINUTE_MS
+MAX_OPEN_POLLS = 16
 
 
 class Row(NamedTuple):
@@ -32,30 +33,55 @@ class Row(NamedTuple):
     category: str
 
 
+class Timeouts(NamedTuple):
+    """After how many milliseconds without an event a session is asleep, and forgotten."""
+
+    sleep_ms: int = 30 * MINUTE_MS
+    presence_ms: int = 360 * MINUTE_MS
+
+
+TIMEOUTS = Timeouts()
+
+
 def row_at(
-    tick_ms: int, session_id: str, events: Sequence[Event], window_ms: int, timeout_ms: int
+    tick_ms: int,
+    session_id: str,
+    events: Sequence[Event],
+    window_ms: int = MINUTE_MS,
+    timeouts: Timeouts = TIMEOUTS,
 ) -> Row | None:
     """Judge a session at a tick; None when it has no row."""
     past = [event for event in events if event.at_ms < tick_ms]
-    life = current_life(past, window_ms, timeout_ms)
-    if not life or tick_ms - life[-1].at_ms >= timeout_ms:
+    life, last_ms = current_life(past, window_ms, timeouts)
+    if not life or tick_ms - last_ms >= timeouts.sleep_ms:
         return None
     signals = signals_at(tick_ms, life, window_ms)
     score = score_of(signals)
     return Row(event_id_of(session_id, life), signals, score, category_of(score))
 
 
-def current_life(events: Sequence[Event], window_ms: int, timeout_ms: int) -> list[Event]:
-    """Leave out what came before the session (last) began, and repeats."""
+def current_life(
+    events: Sequence[Event], window_ms: int, timeouts: Timeouts
+) -> tuple[list[Event], int]:
+    """Leave out what came before the session (last) began, and repeats.
+
+    The time is that of the last event before which the session was not asleep.
+    """
     life: list[Event] = []
+    last_ms = 0
     for event in events:
-        if life and event.at_ms - life[-1].at_ms >= timeout_ms:
+        is_silent = event.at_ms - last_ms >= timeouts.sleep_ms
+        is_gone = event.at_ms - last_ms >= timeouts.presence_ms
+        if life and is_silent and (is_gone or not connected_after(life)):
             life = []
-        if not life and isinstance(event, UserLeft | PollClosed):
+        can_wake = not isinstance(event, UserLeft | PollClosed)
+        if not life and not can_wake:
             continue
         if not is_repeat(event, life, window_ms):
             life.append(event)
-    return life
+            if can_wake or not is_silent:
+                last_ms = event.at_ms
+    return life, last_ms
 
 
 def is_repeat(event: Event, life: Sequence[Event], window_ms: int) -> bool:
@@ -78,15 +104,13 @@ def event_id_of(session_id: str, life: Sequence[Event]) -> str:
 
 def signals_at(tick_ms: int, life: Sequence[Event], window_ms: int) -> dict[str, float]:
     window = [event for event in life if tick_ms - window_ms <= event.at_ms < tick_ms]
-    active = {
-        event.user_id
-        for event in window
-        if isinstance(event, ChatMessage | PollVote | Reaction | UserJoined)
-        and event.user_id is not None
+    spoke = {
+        event.user_id for event in window if isinstance(event, ChatMessage | PollVote | Reaction)
     }
+    active = (spoke - {None}) | arrived_since(tick_ms - window_ms, life, window_ms)
     connected = connected_after(life)
-    total = len(connected | active)
-    left = len(left_since(tick_ms - window_ms, life) - connected)
+    left = left_since(tick_ms - window_ms, life) - connected
+    total = len(connected | active | left)
     per_minute = MINUTE_MS / window_ms
     return {
         "chat_msgs_per_min": per_minute * sum(isinstance(e, ChatMessage) for e in window),
@@ -94,7 +118,7 @@ def signals_at(tick_ms: int, life: Sequence[Event], window_ms: int) -> dict[str,
         "active_users": len(active),
         "total_users": total,
         "poll_participation": poll_participation(tick_ms, life, window_ms),
-        "user_leave_rate": ratio(left, total + left),
+        "user_leave_rate": ratio(len(left), total),
     }
 
 
@@ -117,32 +141,61 @@ def left_since(start_ms: int, life: Sequence[Event]) -> set[str]:
     return left
 
 
+def arrived_since(start_ms: int, life: Sequence[Event], window_ms: int) -> set[str]:
+    """Find whose join was an arrival: not connected, and nobody who had just left."""
+    return {
+        event.user_id
+        for index, event in enumerate(life)
+        if isinstance(event, UserJoined)
+        and event.at_ms >= start_ms
+        and event.user_id not in connected_after(life[:index])
+        and event.user_id not in left_since(event.at_ms - window_ms + 1, life[:index])
+    }
+
+
 def poll_participation(tick_ms: int, life: Sequence[Event], window_ms: int) -> float:
-    poll_id, votes = votes_on_last_poll(life)
-    if not votes or tick_ms - life[votes[-1]].at_ms >= VOTE_TIMEOUT_MS:
-        return 0.0
-    end = close_of(poll_id, votes[0], life)
-    if end is not None and tick_ms - life[end].at_ms >= window_ms:
-        return 0.0
+    shares = [participation_in(votes, life) for votes in open_polls(tick_ms, life, window_ms)]
+    return max(shares, default=0.0)
+
+
+def participation_in(votes: Sequence[int], life: Sequence[Event]) -> float:
+    end = close_of(votes[0], life)
     last = len(life) if end is None else end
     peak = max(len(connected_after(life[: index + 1])) for index in range(votes[0], last))
     voters = voters_of([life[index] for index in votes])
     return ratio(voters, max(voters, peak))
 
 
-def votes_on_last_poll(life: Sequence[Event]) -> tuple[str, list[int]]:
-    """Find the poll voted on last, and where the votes on it are since one on another poll."""
-    poll_id = ""
-    votes: list[int] = []
-    for index, event in enumerate(life):
-        if isinstance(event, PollVote):
-            votes = [*votes, index] if event.poll_id == poll_id else [index]
-            poll_id = event.poll_id
-    return poll_id, votes
+def open_polls(at_ms: int, life: Sequence[Event], window_ms: int) -> list[list[int]]:
+    """Find the votes on each open poll since it (last) began, by their places in the life."""
+    polls: list[list[int]] = []  # the one voted on longest ago first
+    for index, vote in enumerate(life):
+        if not isinstance(vote, PollVote):
+            continue
+        so_far = life[:index]
+        polls = [votes for votes in polls if is_open(votes, vote.at_ms, so_far, window_ms)]
+        votes = next((votes for votes in polls if poll_of(votes, life) == vote.poll_id), [])
+        polls = [*(other for other in polls if other is not votes), [*votes, index]]
+        polls = polls[-MAX_OPEN_POLLS:]
+    return [votes for votes in polls if is_open(votes, at_ms, life, window_ms)]
 
 
-def close_of(poll_id: str, first: int, life: Sequence[Event]) -> int | None:
+def poll_of(votes: Sequence[int], life: Sequence[Event]) -> str:
+    vote = life[votes[0]]
+    assert isinstance(vote, PollVote)
+    return vote.poll_id
+
+
+def is_open(votes: Sequence[int], at_ms: int, life: Sequence[Event], window_ms: int) -> bool:
+    end = close_of(votes[0], life)
+    if end is not None and at_ms - life[end].at_ms >= window_ms:
+        return False
+    return at_ms - life[votes[-1]].at_ms < VOTE_TIMEOUT_MS
+
+
+def close_of(first: int, life: Sequence[Event]) -> int | None:
     """Find where a poll was first closed after its first vote."""
+    poll_id = poll_of([first], life)
     for index, event in enumerate(life):
         if index > first and isinstance(event, PollClosed) and event.poll_id == poll_id:
             return index

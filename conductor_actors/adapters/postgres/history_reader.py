@@ -15,7 +15,7 @@ from conductor_actors.adapters.postgres.connection import (
     primary_message,
 )
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.rows import COLUMNS
+from conductor_actors.domain.rows import COLUMNS, UNKNOWN_AUDIENCE
 from conductor_actors.domain.scoring import Signals
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.instants import to_datetime, to_ms
@@ -31,7 +31,8 @@ Statement: TypeAlias = LiteralString | sql.Composed
 _AGGREGATE_STEP: Final = timedelta(minutes=1)  # the step of the view engagement_1m
 
 _SELECT_SESSION: Final = sql.SQL(
-    "SELECT {} FROM engagement_metrics WHERE tenant_id = %s AND session_id = %s"
+    "SELECT {}, metadata->>'audience' FROM engagement_metrics"
+    " WHERE tenant_id = %s AND session_id = %s"
 ).format(
     sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS if name not in SessionKey._fields)
 )
@@ -136,5 +137,6 @@ class PostgresHistoryReader:
 
 
 def _stored_score(record: tuple[Any, ...]) -> StoredScore:
-    at, event_id, score, category, *signals = record
-    return StoredScore(to_ms(at), event_id, score, category, Signals(*signals))
+    at, event_id, score, category, *signals, audience = record
+    is_audience_known = audience != UNKNOWN_AUDIENCE
+    return StoredScore(to_ms(at), event_id, score, category, Signals(*signals), is_audience_known)

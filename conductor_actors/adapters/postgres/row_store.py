@@ -19,8 +19,13 @@ from conductor_actors.adapters.postgres.connection import (
     primary_message,
     transaction,
 )
-from conductor_actors.domain.gaps import GapMark
-from conductor_actors.domain.rows import COLUMNS, VALUE_TYPES, ScoreRecord, record_of
+from conductor_actors.domain.rows import (
+    COLUMNS,
+    UNKNOWN_AUDIENCE,
+    VALUE_TYPES,
+    ScoreRecord,
+    record_of,
+)
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.instants import to_datetime
@@ -176,7 +181,7 @@ class PostgresRowStore:
             with cursor.copy(_COPY_TO_STAGING) as copy:
                 copy.set_types([*COLUMN_TYPES.values(), "jsonb"])
                 for row, record in zip(rows, _records(rows), strict=True):
-                    copy.write_row((*record, _metadata(row.gap) if row.gap else None))
+                    copy.write_row((*record, _metadata(row)))
             return cursor.execute(_INSERT_STAGED).rowcount
 
 
@@ -190,8 +195,15 @@ def _records(rows: Sequence[ScoreRow]) -> Iterator[ScoreRecord[datetime]]:
         yield record_of(row, at)
 
 
-def _metadata(gap: GapMark) -> Jsonb:
-    return Jsonb({"gap": msgspec.to_builtins(gap)})
+def _metadata(row: ScoreRow) -> Jsonb | None:
+    if row.gap is None and row.is_audience_known:
+        return None
+    metadata: dict[str, object] = {}
+    if row.gap is not None:
+        metadata["gap"] = msgspec.to_builtins(row.gap)
+    if not row.is_audience_known:
+        metadata["audience"] = UNKNOWN_AUDIENCE
+    return Jsonb(metadata)
 
 
 def _check_results(connection: Connection) -> Iterator[CheckResult]:

@@ -44,7 +44,7 @@ def description_lines(one: SessionDescription, next_tick_ms: int | None) -> Iter
     yield _row("window", f"{figures.chats.total:,} messages, {figures.reactions.total:,} reactions")
     users = f"{figures.active:,} active, {figures.connected:,} connected, {figures.leavers:,} left"
     yield _row("users", users)
-    yield _row("poll", _poll(figures.poll))
+    yield _row("poll", _poll(figures.poll, figures.open_polls))
     yield from _score(figures.score)
     stored = f"{figures.message_ids:,} message ids, {figures.encoded_bytes:,} bytes in a checkpoint"
     yield _row("state", stored)
@@ -79,19 +79,20 @@ def _ticks(figures: StateFigures, next_tick_ms: int | None) -> str:
     return f"last tick {_time(figures.last_tick_ms)}, next {_time(next_tick_ms)} UTC"
 
 
-def _poll(poll: PollFigures | None) -> str:
+def _poll(poll: PollFigures | None, open_polls: int) -> str:
     if poll is None:
         return "none"
     state = "open" if poll.is_open else "closed"
+    others = f"; {open_polls - 1} more" if open_polls > 1 else ""
     return (
         f"{printable(poll.id)}: {poll.voters:,} voters of {poll.base:,}, {state}, "
-        f"last vote {_time(poll.last_vote_ms)}"
+        f"last vote {_time(poll.last_vote_ms)}{others}"
     )
 
 
 def _score(score: ScoreFigures | None) -> Iterable[str]:
     if score is None:
-        yield _row("score", "none: the session has not begun, or is over")
+        yield _row("score", "none: the session has not begun, is asleep or is over")
         return
     how = "tick" if score.is_tick else "so far, at"
     yield _row("score", f"{share(score.score)} {score.category} ({how} {_time(score.at_ms)})")

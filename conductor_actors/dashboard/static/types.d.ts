@@ -13,6 +13,7 @@ export interface Update {
   readonly category: "VERY_HIGH" | "HIGH" | "MODERATE" | "LOW" | "VERY_LOW";
   readonly signals: Signals;
   readonly contributions: Contributions;
+  readonly audience?: "unknown";
 }
 
 /** The measurements of the window before a tick. Rates are per minute, shares 0…1. */
@@ -108,6 +109,7 @@ export interface Explanation {
   readonly score: number;
   readonly category: "VERY_HIGH" | "HIGH" | "MODERATE" | "LOW" | "VERY_LOW";
   readonly signals: readonly SignalPart[];
+  readonly audience?: "unknown";
 }
 
 /** One signal's way into the score: raw value → normalised (0…1) x weight = contribution. */

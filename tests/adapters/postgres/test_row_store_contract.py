@@ -40,8 +40,12 @@ def tested(request: pytest.FixtureRequest) -> Iterator[StoreUnderTest]:
 
 
 def _stored_part(row: ScoreRow) -> tuple[Any, ...]:
-    *columns, signals, _, gap = astuple(row)
-    metadata = {"gap": {"reason": gap.reason, "lost_events": gap.lost_events}} if gap else {}
+    *columns, signals, _, gap, is_audience_known = astuple(row)
+    metadata: dict[str, object] = {}
+    if gap:
+        metadata["gap"] = {"reason": gap.reason, "lost_events": gap.lost_events}
+    if not is_audience_known:
+        metadata["audience"] = "unknown"
     return (*columns, *astuple(signals), metadata)
 
 
@@ -64,7 +68,8 @@ def test_rows_are_kept_as_they_were_written(tested: StoreUnderTest) -> None:
 
 def test_a_row_says_what_it_misses(tested: StoreUnderTest) -> None:
     rows = [row("a", gap=GapMark("trimmed", 7)), row("b"), row("c", gap=GapMark("restarted", None))]
-    assert _stored(tested, rows) == 3
+    rows += [row("d", is_audience_known=False)]
+    assert _stored(tested, rows) == 4
     _assert_stored(tested, rows)
 
 

@@ -70,6 +70,14 @@ def test_each_card_shows_the_contribution_of_its_signal_and_the_maximum(
     )
 
 
+def test_the_page_says_that_the_audience_is_unknown(window: Window, service: FakeService) -> None:
+    service.points["keynote"] = [scored("keynote", NOON_MS, 0.5) | {"audience": "unknown"}]
+    page = window.open("keynote")
+
+    card = page.locator('.card[data-signal="active_users"] .card-detail')
+    expect(card).to_have_text("active in the last minute; the audience is unknown")
+
+
 def test_the_history_fills_the_chart_and_its_summary(window: Window, service: FakeService) -> None:
     service.points["keynote"] = [scored("keynote", at, 0.2 + (at == NOON_MS) * 0.6) for at in _FULL]
     page = window.open("keynote")

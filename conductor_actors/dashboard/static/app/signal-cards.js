@@ -8,7 +8,7 @@ import { count, percent, points } from "./format.js";
 /**
  * @typedef {Readonly<{
  *   signal: keyof Signals, part: keyof Contributions, icon: string, title: string,
- *   value: (signals: Signals) => string, detail: (signals: Signals) => string,
+ *   value: (signals: Signals) => string, detail: (signals: Signals, update: Update) => string,
  * }>} Signal
  */
 
@@ -22,12 +22,15 @@ const SIGNALS = [
   {
     ...{ signal: "active_users", part: "active_users", icon: "people", title: "Active users" },
     value: (signals) => count(signals.active_users),
-    detail: (signals) => `of ${count(signals.total_users)} were active in the last minute`,
+    detail: (signals, { audience }) =>
+      audience === "unknown"
+        ? "active in the last minute; the audience is unknown"
+        : `of ${count(signals.total_users)} were active in the last minute`,
   },
   {
     ...{ signal: "poll_participation", part: "poll", icon: "poll", title: "Poll" },
     value: (signals) => percent(signals.poll_participation),
-    detail: (signals) => (signals.poll_participation ? "voted in the latest poll" : "no poll votes"),
+    detail: (signals) => (signals.poll_participation ? "voted in the leading poll" : "no poll votes"),
   },
   {
     ...{ signal: "reactions_per_min", part: "reactions", icon: "heart", title: "Reactions" },
@@ -86,7 +89,7 @@ export class SignalCards {
     const added = latest?.contributions[signal.part] ?? 0;
     const max = this.#weights.get(signal.signal) ?? 0;
     setText(html(element, ".card-value"), latest ? signal.value(latest.signals) : "–");
-    setText(html(element, ".card-detail"), latest ? signal.detail(latest.signals) : "\u00a0");
+    setText(html(element, ".card-detail"), latest ? signal.detail(latest.signals, latest) : "\u00a0");
     setText(html(element, ".card-points"), latest ? contribution(added, max) : "\u00a0");
     const share = max > 0 ? Math.min(1, Math.abs(added) / max) : 0;
     html(element, ".card-bar span").style.transform = `scaleX(${share})`;

@@ -19,7 +19,7 @@ from conductor_actors.settings import Settings
 FILE_CHUNK_ENTRIES: Final = 10_000  # the progress bar is updated after each chunk
 
 _ENTRY_ID: Final = re.compile(r"[0-9]{1,19}(-[0-9]{1,19})?")
-_EXAMPLE: Final = '{"id": "1767528000003-0", "name": "sync-events", "data": {…}}'
+_EXAMPLE_LINE: Final = '{"id": "1767528000003-0", "name": "sync-events", "data": {…}}'
 
 
 class Recording(NamedTuple):
@@ -62,7 +62,7 @@ def _file_recording(name: str, first: str, last: str) -> Recording:
             f"first line {file.invalid_lines[0]}"
         )
         if not file.entries:
-            raise ConfigError(f"{name}: no line is a recorded event, e.g. {_EXAMPLE}")
+            raise ConfigError(f"{name}: no line is a recorded event, e.g. {_EXAMPLE_LINE}")
     lowest, highest = _position(first, 0), _position(last, inf)
     entries = [entry for entry in file.entries if lowest <= entry[:2] <= highest]
     starts = range(0, len(entries), FILE_CHUNK_ENTRIES)

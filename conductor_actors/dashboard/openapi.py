@@ -24,7 +24,7 @@ _ID: Final = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
     "description": "The id of the session. A slash may be percent-encoded.",
 }
-_TENANT: Final = {
+_TENANT_PARAMETER: Final = {
     "name": "tenant",
     "in": "query",
     "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$", "default": "default"},
@@ -74,17 +74,19 @@ def document() -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     return {
-        "/api/v1/sessions": _get("List the live sessions of a tenant.", SessionList, (_TENANT,)),
+        "/api/v1/sessions": _get(
+            "List the live sessions of a tenant.", SessionList, (_TENANT_PARAMETER,)
+        ),
         "/api/v1/sessions/{id}/history": _get(
             "Return the stored scores of a session, as JSON or CSV.",
             {"oneOf": [_ref(History), _ref(StepHistory)]},
-            (_ID, *_RANGE, _TENANT),
+            (_ID, *_RANGE, _TENANT_PARAMETER),
             csv=True,
         ),
         "/api/v1/sessions/{id}/explanation": _get(
             "Return the contribution of each signal to the latest score.",
             Explanation,
-            (_ID, _TENANT),
+            (_ID, _TENANT_PARAMETER),
         ),
         "/api/v1/openapi.json": _open("Return this document.", 200, {"type": "object"}),
         "/health": _open(

@@ -16,7 +16,7 @@ MAX_STEP: Final = timedelta(days=1)
 _STEP: Final = re.compile(r"([1-9][0-9]{0,4})([smh])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours"}
 _YEARS: Final = range(2000, 2101)
-_EXAMPLE: Final = "2026-01-04T12:00:00Z"
+_EXAMPLE_TIME: Final = "2026-01-04T12:00:00Z"
 
 
 class HistoryRange(NamedTuple):
@@ -70,9 +70,9 @@ def _parse_instant(query: Mapping[str, str], name: str, default_ms: int) -> int:
     try:
         at = datetime.fromisoformat(text.replace(" ", "+"))  # a plus sign that was not escaped
     except ValueError:
-        raise Denied(400, "invalid_time", f"{name} is no time, e.g. {_EXAMPLE}") from None
+        raise Denied(400, "invalid_time", f"{name} is no time, e.g. {_EXAMPLE_TIME}") from None
     if at.tzinfo is None:
-        raise Denied(400, "invalid_time", f"{name} needs a time zone, e.g. {_EXAMPLE}")
+        raise Denied(400, "invalid_time", f"{name} needs a time zone, e.g. {_EXAMPLE_TIME}")
     if at.year not in _YEARS:
         raise Denied(400, "invalid_time", f"{name} is too far away")
     return to_ms(at)

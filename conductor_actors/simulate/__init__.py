@@ -1,8 +1,9 @@
 """Realistic traffic without a platform: for the demo, for tests and for benchmarks.
 
-`programme` is who plays, `room` what people do in one session, `wire` what a platform sends
-about it, with the quirks of real producers (the contract, section 1). Nothing but `feed` has a
-clock: the caller says what time it is, so the same seed and the same steps give the same events.
+`programme` lists the sessions, `audience` simulates what people do in one of them, and `producer`
+sends the events that a platform sends about it, with the quirks of real producers (the contract,
+section 1). Only `feed` reads a clock: elsewhere the caller passes the time, so that the same seed
+and the same steps return the same events.
 """
 
 from conductor_actors.simulate.bulk import bulk

@@ -1,10 +1,10 @@
-"""Many events at once, for benchmarks."""
+"""Generates many events fast, for benchmarks."""
 
 from collections.abc import Iterator
 from random import Random
 from typing import Final
 
-from conductor_actors.simulate.wire import CHAT, LIVE, REACTION, VOTE
+from conductor_actors.simulate.producer import CHAT, LIVE, REACTION, VOTE
 
 _CHAT: Final = (
     b'{"sessionId":"bulk-%d","eventId":"summer-summit-2026","message":{"id":"message-%d-%d",'
@@ -29,13 +29,13 @@ _JOIN: Final = (
 
 
 def bulk(events: int, sessions: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
-    """Return events of about 200 bytes, in turn of `bulk-0`, `bulk-1` and so on.
+    """Return events of about 200 bytes, which belong in turn to `bulk-0`, `bulk-1` and so on.
 
-    Seven in ten are chat messages, the others reactions, votes and joins of 50 users a session.
+    70% are chat messages; the others are reactions, votes and joins. A session has 50 users.
     """
-    chance = Random(seed).random  # noqa: S311 - no secret
+    rng = Random(seed)  # noqa: S311 - no secret
     for index in range(events):
-        kind, user, session = chance(), int(chance() * 50), index % sessions
+        kind, user, session = rng.random(), int(rng.random() * 50), index % sessions
         if kind < 0.7:
             yield CHAT, _CHAT % (session, seed, index, user)
         elif kind < 0.85:

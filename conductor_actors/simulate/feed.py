@@ -1,4 +1,4 @@
-"""A simulation in real time: its events into Redis, as a platform would add them."""
+"""Runs a simulation in real time and adds its events to Redis, as a platform does."""
 
 import threading
 import time
@@ -11,26 +11,26 @@ from conductor_actors.log_events import SimulationInterrupted, SimulationResumed
 from conductor_actors.simulate.simulation import Simulation
 
 STEP_S: Final = 0.25
-STREAM_ENTRIES: Final = 100_000  # of 250 bytes: an hour of a demo in 25 MB
+STREAM_ENTRIES: Final = 100_000  # of 250 bytes each: 25 MB hold an hour of a demo
 
 
 def feed(client: redis.Redis, simulation: Simulation, stop: threading.Event) -> None:
     """Add the events to their streams as they happen, until `stop`.
 
-    While Redis is away they are lost, as a platform's would be.
+    Events of an outage of Redis are lost, as those of a platform are.
     """
-    away = False
+    has_outage = False
     while not stop.is_set():
         try:
             _add(client, simulation.step(time.time(), STEP_S))
         except (redis.ConnectionError, redis.TimeoutError) as error:
-            if not away:
+            if not has_outage:
                 emit(SimulationInterrupted(error=str(error)))
-            away = True
+            has_outage = True
         else:
-            if away:
+            if has_outage:
                 emit(SimulationResumed())
-            away = False
+            has_outage = False
         stop.wait(STEP_S)
 
 

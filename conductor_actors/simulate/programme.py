@@ -1,33 +1,35 @@
-"""The sessions that are played: their ids, their people and their arcs."""
+"""The sessions that are simulated: their ids, their audiences and their scenes."""
 
 from typing import Final, NamedTuple
 
 
 class Scene(NamedTuple):
-    """A part of a session: the share of its people who are in, and what they do per minute."""
+    """A part of a session: the share of people who are present, and their actions per minute."""
 
     length_s: float
     present: float
     chats: float
     reactions: float = 0
-    turnout: float = 0  # above 0: a poll runs through the scene, and this share of them votes
+    turnout: float = (
+        0  # above 0: a poll is open during the scene, and this share of those present votes
+    )
 
 
 class Script(NamedTuple):
-    """A session: its id, how many people it has, and its arc, which repeats."""
+    """A session: its id, the number of its people, and its scenes, which repeat."""
 
     session_id: str
     people: int
-    arc: tuple[Scene, ...]
+    scenes: tuple[Scene, ...]
 
-    def scene_at(self, into_s: float) -> Scene:
-        """Return the scene at so many seconds after the beginning."""
-        left_s = into_s % sum(scene.length_s for scene in self.arc)
-        for scene in self.arc:
+    def scene_at(self, elapsed_s: float) -> Scene:
+        """Return the scene at this time since the session began."""
+        left_s = elapsed_s % sum(scene.length_s for scene in self.scenes)
+        for scene in self.scenes:
             if left_s < scene.length_s:
                 return scene
             left_s -= scene.length_s
-        return self.arc[-1]
+        return self.scenes[-1]
 
 
 _LIVELY: Final = (
@@ -80,8 +82,10 @@ _PROGRAMME: Final = (
 )
 
 
-def script(index: int) -> Script:
-    """Return the session with this index; after the last one the programme repeats."""
-    run, position = divmod(index, len(_PROGRAMME))
-    first = _PROGRAMME[position]
-    return first._replace(session_id=f"{first.session_id}-{run + 1}") if run else first
+def script_at(index: int) -> Script:
+    """Return the session at this index; after the last session the programme repeats."""
+    repeats, position = divmod(index, len(_PROGRAMME))
+    script = _PROGRAMME[position]
+    if not repeats:
+        return script
+    return script._replace(session_id=f"{script.session_id}-{repeats + 1}")

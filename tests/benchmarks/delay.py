@@ -10,7 +10,7 @@ import psycopg
 import redis
 
 from conductor_actors.simulate import bulk
-from conductor_actors.simulate.wire import REACTION
+from conductor_actors.simulate.producer import REACTION
 from tests.benchmarks import events as made
 from tests.benchmarks.figures import Bench, Figure, Target
 from tests.benchmarks.watched import Watched

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from conductor_actors.instants import from_iso, to_ms
 from conductor_actors.simulate import bulk
-from conductor_actors.simulate.wire import REACTION
+from conductor_actors.simulate.producer import REACTION
 from tests.benchmarks import events as made
 from tests.benchmarks.figures import RATIO, Bench, Figure, Target
 from tests.benchmarks.raw_redis import RawRedis, command

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from conductor_actors.simulate.wire import LIVE, REACTION
+from conductor_actors.simulate.producer import LIVE, REACTION
 from tests.benchmarks import events as made
 from tests.benchmarks.events import Event
 from tests.benchmarks.figures import Bench, Figure, Target

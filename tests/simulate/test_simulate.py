@@ -23,25 +23,26 @@ from tests.support.ticking import TickingIntake
 BEGUN_AT_S = 1767528000.0
 STEP_S = 0.25
 
-Sent = tuple[str, bytes]
+NamedBody = tuple[str, bytes]
+NamedJson = tuple[str, dict[str, Any]]
 Score = tuple[float, Signals]
 
 
-def play(simulation: Simulation, length_s: float) -> list[list[Sent]]:
+def run(simulation: Simulation, length_s: float) -> list[list[NamedBody]]:
     steps = range(int(length_s / STEP_S))
     return [simulation.step(BEGUN_AT_S + step * STEP_S, STEP_S) for step in steps]
 
 
-def flat(steps: Iterable[list[Sent]]) -> list[Sent]:
-    return [sent for step in steps for sent in step]
+def flatten(steps: Iterable[list[NamedBody]]) -> list[NamedBody]:
+    return [event for step in steps for event in step]
 
 
-def scores(simulation: Simulation, length_s: float) -> dict[str, list[Score]]:
+def score_ticks(simulation: Simulation, length_s: float) -> dict[str, list[Score]]:
     """Score a simulation by the domain alone, at every tick."""
     intake = TickingIntake(IntakeRules())
     states: dict[tuple[str, str], SessionState] = {}
     found: dict[str, list[Score]] = {}
-    for number, step in enumerate(play(simulation, length_s)):
+    for number, step in enumerate(run(simulation, length_s)):
         at_ms = int((BEGUN_AT_S + number * STEP_S) * 1000)
         entries: list[Entry] = [(at_ms, order, *sent) for order, sent in enumerate(step)]
         for output in intake.take_ticking(entries, at_ms + 250):
@@ -57,88 +58,92 @@ def scores(simulation: Simulation, length_s: float) -> dict[str, list[Score]]:
     return found
 
 
-def decoded(sent: Iterable[Sent]) -> list[tuple[str, Event]]:
-    found = (DECODERS[name](body, 0) for name, body in sent)
+def decode(events: Iterable[NamedBody]) -> list[tuple[str, Event]]:
+    found = (DECODERS[name](body, 0) for name, body in events)
     return [event for event in found if event is not None]
 
 
 @pytest.fixture(scope="module")
-def sent() -> list[tuple[str, dict[str, Any]]]:
-    events = flat(play(Simulation(sessions=12, seed=1), 300))
-    return [(name, json.loads(body)) for name, body in events]
+def events() -> list[NamedJson]:
+    simulated = flatten(run(Simulation(sessions=12, seed=1), 300))
+    return [(name, json.loads(body)) for name, body in simulated]
 
 
-def presence(sent: list[tuple[str, dict[str, Any]]]) -> list[str]:
-    """Write each user's joins and leaves in order, as a text of J and L."""
+def presence_by_user(events: list[NamedJson]) -> list[str]:
+    """Return each user's joins and leaves in order, as a text of J and L."""
     users: dict[str, str] = {}
-    for _, body in sent:
+    for _, body in events:
         letter = {"user_join": "J", "user_leave": "L"}.get(body.get("type", ""))
         if letter:
             users[body["userId"]] = users.get(body["userId"], "") + letter
     return list(users.values())
 
 
-def test_the_same_seed_and_steps_give_the_same_events() -> None:
-    first, second = (play(Simulation(seed=7), 30) for _ in range(2))
+def test_the_same_seed_and_steps_return_the_same_events() -> None:
+    first, second = (run(Simulation(seed=7), 30) for _ in range(2))
     assert first == second
 
 
-def test_another_seed_gives_other_events_and_other_ids() -> None:
-    first, second = (set(flat(play(Simulation(sessions=3, seed=n), 30))) for n in (1, 2))
+def test_different_seeds_return_different_events_with_different_ids() -> None:
+    first, second = (set(flatten(run(Simulation(sessions=3, seed=n), 30))) for n in (1, 2))
     assert not {body for name, body in first & second if name == CHAT}
 
 
-def test_every_event_is_one_that_can_be_read() -> None:
-    events = flat(play(Simulation(seed=3), 120))
-    kinds = Counter(type(event).__name__ for _, event in decoded(events))
+def test_every_event_can_be_decoded() -> None:
+    events = flatten(run(Simulation(seed=3), 120))
+    kinds = Counter(type(event).__name__ for _, event in decode(events))
     assert len(kinds) == 6
     assert {name for name, _ in events} == set(DECODERS)
 
 
-def test_every_session_begins_at_once_and_under_its_own_name() -> None:
-    first = decoded(flat(play(Simulation(sessions=30), 3)))
+def test_every_session_begins_at_once_with_its_own_id() -> None:
+    first = decode(flatten(run(Simulation(sessions=30), 3)))
     assert len({session_id for session_id, _ in first}) == 30
     assert "keynote-opening" in {session_id for session_id, _ in first}
 
 
-def test_the_names_of_a_tenant_begin_with_it_and_those_of_the_default_tenant_do_not() -> None:
-    events = flat(play(Simulation(sessions=4, tenants=["default", "acme"]), 5))
+def test_names_have_the_prefix_of_their_tenant_except_those_of_the_default_tenant() -> None:
+    events = flatten(run(Simulation(sessions=4, tenants=["default", "acme"]), 5))
     of_acme = [name.removeprefix("acme:") for name, _ in events if ":" in name]
     assert 0 < len(of_acme) < len(events)
     assert set(of_acme) <= set(DECODERS)
 
 
-def test_events_come_in_the_order_of_their_times_but_for_those_delayed_on_their_way() -> None:
+def test_events_arrive_in_the_order_of_their_times_unless_they_are_delayed() -> None:
     simulation = Simulation(sessions=4)
     simulation.step(BEGUN_AT_S, 10)
     chats = [json.loads(b) for name, b in simulation.step(BEGUN_AT_S + 10, 60) if name == CHAT]
     times = [datetime.fromisoformat(chat["message"]["timestamp"]) for chat in chats]
-    late = [newest - at for newest, at in zip(accumulate(times, max), times, strict=True)]
+    delays = [newest - at for newest, at in zip(accumulate(times, max), times, strict=True)]
     assert len({chat["sessionId"] for chat in chats}) == 4
-    assert timedelta(0) < max(late) < timedelta(seconds=1.1)
+    assert timedelta(0) < max(delays) < timedelta(seconds=1.1)
 
 
-def test_a_message_comes_with_a_mirror_that_sometimes_overtakes_it(
-    sent: list[tuple[str, dict[str, Any]]],
+def test_a_message_has_a_mirror_that_sometimes_arrives_first(
+    events: list[NamedJson],
 ) -> None:
-    chats = {b["message"]["id"]: n for n, (name, b) in reversed([*enumerate(sent)]) if name == CHAT}
+    chats = {
+        b["message"]["id"]: n for n, (name, b) in reversed([*enumerate(events)]) if name == CHAT
+    }
     mirrors = {
-        b["payload"]["id"]: n for n, (_, b) in enumerate(sent) if b.get("type") == "message_created"
+        b["payload"]["id"]: n
+        for n, (_, b) in enumerate(events)
+        if b.get("type") == "message_created"
     }
     both = chats.keys() & mirrors.keys()
     assert len(both) >= 0.99 * len(chats.keys() | mirrors.keys())
-    assert 0 < sum(mirrors[one] < chats[one] for one in both) < len(both) / 3
+    assert 0 < sum(mirrors[message_id] < chats[message_id] for message_id in both) < len(both) / 3
 
 
-def test_a_message_is_sometimes_delivered_twice(sent: list[tuple[str, dict[str, Any]]]) -> None:
-    times = Counter(body["message"]["id"] for name, body in sent if name == CHAT)
-    assert set(times.values()) == {1, 2}
+def test_a_message_is_sometimes_delivered_twice(events: list[NamedJson]) -> None:
+    deliveries = Counter(body["message"]["id"] for name, body in events if name == CHAT)
+    assert set(deliveries.values()) == {1, 2}
 
 
-def test_users_have_two_devices_and_leave_twice_or_too_early_and_come_again(
-    sent: list[tuple[str, dict[str, Any]]],
+def test_some_users_have_two_devices_leave_twice_leave_before_they_join_or_join_again(
+    events: list[NamedJson],
 ) -> None:
-    users = presence(sent)
+    users = presence_by_user(events)
     assert any("JJ" in user for user in users)
     assert any(user.startswith("LJ") for user in users)
     assert any(user.endswith("JLL") and "JJ" not in user for user in users)
@@ -159,52 +164,56 @@ QUIRKS: dict[str, Quirk] = {
     "an updated message": lambda _, b: b.get("type") == "message_updated",
     "typing": lambda _, b: b.get("type") == "typing",
     "a presence update": lambda _, b: b.get("type") == "presence_update",
-    "a poll of others": lambda _, b: b.get("resource") == "POLL" and "type" not in b,
+    "a poll mirrored as a resource": lambda _, b: b.get("resource") == "POLL" and "type" not in b,
     "a question": lambda _, b: b.get("resource") == "QUESTION",
     "a direct message": lambda _, b: b.get("resource") == "DIRECT_MESSAGE",
     "presence as sync event": lambda n, b: n == SYNC and b.get("type") == "user_join",
     "presence as live event": lambda n, b: n == LIVE and b["type"] == "user_leave",
     "a reaction": lambda n, _: n == REACTION,
     "a mirrored reaction": lambda n, b: n == SYNC and b.get("type") == "reaction",
-    "a reaction of nobody": lambda n, b: n == REACTION and "userId" not in b,
-    "a mirrored reaction of nobody": lambda _, b: b.get("type") == "reaction" and "userId" not in b,
-    "a vote of nobody": lambda n, b: n == VOTE and "userId" not in b,
+    "a reaction without a user": lambda n, b: n == REACTION and "userId" not in b,
+    "a mirrored reaction without a user": lambda _, b: (
+        b.get("type") == "reaction" and "userId" not in b
+    ),
+    "a vote without a user": lambda n, b: n == VOTE and "userId" not in b,
     "a flat end of a poll": lambda n, b: n == CLOSED and "pollId" in b,
     "a nested end of a poll": lambda n, b: n == CLOSED and "poll" in b,
 }
 
 
 @pytest.mark.parametrize("quirk", QUIRKS.values(), ids=QUIRKS.keys())
-def test_it_has_the_quirks_of_real_producers(
-    quirk: Quirk, sent: list[tuple[str, dict[str, Any]]]
+def test_the_events_have_the_quirks_of_real_producers(
+    quirk: Quirk, events: list[NamedJson]
 ) -> None:
-    assert any(quirk(name, body) for name, body in sent)
+    assert any(quirk(name, body) for name, body in events)
 
 
-def test_scenes_follow_each_other_and_begin_anew() -> None:
+def test_scenes_follow_each_other_and_then_repeat() -> None:
     scenes = Scene(10, 0.1, 1), Scene(5, 0.2, 2), Scene(20, 0.3, 3)
     script = Script("talk", 10, scenes)
-    shown = [scenes.index(script.scene_at(into_s)) for into_s in (0, 9.9, 10, 14.9, 15, 34.9, 35)]
-    assert shown == [0, 0, 1, 1, 2, 2, 0]
+    found = [
+        scenes.index(script.scene_at(elapsed_s)) for elapsed_s in (0, 9.9, 10, 14.9, 15, 34.9, 35)
+    ]
+    assert found == [0, 0, 1, 1, 2, 2, 0]
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_first_viewer_sees_different_categories_within_ten_seconds(seed: int) -> None:
-    found = scores(Simulation(sessions=8, seed=seed), 11)
+def test_sessions_have_different_categories_within_ten_seconds(seed: int) -> None:
+    found = score_ticks(Simulation(sessions=8, seed=seed), 11)
     assert len(found) == 8
     assert len({category(history[-1][0]) for history in found.values()}) >= 3
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_scores_move_visibly_within_thirty_seconds(seed: int) -> None:
-    found = scores(Simulation(sessions=8, seed=seed), 31)
-    moved = [[score for score, _ in history] for history in found.values()]
-    assert sum(max(history) - min(history) > 0.1 for history in moved) >= 5
+def test_scores_change_visibly_within_thirty_seconds(seed: int) -> None:
+    found = score_ticks(Simulation(sessions=8, seed=seed), 31)
+    scores = [[score for score, _ in history] for history in found.values()]
+    assert sum(max(history) - min(history) > 0.1 for history in scores) >= 5
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_one_session_is_very_lively_one_gets_boring_and_one_is_left_by_most(seed: int) -> None:
-    found = scores(Simulation(sessions=8, seed=seed), 200)
+def test_one_session_is_lively_one_fades_and_most_people_leave_one(seed: int) -> None:
+    found = score_ticks(Simulation(sessions=8, seed=seed), 200)
     assert mean(score for score, _ in found["keynote-opening"]) > 0.75
     fading = [score for score, _ in found["class-statistics"]]
     assert max(fading[:10]) > 0.4
@@ -217,68 +226,68 @@ def test_one_session_is_very_lively_one_gets_boring_and_one_is_left_by_most(seed
 
 
 def test_a_demo_of_eight_sessions_sends_twenty_to_sixty_events_a_second() -> None:
-    assert 20 < len(flat(play(Simulation(sessions=8), 300))) / 300 < 60
+    assert 20 < len(flatten(run(Simulation(sessions=8), 300))) / 300 < 60
 
 
-def test_bulk_events_can_be_read_and_are_spread_evenly() -> None:
-    found = decoded(bulk(10_000, 16))
+def test_bulk_events_can_be_decoded_and_are_spread_evenly() -> None:
+    found = decode(bulk(10_000, 16))
     assert set(Counter(session_id for session_id, _ in found).values()) == {10_000 // 16}
     kinds = Counter((session_id, type(event).__name__) for session_id, event in found)
-    assert len(kinds) == 16 * 4  # no session has but one kind of events
+    assert len(kinds) == 16 * 4  # every session has every kind of event
 
 
-def test_bulk_events_have_about_two_hundred_bytes_and_ids_of_their_own() -> None:
+def test_bulk_events_have_about_200_bytes_and_unique_ids() -> None:
     events = list(bulk(10_000, 16))
     assert 170 < mean(len(body) for _, body in events) < 230
     chats = [json.loads(body)["message"]["id"] for name, body in events if name == CHAT]
     assert 6_500 < len(set(chats)) == len(chats) < 7_500
 
 
-def test_bulk_events_are_decided_by_their_seed() -> None:
+def test_bulk_events_depend_on_their_seed_alone() -> None:
     assert list(bulk(100, 3, seed=1)) == list(bulk(100, 3, seed=1))
     assert list(bulk(100, 3, seed=1)) != list(bulk(100, 3, seed=2))
 
 
 class StopAfter(threading.Event):
-    """Stop after so many waits, each of which takes no time."""
+    """Set itself after a number of waits, which take no time."""
 
-    def __init__(self, waits: int, meanwhile: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, waits: int, on_wait: Callable[[int], None] = lambda _: None) -> None:
         super().__init__()
         self._left = waits
-        self._meanwhile = meanwhile
+        self._on_wait = on_wait
 
     def wait(self, timeout: float | None = None) -> bool:
         assert timeout == STEP_S
         self._left -= 1
-        self._meanwhile(self._left)
+        self._on_wait(self._left)
         if self._left == 0:
             self.set()
         return self.is_set()
 
 
-def stored(server: fakeredis.FakeServer) -> int:
+def count_entries(server: fakeredis.FakeServer) -> int:
     client = fakeredis.FakeRedis(server=server)
     return sum(client.xlen(name) for name in DECODERS)
 
 
-def test_the_feeder_adds_events_to_their_streams_until_it_is_stopped() -> None:
+def test_the_feed_adds_events_to_their_streams_until_it_is_stopped() -> None:
     server = fakeredis.FakeServer()
     feed(fakeredis.FakeRedis(server=server), Simulation(sessions=2), StopAfter(20))
     client = fakeredis.FakeRedis(server=server)
     entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", client.xrange(LIVE))
     assert all(fields.keys() == {b"data"} for _, fields in entries)
     assert all(DECODERS[LIVE](fields[b"data"], 0) for _, fields in entries)
-    assert stored(server) > len(entries) > 20
+    assert count_entries(server) > len(entries) > 20
 
 
-def test_the_feeder_goes_on_when_redis_is_back() -> None:
+def test_the_feed_continues_when_redis_is_back() -> None:
     server = fakeredis.FakeServer()
     counts: list[int] = []
 
-    def meanwhile(left: int) -> None:
+    def on_wait(left: int) -> None:
         server.connected = True
-        counts.append(stored(server))
+        counts.append(count_entries(server))
         server.connected = not 5 <= left < 10
 
-    feed(fakeredis.FakeRedis(server=server), Simulation(sessions=8), StopAfter(20, meanwhile))
+    feed(fakeredis.FakeRedis(server=server), Simulation(sessions=8), StopAfter(20, on_wait))
     assert counts[0] < counts[10] == counts[15] < counts[-1]

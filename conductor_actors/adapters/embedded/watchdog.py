@@ -1,14 +1,14 @@
-"""Run one server for another program, and end it when that program has ended.
+"""Runs one server for another program, and stops it when that program has ended.
 
     python -I -S watchdog.py LIFELINE ACCOUNT COMMAND [ARGUMENT …]
 
-LIFELINE is the number of a socket whose other end the program holds. The kernel closes that end
-however the program ends, SIGKILL included. ACCOUNT is UID:GID, or empty for the program's own.
+LIFELINE is the file descriptor of a socket whose other end is the program's. The kernel closes that
+end however the program ends, even by SIGKILL. ACCOUNT is UID:GID, or empty for the program's own.
 
-A process of its own, because nothing in the program runs after a SIGKILL, and because a server
-that hangs needs more than one signal. PR_SET_PDEATHSIG alone is one signal, and the kernel sends it
-when the *thread* that forked ends. Here it is the second line of defence: `pkill -9 python` ends
-the program and this process at once. This process imports little: it costs 4 MB and 30 ms.
+It is a separate process, because nothing in the program runs after a SIGKILL, and because a server
+that hangs needs more than one signal. PR_SET_PDEATHSIG is only one signal, and the kernel sends it
+when the *thread* that forked ends. Here it is the second line of defence: `pkill -9 python` kills
+the program and this process at once. This process imports little: it takes 4 MB and 30 ms.
 """
 
 import ctypes
@@ -20,9 +20,10 @@ import time
 from contextlib import suppress
 from typing import Final, NoReturn
 
-# All within 5 s. SIGINT is PostgreSQL's fast shutdown and Valkey's ordinary one; SIGQUIT makes
-# PostgreSQL end at once and recover at its next start. Both keep what was committed.
-_STOP_SIGNALS: Final = ((signal.SIGINT, 2.5), (signal.SIGQUIT, 1.5), (signal.SIGKILL, 0.0))
+# Sent to a server whose program has ended, within 5 s in all. SIGINT is PostgreSQL's fast shutdown
+# and Valkey's ordinary one; SIGQUIT makes PostgreSQL end at once and recover at its next start.
+# Both keep what was committed.
+_ORPHAN_SIGNALS: Final = ((signal.SIGINT, 2.5), (signal.SIGQUIT, 1.5), (signal.SIGKILL, 0.0))
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -34,7 +35,7 @@ def _run_watchdog(lifeline: str, account: str, *command: str) -> int:
     server = os.fork()
     if server == 0:
         _become_server(account, command, watchdog)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # they are for the program
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # meant for the program
         signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_stop_with_program, args=(program, server), daemon=True).start()
     with suppress(BrokenPipeError):
@@ -52,7 +53,7 @@ def _become_server(account: str, command: tuple[str, ...], watchdog: int) -> NoR
             os.setuid(uid)  # clears what the next line sets
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it
-        if os.getppid() == watchdog:  # else it has ended already
+        if os.getppid() == watchdog:  # else the watchdog has ended already
             os.execv(command[0], command)  # noqa: S606 - the program's own command
     except OSError as error:
         sys.stderr.write(f"{command[0]}: {error.strerror}\n")
@@ -62,10 +63,10 @@ def _become_server(account: str, command: tuple[str, ...], watchdog: int) -> NoR
 
 
 def _stop_with_program(program: int, server: int) -> None:
-    """Wait until the program has ended, then end the server."""
-    with suppress(ConnectionResetError):  # it ended before it read the server's pid
+    """Wait until the program has ended, then stop the server."""
+    with suppress(ConnectionResetError):  # the program ended before it read the server's pid
         os.read(program, 1)
-    for number, wait_s in _STOP_SIGNALS:
+    for number, wait_s in _ORPHAN_SIGNALS:
         with suppress(ProcessLookupError):
             os.kill(server, number)
         time.sleep(wait_s)

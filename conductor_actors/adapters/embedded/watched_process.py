@@ -1,7 +1,7 @@
 """A process that ends when this program does, however this program ends (see `watchdog`).
 
-It runs in a session of its own, so that Ctrl-C in the terminal reaches this program alone, which
-drains to the servers before it stops them.
+It runs in its own session (setsid), so that Ctrl-C in the terminal reaches only this program, which
+drains before it stops its servers.
 """
 
 import os
@@ -18,10 +18,10 @@ from conductor_actors.adapters.embedded.state_directory import StateDirectory
 _WATCHDOG: Final = str(Path(__file__).with_name("watchdog.py"))
 _WATCHDOG_TIMEOUT_S: Final = 5.0
 
-# In this order, each with the time that it has, until the process is gone.
-STOP_SIGNALS: Final = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 3.0))
+# Sent in this order, each with the time to wait for the process to end.
+SHUTDOWN_SIGNALS: Final = ((signal.SIGINT, 10.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 3.0))
 
-# Not the program's: that may hold secrets, and as root PostgreSQL runs as another user.
+# Not the program's environment, which may have secrets: PostgreSQL may run as another user.
 _ENVIRONMENT: Final = {"LC_ALL": "C"}
 
 
@@ -33,7 +33,7 @@ class Account(NamedTuple):
 
 
 class WatchedProcess:
-    """One process, from `__init__` until it has ended."""
+    """One process, which runs from `__init__` until it ends or is stopped."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class WatchedProcess:
         output: int | IO[bytes],
         stdin: int = subprocess.DEVNULL,
     ) -> None:
-        """Start it in the directory, as an account or else as this program's user."""
+        """Start the process in the directory, as the account or else as this program's user."""
         user = "" if account is None else f"{account.uid}:{account.gid}"
         with ExitStack() as on_failure:
             self._lifeline, theirs = map(on_failure.enter_context, socket.socketpair())
@@ -63,7 +63,7 @@ class WatchedProcess:
             on_failure.pop_all()
 
     def run(self, text: str) -> tuple[int, bytes]:
-        """Wait for its end; return its exit code and output. `text` is its input."""
+        """Pass `text` as input and wait for the end; return the exit code and the output."""
         try:
             output, _ = self._watchdog.communicate(text.encode())
         finally:
@@ -71,19 +71,19 @@ class WatchedProcess:
         return self._watchdog.returncode, output
 
     def has_ended_within(self, seconds: float) -> bool:
-        """Wait for its end; return whether it has ended."""
+        """Wait for the end; return whether the process has ended."""
         with suppress(subprocess.TimeoutExpired):
             self._watchdog.wait(seconds)
             return True
         return False
 
     def stop(self) -> signal.Signals | None:
-        """Stop it, finally with SIGKILL; return the signal that ended it, None if it had ended."""
+        """Stop the process; return the signal that ended it, or None if it had ended before."""
         try:
-            for number, wait_s in STOP_SIGNALS:
+            for number, wait_s in SHUTDOWN_SIGNALS:
                 if self._watchdog.poll() is not None:
                     return None
-                with suppress(ProcessLookupError):  # the watchdog ends a little later than it
+                with suppress(ProcessLookupError):  # the watchdog ends a moment after the process
                     os.kill(self.pid, number)
                 if self.has_ended_within(wait_s):
                     return number
@@ -92,7 +92,7 @@ class WatchedProcess:
         return None
 
     def _end(self) -> None:
-        """Make the watchdog end it, if it still runs, and wait for that."""
+        """Make the watchdog stop the process, if it still runs, and wait for that."""
         self._lifeline.close()
         if not self.has_ended_within(_WATCHDOG_TIMEOUT_S):
             self._watchdog.kill()

@@ -13,7 +13,7 @@ from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import Clock
 
-MOST_AT_ONCE: Final = 1000  # messages a read
+MAX_MESSAGES_PER_READ: Final = 1000
 
 Message: TypeAlias = Sequence[Any]  # kind, perhaps the pattern, channel, body
 
@@ -68,7 +68,7 @@ class Subscription:
         """When anything was last received, by the clock."""
         return self._liveness.heard_s
 
-    def read(self, timeout_s: float, most: int = MOST_AT_ONCE) -> Sequence[Message]:
+    def read(self, timeout_s: float, most: int = MAX_MESSAGES_PER_READ) -> Sequence[Message]:
         """Return the messages that are there, waiting for one if there is none."""
         early, self._early = self._early, []
         if early:

@@ -70,14 +70,14 @@ def _header(board: Scoreboard, sessions: int) -> Text:
 
 
 def _table(lines: Sequence[BoardLine], width: int, *, with_tenant: bool) -> Table:
-    columns = [column for column in _COLUMNS if with_tenant or column is not _TENANT]
+    columns = [column for column in _COLUMNS if with_tenant or column is not _TENANT_COLUMN]
     while _cells(columns) > width and len(columns) > 2:
         columns.remove(max(columns, key=lambda column: column.rank))
     table = Table(box=None, padding=(0, _GAP_CELLS, 0, 0), pad_edge=False, header_style="dim")
     spare_cells = max(0, width - _cells(columns))
     for column in columns:
         cells = column.cells
-        if column is _SESSION:
+        if column is _SESSION_COLUMN:
             cells = min(cells + spare_cells, _MAX_SESSION_CELLS)
         table.add_column(
             column.title, width=cells, justify=column.justify, no_wrap=True, overflow="ellipsis"
@@ -157,11 +157,11 @@ def _dim(text: str) -> Text:
     return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
 
 
-_SESSION: Final = ScoreColumn("session", _MIN_SESSION_CELLS, 0, _session, "left")
-_TENANT: Final = ScoreColumn("tenant", 10, 2, _tenant, "left")
+_SESSION_COLUMN: Final = ScoreColumn("session", _MIN_SESSION_CELLS, 0, _session, "left")
+_TENANT_COLUMN: Final = ScoreColumn("tenant", 10, 2, _tenant, "left")
 _COLUMNS: Final = (
-    _SESSION,
-    _TENANT,
+    _SESSION_COLUMN,
+    _TENANT_COLUMN,
     ScoreColumn("score", _BAR_CELLS + 5, 1, _score, "left"),
     ScoreColumn("trend", 6, 3, _trend),
     ScoreColumn("last minute", _SPARKLINE_CELLS, 8, _last_minute),

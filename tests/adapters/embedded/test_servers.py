@@ -56,8 +56,8 @@ def test_nothing_runs_after_stop_and_stopping_twice_is_harmless(state_dir: Path)
 def test_a_server_that_does_not_react_is_stopped_by_force(
     state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick = [(number, 0.1) for number, _ in watched_process.STOP_SIGNALS]
-    monkeypatch.setattr(watched_process, "STOP_SIGNALS", quick)
+    quick = [(number, 0.1) for number, _ in watched_process.SHUTDOWN_SIGNALS]
+    monkeypatch.setattr(watched_process, "SHUTDOWN_SIGNALS", quick)
     with EmbeddedServers(state_dir) as servers:
         servers.start_valkey()
         for process in servers_on(state_dir):

@@ -15,7 +15,7 @@ from conductor_actors.adapters.embedded.watched_process import WatchedProcess
 def test_a_process_that_ended_a_moment_before_its_watchdog_is_stopped_without_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watched_process, "STOP_SIGNALS", ((signal.SIGINT, 0.01),))
+    monkeypatch.setattr(watched_process, "SHUTDOWN_SIGNALS", ((signal.SIGINT, 0.01),))
     directory = StateDirectory(tmp_path)
     directory.acquire()
     ended = subprocess.Popen([sys.executable, "-c", ""])

@@ -1,0 +1,156 @@
+"""Simulates the people of one session: they join, chat, vote, react and leave as its scene says."""
+
+from collections.abc import Callable
+from math import ceil, exp
+from random import Random
+from typing import Final
+
+from conductor_actors.simulate.producer import Person, SentEvent, SimulatedPoll, SimulatedProducer
+from conductor_actors.simulate.programme import Scene, Script
+
+_TIME_CONSTANT_S: Final = 4.0  # 63% of the people who are to join, leave or vote do so within it
+
+_NAMES: Final = ("Ada", "Grace", "Linus", "Barbara", "Niklaus", "Margaret", "Ken", "Radia")
+_SURNAMES: Final = ("Okafor", "Lindqvist", "Moreau", "Tanaka", "Silva", "Novák", "Öz", "Nguyễn")
+_TEXTS: Final = (
+    "hello from Lisbon 👋",
+    "is there a recording?",
+    "great point",
+    "could you show that again?",
+    "¿se puede repetir?",
+    "the link on slide 12 is broken",
+    "we do the same, with half the servers",
+    'he said "never again" \\o/',
+)
+_REPLIES: Final = ("+1", "same here", "👍", "yes!", "good question", "😂😂")
+
+
+class Audience:
+    """The people of one session, whose behaviour follows its script."""
+
+    def __init__(self, script: Script, producer: SimulatedProducer, rng: Random) -> None:
+        self._script = script
+        self._producer = producer
+        self._rng = rng
+        self._absent = [self._new_person() for _ in range(script.people)]
+        self._present: list[Person] = []
+        self._scene: Scene | None = None
+        self._poll: SimulatedPoll | None = None
+        self._began_at_s: float | None = None
+        self._at_s = self._dt_s = 0.0
+
+    def step(self, at_s: float, dt_s: float) -> list[SentEvent]:
+        """Simulate `[at_s, at_s + dt_s)`; return the events that arrive in it."""
+        self._at_s, self._dt_s = at_s, dt_s
+        scene = self._enter_scene()
+        self._adjust_attendance(scene.present)
+        if self._present:
+            self._vote(scene.turnout)
+            self._repeat(scene.chats, self._chat)
+            self._repeat(scene.reactions, self._react)
+            self._repeat(3, self._do_something_else)
+        return self._producer.pop_arrived(at_s + dt_s)
+
+    def _enter_scene(self) -> Scene:
+        if self._began_at_s is None:
+            self._began_at_s = self._at_s
+        scene = self._script.scene_at(self._at_s - self._began_at_s)
+        if scene is not self._scene:
+            self._scene = scene
+            self._change_poll(scene)
+        return scene
+
+    def _change_poll(self, scene: Scene) -> None:
+        if self._poll:
+            self._producer.send_poll_closed(self._at_s, self._poll)
+        self._poll = SimulatedPoll(self._producer.new_id(), set()) if scene.turnout else None
+        if self._poll:
+            self._producer.send_poll_opened(self._at_s, self._poll)
+
+    def _adjust_attendance(self, share: float) -> None:
+        """Let people join or leave until this share of them is present; a few always leave."""
+        missing = share * self._script.people - len(self._present)
+        for _ in range(self._count_in_step(missing)):
+            self._join()
+        for _ in range(self._count_in_step(-missing)):
+            self._leave()
+        self._repeat(2, self._leave)
+
+    def _join(self) -> None:
+        person = self._pop_random(self._absent)
+        self._present.append(person)
+        at_s = self._time_in_step()
+        if self._rng.random() < 0.05:  # a leave of an earlier visit, or out of order
+            self._producer.send_presence(at_s, "user_leave", person)
+        for device in range(person.devices):
+            self._producer.send_presence(at_s + 0.1 + 2 * device, "user_join", person)
+
+    def _leave(self) -> None:
+        if not self._present:
+            return
+        person = self._pop_random(self._present)
+        self._absent.append(person)
+        is_repeated = self._rng.random() < 0.05
+        for _ in range(person.devices + is_repeated):
+            self._producer.send_presence(self._time_in_step(), "user_leave", person)
+
+    def _vote(self, turnout: float) -> None:
+        poll = self._poll
+        if poll is None:
+            return
+        undecided = [person for person in self._present if person not in poll.voters]
+        missing = len(undecided) - (1 - turnout) * len(self._present)
+        for person in self._rng.sample(undecided, self._count_in_step(missing)):
+            poll.voters.add(person)
+            self._producer.send_vote(self._time_in_step(), poll, person)
+            if self._rng.random() < 0.05:  # changes their mind
+                self._producer.send_vote(self._time_in_step() + 1, poll, person)
+
+    def _chat(self) -> None:
+        """Send a message of one person, and sometimes replies of others."""
+        at_s = self._time_in_step()
+        self._producer.send_chat(at_s, self._anyone(), self._rng.choice(_TEXTS))
+        if self._rng.random() < 0.1:
+            for _ in range(self._rng.randint(2, 5)):
+                at_s += self._rng.random()
+                self._producer.send_chat(at_s, self._anyone(), self._rng.choice(_REPLIES))
+
+    def _react(self) -> None:
+        self._producer.send_reaction(self._time_in_step(), self._anyone())
+
+    def _do_something_else(self) -> None:
+        match self._rng.randrange(3):
+            case 0:
+                question = {"id": self._producer.new_id(), "text": "why?", "status": "approved"}
+                self._producer.send_resource(self._time_in_step(), "QUESTION", question)
+            case 1:
+                message = {"id": self._producer.new_id(), "text": "coffee?"}
+                self._producer.send_resource(self._time_in_step(), "DIRECT_MESSAGE", message)
+            case _:
+                self._producer.send_presence_update(self._time_in_step(), self._anyone())
+
+    def _new_person(self) -> Person:
+        devices = 2 if self._rng.random() < 0.15 else 1
+        name, surname = self._rng.choice(_NAMES), self._rng.choice(_SURNAMES)
+        return Person(self._producer.new_id(), name, surname, devices)
+
+    def _anyone(self) -> Person:
+        return self._rng.choice(self._present)
+
+    def _pop_random(self, people: list[Person]) -> Person:
+        return people.pop(self._rng.randrange(len(people)))
+
+    def _time_in_step(self) -> float:
+        return self._at_s + self._rng.random() * self._dt_s
+
+    def _repeat(self, per_min: float, action: Callable[[], None]) -> None:
+        """Perform the action at this rate; a fraction of one is performed at random."""
+        for _ in range(int(per_min * self._dt_s / 60 + self._rng.random())):
+            action()
+
+    def _count_in_step(self, remaining: float) -> int:
+        """Return how many of the remaining people join, leave or vote in this step."""
+        if remaining <= 0:
+            return 0
+        expected = remaining * (1 - exp(-self._dt_s / _TIME_CONSTANT_S))
+        return min(int(expected + self._rng.random()), ceil(remaining))

@@ -1,6 +1,6 @@
 """Instants in each of their forms: milliseconds since 1970, aware datetimes, ISO 8601 text.
 
-The domain counts milliseconds and knows no other form, so this stands outside of it.
+The domain uses milliseconds alone, so this module is not part of it.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -23,14 +23,14 @@ def to_ms(at: datetime) -> int:
 def to_iso(
     ms: float, precision: Literal["auto", "seconds", "milliseconds"] = "auto", utc: str = "Z"
 ) -> str:
-    """Return the instant as ISO 8601 in UTC. What is finer than the precision is cut off."""
+    """Return the instant as ISO 8601 in UTC, truncated to the precision."""
     return to_datetime(ms).isoformat(timespec=precision).removesuffix("+00:00") + utc
 
 
 def from_iso(text: str) -> datetime:
-    """Return the instant that an ISO 8601 text names, in UTC unless it names another time zone.
+    """Parse an ISO 8601 text, which is in UTC unless it has another time zone.
 
-    Raise `ValueError` if it is none.
+    Raise `ValueError` if the text is not ISO 8601.
     """
     at = datetime.fromisoformat(text)
     return at if at.tzinfo else at.replace(tzinfo=UTC)

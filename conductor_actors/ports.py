@@ -1,7 +1,7 @@
-"""What the actors and the dashboard need from the outside world, as Protocols.
+"""The ports through which the actors and the dashboard use Redis and the database, as Protocols.
 
 Each port has one contract test, which the fake and the real adapter both pass. Every call may raise
-`Unavailable`: try again later. No call blocks for longer than its adapter's own timeout.
+`Unavailable`: call again later. No call blocks for longer than its adapter's own timeout.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -46,13 +46,13 @@ class EventSource(Protocol):
     """Read events, from all names as one sequence."""
 
     def subscribe(self) -> None:
-        """Start to buffer events that can't be read later; drop those buffered too long ago.
+        """Buffer events that can't be read later; drop those that were buffered too long ago.
 
-        A standby calls this again and again until it is the owner, and then reads.
+        A standby calls this repeatedly until it is the owner, and then reads.
         """
 
     def resume(self, position: bytes) -> None:
-        """Read on from the position of another source; call this before the first read.
+        """Continue from the position of another source; call this before the first read.
 
         Raise `ConfigError` if the position is damaged.
         """
@@ -85,10 +85,10 @@ class RowStore(Protocol):
     """Store rows in the database."""
 
     def write(self, rows: Sequence[ScoreRow]) -> WriteResult:
-        """Store the rows; a row that is stored already stays as it is.
+        """Store the rows; a row that is already stored does not change.
 
-        A refused row does not affect the others. After `Unavailable` some rows may be stored: write
-        all of them again. Raise `ConfigError` for what the operator must change.
+        A refused row does not affect the others. After `Unavailable`, some rows may be stored:
+        write all of them again. Raise `ConfigError` for what the operator must change.
         """
 
     def close(self) -> None:
@@ -99,18 +99,18 @@ class Retention(Protocol):
     """Delete old rows from the database."""
 
     def apply_retention(self, days: float) -> int:
-        """Delete rows older than so many days; return how many rows or chunks were deleted.
+        """Delete rows older than `days`; return how many rows or chunks were deleted.
 
-        Return 0 if the database deletes them by itself from now on. Raise `ConfigError` for what
+        Return 0 if the database itself deletes them from now on. Raise `ConfigError` for what
         the operator must change.
         """
 
 
 class UpdatePublisher(Protocol):
-    """Publish the updates that rows make."""
+    """Publish rows as updates."""
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
-        """Publish the rows in one round trip. After `Unavailable` some may be published.
+        """Publish the rows in one round trip. After `Unavailable`, some may be published.
 
         Raise `OwnershipLost` if another process is the owner.
         """
@@ -141,12 +141,12 @@ class UpdateSubscriber(Protocol):
         """Call `subscribed` once, then `receive` for each message, until the task is cancelled.
 
         Raise `Unavailable` when the connection is lost, and `ConfigError` for what the operator
-        must change: call again then. What is published in between is not received.
+        must change: then call again. Messages that are published in between are not received.
         """
 
 
 class StoredScore(NamedTuple):
-    """A session's score at one tick, as the database has it."""
+    """The score of a session at one tick, as stored in the database."""
 
     at_ms: int
     event_id: str
@@ -157,7 +157,7 @@ class StoredScore(NamedTuple):
 
 
 class HistoryStep(NamedTuple):
-    """Several ticks of a session in one. `at_ms` is where the step begins."""
+    """The ticks of a session within one step, aggregated. `at_ms` is the start of the step."""
 
     at_ms: int
     score: float
@@ -171,7 +171,7 @@ class HistoryStep(NamedTuple):
 class HistoryReader(Protocol):
     """Read the stored scores of a session, on one event loop, between `open` and `close`.
 
-    Every read raises `Unavailable`, or `ConfigError` for what the operator must change.
+    Every read may raise `Unavailable`, or `ConfigError` for what the operator must change.
     """
 
     async def open(self) -> None:
@@ -181,21 +181,21 @@ class HistoryReader(Protocol):
         """Close every connection."""
 
     async def check(self) -> None:
-        """Return if scores can be read."""
+        """Return normally if scores can be read."""
 
     async def rows(self, key: SessionKey, first_ms: int, until_ms: int) -> Sequence[StoredScore]:
         """Return the scores of `[first_ms, until_ms)`, oldest first."""
 
     async def newest(self, key: SessionKey) -> StoredScore | None:
-        """Return the last score, if there is one."""
+        """Return the last score, or None."""
 
     async def steps(
         self, key: SessionKey, first_ms: int, until_ms: int, step: timedelta
     ) -> Sequence[HistoryStep]:
-        """Return `[first_ms, until_ms)` in steps, oldest first; both must be whole steps."""
+        """Return the steps of `[first_ms, until_ms)`, oldest first; both must be whole steps."""
 
 
-# Beginnings of the source of a letter that comes from no event stream; the session's key follows.
+# Prefixes of the source of a dead letter that is no stream entry; the key of the session follows.
 SESSION_SOURCE: Final = "session:"  # a handler of the session raised an error
 ROW_SOURCE: Final = "row:"  # the database refused a row of the session
 
@@ -203,7 +203,7 @@ ROW_SOURCE: Final = "row:"  # the database refused a row of the session
 class DeadLetter(NamedTuple):
     """A message that can't be processed.
 
-    `source` and `entry_id` tell where it came from. Of a long body only the beginning is stored.
+    `source` and `entry_id` identify the message. Only the beginning of a long body is stored.
     """
 
     source: str
@@ -213,7 +213,7 @@ class DeadLetter(NamedTuple):
 
 
 class DeadLetterQueue(Protocol):
-    """Store messages that can't be processed, for an operator to look at."""
+    """Store messages that can't be processed, for an operator to inspect."""
 
     def add(self, letters: Sequence[DeadLetter]) -> None:
         """Store the letters, each with the first 256 bytes of its body.
@@ -242,12 +242,13 @@ class CheckpointStore(Protocol):
     """Store the last checkpoint."""
 
     def load(self) -> Checkpoint | None:
-        """Return the last checkpoint in full, if there is one."""
+        """Return the last checkpoint in full, or None."""
 
     def commit(self, checkpoint: Checkpoint) -> bool:
-        """Store a checkpoint as a whole; False if it is not full and there is none to add to.
+        """Store a checkpoint atomically; return False if it is not full and none precedes it.
 
-        After `Unavailable` it may be stored. Raise `OwnershipLost` if another process is the owner.
+        After `Unavailable`, it may be stored.
+        Raise `OwnershipLost` if another process is the owner.
         """
 
     def close(self) -> None:
@@ -261,11 +262,11 @@ class Lease(Protocol):
         """Acquire or renew the lease; raise `OwnershipLost` if another process has it."""
 
     def release(self) -> None:
-        """Release the lease, so that the next process need not wait for it to expire."""
+        """Release the lease, so that the next process does not wait until it expires."""
 
 
 class CheckResult(NamedTuple):
-    """One line that `check` prints, and whether it is as it should be."""
+    """A line that `check` prints, and whether the check passed."""
 
     ok: bool
     line: str
@@ -279,16 +280,16 @@ class OutboxPage(NamedTuple):
 
 
 class Outbox(Protocol):
-    """Store rows, in order, while the database can't."""
+    """Store rows, in order, while the database is unavailable."""
 
     def append(self, rows: Sequence[ScoreRow]) -> None:
         """Append the rows, all or none.
 
-        After `Unavailable` the rows may be there or not: append them again.
+        After `Unavailable`, the rows may be stored or not: append them again.
         """
 
     def read_oldest(self, count: int) -> OutboxPage:
-        """Return about `count` rows, oldest first, without deleting them; or an empty page."""
+        """Return about `count` rows, oldest first, without deleting them; the page may be empty."""
 
     def delete(self, page: OutboxPage) -> None:
         """Delete the rows of a page."""
@@ -304,13 +305,13 @@ class IntrospectionChannel(Protocol):
     """The collector's end of the channel for introspection requests and their answers."""
 
     def read(self) -> Sequence[IntrospectionRequest]:
-        """Return the requests since the last call, waiting a fraction of a second for one.
+        """Return the requests since the last call; wait a fraction of a second if there are none.
 
         Requests made during an outage are lost.
         """
 
     def send(self, answer: IntrospectionAnswer) -> None:
-        """Store an answer for a minute, in which its requester can fetch it."""
+        """Store an answer for a minute, so that its requester can read it."""
 
     def close(self) -> None:
         """Close every connection."""

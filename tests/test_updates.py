@@ -12,7 +12,7 @@ from tests.support.score_rows import AT_MS, row
 BODY = json.loads(encode_update(update_of(row())))
 
 
-def test_the_json_of_an_update_is_that_of_the_contract() -> None:
+def test_the_json_of_an_update_is_as_in_the_contract() -> None:
     assert encode_update(update_of(row("s", tenant_id="acme"))) == (
         b'{"timestamp":"2026-01-04T12:00:00.000Z","tenantId":"acme","sessionId":"s",'
         b'"eventId":"event","score":0.6018,"category":"HIGH",'
@@ -32,14 +32,14 @@ def test_an_update_reads_back_as_it_was_published(
     assert (update.at_ms, update.at) == (at_ms, to_datetime(at_ms))
 
 
-def test_an_update_says_that_its_audience_is_unknown_and_else_nothing() -> None:
+def test_only_an_update_of_an_unknown_audience_has_the_key_audience() -> None:
     unknown = update_of(row(is_audience_known=False))
     assert json.loads(encode_update(unknown)) == BODY | {"audience": "unknown"}
     assert decode_update("default", encode_update(unknown)) == unknown
     assert "audience" not in BODY
 
 
-def test_the_tenant_of_an_update_is_its_channels() -> None:
+def test_the_tenant_of_an_update_is_that_of_its_channel() -> None:
     update = decode_update("acme", json.dumps(BODY | {"tenantId": "globex"}).encode())
     assert update is not None
     assert update.tenant_id == "acme"
@@ -63,7 +63,7 @@ def test_the_tenant_of_an_update_is_its_channels() -> None:
         {"signals": {}},
         {"contributions": {}},
     ],
-    ids=repr,
+    ids=lambda invalid: repr(invalid)[:40],
 )
 def test_an_update_with_an_invalid_field_is_refused(invalid: dict[str, Any]) -> None:
     assert decode_update("default", json.dumps(BODY | invalid).encode()) is None
@@ -75,6 +75,10 @@ def test_an_update_without_one_of_its_fields_is_refused(name: str) -> None:
     assert decode_update("default", json.dumps(body).encode()) is None
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'{"x":' + b"[" * 100_000])
-def test_what_is_no_update_is_refused(body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\xff", b"[]", b'{"x":' + b"[" * 100_000],
+    ids=["empty", "not UTF-8", "a list", "nested too deep"],
+)
+def test_a_body_that_is_not_an_update_is_refused(body: bytes) -> None:
     assert decode_update("default", body) is None

@@ -18,5 +18,5 @@ def check_servers() -> bool:
             *PostgresRowStore(urls.database).check(),
         ]
     for finding in findings:
-        typer.echo(f"{'ok    ' if finding.ok else 'WRONG '} {finding.line}")
+        typer.echo(f"{'ok    ' if finding.ok else 'FAILED'} {finding.line}")
     return all(finding.ok for finding in findings)

@@ -1,7 +1,7 @@
 """The metrics of a collector, counted from its log events.
 
-Each class below has the series of one subject. No label is open: kinds, reasons and services are
-constants of the code; sessions, tenants and users are never a label.
+Each class below has the series of one subject. Every label has a bounded set of values: kinds,
+reasons and services are constants in the code. Sessions, tenants and users are never a label.
 """
 
 import time
@@ -21,7 +21,7 @@ from conductor_actors.domain.quotas import (
 from conductor_actors.domain.ticks import LIVE_MS
 from conductor_actors.log_events import LogEvent
 
-# A series must be there at 0 before its first step up, or Prometheus sees no step.
+# Exported as 0 from the start: Prometheus sees no increase in the first value of a series.
 _GAPS: Final = ("flooded", "reconnected", "restarted", "trimmed")
 _LIMITS: Final = (TENANT_EVENTS, TENANT_SESSIONS, SESSION_EVENTS, SESSION_USERS)
 
@@ -30,25 +30,27 @@ _ROWS: Final = (1, 10, 50, 100, 500, 1000, 2500, 5000)
 
 
 class SeriesFactory:
-    """Makes series whose names begin with `conductor_`, all in one registry."""
+    """Creates series whose names begin with `conductor_`, all in one registry."""
 
     def __init__(self, registry: CollectorRegistry, now: Callable[[], float]) -> None:
         self._registry = registry
         self._now = now
         self._last_success = self.gauge(
-            "last_success_timestamp_seconds", "When a step last worked; 0: never.", "step"
+            "last_success_timestamp_seconds",
+            "Unix time at which a step last succeeded; 0 if never.",
+            "step",
         )
 
     def counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        """Make what only grows; Prometheus adds `_total` to its name."""
+        """Create a counter; Prometheus adds `_total` to its name."""
         return Counter(f"conductor_{name}", meaning, labels, registry=self._registry)
 
     def gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
-        """Make what goes up and down."""
+        """Create a gauge."""
         return Gauge(f"conductor_{name}", meaning, labels, registry=self._registry)
 
     def histogram(self, name: str, meaning: str, buckets: tuple[float, ...]) -> Histogram:
-        """Make what is looked at by its share below each bound."""
+        """Create a histogram with these upper bounds."""
         return Histogram(f"conductor_{name}", meaning, buckets=buckets, registry=self._registry)
 
     def success(self, step: str) -> Callable[[], None]:
@@ -58,26 +60,32 @@ class SeriesFactory:
 
 
 class EventMetrics:
-    """Events in."""
+    """The events that are read."""
 
     def __init__(self, make: SeriesFactory) -> None:
-        results = make.counter("events", "Events read, by what became of them.", "result")
+        results = make.counter("events", "Events read, by result.", "result")
         self._routed, self._skipped = results.labels("routed"), results.labels("skipped")
         self._invalid, self._refused = results.labels("invalid"), results.labels("refused")
-        self._reasons = make.counter("invalid_events", "What was no event.", "reason")
+        self._reasons = make.counter(
+            "invalid_events", "Entries that are not valid events, by reason.", "reason"
+        )
         self._ignored_keys = make.counter(
             "ignored_event_keys", "Optional keys that could not be used.", "key"
         )
-        self._limits = make.counter("refused_events", "What was over a limit.", "reason")
+        self._limits = make.counter("refused_events", "Events over a limit, by limit.", "reason")
         for reason in _LIMITS:
             self._limits.labels(reason)
-        self._gaps = make.counter("gaps", "Times that events were never read.", "reason")
-        self._lost = make.counter("lost_events", "Events never read, if counted.", "reason")
+        self._gaps = make.counter("gaps", "Gaps: times at which events were never read.", "reason")
+        self._lost = make.counter(
+            "lost_events", "Events that were never read, where their number is known.", "reason"
+        )
         for reason in _GAPS:
             self._gaps.labels(reason)
             self._lost.labels(reason)
-        self._unreadable = make.gauge("unreadable_streams", "Names that are no streams, left out.")
-        self._lag = make.gauge("stream_lag_seconds", "Redis' clock less how far reading has come.")
+        self._unreadable = make.gauge(
+            "unreadable_streams", "Event names whose Redis key is not a stream."
+        )
+        self._lag = make.gauge("stream_lag_seconds", "Time that reading is behind Redis.")
         self._sessions = make.gauge("sessions", "Sessions that are scored.")
         self._has_read = make.success("read")
 
@@ -100,7 +108,7 @@ class EventMetrics:
                 self._unreadable.set(event.streams)
             case events.EventsRefused():
                 self._limits.labels(event.reason).inc(event.events)
-                if event.reason != SESSION_USERS:  # which was routed, and counts but as connected
+                if event.reason != SESSION_USERS:  # counted as routed already
                     self._refused.inc(event.events)
             case events.GapDetected():
                 self._gaps.labels(event.reason).inc()
@@ -108,13 +116,17 @@ class EventMetrics:
 
 
 class TickMetrics:
-    """Ticks."""
+    """The ticks at which all sessions are scored."""
 
     def __init__(self, make: SeriesFactory) -> None:
-        self._completed = make.counter("ticks_completed", "Ticks at which all were scored.")
-        self._late = make.counter("ticks_late", "Of these, too old to be announced.")
+        self._completed = make.counter(
+            "ticks_completed", "Ticks at which all sessions were scored."
+        )
+        self._late = make.counter(
+            "ticks_late", "Completed ticks that were too old to be published."
+        )
         self._delay = make.histogram(
-            "tick_delay_seconds", "From a tick's time until all were scored.", _SECONDS
+            "tick_delay_seconds", "Time from a tick until all sessions were scored.", _SECONDS
         )
         self._has_ticked = make.success("tick")
 
@@ -129,15 +141,17 @@ class TickMetrics:
 
 
 class WriterMetrics:
-    """Rows out, into the database or, while it is away, into the outbox."""
+    """The rows that are stored in the database or, during its outage, in the outbox."""
 
     def __init__(self, make: SeriesFactory) -> None:
-        self._written = make.counter("rows_written", "Rows handed to the database.")
-        self._refused = make.counter("rows_refused", "Rows it refuses for good.")
-        self._batch = make.histogram("batch_rows", "Rows a batch.", _ROWS)
-        self._duration = make.histogram("write_duration_seconds", "Time of a batch.", _SECONDS)
+        self._written = make.counter("rows_written", "Rows written to the database.")
+        self._refused = make.counter("rows_refused", "Rows that the database refused.")
+        self._batch = make.histogram("batch_rows", "Rows in a batch.", _ROWS)
+        self._duration = make.histogram(
+            "write_duration_seconds", "Time to write a batch.", _SECONDS
+        )
         self._outbox = make.gauge(
-            "outbox_rows", "Spilled rows, not stored yet; a predecessor's count by entry."
+            "outbox_rows", "Rows in the outbox; those of an earlier process are counted by entry."
         )
         self._has_stored = make.success("store")
 
@@ -160,13 +174,19 @@ class WriterMetrics:
 
 
 class PublisherMetrics:
-    """Updates out."""
+    """The updates that are published."""
 
     def __init__(self, make: SeriesFactory) -> None:
-        self._published = make.counter("updates_published", "Updates announced in Redis.")
-        self._dropped = make.counter("updates_dropped", "Updates never announced: Redis was away.")
-        self._letters = make.counter("dead_letters_lost", "Dead letters that could not be kept.")
-        self._duration = make.histogram("publish_duration_seconds", "Time of a batch.", _SECONDS)
+        self._published = make.counter("updates_published", "Updates published to Redis.")
+        self._dropped = make.counter(
+            "updates_dropped", "Updates dropped during an outage of Redis."
+        )
+        self._letters = make.counter(
+            "dead_letters_lost", "Dead letters dropped during an outage of Redis."
+        )
+        self._duration = make.histogram(
+            "publish_duration_seconds", "Time to publish a batch.", _SECONDS
+        )
         self._has_published = make.success("publish")
 
     def observe(self, event: LogEvent) -> None:
@@ -182,17 +202,21 @@ class PublisherMetrics:
 
 
 class ActorMetrics:
-    """Actors: how busy they are, how often they fail."""
+    """The load of actors, and their failures."""
 
     def __init__(self, make: SeriesFactory) -> None:
-        self._depth = make.gauge("mailbox_messages", "Messages waiting.", "kind")
-        self._oldest = make.gauge("mailbox_oldest_seconds", "Age of the oldest of them.", "kind")
+        self._depth = make.gauge("mailbox_messages", "Messages that wait in mailboxes.", "kind")
+        self._oldest = make.gauge(
+            "mailbox_oldest_seconds", "Age of the oldest message that waits.", "kind"
+        )
         self._handled = make.counter("messages_handled", "Messages handled.", "kind")
         self._handled_before: dict[str, int] = {}
-        self._quarantined = make.gauge("sessions_quarantined", "Sessions left alone.")
-        self._failures = make.counter("actor_failures", "Actors that died of a bug.", "kind")
-        self._restarts = make.counter("actor_restarts", "Of these, restarted.", "kind")
-        self._slow = make.counter("slow_handlers", "Seen on their thread for over 1 s.")
+        self._quarantined = make.gauge("sessions_quarantined", "Sessions in quarantine.")
+        self._failures = make.counter("actor_failures", "Actors that failed.", "kind")
+        self._restarts = make.counter(
+            "actor_restarts", "Actors that were restarted after a failure.", "kind"
+        )
+        self._slow = make.counter("slow_handlers", "Handlers that ran for more than 1 s.")
 
     def observe(self, event: LogEvent) -> None:
         """Count what the event reports, if it concerns these series."""
@@ -205,7 +229,7 @@ class ActorMetrics:
                     max(0, event.handled - self._handled_before.get(kind, 0))
                 )
                 self._handled_before[kind] = event.handled
-                self._failures.labels(kind)  # there at 0
+                self._failures.labels(kind)  # exported as 0
                 self._restarts.labels(kind)
                 if isinstance(event.quarantined, int):
                     self._quarantined.set(event.quarantined)
@@ -218,13 +242,13 @@ class ActorMetrics:
 
 
 class OwnershipMetrics:
-    """Whether this process owns the events, and which services are away."""
+    """Whether this process is the owner, and which services have an outage."""
 
     def __init__(self, make: SeriesFactory) -> None:
-        self._owner = make.gauge("owner", "1 while this process reads the events, else 0.")
-        self._outage = make.gauge("outage", "1 while a service is away.", "service")
+        self._owner = make.gauge("owner", "1 if this process is the owner, else 0.")
+        self._outage = make.gauge("outage", "1 during an outage of the service, else 0.", "service")
         self._has_saved = make.success("checkpoint")
-        build = make.gauge("build_info", "1, with the version as its label.", "version")
+        build = make.gauge("build_info", "Always 1; the label is the version.", "version")
         build.labels(version("conductor-actors")).set(1)
 
     def observe(self, event: LogEvent) -> None:

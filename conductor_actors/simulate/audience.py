@@ -68,7 +68,7 @@ class Audience:
             self._producer.send_poll_opened(self._at_s, self._poll)
 
     def _adjust_attendance(self, share: float) -> None:
-        """Let people join or leave until this share of them is present; a few always leave."""
+        """Move people in or out until this share is present; besides, a few always leave."""
         missing = share * self._script.people - len(self._present)
         for _ in range(self._count_in_step(missing)):
             self._join()

@@ -1,4 +1,4 @@
-"""The execution models, and an end to every actor that a test has left."""
+"""The execution models, a harness for sessions, and a stop of every actor that a test leaves."""
 
 from collections.abc import Iterator
 
@@ -10,6 +10,7 @@ from structlog.typing import EventDict
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from tests.actors.pooled_handlers import MAX_WAIT_S
 from tests.actors.scripted_actors import Model, PooledModel, PykkaModel, SystemModel
+from tests.actors.session_harness import SessionHarness
 
 
 @pytest.fixture(autouse=True)
@@ -46,9 +47,15 @@ def model(request: pytest.FixtureRequest) -> Iterator[SystemModel | PooledModel]
 
 @pytest.fixture
 def dispatcher() -> Iterator[Dispatcher]:
+    """One thread for all: if a test loses it, no handler runs any more."""
     pool = Dispatcher(threads=1)
     yield pool
     pool.close()
+
+
+@pytest.fixture
+def sessions(dispatcher: Dispatcher) -> SessionHarness:
+    return SessionHarness(dispatcher)
 
 
 def _ours(name: str) -> Iterator[SystemModel | PooledModel]:

@@ -14,7 +14,6 @@ from conductor_actors.actors.messages import (
     SendAnswer,
 )
 from conductor_actors.actors.runtime.base import ActorContext, ChildStopped
-from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, ThreadMailbox
 from conductor_actors.domain.introspection_protocol import (
     IntrospectionAnswer,
@@ -99,11 +98,6 @@ def test_the_actor_stops_when_it_is_asked_to(actor: ActorUnderTest) -> None:
     other = ActorUnderTest()
     other.start().stop(timeout=MAX_WAIT_S)
     assert other.supervisor.of(ChildStopped)
-
-
-@pytest.fixture
-def sessions(dispatcher: Dispatcher) -> SessionHarness:
-    return SessionHarness(dispatcher)
 
 
 def describe(sessions: SessionHarness) -> SessionDescription:

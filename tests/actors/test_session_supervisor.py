@@ -2,7 +2,6 @@
 
 import json
 
-import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.actors.latch import Latch
@@ -30,11 +29,6 @@ from tests.support.score_rows import AT_MS
 
 TICK_MS = AT_MS + 5000
 QUARANTINE_S = 300.0
-
-
-@pytest.fixture
-def sessions(dispatcher: Dispatcher) -> SessionHarness:
-    return SessionHarness(dispatcher)
 
 
 def batch_with_poison() -> EventBatch:

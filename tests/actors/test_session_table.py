@@ -10,7 +10,6 @@ from conductor_actors.actors.messages import (
     StartSession,
     Tick,
 )
-from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.session_table import (
     PASSIVATION_CHECK_MS,
     CheckpointContents,
@@ -31,11 +30,6 @@ from tests.support.score_rows import AT_MS
 TIMEOUT_S = 1800
 OVER_MS = AT_MS + TIMEOUT_S * 1000
 KEY = SessionKey("default", "s")
-
-
-@pytest.fixture
-def sessions(dispatcher: Dispatcher) -> SessionHarness:
-    return SessionHarness(dispatcher)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A trace reports each message that a session handles, and costs other sessions nothing."""
 
-import pytest
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import EventBatch, Passivate
@@ -13,11 +12,6 @@ from tests.actors.session_harness import SessionHarness
 from tests.support.score_rows import AT_MS
 
 TICK_MS = AT_MS + 5000
-
-
-@pytest.fixture
-def sessions(dispatcher: Dispatcher) -> SessionHarness:
-    return SessionHarness(dispatcher)
 
 
 def lines_named(lines: list[EventDict], event: str = "message_traced") -> list[EventDict]:

@@ -170,7 +170,7 @@ def _followed(
 
 def _score(update: Update | None) -> list[Text]:
     if update is None:
-        return [_dim("score: none published yet")]
+        return [_dim("score: no update received yet")]
     head = _line(f"score {update.score:.0%} {printable(update.category)}", "bold")
     head.append(f" at {update.at:%H:%M:%S} UTC", style="dim")
     return [head, *map(_line, signal_lines(update.signals, update.contributions))]

@@ -18,7 +18,7 @@ from conductor_actors.actors.messages import (
     StartSession,
 )
 from conductor_actors.actors.runtime.base import Hung
-from conductor_actors.actors.runtime.dispatcher import HUNG_AFTER_CHECKS, Dispatcher
+from conductor_actors.actors.runtime.dispatcher import HUNG_AFTER_CHECKS
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
 from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.domain.events import Event, Reaction
@@ -76,12 +76,6 @@ class HangingHandler:
         self.thread = threading.current_thread()
         self._entered.set()
         self._released.wait(MAX_WAIT_S)
-
-
-@pytest.fixture
-def sessions(dispatcher: Dispatcher) -> SessionHarness:
-    """Have one thread for all: should it be lost, nobody has a turn any more."""
-    return SessionHarness(dispatcher)
 
 
 @pytest.fixture

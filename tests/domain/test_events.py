@@ -29,11 +29,11 @@ from tests.support.event_samples import (
     SHAPES,
     SYNC,
     UNUSABLE_OPTIONAL_KEYS,
-    UNUSUAL_EVENTS,
     VOTE,
     Shape,
     with_value,
 )
+from tests.support.unusual_events import UNUSUAL_EVENTS
 
 AT_MS = 1767528000003
 

@@ -84,7 +84,7 @@ def new_state(rules: SessionRules | None = None) -> SessionState:
     return SessionState.new(SESSION, rules or SessionRules())
 
 
-def heard(*events: Event) -> SessionState:
+def state_after(*events: Event) -> SessionState:
     return new_state().after(events)
 
 
@@ -217,25 +217,25 @@ def test_a_chat_a_vote_a_reaction_or_a_join_begins_a_session(
     beginning: Callable[[int], Event],
 ) -> None:
     assert not new_state().has_row_at(START_MS)
-    assert heard(beginning(0)).has_row_at(START_MS + TICK_MS)
+    assert state_after(beginning(0)).has_row_at(START_MS + TICK_MS)
 
 
 @pytest.mark.parametrize("nothing", [left, closed])
 def test_a_leave_or_a_polls_end_does_not_begin_a_session(nothing: Callable[[int], Event]) -> None:
-    assert not heard(nothing(0)).has_row_at(START_MS + TICK_MS)
+    assert not state_after(nothing(0)).has_row_at(START_MS + TICK_MS)
 
 
 @pytest.mark.parametrize("sign_of_life", [*BEGINNINGS, left, closed])
 def test_every_event_keeps_a_session_alive_for_its_timeout(
     sign_of_life: Callable[[int], Event],
 ) -> None:
-    state = heard(joined(0, "bob"), sign_of_life(20 * MINUTE_MS))
+    state = state_after(joined(0, "bob"), sign_of_life(20 * MINUTE_MS))
     assert state.has_row_at(START_MS + 50 * MINUTE_MS - 1)
     assert not state.has_row_at(START_MS + 50 * MINUTE_MS)
 
 
 def test_a_session_drops_what_no_window_can_see() -> None:
-    state = heard(joined(0), left(1, "ada"), chat(2, "bob", "m"))
+    state = state_after(joined(0), left(1, "ada"), chat(2, "bob", "m"))
     state.signals(START_MS + 2 * MINUTE_MS)
     windows = (state.messages, state.active, state.leavers)
     assert [window.times_ms for window in windows] == [{}, {}, {}]
@@ -250,71 +250,26 @@ def test_a_session_without_connected_users_begins_anew_after_its_timeout() -> No
     first_life: list[Event] = [vote(0), reaction(0, "event-1"), chat(0, message="m")]
     second_life: list[Event] = [vote(30 * MINUTE_MS, "bob"), reaction(30 * MINUTE_MS, "event-2")]
     tick_ms = START_MS + 30 * MINUTE_MS + TICK_MS
-    assert answers(heard(*first_life, *second_life), tick_ms) == answers(
-        heard(*second_life), tick_ms
+    assert answers(state_after(*first_life, *second_life), tick_ms) == answers(
+        state_after(*second_life), tick_ms
     )
-
-
-SLEEP_MS = 30 * MINUTE_MS
-FORGOTTEN_MS = 360 * MINUTE_MS
-
-
-def test_a_session_with_connected_users_sleeps_and_wakes_with_all_that_it_knew() -> None:
-    audience = [joined(0, f"user {number}") for number in range(200)]
-    asleep = heard(reaction(0, "event-1"), *audience)
-    assert not asleep.has_row_at(START_MS + SLEEP_MS)
-    awake = asleep.after([chat(SLEEP_MS, f"user {number}") for number in range(4)])
-    tick_ms = START_MS + SLEEP_MS + TICK_MS
-    assert awake.has_row_at(tick_ms)
-    assert awake.event_id == "event-1"
-    signals = awake.signals(tick_ms)
-    assert (signals.active_users, signals.total_users) == (4, 200)
-
-
-@pytest.mark.parametrize("quiet", [left, closed])
-def test_a_leave_or_a_polls_end_does_not_wake_a_session(quiet: Callable[[int], Event]) -> None:
-    asleep = heard(joined(0), joined(0, "bob"), quiet(SLEEP_MS))
-    assert not asleep.has_row_at(START_MS + SLEEP_MS + TICK_MS)
-    assert asleep.is_forgotten_at(START_MS + FORGOTTEN_MS)  # counted from the join
-
-
-def test_a_leave_counts_while_a_session_sleeps() -> None:
-    awake = heard(joined(0), joined(0, "bob"), left(SLEEP_MS), chat(SLEEP_MS + 1, "bob"))
-    signals = awake.signals(START_MS + SLEEP_MS + TICK_MS)
-    assert (signals.total_users, signals.user_leave_rate) == (2, 0.5)
-
-
-def test_a_session_that_sleeps_is_forgotten_when_the_last_user_leaves() -> None:
-    asleep = heard(reaction(0, "event-1"), joined(0))
-    assert not asleep.is_forgotten_at(START_MS + SLEEP_MS)
-    gone = asleep.after([left(SLEEP_MS)])
-    assert gone.is_forgotten_at(START_MS + SLEEP_MS)
-    assert gone.after([chat(SLEEP_MS)]).event_id == SESSION
-
-
-def test_a_session_that_sleeps_is_forgotten_after_its_presence_timeout() -> None:
-    asleep = heard(joined(0, "ada"), joined(0, "bob"), left(SLEEP_MS, "ada"))
-    late = asleep.after([chat(FORGOTTEN_MS - 1, "bob")])
-    too_late = asleep.after([chat(FORGOTTEN_MS, "bob")])
-    assert late.connections == {"bob": 1}
-    assert too_late.connections == {}
 
 
 def test_a_message_counts_again_one_window_after_its_first_arrival() -> None:
     repeated = [chat(at_ms, message="m") for at_ms in (0, 30_000, 59_999, 60_000)]
-    assert heard(*repeated[:3]).signals(START_MS + MINUTE_MS).chat_msgs_per_min == 1
-    assert heard(*repeated).signals(START_MS + MINUTE_MS + TICK_MS).chat_msgs_per_min == 1
+    assert state_after(*repeated[:3]).signals(START_MS + MINUTE_MS).chat_msgs_per_min == 1
+    assert state_after(*repeated).signals(START_MS + MINUTE_MS + TICK_MS).chat_msgs_per_min == 1
 
 
 def test_a_repeat_has_no_effect_at_all() -> None:
     first = chat(0, "ada", "m")
     repeat = ChatMessage(START_MS + 1000, "event-1", "bob", "m")
     tick_ms = START_MS + TICK_MS
-    assert answers(heard(first, repeat), tick_ms) == answers(heard(first), tick_ms)
+    assert answers(state_after(first, repeat), tick_ms) == answers(state_after(first), tick_ms)
 
 
 def test_messages_without_an_id_all_count() -> None:
-    state = heard(*(chat(0, message=None) for _ in range(7)))
+    state = state_after(*(chat(0, message=None) for _ in range(7)))
     assert state.signals(START_MS + TICK_MS).chat_msgs_per_min == 7
 
 
@@ -325,12 +280,12 @@ def test_rates_are_scaled_to_a_minute() -> None:
 
 
 def test_a_window_includes_its_begin_and_not_its_end() -> None:
-    assert heard(chat(0)).signals(START_MS + MINUTE_MS).active_users == 1
-    assert heard(chat(0)).signals(START_MS + MINUTE_MS + TICK_MS).active_users == 0
+    assert state_after(chat(0)).signals(START_MS + MINUTE_MS).active_users == 1
+    assert state_after(chat(0)).signals(START_MS + MINUTE_MS + TICK_MS).active_users == 0
 
 
 def test_a_user_on_two_devices_has_left_once_both_are_gone() -> None:
-    still_there = heard(joined(0), joined(0), left(1000))
+    still_there = state_after(joined(0), joined(0), left(1000))
     gone = still_there.after([left(2000)])
     tick_ms = START_MS + TICK_MS
     assert still_there.signals(tick_ms).user_leave_rate == 0
@@ -340,57 +295,19 @@ def test_a_user_on_two_devices_has_left_once_both_are_gone() -> None:
 
 
 def test_a_leave_at_zero_is_ignored() -> None:
-    state = heard(chat(0, "bob"), left(0), left(0), joined(1000), left(2000), left(2000))
+    state = state_after(chat(0, "bob"), left(0), left(0), joined(1000), left(2000), left(2000))
     state = state.after([joined(3000)])
     signals = state.signals(START_MS + TICK_MS)
     assert (signals.total_users, signals.user_leave_rate) == (2, 0)
 
 
 def test_a_user_who_comes_back_has_not_left() -> None:
-    state = heard(joined(0), left(1000), joined(2000))
+    state = state_after(joined(0), left(1000), joined(2000))
     assert state.signals(START_MS + TICK_MS).user_leave_rate == 0
 
 
-def test_participation_is_the_share_of_the_most_users_connected_until_the_close() -> None:
-    crowd = [joined(0, user) for user in ("ada", "bob", "cyd", "dan")]
-    state = heard(*crowd, left(1, "dan"), vote(2), joined(3, "dan"), left(4, "dan"), vote(5))
-    late: list[Event] = [joined(6, "eve"), closed(7), joined(8, "dan"), closed(9), vote(10, "dan")]
-    tick_ms = START_MS + TICK_MS
-    assert state.signals(tick_ms).poll_participation == 1 / 4
-    assert state.after(late).signals(tick_ms).poll_participation == 2 / 4
-
-
-def test_participation_is_that_of_the_open_poll_with_the_highest_share() -> None:
-    crowd = [joined(0, user) for user in ("ada", "bob", "cyd", "dan")]
-    lunch = [vote(1), vote(2, "bob"), vote(3, "cyd")]
-    state = heard(*crowd, *lunch, vote(4, poll="venue"))
-    assert state.signals(START_MS + TICK_MS).poll_participation == 3 / 4
-    over = state.after([closed(5)])
-    assert over.signals(START_MS + MINUTE_MS).poll_participation == 3 / 4
-    assert over.signals(START_MS + MINUTE_MS + TICK_MS).poll_participation == 1 / 4
-
-
-def test_one_late_vote_on_a_poll_that_was_closed_starts_it_anew() -> None:
-    crowd = [joined(0, user) for user in ("ada", "bob")]
-    state = heard(*crowd, vote(1), vote(2, "bob"), closed(3), vote(3 + MINUTE_MS))
-    assert state.signals(START_MS + MINUTE_MS + TICK_MS).poll_participation == 1 / 2
-
-
-def test_the_poll_voted_on_longest_ago_makes_room_for_the_seventeenth() -> None:
-    crowd = [joined(0, user) for user in ("ada", "bob")]
-    full = [vote(1, "ada", "first"), vote(1, "bob", "first"), vote(2, "ada", "second")]
-    others = [vote(3 + number, "ada", f"poll {number}") for number in range(14)]
-    state = heard(*crowd, *full, *others)
-    assert state.signals(START_MS + TICK_MS).poll_participation == 1
-    full_again = state.after([vote(20, "ada", "seventeenth")])
-    assert full_again.signals(START_MS + TICK_MS).poll_participation == 1 / 2
-    kept = state.after([vote(20, "ada", "first"), vote(21, "ada", "seventeenth")])
-    assert kept.signals(START_MS + TICK_MS).poll_participation == 1
-    assert "second" not in kept.polls
-
-
 def test_a_second_device_and_a_reconnect_within_a_window_are_no_activity() -> None:
-    everybody_is_back = heard(
+    everybody_is_back = state_after(
         joined(0), joined(0, "bob"), left(90_000), joined(95_000), joined(96_000, "bob")
     )
     signals = everybody_is_back.signals(START_MS + 100_000)
@@ -398,8 +315,8 @@ def test_a_second_device_and_a_reconnect_within_a_window_are_no_activity() -> No
 
 
 def test_a_user_who_comes_back_a_window_after_leaving_arrives() -> None:
-    late = heard(joined(0), left(1000), joined(1000 + MINUTE_MS))
-    soon = heard(joined(0), left(1000), joined(999 + MINUTE_MS))
+    late = state_after(joined(0), left(1000), joined(1000 + MINUTE_MS))
+    soon = state_after(joined(0), left(1000), joined(999 + MINUTE_MS))
     tick_ms = START_MS + MINUTE_MS + TICK_MS
     assert late.signals(tick_ms).active_users == 1
     assert soon.signals(tick_ms).active_users == 0
@@ -409,7 +326,7 @@ def test_an_exodus_lowers_the_score() -> None:
     crowd = [joined(0, f"user {number}") for number in range(100)]
     active = [chat(90_000, f"user {number}") for number in range(20)]
     exodus = [left(91_000, f"user {number}") for number in range(10, 100)]
-    stayed, gone = heard(*crowd, *active), heard(*crowd, *active, *exodus)
+    stayed, gone = state_after(*crowd, *active), state_after(*crowd, *active, *exodus)
     tick_ms = START_MS + 95_000
     scores = [Scoring().contributions(one.signals(tick_ms)).total() for one in (stayed, gone)]
     assert scores[1] < scores[0]
@@ -418,7 +335,7 @@ def test_an_exodus_lowers_the_score() -> None:
 
 
 def test_the_audience_is_known_once_a_join_was_received() -> None:
-    unknown = heard(chat(0), left(0), vote(1))
+    unknown = state_after(chat(0), left(0), vote(1))
     known = unknown.after([joined(2, "bob")])
     rows = [row_of(TICK_MS + START_MS, state) for state in (unknown, known)]
     assert [row.is_audience_known for row in rows] == [False, True]
@@ -426,6 +343,6 @@ def test_the_audience_is_known_once_a_join_was_received() -> None:
 
 @pytest.mark.parametrize("placeholder", [None, "unknown", SESSION])
 def test_the_event_is_the_first_real_id_seen(placeholder: str | None) -> None:
-    state = heard(reaction(0, placeholder))
+    state = state_after(reaction(0, placeholder))
     assert state.event_id == SESSION
     assert state.after([reaction(1, "event-1"), reaction(2, "event-2")]).event_id == "event-1"

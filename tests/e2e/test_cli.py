@@ -235,7 +235,7 @@ def test_the_demo_uses_and_prints_the_next_free_ports(tmp_path: Path) -> None:
             program.press_ctrl_c()
             ended = program.finish()
     assert ended.exit_code == 0
-    used = [int(port) for port in re.findall(r"listens on port (\d+)", ended.stderr)]
+    used = [int(port) for port in re.findall(r"using port (\d+) for", ended.stderr)]
     assert len(used) == 2
     assert all(mine > theirs for mine, theirs in zip(used, in_use, strict=True))
     assert len({*used, *in_use}) == 4

@@ -17,7 +17,7 @@ from conductor_actors.instants import from_iso, to_ms
 from conductor_actors.simulate import Simulation
 from tests.domain.test_contract import recorded
 from tests.support.databases import temporary_database
-from tests.support.event_samples import CHAT, INVALID_EVENTS, UNUSUAL_EVENTS
+from tests.support.event_samples import CHAT, INVALID_EVENTS
 from tests.support.programs import (
     QUICK,
     Line,
@@ -28,6 +28,7 @@ from tests.support.programs import (
     running,
     select_rows,
 )
+from tests.support.unusual_events import UNUSUAL_EVENTS
 
 SERVERS = {"plain": "postgres_url", "timescaledb": "timescaledb_url"}
 ON_EACH = [

@@ -42,7 +42,7 @@ def with_free_ports(settings: Settings) -> Settings:
         ("metrics", settings.metrics_port, metrics_port),
     ):
         if port != configured:
-            print_stderr(f"port {configured} is in use: the {name} listens on port {port}")
+            print_stderr(f"port {configured} is in use: using port {port} for the {name}")
     return settings.model_copy(update={"http_port": http_port, "metrics_port": metrics_port})
 
 

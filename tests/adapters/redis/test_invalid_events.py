@@ -15,9 +15,10 @@ from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.adapters.redis.pipelines import Command, pipeline
 from conductor_actors.domain.intake import EventsBySession, IntakeRules, Rejected
 from conductor_actors.ports import DeadLetter
-from tests.support.event_samples import INVALID_EVENTS, REACTION, UNUSUAL_EVENTS
+from tests.support.event_samples import INVALID_EVENTS, REACTION
 from tests.support.fences import take_ownership
 from tests.support.ticking import TickingIntake
+from tests.support.unusual_events import UNUSUAL_EVENTS
 
 GOOD = b'{"sessionId":"good"}'
 BODIES_PER_READ = 100  # fewer than Redis buffers for a slow subscriber

@@ -7,10 +7,10 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from conductor_actors.domain.identity import Id
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
 from conductor_actors.instants import from_iso, to_iso, to_ms
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Category = Literal["VERY_HIGH", "HIGH", "MODERATE", "LOW", "VERY_LOW"]
 Audience = Literal["unknown"]  # no user has joined: shares are of the users who were active

@@ -1,6 +1,6 @@
-"""Every JSON body of the dashboard but `Update`, as a type.
+"""The types of the JSON bodies of the dashboard, except `Update`.
 
-`static/types.d.ts` and the OpenAPI document are made from these.
+`static/types.d.ts` and the OpenAPI document are generated from these.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,19 +8,20 @@ from typing import Final, Literal
 
 import msgspec
 
+from conductor_actors.domain.identity import Id
 from conductor_actors.domain.scoring import Signals
 from conductor_actors.instants import from_iso
-from conductor_actors.updates import Audience, Category, Id, Share, Timestamp, Update
+from conductor_actors.updates import Audience, Category, Share, Timestamp, Update
 
 AnomalyType = Literal["SUDDEN_DROP", "GRADUAL_DECLINE", "LOW_ENGAGEMENT", "MASS_EXIT"]
 
 
 class Body(msgspec.Struct, rename="camel", gc=False):
-    """A JSON object whose names are written in camel case."""
+    """A JSON object with keys in camel case."""
 
 
 class Anomaly(Body):
-    """`anomaly:detected`: something a session's organiser should know now."""
+    """`anomaly:detected`: an unusual change or level of a session's engagement."""
 
     timestamp: Timestamp
     tenant_id: str
@@ -36,20 +37,20 @@ class Anomaly(Body):
 
 
 class EngagementHistory(Body):
-    """`engagement:history`: a session's last five minutes, oldest first."""
+    """`engagement:history`: the updates of a session in the last five minutes, oldest first."""
 
     session_id: Id
     points: Sequence[Update]
 
 
 class SessionList(Body):
-    """The newest update of each session; in `sessions:update`, of each that changed."""
+    """The newest update of each session; in `sessions:update`, of each session that changed."""
 
     sessions: Sequence[Update]
 
 
 class HistoryPoint(Body):
-    """A score as it was stored."""
+    """A stored score."""
 
     timestamp: Timestamp
     score: Share
@@ -58,14 +59,14 @@ class HistoryPoint(Body):
 
 
 class MostUsers(msgspec.Struct, gc=False):
-    """The most users at once, of each kind, within a step."""
+    """The maximum number of users within a step."""
 
     active_users: int
     total_users: int
 
 
 class StepPoint(Body):
-    """Several scores in one: mean, least and most of a step that begins at `timestamp`."""
+    """The mean, minimum and maximum score of a step that begins at `timestamp`."""
 
     timestamp: Timestamp
     score: Share
@@ -77,7 +78,7 @@ class StepPoint(Body):
 
 
 class History(Body):
-    """A session's stored scores, tick by tick; `step` is their distance, such as `5s`."""
+    """The stored scores of a session at each tick; `step` is the time between ticks, as `5s`."""
 
     session_id: Id
     step: str
@@ -85,7 +86,7 @@ class History(Body):
 
 
 class StepHistory(Body):
-    """A session's stored scores in larger steps, such as `1m`."""
+    """The stored scores of a session, aggregated in larger steps, such as `1m`."""
 
     session_id: Id
     step: str
@@ -93,7 +94,7 @@ class StepHistory(Body):
 
 
 class SignalPart(Body):
-    """One signal's way into the score: raw value → normalised (0…1) x weight = contribution."""
+    """The contribution of a signal to the score: its normalised value (0…1) x its weight."""
 
     name: str
     label: str
@@ -105,7 +106,7 @@ class SignalPart(Body):
 
 
 class Explanation(Body):
-    """The latest score, signal by signal."""
+    """The latest score of a session, by signal."""
 
     session_id: Id
     event_id: Id
@@ -118,14 +119,14 @@ class Explanation(Body):
 
 
 class Problem(Body):
-    """What is wrong with a request: a code for programs, a sentence for people."""
+    """An error: a code for programs, and a message for people."""
 
     code: str
     message: str
 
 
 class Refusal(Body):
-    """The body of every answer that is an error."""
+    """The body of every error response."""
 
     error: Problem
 
@@ -135,7 +136,7 @@ _anomaly_decoder: Final = msgspec.json.Decoder(Anomaly)
 
 
 def decode_anomaly(tenant: str, body: bytes) -> Anomaly | None:
-    """Decode a published anomaly, as `decode_update` does with an update."""
+    """Decode an anomaly of the tenant's channel; return None if it is invalid."""
     try:
         anomaly = _anomaly_decoder.decode(body)
         from_iso(anomaly.timestamp)

@@ -11,7 +11,8 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from conductor_actors.domain.optional_keys import Id, remove_unusable_keys
+from conductor_actors.domain.identity import Id
+from conductor_actors.domain.optional_keys import remove_unusable_keys
 from conductor_actors.errors import InvalidEvent
 
 # The parser's own limit depends on how deep its caller's stack is: a replay might disagree.

@@ -1,18 +1,25 @@
-"""Who events belong to: tenants, which prefix every name (`acme:sync-events`), and sessions.
+"""Ids, tenants and sessions.
 
-The tenant comes from the name alone, never from a body, so that access rules can enforce it.
+Every name of events has its tenant as prefix, such as `acme:sync-events`. The tenant comes from the
+name alone, never from the body of an event, so that access rules can enforce it.
 """
 
 import re
-from typing import Final, NamedTuple, Self
+from typing import Annotated, Final, NamedTuple, Self
+
+import msgspec
 
 DEFAULT_TENANT: Final = "default"  # whose names have no prefix
 EVERY_TENANT: Final = "*"
 TENANT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
+# The id of a session, an event, a user or a poll.
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=255)]
+
+
 class SessionKey(NamedTuple):
-    """A session of a tenant. Equal to the plain tuple, and found by it in a dict."""
+    """The tenant and the id of a session. Equal to a plain tuple of both."""
 
     tenant_id: str
     session_id: str

@@ -1,12 +1,10 @@
-"""The optional keys of an event: it counts without them, so an unusable one is left out."""
+"""The optional keys of an event, which is counted without those that can't be used."""
 
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
-MAX_ID_CHARS: Final = 255
-
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID_CHARS)]
+from conductor_actors.domain.identity import Id
 
 _MESSAGES: Final = ("message", "payload")  # of a chat message, and of its mirror
 

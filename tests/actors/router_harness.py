@@ -90,7 +90,7 @@ class RouterHarness:
     def route(self, *script: Step) -> Ref:
         """Start the Router with its Ticker; return once it has routed the whole script."""
         source, ref = self.start_with_ticker(*script)
-        source.wait_played()
+        source.wait_until_routed()
         return ref
 
     def mail(self, session_id: str = "s") -> list[object]:

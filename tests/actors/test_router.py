@@ -161,7 +161,7 @@ def test_nothing_is_read_while_downstream_is_full(harness: RouterHarness) -> Non
     harness.depth.wait_polled()
     assert source.calls == 0
     harness.depth.drain()
-    source.wait_played()
+    source.wait_until_routed()
     assert len(harness.ticks()) == 1
 
 
@@ -181,7 +181,7 @@ def test_no_tick_is_broadcast_while_downstream_is_full(harness: RouterHarness) -
     harness.depth.wait_polled()
     assert harness.ticks() == []
     harness.depth.drain()
-    source.wait_played()
+    source.wait_until_routed()
     assert len(harness.ticks()) == 1
 
 
@@ -273,7 +273,7 @@ def test_a_stopped_router_closes_its_source_and_reports(
     harness: RouterHarness, log_lines: list[EventDict]
 ) -> None:
     source, ref = harness.start_with_ticker(read([entry(AT_MS)]))
-    source.wait_played()
+    source.wait_until_routed()
     assert ref.stop(timeout=MAX_WAIT_S)
     assert source.closed
     assert [line["events"] for line in events_named(log_lines, "events_routed")] == [1]
@@ -320,7 +320,7 @@ def test_each_checkpoint_has_its_own_number_even_if_the_router_fails_in_between(
 def test_a_durable_session_is_not_in_the_next_checkpoint(harness: RouterHarness) -> None:
     harness.mailbox.tell(Barrier())
     source, ref = harness.start_with_ticker(read([entry(AT_MS, "s"), entry(AT_MS, "t")]))
-    source.wait_played()
+    source.wait_until_routed()
     ref.ask(Committed(1), timeout=MAX_WAIT_S)
     ref.ask(Barrier(), timeout=MAX_WAIT_S)
     while len(harness.checkpointer.of(BarrierPassed)) < 2:

@@ -1,4 +1,4 @@
-"""The whole collector on fakes, cut off at any checkpoint: it goes on as if nothing had been."""
+"""A collector that restarts from any checkpoint continues as if it had never stopped."""
 
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,22 @@ from conductor_actors.domain.checkpoints import recover
 from conductor_actors.domain.gaps import Gap, GapMark
 from conductor_actors.domain.intake import Entry
 from conductor_actors.ports import Checkpoint, ReadResult
-from conductor_actors.simulate import Simulation
-from tests.app.test_pipeline import Rows, Run, histories, packed, reads_of, replayed, settings_of
+from tests.app.collector_run import (
+    CollectorRun,
+    Rows,
+    histories,
+    make_settings,
+    pack,
+    replay_rows,
+    simulate_entries,
+    split_into_reads,
+)
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
 from tests.support.fakes.memory_store import MemoryStore
 from tests.support.fakes.scripted_source import ScriptedSource
 from tests.support.score_rows import AT_MS
 
-OFTEN: dict[str, float] = {"checkpoint_s": 0.001}
+CHECKPOINT_OFTEN: dict[str, float] = {"checkpoint_s": 0.001}
 
 
 @pytest.fixture(autouse=True)
@@ -29,41 +37,41 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-class Moment(NamedTuple):
-    """What was durable when a checkpoint was."""
+class DurableState(NamedTuple):
+    """A checkpoint, and the rows that were stored when it was committed."""
 
     checkpoint: Checkpoint
     rows: Rows
 
     @property
     def passed_ms(self) -> int:
-        rules = settings_of().session_rules()
+        rules = make_settings().session_rules()
         return recover(self.checkpoint.header, {}, rules).header.intake.passed_ms
 
-    def restored(self) -> MemoryCheckpoints:
+    def restore_checkpoints(self) -> MemoryCheckpoints:
         store = MemoryCheckpoints()
         store.commit(self.checkpoint)
         return store
 
 
-class Remembered(MemoryCheckpoints):
-    """Remembers what was durable at each commit."""
+class RecordingCheckpoints(MemoryCheckpoints):
+    """Records the durable state at each commit."""
 
     def __init__(self, rows: MemoryStore) -> None:
         super().__init__()
         self._rows = rows
-        self.moments: list[Moment] = []
+        self.states: list[DurableState] = []
 
     def commit(self, checkpoint: Checkpoint) -> bool:
         is_committed = super().commit(checkpoint)
         whole = self.load()
         if whole is not None:
-            self.moments.append(Moment(whole, packed(self._rows.rows.values())))
+            self.states.append(DurableState(whole, pack(self._rows.rows.values())))
         return is_committed
 
 
-class Paced(ScriptedSource):
-    """Gives nothing more until there was a checkpoint since the last so many reads."""
+class CheckpointPacedSource(ScriptedSource):
+    """Returns no entries after every `size` reads until another checkpoint is committed."""
 
     def __init__(
         self, script: Sequence[ReadResult], checkpoints: MemoryCheckpoints, size: int
@@ -84,89 +92,89 @@ class Paced(ScriptedSource):
         return super().read()
 
 
-class Played(NamedTuple):
-    """A run with a checkpoint every few reads."""
+class RecordedRun(NamedTuple):
+    """A finished run, and the durable state at each of its checkpoints."""
 
-    run: Run
-    moments: list[Moment]
+    run: CollectorRun
+    states: list[DurableState]
 
 
-def played(reads: Sequence[ReadResult], size: int, **variables: float) -> Played:
+def run_with_checkpoints(reads: Sequence[ReadResult], size: int, **variables: float) -> RecordedRun:
+    """Run a collector that commits a checkpoint every `size` reads."""
     store = MemoryStore()
-    checkpoints = Remembered(store)
-    run = Run(Paced(reads, checkpoints, size), store, checkpoints, **OFTEN, **variables)
-    run.play()
-    return Played(run, checkpoints.moments)
+    checkpoints = RecordingCheckpoints(store)
+    run = CollectorRun(
+        CheckpointPacedSource(reads, checkpoints, size),
+        store,
+        checkpoints,
+        **CHECKPOINT_OFTEN,
+        **variables,
+    )
+    run.run_to_end()
+    return RecordedRun(run, checkpoints.states)
 
 
-def simulated(sessions: int = 12, seconds: int = 240) -> list[Entry]:
-    simulation = Simulation(sessions=sessions, seed=3, tenants=("default", "acme"))
-    entries: list[Entry] = []
-    for step in range(seconds * 4):
-        sent = simulation.step(AT_MS / 1000 + step / 4, 0.25)
-        entries += [(AT_MS + step * 250, number, *each) for number, each in enumerate(sent)]
-    return entries
-
-
-def must_go_on(
-    moment: Moment, reads: Sequence[ReadResult], expected: Rows, **variables: float
+def assert_continues(
+    state: DurableState, reads: Sequence[ReadResult], expected: Rows, **variables: float
 ) -> None:
-    before = {key: expected[key] for key in expected if key[2] <= moment.passed_ms}
-    assert before.items() <= moment.rows.items()  # it was not ahead of the rows
-    again = Run(reads, None, moment.restored(), **variables).play()
+    before = {key: expected[key] for key in expected if key[2] <= state.passed_ms}
+    assert before.items() <= state.rows.items()  # a checkpoint is never ahead of the rows
+    again = CollectorRun(reads, None, state.restore_checkpoints(), **variables).run_to_end()
     assert again == {key: expected[key] for key in expected if key not in before}
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_from_any_checkpoint_on_the_rows_are_those_of_a_replay_bit_for_bit(threads: int) -> None:
-    entries = simulated()
-    reads, expected = reads_of(entries, 20), replayed(entries)
-    run, moments = played(reads, 20, dispatcher_threads=threads)
-    assert packed(run.store.rows.values()) == expected
-    assert len(moments) > 10
-    for moment in moments[:: len(moments) // 8]:
-        must_go_on(moment, reads, expected)
+def test_a_restart_from_any_checkpoint_has_the_rows_of_a_replay_bit_for_bit(threads: int) -> None:
+    entries = simulate_entries(seed=3)
+    reads, expected = split_into_reads(entries, 20), replay_rows(entries)
+    run, states = run_with_checkpoints(reads, 20, dispatcher_threads=threads)
+    assert pack(run.store.rows.values()) == expected
+    assert len(states) > 10
+    for state in states[:: len(states) // 8]:
+        assert_continues(state, reads, expected)
 
 
 @settings(max_examples=25, deadline=None)
 @given(histories(), st.integers(1, 5), st.sampled_from([60.0, 120.0, 21_600.0]), st.data())
-def test_any_history_cut_off_anywhere_gives_the_rows_of_its_replay(
+def test_a_restart_at_any_checkpoint_of_any_history_has_the_rows_of_its_replay(
     entries: list[Entry], size: int, presence_timeout_s: float, data: st.DataObject
 ) -> None:
     rules = {"session_timeout_s": 60.0, "presence_timeout_s": presence_timeout_s}
-    reads, expected = reads_of(entries, size), replayed(entries, **rules)
-    moments = played(reads, 1, **rules).moments
-    must_go_on(data.draw(st.sampled_from(moments)), reads, expected, **rules)
+    reads, expected = split_into_reads(entries, size), replay_rows(entries, **rules)
+    states = run_with_checkpoints(reads, 1, **rules).states
+    assert_continues(data.draw(st.sampled_from(states)), reads, expected, **rules)
 
 
-def test_the_last_checkpoint_is_the_end_of_what_was_read() -> None:
-    entries = simulated(seconds=60)
-    reads = reads_of(entries, 50)
-    run = Run(reads, checkpoint_s=3600)
-    stored = run.play()
-    again = Run(reads, run.store, run.checkpoints)
+def test_after_a_drain_a_restart_reads_nothing_again() -> None:
+    entries = simulate_entries(seed=3, seconds=60)
+    reads = split_into_reads(entries, 50)
+    run = CollectorRun(reads, checkpoint_s=3600)
+    stored = run.run_to_end()
+    again = CollectorRun(reads, run.store, run.checkpoints)
     assert again.source._script == []
-    assert again.play() == stored
+    assert again.run_to_end() == stored
 
 
-def test_a_checkpoint_has_only_the_sessions_that_changed() -> None:
-    run, _ = played(reads_of(simulated(seconds=30), 3), 1)
+def test_a_later_checkpoint_has_only_the_sessions_that_changed() -> None:
+    run, _ = run_with_checkpoints(split_into_reads(simulate_entries(seed=3, seconds=30), 3), 1)
     first, *others = run.checkpoints.commits
     assert first.is_full
     assert not any(commit.is_full or len(commit.sessions) > 3 for commit in others)
     assert len(run.checkpoints.sessions) == len({key[:2] for key in run.store.rows})
 
 
-def test_rows_whose_window_touches_a_gap_say_so_before_and_after_a_crash() -> None:
-    entries = [entry for entry in simulated(seconds=150) if entry[0] < AT_MS + 150_000]
-    reads = reads_of(entries, 40)
+def test_rows_whose_window_overlaps_a_gap_are_marked_also_after_a_restart() -> None:
+    entries = [
+        entry for entry in simulate_entries(seed=3, seconds=150) if entry[0] < AT_MS + 150_000
+    ]
+    reads = split_into_reads(entries, 40)
     gap = Gap("acme", "trimmed", 7, AT_MS + 20_000, AT_MS + 33_000)
     at = next(n for n, read in enumerate(reads) if read.watermark_ms > gap.to_ms)
     reads[at] = reads[at]._replace(gaps=[gap])
-    run, moments = played(reads, 10)
-    for moment in moments[:: len(moments) // 8]:
-        again = Run(reads, checkpoints=moment.restored())
-        again.play()
+    run, states = run_with_checkpoints(reads, 10)
+    for state in states[:: len(states) // 8]:
+        again = CollectorRun(reads, checkpoints=state.restore_checkpoints())
+        again.run_to_end()
         for row in [*run.store.rows.values(), *again.store.rows.values()]:
             is_touched = reads[at].entries[0][0] < row.at_ms <= gap.to_ms + 60_000
             expected = GapMark("trimmed", 7) if is_touched and row.tenant_id == "acme" else None

@@ -19,7 +19,7 @@ from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from conductor_actors.settings import Settings
-from tests.app.test_pipeline import Run, packed, reads_of
+from tests.app.collector_run import CollectorRun, pack, split_into_reads
 from tests.domain.test_contract import SAMPLE
 from tests.domain.test_replayer import curse, decode_poison
 from tests.support.databases import migrated_database
@@ -297,11 +297,11 @@ def test_a_replay_leaves_out_what_the_service_leaves_out_and_gives_its_rows(
         for number in range(40)
     ]
     entries = with_poison([vote, *reactions])
-    run = Run(reads_of(entries, 7))
+    run = CollectorRun(split_into_reads(entries, 7))
     settings, rows = Settings(), list[ScoreRow]()
     rules = Rules(settings.intake_rules(), settings.session_rules(), settings.scoring())
     summary = Replayer(rules, rows.extend).run(entries)
-    assert run.play() == packed(rows)
+    assert run.run_to_end() == pack(rows)
     assert summary.failed == len(run.dead_letters.letters) == 3
 
 

@@ -26,7 +26,7 @@ def test_a_standby_is_not_ready_and_not_stalled() -> None:
     assert progress.status().obstacles == ("standby: another process owns the events",)
 
 
-def test_a_collector_that_reads_nothing_for_long_is_stalled() -> None:
+def test_a_collector_that_has_read_nothing_for_20_s_is_stalled() -> None:
     clock = FakeClock()
     progress = CollectorProgress(clock)
     clock.advance(2 * STALLED_AFTER_S)
@@ -39,7 +39,7 @@ def test_a_collector_that_reads_nothing_for_long_is_stalled() -> None:
     assert progress.status().state == "running"
 
 
-def test_a_collector_that_can_not_publish_is_stalled() -> None:
+def test_a_collector_that_cannot_publish_is_stalled() -> None:
     progress = CollectorProgress(FakeClock())
     progress.record_start()
     progress.is_publishing = False
@@ -77,7 +77,7 @@ def test_a_monitored_source_passes_every_call_on() -> None:
     assert inner.closed
 
 
-def test_the_age_of_the_last_checkpoint_counts_from_a_successful_commit() -> None:
+def test_the_age_of_a_checkpoint_begins_at_its_successful_commit() -> None:
     clock = FakeClock()
     progress, inner = CollectorProgress(clock), MemoryCheckpoints()
     store = MonitoredCheckpoints(inner, progress)

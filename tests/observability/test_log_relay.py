@@ -1,4 +1,4 @@
-"""Log lines on their way to Redis: whoever logs never waits, and what is lost is counted."""
+"""The relay of log lines to Redis: logging never blocks, and lost lines are counted."""
 
 import json
 from collections.abc import Iterator
@@ -29,63 +29,67 @@ def stdout() -> Iterator[StringIO]:
 
 
 @pytest.fixture(autouse=True)
-def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+def _retry_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("conductor_actors.observability.log_relay.RETRY_INTERVAL_S", 0.01)
 
 
-def test_lines_arrive_in_order_and_those_that_wait_at_the_end_too() -> None:
-    kept = MemoryLines()
-    with closing(LogRelay(kept)) as relay:
+def test_lines_arrive_in_order_and_closing_sends_those_that_wait() -> None:
+    stored = MemoryLines()
+    with closing(LogRelay(stored)) as relay:
         for number in range(2000):
             relay.add(f"{number}")
-    assert kept.lines == [f"{number}" for number in range(2000)]
+    assert stored.lines == [f"{number}" for number in range(2000)]
 
 
-def test_while_redis_is_away_lines_wait_and_come_in_order_when_it_is_back(
+def test_lines_wait_during_an_outage_and_arrive_in_order_after_it(
     stdout: StringIO,
 ) -> None:
-    kept = MemoryLines()
-    kept.outage = Unavailable("away")
-    with closing(LogRelay(kept)) as relay:
+    stored = MemoryLines()
+    stored.outage = Unavailable("away")
+    with closing(LogRelay(stored)) as relay:
         for number in range(600):
             relay.add(f"{number}")
-        kept.wait_for(attempts=3)
-        kept.outage = None
-        kept.wait_for(lines=600)
-    assert kept.lines == [f"{number}" for number in range(600)]
-    assert stdout.getvalue() == ""  # who needs Redis says that it is away
+        stored.wait_for(attempts=3)
+        stored.outage = None
+        stored.wait_for(lines=600)
+    assert stored.lines == [f"{number}" for number in range(600)]
+    assert stdout.getvalue() == ""  # the users of Redis report its outage
 
 
 @pytest.mark.parametrize("outage", [Unavailable("away"), ConfigError("no grant")])
-def test_what_can_not_wait_any_more_is_dropped_and_counted_once_it_works_again(
+def test_lines_over_the_limit_are_dropped_and_counted_after_the_outage(
     outage: Exception, stdout: StringIO
 ) -> None:
-    kept = MemoryLines()
-    kept.outage = outage
-    with closing(LogRelay(kept, limit=10)) as relay:
+    stored = MemoryLines()
+    stored.outage = outage
+    with closing(LogRelay(stored, limit=10)) as relay:
         for number in range(25):
             relay.add(f"{number}")
-        kept.wait_for(attempts=kept.attempts + 2)
-        kept.outage = None
-        kept.wait_for(lines=10)
-    assert kept.lines == [f"{number}" for number in range(10)]
-    said = [json.loads(line) for line in stdout.getvalue().splitlines()]
-    assert [line["event"] for line in said] == ["outage_began", "outage_ended", "log_lines_dropped"]
-    assert said[-1]["lines"] == 15
+        stored.wait_for(attempts=stored.attempts + 2)
+        stored.outage = None
+        stored.wait_for(lines=10)
+    assert stored.lines == [f"{number}" for number in range(10)]
+    reported = [json.loads(line) for line in stdout.getvalue().splitlines()]
+    assert [line["event"] for line in reported] == [
+        "outage_began",
+        "outage_ended",
+        "log_lines_dropped",
+    ]
+    assert reported[-1]["lines"] == 15
 
 
-def test_an_end_while_redis_is_away_does_not_wait_for_it() -> None:
-    kept = MemoryLines()
-    kept.outage = Unavailable("away")
-    relay = LogRelay(kept)
+def test_closing_during_an_outage_does_not_wait_for_redis() -> None:
+    stored = MemoryLines()
+    stored.outage = Unavailable("away")
+    relay = LogRelay(stored)
     relay.add("line")
-    kept.wait_for(attempts=1)
+    stored.wait_for(attempts=1)
     relay.close()
-    assert kept.lines == []
+    assert stored.lines == []
     assert not relay._thread.is_alive()
 
 
-def test_every_line_that_is_logged_is_in_the_stream_as_json(
+def test_every_log_line_is_in_the_stream_as_json(
     redis_client: redis.Redis, valkey_url: str, stdout: StringIO
 ) -> None:
     with relay_logs(valkey_url):
@@ -93,9 +97,9 @@ def test_every_line_that_is_logged_is_in_the_stream_as_json(
         log.debug("batch_written", rows=4)
         log.bind(tenant="acme").warning("gap_detected", lost_events=None)
     log.info("batch_written", rows=5)
-    [kept] = pipeline(redis_client, [("XRANGE", LOG_KEY, "-", "+")])
-    assert all(fields[0] == b"line" and len(fields) == 2 for _, fields in kept)
-    lines = [json.loads(fields[1]) for _, fields in kept]
+    [stored] = pipeline(redis_client, [("XRANGE", LOG_KEY, "-", "+")])
+    assert all(fields[0] == b"line" and len(fields) == 2 for _, fields in stored)
+    lines = [json.loads(fields[1]) for _, fields in stored]
     assert [(line["event"], line["level"]) for line in lines] == [
         ("batch_written", "info"),
         ("gap_detected", "warning"),
@@ -103,7 +107,7 @@ def test_every_line_that_is_logged_is_in_the_stream_as_json(
     assert lines == [json.loads(line) for line in stdout.getvalue().splitlines()[:2]]
 
 
-def test_a_user_who_may_not_write_the_stream_logs_as_before(
+def test_a_redis_user_without_access_to_the_stream_still_logs_to_stdout(
     redis_client: redis.Redis, valkey_url: str, stdout: StringIO
 ) -> None:
     redis_client.acl_setuser("reader", enabled=True, passwords=["+pw"], commands=["+ping"])

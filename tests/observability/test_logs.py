@@ -1,4 +1,4 @@
-"""How lines look, and who gets a copy."""
+"""The formats of log lines, and copies of them."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def _reset() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def test_a_copy_is_json_though_a_person_reads_text() -> None:
+def test_a_copy_of_a_line_is_json_even_if_the_log_is_text() -> None:
     stream, copies = StringIO(), list[str]()
     logs.configure("info", "text", stream)
     with logs.copy_lines_to(copies.append):
@@ -31,7 +31,7 @@ def test_a_copy_is_json_though_a_person_reads_text() -> None:
 
 
 @pytest.mark.parametrize("style", ["text", "json"])
-def test_lists_are_left_out_of_text_alone(style: str) -> None:
+def test_events_with_lists_are_logged_as_json_only(style: str) -> None:
     stream, copies = StringIO(), list[str]()
     logs.configure("info", "text" if style == "text" else "json", stream)
     with logs.copy_lines_to(copies.append):

@@ -1,4 +1,4 @@
-"""The answers of a collector that runs alone to what restarts and replaces it."""
+"""The probes and metrics that a collector without a dashboard serves."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ class Collector:
 
 
 @contextmanager
-def serving(collector: Collector) -> Iterator[None]:
+def serve_probes(collector: Collector) -> Iterator[None]:
     settings = Settings(metrics_port=collector.port)
     read_status = collector.lifecycle.status
     with probes.serve_probes(
@@ -46,11 +46,11 @@ def serving(collector: Collector) -> Iterator[None]:
 @pytest.fixture
 def collector() -> Iterator[Collector]:
     collector = Collector()
-    with serving(collector):
+    with serve_probes(collector):
         yield collector
 
 
-def readiness(collector: Collector) -> tuple[int, list[str]]:
+def get_readiness(collector: Collector) -> tuple[int, list[str]]:
     answer = collector.get("/ready")
     body = answer.json()
     assert body["ready"] == (answer.status_code == 200)
@@ -60,30 +60,30 @@ def readiness(collector: Collector) -> tuple[int, list[str]]:
 def test_a_collector_that_starts_is_not_ready_and_names_the_services_it_waits_for(
     collector: Collector,
 ) -> None:
-    assert readiness(collector) == (503, ["collector: starting"])
+    assert get_readiness(collector) == (503, ["collector: starting"])
     collector.emit("outage_began", service="database", error="refused")
-    assert readiness(collector) == (503, ["collector: starting", "database: away"])
+    assert get_readiness(collector) == (503, ["collector: starting", "database: away"])
 
 
 def test_a_standby_is_ready(collector: Collector) -> None:
     collector.emit("lease_awaited", owner="other", waited_s=0)
-    assert readiness(collector) == (200, [])
+    assert get_readiness(collector) == (200, [])
     assert collector.get("/health").json() == {"status": "standby", "collector": "standby"}
 
 
 def test_a_standby_without_redis_is_not_ready(collector: Collector) -> None:
     collector.emit("lease_awaited", owner="other", waited_s=0)
     collector.emit("outage_began", service="redis", error="refused")
-    assert readiness(collector) == (503, ["redis: away"])
+    assert get_readiness(collector) == (503, ["redis: away"])
     collector.emit("outage_ended", service="redis", lasted_s=1)
-    assert readiness(collector) == (200, [])
+    assert get_readiness(collector) == (200, [])
 
 
 def test_an_owner_is_ready_until_it_drains(collector: Collector) -> None:
     collector.emit("service_started")
-    assert readiness(collector) == (200, [])
+    assert get_readiness(collector) == (200, [])
     collector.emit("drain_began", within_s=20)
-    assert readiness(collector) == (503, ["collector: draining"])
+    assert get_readiness(collector) == (503, ["collector: draining"])
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def test_an_owner_is_not_ready_without_a_service_that_scores_need(
 ) -> None:
     collector.emit("service_started")
     collector.emit("outage_began", service=service, error="refused")
-    assert readiness(collector)[0] == status
+    assert get_readiness(collector)[0] == status
     collector.emit("outage_ended", service=service, lasted_s=1)
-    assert readiness(collector) == (200, [])
+    assert get_readiness(collector) == (200, [])
 
 
-def test_a_collector_is_healthy_whatever_service_is_away(collector: Collector) -> None:
+def test_a_collector_is_healthy_during_any_outage(collector: Collector) -> None:
     collector.emit("outage_began", service="redis events", error="refused")
     assert collector.get("/health").json() == {"status": "ok", "collector": "starting"}
 
@@ -110,11 +110,11 @@ def test_metrics_are_served_on_the_same_port(collector: Collector) -> None:
 
 def test_a_port_that_is_in_use_is_a_configuration_error(collector: Collector) -> None:
     with pytest.raises(ConfigError, match=r"^CONDUCTOR_METRICS_HOST=.*Address already in use"):
-        serving(collector).__enter__()
+        serve_probes(collector).__enter__()
 
 
 def test_with_port_0_nothing_is_served() -> None:
     collector = Collector()
     collector.port = 0
-    with serving(collector):
+    with serve_probes(collector):
         pass

@@ -35,7 +35,7 @@ export interface Contributions {
   readonly leave_rate: number;
 }
 
-/** `anomaly:detected`: something a session's organiser should know now. */
+/** `anomaly:detected`: an unusual change or level of a session's engagement. */
 export interface Anomaly {
   readonly timestamp: string;
   readonly tenantId: string;
@@ -50,25 +50,25 @@ export interface Anomaly {
   readonly signals: Readonly<Record<string, number>>;
 }
 
-/** `engagement:history`: a session's last five minutes, oldest first. */
+/** `engagement:history`: the updates of a session in the last five minutes, oldest first. */
 export interface EngagementHistory {
   readonly sessionId: string;
   readonly points: readonly Update[];
 }
 
-/** The newest update of each session; in `sessions:update`, of each that changed. */
+/** The newest update of each session; in `sessions:update`, of each session that changed. */
 export interface SessionList {
   readonly sessions: readonly Update[];
 }
 
-/** A session's stored scores, tick by tick; `step` is their distance, such as `5s`. */
+/** The stored scores of a session at each tick; `step` is the time between ticks, as `5s`. */
 export interface History {
   readonly sessionId: string;
   readonly step: string;
   readonly points: readonly HistoryPoint[];
 }
 
-/** A score as it was stored. */
+/** A stored score. */
 export interface HistoryPoint {
   readonly timestamp: string;
   readonly score: number;
@@ -76,14 +76,14 @@ export interface HistoryPoint {
   readonly signals: Signals;
 }
 
-/** A session's stored scores in larger steps, such as `1m`. */
+/** The stored scores of a session, aggregated in larger steps, such as `1m`. */
 export interface StepHistory {
   readonly sessionId: string;
   readonly step: string;
   readonly points: readonly StepPoint[];
 }
 
-/** Several scores in one: mean, least and most of a step that begins at `timestamp`. */
+/** The mean, minimum and maximum score of a step that begins at `timestamp`. */
 export interface StepPoint {
   readonly timestamp: string;
   readonly score: number;
@@ -94,13 +94,13 @@ export interface StepPoint {
   readonly ticks: number;
 }
 
-/** The most users at once, of each kind, within a step. */
+/** The maximum number of users within a step. */
 export interface MostUsers {
   readonly active_users: number;
   readonly total_users: number;
 }
 
-/** The latest score, signal by signal. */
+/** The latest score of a session, by signal. */
 export interface Explanation {
   readonly sessionId: string;
   readonly eventId: string;
@@ -112,7 +112,7 @@ export interface Explanation {
   readonly audience?: "unknown";
 }
 
-/** One signal's way into the score: raw value → normalised (0…1) x weight = contribution. */
+/** The contribution of a signal to the score: its normalised value (0…1) x its weight. */
 export interface SignalPart {
   readonly name: string;
   readonly label: string;
@@ -123,12 +123,12 @@ export interface SignalPart {
   readonly contribution: number;
 }
 
-/** The body of every answer that is an error. */
+/** The body of every error response. */
 export interface Refusal {
   readonly error: Problem;
 }
 
-/** What is wrong with a request: a code for programs, a sentence for people. */
+/** An error: a code for programs, and a message for people. */
 export interface Problem {
   readonly code: string;
   readonly message: string;

@@ -15,7 +15,7 @@ import redis
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from tests.support.server_processes import as_user
 
-# It prints the servers' URLs, and ends with its input. After a Ctrl-C it still writes to both.
+# It prints the URLs of its servers and ends with its input. After Ctrl-C it writes to both.
 _SOURCE = """
 import sys
 from pathlib import Path
@@ -42,7 +42,7 @@ PROGRAM: Final = (sys.executable, "-W", "error", "-c", _SOURCE)
 def another_program(
     state_dir: Path, user: struct_passwd | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """Run the program, as a user or else as this one's; give it and its servers' URLs."""
+    """Run the program, as `user` or else as this process's user; yield it and its servers' URLs."""
     with subprocess.Popen(
         [*(as_user(user) if user else ()), *PROGRAM, str(state_dir)],
         env={"PYTHONPATH": os.pathsep.join(sys.path)},

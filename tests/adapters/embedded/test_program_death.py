@@ -1,4 +1,4 @@
-"""A program that is killed takes its servers with it, and they keep their data."""
+"""The servers of a program that is killed end, and keep their data."""
 
 import os
 import pwd
@@ -16,7 +16,9 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run it 
 
 
 @pytest.mark.parametrize("account", ["", pytest.param("nobody", marks=needs_root)])
-def test_after_a_sigkill_both_servers_end_and_have_the_data(account: str, state_dir: Path) -> None:
+def test_after_a_sigkill_both_servers_end_and_keep_their_data(
+    account: str, state_dir: Path
+) -> None:
     user = pwd.getpwnam(account) if account else None
     if user:
         for path in (state_dir.parent, state_dir, *state_dir.rglob("*")):

@@ -1,4 +1,4 @@
-"""The embedded servers: their data, their ports, and what an operator is told when they fail."""
+"""The embedded servers: their data, their ports, and their errors for the operator."""
 
 import os
 import pwd
@@ -30,13 +30,13 @@ pytestmark = pytest.mark.e2e
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
-def test_data_is_there_after_stop_and_start(empty_dir: Path) -> None:
+def test_data_is_kept_after_a_stop_and_a_start(empty_dir: Path) -> None:
     with EmbeddedServers(empty_dir) as servers:
         write_word((servers.start_valkey(), servers.start_postgres()), "kept")
     assert read_words(empty_dir) == ("kept", "kept")
 
 
-def test_only_the_server_that_is_asked_for_runs_and_only_once(state_dir: Path) -> None:
+def test_only_the_requested_server_runs_and_only_once(state_dir: Path) -> None:
     with EmbeddedServers(state_dir) as servers:
         assert servers.start_valkey() == servers.start_valkey()
         assert server_names_on(state_dir) == ["valkey-server"]
@@ -53,7 +53,7 @@ def test_nothing_runs_after_stop_and_stopping_twice_is_harmless(state_dir: Path)
     assert processes_on(state_dir) == []
 
 
-def test_a_server_that_does_not_react_is_stopped_by_force(
+def test_a_server_that_does_not_react_is_killed(
     state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = [(number, 0.1) for number, _ in watched_process.SHUTDOWN_SIGNALS]
@@ -80,7 +80,7 @@ def test_ctrl_c_reaches_the_program_but_not_its_servers(state_dir: Path) -> None
         (EmbeddedServers.start_postgres, "DATABASE_URL"),
     ],
 )
-def test_without_the_wheels_one_line_says_what_to_do(
+def test_without_the_wheels_the_error_says_how_to_install_them(
     start: Callable[[EmbeddedServers], str],
     setting: str,
     empty_dir: Path,
@@ -94,7 +94,7 @@ def test_without_the_wheels_one_line_says_what_to_do(
     assert not empty_dir.exists()
 
 
-def test_a_port_that_another_program_takes_meanwhile_is_replaced(state_dir: Path) -> None:
+def test_another_port_is_used_if_a_program_has_taken_the_first(state_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         ports = iter([port, free_port(), port, free_port()])
@@ -103,7 +103,7 @@ def test_a_port_that_another_program_takes_meanwhile_is_replaced(state_dir: Path
             assert str(port) not in servers.start_postgres()
 
 
-def test_another_valkey_on_the_port_is_not_taken_for_the_embedded_one(state_dir: Path) -> None:
+def test_another_valkey_on_the_port_is_not_mistaken_for_the_embedded_one(state_dir: Path) -> None:
     with EmbeddedServers(state_dir.with_name("elsewhere")) as others:
         port = int(others.start_valkey().split(":")[2].removesuffix("/0"))
         ports = iter([port, free_port()])
@@ -111,14 +111,14 @@ def test_another_valkey_on_the_port_is_not_taken_for_the_embedded_one(state_dir:
             assert servers.start_valkey() != others.start_valkey()
 
 
-def test_broken_valkey_data_is_for_the_operator_and_its_log_is_shown(empty_dir: Path) -> None:
+def test_damaged_valkey_data_is_a_config_error_with_the_log_of_valkey(empty_dir: Path) -> None:
     (empty_dir / "valkey" / "appendonlydir").mkdir(parents=True)
     (empty_dir / "valkey" / "appendonlydir" / "appendonly.aof.manifest").write_text("rubbish\n")
     with EmbeddedServers(empty_dir) as servers, pytest.raises(ConfigError, match="manifest"):
         servers.start_valkey()
 
 
-def test_a_postgres_that_cannot_start_says_why(state_dir: Path) -> None:
+def test_a_postgres_that_cannot_start_raises_the_reason(state_dir: Path) -> None:
     with EmbeddedServers(state_dir) as servers:
         servers.start_postgres()
         servers.stop()
@@ -130,7 +130,7 @@ def test_a_postgres_that_cannot_start_says_why(state_dir: Path) -> None:
             servers.start_postgres()
 
 
-def test_a_postgres_that_something_else_runs_on_the_data_is_for_the_operator(
+def test_another_postgres_on_the_same_data_is_a_config_error(
     state_dir: Path,
 ) -> None:
     with EmbeddedServers(state_dir) as servers:
@@ -157,7 +157,7 @@ def test_a_data_directory_that_was_not_completed_is_created_again(empty_dir: Pat
         assert servers.start_postgres()
 
 
-def test_a_pid_file_that_names_another_process_by_now_does_not_prevent_the_start(
+def test_a_stale_pid_file_that_names_another_process_does_not_prevent_the_start(
     state_dir: Path,
 ) -> None:
     with EmbeddedServers(state_dir) as servers:
@@ -172,7 +172,7 @@ def test_a_pid_file_that_names_another_process_by_now_does_not_prevent_the_start
             assert servers.start_postgres()
 
 
-def test_clients_are_no_superuser_and_none_can_connect_as_one(postgres_url: str) -> None:
+def test_clients_are_not_superusers_and_cannot_connect_as_one(postgres_url: str) -> None:
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute("SHOW is_superuser").fetchone() == ("off",)
     with pytest.raises(psycopg.OperationalError, match="no pg_hba"):
@@ -192,7 +192,7 @@ def test_writes_are_durable_and_the_servers_listen_on_loopback_only(
 
 
 @needs_root
-def test_a_full_disk_is_for_the_operator(empty_dir: Path) -> None:
+def test_a_full_disk_is_a_config_error(empty_dir: Path) -> None:
     empty_dir.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=9m", "none", str(empty_dir)]
     if subprocess.run(mount, check=False).returncode != 0:
@@ -208,7 +208,7 @@ def test_a_full_disk_is_for_the_operator(empty_dir: Path) -> None:
 
 
 @needs_root
-def test_as_root_a_closed_directory_becomes_passable_but_not_readable(
+def test_as_root_a_private_directory_becomes_searchable_but_not_readable(
     empty_dir: Path,
 ) -> None:
     home = empty_dir.parent
@@ -220,7 +220,7 @@ def test_as_root_a_closed_directory_becomes_passable_but_not_readable(
 
 
 @needs_root
-def test_an_ordinary_user_can_run_both(empty_dir: Path) -> None:
+def test_an_ordinary_user_can_run_both_servers(empty_dir: Path) -> None:
     user = pwd.getpwnam("nobody")
     os.chown(empty_dir.parent, user.pw_uid, user.pw_gid)
     with another_program(empty_dir, user) as (_, urls):
@@ -231,7 +231,7 @@ def test_an_ordinary_user_can_run_both(empty_dir: Path) -> None:
 
 
 @needs_root
-def test_an_ordinary_user_is_told_which_directory_is_closed_to_it() -> None:
+def test_the_error_names_a_directory_that_an_ordinary_user_cannot_use() -> None:
     user = pwd.getpwnam("nobody")
     program = [*as_user(user), *PROGRAM, "/not-for-ordinary-users"]
     done = subprocess.run(program, capture_output=True, text=True, check=False)

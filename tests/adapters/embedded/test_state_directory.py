@@ -58,11 +58,11 @@ def test_a_running_server_is_found_by_its_directory(state_dir: Path) -> None:
     assert running_url(state_dir, "valkey") is None
 
 
-def test_no_server_is_found_where_there_is_no_directory(tmp_path: Path) -> None:
+def test_no_server_is_found_in_a_missing_directory(tmp_path: Path) -> None:
     assert running_url(tmp_path / "missing", "valkey") is None
 
 
-def test_a_directory_that_can_not_be_created_is_for_the_operator(empty_dir: Path) -> None:
+def test_a_directory_that_cannot_be_created_is_a_config_error(empty_dir: Path) -> None:
     empty_dir.write_text("a file")
     with EmbeddedServers(empty_dir) as servers, pytest.raises(ConfigError, match="STATE_DIR"):
         servers.start_valkey()

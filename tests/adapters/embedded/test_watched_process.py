@@ -12,7 +12,7 @@ from conductor_actors.adapters.embedded.state_directory import StateDirectory
 from conductor_actors.adapters.embedded.watched_process import WatchedProcess
 
 
-def test_a_process_that_ended_a_moment_before_its_watchdog_is_stopped_without_an_error(
+def test_a_process_that_ends_just_before_its_watchdog_is_stopped_without_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watched_process, "SHUTDOWN_SIGNALS", ((signal.SIGINT, 0.01),))

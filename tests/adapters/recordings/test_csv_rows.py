@@ -16,7 +16,7 @@ from conductor_actors.errors import ConfigError
 from tests.support.score_rows import AT_MS, record, row
 
 
-def written(*rows: ScoreRow) -> str:
+def to_csv(*rows: ScoreRow) -> str:
     file = io.StringIO(newline="")
     csv_rows = CsvRows(file)
     csv_rows.write(rows[:1])
@@ -25,18 +25,18 @@ def written(*rows: ScoreRow) -> str:
 
 
 def read_back(*rows: ScoreRow) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(written(*rows), newline="")))
+    return list(csv.DictReader(io.StringIO(to_csv(*rows), newline="")))
 
 
 def test_the_columns_are_those_of_the_table() -> None:
-    assert written() == (
+    assert to_csv() == (
         "time,tenant_id,session_id,event_id,engagement_score,category,chat_msgs_per_min,"
         "poll_participation,active_users,total_users,reactions_per_min,user_leave_rate\n"
     )
 
 
 def test_a_row_is_one_line() -> None:
-    assert written(row()).splitlines()[1:] == [
+    assert to_csv(row()).splitlines()[1:] == [
         "2026-01-04T12:00:00+00:00,default,session,event,0.6018,HIGH,12.0,0.4,31,50,9.0,0.02"
     ]
 
@@ -69,17 +69,17 @@ def test_ids_of_any_text_read_back_exactly(tenant_id: str, session_id: str, even
 
 
 @pytest.mark.parametrize("odd", ["a,b", 'a"b', '"', "a\nb", "a\rb", "a\r\nb", "\r", " a ", "a;b"])
-def test_separators_in_ids_separate_nothing(odd: str) -> None:
+def test_ids_may_have_the_separators_of_csv(odd: str) -> None:
     [first, second] = read_back(row(odd), row("next", event_id=odd))
     assert (first["session_id"], second["event_id"]) == (odd, odd)
     assert second["user_leave_rate"] == "0.02"
 
 
-ALWAYS_MS = 10**14
+END_OF_TIME_MS = 10**14
 
 
 @given(ids, ids, numbers, st.builds(Signals, numbers, numbers, counts, counts, numbers, numbers))
-def test_what_was_written_is_read_bit_for_bit(
+def test_rows_read_back_bit_for_bit(
     tmp_path_factory: pytest.TempPathFactory,
     session_id: str,
     event_id: str,
@@ -88,19 +88,19 @@ def test_what_was_written_is_read_bit_for_bit(
 ) -> None:
     path = tmp_path_factory.mktemp("rows") / "rows.csv"
     rows = [row(session_id, event_id=event_id, score=score, signals=signals), row(at_ms=AT_MS + 1)]
-    path.write_text(written(*rows), newline="")
-    assert repr(list(read_rows(path, 0, ALWAYS_MS))) == repr(list(map(record, rows)))
+    path.write_text(to_csv(*rows), newline="")
+    assert repr(list(read_rows(path, 0, END_OF_TIME_MS))) == repr(list(map(record, rows)))
 
 
-def test_of_a_file_those_rows_are_read_that_are_in_the_span(tmp_path: Path) -> None:
+def test_only_the_rows_of_the_time_range_are_read(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     rows = [row(at_ms=AT_MS + number) for number in range(5)]
-    path.write_text(written(*rows))
+    path.write_text(to_csv(*rows))
     found = read_rows(path, AT_MS + 1, AT_MS + 3)
     assert list(found) == list(map(record, rows[1:4]))
 
 
-GOOD = written(row()).splitlines()[1]
+GOOD = to_csv(row()).splitlines()[1]
 
 
 @pytest.mark.parametrize(
@@ -108,23 +108,23 @@ GOOD = written(row()).splitlines()[1]
     [
         ("", "its first line is not time,tenant_id"),
         ("a,b\n1,2\n", "its first line is not time,tenant_id"),
-        (written() + GOOD + "\n" + GOOD[:-20] + "\n", "row 2 can't be read"),
-        (written() + GOOD.replace("0.6018", "high"), "row 1 can't be read"),
-        (written() + GOOD.replace(",31,", ",3.1,"), "row 1 can't be read"),
-        (written() + GOOD.replace("+00:00", ""), "row 1 can't be read"),
-        (written() + GOOD + ",more", "row 1 can't be read"),
-        (written(row(), row(at_ms=AT_MS - 1)), "row 2 is older than the one before it"),
+        (to_csv() + GOOD + "\n" + GOOD[:-20] + "\n", "row 2 can't be read"),
+        (to_csv() + GOOD.replace("0.6018", "high"), "row 1 can't be read"),
+        (to_csv() + GOOD.replace(",31,", ",3.1,"), "row 1 can't be read"),
+        (to_csv() + GOOD.replace("+00:00", ""), "row 1 can't be read"),
+        (to_csv() + GOOD + ",more", "row 1 can't be read"),
+        (to_csv(row(), row(at_ms=AT_MS - 1)), "row 2 is older than the one before it"),
     ],
 )
-def test_a_file_that_is_none_of_ours_is_refused_by_its_row(
+def test_an_invalid_file_is_refused_with_the_number_of_its_row(
     text: str, complaint: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(text)
     with pytest.raises(ConfigError, match=f"rows.csv: {complaint}"):
-        list(read_rows(path, 0, ALWAYS_MS))
+        list(read_rows(path, 0, END_OF_TIME_MS))
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nothing\.csv: No such file"):
-        list(read_rows(tmp_path / "nothing.csv", 0, ALWAYS_MS))
+        list(read_rows(tmp_path / "nothing.csv", 0, END_OF_TIME_MS))

@@ -21,7 +21,7 @@ def client(valkey_url: str) -> Iterator[redis.Redis]:
         yield client
 
 
-def read(url: str, tenants: Sequence[str], first: str, last: str) -> list[Entry]:
+def read_range(url: str, tenants: Sequence[str], first: str, last: str) -> list[Entry]:
     with closing(StreamRange(url, tenants, first, last)) as stream_range:
         return list(chain.from_iterable(stream_range.chunks()))
 
@@ -42,9 +42,9 @@ def test_streams_are_read_in_the_order_of_their_ids(valkey_url: str, client: red
         (5, 1, "globex:sync-events", b"of no tenant of ours"),
     ]
     add(client, *log)
-    found = read(valkey_url, ("acme",), "-", "+")
+    found = read_range(valkey_url, ("acme",), "-", "+")
     assert found == [log[2], log[1], log[0], log[3]]
-    assert len(read(valkey_url, ("*",), "-", "+")) == 5
+    assert len(read_range(valkey_url, ("*",), "-", "+")) == 5
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_both_ends_are_included(
     valkey_url: str, client: redis.Redis, first: str, last: str, expected: range
 ) -> None:
     add(client, *((ms, 0, SYNC, b"") for ms in range(1, 9)))
-    found = read(valkey_url, (), first, last)
+    found = read_range(valkey_url, (), first, last)
     assert [entry[0] for entry in found] == list(expected)
 
 
@@ -72,52 +72,48 @@ def test_a_whole_millisecond_is_read_when_no_sequence_is_given(
     valkey_url: str, client: redis.Redis
 ) -> None:
     add(client, *((5, sequence, SYNC, b"") for sequence in range(9)), (6, 0, SYNC, b""))
-    assert len(read(valkey_url, (), "5", "5")) == 9
+    assert len(read_range(valkey_url, (), "5", "5")) == 9
 
 
 @pytest.mark.parametrize("count", [999, 1000, 1001, 2000, 3500])
 def test_every_page_is_read_once(valkey_url: str, client: redis.Redis, count: int) -> None:
     log: list[Entry] = [(7, sequence, SYNC, b"%d" % sequence) for sequence in range(count)]
     add(client, *log, *((8, sequence, CHAT, b"") for sequence in range(1500)))
-    found = read(valkey_url, (), "-", "+")
+    found = read_range(valkey_url, (), "-", "+")
     assert found[:count] == log
     assert len(found) == count + 1500
 
 
 def test_without_streams_there_are_no_entries(valkey_url: str, client: redis.Redis) -> None:
     del client
-    assert read(valkey_url, ("acme", "*"), "-", "+") == []
+    assert read_range(valkey_url, ("acme", "*"), "-", "+") == []
 
 
-def test_entries_of_a_time_that_has_no_date_are_left_out(
-    valkey_url: str, client: redis.Redis
-) -> None:
+def test_entries_after_the_year_9999_are_left_out(valkey_url: str, client: redis.Redis) -> None:
     add(client, (5, 0, SYNC, b""), (10**18, 0, SYNC, b""))
-    assert read(valkey_url, (), "-", "+") == [(5, 0, SYNC, b"")]
+    assert read_range(valkey_url, (), "-", "+") == [(5, 0, SYNC, b"")]
 
 
-@pytest.mark.parametrize("wrong", ["", "-5", "5-", "5-5-5", "now", "(5-0", "9" * 15])
-def test_an_id_that_is_none_is_refused(valkey_url: str, wrong: str) -> None:
-    for first, last in ((wrong, "+"), ("-", wrong)):
+@pytest.mark.parametrize("invalid_id", ["", "-5", "5-", "5-5-5", "now", "(5-0", "9" * 15])
+def test_an_invalid_id_is_refused(valkey_url: str, invalid_id: str) -> None:
+    for first, last in ((invalid_id, "+"), ("-", invalid_id)):
         with pytest.raises(ConfigError, match=r"is no stream entry id, e\.g\. 1767528000000-0"):
-            read(valkey_url, (), first, last)
+            read_range(valkey_url, (), first, last)
 
 
-def test_a_name_taken_by_another_kind_of_key_is_left_out(
-    valkey_url: str, client: redis.Redis
-) -> None:
+def test_a_name_whose_key_is_not_a_stream_is_left_out(valkey_url: str, client: redis.Redis) -> None:
     client.set(SYNC, "x")
     add(client, (5, 0, CHAT, b""))
-    assert read(valkey_url, (), "-", "+") == [(5, 0, CHAT, b"")]
+    assert read_range(valkey_url, (), "-", "+") == [(5, 0, CHAT, b"")]
 
 
-def test_a_redis_that_is_away_is_unavailable() -> None:
+def test_an_outage_of_redis_raises_unavailable() -> None:
     for tenants in ((), ("*",)):
         with pytest.raises(Unavailable, match="Connection refused"):
-            read("redis://127.0.0.1:1/0", tenants, "-", "+")
+            read_range("redis://127.0.0.1:1/0", tenants, "-", "+")
 
 
-def test_a_stretch_knows_since_when_nothing_was_trimmed(
+def test_a_range_has_the_time_since_which_nothing_was_trimmed(
     valkey_url: str, client: redis.Redis
 ) -> None:
     add(client, *((ms, 0, SYNC, b"") for ms in range(1, 9)), (1, 0, CHAT, b""))
@@ -134,7 +130,7 @@ def test_a_stretch_knows_since_when_nothing_was_trimmed(
         assert not stream_range.trimmed
 
 
-def test_a_stretch_knows_until_when_all_has_been_added(
+def test_a_range_has_the_time_of_redis_at_which_it_was_opened(
     valkey_url: str, client: redis.Redis
 ) -> None:
     def time_ms() -> int:
@@ -149,7 +145,7 @@ def test_a_stretch_knows_until_when_all_has_been_added(
 @pytest.mark.parametrize(
     ("length", "is_cut"), [(ENTRIES_PER_PAGE, False), (ENTRIES_PER_PAGE - 1, True), (0, True)]
 )
-def test_a_stream_that_is_trimmed_while_it_is_read_is_noted(
+def test_a_stream_that_is_trimmed_while_it_is_read_is_reported(
     length: int, is_cut: bool, valkey_url: str, client: redis.Redis
 ) -> None:
     add(client, *((ms, 0, SYNC, b"") for ms in range(2 * ENTRIES_PER_PAGE)[1:]), (1, 1, CHAT, b""))
@@ -162,7 +158,7 @@ def test_a_stream_that_is_trimmed_while_it_is_read_is_noted(
         assert stream_range.trimmed == ({SYNC} if is_cut else set())
 
 
-def test_without_the_right_to_ask_all_is_read_and_trimming_unknown(
+def test_without_access_to_xinfo_entries_are_read_and_trimming_is_unknown(
     valkey_url: str, client: redis.Redis
 ) -> None:
     add(client, (5, 0, SYNC, b""))
@@ -178,7 +174,7 @@ def test_without_the_right_to_ask_all_is_read_and_trimming_unknown(
         pipeline(client, [("ACL", "DELUSER", "reader")])
 
 
-def test_no_more_than_a_page_of_each_name_is_held(valkey_url: str, client: redis.Redis) -> None:
+def test_at_most_a_page_of_each_name_is_in_memory(valkey_url: str, client: redis.Redis) -> None:
     add(
         client,
         *((ms, 0, name, b"") for ms in range(1, 3 * ENTRIES_PER_PAGE) for name in (SYNC, CHAT)),
@@ -187,6 +183,6 @@ def test_no_more_than_a_page_of_each_name_is_held(valkey_url: str, client: redis
         assert max(map(len, stream_range.chunks())) <= 2 * ENTRIES_PER_PAGE
 
 
-def test_a_redis_is_looked_for_at_its_socket_too() -> None:
+def test_a_url_may_name_a_unix_socket() -> None:
     with pytest.raises(Unavailable, match="No such file"):
-        read("unix:///tmp/there-is-no-such.socket", (), "-", "+")
+        read_range("unix:///tmp/there-is-no-such.socket", (), "-", "+")

@@ -1,4 +1,4 @@
-"""Any input at all: what is no line of the log changes nothing, and nothing breaks the model."""
+"""Text that is not a log line changes only a count, and no input makes the report fail."""
 
 import json
 import math
@@ -26,7 +26,7 @@ from tests.support.log_lines import KINDS, NOON, key_names, raw_line
 
 KEYNOTE = SessionKey("acme", "keynote")
 
-NO_LOG_LINES = [
+INVALID_LINES = [
     b"starting; the log is in /var/log/demo.log",
     b"{",
     b"{}",
@@ -51,17 +51,17 @@ NO_LOG_LINES = [
 ]
 
 
-@pytest.mark.parametrize("text", NO_LOG_LINES, ids=range(len(NO_LOG_LINES)))
-def test_a_text_that_is_no_log_line_is_ignored_and_counted(text: bytes) -> None:
-    known = report_of(text, text, sessions(row()))
-    assert (known.lines.read, known.lines.ignored) == (3, 2)
-    assert len(known.sessions) == 1
+@pytest.mark.parametrize("text", INVALID_LINES, ids=range(len(INVALID_LINES)))
+def test_text_that_is_not_a_log_line_is_ignored_and_counted(text: bytes) -> None:
+    report = report_of(text, text, sessions(row()))
+    assert (report.lines.read, report.lines.ignored) == (3, 2)
+    assert len(report.sessions) == 1
 
 
 @pytest.mark.parametrize("before", [b"collector-1  | ", b"Jan 04 12:00:00 host conductor[7]: "])
 def test_a_prefix_that_a_log_collector_adds_to_a_line_is_skipped(before: bytes) -> None:
-    known = report_of(before + sessions(row()))
-    assert (known.lines.ignored, len(known.sessions)) == (0, 1)
+    report = report_of(before + sessions(row()))
+    assert (report.lines.ignored, len(report.sessions)) == (0, 1)
 
 
 @pytest.mark.parametrize("event", KINDS)
@@ -69,7 +69,7 @@ def test_no_line_of_a_log_event_is_ignored(event: str) -> None:
     assert report_of(line(event)).lines.ignored == 0
 
 
-def test_memory_is_bounded_however_many_names_are_made_up() -> None:
+def test_memory_is_bounded_however_many_names_there_are() -> None:
     model = ServiceModel(followed=SessionKey("acme", "s0"))
     for number in range(2 * MAX_HISTORIES):
         model.add(of_session("actor_failed", f"acme/s{number}", error="x" * 100_000))
@@ -78,17 +78,17 @@ def test_memory_is_bounded_however_many_names_are_made_up() -> None:
         model.add(line("gap_detected", tenant=f"t{number}", lost_events=1))
     for _ in range(3 * MAX_INCIDENTS):
         model.add(of_session("actor_restarted", "acme/s0"))
-    known = make_report(model, NOON)
-    assert len(known.sessions) == MAX_HISTORIES
-    assert len(known.actors) <= MAX_NAMES
-    assert len(known.outages) <= MAX_NAMES
-    assert known.followed is not None
-    assert len(known.followed.incidents) == MAX_INCIDENTS
-    assert known.followed.session.failures == 1
-    assert max(len(one.last_error or "") for one in known.sessions) <= 500
+    report = make_report(model, NOON)
+    assert len(report.sessions) == MAX_HISTORIES
+    assert len(report.actors) <= MAX_NAMES
+    assert len(report.outages) <= MAX_NAMES
+    assert report.followed is not None
+    assert len(report.followed.incidents) == MAX_INCIDENTS
+    assert report.followed.session.failures == 1
+    assert max(len(one.last_error or "") for one in report.sessions) <= 500
 
 
-def test_times_at_the_ends_of_the_calendar_break_nothing() -> None:
+def test_times_at_both_ends_of_the_calendar_can_be_reported() -> None:
     first, last = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"
     for stamps in ([first, last], [last, first]):
         for stamp in stamps:
@@ -98,9 +98,9 @@ def test_times_at_the_ends_of_the_calendar_break_nothing() -> None:
                 line("events_routed", events=1, timestamp=stamp),
                 line("batch_written", rows=1, timestamp=stamps[0]),
             ]
-            known = report_of(*lines)
-            assert known.lines.ignored == 0
-            json.dumps(msgspec.to_builtins(known), allow_nan=False)
+            report = report_of(*lines)
+            assert report.lines.ignored == 0
+            json.dumps(msgspec.to_builtins(report), allow_nan=False)
 
 
 numbers = st.sampled_from([0, 1, -1, 0.5, 2**53, 2**64, 1e12, -1e300, None])
@@ -131,11 +131,11 @@ hostile_lines = st.one_of(*map(hostile_lines_of, KINDS))
 
 
 @given(st.lists(st.binary(max_size=80) | hostile_lines, max_size=30))
-def test_any_lines_make_a_document_that_json_can_hold(texts: list[bytes]) -> None:
-    known = report_of(*texts, followed=KEYNOTE)
-    assert known.lines.read == len(texts)
-    assert known.lines.ignored <= len(texts)
-    json.dumps(msgspec.to_builtins(known), allow_nan=False)
+def test_the_report_of_any_lines_is_valid_json(texts: list[bytes]) -> None:
+    report = report_of(*texts, followed=KEYNOTE)
+    assert report.lines.read == len(texts)
+    assert report.lines.ignored <= len(texts)
+    json.dumps(msgspec.to_builtins(report), allow_nan=False)
 
 
 ordinary = st.one_of(
@@ -151,11 +151,11 @@ ordinary = st.one_of(
 
 
 @given(st.lists(ordinary, max_size=30), st.data())
-def test_texts_that_are_no_log_lines_change_only_their_count(
+def test_text_that_is_not_a_log_line_changes_only_a_count(
     texts: list[bytes], data: st.DataObject
 ) -> None:
     mixed = [*texts]
-    for text in data.draw(st.lists(st.sampled_from(NO_LOG_LINES[:16]), max_size=5)):
+    for text in data.draw(st.lists(st.sampled_from(INVALID_LINES[:16]), max_size=5)):
         mixed.insert(data.draw(st.integers(0, len(mixed))), text)
     plain, found = report_of(*texts), report_of(*mixed)
     assert found.lines.ignored == len(mixed) - len(texts)
@@ -165,10 +165,10 @@ def test_texts_that_are_no_log_lines_change_only_their_count(
 @given(st.lists(ordinary, max_size=30))
 def test_figures_are_the_sums_of_the_lines(texts: list[bytes]) -> None:
     written = [json.loads(text) for text in texts]
-    known = report_of(*texts)
-    assert known.flow.lost_events == sum(each.get("lost_events", 0) for each in written)
-    assert sum(one.restarts for one in known.sessions) == sum(
+    report = report_of(*texts)
+    assert report.flow.lost_events == sum(each.get("lost_events", 0) for each in written)
+    assert sum(one.restarts for one in report.sessions) == sum(
         each["event"] == "actor_restarted" for each in written
     )
     rows = sum(each.get("rows", 0) for each in written)
-    assert math.isclose(known.flow.rows_per_s or 0, rows / 15, abs_tol=0.001)
+    assert math.isclose(report.flow.rows_per_s or 0, rows / 15, abs_tol=0.001)

@@ -25,7 +25,7 @@ from conductor_actors.errors import ConfigError
 
 
 def read_all(source: LogSource) -> list[bytes]:
-    """Return every line that is there."""
+    """Return all lines that the source has."""
     lines = [*source.read()]
     while not source.has_all:
         lines += source.read()
@@ -59,7 +59,7 @@ def pipe() -> Iterator[tuple[PipeSource, int]]:
     os.close(reading)
 
 
-def test_a_pipe_returns_what_is_there_and_never_waits(
+def test_a_pipe_returns_the_lines_it_has_and_never_blocks(
     pipe: tuple[PipeSource, int],
 ) -> None:
     source, writing = pipe
@@ -116,7 +116,7 @@ def test_a_truncated_file_is_read_from_its_start(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing.log", "."])
-def test_a_path_that_is_no_file_is_an_error_that_names_it(name: str, tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_a_config_error(name: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"No such file|Is a directory"):
         FileSource(tmp_path / name)
 
@@ -133,7 +133,7 @@ def test_a_stream_returns_its_history_and_new_lines(
         assert read_all(source) == []
 
 
-def test_an_outage_of_redis_is_the_trouble_and_no_line_comes() -> None:
+def test_during_an_outage_of_redis_the_source_has_no_lines_and_reports_why() -> None:
     with closing(LogStreamSource(f"redis://127.0.0.1:{free_port()}", 10)) as source:
         assert source.read() == ()
         assert "refused" in source.trouble

@@ -1,4 +1,4 @@
-"""The screen, drawn for terminals of any size."""
+"""The screen, draw for terminals of any size."""
 
 import io
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ LINES = (
 CONTEXT = ScreenContext("redis")
 
 
-def drawn(
+def draw(
     *lines: bytes,
     view: ScreenView | None = None,
     context: ScreenContext = CONTEXT,
@@ -52,15 +52,15 @@ def drawn(
 ) -> list[str]:
     view = view or ScreenView()
     model = model_of(*lines, followed=view.followed)
-    known = make_report(model, NOON + timedelta(seconds=after_s), view.selection)
+    report = make_report(model, NOON + timedelta(seconds=after_s), view.selection)
     console = Console(file=io.StringIO(), width=width, legacy_windows=False)
     with console.capture() as captured:
-        console.print(render_screen(known, view, context, width, height))
+        console.print(render_screen(report, view, context, width, height))
     return captured.get().splitlines()
 
 
 def test_the_header_shows_the_service_its_rates_and_its_last_tick() -> None:
-    assert [text.rstrip() for text in drawn(*LINES)[:3]] == [
+    assert [text.rstrip() for text in draw(*LINES)[:3]] == [
         "conductor 1.2.3 · up 2 h 13 min · cpu 20% · 100 events/s · - rows/s",
         "tick 12:00:05 UTC: 300 ms behind, took 12 ms for 1,000 sessions",
         "no outage, no gap; lines from redis",
@@ -68,7 +68,7 @@ def test_the_header_shows_the_service_its_rates_and_its_last_tick() -> None:
 
 
 def test_actors_tenants_and_sessions_are_in_tables_with_aligned_columns() -> None:
-    screen = drawn(*LINES)
+    screen = draw(*LINES)
     titles = [text.split() for text in screen if "handled/s" in text]
     assert titles[0] == ["actor", "state", "mailbox", "handled/s", "oldest", "count", "failures"]
     assert titles[1][1:] == ["quarantined", "mailbox▾", "handled/s", "oldest", "takes", "sessions"]
@@ -80,7 +80,7 @@ def test_actors_tenants_and_sessions_are_in_tables_with_aligned_columns() -> Non
 @pytest.mark.parametrize("size", [(80, 24), (60, 15), (120, 50), (200, 45), (80, 18)])
 def test_a_screen_is_filled_and_never_overflows(size: tuple[int, int]) -> None:
     width, height = size
-    screen = drawn(*LINES, width=width, height=height)
+    screen = draw(*LINES, width=width, height=height)
     assert len(screen) == height
     assert max(map(len, screen)) <= width
     assert screen[-1].startswith("d mailbox")
@@ -88,24 +88,24 @@ def test_a_screen_is_filled_and_never_overflows(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(20, 5), (1, 1), (40, 10)])
-def test_a_screen_that_is_far_too_small_breaks_nothing(size: tuple[int, int]) -> None:
-    assert drawn(*LINES, width=size[0], height=size[1])
+def test_a_screen_of_any_small_size_can_be_drawn(size: tuple[int, int]) -> None:
+    assert draw(*LINES, width=size[0], height=size[1])
 
 
 def test_at_80_columns_no_key_and_no_title_is_cut_off() -> None:
-    assert "…" not in "".join(drawn(*LINES))
+    assert "…" not in "".join(draw(*LINES))
 
 
 def test_the_cursor_reaches_every_session() -> None:
     for cursor in (0, 20, 39, 99):
-        screen = drawn(*LINES, view=ScreenView(cursor=cursor))
+        screen = draw(*LINES, view=ScreenView(cursor=cursor))
         assert any(f"acme/room-{min(cursor, 39):02}" in text for text in screen)
 
 
 def test_the_screen_counts_the_rows_it_shows_and_all_there_are() -> None:
-    assert any("of 1,000 sessions, 2 of 2 tenants" in text for text in drawn(*LINES))
+    assert any("of 1,000 sessions, 2 of 2 tenants" in text for text in draw(*LINES))
     filtered = ScreenView(Selection(tenant="acme"))
-    assert any("of 500 sessions of tenant acme" in text for text in drawn(*LINES, view=filtered))
+    assert any("of 500 sessions of tenant acme" in text for text in draw(*LINES, view=filtered))
 
 
 @pytest.mark.parametrize(
@@ -121,26 +121,26 @@ def test_the_screen_counts_the_rows_it_shows_and_all_there_are() -> None:
     ],
 )
 def test_the_third_line_shows_what_needs_attention(more: Sequence[bytes], alert: str) -> None:
-    assert alert in drawn(*LINES, *more)[2]
+    assert alert in draw(*LINES, *more)[2]
 
 
-def test_silence_is_shown_after_15_s_and_behind_the_trouble_of_the_source() -> None:
-    assert "no log line" not in drawn(*LINES, after_s=19.9)[2]
-    assert "no log line for 15 s" in drawn(*LINES, after_s=20)[2]
-    assert "no log line yet" in drawn()[2]
+def test_silence_is_shown_after_15_s_and_after_the_trouble_of_the_source() -> None:
+    assert "no log line" not in draw(*LINES, after_s=19.9)[2]
+    assert "no log line for 15 s" in draw(*LINES, after_s=20)[2]
+    assert "no log line yet" in draw()[2]
     away = ScreenContext("redis", "redis: connection refused")
-    assert drawn(*LINES, context=away, after_s=90)[2].startswith(
+    assert draw(*LINES, context=away, after_s=90)[2].startswith(
         "redis: connection refused · no log line for 1 min 25 s"
     )
 
 
 def test_the_header_shows_that_a_service_drains_or_has_stopped() -> None:
-    assert "draining" in drawn(*LINES, line("drain_began"))[0]
-    assert "stopped" in drawn(*LINES, line("service_stopped"))[0]
+    assert "draining" in draw(*LINES, line("drain_began"))[0]
+    assert "stopped" in draw(*LINES, line("service_stopped"))[0]
 
 
 def test_a_tenant_being_typed_is_shown_instead_of_the_keys() -> None:
-    assert drawn(*LINES, view=ScreenView(typed="ac"))[-1].startswith("tenant (none: all): ac_")
+    assert draw(*LINES, view=ScreenView(typed="ac"))[-1].startswith("tenant (none: all): ac_")
 
 
 @pytest.mark.parametrize("hostile", ["\x1b[2J\x1b[31mred", "a\nb\rc", "[red]m[/red]", "\u202eabc"])
@@ -156,7 +156,7 @@ def test_a_hostile_text_can_neither_move_the_cursor_nor_break_a_line(hostile: st
     )
     view = ScreenView(Selection(tenant="acme"), typed=hostile)
     for chosen in (view, ScreenView(followed=SessionKey("acme", hostile))):
-        screen = drawn(*more, view=chosen, context=ScreenContext(hostile, hostile), height=40)
+        screen = draw(*more, view=chosen, context=ScreenContext(hostile, hostile), height=40)
         assert len(screen) <= 40
         assert all(char.isprintable() for text in screen for char in text)
 
@@ -193,7 +193,7 @@ def test_a_followed_session_shows_its_last_traced_messages() -> None:
         message(7, "Tick", score=0.57, duration_s=0.0015),
         message(8, has_failed=True),
     )
-    screen = [text.rstrip() for text in drawn(*more, view=ScreenView(followed=KEYNOTE))]
+    screen = [text.rstrip() for text in draw(*more, view=ScreenView(followed=KEYNOTE))]
     begin = screen.index("last messages")
     assert screen[begin + 3 : begin + 8] == [
         "12:00:06  EventBatch   26 µs  2 UserJoined, 1 ChatMessage",
@@ -202,14 +202,14 @@ def test_a_followed_session_shows_its_last_traced_messages() -> None:
         "",
         "incidents",
     ]
-    assert len(drawn(*more, view=ScreenView(followed=KEYNOTE), height=18)) <= 18
-    assert drawn(*more)[-1] == drawn(*LINES)[-1]
+    assert len(draw(*more, view=ScreenView(followed=KEYNOTE), height=18)) <= 18
+    assert draw(*more)[-1] == draw(*LINES)[-1]
 
 
 def test_a_followed_session_shows_its_score_and_its_incidents() -> None:
     context = CONTEXT._replace(update=UPDATE)
     screen = [
-        text.rstrip() for text in drawn(*FAILED, view=ScreenView(followed=KEYNOTE), context=context)
+        text.rstrip() for text in draw(*FAILED, view=ScreenView(followed=KEYNOTE), context=context)
     ]
     assert screen[4].split()[:3] == ["acme/keynote", "running", "3"]
     assert screen[6:12] == [
@@ -227,10 +227,10 @@ def test_a_followed_session_shows_its_score_and_its_incidents() -> None:
     ]
 
 
-def test_of_many_incidents_the_newest_are_on_the_screen() -> None:
+def test_the_newest_of_many_incidents_are_on_the_screen() -> None:
     failures = [of_session("actor_failed", at_s=at, error=f"error {at}") for at in range(20)]
     context = CONTEXT._replace(update=UPDATE)
-    screen = drawn(*LINES, *failures, view=ScreenView(followed=KEYNOTE), context=context)
+    screen = draw(*LINES, *failures, view=ScreenView(followed=KEYNOTE), context=context)
     assert len(screen) <= 24
     assert "error 19" in screen[-2]
 
@@ -238,22 +238,22 @@ def test_of_many_incidents_the_newest_are_on_the_screen() -> None:
 def test_a_cause_longer_than_a_line_is_shown_in_full() -> None:
     cause = " ".join(f"word-{number}" for number in range(40))
     failed = of_session("actor_failed", error=cause)
-    screen = drawn(*LINES, failed, view=ScreenView(followed=KEYNOTE), height=40)
+    screen = draw(*LINES, failed, view=ScreenView(followed=KEYNOTE), height=40)
     assert " ".join(" ".join(screen).split()).count(cause) == 1
 
 
 def test_without_a_redis_the_screen_shows_how_to_see_a_score() -> None:
     context = CONTEXT._replace(can_score=False)
-    assert "set REDIS_URL" in drawn(*FAILED, view=ScreenView(followed=KEYNOTE), context=context)[-1]
+    assert "set REDIS_URL" in draw(*FAILED, view=ScreenView(followed=KEYNOTE), context=context)[-1]
 
 
 @pytest.mark.parametrize("followed", [None, KEYNOTE])
 def test_the_plain_output_has_everything_whatever_the_height(followed: SessionKey | None) -> None:
     model = model_of(*FAILED, *[of_session("actor_failed")] * 15, followed=followed)
-    known = make_report(model, NOON)
+    report = make_report(model, NOON)
     console = Console(file=io.StringIO(), width=80, height=10)
     with console.capture() as captured:
-        console.print(render_plain(known, ScreenView(followed=followed), CONTEXT, 80))
+        console.print(render_plain(report, ScreenView(followed=followed), CONTEXT, 80))
     text = captured.get()
     assert text.count("actor_failed") == (16 if followed else 0)
     assert "q quit" not in text

@@ -1,4 +1,4 @@
-"""What a report knows after any lines."""
+"""The report of a service after given log lines."""
 
 from typing import Any
 
@@ -34,10 +34,14 @@ def session_of(*lines: bytes, name: SessionKey = KEYNOTE) -> SessionReport:
 
 
 def test_before_the_first_line_nothing_is_known() -> None:
-    known = report_of()
-    assert (known.at, known.silent_s, known.service.phase) == (None, None, "unknown")
-    assert (known.flow.events_per_s, known.flow.rows_per_s, known.flow.tick) == (None, None, None)
-    assert [*known.sessions, *known.tenants, *known.actors, *known.outages] == []
+    report = report_of()
+    assert (report.at, report.silent_s, report.service.phase) == (None, None, "unknown")
+    assert (report.flow.events_per_s, report.flow.rows_per_s, report.flow.tick) == (
+        None,
+        None,
+        None,
+    )
+    assert [*report.sessions, *report.tenants, *report.actors, *report.outages] == []
 
 
 def test_the_process_is_known_from_its_first_line_or_from_its_stats() -> None:
@@ -58,7 +62,7 @@ def test_a_drain_and_a_stop_change_the_phase() -> None:
     "successor", [line("service_started", 9, version="1.2.4"), service(9, 4)], ids=["first", "age"]
 )
 def test_the_next_process_starts_with_an_empty_model(successor: bytes) -> None:
-    known = report_of(
+    report = report_of(
         service(0, 90),
         line("gap_detected", tenant="acme", lost_events=3),
         line("outage_began", service="database", error="away"),
@@ -67,14 +71,14 @@ def test_the_next_process_starts_with_an_empty_model(successor: bytes) -> None:
         of_session("session_quarantined", for_s=300),
         successor,
     )
-    assert (known.service.phase, known.flow.gaps) == ("running", 0)
-    assert [*known.sessions, *known.actors, *known.outages] == []
+    assert (report.service.phase, report.flow.gaps) == ("running", 0)
+    assert [*report.sessions, *report.actors, *report.outages] == []
 
 
 def test_silence_is_measured_from_the_newest_line() -> None:
     lines = [actor("writer", 1), actor("writer", 7)]
-    known = report_of(*lines, after_s=30)
-    assert (known.silent_s, known.since, known.at) == (23.0, NOON.replace(second=1), known.at)
+    report = report_of(*lines, after_s=30)
+    assert (report.silent_s, report.since, report.at) == (23.0, NOON.replace(second=1), report.at)
     assert report_of(*lines, after_s=0).silent_s == 0.0  # a clock that is behind is no silence
 
 
@@ -103,7 +107,7 @@ def test_the_last_tick_is_shown_with_its_lag_and_duration() -> None:
 
 
 def test_losses_are_summed_also_by_tenant() -> None:
-    known = report_of(
+    report = report_of(
         tenants(tenant_row("acme"), tenant_row("globex")),
         *(line("gap_detected", tenant="acme", lost_events=lost) for lost in (3, 4)),
         line("gap_detected", tenant="*", reason="reconnected", lost_events=None),
@@ -112,21 +116,21 @@ def test_losses_are_summed_also_by_tenant() -> None:
         line("updates_dropped", updates=7, dead_letters=0),
         line("log_lines_dropped", lines=8),
     )
-    flow = known.flow
+    flow = report.flow
     assert (flow.gaps, flow.lost_events) == (3, 7)
     assert (flow.invalid_events, flow.refused_rows, flow.dropped_updates) == (5, 6, 7)
-    assert known.lines.dropped == 8
-    assert {one.tenant: (one.gaps, one.lost_events) for one in known.tenants} == {
+    assert report.lines.dropped == 8
+    assert {one.tenant: (one.gaps, one.lost_events) for one in report.tenants} == {
         "acme": (2, 7),
         "globex": (0, 0),
     }
 
 
-def test_an_outage_lasts_until_it_ends_even_if_its_begin_was_not_read() -> None:
+def test_an_outage_lasts_until_it_ends_even_if_its_start_was_not_read() -> None:
     began = line("outage_began", 60, service="database", error="refused")
     goes_on = line("outage_continues", 60, service="redis", error="timeout", lasted_s=30)
-    known = report_of(began, goes_on)
-    assert [(one.service, one.error, one.began_at.second) for one in known.outages] == [
+    report = report_of(began, goes_on)
+    assert [(one.service, one.error, one.began_at.second) for one in report.outages] == [
         ("database", "refused", 0),
         ("redis", "timeout", 30),
     ]
@@ -237,9 +241,9 @@ def test_sessions_and_tenants_are_in_the_selected_order(order: SortOrder, names:
         sessions(*(row(f"acme/{name}", **each) for name, each in figures.items())),
         tenants(*(tenant_row(name, **each) for name, each in figures.items())),
     )
-    known = report_of(*lines, selection=Selection(order))
-    assert [one.session for one in known.sessions] == names
-    assert [one.tenant for one in known.tenants] == names
+    report = report_of(*lines, selection=Selection(order))
+    assert [one.session for one in report.sessions] == names
+    assert [one.tenant for one in report.tenants] == names
 
 
 def test_a_selected_tenant_alone_is_reported_and_counted() -> None:
@@ -248,8 +252,8 @@ def test_a_selected_tenant_alone_is_reported_and_counted() -> None:
         tenants(tenant_row("acme", sessions=300), tenant_row("globex", sessions=200)),
         of_session("session_quarantined", "globex/c"),
     )
-    known = report_of(*lines, selection=Selection(tenant="globex"))
-    assert [one.session for one in known.sessions] == ["b", "c"]
-    assert [one.tenant for one in known.tenants] == ["globex"]
-    assert known.session_count == 200
+    report = report_of(*lines, selection=Selection(tenant="globex"))
+    assert [one.session for one in report.sessions] == ["b", "c"]
+    assert [one.tenant for one in report.tenants] == ["globex"]
+    assert report.session_count == 200
     assert report_of(*lines, selection=Selection(tenant="umbrella")).session_count == 0

@@ -1,4 +1,4 @@
-"""A trace is printed line by line, and the trace of the followed session alone is renewed."""
+"""Traces are printed line by line, and only the trace of the followed session is renewed."""
 
 import json
 from contextlib import closing

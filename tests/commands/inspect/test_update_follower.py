@@ -24,13 +24,13 @@ def follower(valkey_url: str) -> Iterator[UpdateFollower]:
 
 
 def receives(
-    follower: UpdateFollower, feed: RedisUpdatePublisher, session: str, tenant: str = "default"
+    follower: UpdateFollower, publisher: RedisUpdatePublisher, session: str, tenant: str = "default"
 ) -> bool:
-    """Announce until it is heard, among others' follower."""
+    """Publish until the follower receives an update; return False after 10 s."""
     deadline_s = time.monotonic() + 10
     other = row("other", tenant_id=tenant)
     while time.monotonic() < deadline_s:
-        feed.publish([other, row(session, tenant_id=tenant), other])
+        publisher.publish([other, row(session, tenant_id=tenant), other])
         if follower.read():
             return True
     return False
@@ -39,15 +39,15 @@ def receives(
 def test_the_followed_sessions_newest_update_is_kept(
     follower: UpdateFollower, valkey_url: str
 ) -> None:
-    with closing(RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))) as feed:
+    with closing(RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))) as publisher:
         follower.follow(SessionKey("acme", "keynote"))
-        assert receives(follower, feed, "keynote", "acme")
+        assert receives(follower, publisher, "keynote", "acme")
         assert follower.newest is not None
         assert (follower.newest.session_id, follower.newest.score) == ("keynote", row().score)
         assert follower.newest.contributions == row().contributions
         follower.follow(SessionKey("default", "keynote"))
         assert follower.newest is None
-        assert receives(follower, feed, "keynote")
+        assert receives(follower, publisher, "keynote")
         follower.follow(None)
         assert (follower.read(), follower.newest) == (False, None)
 
@@ -55,11 +55,11 @@ def test_the_followed_sessions_newest_update_is_kept(
 def test_it_subscribes_again_after_its_connection_was_closed(
     follower: UpdateFollower, redis_client: redis.Redis, valkey_url: str
 ) -> None:
-    with closing(RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))) as feed:
+    with closing(RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))) as publisher:
         follower.follow(SessionKey("default", "keynote"))
-        assert receives(follower, feed, "keynote")
+        assert receives(follower, publisher, "keynote")
         redis_client.client_kill_filter(_type="pubsub")
-        assert receives(follower, feed, "keynote")
+        assert receives(follower, publisher, "keynote")
 
 
 def test_an_invalid_update_is_ignored(follower: UpdateFollower, redis_client: redis.Redis) -> None:
@@ -70,7 +70,7 @@ def test_an_invalid_update_is_ignored(follower: UpdateFollower, redis_client: re
     assert not follower.read()
 
 
-def test_without_a_redis_there_are_no_updates() -> None:
+def test_without_redis_there_are_no_updates() -> None:
     with closing(UpdateFollower(None)) as follower:
         follower.follow(SessionKey("default", "keynote"))
         assert (follower.can_read, follower.read(), follower.newest) == (False, False, None)
@@ -86,6 +86,6 @@ def test_it_subscribes_as_soon_as_redis_is_available() -> None:
             EmbeddedServers(folder, pick_port=lambda: port) as servers,
             closing(
                 RedisUpdatePublisher(url := servers.start_valkey(), take_ownership(url))
-            ) as feed,
+            ) as publisher,
         ):
-            assert receives(follower, feed, "keynote")
+            assert receives(follower, publisher, "keynote")

@@ -1,4 +1,4 @@
-"""A source that reads from a script."""
+"""A source whose reads are scripted."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -13,16 +13,16 @@ Step: TypeAlias = ReadResult | Exception | Callable[[], ReadResult]
 
 
 class ScriptedSource:
-    """Do one step of the script a read, and nothing once it has been played.
+    """Returns one step of the script for each read, then no more entries.
 
-    A read after the last step says that the step has been routed: see `wait_played`. A position
-    is the number of steps that were done; to resume is to leave so many out.
+    The Router reads again when it has routed a read: `wait_until_routed` waits for the read after
+    the last step. A position is the number of steps read; `resume` skips that number.
     """
 
     def __init__(self, script: Sequence[Step]) -> None:
         self._script = list(script)
         self._last = ReadResult((), 0, 0)
-        self._played = threading.Event()
+        self._routed = threading.Event()
         self._done = 0
         self.calls = 0
         self.closed = False
@@ -42,7 +42,7 @@ class ScriptedSource:
     def read(self) -> ReadResult:
         self.calls += 1
         if not self._script:
-            self._played.set()
+            self._routed.set()
             threading.Event().wait(NOTHING_WAIT_S)
             return ReadResult((), self._last.watermark_ms, self._last.now_ms)
         step = self._script.pop(0)
@@ -52,8 +52,8 @@ class ScriptedSource:
         self._last = step if isinstance(step, ReadResult) else step()
         return self._last
 
-    def wait_played(self) -> None:
-        assert self._played.wait(PATIENCE_S)
+    def wait_until_routed(self) -> None:
+        assert self._routed.wait(PATIENCE_S)
 
     def close(self) -> None:
         self.closed = True

@@ -78,7 +78,7 @@ class StepPoint(Body):
 
 
 class History(Body):
-    """The stored scores of a session at each tick; `step` is the time between ticks, as `5s`."""
+    """The stored scores of a session at each tick; `step` is the tick interval, such as `5s`."""
 
     session_id: Id
     step: str

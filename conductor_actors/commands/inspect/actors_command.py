@@ -45,8 +45,8 @@ def inspect(  # noqa: PLR0913 - an option each
         str | None,
         typer.Argument(
             metavar="SOURCE",
-            help="A file of log lines, - for a pipe, or redis://… of a service. Without it: what "
-            "is piped in, else REDIS_URL, else the embedded Valkey of a running service.",
+            help="A file of log lines, - for a pipe, or the redis://… of a service. Default: "
+            "a pipe on stdin, else REDIS_URL, else the embedded Valkey of a running service.",
         ),
     ] = None,
     *,
@@ -58,7 +58,10 @@ def inspect(  # noqa: PLR0913 - an option each
         str | None, typer.Option(metavar="[TENANT/]ID", help="Show one session in detail.")
     ] = None,
     minutes: Annotated[
-        float, typer.Option(min=0, max=100_000, help="How far to look back in Redis.")
+        float,
+        typer.Option(
+            min=0, max=100_000, help="Minutes of log lines to read from Redis at the start."
+        ),
     ] = 10,
 ) -> None:
     """Show the actors of a running service, live, from its log lines; q quits.

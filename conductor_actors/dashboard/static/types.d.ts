@@ -61,7 +61,7 @@ export interface SessionList {
   readonly sessions: readonly Update[];
 }
 
-/** The stored scores of a session at each tick; `step` is the time between ticks, as `5s`. */
+/** The stored scores of a session at each tick; `step` is the tick interval, such as `5s`. */
 export interface History {
   readonly sessionId: string;
   readonly step: string;

@@ -40,7 +40,8 @@ outbox       rows that wait in Redis for the database
 spill        move rows from memory to the outbox
 dead letter  an event or row that could not be processed
 quarantine   the time during which a failed session is not scored
-passivate    stop the actor of a session that is over
+asleep       a session with connected users, but no recent events
+passivate    stop the actor of a forgotten session
 drain        finish all work, then stop
 shard        the part of the sessions that one collector scores
 """

@@ -21,7 +21,7 @@ class RetentionActor(SystemActor):
         self._outage = Outage("database retention", context.mailbox.clock)
 
     def on_start(self) -> None:
-        self._context.mailbox.tell(IntervalElapsed())
+        self._context.mailbox.remind(IntervalElapsed())
 
     def on_receive(self, message: IntervalElapsed) -> None:
         del message

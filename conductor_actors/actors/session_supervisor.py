@@ -155,7 +155,7 @@ class SessionSupervisor:
         return True
 
     def abandon_hung(self) -> None:
-        """Quarantine the sessions whose handlers are hung; call it every second."""
+        """Quarantine the sessions whose handlers are hung."""
         self._parts.dispatcher.abandon_hung()
 
     def release_quarantined(self) -> None:

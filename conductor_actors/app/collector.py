@@ -15,6 +15,7 @@ from conductor_actors.actors.messages import Drain, Scored
 from conductor_actors.actors.publisher import PublisherActor
 from conductor_actors.actors.retention import RetentionActor
 from conductor_actors.actors.router import Downstream, RouterActor
+from conductor_actors.actors.runtime.awake_clock import AwakeClock
 from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, SystemActor
 from conductor_actors.actors.runtime.coalescing_mailbox import CoalescingMailbox
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
@@ -99,7 +100,8 @@ class Collector:
         self._recovered = recovered
         self._give_up = threading.Event()
         self._outcome = Outcome()
-        self._dispatcher = Dispatcher(settings.dispatcher_threads)
+        self._awake_clock = AwakeClock()
+        self._dispatcher = Dispatcher(settings.dispatcher_threads, awake_clock=self._awake_clock)
         batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
         self._backlog = Backlog(batch, settings.outbox_after_rows)
         self._intake = self._recovered_intake()
@@ -111,7 +113,7 @@ class Collector:
         self._to_writer: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
         self._to_publisher: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
         self._mailboxes |= {"writer": self._to_writer, "publisher": self._to_publisher}
-        self._timer = Timer(self._timer_entries())
+        self._timer = Timer(self._timer_entries(), self._awake_clock)
 
     def start(self) -> None:
         """Start every actor; return at once."""

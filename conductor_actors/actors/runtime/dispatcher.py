@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from conductor_actors.actors.runtime.awake_clock import AwakeClock
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox, Turn, resolve_dead_ask
 from conductor_actors.actors.runtime.run_queue import RunQueue
 
 MAX_TURN_MESSAGES: Final = 64
 MAX_TURN_S: Final = 0.005
-HUNG_AFTER_CHECKS: Final = 5
+HUNG_AFTER_S: Final = 5.0
 
 
 class SlowTurn(NamedTuple):
@@ -27,17 +28,31 @@ class SlowTurn(NamedTuple):
     thread_id: int
 
 
+class RunningTurn(NamedTuple):
+    """A turn that is running: when it began, by both clocks, and whose it is."""
+
+    began_s: float
+    began_awake_s: float
+    mailbox: PooledMailbox
+
+
 class Dispatcher:
     """A pool of threads that runs actors turn by turn. Every method is thread-safe."""
 
-    def __init__(self, threads: int = 2, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        threads: int = 2,
+        clock: Callable[[], float] = time.monotonic,
+        awake_clock: AwakeClock | None = None,
+    ) -> None:
+        """Start the threads. While nobody advances `awake_clock`, no handler is hung."""
         self._clock = clock
+        self._awake_clock = awake_clock or AwakeClock(clock)
         self._lock = threading.Lock()
         self._work_added = threading.Condition(self._lock)
         self._became_idle = threading.Condition(self._lock)
         self._run_queue = RunQueue()
-        self._turns: dict[int, tuple[float, PooledMailbox]] = {}
-        self._checks: dict[tuple[int, float, PooledMailbox], int] = {}
+        self._turns: dict[int, RunningTurn] = {}
         self._attached: dict[PooledMailbox, None] = {}  # in order
         self._is_closed = False
         self.waiting = 0
@@ -138,25 +153,22 @@ class Dispatcher:
         with self._lock:
             now_s = self._clock()
             return [
-                SlowTurn(mailbox.name, now_s - began_s, thread_id)
-                for thread_id, (began_s, mailbox) in self._turns.items()
-                if now_s - began_s > longer_than_s
+                SlowTurn(turn.mailbox.name, now_s - turn.began_s, thread_id)
+                for thread_id, turn in self._turns.items()
+                if now_s - turn.began_s > longer_than_s
             ]
 
     def abandon_hung(self) -> None:
-        """Replace the threads of hung handlers; call this every second.
+        """Replace the threads of hung handlers, however often this is called.
 
-        A handler that is still running at its fifth check is hung: its thread is replaced and its
-        mail is refused. Its old thread ends if it ever returns. Checks are counted, not seconds, so
-        that suspending the process makes no handler hung.
+        A handler is hung once it has run for 5 s during which the process was not suspended: its
+        thread is replaced and its mail is refused. Its old thread ends if it ever returns.
         """
         with self._lock:
-            turns = {(thread_id, *turn): thread_id for thread_id, turn in self._turns.items()}
-            self._checks = {turn: self._checks.get(turn, 0) + 1 for turn in turns}
             hung = [
                 self._replace(thread_id)
-                for turn, thread_id in turns.items()
-                if self._checks[turn] >= HUNG_AFTER_CHECKS and turn[2].run is not None
+                for thread_id, turn in [*self._turns.items()]
+                if self._awake_s(turn) >= HUNG_AFTER_S and turn.mailbox.run is not None
             ]
         for running_s, mailbox in hung:
             if mailbox.report_hung is not None:
@@ -174,6 +186,11 @@ class Dispatcher:
             self._work_added.notify_all()
         for thread in self._threads:
             thread.join(timeout_s)
+
+    def _awake_s(self, turn: RunningTurn) -> float:
+        """Return how long a turn has run while the process was running."""
+        awake_s = self._awake_clock.now_s - turn.began_awake_s  # may begin half a second early
+        return min(awake_s, self._clock() - turn.began_s)
 
     def _queue(self, mailbox: PooledMailbox, now_s: float) -> None:
         has_work = mailbox.mail or mailbox.is_new or mailbox.priority
@@ -195,7 +212,7 @@ class Dispatcher:
 
     def _replace(self, thread_id: int) -> tuple[float, PooledMailbox]:
         """Replace a hung thread; return how long its turn has run, and its mailbox."""
-        began_s, mailbox = self._turns.pop(thread_id)
+        began_s, _, mailbox = self._turns.pop(thread_id)
         mailbox.is_closed, mailbox.run = True, None
         mailbox.busy_s += self._clock() - began_s
         self._put_back(mailbox)
@@ -234,7 +251,7 @@ class Dispatcher:
             mailbox.handled += len(mail)
             mailbox.is_new = False
             mailbox.turn = Turn(mail, self._clock, MAX_TURN_S)
-            self._turns[thread_id] = (self._clock(), mailbox)
+            self._turns[thread_id] = RunningTurn(self._clock(), self._awake_clock.now_s, mailbox)
             return mailbox
 
     def _end_turn(self, thread_id: int, mailbox: PooledMailbox) -> bool:
@@ -244,7 +261,7 @@ class Dispatcher:
             if turn is None:
                 return False
             now_s = self._clock()
-            mailbox.busy_s += now_s - turn[0]
+            mailbox.busy_s += now_s - turn.began_s
             self._put_back(mailbox)
             if mailbox.is_closed:  # during the turn, because its actor was quarantined
                 self._refuse_mail(mailbox)

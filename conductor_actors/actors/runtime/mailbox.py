@@ -64,6 +64,7 @@ class ThreadMailbox:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._mail: deque[tuple[float, AnyEnvelope]] = deque()
         self._mail_came = threading.Condition()
+        self._reminders: set[type] = set()  # the kinds of those that are waiting
         self.clock = clock
         self.handled = 0
         self.observer: MessageObserver | None = None
@@ -71,6 +72,17 @@ class ThreadMailbox:
     def tell(self, message: object) -> None:
         """Add a message; never blocks, never raises."""
         self.put(Envelope(message))
+
+    def remind(self, message: object) -> None:
+        """Add a message unless one of its kind is waiting; never blocks, never raises.
+
+        So an actor that was busy is reminded once, however many intervals have elapsed.
+        """
+        with self._mail_came:
+            if type(message) not in self._reminders:
+                self._reminders.add(type(message))
+                self._mail.append((self.clock(), Envelope(message)))
+                self._mail_came.notify()
 
     def put(self, envelope: AnyEnvelope, /) -> None:
         """Add an envelope made by Pykka."""
@@ -84,7 +96,9 @@ class ThreadMailbox:
             while not self._mail:
                 self._mail_came.wait()
             self.handled += 1
-            return self._mail.popleft()[1]
+            _, envelope = self._mail.popleft()
+            self._reminders.discard(type(envelope.message))
+            return envelope
 
     def empty(self) -> bool:
         """Check whether no mail is waiting."""

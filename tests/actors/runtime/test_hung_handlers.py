@@ -17,8 +17,9 @@ from conductor_actors.actors.messages import (
     SnapshotTaken,
     StartSession,
 )
+from conductor_actors.actors.runtime.awake_clock import AwakeClock
 from conductor_actors.actors.runtime.base import Hung
-from conductor_actors.actors.runtime.dispatcher import HUNG_AFTER_CHECKS
+from conductor_actors.actors.runtime.dispatcher import HUNG_AFTER_S, Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
 from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.domain.events import Event, Reaction
@@ -26,6 +27,7 @@ from conductor_actors.domain.intake import EventsBySession
 from tests.actors.pooled_handlers import MAX_WAIT_S
 from tests.actors.session_events import chat, chats
 from tests.actors.session_harness import SessionHarness
+from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 from tests.support.score_rows import AT_MS
 
@@ -78,6 +80,35 @@ class HangingHandler:
         self._released.wait(MAX_WAIT_S)
 
 
+class Time:
+    """The time of the dispatcher, which passes a second at a time, or while it is suspended."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.awake_clock = AwakeClock(self.clock)
+
+    def pass_by(self, passed_s: float) -> None:
+        for _ in range(round(passed_s)):
+            self.suspend(1.0)
+
+    def suspend(self, passed_s: float) -> None:
+        self.clock.advance(passed_s)
+        self.awake_clock.advance()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+@pytest.fixture
+def sessions(time: Time) -> Iterator[SessionHarness]:
+    """Have one thread for all: should it be lost, nobody has a turn any more."""
+    dispatcher = Dispatcher(1, time.clock, time.awake_clock)
+    yield SessionHarness(dispatcher)
+    dispatcher.close()
+
+
 @pytest.fixture
 def hanging() -> Iterator[HangingHandler]:
     hanging = HangingHandler()
@@ -86,23 +117,23 @@ def hanging() -> Iterator[HangingHandler]:
 
 
 def hang(
-    sessions: SessionHarness, mailbox: PooledMailbox, hanging: HangingHandler
+    sessions: SessionHarness, mailbox: PooledMailbox, hanging: HangingHandler, time: Time
 ) -> list[EventDict]:
     """Let a session hang until that is found out; return what is said of it."""
     mailbox.tell(EventBatch([chat(99), hanging.event()]))
     hanging.wait()
     with capture_logs() as lines:
-        for _ in range(HUNG_AFTER_CHECKS):
-            sessions.supervisor.abandon_hung()
+        time.pass_by(HUNG_AFTER_S)
+        sessions.supervisor.abandon_hung()
         sessions.settle()
     return lines
 
 
 def test_a_hung_session_is_quarantined_and_others_continue(
-    sessions: SessionHarness, hanging: HangingHandler
+    sessions: SessionHarness, hanging: HangingHandler, time: Time
 ) -> None:
     bad, neighbour = sessions.start("bad"), sessions.start("neighbour")
-    lines = hang(sessions, bad, hanging)
+    lines = hang(sessions, bad, hanging, time)
     assert [line["event"] for line in lines] == ["actor_failed", "session_quarantined"]
     assert isinstance(lines[0]["exc_info"], Hung)
     assert sessions.supervisor.quarantined == 1
@@ -114,11 +145,15 @@ def test_a_hung_session_is_quarantined_and_others_continue(
     assert bad.refused == 6
 
 
-def test_a_slow_handler_is_not_abandoned(sessions: SessionHarness, hanging: HangingHandler) -> None:
+@pytest.mark.parametrize("passed_s", [0.0, HUNG_AFTER_S - 1])
+def test_a_handler_is_not_hung_before_5_s_have_passed_however_often_that_is_checked(
+    sessions: SessionHarness, hanging: HangingHandler, time: Time, passed_s: float
+) -> None:
     slow = sessions.start("slow")
     slow.tell(EventBatch([hanging.event()]))
     hanging.wait()
-    for _ in range(HUNG_AFTER_CHECKS - 1):
+    time.pass_by(passed_s)
+    for _ in range(100):
         sessions.supervisor.abandon_hung()
     hanging._released.set()
     sessions.settle()
@@ -127,21 +162,36 @@ def test_a_slow_handler_is_not_abandoned(sessions: SessionHarness, hanging: Hang
     hanging.thread = None  # it lives on
 
 
-def test_a_busy_session_is_not_hung(sessions: SessionHarness) -> None:
+def test_a_suspension_of_the_process_makes_no_handler_hung(
+    sessions: SessionHarness, hanging: HangingHandler, time: Time
+) -> None:
+    sessions.start("slow").tell(EventBatch([hanging.event()]))
+    hanging.wait()
+    time.pass_by(3)
+    time.suspend(3600)
+    sessions.supervisor.abandon_hung()
+    assert sessions.supervisor_mailbox.depth() == 0
+    time.pass_by(1)
+    sessions.supervisor.abandon_hung()
+    assert sessions.supervisor_mailbox.depth() == 1
+
+
+def test_a_busy_session_is_not_hung(sessions: SessionHarness, time: Time) -> None:
     busy = sessions.start("busy")
-    for number in range(3 * HUNG_AFTER_CHECKS):
+    for number in range(15):
         busy.tell(EventBatch([chat(number)]))
+        sessions.settle()
+        time.pass_by(1)
         sessions.supervisor.abandon_hung()
-    sessions.settle()
     assert sessions.supervisor.failures == 0
 
 
 def test_a_hung_handler_that_returns_changes_no_state(
-    sessions: SessionHarness, hanging: HangingHandler
+    sessions: SessionHarness, hanging: HangingHandler, time: Time
 ) -> None:
     bad = sessions.start("bad")
     sessions.send_and_tick(bad, chats(3), TICK_MS)
-    hang(sessions, bad, hanging)
+    hang(sessions, bad, hanging, time)
     sessions.clock.advance(QUARANTINE_S)
     sessions.supervisor.release_quarantined()
     (row,) = sessions.send_and_tick(bad, [chat(5, TICK_MS)], TICK_MS + 5000)
@@ -153,10 +203,10 @@ def test_a_hung_handler_that_returns_changes_no_state(
 
 
 def test_a_hung_handler_that_returns_takes_no_mail_from_its_successor(
-    sessions: SessionHarness, hanging: HangingHandler
+    sessions: SessionHarness, hanging: HangingHandler, time: Time
 ) -> None:
     bad, busy = sessions.start("bad"), HangingHandler()
-    hang(sessions, bad, hanging)
+    hang(sessions, bad, hanging, time)
     sessions.clock.advance(QUARANTINE_S)
     sessions.supervisor.release_quarantined()
     sessions.settle()
@@ -171,7 +221,9 @@ def test_a_hung_handler_that_returns_takes_no_mail_from_its_successor(
     assert row.signals.chat_msgs_per_min == 2
 
 
-def test_a_hung_handler_that_raises_is_not_reported_again(sessions: SessionHarness) -> None:
+def test_a_hung_handler_that_raises_is_not_reported_again(
+    sessions: SessionHarness, time: Time
+) -> None:
     entered, released = threading.Event(), threading.Event()
     threads: list[threading.Thread] = []
 
@@ -184,8 +236,8 @@ def test_a_hung_handler_that_raises_is_not_reported_again(sessions: SessionHarne
     bad = sessions.start("bad")
     bad.tell(EventBatch([event_that_calls(hang_and_exit)]))
     assert entered.wait(MAX_WAIT_S)
-    for _ in range(HUNG_AFTER_CHECKS):
-        sessions.supervisor.abandon_hung()
+    time.pass_by(HUNG_AFTER_S)
+    sessions.supervisor.abandon_hung()
     released.set()
     threads[0].join(MAX_WAIT_S)
     sessions.settle()
@@ -193,10 +245,10 @@ def test_a_hung_handler_that_raises_is_not_reported_again(sessions: SessionHarne
     assert sessions.supervisor.quarantined == 1
 
 
-def test_every_hung_thread_is_replaced(sessions: SessionHarness) -> None:
+def test_every_hung_thread_is_replaced(sessions: SessionHarness, time: Time) -> None:
     all_hanging = [HangingHandler() for _ in range(5)]
     for number, hanging in enumerate(all_hanging):
-        hang(sessions, sessions.start(str(number)), hanging)
+        hang(sessions, sessions.start(str(number)), hanging, time)
     assert len(sessions.send_and_tick(sessions.start("neighbour"), [chat()], TICK_MS)) == 1
     assert len(sessions.dispatcher._threads) == 1
     for hanging in all_hanging:
@@ -205,7 +257,7 @@ def test_every_hung_thread_is_replaced(sessions: SessionHarness) -> None:
 
 
 def test_the_snapshot_of_a_hung_session_has_the_state_from_before(
-    sessions: SessionHarness, hanging: HangingHandler
+    sessions: SessionHarness, hanging: HangingHandler, time: Time
 ) -> None:
     checkpointer = RecordingMailbox()
     session_table = SessionTable(sessions.dispatcher, sessions.supervisor_mailbox, 1800)
@@ -213,8 +265,8 @@ def test_the_snapshot_of_a_hung_session_has_the_state_from_before(
     sessions.supervisor.start(sessions.supervisor_mailbox.take(StartSession))
     hanging.wait()
     session_table.request_snapshots(session_table.begin_checkpoint(), checkpointer, 0.0)
-    for _ in range(HUNG_AFTER_CHECKS):
-        sessions.supervisor.abandon_hung()
+    time.pass_by(HUNG_AFTER_S)
+    sessions.supervisor.abandon_hung()
     sessions.settle()
     assert len(checkpointer.of(SnapshotTaken)) == 1
 

@@ -22,6 +22,9 @@ class RecordingMailbox:
         self.messages.append(message)
         self._mail.put(message)
 
+    def remind(self, message: object) -> None:
+        self.tell(message)
+
     def add(self, row: ScoreRow) -> None:
         self.tell(Scored([row]))
 

@@ -19,6 +19,7 @@ from conductor_actors.actors.runtime.mailbox import (
     ThreadMailbox,
 )
 from conductor_actors.domain.ticks import LIVE_MS, TickDue, TickSchedule
+from conductor_actors.log_events import TickBroadcast, emit
 
 
 class Broadcaster(Protocol):
@@ -72,6 +73,7 @@ class TickerActor(SystemActor):
         lag_ms = now_ms - due.at_ms
         began_s = self._context.mailbox.clock()
         latch = Latch(self._sessions.count_listening(), began_s, lag_ms / 1000)
+        emit(TickBroadcast(tick_at_ms=due.at_ms, sessions=latch.total, lag_s=lag_ms / 1000))
         self._sessions.broadcast(Tick(due.at_ms, lag_ms <= LIVE_MS, latch, due.marks))
 
     def _reply(self) -> None:

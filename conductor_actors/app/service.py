@@ -40,6 +40,7 @@ from conductor_actors.log_events import (
     ServiceStarted,
     ServiceStopped,
     emit,
+    observed_by,
 )
 from conductor_actors.observability import logs
 from conductor_actors.observability.collector_progress import CollectorProgress
@@ -120,7 +121,10 @@ class Service:
 
         Raises `ConfigError` if it can't start, with a line that says what to set or grant.
         """
-        with relay_logs(self._redis_url) if self._settings.log_stream else nullcontext():
+        with (
+            relay_logs(self._redis_url) if self._settings.log_stream else nullcontext(),
+            observed_by(self._progress.observe),
+        ):
             with ExitStack() as cleanup:
                 exit_code = self._run(cleanup)
             if self._drain_began_s is not None:

@@ -106,6 +106,7 @@ from conductor_actors.log_events.data_events import (
     RowsSetAside,
     StreamReadable,
     StreamUnreadable,
+    TickBroadcast,
     TickCompleted,
     UpdatesDropped,
     UpdatesPublished,
@@ -129,6 +130,7 @@ from conductor_actors.log_events.log_event import (
     VERSION,
     LogEvent,
     emit,
+    observed_by,
     subscribe,
     unsubscribe,
 )
@@ -211,6 +213,7 @@ AnyEvent: TypeAlias = (
     | StreamReadable
     | StreamUnreadable
     | TenantStats
+    | TickBroadcast
     | TickCompleted
     | TraceBegan
     | TraceEnded
@@ -284,12 +287,14 @@ __all__ = [
     "StreamUnreadable",
     "TenantFigures",
     "TenantStats",
+    "TickBroadcast",
     "TickCompleted",
     "TraceBegan",
     "TraceEnded",
     "UpdatesDropped",
     "UpdatesPublished",
     "emit",
+    "observed_by",
     "subscribe",
     "unsubscribe",
 ]

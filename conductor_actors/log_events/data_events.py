@@ -99,6 +99,15 @@ class CheckpointPostponed(LogEvent):
     reason: Name
 
 
+class TickBroadcast(LogEvent):
+    """A tick was broadcast to the sessions. `lag_s` is how late that was."""
+
+    level: ClassVar[Level] = "debug"
+    tick_at_ms: TickMs
+    sessions: Count
+    lag_s: Number
+
+
 class TickCompleted(LogEvent):
     """Every session was scored at a tick. `lag_s` is how late the tick was broadcast."""
 

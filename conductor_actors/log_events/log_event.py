@@ -1,7 +1,8 @@
 """What every log event has, and how it is emitted: to subscribers, and as a line of the log."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias
 
@@ -81,6 +82,16 @@ def subscribe(subscriber: Subscriber) -> None:
 def unsubscribe(subscriber: Subscriber) -> None:
     """Undo `subscribe`."""
     _subscribers.remove(subscriber)
+
+
+@contextmanager
+def observed_by(subscriber: Subscriber) -> Iterator[None]:
+    """Call `subscriber` with every event until the block ends; see `subscribe`."""
+    subscribe(subscriber)
+    try:
+        yield
+    finally:
+        unsubscribe(subscriber)
 
 
 def emit(event: LogEvent, error: BaseException | None = None) -> None:

@@ -5,18 +5,23 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from conductor_actors.log_events import LogEvent
 from conductor_actors.observability.collector_status import (
     CollectorState,
     CollectorStatus,
     GapCount,
 )
+from conductor_actors.observability.tick_timeliness import TickTimeliness
 from conductor_actors.ports import Clock, ReadResult
 
 STALLED_AFTER_S: Final = 10.0  # without a successful read
 
 
 class CollectorProgress:
-    """What the collector has done so far. Written by its threads, read by any."""
+    """What the collector has done so far. Written by its threads, read by any.
+
+    Pass `observe` to `log_events.subscribe`.
+    """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
@@ -26,7 +31,12 @@ class CollectorProgress:
         self._committed_s: float | None = None
         self._gaps: Counter[str] = Counter()
         self._lost_events: Counter[str] = Counter()
+        self._ticks = TickTimeliness(clock)
         self.is_publishing = True
+
+    def observe(self, event: LogEvent) -> None:
+        """Record what a log event reports of ticks."""
+        self._ticks.observe(event)
 
     def record_standby(self) -> None:
         """Record that another process is the owner."""
@@ -77,7 +87,7 @@ class CollectorProgress:
             obstacles.append(f"collector: no events could be read for {silent_s:.0f} s")
         if not self.is_publishing:
             obstacles.append("collector: scores can't be announced")
-        return obstacles
+        return [*obstacles, *self._ticks.obstacles()]
 
     def _checkpoint_age_s(self) -> float | None:
         committed_s = self._committed_s

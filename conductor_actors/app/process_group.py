@@ -24,7 +24,7 @@ from conductor_actors.log_events import (
     ShardStopped,
     emit,
 )
-from conductor_actors.observability.logs import LineWriter
+from conductor_actors.observability import logs
 from conductor_actors.ports import Clock
 
 EXIT_CONFIG: Final = 2
@@ -169,6 +169,5 @@ def _drain_at_end_of_file() -> None:
 
 
 def _relay_lines(lines: IO[str] | None) -> None:
-    writer = LineWriter(sys.stdout)
     for line in lines or ():
-        writer.msg(line.removesuffix("\n"))
+        logs.write_line(line.removesuffix("\n"))

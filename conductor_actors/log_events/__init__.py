@@ -10,10 +10,10 @@ known. Units stand in key names: `_s` seconds, `_ms` milliseconds since 1970, `_
 `_share` a part of one. A line reports a batch or a change of state, never a single event; texts
 and ids of users are never in it.
 
-Where. The service's stdout; and, unless CONDUCTOR_LOG_STREAM is false, the newest 10,000 lines in
-Redis: stream `conductor:log`, one field `line`. It never blocks the service: while Redis is away
-lines wait, past 10,000 they are dropped, and `log_lines_dropped` says how many. A text there is
-cut after 4,000 characters.
+Where. The service's stdout, and, unless CONDUCTOR_LOG_STREAM is false, the newest 10,000 lines in
+Redis: stream `conductor:log`, one field `line`. Neither ever blocks the service: while nobody reads
+stdout 32 MiB of lines wait, while Redis is away 10,000 do; later ones are dropped, and
+`log_lines_dropped` says how many. A text in Redis is cut after 4,000 characters.
 
 Versions. `vocabulary` in `service_started` and `service_stats` is `VERSION`. It grows when a line
 or a key is removed or changes its meaning; new ones may come at any time, so ignore what you don't

@@ -127,7 +127,8 @@ class FolderOpened(LogEvent):
 
 
 class LogLinesDropped(LogEvent):
-    """Lines were dropped from the log stream in Redis."""
+    """Lines were dropped, because `output` accepted none for long: redis or stdout."""
 
     level: ClassVar[Level] = "warning"
     lines: Count
+    output: Name = "redis"

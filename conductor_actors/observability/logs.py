@@ -1,8 +1,9 @@
 """The format of log lines: one JSON object per line, or readable text on a terminal."""
 
+import atexit
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final, Literal, TextIO, TypeAlias, get_args
 
 import msgspec
@@ -10,6 +11,7 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from conductor_actors import log_events
+from conductor_actors.observability.log_writer import LineOutput, QueuedOutput, StreamOutput
 
 MAX_COPIED_TEXT_CHARS: Final = 4000  # a stack trace may be long
 
@@ -23,20 +25,14 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 _LineSink = Callable[[str], None]
 
+_output: LineOutput = StreamOutput(sys.stdout)
 
-class LineWriter:
-    """Writes whole lines. If the stream is closed, lines are lost and no error is raised."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+class _Logger:
+    """What structlog calls with each line."""
 
-    def msg(self, line: str) -> None:
-        """Write one line."""
-        with suppress(OSError, ValueError):  # ValueError: the stream is closed
-            self._stream.write(line + "\n")
-            self._stream.flush()
-
-    debug = info = warning = error = msg
+    def __init__(self, output: LineOutput) -> None:
+        self.msg = self.debug = self.info = self.warning = self.error = output.write_line
 
 
 class _LineCopier:
@@ -73,8 +69,12 @@ def configure(
     stream: TextIO | None = None,
     shard: str | None = None,
 ) -> None:
-    """Configure logging to `stream` (default: stdout); a `shard` is added to each line."""
+    """Configure logging to `stream` (default: stdout); a `shard` is added to each line.
+
+    No caller waits until a line is written.
+    """
     stream = stream or sys.stdout
+    _open_output(stream)
     is_text = style == "text" or (style == "auto" and stream.isatty())
     structlog.configure(
         processors=[
@@ -86,9 +86,30 @@ def configure(
             *(_text_processors(stream) if is_text else _json_processors()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=lambda *_: LineWriter(stream),
+        logger_factory=lambda *_: _Logger(_output),
         cache_logger_on_first_use=False,
     )
+
+
+def write_line(line: str) -> None:
+    """Write a line of another process to the log; never waits."""
+    _output.write_line(line)
+
+
+def _open_output(stream: TextIO) -> None:
+    global _output  # noqa: PLW0603 - a process has one log, as structlog has one configuration
+    _output.close()
+    try:
+        _output = QueuedOutput(stream)
+    except (OSError, ValueError):  # it has no descriptor
+        _output = StreamOutput(stream)
+
+
+def _close_output() -> None:
+    _output.close()
+
+
+atexit.register(_close_output)
 
 
 def _add_shard(shard: str) -> structlog.typing.Processor:

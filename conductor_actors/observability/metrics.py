@@ -248,6 +248,9 @@ class OwnershipMetrics:
         self._owner = make.gauge("owner", "1 if this process is the owner, else 0.")
         self._outage = make.gauge("outage", "1 during an outage of the service, else 0.", "service")
         self._has_saved = make.success("checkpoint")
+        self._dropped_lines = make.counter("log_lines_dropped", "Log lines dropped.", "output")
+        for output in ("redis", "stdout"):
+            self._dropped_lines.labels(output)
         build = make.gauge("build_info", "Always 1; the label is the version.", "version")
         build.labels(version("conductor-actors")).set(1)
 
@@ -264,6 +267,8 @@ class OwnershipMetrics:
                 self._outage.labels(event.service).set(1)
             case events.OutageEnded():
                 self._outage.labels(event.service).set(0)
+            case events.LogLinesDropped():
+                self._dropped_lines.labels(event.output).inc(event.lines)
 
 
 class CollectorMetrics:

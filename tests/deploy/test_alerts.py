@@ -41,6 +41,7 @@ WELL = {
     "conductor_outbox_rows": "0x60",
     "conductor_rows_refused_total": "2x60",
     "conductor_updates_dropped_total": "2x60",
+    'conductor_log_lines_dropped_total{output="stdout"}': "2x60",
     'conductor_actor_failures_total{kind="session"}': "1x60",
     "conductor_sessions_quarantined": "0x60",
     'conductor_dashboard_clients_closed_total{reason="slow"}': "7x60",
@@ -76,6 +77,7 @@ WRONG = {
     },
     "ConductorRowsRefused": {"conductor_rows_refused_total": "2x35 3x30"},
     "ConductorUpdatesDropped": {"conductor_updates_dropped_total": "2x35 3x30"},
+    "ConductorLogLinesDropped": {'conductor_log_lines_dropped_total{output="stdout"}': "2x35 3x30"},
     "ConductorCheckpointsFail": {
         'conductor_last_success_timestamp_seconds{instance="a", step="checkpoint"}': STALLED
     },

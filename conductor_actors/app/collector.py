@@ -34,6 +34,7 @@ from conductor_actors.actors.ticker import TickerActor
 from conductor_actors.actors.timer import Timer, TimerEntry
 from conductor_actors.actors.writer import Sinks, WriterActor
 from conductor_actors.app.signals import DRAIN_TIMEOUT_S
+from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickActivity
 from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.checkpoints import Recovered
 from conductor_actors.domain.failures import RestartBudget
@@ -134,6 +135,13 @@ class Collector:
     def wait(self, timeout_s: float) -> int | None:
         """Wait for a failure that ends the process; return its exit code, or None."""
         return self._outcome.exit_code if self._outcome.wait_failed(timeout_s) else None
+
+    def tick_activity(self) -> TickActivity:
+        """Return what was done for ticks so far. A handler that never returns is no activity."""
+        hangs = bool(self._dispatcher.slow_turns(MAX_STALL_S))
+        handled = 0 if hangs else self._dispatcher.handled
+        is_blocked = self._backlog.overflow() > 0
+        return TickActivity(self._schedule.position.next_ms, handled, is_blocked)
 
     def drain(self) -> int:
         """Stop reading, then score and store what was read, within 20 s; return the exit code."""

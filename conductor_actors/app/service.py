@@ -1,5 +1,6 @@
 """The composition root: connect adapters to ports, and run the service from start to drain."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -27,8 +28,10 @@ from conductor_actors.app.monitored_ports import (
     MonitoredSource,
 )
 from conductor_actors.app.shard_owners import ShardOwners
+from conductor_actors.app.signals import DRAIN_TIMEOUT_S
 from conductor_actors.app.sources import BoundedSource, ShardSource
 from conductor_actors.app.takeover import Takeover
+from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickWatchdog, format_stacks
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.domain.shards import SINGLE_SHARD, ShardFilter
@@ -39,6 +42,7 @@ from conductor_actors.log_events import (
     OwnershipTaken,
     ServiceStarted,
     ServiceStopped,
+    TicksStalled,
     emit,
     observed_by,
 )
@@ -151,21 +155,35 @@ class Service:
         collector.start()
         self._progress.record_start()
         self._report_start()
-        exit_code = self._watch(collector)
+        watchdog = TickWatchdog(collector.tick_activity, self._progress.redis_now_ms)
+        with observed_by(watchdog.observe):
+            exit_code = self._watch(collector, watchdog)
         self._drain_began_s = time.monotonic()
         self._progress.record_drain()
         if self._dashboard is not None:
             self._dashboard.drain()
         return collector.drain() or exit_code
 
-    def _watch(self, collector: Collector) -> int:
+    def _watch(self, collector: Collector, watchdog: TickWatchdog) -> int:
         while not self._stop.is_set():
             failure = collector.wait(FAILURE_POLL_S)
             if failure is not None:
                 return failure
+            if watchdog.stalled_s() >= MAX_STALL_S:
+                self._give_up(watchdog.stalled_s())
+                return EXIT_FAILED
             if self._dashboard is not None and _has_failed(self._dashboard):
                 return EXIT_FAILED
         return EXIT_OK
+
+    def _give_up(self, stalled_s: float) -> None:
+        """Release the lease for a standby, and make sure that the process ends."""
+        emit(TicksStalled(stalled_s=round(stalled_s, 1), stacks=format_stacks()))
+        end = threading.Timer(DRAIN_TIMEOUT_S, os._exit, [EXIT_FAILED])
+        end.daemon = True
+        end.start()
+        with suppress(Unavailable):
+            self._lease.give_up()
 
     def _prepare_database(self) -> None:
         """Wait for the database, migrate it, and check the grants."""

@@ -151,6 +151,7 @@ from conductor_actors.log_events.service_events import (
     ShardKilled,
     ShardStarted,
     ShardStopped,
+    TicksStalled,
 )
 
 AnyEvent: TypeAlias = (
@@ -215,6 +216,7 @@ AnyEvent: TypeAlias = (
     | TenantStats
     | TickBroadcast
     | TickCompleted
+    | TicksStalled
     | TraceBegan
     | TraceEnded
     | UpdatesDropped
@@ -289,6 +291,7 @@ __all__ = [
     "TenantStats",
     "TickBroadcast",
     "TickCompleted",
+    "TicksStalled",
     "TraceBegan",
     "TraceEnded",
     "UpdatesDropped",

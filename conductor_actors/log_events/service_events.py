@@ -93,6 +93,17 @@ class OwnershipTaken(LogEvent, tag="ownership_lost"):
     reason: Name
 
 
+class TicksStalled(LogEvent):
+    """No tick was made for 30 s, although it could. This process gives up the lease and ends.
+
+    `stacks` are those of its threads.
+    """
+
+    level: ClassVar[Level] = "error"
+    stalled_s: Number
+    stacks: str
+
+
 class MigrationApplied(LogEvent):
     """A migration was applied to the database."""
 

@@ -27,6 +27,7 @@ class CollectorProgress:
         self._clock = clock
         self._phase: CollectorState = "starting"
         self._read_s = clock()
+        self._redis_now_ms = 0
         self._lag_s: float | None = None
         self._committed_s: float | None = None
         self._gaps: Counter[str] = Counter()
@@ -54,10 +55,15 @@ class CollectorProgress:
     def record_read(self, read: ReadResult) -> None:
         """Record a successful read, even an empty one."""
         self._read_s = self._clock()
+        self._redis_now_ms = read.now_ms
         self._lag_s = read.lag_s
         for gap in read.gaps:
             self._gaps[gap.reason] += 1
             self._lost_events[gap.reason] += gap.lost or 0
+
+    def redis_now_ms(self) -> float:
+        """Return the time of Redis' clock, counted on from the last successful read."""
+        return self._redis_now_ms + (self._clock() - self._read_s) * 1000
 
     def record_commit(self) -> None:
         """Record that a checkpoint is durable."""

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Final
 
 import httpx
+import pytest
 import redis
 from redis.client import PubSub
 
@@ -17,8 +18,11 @@ from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.redis.key_names import (
     CHECKPOINT_KEY,
 )
+from conductor_actors.app.signals import DRAIN_TIMEOUT_S
+from conductor_actors.app.tick_watchdog import MAX_STALL_S
 from tests.e2e.deployment import Deployment, terminate
 from tests.support.event_load import SESSIONS
+from tests.support.processes import ROOT
 from tests.support.programs import (
     Program,
     run_to_end,
@@ -26,6 +30,7 @@ from tests.support.programs import (
 )
 
 TAKEOVER_WITHIN_S: Final = 10.0
+INJECTED: Final = ROOT / "tests" / "faults" / "injected"
 START_WITHIN_S: Final = 5.0  # of a process on a busy machine
 
 
@@ -59,6 +64,23 @@ def test_a_standby_takes_over_at_once_when_the_owner_has_drained(deployment: Dep
             standby.wait_for("service_started", START_WITHIN_S)
             deployment.add_reaction()
             standby.wait_for("batch_written")
+            terminate(standby)
+    deployment.assert_rows_are_those_of_a_replay()
+
+
+@pytest.mark.timeout(180)
+def test_a_standby_takes_over_from_an_owner_that_makes_no_ticks(deployment: Deployment) -> None:
+    fault = {"PYTHONPATH": f"{INJECTED}:{ROOT}", "CONDUCTOR_TEST_FAULTS": "ticker"}
+    with deployment.running(**fault) as owner:
+        owner.wait_for("service_started")
+        with deployment.running() as standby:
+            standby.wait_for("lease_awaited")
+            deployment.add_reaction()
+            stalled = owner.wait_for("ticks_stalled", 2 * MAX_STALL_S)
+            assert "in broadcast" in stalled["stacks"]
+            standby.wait_for("service_started", START_WITHIN_S)
+            standby.wait_for("tick_completed")
+            assert owner.finish(DRAIN_TIMEOUT_S + START_WITHIN_S).exit_code == 70
             terminate(standby)
     deployment.assert_rows_are_those_of_a_replay()
 

@@ -44,11 +44,14 @@ class RedisLease:
         self._key = key_of(shard, OWNER_KEY)
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}".encode()
         self._claim: Command = ("SET", self._key, self._owner, "PX", LEASE_TTL_MS)
+        self._is_given_up = False
         self.fence = Fence(shard)
 
     def acquire_or_renew(self) -> None:
         """Acquire or renew the lease; raise `OwnershipLost` naming the owner if another has it."""
         if not self._is_acquired():
+            if self._is_given_up:
+                raise OwnershipLost("this process has given up the lease")
             owner = self.owner() or "by now gone"
             raise OwnershipLost(f"another conductor_actors ({owner}) owns these events")
 
@@ -60,6 +63,11 @@ class RedisLease:
                 connection.transaction([("DEL", self._key)])
             else:
                 connection.pipeline([("UNWATCH",)])
+
+    def give_up(self) -> None:
+        """Release the lease and never acquire it again, whatever other threads do."""
+        self._is_given_up = True
+        self.release()
 
     def owner(self) -> str:
         """Return the owner as host:pid:random, empty if there is none."""
@@ -85,6 +93,9 @@ class RedisLease:
             [("WATCH", *keys, *others), *gets, ("TIME",)]
         )
         self._require_shard_count(connection, shards)
+        if self._is_given_up:  # a release since then aborts the transactions below
+            connection.pipeline([("UNWATCH",)])
+            return False
         is_current = token is not None and token == self.fence.token
         if owner == self._owner and is_current:
             connection.transaction([("PEXPIRE", self._key, LEASE_TTL_MS)])

@@ -45,6 +45,21 @@ def test_one_of_two_processes_has_the_lease(leases: Leases) -> None:
     owner.acquire_or_renew()
 
 
+def test_a_process_that_gave_it_up_leaves_it_to_another_and_never_has_it_again(
+    leases: Leases, redis_client: redis.Redis
+) -> None:
+    owner, other = leases(), leases()
+    owner.acquire_or_renew()
+    owner.give_up()
+    assert not redis_client.exists(OWNER_KEY)
+    for _ in range(2):
+        with pytest.raises(OwnershipLost, match="this process has given up the lease"):
+            owner.acquire_or_renew()
+    other.acquire_or_renew()
+    owner.release()
+    assert redis_client.exists(OWNER_KEY)
+
+
 def test_acquiring_it_again_renews_it(leases: Leases, redis_client: redis.Redis) -> None:
     lease = leases()
     lease.acquire_or_renew()

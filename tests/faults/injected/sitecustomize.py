@@ -52,7 +52,27 @@ def fail_on_poison() -> None:
     SessionState.after = after  # type: ignore[method-assign, assignment]
 
 
-FAULTS = {"wall_clock": set_wall_clock_back_and_forth, "poison": fail_on_poison}
+def hang_ticker() -> None:
+    """Let the Ticker hang for good at its fifth tick."""
+    from conductor_actors.actors.ticker import TickerActor  # noqa: PLC0415
+
+    sound: Any = TickerActor._broadcast
+    ticks: list[None] = []
+
+    def broadcast(ticker: TickerActor, *arguments: Any) -> None:
+        ticks.append(None)
+        while len(ticks) > 4:
+            time.sleep(1)
+        sound(ticker, *arguments)
+
+    TickerActor._broadcast = broadcast  # type: ignore[method-assign]
+
+
+FAULTS = {
+    "wall_clock": set_wall_clock_back_and_forth,
+    "poison": fail_on_poison,
+    "ticker": hang_ticker,
+}
 
 for wanted in filter(None, os.environ.get("CONDUCTOR_TEST_FAULTS", "").split(",")):
     FAULTS[wanted]()

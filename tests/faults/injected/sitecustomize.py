@@ -65,7 +65,7 @@ def hang_ticker() -> None:
             time.sleep(1)
         sound(ticker, *arguments)
 
-    TickerActor._broadcast = broadcast  # type: ignore[method-assign, assignment] # noqa: SLF001
+    TickerActor._broadcast = broadcast  # type: ignore[method-assign, assignment]
 
 
 FAULTS = {

@@ -23,5 +23,9 @@ class Unavailable(Exception):  # noqa: N818 - the field says "unavailable"
     """Redis or the database is unavailable. The call is retried."""
 
 
+class Overloaded(Exception):  # noqa: N818 - a state, not a fault
+    """The caller must act: there are too many requests at once. Later ones succeed."""
+
+
 class OwnershipLost(Exception):  # noqa: N818 - a fact, not a fault
     """Another process is the owner now: this one must stop."""

@@ -34,11 +34,13 @@ from conductor_actors.dashboard.socketio import bearer_token
 from conductor_actors.dashboard.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, Signals, category
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.ports import Clock, HistoryStep, StoredScore
 from conductor_actors.updates import Update, decode_update, timestamp, update_of
 
 STATIC: Final = files("conductor_actors.dashboard").joinpath("static")
+
+RETRY_AFTER_S: Final = {429: 1, 503: 5}  # by status code
 
 _SIGNALS: Final = (  # name, label, unit
     ("chat_msgs_per_min", "Chat messages", "per minute"),
@@ -132,6 +134,8 @@ class Api:
                 status, problem = error.status, Problem(error.code, str(error))
             case Unavailable():
                 status, problem = 503, Problem("database_unavailable", str(error))
+            case Overloaded():
+                status, problem = 429, Problem("too_many_requests", str(error))
             case HTTPException():
                 status = error.status_code
                 problem = Problem(error.detail.lower().replace(" ", "_"), error.detail)
@@ -140,8 +144,8 @@ class Api:
         response = self._json(Refusal(problem), status)
         if status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
-        if status == 503:
-            response.headers["Retry-After"] = "5"
+        if status in RETRY_AFTER_S:
+            response.headers["Retry-After"] = str(RETRY_AFTER_S[status])
         if isinstance(error, HTTPException):
             response.headers.update(error.headers or {})
         return response

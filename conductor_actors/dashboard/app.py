@@ -31,7 +31,7 @@ from conductor_actors.dashboard.socketio import (
     make_server,
 )
 from conductor_actors.dashboard.upstreams import StoredHistory, UpdateStream, Upstreams
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.observability.collector_status import StatusReader
 from conductor_actors.outages import Outage
 
@@ -107,7 +107,7 @@ class DashboardApp:
         http = Starlette(
             routes=[*api.routes(), *self.health.routes(), *page_routes()],
             exception_handlers=dict.fromkeys(
-                (Denied, Unavailable, HTTPException, Exception), api.respond_to_error
+                (Denied, Unavailable, Overloaded, HTTPException, Exception), api.respond_to_error
             ),
             middleware=[
                 Middleware(CORSMiddleware, allow_origins=["*"], allow_headers=["Authorization"])

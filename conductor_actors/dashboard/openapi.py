@@ -107,6 +107,7 @@ def _get(summary: str, body: Any, parameters: tuple[Any, ...], *, csv: bool = Fa
         "401": "The token is missing or invalid.",
         "403": "The token does not give access to this tenant or session.",
         "404": "The session is not known.",
+        "429": "Too many requests at once: repeat it after the seconds in `Retry-After`.",
         "503": "The database is unavailable.",
     }
     responses = {

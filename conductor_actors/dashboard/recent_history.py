@@ -9,7 +9,7 @@ from conductor_actors.dashboard.live_sessions import HISTORY_S, LiveSessions
 from conductor_actors.dashboard.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.ports import StoredScore
 from conductor_actors.updates import encode_update, update_of
 
@@ -48,7 +48,7 @@ class RecentHistory:
         try:
             async with self._queries:
                 stored = await self._stored(key)
-        except Unavailable:
+        except (Unavailable, Overloaded):
             return self._live.points(key)
         session = self._live.get(key)
         newest_ms = 0

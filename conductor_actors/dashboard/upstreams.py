@@ -9,7 +9,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.errors import ConfigError, Overloaded, Unavailable
 from conductor_actors.outages import Outage
 from conductor_actors.ports import (
     HistoryReader,
@@ -66,7 +66,10 @@ class UpdateStream:
 
 
 class StoredHistory:
-    """Reads stored scores. While the database is away every read raises `Unavailable` at once."""
+    """Reads stored scores. While the database is away every read raises `Unavailable` at once.
+
+    Too many reads at once raise `Overloaded`, and are no outage.
+    """
 
     def __init__(self, reader: HistoryReader, metrics: DashboardMetrics, outage: Outage) -> None:
         self._reader = reader
@@ -78,7 +81,7 @@ class StoredHistory:
         await self._reader.open()
         try:
             while True:
-                with suppress(Unavailable):  # the outage was reported
+                with suppress(Unavailable, Overloaded):  # the outage was reported
                     await self._await(self._reader.check())
                 is_away = self._outage.state == "away"
                 await asyncio.sleep(

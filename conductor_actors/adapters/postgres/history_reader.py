@@ -17,7 +17,7 @@ from conductor_actors.adapters.postgres.connection import (
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.rows import COLUMNS, UNKNOWN_AUDIENCE
 from conductor_actors.domain.scoring import Signals
-from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.errors import ConfigError, Overloaded, Unavailable
 from conductor_actors.instants import to_datetime, to_ms
 from conductor_actors.ports import HistoryStep, StoredScore
 
@@ -25,6 +25,7 @@ HISTORY_DEADLINE_S: Final = 5.0
 HISTORY_CONNECT_S: Final = 3
 MAX_CONNECTIONS: Final = 4
 MAX_WAITING_READS: Final = 64  # more are refused at once
+MAX_READ_WAIT_S: Final = 3.0  # for one of the connections
 
 Statement: TypeAlias = LiteralString | sql.Composed
 
@@ -56,16 +57,21 @@ _SELECT_AGGREGATED_STEPS: Final = """
 
 
 class PostgresHistoryReader:
-    """A `HistoryReader` with a pool of connections. Each read ends within its deadline."""
+    """A `HistoryReader` with a pool of connections. Each read ends within its deadline.
+
+    Reads beyond those that the connections can serve soon raise `Overloaded`, which says nothing
+    about the database.
+    """
 
     def __init__(self, url: str) -> None:
         conninfo = conninfo_with_defaults(url, HISTORY_CONNECT_S, "conductor-actors dashboard")
+        self._connections = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._waiting_reads = 0
         self._abandoned: set[asyncio.Task[Any]] = set()
         self._pool = AsyncConnectionPool(
             conninfo,
             min_size=0,
             max_size=MAX_CONNECTIONS,
-            max_waiting=MAX_WAITING_READS,
             timeout=HISTORY_CONNECT_S,
             open=False,
             check=AsyncConnectionPool.check_connection,
@@ -109,6 +115,26 @@ class PostgresHistoryReader:
         return [HistoryStep(to_ms(record[0]), *record[1:]) for record in found]
 
     async def _read(self, query: Statement, values: Sequence[object]) -> list[tuple[Any, ...]]:
+        """Run a query when one of the connections is free."""
+        await self._wait_for_connection()
+        try:
+            return await self._run(query, values)
+        finally:
+            self._connections.release()
+
+    async def _wait_for_connection(self) -> None:
+        """Wait until a read may use a connection; otherwise a wait in the pool is an outage."""
+        if self._waiting_reads >= MAX_WAITING_READS:
+            raise Overloaded("too many requests for histories at once")
+        self._waiting_reads += 1
+        try:
+            await asyncio.wait_for(self._connections.acquire(), MAX_READ_WAIT_S)
+        except TimeoutError:
+            raise Overloaded("too many requests for histories at once") from None
+        finally:
+            self._waiting_reads -= 1
+
+    async def _run(self, query: Statement, values: Sequence[object]) -> list[tuple[Any, ...]]:
         """Run a query in its own task: the driver's clean-up after a dead server may take long."""
         task = asyncio.create_task(self._fetch(query, values))
         try:

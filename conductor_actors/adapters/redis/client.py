@@ -1,7 +1,7 @@
 """Open clients of a Redis. Every call has a timeout, and no client retries."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import redis
@@ -12,12 +12,16 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
+from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.adapters.server_urls import has_stray_at, is_name
 from conductor_actors.errors import ConfigError
 
 REDIS_TIMEOUT_S: Final = 4.5  # so that an outage is found within 5 s
 PROBE_TIMEOUT_S: Final = 1.0
 SOCKET_READ_BYTES: Final = 1 << 18  # one read of the socket has room for a thousand events
+
+# The format of replies, and no PING before commands: its error would be that of the command.
+_OURS: Final = {"protocol": 2, "decode_responses": False, "health_check_interval": 0}
 
 _INVALID_REDIS_URL: Final = (
     "REDIS_URL is no URL of a Redis, e.g. redis://user:password@host:6379/0 "
@@ -59,6 +63,12 @@ def probe_client(client: redis.Redis) -> redis.Redis:
     )
 
 
+def require_reply(client: redis.Redis) -> None:
+    """Send a PING; raise `Unavailable` unless there is a reply. An error that is one will do."""
+    with mapped_errors(), suppress(redis.ResponseError):
+        client.ping()
+
+
 @contextmanager
 def _checked_url(url: str) -> Iterator[None]:
     """Raise `ConfigError` for a URL that redis-py can't read, or would misread."""
@@ -79,10 +89,10 @@ def _parsed(url: str) -> dict[str, Any]:
 
 
 def _with_defaults(url_options: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-    """Return the options of a URL and our own. A URL may set timeouts, but not the reply format."""
+    """Return the options of a URL and our own. A URL may set timeouts, but not what `_OURS` has."""
     defaults = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
         "socket_read_size": SOCKET_READ_BYTES,
     }
-    return {**defaults, **url_options, "protocol": 2, "decode_responses": False}
+    return {**defaults, **url_options, **_OURS}

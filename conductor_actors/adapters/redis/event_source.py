@@ -7,7 +7,12 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from conductor_actors.adapters.redis.checkpoint_errors import unreadable
-from conductor_actors.adapters.redis.client import REDIS_TIMEOUT_S, open_client, probe_client
+from conductor_actors.adapters.redis.client import (
+    REDIS_TIMEOUT_S,
+    open_client,
+    probe_client,
+    require_reply,
+)
 from conductor_actors.adapters.redis.event_names import EventNames
 from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY
 from conductor_actors.adapters.redis.pubsub import PubSubListener
@@ -96,8 +101,7 @@ class RedisSource:
         """Return the next entries, after a short pause if the last read left none."""
         time.sleep(max(0.0, self._next_read_s - time.monotonic()))
         if self._is_away:
-            with mapped_errors():
-                self._probe.ping()
+            require_reply(self._probe)
         self._is_away = True
         result = self._read()
         self._is_away = False

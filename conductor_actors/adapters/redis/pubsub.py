@@ -14,10 +14,9 @@ from typing import Final, NamedTuple
 
 import redis
 
-from conductor_actors.adapters.redis.client import probe_client
+from conductor_actors.adapters.redis.client import probe_client, require_reply
 from conductor_actors.adapters.redis.event_names import event_tenant
 from conductor_actors.adapters.redis.liveness import Deadlines
-from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.subscription import Message, Subscription, Subscriptions
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
@@ -161,8 +160,7 @@ class PubSubListener:
     def _try_to_listen(self) -> None:
         try:
             if self._has_subscribed.is_set():
-                with mapped_errors():
-                    self._probe.ping()
+                require_reply(self._probe)
             self._listen()
         except Unavailable:
             jitter = random()  # noqa: S311 - no secret

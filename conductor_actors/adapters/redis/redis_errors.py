@@ -27,6 +27,9 @@ SERVICE_GRANTS: Final = " ".join(
 # What follows repeats the arguments of a command, also those of an AUTH that was renamed.
 _ECHOED_ARGUMENTS: Final = ", with args beginning with"
 
+# Errors with which a server replies: the connection is as good as before. Others end it.
+ERROR_REPLIES: Final = (failures.ResponseError, failures.BusyLoadingError)
+
 # Beginnings of errors that last until an operator acts.
 _OPERATOR_ERRORS: Final = (
     "unknown command",

@@ -2,14 +2,14 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import redis
 
 from conductor_actors.adapters.redis.liveness import Deadlines, Liveness
 from conductor_actors.adapters.redis.pipelines import Command
-from conductor_actors.adapters.redis.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.redis_errors import ERROR_REPLIES, mapped_errors
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import Clock
 
@@ -36,7 +36,7 @@ class Subscriptions(NamedTuple):
 
 def is_message(reply: Sequence[Any]) -> bool:
     """Return whether a reply is a published message, and not the answer to a command."""
-    return reply[0] in (b"message", b"pmessage")
+    return bool(reply) and reply[0] in (b"message", b"pmessage")
 
 
 class Subscription:
@@ -98,8 +98,9 @@ class Subscription:
 
     def _received(self, most: int) -> list[Message]:
         replies: list[Message] = []
-        while len(replies) < most and (not replies or self._connection.can_read()):
-            replies.append(self._connection.read_response(disconnect_on_error=False))
+        while len(replies) < most and self._connection.can_read():
+            with suppress(*ERROR_REPLIES):  # a reply to PING, too
+                replies.append(self._connection.read_response(disconnect_on_error=False))
         return [*filter(is_message, replies)]
 
     def _check(self) -> None:

@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from conductor_actors.adapters.redis import update_channels
 from conductor_actors.adapters.redis.client import open_async_client
 from conductor_actors.adapters.redis.liveness import Deadlines, Liveness
-from conductor_actors.adapters.redis.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.redis_errors import ERROR_REPLIES, mapped_errors
 from conductor_actors.adapters.redis.update_channels import UPDATE_DEADLINES
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import PublishedMessage
@@ -58,7 +58,7 @@ class RedisUpdateSubscriber:
         received = 0
         while True:
             wait_s = liveness.wait_s(clock())
-            reply = await connection.read_response(timeout=wait_s, disconnect_on_error=False)
+            reply = await _next_reply(connection, wait_s)
             if reply is None:
                 liveness = await _ping_if_due(connection, liveness, clock())
                 continue
@@ -69,6 +69,17 @@ class RedisUpdateSubscriber:
             received += 1
             if received % MESSAGES_PER_YIELD == 0:
                 await asyncio.sleep(0)
+
+
+async def _next_reply(connection: Any, wait_s: float) -> Sequence[Any] | None:  # noqa: ANN401
+    """Return the next reply, an empty one for an error; None if there is none in time."""
+    try:
+        reply: Sequence[Any] | None = await connection.read_response(
+            timeout=wait_s, disconnect_on_error=False
+        )
+    except ERROR_REPLIES:  # a reply to PING, too
+        return ()
+    return reply
 
 
 async def _ping_if_due(connection: Any, liveness: Liveness, now_s: float) -> Liveness:  # noqa: ANN401

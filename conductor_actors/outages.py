@@ -93,12 +93,16 @@ class Backoff:
 
 
 def retry_until(
-    stop: threading.Event, outage: Outage, max_wait_s: float, call: Callable[[], T]
+    stop: threading.Event,
+    outage: Outage,
+    max_wait_s: float,
+    call: Callable[[], T],
+    retried: type[Exception] | tuple[type[Exception], ...] = Unavailable,
 ) -> T:
-    """Return what the first successful call returns; `Unavailable` is retried.
+    """Return what the first successful call returns; `retried` lists the errors to retry.
 
     Waits with full jitter from 0.25 s up to `max_wait_s` between calls. Once `stop` is set, the
-    last call's `Unavailable` is raised.
+    last call's error is raised.
     """
 
     def record(state: RetryCallState) -> None:
@@ -107,7 +111,7 @@ def retry_until(
             outage.record_failure(error)
 
     retrying = Retrying(
-        retry=retry_if_exception_type(Unavailable),
+        retry=retry_if_exception_type(retried),
         wait=_full_jitter(max_wait_s),
         stop=stop_when_event_set(stop),
         sleep=sleep_using_event(stop),

@@ -20,7 +20,7 @@ from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
 from conductor_actors.domain.checkpoints import encode_header
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import CheckpointCommitted, CheckpointPostponed, emit
 from conductor_actors.ports import Checkpoint, CheckpointStore
 
@@ -117,7 +117,7 @@ class CheckpointerActor(SystemActor):
         )
         try:
             is_committed = self._store.commit(checkpoint)
-        except Unavailable as error:
+        except (Unavailable, ConfigError) as error:  # a restart would not help
             self._postpone(str(error))
             return
         if is_committed:

@@ -3,7 +3,7 @@
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.outages import Outage
 from conductor_actors.ports import Lease
 
@@ -20,7 +20,7 @@ class LeaseKeeperActor(SystemActor):
         del message
         try:
             self._lease.acquire_or_renew()
-        except Unavailable as error:
+        except (Unavailable, ConfigError) as error:  # a restart would not help
             self._outage.record_failure(error)
         else:
             self._outage.record_success()
@@ -28,5 +28,5 @@ class LeaseKeeperActor(SystemActor):
     def on_stop(self) -> None:
         try:
             self._lease.release()
-        except Unavailable as error:
+        except (Unavailable, ConfigError) as error:  # a restart would not help
             self._outage.record_failure(error)

@@ -15,7 +15,7 @@ from conductor_actors.actors.messages import (
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import UpdatesDropped, emit
 from conductor_actors.outages import Outage
 from conductor_actors.ports import DeadLetter, DeadLetterQueue, UpdatePublisher
@@ -92,10 +92,10 @@ class PublisherActor(SystemActor):
 
 
 def _attempt(send: Callable[[], None], outage: Outage) -> bool:
-    """Send; return False, and record the outage, if the server is unavailable."""
+    """Send; return False, and record the outage, if the server is away or refuses it."""
     try:
         send()
-    except Unavailable as error:
+    except (Unavailable, ConfigError) as error:  # a restart would not help
         outage.record_failure(error)
         return False
     outage.record_success()

@@ -29,7 +29,7 @@ from conductor_actors.actors.stats import report_refused
 from conductor_actors.domain.checkpoints import Header
 from conductor_actors.domain.intake import EventsBySession, Intake, Rejected
 from conductor_actors.domain.ticks import TickPosition, Watermark
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import (
     EventKeysIgnored,
     EventsInvalid,
@@ -118,7 +118,7 @@ class RouterActor(SystemActor):
         else:
             try:
                 self._read = self._source.read()
-            except Unavailable as error:
+            except (Unavailable, ConfigError) as error:  # a restart would not help
                 self._outage.record_failure(error)
                 pause_s = random() * READ_RETRY_S  # noqa: S311 - jitter
         if self._read is None:

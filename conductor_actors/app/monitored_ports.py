@@ -6,7 +6,7 @@ from typing import Final
 
 from conductor_actors.app.sources import WrappedSource
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import EventsRead, UpdatesPublished, emit
 from conductor_actors.observability.collector_progress import CollectorProgress
 from conductor_actors.ports import (
@@ -60,7 +60,7 @@ class MonitoredPublisher:
         began_s = self._clock()
         try:
             self._publisher.publish(rows)
-        except Unavailable:
+        except (Unavailable, ConfigError):
             self._progress.is_publishing = False
             raise
         self._progress.is_publishing = True

@@ -202,7 +202,7 @@ class Service:
         return Collector(self._settings, ports._replace(source=source), recovered)
 
     def _release_lease(self) -> None:
-        with suppress(Unavailable):
+        with suppress(Unavailable, ConfigError):
             self._lease.release()
 
     def _require_tables(self) -> None:

@@ -9,7 +9,7 @@ from conductor_actors.adapters.redis.checkpoint_errors import mapped_checkpoint_
 from conductor_actors.app.sources import WrappedSource
 from conductor_actors.domain.checkpoints import Recovered, recover
 from conductor_actors.domain.session_state import SessionRules
-from conductor_actors.errors import OwnershipLost, Unavailable
+from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_events import CheckpointLoaded, LeaseAwaited, emit
 from conductor_actors.outages import Outage, retry_until
 from conductor_actors.ports import CheckpointStore, Clock, EventSource, Lease, ReadResult
@@ -57,11 +57,13 @@ class Takeover:
         `OwnershipLost` if this took so long that another process became the owner.
         """
         standby = _Standby(time.monotonic)
-        while not self._retry(self._is_owner):
+        is_owner = self._retry(self._is_owner)
+        while not is_owner:
             on_standby()
-            standby.report(lambda: self._retry(self._lease.owner))
+            standby.report(lambda: self._wait_out(self._lease.owner))
             if self._stop.wait(STANDBY_POLL_INTERVAL_S):
                 raise Unavailable("stopped while waiting for the lease")
+            is_owner = self._wait_out(self._is_owner)
         recovered = self._retry(lambda: self._load(rules))
         if recovered is not None:
             self._source.resume(recovered.header.position)
@@ -70,6 +72,14 @@ class Takeover:
 
     def _retry(self, call: Callable[[], T]) -> T:
         return retry_until(self._stop, self._outage, REDIS_MAX_BACKOFF_S, call)
+
+    def _wait_out(self, call: Callable[[], T]) -> T:
+        """Retry after `ConfigError` too: a standby was accepted, and what changed is an outage."""
+        errors = Unavailable, ConfigError
+        try:
+            return retry_until(self._stop, self._outage, REDIS_MAX_BACKOFF_S, call, errors)
+        except ConfigError as error:  # stopped
+            raise Unavailable(str(error)) from None
 
     def _is_owner(self) -> bool:
         self._source.subscribe()

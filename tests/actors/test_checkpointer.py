@@ -22,7 +22,7 @@ from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.checkpoints import Header, encode_header
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import IntakeState
-from conductor_actors.errors import OwnershipLost, Unavailable
+from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from tests.actors.scripted_actors import Ref
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
@@ -161,14 +161,15 @@ def test_a_barrier_that_does_not_come_is_requested_again(
     assert event_names(log_lines) == []
 
 
+@pytest.mark.parametrize("outage", [Unavailable("connection refused"), ConfigError("grant it")])
 def test_an_outage_postpones_a_checkpoint(
-    harness: CheckpointerHarness, log_lines: list[EventDict]
+    harness: CheckpointerHarness, log_lines: list[EventDict], outage: Exception
 ) -> None:
-    harness.store.outage = Unavailable("connection refused")
+    harness.store.outage = outage
     harness.tell(barrier(1), SnapshotTaken(1, KEY, b"one"))
     harness.finish(1)
     assert [(line["event"], line["reason"]) for line in log_lines] == [
-        ("checkpoint_postponed", "connection refused")
+        ("checkpoint_postponed", str(outage))
     ]
     assert harness.router.messages == [Barrier()]
     harness.store.outage = None

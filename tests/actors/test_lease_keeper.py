@@ -7,7 +7,7 @@ from conductor_actors.actors.lease_keeper import LeaseKeeperActor
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.errors import OwnershipLost, Unavailable
+from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from tests.actors.scripted_actors import Ref
 from tests.support.fakes.memory_lease import MemoryLease
 from tests.support.fakes.recording_mailbox import RecordingMailbox
@@ -43,10 +43,11 @@ def test_the_actor_fails_when_the_lease_is_lost(harness: LeaseKeeperHarness) -> 
     assert harness.supervisor.take(ChildFailed).error is harness.lease.refusal
 
 
+@pytest.mark.parametrize("outage", [Unavailable("connection refused"), ConfigError("grant it")])
 def test_an_outage_is_reported_and_is_not_a_failure(
-    harness: LeaseKeeperHarness, log_lines: list[EventDict]
+    harness: LeaseKeeperHarness, log_lines: list[EventDict], outage: Exception
 ) -> None:
-    harness.lease.refusal = Unavailable("connection refused")
+    harness.lease.refusal = outage
     harness.pass_time()
     harness.lease.refusal = None
     harness.pass_time()

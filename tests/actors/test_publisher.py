@@ -17,7 +17,7 @@ from conductor_actors.actors.publisher import MAX_BATCH, MAX_LETTERS, PublisherA
 from conductor_actors.actors.runtime.base import ActorContext, ChildFailed
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.errors import OwnershipLost, Unavailable
+from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import DeadLetter
 from tests.actors.scripted_actors import Ref
 from tests.support.fakes.fake_clock import FakeClock
@@ -110,10 +110,11 @@ def test_dead_letters_are_stored(harness: PublisherHarness) -> None:
     assert len(harness.publisher.rows) == 1
 
 
+@pytest.mark.parametrize("outage", [UNAVAILABLE, ConfigError("grant it")])
 def test_during_an_outage_updates_are_dropped_and_dead_letters_are_retained(
-    harness: PublisherHarness, log_lines: list[EventDict]
+    harness: PublisherHarness, log_lines: list[EventDict], outage: Exception
 ) -> None:
-    harness.publisher.outage = harness.queue.outage = UNAVAILABLE
+    harness.publisher.outage = harness.queue.outage = outage
     ref = harness.handle([*scores(5), Undeliverable(letters(2))])
     assert event_names(log_lines) == ["outage_began", "updates_dropped", "outage_began"]
     assert (log_lines[1]["updates"], log_lines[1]["dead_letters"]) == (5, 0)

@@ -24,7 +24,7 @@ from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.domain.gaps import Gap, GapMark
 from conductor_actors.domain.intake import IntakeState
 from conductor_actors.domain.ticks import TickPosition
-from conductor_actors.errors import Unavailable
+from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import DeadLetter, ReadResult
 from tests.actors.router_harness import MAX_WAIT_S, RouterHarness, entry, read
 from tests.support.event_samples import CHAT, REACTION
@@ -245,13 +245,14 @@ def test_a_gap_is_reported(harness: RouterHarness, log_lines: list[EventDict]) -
     assert (line["tenant"], line["reason"], line["lost_events"]) == ("acme", "flooded", 12)
 
 
+@pytest.mark.parametrize("outage", [Unavailable("connection refused"), ConfigError("grant it")])
 def test_an_outage_is_reported_at_once_and_every_30_s_and_is_not_a_failure(
-    harness: RouterHarness, log_lines: list[EventDict]
+    harness: RouterHarness, log_lines: list[EventDict], outage: Exception
 ) -> None:
     def away_after(waited_s: float) -> Callable[[], ReadResult]:
         def fail() -> ReadResult:
             harness.clock.advance(waited_s)
-            raise Unavailable("connection refused")
+            raise outage
 
         return fail
 

@@ -176,6 +176,31 @@ def test_every_step_of_a_takeover_is_retried_after_an_outage(setup: TakeoverSetu
     assert [*failures] == []
 
 
+def test_a_standby_waits_while_redis_refuses_it(
+    setup: TakeoverSetup, log_lines: list[EventDict]
+) -> None:
+    setup.lease.attempts = 2
+    acquire_or_renew = setup.lease.acquire_or_renew
+
+    def acquire_unless_refused() -> None:
+        if setup.lease.attempts == 1:
+            setup.lease.attempts -= 1
+            raise ConfigError("REDIS_URL: Redis refuses the user or password")
+        acquire_or_renew()
+
+    setup.lease.acquire_or_renew = acquire_unless_refused  # type: ignore[method-assign]
+    setup.complete()
+    outage = [line for line in log_lines if line["event"].startswith("outage")]
+    assert [line["event"] for line in outage] == ["outage_began", "outage_ended"]
+    assert "refuses the user" in outage[0]["error"]
+
+
+def test_a_start_that_redis_refuses_is_a_config_error(setup: TakeoverSetup) -> None:
+    setup.lease.refusal = ConfigError("REDIS_URL: Redis refuses the user or password")
+    with pytest.raises(ConfigError, match="refuses the user"):
+        setup.complete()
+
+
 def test_a_checkpoint_with_other_rules_is_a_config_error(setup: TakeoverSetup) -> None:
     write(setup.checkpoints, window_s=30)
     with pytest.raises(

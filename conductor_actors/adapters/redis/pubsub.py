@@ -109,6 +109,7 @@ class PubSubListener:
         self._received_s = self._popped_s = time.monotonic()
         self._refusal: ConfigError | None = None
         self._has_subscribed = threading.Event()
+        self._has_answered = threading.Event()  # Redis has accepted or refused the subscription
         self._is_closed = threading.Event()
         self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pubsub", daemon=True)
@@ -117,7 +118,7 @@ class PubSubListener:
     def pop_before(self, before_s: float) -> tuple[list[ReceivedMessage], list[Gap]]:
         """Remove and return the messages received before a moment, and the new gaps.
 
-        The times of messages and gaps are monotonic. Raise `ConfigError` if a channel is refused.
+        Times are monotonic. Raise `ConfigError` while a channel is refused.
         """
         self._require_running()
         with self._lock:
@@ -132,8 +133,11 @@ class PubSubListener:
         return messages, gaps
 
     def wait_subscribed(self, timeout_s: float) -> None:
-        """Wait for the first subscription; raise `Unavailable` if it takes too long."""
-        if not self._has_subscribed.wait(timeout_s):
+        """Wait for the first subscription; raise `Unavailable` if it takes too long.
+
+        Raise `ConfigError` while a channel is refused; the thread goes on trying.
+        """
+        if not self._has_answered.wait(timeout_s):
             raise Unavailable("redis: no subscription yet")
         self._require_running()
 
@@ -145,24 +149,27 @@ class PubSubListener:
 
     def _require_running(self) -> None:
         if self._has_ended.is_set():
-            raise self._refusal or RuntimeError("the pub/sub thread has ended")
+            raise RuntimeError("the pub/sub thread has ended")
+        if self._refusal is not None:
+            raise self._refusal
 
     def _run(self) -> None:
         try:
             while not self._is_closed.is_set():
                 self._try_to_listen()
-        except ConfigError as refusal:
-            self._refusal = refusal
         finally:
             self._has_ended.set()
-            self._has_subscribed.set()
+            self._has_answered.set()
 
     def _try_to_listen(self) -> None:
         try:
             if self._has_subscribed.is_set():
                 require_reply(self._probe)
             self._listen()
-        except Unavailable:
+        except (Unavailable, ConfigError) as error:
+            if isinstance(error, ConfigError):
+                self._refusal = error
+                self._has_answered.set()
             jitter = random()  # noqa: S311 - no secret
             self._is_closed.wait(jitter * self._deadlines.reconnect_within_s)
 
@@ -185,7 +192,9 @@ class PubSubListener:
             gap = Gap(EVERY_TENANT, "reconnected", None, from_ms, to_ms)
             with self._lock:
                 self._reconnects.append(gap)
+        self._refusal = None
         self._has_subscribed.set()
+        self._has_answered.set()
 
     def _add(self, messages: Sequence[Message]) -> None:
         """Add the messages of one read: `pop_before` waits for no more than these."""

@@ -22,6 +22,7 @@ from conductor_actors.adapters.redis.subscription import Subscriptions
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.errors import ConfigError
 from tests.support.event_samples import CHAT, SYNC
+from tests.support.waiting import wait_until
 
 ALWAYS = float("inf")
 KILOBYTE = b"x" * 1024
@@ -225,7 +226,7 @@ def test_a_missing_permission_is_a_config_error_with_the_grants(
         redis_client.acl_deluser("denied")
 
 
-def test_a_revoked_permission_is_a_config_error(
+def test_a_revoked_permission_is_a_config_error_until_it_is_granted_again(
     listening: Listening, redis_client: redis.Redis
 ) -> None:
     redis_client.acl_setuser(
@@ -236,6 +237,10 @@ def test_a_revoked_permission_is_a_config_error(
         redis_client.acl_setuser("denied", enabled=True, reset_channels=True)
         with pytest.raises(ConfigError, match="channel"):
             receive(listener, redis_client, 1)
+        redis_client.acl_setuser("denied", enabled=True, channels=["*"])
+        publish_until_received(redis_client, b"again")
+        wait_until(lambda: not listener._refusal)
+        assert [each.body for each in receive(listener, redis_client, 1)] == [b"again"]
     finally:
         redis_client.acl_deluser("denied")
 

@@ -86,6 +86,10 @@ class Proxy:
         self._loop.close()
         self._holder.close()
 
+    def switch_to(self, server_port: int) -> None:
+        """Forward new connections to another server; existing ones stay."""
+        self._server_port = server_port
+
     def heal(self) -> None:
         """End all faults."""
         self.conditions = {direction: LinkConditions() for direction in Direction}

@@ -42,7 +42,7 @@ class ValkeyServer:
 
     def _responds(self) -> bool:
         with suppress(redis.ConnectionError, redis.TimeoutError):
-            self.client.echo("")
+            self.client.execute_command("HELLO")  # type: ignore[no-untyped-call]
             return True
         return False
 

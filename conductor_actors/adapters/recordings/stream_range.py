@@ -48,7 +48,7 @@ class StreamRange:
             if entry_id != open_end and ENTRY_ID.fullmatch(entry_id) is None:
                 raise ConfigError(f"{entry_id!r} is no stream entry id, e.g. 1767528000000-0")
         self._first, self._last = "0" if first == "-" else first, MAX_MS if last == "+" else last
-        self._client = open_client(url)
+        self._client = open_client(url, is_replica_allowed=True)
         self.begins_ms: int | None = 0
         self.trimmed: set[str] = set()
         with mapped_errors():

@@ -1,6 +1,6 @@
 """Open clients of a Redis. Every call has a timeout, and no client retries."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -12,7 +12,14 @@ from redis.backoff import NoBackoff
 from redis.connection import parse_url
 from redis.retry import Retry
 
+from conductor_actors.adapters.redis.primary import primary_kind
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.sentinels import (
+    SentinelGroup,
+    SentinelUrl,
+    parse_sentinel_url,
+    sentinel_group,
+)
 from conductor_actors.adapters.server_urls import has_stray_at, is_name
 from conductor_actors.errors import ConfigError
 
@@ -23,19 +30,26 @@ SOCKET_READ_BYTES: Final = 1 << 18  # one read of the socket has room for a thou
 # The format of replies, and no PING before commands: its error would be that of the command.
 _OURS: Final = {"protocol": 2, "decode_responses": False, "health_check_interval": 0}
 
+SENTINEL_CREDENTIALS: Final = ("sentinel_username", "sentinel_password")
+
 _INVALID_REDIS_URL: Final = (
-    "REDIS_URL is no URL of a Redis, e.g. redis://user:password@host:6379/0 "
+    "REDIS_URL is no URL of a Redis, e.g. redis://user:password@host:6379/0, or with Sentinels "
+    "redis+sentinel://user:password@host:26379,host2:26379/mymaster/0 "
     "(in a password write / as %2F, @ as %40, # as %23, ? as %3F)"
 )
 
 
-def open_client(url: str, timeout_s: float = REDIS_TIMEOUT_S) -> redis.Redis:
+def open_client(
+    url: str, timeout_s: float = REDIS_TIMEOUT_S, *, is_replica_allowed: bool = False
+) -> redis.Redis:
     """Return a client that raises an error once a call has taken `timeout_s`.
 
-    Raise `ConfigError` for a URL that can't be read.
+    Raise `ConfigError` for a URL that can't be read. Unless `is_replica_allowed`, the calls raise
+    it if the server is a replica.
     """
     with _checked_url(url):
         options = _with_defaults(_parsed(url), timeout_s)
+        options["is_replica_allowed"] = is_replica_allowed
         pool = redis.ConnectionPool(retry=Retry(NoBackoff(), 0), **options)
         pool.connection_class(**pool.connection_kwargs)  # raises what the first call would raise
     return redis.Redis.from_pool(pool)
@@ -44,7 +58,7 @@ def open_client(url: str, timeout_s: float = REDIS_TIMEOUT_S) -> redis.Redis:
 def open_async_client(url: str, timeout_s: float = REDIS_TIMEOUT_S) -> redis.asyncio.Redis:
     """Return the same kind of client for an event loop."""
     with _checked_url(url):
-        options = _with_defaults(_parsed(url) | parse_async_url(url), timeout_s)
+        options = _with_defaults(_parsed(url, parse_async_url, redis.asyncio.Connection), timeout_s)
         pool = redis.asyncio.ConnectionPool(retry=AsyncRetry(NoBackoff(), 0), **options)
         pool.connection_class(**pool.connection_kwargs)
     return redis.asyncio.Redis.from_pool(pool)
@@ -80,12 +94,33 @@ def _checked_url(url: str) -> Iterator[None]:
         raise ConfigError(_INVALID_REDIS_URL) from None
 
 
-def _parsed(url: str) -> dict[str, Any]:
+def _parsed(
+    url: str, parse: Callable[[str], Any] = parse_url, kind: type = redis.Connection
+) -> dict[str, Any]:
+    """Return the options of a URL, and the class of its connections."""
     url.encode()  # raises an error for bytes in the environment that are not text
-    parsed: dict[str, Any] = parse_url(url)  # type: ignore[no-untyped-call]
+    sentinel_url = parse_sentinel_url(url)
+    plain_url = sentinel_url.plain_url if sentinel_url else url
+    parsed: dict[str, Any] = parse_url(plain_url) | parse(plain_url)  # type: ignore[no-untyped-call]
     if not is_name(parsed.get("host", "")) or "," in parsed.get("host", ""):
         raise ValueError
+    parsed["connection_class"] = primary_kind(parsed.get("connection_class", kind))
+    if sentinel_url is not None:
+        parsed["sentinels"] = _sentinels(sentinel_url, parsed)
     return parsed
+
+
+def _sentinels(url: SentinelUrl, parsed: dict[str, Any]) -> SentinelGroup:
+    """Take the options of Sentinels from those of a URL; return the Sentinels."""
+    if not all(is_name(host) for host, _ in url.hosts):
+        raise ValueError
+    options = {name: parsed[name] for name in parsed if name.startswith("ssl")}
+    if issubclass(parsed["connection_class"], (redis.SSLConnection, redis.asyncio.SSLConnection)):
+        options["ssl"] = True
+    for name in SENTINEL_CREDENTIALS:
+        if name in parsed:
+            options[name.removeprefix("sentinel_")] = parsed.pop(name)
+    return sentinel_group(tuple(url.hosts), url.name, tuple(options.items()))
 
 
 def _with_defaults(url_options: dict[str, Any], timeout_s: float) -> dict[str, Any]:

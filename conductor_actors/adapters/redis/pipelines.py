@@ -21,6 +21,15 @@ class RedisConnection:
     def __init__(self, connection: Any) -> None:  # noqa: ANN401 - redis-py's kinds
         self._connection = connection
 
+    @property
+    def opened(self) -> int:
+        """A number that is another one after a reconnection."""
+        return int(self._connection.opened)
+
+    def require_current(self) -> None:
+        """Raise `PrimaryMoved` if Sentinels know another primary than this server."""
+        self._connection.require_current()
+
     def pipeline(self, commands: Iterable[Command]) -> Sequence[Any]:
         """Send commands in one round trip; return their replies, or raise the first error."""
         packed = [pack_command(command) for command in commands]

@@ -6,6 +6,7 @@ from typing import Final
 
 from redis import exceptions as failures
 
+from conductor_actors.adapters.redis.primary import ReplicaRefused
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.errors import ConfigError, Unavailable
 
@@ -52,25 +53,31 @@ def _mapped(error: Exception) -> ConfigError | Unavailable:
     text = (str(error) or type(error).__name__).partition(_ECHOED_ARGUMENTS)[0]
     match error:
         case failures.AuthenticationError():
-            return ConfigError(f"REDIS_URL: Redis refuses the user or password: {text}")
+            advice = f"REDIS_URL: Redis refuses the user or password: {text}"
         case failures.ResponseError() if _is_missing_permission(error):
-            return ConfigError(f"REDIS_URL: {text}; grant it, as in: {SERVICE_GRANTS}")
+            advice = f"REDIS_URL: {text}; grant it, as in: {SERVICE_GRANTS}"
+        case ReplicaRefused():
+            advice = (
+                "REDIS_URL: this Redis is a replica, which gets events late and stores nothing; "
+                "name the primary, or Sentinels: redis+sentinel://host:26379,host2/mymaster/0"
+            )
         case failures.ClusterCrossSlotError() | failures.AskError():
-            return ConfigError(
+            advice = (
                 "REDIS_URL: this is a Redis Cluster, where no read spans all event names; "
                 "name a Redis that is not clustered"
             )
         case failures.ResponseError() if text.startswith("WRONGTYPE"):
-            return ConfigError(
+            advice = (
                 "REDIS_URL: a key is taken by something else; event names, conductor:dead-letters "
                 "and conductor:outbox must be streams, conductor:owner and conductor:fence "
                 "strings, conductor:checkpoint and conductor:checkpoint:sessions hashes; "
                 "rename that key"
             )
         case failures.ResponseError() if text.startswith(_OPERATOR_ERRORS):
-            return ConfigError(f"REDIS_URL: {text}")
+            advice = f"REDIS_URL: {text}"
         case _:
             return Unavailable(f"redis: {text}")
+    return ConfigError(advice)
 
 
 def _is_missing_permission(error: Exception) -> bool:

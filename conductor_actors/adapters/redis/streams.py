@@ -9,7 +9,8 @@ import redis
 from redis.exceptions import ResponseError
 
 from conductor_actors.adapters.redis.entry_ids import format_id, next_id, parse_id, previous_id
-from conductor_actors.adapters.redis.pipelines import Command, server_time_ms, transaction
+from conductor_actors.adapters.redis.pipelines import Command, connection_of, server_time_ms
+from conductor_actors.adapters.redis.primary import ROLE_COMMAND, require_primary
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.trim_detector import StreamInfo, StreamRead, TrimDetector
 from conductor_actors.adapters.redis.wrong_type_keys import WrongTypeKeys
@@ -84,6 +85,8 @@ class StreamReader:
         self.gaps: list[Gap] = []
         self.is_behind = False
         self.until_ms: int | None = None
+        self._confirmed_second = 0
+        self._opened = 0
 
     def resume(self, positions: StreamPositions) -> None:
         """Read on from the positions of another reader."""
@@ -122,6 +125,9 @@ class StreamReader:
             if name not in self._positions:
                 self._positions[name] = self._first_position()
                 self._trim_detector.require_check(name)
+        if self._has_reconnected():  # perhaps to another server, which has other entries
+            for name in names:
+                self._trim_detector.require_check(name)
         share = ENTRIES_PER_READ // max(1, len(names))
         limit = max(MIN_ENTRIES_PER_STREAM, min(MAX_ENTRIES_PER_STREAM, share))
         wanted = [name for name in names if self._merge.size(name) < limit]
@@ -140,6 +146,11 @@ class StreamReader:
         self._frontier = max(self._frontier, min((now, until, *self._frontiers.values())))
         return OrderedEntries(self._merge.release(self._frontier), self._frontier, fetched.now_ms)
 
+    def _has_reconnected(self) -> bool:
+        with mapped_errors(), connection_of(self._client) as connection:
+            before, self._opened = self._opened, connection.opened
+        return before not in (0, self._opened)
+
     def _first_position(self) -> bytes:
         """Return the position to begin a stream at: the start, which the first read sets.
 
@@ -152,8 +163,11 @@ class StreamReader:
                 start_ms = now_ms - (self._window_ms if self._start == "window" else 0)
                 position = previous_id((start_ms, 0))
             self._start_position = format_id(position)
-        window_start = (max(0, self._frontier[0] - self._window_ms), 0)
-        return format_id(max(parse_id(self._start_position), previous_id(window_start)))
+        return max(self._start_position, self._window_start(), key=parse_id)
+
+    def _window_start(self) -> bytes:
+        """Return the position a window before the frontier."""
+        return format_id(previous_id((max(0, self._frontier[0] - self._window_ms), 0)))
 
     def _find_gaps(self, fetched: _Fetched, limit: int) -> None:
         """Find out what was trimmed; call it while the positions are those before the read."""
@@ -168,17 +182,22 @@ class StreamReader:
             after = parse_id(self._positions[name])
             read = StreamRead(name, after, len(raw_entries), is_partial, until_ms)
             gap = self._trim_detector.check(read, info, fetched.now_ms)
-            if gap is not None:
-                self.gaps.append(gap)
+            if gap is None:
+                continue
+            self.gaps.append(gap)
+            if info.last < after and not raw_entries:  # the next entries may come before, too
+                self._positions[name] = max(
+                    format_id(info.last), self._window_start(), key=parse_id
+                )
 
     def _fetch(self, names: Sequence[str], to_check: Sequence[str], limit: int) -> _Fetched:
-        commands: list[Command] = [("TIME",)]
+        commands: list[Command] = [("TIME",), ROLE_COMMAND]
         commands += [("XINFO", "STREAM", name) for name in to_check]
         if names:
             positions = [self._positions[name] for name in names]
             commands.append(("XREAD", "COUNT", limit, "STREAMS", *names, *positions))
         with mapped_errors():
-            time, *replies = transaction(self._client, commands, raise_on_error=False)
+            time, *replies = self._run(commands)
             streams = (replies.pop() or ()) if names else ()
             if isinstance(streams, ResponseError):
                 is_wrong_type = str(streams).startswith("WRONGTYPE")
@@ -188,6 +207,20 @@ class StreamReader:
             {key.decode(): raw_entries for key, raw_entries in streams},
             {name: StreamInfo.parse(reply) for name, reply in zip(to_check, replies, strict=True)},
         )
+
+    def _run(self, commands: Sequence[Command]) -> Sequence[Any]:
+        """Return the replies but that with the role, all of one moment of the primary.
+
+        A former primary is at its end: what it has not read is no reason for a tick.
+        """
+        with connection_of(self._client) as connection:
+            time, role, *replies = connection.transaction(commands, raise_on_error=False)
+            require_primary(role)
+            second = server_time_ms(time) // 1000
+            if second != self._confirmed_second:  # so before every tick
+                connection.require_current()
+                self._confirmed_second = second
+        return [time, *replies]
 
     def _add(self, name: str, raw_entries: Sequence[Any], least: Frontier) -> None:
         entries = entries_of(name, raw_entries)

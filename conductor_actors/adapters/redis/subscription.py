@@ -9,6 +9,7 @@ import redis
 
 from conductor_actors.adapters.redis.liveness import Deadlines, Liveness
 from conductor_actors.adapters.redis.pipelines import Command
+from conductor_actors.adapters.redis.primary import ROLE_COMMAND, subscriber_connection
 from conductor_actors.adapters.redis.redis_errors import ERROR_REPLIES, mapped_errors
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import Clock
@@ -53,13 +54,13 @@ class Subscription:
         deadlines: Deadlines,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._client = client
         self._clock = clock
-        self._liveness = Liveness(deadlines, clock())
+        self._liveness = Liveness.new(deadlines, clock())
         self._early: list[Message] = []
         with mapped_errors(), ExitStack() as on_failure:
-            self._connection: Any = client.connection_pool.get_connection()
+            self._connection: Any = subscriber_connection(client.connection_pool)
             on_failure.callback(self.close)
+            self._connection.connect()
             self._subscribe(subscriptions)
             on_failure.pop_all()
 
@@ -76,37 +77,42 @@ class Subscription:
         with mapped_errors():
             if self._connection.can_read(timeout=timeout_s):
                 self._liveness = self._liveness.after_reply(self._clock())
-                return self._received(most)
+                messages = self._received(most)
+            else:
+                messages = []
             self._check()
-        return ()
+        return messages
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.disconnect()
-        self._client.connection_pool.release(self._connection)
 
     def _subscribe(self, subscriptions: Subscriptions) -> None:
         packed = self._connection.pack_commands(subscriptions.commands())
         self._connection.send_packed_command(packed)
         missing = subscriptions.replies()
         while missing:
-            reply = self._connection.read_response()
+            reply = self._connection.read_response(push_request=True)
             if is_message(reply):
                 self._early.append(reply)
             else:
                 missing -= 1
 
     def _received(self, most: int) -> list[Message]:
-        replies: list[Message] = []
-        while len(replies) < most and self._connection.can_read():
-            with suppress(*ERROR_REPLIES):  # a reply to PING, too
-                replies.append(self._connection.read_response(disconnect_on_error=False))
-        return [*filter(is_message, replies)]
+        messages: list[Message] = []
+        while len(messages) < most and self._connection.can_read():
+            with suppress(*ERROR_REPLIES):  # a reply, too
+                reply = self._connection.read_response(disconnect_on_error=False, push_request=True)
+                if isinstance(reply, dict):
+                    self._connection.check_role(reply)
+                elif is_message(reply):
+                    messages.append(reply)
+        return messages
 
     def _check(self) -> None:
         now_s = self._clock()
         if self._liveness.is_dead(now_s):
             raise Unavailable("redis: pub/sub does not answer")
-        if self._liveness.needs_ping(now_s):
-            self._connection.send_command("PING", check_health=False)
-            self._liveness = self._liveness.after_ping(now_s)
+        if self._liveness.is_request_due(now_s):
+            self._connection.send_command(*ROLE_COMMAND, check_health=False)
+            self._liveness = self._liveness.after_request(now_s)

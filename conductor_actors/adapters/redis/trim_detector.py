@@ -121,7 +121,9 @@ class TrimDetector:
         return Gap(
             event_tenant(name) or DEFAULT_TENANT,
             TRIMMED,
-            lost if lost is None or lost > 0 else None,  # less than 0: deleted and created again
+            lost
+            if lost is None or lost > 0
+            else None,  # less than 0: created again, or lost by a failover
             min(from_ms, to_ms),
             to_ms,
         )

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from conductor_actors.adapters.redis import update_channels
 from conductor_actors.adapters.redis.client import open_async_client
 from conductor_actors.adapters.redis.liveness import Deadlines, Liveness
+from conductor_actors.adapters.redis.primary import ROLE_COMMAND, subscriber_connection
 from conductor_actors.adapters.redis.redis_errors import ERROR_REPLIES, mapped_errors
 from conductor_actors.adapters.redis.update_channels import UPDATE_DEADLINES
 from conductor_actors.errors import Unavailable
@@ -37,16 +38,15 @@ class RedisUpdateSubscriber:
     @asynccontextmanager
     async def _open_subscription(self) -> AsyncIterator[Any]:
         subscriptions = update_channels.subscriptions_to_all_tenants(*update_channels.CHANNEL_NAMES)
-        pool: Any = self._client.connection_pool
-        connection = await pool.get_connection()
+        connection = subscriber_connection(self._client.connection_pool)
         try:
+            await connection.connect()
             await connection.send_packed_command(connection.pack_commands(subscriptions.commands()))
             for _ in range(subscriptions.replies()):
-                await connection.read_response()
+                await connection.read_response(push_request=True)
             yield connection
         finally:
             await connection.disconnect(nowait=True)
-            await pool.release(connection)
 
     async def _receive(
         self,
@@ -54,39 +54,37 @@ class RedisUpdateSubscriber:
         receive: Callable[[PublishedMessage], None],
     ) -> None:
         clock = time.monotonic
-        liveness = Liveness(self._deadlines, clock())
+        liveness = Liveness.new(self._deadlines, clock())
         received = 0
         while True:
-            wait_s = liveness.wait_s(clock())
-            reply = await _next_reply(connection, wait_s)
-            if reply is None:
-                liveness = await _ping_if_due(connection, liveness, clock())
-                continue
-            liveness = liveness.after_reply(clock())
-            message = update_channels.published_message(reply)
-            if message is not None:
+            reply = await _next_reply(connection, liveness.wait_s(clock()))
+            if reply is not None:
+                liveness = liveness.after_reply(clock())
+            if isinstance(reply, dict):
+                await asyncio.to_thread(connection.check_role, reply)
+            elif reply and (message := update_channels.published_message(reply)):
                 receive(message)
+            liveness = await _request_if_due(connection, liveness, clock())
             received += 1
             if received % MESSAGES_PER_YIELD == 0:
                 await asyncio.sleep(0)
 
 
-async def _next_reply(connection: Any, wait_s: float) -> Sequence[Any] | None:  # noqa: ANN401
+async def _next_reply(connection: Any, wait_s: float) -> Any:  # noqa: ANN401
     """Return the next reply, an empty one for an error; None if there is none in time."""
     try:
-        reply: Sequence[Any] | None = await connection.read_response(
-            timeout=wait_s, disconnect_on_error=False
+        return await connection.read_response(
+            timeout=wait_s, disconnect_on_error=False, push_request=True
         )
-    except ERROR_REPLIES:  # a reply to PING, too
+    except ERROR_REPLIES:  # a reply, too
         return ()
-    return reply
 
 
-async def _ping_if_due(connection: Any, liveness: Liveness, now_s: float) -> Liveness:  # noqa: ANN401
-    """Send a PING if one is due; raise `Unavailable` if the last one had no reply in time."""
+async def _request_if_due(connection: Any, liveness: Liveness, now_s: float) -> Liveness:  # noqa: ANN401
+    """Send HELLO if it is due; raise `Unavailable` if the last one had no reply in time."""
     if liveness.is_dead(now_s):
         raise Unavailable("redis: pub/sub does not answer")
-    if not liveness.needs_ping(now_s):
+    if not liveness.is_request_due(now_s):
         return liveness
-    await connection.send_command("PING", check_health=False)
-    return liveness.after_ping(now_s)
+    await connection.send_command(*ROLE_COMMAND, check_health=False)
+    return liveness.after_request(now_s)

@@ -19,7 +19,13 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.settings import Settings
 
 STDIN: Final = "-"
-REDIS_SCHEMES: Final = ("redis://", "rediss://", "unix://")
+REDIS_SCHEMES: Final = (
+    "redis://",
+    "rediss://",
+    "unix://",
+    "redis+sentinel://",
+    "rediss+sentinel://",
+)
 LOG_READ_BYTES: Final = 1 << 16
 MAX_BYTES_PER_READ: Final = 1 << 20  # a long history must not block the screen
 TAIL_BYTES: Final = 1 << 23  # the end of a file: about 20,000 lines

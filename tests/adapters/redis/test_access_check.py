@@ -85,7 +85,7 @@ def test_a_replica_is_reported(valkey_url: str, client: redis.Redis) -> None:
     finally:
         pipeline(client, [("REPLICAOF", "NO", "ONE")])
     assert not result.ok
-    assert "read only replica" in result.line
+    assert "this Redis is a replica" in result.line
 
 
 @pytest.mark.parametrize(

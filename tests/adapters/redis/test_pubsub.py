@@ -11,6 +11,7 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conductor_actors.adapters.redis import subscription
 from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.liveness import Deadlines
 from conductor_actors.adapters.redis.pubsub import (
@@ -246,16 +247,13 @@ def test_a_revoked_permission_is_a_config_error_until_it_is_granted_again(
 
 
 class Flood:
-    """A connection on which there is always one more message, and the pool of it."""
+    """A connection on which there is always one more message."""
 
     def __init__(self) -> None:
         self._left = 200_000  # only a listener that never stops reading reaches the end
 
-    def get_connection(self) -> "Flood":
-        return self
-
-    def release(self, connection: object) -> None:
-        del connection
+    def connect(self) -> None:
+        pass
 
     def disconnect(self) -> None:
         pass
@@ -274,8 +272,10 @@ class Flood:
         del timeout
         return True
 
-    def read_response(self, *, disconnect_on_error: bool = True) -> list[object]:
-        del disconnect_on_error
+    def read_response(
+        self, *, disconnect_on_error: bool = True, push_request: bool = False
+    ) -> list[object]:
+        del disconnect_on_error, push_request
         self._left -= 1
         assert self._left, "it never stopped reading"
         return next(self._replies)
@@ -285,9 +285,7 @@ def test_messages_of_a_flood_without_a_pause_are_returned(
     valkey_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(open_client(valkey_url)) as client:
-        flood = Flood()
-        monkeypatch.setattr(client.connection_pool, "get_connection", flood.get_connection)
-        monkeypatch.setattr(client.connection_pool, "release", flood.release)
+        monkeypatch.setattr(subscription, "subscriber_connection", lambda _: Flood())
         with closing(PubSubListener(client, ONE_NAME, 1000)) as listener:
             while not listener.pop_before(ALWAYS)[0]:
                 pass

@@ -125,11 +125,12 @@ def queue(valkey_url: str, lease: RedisLease) -> Iterator[RedisDeadLetterQueue]:
 def test_a_replica_is_unavailable_until_it_is_promoted(
     client: redis.Redis, lease: RedisLease, queue: RedisDeadLetterQueue
 ) -> None:
+    queue.add([LETTER])
     pipeline(client, [("REPLICAOF", "127.0.0.1", 1)])
     try:
-        with pytest.raises(Unavailable, match="read only replica"):
+        with pytest.raises(Unavailable, match="replica"):
             queue.add([LETTER])
-        with pytest.raises(Unavailable, match="read only replica"):
+        with pytest.raises(Unavailable, match="replica"):
             lease.acquire_or_renew()
     finally:
         pipeline(client, [("REPLICAOF", "NO", "ONE")])

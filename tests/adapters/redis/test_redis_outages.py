@@ -264,8 +264,8 @@ def test_a_silently_dead_pubsub_connection_is_replaced(
 def test_a_message_between_two_confirmations_of_a_subscription_is_received(
     proxy: Proxy, redis_client: redis.Redis
 ) -> None:
-    early = b"*3\r\n$7\r\nmessage\r\n$11\r\nsync-events\r\n$5\r\nearly\r\n"
-    confirmation = b"*3\r\n$10\r\npsubscribe"
+    early = b">3\r\n$7\r\nmessage\r\n$11\r\nsync-events\r\n$5\r\nearly\r\n"
+    confirmation = b">3\r\n$10\r\npsubscribe"
     proxy.rewrite = lambda data: data.replace(confirmation, early + confirmation)
     with closing(open_client(proxy.url)) as client:
         listener = PubSubListener(
@@ -283,7 +283,7 @@ def test_a_listener_that_ended_by_a_bug_raises_an_error(
     proxy: Proxy, redis_client: redis.Redis
 ) -> None:
     proxy.rewrite = lambda data: re.sub(
-        rb"^\*3\r\n\$7\r\nmessage.*", b":1\r\n", data, flags=re.DOTALL
+        rb"^>3\r\n\$7\r\nmessage.*", b":1\r\n", data, flags=re.DOTALL
     )
     with closing(open_client(proxy.url)) as client:
         listener = PubSubListener(client, Subscriptions([SYNC]), 1000, SHORT_DEADLINES)

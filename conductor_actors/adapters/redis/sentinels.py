@@ -1,0 +1,97 @@
+"""Sentinels, which know the primary: their URL, and how they are asked."""
+
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import unquote, urlsplit
+
+import redis
+from redis.sentinel import MasterNotFoundError, Sentinel
+
+from conductor_actors.ports import Clock
+
+SENTINEL_PORT: Final = 26379
+SENTINEL_TIMEOUT_S: Final = 0.5
+SENTINEL_RETRY_S: Final = 5.0  # after none has responded: each read would wait for them
+
+_SCHEMES: Final = {"redis+sentinel://": "redis://", "rediss+sentinel://": "rediss://"}
+
+Address: TypeAlias = tuple[str, int]
+
+
+class SentinelUrl(NamedTuple):
+    """A URL of Sentinels: the URL that it would be with one host, all hosts, and the name."""
+
+    plain_url: str
+    hosts: Sequence[Address]
+    name: str
+
+
+class SentinelGroup:
+    """Sentinels that watch the same primary. Threads share it."""
+
+    def __init__(self, hosts: Sequence[Address], name: str, **options: Any) -> None:  # noqa: ANN401
+        self._name = name
+        options |= {
+            "socket_timeout": SENTINEL_TIMEOUT_S,
+            "socket_connect_timeout": SENTINEL_TIMEOUT_S,
+        }
+        self._sentinel = Sentinel(hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+        self._clock: Clock = time.monotonic
+        self._ask_again_s = float("-inf")
+
+    def address(self) -> Address:
+        """Return the primary's address; raise a redis `ConnectionError` if no Sentinel knows it."""
+        try:
+            host, port = self._sentinel.discover_master(self._name)  # type: ignore[no-untyped-call]
+        except MasterNotFoundError:
+            raise redis.ConnectionError(
+                f"no Sentinel responds that knows a primary {self._name!r}"
+            ) from None
+        return host, port
+
+    def has_moved(self, address: Address) -> bool:
+        """Check whether another server is the primary; False while no Sentinel knows."""
+        if self._clock() < self._ask_again_s:
+            return False
+        try:
+            return self.address() != address
+        except (redis.ConnectionError, redis.TimeoutError):
+            self._ask_again_s = self._clock() + SENTINEL_RETRY_S
+            return False
+
+
+def parse_sentinel_url(url: str) -> SentinelUrl | None:
+    """Return the parts of `redis+sentinel://user:password@host:port,host2/name/0?option=value`.
+
+    Return None for a URL without Sentinels; raise `ValueError` for one that can't be read.
+    """
+    scheme = next((each for each in _SCHEMES if url.startswith(each)), None)
+    if scheme is None:
+        return None
+    location, mark, query = url.removeprefix(scheme).partition("?")
+    authority, _, path = location.partition("/")
+    credentials, at, hosts = authority.rpartition("@")
+    name, _, database = path.partition("/")
+    addresses = [_address(host) for host in hosts.split(",")]
+    if not name:
+        raise ValueError("no name of a primary")
+    first, *_ = hosts.split(",")
+    plain_url = f"{_SCHEMES[scheme]}{credentials}{at}{first}/{database}{mark}{query}"
+    return SentinelUrl(plain_url, addresses, unquote(name))
+
+
+@lru_cache(16)
+def sentinel_group(
+    hosts: tuple[Address, ...], name: str, options: tuple[tuple[str, Any], ...]
+) -> SentinelGroup:
+    """Return the group that all clients of one URL share."""
+    return SentinelGroup(hosts, name, **dict(options))
+
+
+def _address(host: str) -> Address:
+    parts = urlsplit(f"//{host}")
+    if not parts.hostname:
+        raise ValueError("no host of a Sentinel")
+    return unquote(parts.hostname), parts.port or SENTINEL_PORT

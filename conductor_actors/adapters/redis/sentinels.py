@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, urlsplit
@@ -52,14 +53,25 @@ class SentinelGroup:
         return host, port
 
     def has_moved(self, address: Address) -> bool:
-        """Check whether another server is the primary; False while no Sentinel knows."""
+        """Check whether another server is the primary, or none is; False if no Sentinel responds.
+
+        A primary that the Sentinels take for down may have been replaced already.
+        """
         if self._clock() < self._ask_again_s:
             return False
         try:
             return self.address() != address
         except (redis.ConnectionError, redis.TimeoutError):
+            if any(map(_responds, self._sentinel.sentinels)):
+                return True
             self._ask_again_s = self._clock() + SENTINEL_RETRY_S
             return False
+
+
+def _responds(sentinel: redis.Redis) -> bool:
+    with suppress(redis.RedisError):
+        return bool(sentinel.ping())
+    return False
 
 
 def parse_sentinel_url(url: str) -> SentinelUrl | None:

@@ -46,8 +46,10 @@ class Settings(BaseSettings):
     redis_url: str | None = Field(
         default=None,
         validation_alias="REDIS_URL",
-        description="Redis or Valkey with the events. If unset, an embedded Valkey runs in the "
-        "state directory.",
+        description="Primary of the Redis or Valkey with the events, 6.0 or later. With Sentinels: "
+        "`redis+sentinel://USER:PASSWORD@HOST:26379,HOST2/NAME/0`, where NAME is that of the "
+        "primary; their own password is `?sentinel_password=…`. If unset, an embedded Valkey runs "
+        "in the state directory.",
     )
     database_url: str | None = Field(
         default=None,

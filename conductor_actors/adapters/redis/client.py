@@ -111,7 +111,7 @@ def _parsed(
 
 
 def _sentinels(url: SentinelUrl, parsed: dict[str, Any]) -> SentinelGroup:
-    """Take the options of Sentinels from those of a URL; return the Sentinels."""
+    """Return the Sentinels of a URL; their options are removed from `parsed`."""
     if not all(is_name(host) for host, _ in url.hosts):
         raise ValueError
     options = {name: parsed[name] for name in parsed if name.startswith("ssl")}

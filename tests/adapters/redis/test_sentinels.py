@@ -1,0 +1,92 @@
+"""URLs of Sentinels, and what is known of the primary while some or all of them are away."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+
+from conductor_actors.adapters.redis.client import open_async_client, open_client
+from conductor_actors.adapters.redis.pipelines import pipeline
+from conductor_actors.adapters.redis.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.sentinels import SentinelGroup, SentinelUrl, parse_sentinel_url
+from conductor_actors.errors import ConfigError, Unavailable
+from tests.support.sentinels import NAME, WatchedValkeys, watched_valkeys
+
+
+@pytest.fixture(scope="module")
+def valkeys() -> Iterator[WatchedValkeys]:
+    with watched_valkeys() as valkeys:
+        yield valkeys
+
+
+def group_of(*ports: int) -> SentinelGroup:
+    return SentinelGroup([("127.0.0.1", port) for port in ports], NAME)
+
+
+@pytest.mark.parametrize(
+    ("url", "parts"),
+    [
+        (
+            "redis+sentinel://host:26379,host2/mymaster/0",
+            ("redis://host:26379/0", [("host", 26379), ("host2", 26379)], "mymaster"),
+        ),
+        (
+            "rediss+sentinel://u:p%40@h:1,[::1]:2/my%20master?socket_timeout=1",
+            ("rediss://u:p%40@h:1/?socket_timeout=1", [("h", 1), ("::1", 2)], "my master"),
+        ),
+        ("redis://host:6379/0", None),
+    ],
+)
+def test_a_url_has_sentinels_and_the_name_of_the_primary(
+    url: str, parts: tuple[str, list[tuple[str, int]], str] | None
+) -> None:
+    assert parse_sentinel_url(url) == (parts and SentinelUrl(*parts))
+
+
+@pytest.mark.parametrize("opens", [open_client, open_async_client])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://u:secret@host:26379",
+        "redis+sentinel://u:secret@host:26379/",
+        "redis+sentinel://u:secret@host:26379,/mymaster",
+        "redis+sentinel://u:secret@host:26379,host2:port/mymaster",
+        "redis+sentinel://u:secret@host:26379,h2;password=secret/mymaster",
+        "redis+sentinel://u:sec/ret@host:26379/mymaster/0",
+        "unix+sentinel://u:secret@host:26379/mymaster",
+    ],
+)
+def test_an_invalid_url_is_refused_without_its_secrets(
+    opens: Callable[[str], object], url: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"^REDIS_URL .*redis\+sentinel://user") as caught:
+        opens(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_client_reaches_the_primary(valkeys: WatchedValkeys) -> None:
+    with closing(open_client(valkeys.url)) as client:
+        pipeline(client, [("SET", "key", "value")])
+    assert valkeys.primary.client.get("key") == b"value"
+
+
+def test_an_unknown_name_is_unavailable(valkeys: WatchedValkeys) -> None:
+    url = valkeys.url.replace(NAME, "other")
+    with (
+        closing(open_client(url)) as client,
+        pytest.raises(Unavailable, match="no Sentinel responds that knows a primary 'other'"),
+        mapped_errors(),
+    ):
+        pipeline(client, [("PING",)])
+
+
+def test_one_sentinel_that_responds_is_enough(valkeys: WatchedValkeys) -> None:
+    group = group_of(1, 2, valkeys.sentinels[2].port)
+    assert group.address() == ("127.0.0.1", valkeys.primary.port)
+
+
+def test_a_primary_has_moved_only_if_a_sentinel_says_so(valkeys: WatchedValkeys) -> None:
+    primary, other = ("127.0.0.1", valkeys.primary.port), ("127.0.0.1", 1)
+    group = group_of(valkeys.sentinels[0].port)
+    assert (group.has_moved(primary), group.has_moved(other)) == (False, True)
+    assert not group_of(1).has_moved(other)  # it does not respond

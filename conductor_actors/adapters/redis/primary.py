@@ -162,8 +162,8 @@ def subscriber_connection(pool: Any) -> Any:  # noqa: ANN401
     connection = pool.connection_class(**(pool.connection_kwargs | {"protocol": 3}))
     parser = connection._parser  # noqa: SLF001
     is_async = isinstance(connection, _AsyncPrimary)
-    # redis-py's own handler makes a log text of every message.
-    parser.pubsub_push_handler_func = _pass_message_async if is_async else _pass_message
+    # redis-py's own handler looks for other kinds, and makes a log text of every message.
+    parser.handle_push_response = _pass_message_async if is_async else _pass_message
     return connection
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import redis
@@ -101,12 +101,14 @@ class Subscription:
     def _received(self, most: int) -> list[Message]:
         messages: list[Message] = []
         while len(messages) < most and self._connection.can_read():
-            with suppress(*ERROR_REPLIES):  # a reply, too
+            try:
                 reply = self._connection.read_response(disconnect_on_error=False, push_request=True)
-                if isinstance(reply, dict):
-                    self._connection.check_role(reply)
-                elif is_message(reply):
-                    messages.append(reply)
+            except ERROR_REPLIES:  # a reply, too
+                continue
+            if isinstance(reply, dict):
+                self._connection.check_role(reply)
+            elif is_message(reply):
+                messages.append(reply)
         return messages
 
     def _check(self) -> None:

@@ -207,7 +207,7 @@ class Service:
 
     def _require_tables(self) -> None:
         """Raise `ConfigError` now, not at the first row, if a grant is missing."""
-        connected, *others = PostgresRowStore(self._database_url).check()
+        connected, *others = PostgresRowStore(self._database_url).check_access()
         if not connected.ok:  # the migration has just succeeded
             raise Unavailable(connected.line)
         obstacles = [finding.line for finding in others if not finding.ok]

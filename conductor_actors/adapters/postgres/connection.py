@@ -1,4 +1,9 @@
-"""Connect to PostgreSQL, with deadlines that hold and errors by who must act."""
+"""Connect to PostgreSQL, with deadlines that hold and errors by who must act.
+
+Nothing is kept in a session: behind PgBouncer in transaction mode, each transaction may run in
+another session, which other programs use too. What a transaction needs, it sets for itself; the
+text encoding is requested when connecting, which PgBouncer passes on to each session.
+"""
 
 import os
 import re
@@ -10,6 +15,7 @@ from threading import Event, Timer
 from typing import Final, TypeAlias
 
 import psycopg
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
@@ -43,6 +49,7 @@ _ADVICE: Final = (
     ("42501", _NEEDED_GRANTS),
     ("42P01", "run: python -m conductor_actors migrate"),
     ("42703", "run: python -m conductor_actors migrate"),
+    ("options", "PgBouncer allows no options in DATABASE_URL: set them by ALTER ROLE instead"),
 )
 
 # A refused connection has no SQLSTATE: libpq returns only the text. An error in another language
@@ -50,30 +57,42 @@ _ADVICE: Final = (
 _REFUSED_CONNECTIONS: Final = (
     ("28", re.compile(r"authentication failed|no password supplied|pg_hba\.conf")),
     ("28", re.compile(r'role ".*" (does not exist|is not permitted to log in)')),
+    ("28", re.compile(r"no such user")),  # this and the next are PgBouncer's
+    ("3D000", re.compile(r"no such database")),
     ("3D000", re.compile(r'database ".*" does not exist')),
     ("42501", re.compile(r"permission denied for database")),
+    ("options", re.compile(r"unsupported startup parameter")),
+)
+
+# One message, so that it costs one round trip. The server ends a statement at the deadline even if
+# the client can't reach it any more. Roles and databases may have other defaults than these, which
+# round numbers and format times in ways that the driver can't read.
+_BEGIN: Final = sql.SQL(
+    "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL DateStyle = 'ISO';"
+    " SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1"
 )
 
 
+class StatementRefused(ConfigError):  # noqa: N818 - a fact, not a fault
+    """The server refuses a statement; the connection can still be used."""
+
+    def __init__(self, sqlstate: str, reason: str, advice: str) -> None:
+        super().__init__(f"{reason}: {advice}")
+        self.sqlstate = sqlstate
+        self.reason = reason
+
+
 def connect(url: str, deadline_s: float = DATABASE_DEADLINE_S) -> Connection:
-    """Return a connection in autocommit mode whose statements the server ends at the deadline.
+    """Return a connection in autocommit mode.
 
     Connecting takes at most `DATABASE_DEADLINE_S` for each address of the host, even if statements
     may take longer. Raise `ConfigError` for what the operator must change, else `Unavailable`.
     """
     conninfo = conninfo_with_defaults(url, min(deadline_s, DATABASE_DEADLINE_S))
     try:
-        connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+        return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
         raise mapped_error(error) from None
-    with ExitStack() as on_failure:
-        on_failure.callback(connection.close)
-        # Not an option of the connection, because connection poolers refuse those.
-        with deadline(connection, deadline_s):
-            timeout_ms = str(ceil(deadline_s * 1000))
-            connection.execute("SELECT set_config('statement_timeout', %s, false)", (timeout_ms,))
-        on_failure.pop_all()
-    return connection
 
 
 @contextmanager
@@ -108,9 +127,27 @@ def deadline(connection: Connection, deadline_s: float) -> Iterator[None]:
 
 @contextmanager
 def transaction(connection: Connection, deadline_s: float) -> Iterator[None]:
-    """Run the block in one transaction, with a deadline for all of it."""
-    with deadline(connection, deadline_s), connection.transaction():
-        yield
+    """Run the block in one transaction, with a deadline for all of it.
+
+    The server ends each statement at the deadline, too.
+    """
+    with deadline(connection, deadline_s):
+        begin(connection, deadline_s)
+        with ExitStack() as on_failure:
+            on_failure.callback(_roll_back, connection)
+            yield
+            on_failure.pop_all()
+        connection.commit()
+
+
+def begin(connection: Connection, deadline_s: float) -> None:
+    """Begin a transaction with the settings that this service relies on."""
+    connection.execute(_BEGIN.format(ceil(deadline_s * 1000)))
+
+
+def _roll_back(connection: Connection) -> None:
+    with suppress(psycopg.Error):  # the error that ended the block says more
+        connection.rollback()
 
 
 def primary_message(error: psycopg.Error) -> str:
@@ -124,7 +161,8 @@ def conninfo_with_defaults(
 ) -> str:
     """Return a connection string with our defaults, which the URL may override.
 
-    Raise `ConfigError` for a URL that libpq can't read, or would misread.
+    The text encoding is always UTF-8: in any other, some text can't be sent. Raise `ConfigError`
+    for a URL that libpq can't read, or would misread.
     """
     try:
         given = conninfo_to_dict(url)
@@ -142,7 +180,9 @@ def conninfo_with_defaults(
         "fallback_application_name": application,
     }
     return make_conninfo(
-        **defaults | {key: str(value) for key, value in given.items() if value is not None}
+        **defaults
+        | {key: str(value) for key, value in given.items() if value is not None}
+        | {"client_encoding": "UTF8"}
     )
 
 
@@ -170,12 +210,13 @@ def mapped_error(error: psycopg.Error) -> Exception:
     message = primary_message(error)
     for prefix, advice in _ADVICE:
         if code.startswith(prefix):
-            return ConfigError(f"{message}: {advice}")
+            return StatementRefused(code, message, advice)
     if code.startswith(_TRANSIENT):
         return Unavailable(message)
     if error.sqlstate is None or code.startswith(_ABOUT_ROWS):
         return error
-    return ConfigError(f"{message}: the database's log says more (SQLSTATE {code})")
+    advice = f"the database's log says more (SQLSTATE {code})"
+    return StatementRefused(code, message, advice)
 
 
 def _refusal_code(error: psycopg.Error) -> str:

@@ -7,10 +7,10 @@ from typing import Final, NamedTuple
 
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.connection import Connection, deadline, transaction
+from conductor_actors.adapters.postgres.connection import Connection, transaction
 from conductor_actors.errors import ConfigError
 
-_TIME_COLUMNS: Final = {
+TIME_COLUMNS: Final = {
     "engagement_metrics": "time",
     "interventions": "timestamp",
     "agent_performance": "time",
@@ -57,6 +57,16 @@ def detect_server(connection: Connection) -> DatabaseServer:
     return server_of(*found)
 
 
+def timescaledb_schema(connection: Connection) -> sql.Identifier:
+    """Return the schema of TimescaleDB's functions, which need not be in the search path."""
+    found = connection.execute(
+        "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
+        " WHERE extname = 'timescaledb'"
+    ).fetchone()
+    assert found is not None  # noqa: S101 - the server's edition says that the extension is there
+    return sql.Identifier(found[0])
+
+
 def server_of(postgresql: str, timescaledb: str | None, licence: str | None) -> DatabaseServer:
     """Return what a server is, given its settings; raise `ConfigError` if it is too old.
 
@@ -86,7 +96,7 @@ def apply_retention(
     """
     age = timedelta(days=days)
     deleted = 0
-    for table, time_column in _TIME_COLUMNS.items():
+    for table, time_column in TIME_COLUMNS.items():
         match edition:
             case Edition.COMMUNITY:
                 _set_policy(connection, table, age, deadline_s)
@@ -100,14 +110,19 @@ def apply_retention(
 def _set_policy(connection: Connection, table: str, age: timedelta, deadline_s: float) -> None:
     """Replace the policy: adding one does not change the age of an existing one."""
     with transaction(connection, deadline_s):
-        connection.execute("SELECT remove_retention_policy(%s, if_exists => true)", (table,))
-        connection.execute("SELECT add_retention_policy(%s, drop_after => %s)", (table, age))
+        schema = timescaledb_schema(connection)
+        remove = sql.SQL("SELECT {}.remove_retention_policy(%s, if_exists => true)").format(schema)
+        add = sql.SQL("SELECT {}.add_retention_policy(%s, drop_after => %b)").format(schema)
+        connection.execute(remove, (table,))
+        connection.execute(add, (table, age))
 
 
 def _drop_chunks(connection: Connection, table: str, age: timedelta, deadline_s: float) -> int:
     with transaction(connection, deadline_s):
-        dropped = connection.execute("SELECT drop_chunks(%s, older_than => %s)", (table, age))
-        return dropped.rowcount
+        drop = sql.SQL("SELECT {}.drop_chunks(%s, older_than => %b)").format(
+            timescaledb_schema(connection)
+        )
+        return connection.execute(drop, (table, age)).rowcount
 
 
 def _delete(
@@ -115,7 +130,7 @@ def _delete(
 ) -> int:
     """Scan the table once, some pages at a time: this needs no index and no long transaction."""
     delete = sql.SQL(
-        "DELETE FROM {} WHERE ctid >= %s::tid AND ctid < %s::tid AND {} < now() - %s"
+        "DELETE FROM {} WHERE ctid >= %s::tid AND ctid < %s::tid AND {} < now() - %b"
     ).format(sql.Identifier(table), sql.Identifier(time_column))
     deleted = 0
     for first in range(0, _pages(connection, table, deadline_s), _PAGES_PER_DELETE):
@@ -126,7 +141,7 @@ def _delete(
 
 
 def _pages(connection: Connection, table: str, deadline_s: float) -> int:
-    with deadline(connection, deadline_s):
+    with transaction(connection, deadline_s):
         found = connection.execute(
             "SELECT pg_relation_size(%s) / current_setting('block_size')::int", (table,)
         ).fetchone()

@@ -41,14 +41,14 @@ _SELECT_ROWS: Final = _SELECT_SESSION + sql.SQL(" AND time >= %s AND time < %s O
 _SELECT_NEWEST: Final = _SELECT_SESSION + sql.SQL(" ORDER BY time DESC LIMIT 1")
 _SELECT_ANY: Final = "SELECT 1 FROM engagement_metrics LIMIT 1"
 _SELECT_STEPS: Final = """
-    SELECT date_bin(%s, time, 'epoch'), avg(engagement_score), min(engagement_score),
+    SELECT date_bin(%b, time, 'epoch'), avg(engagement_score), min(engagement_score),
            max(engagement_score), max(active_users), max(total_users), count(*)
     FROM engagement_metrics
     WHERE tenant_id = %s AND session_id = %s AND time >= %s AND time < %s
     GROUP BY 1 ORDER BY 1
 """
 _SELECT_AGGREGATED_STEPS: Final = """
-    SELECT date_bin(%s, bucket, 'epoch'), sum(avg_score * ticks) / sum(ticks), min(min_score),
+    SELECT date_bin(%b, bucket, 'epoch'), sum(avg_score * ticks) / sum(ticks), min(min_score),
            max(max_score), max(max_active_users), max(max_total_users), sum(ticks)::bigint
     FROM engagement_1m
     WHERE tenant_id = %s AND session_id = %s AND bucket >= %s AND bucket < %s
@@ -149,7 +149,10 @@ class PostgresHistoryReader:
     async def _fetch(self, query: Statement, values: Sequence[object]) -> list[tuple[Any, ...]]:
         try:
             async with self._pool.connection() as connection:
-                return await (await connection.execute(query, values)).fetchall()
+                # Binary, because a role's or database's settings change text: they round numbers
+                # and format times in ways that the driver can't read.
+                found = await connection.execute(query, values, binary=True)
+                return await found.fetchall()
         except psycopg.Error as error:
             mapped = mapped_error(error)
             if isinstance(mapped, Unavailable | ConfigError):

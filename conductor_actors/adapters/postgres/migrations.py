@@ -4,6 +4,9 @@ A file is `NNN_name.sql`; `NNN_name.timescaledb.sql` is for servers with Timesca
 `NNN_name.community.sql` for those with its community licence. On other servers these stay pending:
 a database that gets TimescaleDB later is upgraded by the next run. So no file may depend on an
 earlier file of an edition.
+
+`{timescaledb}` in a file stands for the schema of the extension, which need not be in the search
+path.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +24,12 @@ from conductor_actors.adapters.postgres.connection import (
     primary_message,
     transaction,
 )
-from conductor_actors.adapters.postgres.editions import Edition, detect_server
+from conductor_actors.adapters.postgres.editions import (
+    TIME_COLUMNS,
+    Edition,
+    detect_server,
+    timescaledb_schema,
+)
 from conductor_actors.errors import ConfigError
 from conductor_actors.log_events import ExtensionCreated, ExtensionRefused, MigrationApplied, emit
 
@@ -37,6 +45,13 @@ _EDITIONS_BY_SUFFIX: Final = {
     "community": frozenset({Edition.COMMUNITY}),
 }
 
+_TIMESCALEDB: Final = "{timescaledb}"
+
+_OWN_SCHEMA: Final = (
+    "give this service a database of its own, or a schema: CREATE SCHEMA conductor AUTHORIZATION "
+    "USER; ALTER ROLE USER SET search_path = conductor, with the USER in DATABASE_URL"
+)
+
 _CREATE_SCHEMA_MIGRATIONS: Final = """
     CREATE TABLE IF NOT EXISTS schema_migrations (
         number integer PRIMARY KEY,
@@ -46,6 +61,21 @@ _CREATE_SCHEMA_MIGRATIONS: Final = """
     )
 """
 
+# Its schema; whether it has our columns; whether it is where our tables would be created.
+_FIND_SCHEMA_MIGRATIONS: Final = """
+    SELECT nspname,
+           (SELECT count(*) FROM pg_attribute
+            WHERE attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+              AND attname IN ('number', 'name', 'checksum')) = 3,
+           nspname = current_schema()
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = to_regclass('schema_migrations')
+"""
+_FIND_NAMESAKES: Final = """
+    SELECT nspname, relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = current_schema() AND relname = ANY(%s) ORDER BY relname
+"""
+
 
 class Migration(NamedTuple):
     """One numbered step, for servers of certain editions."""
@@ -53,12 +83,18 @@ class Migration(NamedTuple):
     number: int
     name: str
     editions: frozenset[Edition]
-    sql: str
+    script: str
 
     @property
     def checksum(self) -> str:
-        """The SHA-256 of the statements."""
-        return sha256(self.sql.encode()).hexdigest()
+        """The SHA-256 of the statements, which does not depend on the schema of TimescaleDB."""
+        return sha256(self.script.replace(f"{_TIMESCALEDB}.", "").encode()).hexdigest()
+
+    def statements(self, connection: Connection) -> str:
+        """Return the script for this database."""
+        if _TIMESCALEDB not in self.script:
+            return self.script
+        return self.script.replace(_TIMESCALEDB, timescaledb_schema(connection).as_string())
 
 
 def load() -> list[Migration]:
@@ -86,19 +122,22 @@ def migrate(url: str, deadline_s: float = MIGRATION_DEADLINE_S) -> list[str]:
 def pending(connection: Connection, edition: Edition) -> list[Migration]:
     """Return the migrations that this server still needs.
 
-    Raise `ConfigError` if the database was migrated with other files than these.
+    Raise `ConfigError` if the database was migrated with other files than these, or has tables of
+    the same names that another program created.
     """
     known = load()
     applied = _applied(connection)
+    if not applied:
+        _require_free_names(connection)
     _require_known(known, applied)
     _require_unchanged(known, applied)
     return [m for m in known if m.number not in applied and edition in m.editions]
 
 
-def _migration(name: str, sql: str) -> Migration:
+def _migration(name: str, script: str) -> Migration:
     """Return the migration with a name such as `002_hypertables.timescaledb`."""
     _, _, suffix = name.partition(".")
-    return Migration(int(name.partition("_")[0]), name, _EDITIONS_BY_SUFFIX[suffix], sql)
+    return Migration(int(name.partition("_")[0]), name, _EDITIONS_BY_SUFFIX[suffix], script)
 
 
 @contextmanager
@@ -145,9 +184,14 @@ def _apply_next(connection: Connection, deadline_s: float) -> str | None:
 def _apply(connection: Connection, migration: Migration) -> None:
     started_s = monotonic()
     try:
-        connection.execute(migration.sql.encode())
+        connection.execute(migration.statements(connection).encode())
     except psycopg.errors.InsufficientPrivilege:
         raise
+    except psycopg.errors.DuplicateTable as error:
+        raise ConfigError(
+            f"migration {migration.name} failed: {primary_message(error)}, and this service did "
+            f"not create it: {_OWN_SCHEMA}"
+        ) from None
     except psycopg.ProgrammingError as error:
         raise ConfigError(f"migration {migration.name} failed: {primary_message(error)}") from None
     connection.execute(_CREATE_SCHEMA_MIGRATIONS)
@@ -159,12 +203,32 @@ def _apply(connection: Connection, migration: Migration) -> None:
 
 
 def _applied(connection: Connection) -> dict[int, tuple[str, str]]:
-    """Return name and checksum of the applied migrations, by number."""
-    exists = connection.execute("SELECT to_regclass('schema_migrations') IS NOT NULL").fetchone()
-    if exists != (True,):
-        return {}
-    rows = connection.execute("SELECT number, name, checksum FROM schema_migrations").fetchall()
-    return {number: (name, checksum) for number, name, checksum in rows}
+    """Return name and checksum of the applied migrations, by number.
+
+    Another program's table of that name is an error where ours would be created, else ignored.
+    """
+    found = connection.execute(_FIND_SCHEMA_MIGRATIONS).fetchone()
+    match found:
+        case (_, True, _):
+            rows = connection.execute("SELECT number, name, checksum FROM schema_migrations")
+            return {number: (name, checksum) for number, name, checksum in rows}
+        case (schema, False, True):
+            raise ConfigError(
+                f"the table schema_migrations in schema {schema} is another program's: "
+                f"{_OWN_SCHEMA}"
+            )
+    return {}
+
+
+def _require_free_names(connection: Connection) -> None:
+    """Raise `ConfigError` if tables have the names of ours, although none was created."""
+    found = connection.execute(_FIND_NAMESAKES, (list(TIME_COLUMNS),)).fetchall()
+    if found:
+        names = ", ".join(name for _, name in found)
+        raise ConfigError(
+            f"schema {found[0][0]} already has {names}, which this service did not create: "
+            f"{_OWN_SCHEMA}"
+        )
 
 
 def _require_known(known: Sequence[Migration], applied: dict[int, tuple[str, str]]) -> None:

@@ -1,7 +1,7 @@
 """Store rows in TimescaleDB, or in plain PostgreSQL with the same tables."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +14,7 @@ from conductor_actors.adapters.postgres import editions, migrations
 from conductor_actors.adapters.postgres.connection import (
     DATABASE_DEADLINE_S,
     Connection,
+    StatementRefused,
     connect,
     deadline,
     primary_message,
@@ -45,21 +46,25 @@ _COPY_TO_TABLE: Final = sql.SQL("COPY engagement_metrics ({}) FROM STDIN (FORMAT
     _COLUMN_NAMES
 )
 
-# Then rows are merged instead: some are stored already; the table became a hypertable while COPY
-# waited for its lock.
-_COPY_ERRORS: Final = (psycopg.errors.UniqueViolation, psycopg.errors.FeatureNotSupported)
+# COPY does not support row-level security, nor a table that became a hypertable while COPY waited
+# for its lock; INSERT does.
+_NOT_SUPPORTED: Final = "0A000"
 
 # COPY can't skip rows that are stored already. Rows to be merged are copied into a staging table
-# first, which lives as long as the connection and is emptied by every commit.
+# first, which lives as long as the transaction.
 _CREATE_STAGING: Final = sql.SQL(
-    "CREATE TEMPORARY TABLE staging ON COMMIT DELETE ROWS AS"
+    "CREATE TEMPORARY TABLE conductor_staging ON COMMIT DROP AS"
     " SELECT {} FROM engagement_metrics WITH NO DATA"
 ).format(_ALL_NAMES)
-_COPY_TO_STAGING: Final = sql.SQL("COPY staging FROM STDIN (FORMAT BINARY)")
+_COPY_TO_STAGING: Final = sql.SQL("COPY pg_temp.conductor_staging FROM STDIN (FORMAT BINARY)")
+# A row that breaks another unique index than the key is refused, not skipped.
 _INSERT_STAGED: Final = sql.SQL(
-    "INSERT INTO engagement_metrics ({}) SELECT {}, coalesce(metadata, '{{}}') FROM staging"
-    " ON CONFLICT DO NOTHING"
+    "INSERT INTO engagement_metrics ({}) SELECT {}, coalesce(metadata, '{{}}')"
+    " FROM pg_temp.conductor_staging ON CONFLICT (tenant_id, session_id, time) DO NOTHING"
 ).format(_ALL_NAMES, _COLUMN_NAMES)
+
+# SQL_ASCII stores any bytes, so also those of UTF-8.
+_ENCODINGS_OF_ALL_TEXT: Final = ("UTF8", "SQL_ASCII")
 
 
 class PostgresRowStore:
@@ -72,15 +77,23 @@ class PostgresRowStore:
         self._url = url
         self._deadline_s = deadline_s
         self._connection: Connection | None = None
-        self._has_staging = False
         self._expects_stored_rows = False  # as after a crash
 
     def write(self, rows: Sequence[ScoreRow]) -> WriteResult:
-        """Store the rows; a row that is stored already stays as it is."""
+        """Store the rows; a row that is stored already stays as it is.
+
+        A row that the server refuses for any reason is refused alone, if it accepts others. If it
+        refuses the rows of all sessions, raise `ConfigError`: then it is not the rows' fault.
+        """
         if not rows:
             return WriteResult(0, ())
+        refusals: list[StatementRefused] = []
         with self._connected() as connection:
-            return self._write(connection, rows)
+            written = self._write(connection, rows, refusals)
+            accepts_none = len(written.refused) == len(rows)
+            if refusals and accepts_none and len({row.key for row in rows}) > 1:
+                raise refusals[-1]
+        return written
 
     def apply_retention(self, days: float) -> int:
         """Delete rows older than so many days, in the way of the server's edition.
@@ -95,13 +108,20 @@ class PostgresRowStore:
             return editions.apply_retention(connection, edition, days, self._deadline_s)
 
     def check(self) -> list[CheckResult]:
+        """Check whether rows can be written, and any text, without changing anything."""
+        return self._check(_check_access, _check_encoding)
+
+    def check_access(self) -> list[CheckResult]:
         """Check whether rows can be written, without changing anything."""
+        return self._check(_check_access)
+
+    def _check(self, *checks: Callable[[Connection], Iterator[CheckResult]]) -> list[CheckResult]:
         try:
             with (
                 closing(connect(self._url, self._deadline_s)) as connection,
-                deadline(connection, self._deadline_s),
+                transaction(connection, self._deadline_s),
             ):
-                return list(_check_results(connection))
+                return [result for check in checks for result in check(connection)]
         except (ConfigError, Unavailable) as error:
             return [CheckResult(ok=False, line=f"database: {error}")]
 
@@ -110,7 +130,6 @@ class PostgresRowStore:
         if self._connection is not None:
             self._connection.close()
         self._connection = None
-        self._has_staging = False
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -133,10 +152,20 @@ class PostgresRowStore:
         )
         return self._connection
 
-    def _write(self, connection: Connection, rows: Sequence[ScoreRow]) -> WriteResult:
-        """Store what can be stored, halving the rows to find those that can't."""
+    def _write(
+        self, connection: Connection, rows: Sequence[ScoreRow], refusals: list[StatementRefused]
+    ) -> WriteResult:
+        """Store what can be stored, halving the rows to find those that can't.
+
+        Add a refusal whose SQLSTATE does not name the row as its cause to `refusals`.
+        """
         try:
             return WriteResult(self._store(connection, rows), ())
+        except StatementRefused as refusal:
+            if not refusals:
+                self._merge(connection, ())  # raises what is refused without any row, too
+            refusals.append(refusal)
+            reason = refusal.reason
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             reason = primary_message(error)
         except (UnicodeEncodeError, OverflowError) as error:
@@ -144,8 +173,8 @@ class PostgresRowStore:
         if len(rows) == 1:
             return WriteResult(0, (RefusedRow(rows[0], reason),))
         middle = len(rows) // 2
-        first = self._write(connection, rows[:middle])
-        second = self._write(connection, rows[middle:])
+        first = self._write(connection, rows[:middle], refusals)
+        second = self._write(connection, rows[middle:], refusals)
         return WriteResult(first.stored + second.stored, (*first.refused, *second.refused))
 
     def _store(self, connection: Connection, rows: Sequence[ScoreRow]) -> int:
@@ -159,25 +188,24 @@ class PostgresRowStore:
 
     def _copy(self, connection: Connection, rows: Sequence[ScoreRow]) -> int | None:
         """Copy new rows into the table; None if that is not possible, and none was stored."""
-        with (
-            deadline(connection, self._deadline_s),
-            suppress(*_COPY_ERRORS),
-            connection.cursor() as cursor,
-        ):
-            with cursor.copy(_COPY_TO_TABLE) as copy:
-                copy.set_types([*COLUMN_TYPES.values()])
-                for record in _records(rows):
-                    copy.write_row(record)
-            return cursor.rowcount
-        return None
+        try:
+            with transaction(connection, self._deadline_s), connection.cursor() as cursor:
+                with cursor.copy(_COPY_TO_TABLE) as copy:
+                    copy.set_types([*COLUMN_TYPES.values()])
+                    for record in _records(rows):
+                        copy.write_row(record)
+                return cursor.rowcount
+        except psycopg.errors.UniqueViolation:  # a row is stored already
+            return None
+        except StatementRefused as refusal:
+            if refusal.sqlstate != _NOT_SUPPORTED:
+                raise
+            return None
 
     def _merge(self, connection: Connection, rows: Sequence[ScoreRow]) -> int:
         """Store those of the rows that are not stored yet."""
-        if not self._has_staging:
-            with deadline(connection, self._deadline_s):
-                connection.execute(_CREATE_STAGING)
-            self._has_staging = True
         with transaction(connection, self._deadline_s), connection.cursor() as cursor:
+            connection.execute(_CREATE_STAGING)
             with cursor.copy(_COPY_TO_STAGING) as copy:
                 copy.set_types([*COLUMN_TYPES.values(), "jsonb"])
                 for row, record in zip(rows, _records(rows), strict=True):
@@ -206,7 +234,7 @@ def _metadata(row: ScoreRow) -> Jsonb | None:
     return Jsonb(metadata)
 
 
-def _check_results(connection: Connection) -> Iterator[CheckResult]:
+def _check_access(connection: Connection) -> Iterator[CheckResult]:
     server = editions.detect_server(connection)
     yield CheckResult(ok=True, line=f"database: {server}")
     pending = migrations.pending(connection, server.edition)
@@ -219,6 +247,16 @@ def _check_results(connection: Connection) -> Iterator[CheckResult]:
         yield CheckResult(ok=True, line="tables: up to date")
     obstacle = _obstacle(connection)
     yield CheckResult(ok=obstacle is None, line=f"writing: {obstacle or 'allowed'}")
+
+
+def _check_encoding(connection: Connection) -> Iterator[CheckResult]:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in _ENCODINGS_OF_ALL_TEXT:
+        yield CheckResult(
+            ok=False,
+            line=f"encoding: {encoding} can't hold all text, and rows with other ids are refused; "
+            "move to a database that was created with ENCODING 'UTF8'",
+        )
 
 
 def _obstacle(connection: Connection) -> str | None:

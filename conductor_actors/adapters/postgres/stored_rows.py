@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from conductor_actors.adapters.postgres.connection import Connection, connect, deadline
+from conductor_actors.adapters.postgres.connection import Connection, begin, connect, deadline
 from conductor_actors.domain.comparison import Record
 from conductor_actors.domain.rows import COLUMNS, ScoreRecord
 from conductor_actors.instants import EPOCH, to_datetime, to_ms
@@ -37,8 +37,7 @@ def read_rows(
     }
     with closing(connect(url, SORT_DEADLINE_S)) as connection, connection.cursor("rows") as cursor:
         with deadline(connection, SORT_DEADLINE_S):
-            connection.execute("SET TimeZone = 'UTC'")  # any other costs a lookup for each row
-            connection.execute("BEGIN READ ONLY")
+            begin(connection, SORT_DEADLINE_S)
             cursor.execute(_SELECT_SPAN, span, binary=True)
         while rows := _fetch(connection, cursor):
             yield from _records(rows)

@@ -9,9 +9,15 @@ from threading import Thread
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from conductor_actors.adapters.postgres.connection import connect, conninfo_with_defaults
+from conductor_actors.adapters.postgres.connection import (
+    connect,
+    conninfo_with_defaults,
+    transaction,
+)
 from conductor_actors.adapters.postgres.migrations import migrate
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.errors import ConfigError, Unavailable
+from tests.support.score_rows import row
 
 
 @pytest.fixture
@@ -97,14 +103,17 @@ def test_a_server_that_hangs_after_the_login_is_unavailable() -> None:
     ready = b"R\0\0\0\x08\0\0\0\0" + b"Z\0\0\0\x05I"
     with (
         _listener(lambda client: client.sendall(ready)) as url,
+        closing(PostgresRowStore(url, deadline_s=0.2)) as store,
         pytest.raises(Unavailable, match=r"did not answer within 0\.2 s"),
     ):
-        connect(url, deadline_s=0.2)
+        store.write([row()])
 
 
 def test_the_server_has_the_deadline_as_its_statement_timeout(database: str) -> None:
-    with closing(connect(database, deadline_s=0.5)) as connection:
-        assert connection.execute("SHOW statement_timeout").fetchone() == ("500ms",)
+    with closing(connect(database)) as connection:
+        with transaction(connection, 0.5):
+            assert connection.execute("SHOW statement_timeout").fetchone() == ("500ms",)
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,14 @@ TABLES = ["001_tables"]
 HYPERTABLES = ["002_hypertables.timescaledb"]
 COMMUNITY = ["003_columnstore.community", "004_engagement_1m.community"]
 
+# Databases hold these: a file that changes is refused by them.
+CHECKSUMS = {
+    "001_tables": "45978fe0ee7b",
+    "002_hypertables.timescaledb": "eb5bf638f7b1",
+    "003_columnstore.community": "3e08313ccc73",
+    "004_engagement_1m.community": "2e490c567f44",
+}
+
 # As the contract lists them.
 COLUMNS = {
     "engagement_metrics": """
@@ -247,7 +255,7 @@ def test_a_migration_of_the_future_stops_no_writer_of_today(
     migrate(plain_database)
     known = migrations.load()
     more = "ALTER TABLE engagement_metrics ADD COLUMN note text"
-    newer = known[0]._replace(number=len(known) + 1, name="future", sql=more)
+    newer = known[0]._replace(number=len(known) + 1, name="future", script=more)
     with written_on(plain_database) as rows:
         monkeypatch.setattr(migrations, "load", lambda: [*known, newer])
         assert migrate(plain_database) == ["future"]
@@ -263,7 +271,8 @@ def test_the_community_edition_s_sql_is_understood_by_the_server(
         return
     for migration in migrations.load():
         if migration.name in COMMUNITY:
-            for statement in migration.sql.replace("engagement_1m',", "anomalies',").split(";\n"):
+            script = migration.statements(timescale).replace("engagement_1m',", "anomalies',")
+            for statement in script.split(";\n"):
                 _assert_only_the_licence_forbids(timescale, statement)
 
 
@@ -292,10 +301,71 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     plain: Connection, plain_database: str
 ) -> None:
     plain.execute("CREATE TABLE anomalies (mine integer)")
-    with pytest.raises(ConfigError, match=r'001_tables.*"anomalies" already exists'):
+    plain.execute("CREATE VIEW idx_session_time AS SELECT 1")
+    plain.execute("ALTER TABLE anomalies RENAME TO unrelated")
+    with pytest.raises(ConfigError, match=r'001_tables.*"idx_session_time" already exists'):
         migrate(plain_database)
     tables = plain.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    assert tables.fetchall() == [("anomalies",)]
+    assert tables.fetchall() == [("unrelated",)]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "named"),
+    [
+        ("CREATE TABLE anomalies (mine integer)", "schema public already has anomalies"),
+        ("CREATE VIEW interventions AS SELECT 1", "schema public already has interventions"),
+        (
+            "CREATE TABLE schema_migrations (version text PRIMARY KEY)",
+            "schema_migrations in schema public is another program's",
+        ),
+    ],
+)
+def test_another_program_s_table_is_named_with_a_way_out_that_works(
+    plain: Connection, plain_database: str, theirs: str, named: str
+) -> None:
+    plain.execute(theirs.encode())
+    with pytest.raises(ConfigError, match=f"{named}.*CREATE SCHEMA conductor.*search_path"):
+        migrate(plain_database)
+    assert any(named in finding.line for finding in PostgresRowStore(plain_database).check())
+
+    plain.execute("CREATE SCHEMA conductor")
+    for path in ("conductor", "conductor, public"):
+        url = make_conninfo(plain_database, options=f"-c search_path={path.replace(' ', '')}")
+        assert migrate(url) == (TABLES if path == "conductor" else [])
+        with closing(PostgresRowStore(url)) as store:
+            assert store.write([row(path)]).stored == 1
+            assert all(finding.ok for finding in store.check())
+
+
+def test_a_table_of_another_schema_in_the_search_path_is_no_obstacle(
+    plain: Connection, plain_database: str
+) -> None:
+    plain.execute("CREATE TABLE schema_migrations (version text PRIMARY KEY)")
+    plain.execute("CREATE TABLE anomalies (mine integer)")
+    plain.execute("CREATE SCHEMA conductor")
+    url = make_conninfo(plain_database, options="-c search_path=conductor,public")
+    assert migrate(url) == TABLES
+    assert migrate(url) == []
+
+
+def test_the_extension_may_live_in_a_schema_outside_the_search_path(
+    timescale: Connection, timescale_database: str
+) -> None:
+    timescale.execute('CREATE SCHEMA "Time Series"')
+    timescale.execute("DROP EXTENSION IF EXISTS timescaledb")
+    with psycopg.connect(timescale_database, autocommit=True) as connection:
+        connection.execute('CREATE EXTENSION timescaledb SCHEMA "Time Series"')
+        assert migrate(timescale_database) == _expected(connection)
+        assert _hypertables(connection) == COLUMNS.keys()
+        with closing(PostgresRowStore(timescale_database)) as store:
+            assert store.write([row(), row("b")]).stored == 2
+            if detect_server(connection).edition is Edition.APACHE:
+                assert store.apply_retention(days=1) == 1
+
+
+def test_the_recorded_checksums_are_those_of_earlier_versions() -> None:
+    recorded = {migration.name: migration.checksum[:12] for migration in migrations.load()}
+    assert recorded == CHECKSUMS
 
 
 def test_a_user_who_may_not_create_tables_is_told_what_to_grant(newcomer: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from random import Random
 
 import psycopg
 import pytest
@@ -84,6 +85,88 @@ def test_an_error_is_temporary_or_for_the_operator_and_the_next_write_succeeds(
     assert "\n" not in str(raised.value)
     operator.execute("DROP FUNCTION fail CASCADE")
     assert store.write(rows_of(3)).stored == 3
+
+
+REFUSED_SESSION = "session-0007"
+
+
+@pytest.mark.parametrize("sqlstate", ["P0001", "42501", "54000", "0A000", "55000", "XX000"])
+@pytest.mark.parametrize("when", ["BEFORE INSERT", "CONSTRAINT AFTER INSERT"])
+@pytest.mark.parametrize("gap", [None, GapMark("trimmed", 7)])
+def test_a_row_that_a_trigger_refuses_is_refused_alone_whatever_the_error(
+    store: PostgresRowStore,
+    operator: psycopg.Connection,
+    sqlstate: str,
+    when: str,
+    gap: GapMark | None,
+) -> None:
+    raise_at_every_row(operator, sqlstate)
+    operator.execute("DROP TRIGGER fail ON engagement_metrics")
+    constraint, timing = ("CONSTRAINT", when[11:]) if when[0] == "C" else ("", when)
+    deferred = "DEFERRABLE INITIALLY DEFERRED" if constraint else ""  # raised by COMMIT
+    operator.execute(
+        f"CREATE {constraint} TRIGGER fail {timing} ON engagement_metrics {deferred} FOR EACH ROW"
+        f" WHEN (new.session_id = '{REFUSED_SESSION}') EXECUTE FUNCTION fail()".encode()
+    )
+    rows = rows_of(40, gap)
+    for stored in (39, 0):
+        written = store.write(rows)
+        assert written.stored == stored
+        assert written.refused == ((rows[7], "raised by a trigger"),)
+    assert store.write([rows[7]]).refused == ((rows[7], "raised by a trigger"),)
+
+
+def test_a_row_that_row_level_security_refuses_is_refused_alone(
+    store: PostgresRowStore, operator: psycopg.Connection
+) -> None:
+    operator.execute("ALTER TABLE engagement_metrics ENABLE ROW LEVEL SECURITY")
+    operator.execute("ALTER TABLE engagement_metrics FORCE ROW LEVEL SECURITY")
+    operator.execute(
+        f"CREATE POLICY ours ON engagement_metrics"
+        f" USING (session_id <> '{REFUSED_SESSION}')".encode()
+    )
+    rows = rows_of(10)
+    written = store.write(rows)
+    assert (written.stored, [refused for refused, _ in written.refused]) == (9, [rows[7]])
+    assert "row-level security" in written.refused[0].reason
+
+
+def test_a_row_that_another_unique_index_refuses_is_refused_not_dropped(
+    store: PostgresRowStore, operator: psycopg.Connection
+) -> None:
+    operator.execute("CREATE UNIQUE INDEX theirs ON engagement_metrics (event_id, time)")
+    rows = [row("a", event_id="one"), row("b", event_id="two"), row("c", event_id="one")]
+    written = store.write(rows)
+    assert (written.stored, [refused for refused, _ in written.refused]) == (2, [rows[2]])
+    assert 'unique constraint "theirs"' in written.refused[0].reason
+    assert store.write(rows[:2]) == (0, ())
+
+
+def test_a_row_too_large_for_an_index_is_refused_alone(store: PostgresRowStore) -> None:
+    random = "".join(map(chr, Random(7).choices(range(0x4E00, 0x9FFF), k=4000)))
+    rows = [row("a"), row(random), row("b")]
+    written = store.write(rows)
+    assert (written.stored, [refused for refused, _ in written.refused]) == (2, [rows[1]])
+    assert "index row" in written.refused[0].reason
+
+
+def test_a_revoked_grant_is_for_the_operator_even_if_there_is_one_row(
+    store: PostgresRowStore, operator: psycopg.Connection
+) -> None:
+    operator.execute("REVOKE INSERT ON engagement_metrics FROM CURRENT_USER")
+    with pytest.raises(ConfigError, match=r"permission denied.*SELECT, INSERT and DELETE"):
+        store.write(rows_of(1))
+    operator.execute("GRANT INSERT ON engagement_metrics TO CURRENT_USER")
+    assert store.write(rows_of(1)).stored == 1
+
+
+def test_a_table_without_its_key_is_for_the_operator(
+    store: PostgresRowStore, operator: psycopg.Connection
+) -> None:
+    store.write(rows_of(1))
+    operator.execute("ALTER TABLE engagement_metrics DROP CONSTRAINT engagement_metrics_pkey")
+    with pytest.raises(ConfigError, match="ON CONFLICT"):
+        store.write(rows_of(2, GapMark("trimmed", 7)))
 
 
 @pytest.mark.parametrize("sqlstate", ["22001", "22P02", "23502", "23514"])

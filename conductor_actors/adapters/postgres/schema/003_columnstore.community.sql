@@ -22,7 +22,7 @@ ALTER TABLE anomalies SET (
     timescaledb.orderby = 'timestamp DESC, id'
 );
 
-CALL add_columnstore_policy('engagement_metrics', after => INTERVAL '7 days', if_not_exists => TRUE);
-CALL add_columnstore_policy('interventions', after => INTERVAL '7 days', if_not_exists => TRUE);
-CALL add_columnstore_policy('agent_performance', after => INTERVAL '7 days', if_not_exists => TRUE);
-CALL add_columnstore_policy('anomalies', after => INTERVAL '7 days', if_not_exists => TRUE);
+CALL {timescaledb}.add_columnstore_policy('engagement_metrics', after => INTERVAL '7 days', if_not_exists => TRUE);
+CALL {timescaledb}.add_columnstore_policy('interventions', after => INTERVAL '7 days', if_not_exists => TRUE);
+CALL {timescaledb}.add_columnstore_policy('agent_performance', after => INTERVAL '7 days', if_not_exists => TRUE);
+CALL {timescaledb}.add_columnstore_policy('anomalies', after => INTERVAL '7 days', if_not_exists => TRUE);

@@ -8,7 +8,7 @@ CREATE INDEX idx_engagement_time ON engagement_metrics (time);
 CREATE MATERIALIZED VIEW engagement_1m
 WITH (timescaledb.continuous, timescaledb.materialized_only = FALSE) AS
 SELECT
-    time_bucket(INTERVAL '1 minute', time) AS bucket,
+    {timescaledb}.time_bucket(INTERVAL '1 minute', time) AS bucket,
     tenant_id,
     session_id,
     avg(engagement_score) AS avg_score,
@@ -21,7 +21,7 @@ FROM engagement_metrics
 GROUP BY bucket, tenant_id, session_id
 WITH NO DATA;
 
-SELECT add_continuous_aggregate_policy(
+SELECT {timescaledb}.add_continuous_aggregate_policy(
     'engagement_1m',
     start_offset => NULL,
     end_offset => INTERVAL '1 minute',

@@ -40,7 +40,7 @@ COLUMN_TYPES: Final = {"time": "timestamptz"} | {
 _COLUMN_NAMES: Final = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 _ALL_NAMES: Final = sql.SQL("{}, metadata").format(_COLUMN_NAMES)
 
-# Rows that are new and have no gap are copied into the table by one statement. That is half the
+# Rows that are new and have no metadata are copied into the table by one statement. That is half the
 # work for the server, and fewer round trips: after each, this thread waits for those that score.
 _COPY_TO_TABLE: Final = sql.SQL("COPY engagement_metrics ({}) FROM STDIN (FORMAT BINARY)").format(
     _COLUMN_NAMES
@@ -178,7 +178,7 @@ class PostgresRowStore:
         return WriteResult(first.stored + second.stored, (*first.refused, *second.refused))
 
     def _store(self, connection: Connection, rows: Sequence[ScoreRow]) -> int:
-        if not self._expects_stored_rows and not any(row.gap for row in rows):
+        if not self._expects_stored_rows and not any(map(_has_metadata, rows)):
             stored = self._copy(connection, rows)
             if stored is not None:
                 return stored
@@ -223,8 +223,12 @@ def _records(rows: Sequence[ScoreRow]) -> Iterator[ScoreRecord[datetime]]:
         yield record_of(row, at)
 
 
+def _has_metadata(row: ScoreRow) -> bool:
+    return row.gap is not None or not row.is_audience_known
+
+
 def _metadata(row: ScoreRow) -> Jsonb | None:
-    if row.gap is None and row.is_audience_known:
+    if not _has_metadata(row):
         return None
     metadata: dict[str, object] = {}
     if row.gap is not None:

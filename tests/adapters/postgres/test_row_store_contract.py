@@ -73,6 +73,12 @@ def test_a_row_says_what_it_misses(tested: StoreUnderTest) -> None:
     _assert_stored(tested, rows)
 
 
+def test_rows_of_an_unknown_audience_are_marked(tested: StoreUnderTest) -> None:
+    rows = [row("a", is_audience_known=False), row("b")]
+    assert _stored(tested, rows) == 2
+    _assert_stored(tested, rows)
+
+
 def test_nothing_is_written_for_no_rows(tested: StoreUnderTest) -> None:
     assert _stored(tested, []) == 0
 

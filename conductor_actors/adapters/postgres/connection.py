@@ -10,6 +10,7 @@ import re
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from math import ceil
 from threading import Event, Timer
 from typing import Final, TypeAlias
@@ -142,7 +143,12 @@ def transaction(connection: Connection, deadline_s: float) -> Iterator[None]:
 
 def begin(connection: Connection, deadline_s: float) -> None:
     """Begin a transaction with the settings that this service relies on."""
-    connection.execute(_BEGIN.format(ceil(deadline_s * 1000)))
+    connection.execute(_begin_statement(ceil(deadline_s * 1000)))
+
+
+@cache
+def _begin_statement(timeout_ms: int) -> bytes:
+    return _BEGIN.format(timeout_ms).as_bytes()
 
 
 def _roll_back(connection: Connection) -> None:

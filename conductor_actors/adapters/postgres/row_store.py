@@ -40,8 +40,9 @@ COLUMN_TYPES: Final = {"time": "timestamptz"} | {
 _COLUMN_NAMES: Final = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 _ALL_NAMES: Final = sql.SQL("{}, metadata").format(_COLUMN_NAMES)
 
-# Rows that are new and have no metadata are copied into the table by one statement. That is half the
-# work for the server, and fewer round trips: after each, this thread waits for those that score.
+# Rows that are new and have no metadata are copied into the table by one statement. That is half
+# the work for the server, and fewer round trips: after each, this thread waits for the threads that
+# score.
 _COPY_TO_TABLE: Final = sql.SQL("COPY engagement_metrics ({}) FROM STDIN (FORMAT BINARY)").format(
     _COLUMN_NAMES
 )

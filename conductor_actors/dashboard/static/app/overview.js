@@ -148,7 +148,7 @@ export class Overview {
   }
 
   #restoreOrder() {
-    if (localStorage.getItem(ORDER_KEY) !== "name") return;
+    if (browserStorage.get(ORDER_KEY) !== "name") return;
     this.#order = "name";
     find(this.#root, "input[value=name]", HTMLInputElement).checked = true;
   }
@@ -158,7 +158,7 @@ export class Overview {
     const input = event.target;
     if (!(input instanceof HTMLInputElement) || input.name !== "order") return;
     this.#order = input.value === "name" ? "name" : "worst";
-    localStorage.setItem(ORDER_KEY, this.#order);
+    browserStorage.set(ORDER_KEY, this.#order);
     this.#reorder();
   }
 }

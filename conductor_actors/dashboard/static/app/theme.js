@@ -41,7 +41,7 @@ export function startTheme() {
   button.addEventListener("click", () => {
     const theme = isDark() ? "light" : "dark";
     document.documentElement.dataset["theme"] = theme;
-    localStorage.setItem("theme", theme);
+    browserStorage.set("theme", theme);
     onChange(button);
   });
   SYSTEM.addEventListener("change", () => onChange(button));

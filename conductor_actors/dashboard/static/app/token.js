@@ -9,7 +9,7 @@ const KEY = "token";
  * @returns {string | null}
  */
 export function savedToken() {
-  return sessionStorage.getItem(KEY);
+  return tabStorage.get(KEY);
 }
 
 /**
@@ -24,7 +24,7 @@ export function tokenDialog(onToken) {
   find(dialog, "form", HTMLFormElement).addEventListener("submit", (event) => {
     event.preventDefault();
     const token = field.value.trim();
-    sessionStorage.setItem(KEY, token);
+    tabStorage.set(KEY, token);
     error.textContent = "";
     onToken(token);
   });

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -82,12 +83,12 @@ class Api:
         self._metrics = metrics
 
     def routes(self) -> list[BaseRoute]:
-        """Return the routes. An id may contain a slash, so it is a path."""
+        """Return the routes."""
         return [
             Route("/api/v1/openapi.json", self.openapi),
             Route("/api/v1/sessions", self.sessions),
-            Route("/api/v1/sessions/{id:path}/history", self.history),
-            Route("/api/v1/sessions/{id:path}/explanation", self.explanation),
+            *_session_routes("history", self.history),
+            *_session_routes("explanation", self.explanation),
         ]
 
     async def openapi(self, _: Request) -> Response:
@@ -163,7 +164,7 @@ class Api:
 
     def _key(self, request: Request) -> SessionKey:
         caller = self._caller(request)
-        session_id = request.path_params["id"]
+        session_id = _session_id(request)
         if not is_session_id(session_id):
             raise Denied(400, "invalid_session", "a session's id is text of 1 to 255 characters")
         if not caller.can_see(session_id):
@@ -191,6 +192,32 @@ class Api:
             "Content-Disposition": 'attachment; filename="engagement.csv"',
         }
         return Response(text.getvalue(), headers=headers, media_type="text/csv")
+
+
+class _AnyText(PathConvertor):
+    """A part of a path that may contain slashes and line feeds, as ids do."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("any", _AnyText())
+
+
+def _session_routes(name: str, handler: Handler) -> list[BaseRoute]:
+    """Return the routes of a session; the ids `.` and `..` have shorter ones.
+
+    Most clients resolve these two in a path, even percent-encoded: they request
+    `/api/v1/sessions/history` for the session `.`, and `/api/v1/history` for `..`.
+    """
+    paths = (f"sessions/{{id:any}}/{name}", f"sessions/{name}", name)
+    return [Route(f"/api/v1/{path}", handler) for path in paths]
+
+
+def _session_id(request: Request) -> str:
+    found: str | None = request.path_params.get("id")
+    if found is not None:
+        return found
+    return "." if "/sessions/" in request.scope["path"] else ".."
 
 
 class _Page(StaticFiles):

@@ -22,7 +22,9 @@ _ID: Final = {
     "in": "path",
     "required": True,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "The id of the session. A slash may be percent-encoded.",
+    "description": "The id of the session, percent-encoded. For clients that resolve `.` and `..` "
+    "in paths, `/api/v1/sessions/history` is that of the session `.`, and "
+    "`/api/v1/history` that of `..`.",
 }
 _TENANT_PARAMETER: Final = {
     "name": "tenant",

@@ -1,11 +1,12 @@
-"""Fixtures: a browser, and pages of a fake service with scripted data."""
+"""Fixtures: a browser, and pages of a fake service with scripted data or of the real one."""
 
+import functools
 import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
@@ -24,12 +25,26 @@ addEventListener("securitypolicyviolation", (event) =>
 """
 
 
+class Served(Protocol):
+    """A service that a page is opened of."""
+
+    @property
+    def url(self) -> str:
+        """The address without a slash at its end."""
+
+
+class RealService(NamedTuple):
+    """A dashboard on real servers, or a proxy before it."""
+
+    url: str
+
+
 @dataclass
 class Window:
     """A page, and its errors: console errors, CSP violations and requests to other origins."""
 
     page: Page
-    service: FakeService
+    service: Served
     errors: list[str] = field(default_factory=list)
     ignored: re.Pattern[str] = re.compile("$^")
 
@@ -63,6 +78,7 @@ class Window:
 
 
 Open = Callable[..., Window]
+OpenPageOf = Callable[..., Window]
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +102,11 @@ def service() -> Iterator[FakeService]:
 
 
 @pytest.fixture
-def open_window(browser: Browser, service: FakeService) -> Iterator[Open]:
+def open_page_of(browser: Browser) -> Iterator[OpenPageOf]:
     """Return a function that opens a window, and check at the end that no window has errors."""
     windows: list[Window] = []
 
-    def open_one(**options: Any) -> Window:
+    def open_one(service: Served, **options: Any) -> Window:
         context = browser.new_context(timezone_id="UTC", locale="en-GB", **options)
         context.add_init_script(_REPORT_CSP_VIOLATIONS)
         page = context.new_page()
@@ -105,6 +121,22 @@ def open_window(browser: Browser, service: FakeService) -> Iterator[Open]:
     for window in windows:
         window.page.context.close()
     assert [window.errors for window in windows] == [[] for _ in windows]
+
+
+@pytest.fixture
+def open_real(open_page_of: OpenPageOf) -> Open:
+    """Return a function that opens a window of a real service."""
+
+    def open_one(address: str, **options: Any) -> Window:
+        return open_page_of(RealService(address.rstrip("/")), **options)
+
+    return open_one
+
+
+@pytest.fixture
+def open_window(open_page_of: OpenPageOf, service: FakeService) -> Open:
+    """Return a function that opens a window of the fake service."""
+    return functools.partial(open_page_of, service)
 
 
 @pytest.fixture

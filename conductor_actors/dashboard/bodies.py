@@ -49,6 +49,14 @@ class SessionList(Body):
     sessions: Sequence[Update]
 
 
+class SubscriptionError(Body):
+    """`subscription:error`: a request that was refused and has no acknowledgement."""
+
+    request: str
+    session_id: Id | None
+    error: str
+
+
 class HistoryPoint(Body):
     """A stored score."""
 

@@ -14,6 +14,7 @@ from conductor_actors.dashboard.live_sessions import LiveSessions
 from conductor_actors.domain.identity import SessionKey
 
 MAX_SUBSCRIPTIONS: Final = 100  # of one client
+NO_HISTORY: Final = ("", 0.0)
 
 # A kind of message, and the session it is about: a newer message replaces one that waits.
 Slot: TypeAlias = tuple[str, str]
@@ -67,6 +68,7 @@ class Client:
         self.connection = connection
         self.caller = caller
         self.sessions: set[str] = set()
+        self.query_history = NO_HISTORY  # the session that the URL names, and when it was sent
         self._waiting: dict[Slot, Sendable] = {}
 
     @property

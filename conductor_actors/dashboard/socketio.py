@@ -1,5 +1,6 @@
 """Socket.IO: the requests of clients, and their authentication."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
@@ -9,8 +10,14 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from conductor_actors.dashboard.auth import Authenticator, Caller, Denied, is_session_id
-from conductor_actors.dashboard.bodies import Problem, encode
-from conductor_actors.dashboard.broadcast import MAX_SUBSCRIPTIONS, Broadcast, Client, Message
+from conductor_actors.dashboard.bodies import Problem, SubscriptionError, encode
+from conductor_actors.dashboard.broadcast import (
+    MAX_SUBSCRIPTIONS,
+    NO_HISTORY,
+    Broadcast,
+    Client,
+    Message,
+)
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.connections import Connections
 from conductor_actors.observability.library_logs import library_logger
@@ -21,6 +28,8 @@ SOCKETIO_PATH: Final = "/socket.io"
 MAX_MESSAGE_BYTES: Final = 4096
 PING_INTERVAL_S: Final = 10
 PING_TIMEOUT_S: Final = 15  # beyond the interval; then the client reconnects
+# Clients that name a session in the URL often subscribe to it, too, as soon as they are connected.
+QUERY_HISTORY_S: Final = 10  # the history that the URL caused is that subscription's for this long
 
 _Acknowledgement = dict[str, Any]
 _OK: Final[_Acknowledgement] = {"ok": True}
@@ -46,7 +55,22 @@ class _Engine(engineio.AsyncServer):  # type: ignore[misc] # the library has no 
 
 
 class _SocketServer(socketio.AsyncServer):  # type: ignore[misc] # the same
-    """Socket.IO with that Engine.IO server."""
+    """Socket.IO with that Engine.IO server, which also answers requests without acknowledgements.
+
+    `report_refusal` is called with namespace, client, request, its body and the response.
+    """
+
+    report_refusal: Callable[[str, str, str, object, _Acknowledgement], None]
+
+    async def _handle_event_internal(self, *args: Any) -> None:  # noqa: ANN401 - as there
+        *_, (event, *bodies), namespace, acknowledgement_id = args
+        if acknowledgement_id is not None:
+            await super()._handle_event_internal(*args)
+            return
+        sid = args[1]
+        response = await self._trigger_event(event, namespace, sid, *bodies)
+        if not response["ok"]:
+            self.report_refusal(namespace, sid, event, bodies[0] if bodies else None, response)
 
     def _engineio_server_class(self) -> type[_Engine]:
         return _Engine
@@ -116,6 +140,7 @@ class SocketHandlers:
     def register(self, server: Any) -> None:  # noqa: ANN401 - the library has no types
         """Register the namespaces with the server."""
         self._server = server
+        server.report_refusal = self._report_refusal
         for name in NAMESPACES:
             server.register_namespace(SocketNamespace(name, self))
 
@@ -135,7 +160,7 @@ class SocketHandlers:
         client = Client(sid, namespace, connection, caller)
         self._broadcast.add(client)
         for session_id in query.get("sessionId", [])[:1]:
-            self._subscribe(client, {"sessionId": session_id})
+            self._subscribe_by_query(client, session_id)
 
     def disconnect(self, namespace: str, sid: str) -> None:
         """Remove a client."""
@@ -160,6 +185,30 @@ class SocketHandlers:
             if client.caller.is_expired(now_s):
                 await self._disconnect_expired(client)
 
+    def _subscribe_by_query(self, client: Client, session_id: str) -> None:
+        body = {"sessionId": session_id}
+        response = self._subscribe(client, body)
+        if response["ok"]:
+            client.query_history = session_id, self._admission.wall_clock()
+        else:  # soon: the client must be connected to receive it
+            asyncio.get_running_loop().call_soon(
+                self._send_refusal, client, "subscribe:engagement", body, response
+            )
+
+    def _report_refusal(
+        self, namespace: str, sid: str, request: str, body: object, response: _Acknowledgement
+    ) -> None:
+        client = self._broadcast.get(sid, namespace)
+        if client is not None:
+            self._send_refusal(client, request, body, response)
+
+    @staticmethod
+    def _send_refusal(
+        client: Client, request: str, body: object, response: _Acknowledgement
+    ) -> None:
+        error = encode(SubscriptionError(request, _session_id(body), response["error"]))
+        client.connection.put(Message("subscription:error", error).packet(client.namespace))
+
     async def _disconnect_expired(self, client: Client) -> None:
         problem = encode(Problem("token_expired", "the token has expired"))
         message = Message("auth:error", problem)
@@ -181,14 +230,24 @@ class SocketHandlers:
             return _error("this session is not among those of your token")
         if not self._broadcast.subscribe(client, session_id):
             return _error(f"more than {MAX_SUBSCRIPTIONS} subscriptions")
-        self._send_history(client, session_id)
+        if not self._has_query_history(client, session_id):
+            self._send_history(client, session_id)
         return _OK
+
+    def _has_query_history(self, client: Client, session_id: str) -> bool:
+        """Check whether the URL has just caused the history; it does so for one subscription."""
+        named, at_s = client.query_history
+        if named != session_id:
+            return False
+        client.query_history = NO_HISTORY
+        return self._admission.wall_clock() - at_s < QUERY_HISTORY_S
 
     def _unsubscribe(self, client: Client, body: object) -> _Acknowledgement:
         session_id = _session_id(body)
         if session_id is None:
             return _error("sessionId is missing or no text of 1 to 255 characters")
         self._broadcast.unsubscribe(client, session_id)
+        client.query_history = NO_HISTORY
         return _OK
 
     def _watch(self, client: Client, _: object) -> _Acknowledgement:

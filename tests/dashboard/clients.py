@@ -81,6 +81,10 @@ class Client:
     async def call(self, event: str, **body: Any) -> Any:
         return await self._client.call(event, body, namespace=self.namespace, timeout=WITHIN_S)
 
+    async def emit(self, event: str, **body: Any) -> None:
+        """Send a request without an acknowledgement."""
+        await self._client.emit(event, body, namespace=self.namespace)
+
     async def subscribe(self, session_id: object) -> Any:
         return await self.call("subscribe:engagement", sessionId=session_id)
 

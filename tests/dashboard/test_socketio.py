@@ -255,6 +255,7 @@ async def test_a_token_that_names_sessions_gives_access_to_no_others(
     dashboard = serve(jwt_secret=SECRET)
     shown = token("acme", claims={"sessions": ["mine"]})
     client = await connect(dashboard, show=shown, query="?sessionId=other")
+    assert (await client.body("subscription:error"))["sessionId"] == "other"
     assert (await client.subscribe("other"))["ok"] is False
     assert await client.subscribe("mine") == {"ok": True}
     assert (await client.body("engagement:history"))["sessionId"] == "mine"

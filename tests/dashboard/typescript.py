@@ -18,6 +18,7 @@ _ROOTS: Final = (
     bodies.Anomaly,
     bodies.EngagementHistory,
     bodies.SessionList,
+    bodies.SubscriptionError,
     bodies.History,
     bodies.StepHistory,
     bodies.Explanation,

@@ -61,6 +61,13 @@ export interface SessionList {
   readonly sessions: readonly Update[];
 }
 
+/** `subscription:error`: a request that was refused and has no acknowledgement. */
+export interface SubscriptionError {
+  readonly request: string;
+  readonly sessionId: string | null;
+  readonly error: string;
+}
+
 /** The stored scores of a session at each tick; `step` is the tick interval, such as `5s`. */
 export interface History {
   readonly sessionId: string;

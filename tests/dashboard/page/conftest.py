@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
@@ -25,14 +25,6 @@ addEventListener("securitypolicyviolation", (event) =>
 """
 
 
-class Served(Protocol):
-    """A service that a page is opened of."""
-
-    @property
-    def url(self) -> str:
-        """The address without a slash at its end."""
-
-
 class RealService(NamedTuple):
     """A dashboard on real servers, or a proxy before it."""
 
@@ -44,7 +36,7 @@ class Window:
     """A page, and its errors: console errors, CSP violations and requests to other origins."""
 
     page: Page
-    service: Served
+    service: Any  # a FakeService or a RealService
     errors: list[str] = field(default_factory=list)
     ignored: re.Pattern[str] = re.compile("$^")
 
@@ -106,7 +98,7 @@ def open_page_of(browser: Browser) -> Iterator[OpenPageOf]:
     """Return a function that opens a window, and check at the end that no window has errors."""
     windows: list[Window] = []
 
-    def open_one(service: Served, **options: Any) -> Window:
+    def open_one(service: FakeService | RealService, **options: Any) -> Window:
         context = browser.new_context(timezone_id="UTC", locale="en-GB", **options)
         context.add_init_script(_REPORT_CSP_VIOLATIONS)
         page = context.new_page()

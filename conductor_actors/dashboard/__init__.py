@@ -6,7 +6,7 @@ UpdateSubscriber ──▶ fan_out ──▶ live_sessions ──▶ api (HTTP)
                         └──────▶ broadcast ──▶ socketio ──▶ connections ──▶ timeouts (TCP)
 HistoryReader ──▶ recent_history (points that were not received)
 
-auth, origins: who has access, and from where
+proxies, origins, auth: through which proxy, from where, and who has access
 ```
 
 Everything but `Dashboard` runs on one event loop, so nothing here takes a lock.

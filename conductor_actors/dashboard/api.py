@@ -3,6 +3,8 @@
 import csv
 import io
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +32,7 @@ from conductor_actors.dashboard.bodies import (
 )
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.live_sessions import LiveSessions
+from conductor_actors.dashboard.proxies import FORWARDED_PREFIX
 from conductor_actors.dashboard.recent_history import score_row
 from conductor_actors.dashboard.socketio import bearer_token
 from conductor_actors.dashboard.upstreams import StoredHistory
@@ -91,9 +94,10 @@ class Api:
             *_session_routes("explanation", self.explanation),
         ]
 
-    async def openapi(self, _: Request) -> Response:
+    async def openapi(self, request: Request) -> Response:
         """Return the OpenAPI document."""
-        return self._json(openapi.document())
+        servers = [{"url": request.state.base_path or "/"}]
+        return self._json(openapi.document() | {"servers": servers})
 
     async def sessions(self, request: Request) -> Response:
         """Return the live sessions of the caller's tenant."""
@@ -220,7 +224,7 @@ def _session_id(request: Request) -> str:
     return "." if "/sessions/" in request.scope["path"] else ".."
 
 
-class _Page(StaticFiles):
+class _Files(StaticFiles):
     """Files that a browser caches and revalidates each time: most responses are 304."""
 
     def file_response(self, *args: Any, **options: Any) -> Response:  # noqa: ANN401 - as there
@@ -229,15 +233,27 @@ class _Page(StaticFiles):
         response.headers["Cache-Control"] = "no-cache"
         return response
 
-    async def index(self, request: Request) -> Response:
-        """Return the page."""
-        return await self.get_response("index.html", request.scope)
+
+async def _page(request: Request) -> Response:
+    """Return the page, whose files have the path that browsers must request."""
+    body, etag = _index(request.state.base_path)
+    headers = {"Cache-Control": "no-cache", "ETag": etag, "Vary": FORWARDED_PREFIX}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="text/html")
+
+
+@lru_cache(maxsize=16)
+def _index(base_path: str) -> tuple[bytes, str]:
+    """Return the page behind a path, and its ETag."""
+    text = STATIC.joinpath("index.html").read_text(encoding="utf-8")
+    body = text.replace('="/static/', f'="{base_path}/static/').encode()
+    return body, f'"{sha256(body).hexdigest()[:32]}"'
 
 
 def page_routes() -> list[BaseRoute]:
     """Return the routes of the page; it contains no data, so it needs no token."""
-    page = _Page(directory=str(STATIC), check_dir=False)
-    return [Route("/", page.index), Mount("/static", page)]
+    return [Route("/", _page), Mount("/static", _Files(directory=str(STATIC), check_dir=False))]
 
 
 def _tick(row: StoredScore) -> HistoryPoint:

@@ -23,6 +23,7 @@ from conductor_actors.dashboard.health_routes import HealthRoutes
 from conductor_actors.dashboard.live_sessions import LiveSessions
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.origins import OriginMiddleware, Origins
+from conductor_actors.dashboard.proxies import Proxies, ProxyMiddleware
 from conductor_actors.dashboard.recent_history import RecentHistory
 from conductor_actors.dashboard.socketio import (
     SOCKETIO_PATH,
@@ -42,6 +43,7 @@ class AccessControl:
     """Who has access. Raises `ConfigError` for options that do not protect."""
 
     def __init__(self, options: Options, *, is_loopback: bool) -> None:
+        self.proxies = Proxies(options)
         self.authenticator = Authenticator(options, is_loopback=is_loopback)
         self.origins = Origins(
             options, is_loopback=is_loopback, needs_token=self.authenticator.needs_token
@@ -74,7 +76,8 @@ class DashboardApp:
         api = Api(sources, access.authenticator, metrics)
         self._serve_sockets(options, access, metrics, clocks)
         metrics.observe("sessions", "Live sessions known here.", lambda: len(live))
-        self.asgi = OriginMiddleware(self._combine(api), access.origins)
+        checked = OriginMiddleware(self._combine(api), access.origins)
+        self.asgi = ProxyMiddleware(checked, access.proxies)
 
     async def run(self) -> None:
         """Run every part until cancelled."""

@@ -17,6 +17,7 @@ class Options:
     allow_anonymous: bool = False
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    base_path: str = ""
     metrics_host: str = "127.0.0.1"
     metrics_port: int | None = None
     clients_per_address: int = 256

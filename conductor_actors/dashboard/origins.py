@@ -20,6 +20,7 @@ _CSP: Final = (
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
+_ADVICE: Final = "; its operator can add it to CONDUCTOR_ALLOWED_ORIGINS"
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": _CSP,
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -63,7 +64,7 @@ class Origins:
 
 
 class OriginMiddleware:
-    """The outermost ASGI application: refuses other origins, and adds the security headers."""
+    """An ASGI application: refuses other origins, and adds the security headers."""
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
         self._app = app
@@ -72,11 +73,13 @@ class OriginMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or respond with 403."""
         headers = Headers(scope=scope)
-        host = headers.get("host", "").lower()
+        host, origin = headers.get("host", "").lower(), headers.get("origin")
         if not self._origins.allows_host(host):
-            await _refuse(scope, receive, send, "unknown_host", "not known under this name")
-        elif not self._origins.allows_origin(headers.get("origin"), host):
-            await _refuse(scope, receive, send, "unknown_origin", "not open to this page")
+            problem = Problem("unknown_host", f"this service is not known as {host}{_ADVICE}")
+            await _refuse(scope, receive, send, problem)
+        elif not _is_page(scope["path"]) and not self._origins.allows_origin(origin, host):
+            problem = Problem("unknown_origin", f"not open to pages of {origin}{_ADVICE}")
+            await _refuse(scope, receive, send, problem)
         else:
             await self._app(scope, receive, _with_headers(send))
 
@@ -89,6 +92,15 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_page(path: str) -> bool:
+    """Check whether a path is that of a file of the page, which has no data.
+
+    Browsers send an origin with requests for modules, too. Behind a proxy that changes `Host` it is
+    not allowed, and the page must load to show that.
+    """
+    return path == "/" or path.startswith("/static/")
 
 
 def _hostname(netloc: str) -> str:
@@ -109,19 +121,15 @@ def _origin(text: str) -> str:
     return "://".join(parts)
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, code: str, message: str) -> None:
-    if scope["type"] == "websocket":
-        await receive()
-        await send({"type": "websocket.close", "code": 1008})
-        return
-    body = encode(Refusal(Problem(code, message)))
-    response = Response(body, 403, media_type="application/json")
+async def _refuse(scope: Scope, receive: Receive, send: Send, problem: Problem) -> None:
+    headers = {"Access-Control-Allow-Origin": ANY_ORIGIN}  # the refused page may show the reason
+    response = Response(encode(Refusal(problem)), 403, headers, media_type="application/json")
     await response(scope, receive, _with_headers(send))
 
 
 def _with_headers(send: Send) -> Send:
     async def send_with_headers(message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
             headers = MutableHeaders(scope=message)
             for name, value in _SECURITY_HEADERS.items():
                 headers.setdefault(name, value)

@@ -120,8 +120,7 @@ class Dashboard:
             log_config=None,
             access_log=False,
             server_header=False,
-            proxy_headers=bool(self._options.trusted_proxies),
-            forwarded_allow_ips=list(self._options.trusted_proxies),
+            proxy_headers=False,  # `ProxyMiddleware` reads them
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_S,
             backlog=LISTEN_BACKLOG,
         )

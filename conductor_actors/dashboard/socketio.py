@@ -8,9 +8,10 @@ from urllib.parse import parse_qs
 import engineio
 import socketio
 from socketio.exceptions import ConnectionRefusedError as Refused
+from starlette.responses import Response
 
 from conductor_actors.dashboard.auth import Authenticator, Caller, Denied, is_session_id
-from conductor_actors.dashboard.bodies import Problem, SubscriptionError, encode
+from conductor_actors.dashboard.bodies import Problem, Refusal, SubscriptionError, encode
 from conductor_actors.dashboard.broadcast import (
     MAX_SUBSCRIPTIONS,
     NO_HISTORY,
@@ -26,6 +27,7 @@ from conductor_actors.ports import Clock
 NAMESPACES: Final = ("/", "/events")
 SOCKETIO_PATH: Final = "/socket.io"
 MAX_MESSAGE_BYTES: Final = 4096
+RETRY_AFTER_S: Final = 30  # as long as the page waits
 PING_INTERVAL_S: Final = 10
 PING_TIMEOUT_S: Final = 15  # beyond the interval; then the client reconnects
 # Clients that name a session in the URL often subscribe to it, too, as soon as they are connected.
@@ -44,7 +46,27 @@ class Admission(NamedTuple):
 
 
 class _Engine(engineio.AsyncServer):  # type: ignore[misc] # the library has no types
-    """Disconnects at once; the library waits until the client has read everything."""
+    """Engine.IO that disconnects at once, and refuses WebSockets with a status and a reason.
+
+    The library waits until a client has read everything, and refuses every WebSocket with 403.
+    """
+
+    def _unauthorized(self, message: str | None = None) -> dict[str, Any]:
+        """Return the response to a connection beyond the limit; others are not refused here."""
+        refusal = Refusal(Problem("too_many_connections", message or "too many connections"))
+        headers = [("Content-Type", "application/json"), ("Retry-After", str(RETRY_AFTER_S))]
+        return {
+            "status": "429 TOO MANY REQUESTS",
+            "headers": headers,
+            "response": encode(refusal),
+        }
+
+    async def _make_response(self, response: dict[str, Any], environ: dict[str, Any]) -> Any:  # noqa: ANN401
+        scope, status = environ["asgi.scope"], int(response["status"].split()[0])
+        if scope["type"] != "websocket" or status < 400:
+            return await super()._make_response(response, environ)
+        denial = Response(response["response"], status, dict(response["headers"]))
+        return await denial(scope, environ["asgi.receive"], environ["asgi.send"])
 
     async def disconnect(self, sid: str | None = None) -> None:
         sids = list(self.sockets) if sid is None else [sid]

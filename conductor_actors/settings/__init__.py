@@ -225,7 +225,14 @@ class Settings(BaseSettings):
     )
     trusted_proxies: CommaSeparated = Field(
         default=(),
-        description="Addresses or networks of proxies whose `X-Forwarded-For` is trusted.",
+        description="Addresses or networks of proxies whose `X-Forwarded-For` and "
+        "`X-Forwarded-Prefix` are trusted.",
+    )
+    http_base_path: str = Field(
+        default="",
+        examples=["/engagement"],
+        description="Path at which a reverse proxy shows the dashboard, whether it removes it from "
+        "requests or not. The header `X-Forwarded-Prefix` of a trusted proxy takes precedence.",
     )
     max_clients_per_address: int = Field(
         default=256, gt=0, description="Maximum number of connections from one address."
@@ -331,6 +338,7 @@ class Settings(BaseSettings):
             allow_anonymous=self.allow_anonymous,
             allowed_origins=self.allowed_origins,
             trusted_proxies=self.trusted_proxies,
+            base_path=self.http_base_path,
             metrics_host=self.metrics_host,
             metrics_port=self.metrics_port or None,
             clients_per_address=self.max_clients_per_address,

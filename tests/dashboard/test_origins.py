@@ -8,7 +8,7 @@ from conductor_actors.dashboard.origins import Origins, is_loopback
 from conductor_actors.errors import ConfigError
 from tests.dashboard.clients import SECRET
 from tests.dashboard.conftest import Serve
-from tests.dashboard.raw import RawSocket
+from tests.dashboard.raw import HANDSHAKE, RawSocket, RawWebSocket
 
 APP = "https://app.example.com"
 
@@ -100,14 +100,31 @@ def test_only_addresses_of_this_machine_are_loopback(host: str, *, expected: boo
     assert is_loopback(host) == expected
 
 
-@pytest.mark.parametrize("path", ["", "api/v1/sessions", "health", "socket.io/?EIO=4", "static/x"])
-@pytest.mark.parametrize("name", ["Host", "Origin"])
-def test_another_host_or_origin_is_refused_on_every_path(
+DATA = ["api/v1/sessions", "health", "socket.io/?EIO=4"]
+PAGE = ["", "static/app/main.js"]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [*(("Host", path) for path in DATA + PAGE), *(("Origin", path) for path in DATA)],
+)
+def test_another_host_or_origin_is_refused_with_a_reason(
     serve: Serve, path: str, name: str
 ) -> None:
     found = httpx.get(serve().address + path, headers={name: "https://evil.example"})
     assert found.status_code == 403
-    assert "unknown" in found.json()["error"]["code"]
+    error = found.json()["error"]
+    assert error["code"] == f"unknown_{name.lower()}"
+    assert "https://evil.example" in error["message"]
+    assert "CONDUCTOR_ALLOWED_ORIGINS" in error["message"]
+    assert found.headers["access-control-allow-origin"] == "*"
+
+
+def test_files_of_the_page_which_have_no_data_are_served_to_every_origin(serve: Serve) -> None:
+    address = serve().address
+    for path in PAGE:
+        found = httpx.get(address + path, headers={"Origin": "https://evil.example"})
+        assert found.status_code == 200
 
 
 def test_another_origin_gets_no_websocket(serve: Serve) -> None:
@@ -117,7 +134,19 @@ def test_another_origin_gets_no_websocket(serve: Serve) -> None:
             b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://evil.example\r\n\r\n"
         )
-        assert client.receive().startswith(b"HTTP/1.1 403")
+        assert client.is_closed()
+        assert client.received.startswith(b"HTTP/1.1 403")
+        assert b"not open to pages of https://evil.example" in client.received
+
+
+def test_a_websocket_beyond_the_limit_of_its_address_gets_429_and_the_reason(serve: Serve) -> None:
+    dashboard = serve(clients_per_address=1)
+    with RawWebSocket(dashboard.address), RawSocket(dashboard.address) as client:
+        client.send(HANDSHAKE.format(host=client.host).encode())
+        assert client.is_closed()
+        assert client.received.startswith(b"HTTP/1.1 429")
+        assert b"too many connections from this address" in client.received
+        assert b"x-content-type-options: nosniff" in client.received.lower()
 
 
 @pytest.mark.parametrize(

@@ -196,8 +196,8 @@ def test_only_a_trusted_proxy_sets_the_address_of_a_client(serve: Serve) -> None
     trusting = serve(clients_per_address=1, trusted_proxies=("127.0.0.1",))
     assert httpx.get(trusting.address + poll).status_code == 200
     assert httpx.get(trusting.address + poll, headers=forwarded).status_code == 200
-    assert httpx.get(trusting.address + poll, headers=forwarded).status_code == 401
+    assert httpx.get(trusting.address + poll, headers=forwarded).status_code == 429
     wary = serve(clients_per_address=1)
     assert httpx.get(wary.address + poll).status_code == 200
-    assert httpx.get(wary.address + poll, headers=forwarded).status_code == 401
+    assert httpx.get(wary.address + poll, headers=forwarded).status_code == 429
     assert metric(wary, "clients_refused_total", reason="address") == 1

@@ -348,8 +348,9 @@ async def test_the_connections_of_an_address_are_limited(serve: Serve, connect: 
     poll = await anyio.to_thread.run_sync(
         httpx.get, f"{dashboard.address}socket.io/?EIO=4&transport=polling"
     )
-    assert (poll.status_code, "too many" in poll.text) == (401, True)
+    assert (poll.status_code, "too many" in poll.text) == (429, True)
     assert metric(dashboard, "clients_refused_total", reason="address") == 2
+    assert int(poll.headers["retry-after"]) > 0
     await first.close()
     await _until(lambda: metric(dashboard, "connections") == 1)
     await connect(dashboard)

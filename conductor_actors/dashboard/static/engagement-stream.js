@@ -21,8 +21,8 @@ import { io } from "./vendor/socket.io.esm.min.js";
 
 /**
  * The state of the connection. `attempt` is the number of the current attempt to reconnect.
- * `reason` says why there is no connection. `isRefused`: the server requires another token, or is
- * at its connection limit.
+ * `reason` says why there is no connection. `isRefused`: the server requires another token, is at
+ * its connection limit, or does not allow this page.
  * @typedef {Readonly<{phase: Phase, attempt: number, reason: string | null, isRefused: boolean}>}
  *   ConnectionSnapshot
  */
@@ -67,6 +67,7 @@ const MIN_RECONNECT_DELAY_MS = 500;
 const MAX_RECONNECT_DELAY_MS = 5_000;
 const MAX_ATTEMPTS = 8; // about half a minute; then the phase is "disconnected"
 const DISCONNECTED_RETRY_MS = 30_000;
+const REFUSAL_STATUSES = [401, 403, 429]; // to repeat the request at once is of no use
 
 /** @type {ConnectionSnapshot} */
 const CONNECTING = Object.freeze({
@@ -91,18 +92,22 @@ export class EngagementStream {
   /** @type {Set<(connection: ConnectionSnapshot) => void>} */
   #connectionListeners = new Set();
   #serverDisconnects = 0;
+  /** Why the last attempt failed. @type {string | null} */
+  #failure = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
   /**
    * Start to connect.
-   * @param {string} url the address of the service; "" is the origin of the page
+   * @param {string} url the address of the service, which may have a path; "" is the origin of the page
    * @param {StreamOptions} [options] `attempts`: failed attempts until the phase is `disconnected`
    */
   constructor(url = "", { token = null, attempts = MAX_ATTEMPTS } = {}) {
     this.#token = token;
     this.#attempts = attempts;
-    this.#socket = io(`${url}/events`, {
+    const { origin, pathname } = new URL(url || "/", globalThis.location?.href);
+    this.#socket = io(`${origin}/events`, {
+      path: `${pathname.replace(/\/+$/, "")}/socket.io`,
       auth: (send) => send(this.#token === null ? {} : { token: this.#token }),
       forceNew: true,
       transports: ["websocket", "polling"],
@@ -220,6 +225,7 @@ export class EngagementStream {
 
   #onConnect() {
     clearTimeout(this.#timer);
+    this.#failure = null;
     this.#setPhase("live");
     for (const each of this.#subscriptions()) this.#subscribe(each);
   }
@@ -253,7 +259,8 @@ export class EngagementStream {
     // The library does not reconnect when the server disconnects, but the server may be restarting.
     this.#serverDisconnects += 1;
     if (this.#serverDisconnects > this.#attempts) {
-      this.#onAttemptsExhausted(reason);
+      this.#failure = "the server closes the connection";
+      this.#onAttemptsExhausted();
       return;
     }
     const delayMs = Math.min(MIN_RECONNECT_DELAY_MS * 2 ** this.#serverDisconnects, MAX_RECONNECT_DELAY_MS);
@@ -267,14 +274,17 @@ export class EngagementStream {
 
   /** @param {Error} error */
   #onConnectError(error) {
-    if (this.#socket.active) return; // the library reconnects
-    this.#setPhase("disconnected", { reason: error.message, isRefused: true });
+    const response = httpResponse(error);
+    this.#failure = response?.reason ?? null;
+    const isRefusal = response !== null && REFUSAL_STATUSES.includes(response.status);
+    if (this.#socket.active && !isRefusal) return; // the library reconnects
+    if (isRefusal) this.#socket.disconnect(); // so that it does not
+    this.#setPhase("disconnected", { reason: this.#failure ?? error.message, isRefused: true });
     this.#scheduleRetry();
   }
 
-  /** @param {string} [reason] */
-  #onAttemptsExhausted(reason = "no response") {
-    this.#setPhase("disconnected", { reason });
+  #onAttemptsExhausted() {
+    this.#setPhase("disconnected", { reason: this.#failure ?? "no response" });
     this.#scheduleRetry();
   }
 
@@ -306,6 +316,21 @@ export class EngagementStream {
     this.#connection = Object.freeze({ ...CONNECTING, phase, ...details });
     for (const listener of [...this.#connectionListeners]) notify(listener, this.#connection);
     for (const each of this.#subscriptions()) each.onConnection(this.#connection);
+  }
+}
+
+/**
+ * Return the response to an attempt to connect; null: the error is not a response by HTTP.
+ * @param {Error & {description?: unknown, context?: unknown}} error
+ * @returns {{status: number, reason: string} | null}
+ */
+function httpResponse({ description: status, context }) {
+  if (typeof status !== "number" || status === 0) return null;
+  try {
+    const body = JSON.parse(/** @type {{responseText: string}} */ (context).responseText);
+    return { status, reason: String(body.error.message) };
+  } catch {
+    return { status, reason: `HTTP status ${status}` };
   }
 }
 

@@ -1,5 +1,6 @@
 /** The notice above a session's figures: the latest anomaly, with expected and actual score. */
 
+import { iconUrl } from "./addresses.js";
 import { announce, announceNow } from "./announcer.js";
 import { find, html, setText, show } from "./element.js";
 import { percent, time, wholePercent } from "./format.js";
@@ -44,7 +45,7 @@ export class AnomalyNotice {
     show(html(this.#root, ".notice-figures"), anomaly !== null);
     show(html(this.#root, ".notice-close"), anomaly !== null);
     const use = find(this.#root, ".notice-icon use", SVGUseElement);
-    use.setAttribute("href", `/static/icons/icons.svg#${anomaly ? "alert" : "check"}`);
+    use.setAttribute("href", iconUrl(anomaly ? "alert" : "check"));
     this.#root.dataset["severity"] = anomaly?.severity.toLowerCase() ?? "none";
     if (anomaly) this.#render(anomaly);
     else this.#write("No anomaly reported", "Unusual drops in engagement appear here.");

@@ -1,5 +1,6 @@
 /** Requests to the HTTP API. */
 
+import { SERVICE_URL } from "./addresses.js";
 import { savedToken } from "./token.js";
 
 /** @import { Explanation, History } from "../types.d.ts" */
@@ -35,13 +36,16 @@ export function fetchHistory(sessionId, from) {
   return get(`sessions/${encodeURIComponent(sessionId)}/history?from=${from.toISOString()}`);
 }
 
-/** Return whether the API rejects the current token, or requires one. */
-export async function isTokenRejected() {
+/**
+ * Return why the API rejects the current token, or requires one; null: it does not.
+ * @returns {Promise<string | null>}
+ */
+export async function tokenRejection() {
   try {
     await get("sessions");
-    return false;
+    return null;
   } catch (error) {
-    return error instanceof ApiError && error.status === 401;
+    return error instanceof ApiError && error.status === 401 ? error.message : null;
   }
 }
 
@@ -50,7 +54,7 @@ async function get(path) {
   const token = savedToken();
   /** @type {Record<string, string>} */
   const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
-  const response = await fetch(`/api/v1/${path}`, { headers }).catch(() => null);
+  const response = await fetch(`${SERVICE_URL}/api/v1/${path}`, { headers }).catch(() => null);
   if (response === null) throw new ApiError(0, "no response");
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;

@@ -47,5 +47,5 @@ export function showConnection(stream) {
 function interruption({ phase, attempt, reason, isRefused }, wasLive) {
   const note = wasLive ? " Showing the last scores received." : "";
   if (phase === "reconnecting") return `Reconnecting, attempt ${attempt}.${note}`;
-  return isRefused ? `The server refused the connection: ${reason}.${note}` : `Disconnected.${note}`;
+  return isRefused ? `The server refused the connection: ${reason}.${note}` : `Disconnected: ${reason}.${note}`;
 }

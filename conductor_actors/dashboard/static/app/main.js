@@ -1,7 +1,8 @@
 /** The page: one stream, two views, and a router that shows the view of the address. */
 
 import { EngagementStream } from "../engagement-stream.js";
-import { isTokenRejected } from "./api.js";
+import { SERVICE_URL } from "./addresses.js";
+import { tokenRejection } from "./api.js";
 import { showConnection } from "./connection-badge.js";
 import { find, html } from "./element.js";
 import { Overview } from "./overview.js";
@@ -10,7 +11,7 @@ import { startTheme } from "./theme.js";
 import { savedToken, tokenDialog } from "./token.js";
 
 startTheme();
-const stream = new EngagementStream("", { token: savedToken() });
+const stream = new EngagementStream(SERVICE_URL, { token: savedToken() });
 const overview = new Overview(stream);
 const session = new SessionView(stream);
 const dialog = tokenDialog((token) => stream.retry(token));
@@ -55,6 +56,8 @@ function sessionIn(hash) {
 function requestTokenWhenRefused() {
   stream.watchConnection(async ({ phase, isRefused }) => {
     if (phase === "live") dialog.close();
-    else if (isRefused && (await isTokenRejected())) dialog.open();
+    if (!isRefused) return;
+    const reason = await tokenRejection();
+    if (reason !== null) dialog.open(reason);
   });
 }

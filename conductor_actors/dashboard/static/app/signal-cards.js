@@ -1,5 +1,6 @@
 /** One card per signal: its current value, and its contribution to the score. */
 
+import { iconUrl } from "./addresses.js";
 import { find, fromTemplate, html, setText } from "./element.js";
 import { count, percent, points } from "./format.js";
 
@@ -101,7 +102,7 @@ function card({ icon, title, signal }) {
   const element = fromTemplate("card");
   element.dataset["signal"] = signal;
   setText(html(element, ".card-title span"), title);
-  find(element, "use", SVGUseElement).setAttribute("href", `/static/icons/icons.svg#${icon}`);
+  find(element, "use", SVGUseElement).setAttribute("href", iconUrl(icon));
   return element;
 }
 

@@ -15,7 +15,7 @@ export function savedToken() {
 /**
  * Return functions that open and close the token dialog. Each token entered is stored and passed on.
  * @param {(token: string) => void} onToken
- * @returns {{open: () => void, close: () => void}}
+ * @returns {{open: (reason: string) => void, close: () => void}}
  */
 export function tokenDialog(onToken) {
   const dialog = find(document, ".token-dialog", HTMLDialogElement);
@@ -29,9 +29,9 @@ export function tokenDialog(onToken) {
     onToken(token);
   });
   dialog.addEventListener("cancel", (event) => event.preventDefault());
-  const open = () => {
-    const isAgain = dialog.open && field.value !== "";
-    error.textContent = isAgain ? "This token was not accepted. It may have expired." : "";
+  const open = (/** @type {string} */ reason) => {
+    const isRejected = savedToken() !== null;
+    error.textContent = isRejected ? `This token was not accepted. Server response: ${reason}.` : "";
     if (!dialog.open) dialog.showModal();
   };
   const close = () => {

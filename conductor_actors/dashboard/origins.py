@@ -20,7 +20,7 @@ _CSP: Final = (
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-_ADVICE: Final = "; its operator can add it to CONDUCTOR_ALLOWED_ORIGINS"
+_ALLOW_ADVICE: Final = "; its operator can add it to CONDUCTOR_ALLOWED_ORIGINS"
 _SECURITY_HEADERS: Final = {
     "Content-Security-Policy": _CSP,
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -75,10 +75,10 @@ class OriginMiddleware:
         headers = Headers(scope=scope)
         host, origin = headers.get("host", "").lower(), headers.get("origin")
         if not self._origins.allows_host(host):
-            problem = Problem("unknown_host", f"this service is not known as {host}{_ADVICE}")
+            problem = Problem("unknown_host", f"this service is not known as {host}{_ALLOW_ADVICE}")
             await _refuse(scope, receive, send, problem)
         elif not _is_page(scope["path"]) and not self._origins.allows_origin(origin, host):
-            problem = Problem("unknown_origin", f"not open to pages of {origin}{_ADVICE}")
+            problem = Problem("unknown_origin", f"not open to pages of {origin}{_ALLOW_ADVICE}")
             await _refuse(scope, receive, send, problem)
         else:
             await self._app(scope, receive, _with_headers(send))

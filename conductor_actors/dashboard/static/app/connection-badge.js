@@ -34,7 +34,7 @@ export function showConnection(stream) {
     document.body.classList.toggle("is-stale", isInterrupted);
     show(bar, isInterrupted);
     show(retry, phase === "disconnected");
-    setText(html(bar, ".connection-bar-text"), interruption(connection, wasLive));
+    setText(html(bar, ".connection-bar-text"), isInterrupted ? interruption(connection, wasLive) : "");
     if (phase !== previous && !(previous === "connecting" && phase === "live")) announce(PHASES[phase]);
     previous = phase;
   });

@@ -27,7 +27,7 @@ from conductor_actors.ports import Clock
 NAMESPACES: Final = ("/", "/events")
 SOCKETIO_PATH: Final = "/socket.io"
 MAX_MESSAGE_BYTES: Final = 4096
-RETRY_AFTER_S: Final = 30  # as long as the page waits
+CONNECTION_RETRY_S: Final = 30  # as long as the page waits
 PING_INTERVAL_S: Final = 10
 PING_TIMEOUT_S: Final = 15  # beyond the interval; then the client reconnects
 # Clients that name a session in the URL often subscribe to it, too, as soon as they are connected.
@@ -54,7 +54,7 @@ class _Engine(engineio.AsyncServer):  # type: ignore[misc] # the library has no 
     def _unauthorized(self, message: str | None = None) -> dict[str, Any]:
         """Return the response to a connection beyond the limit; others are not refused here."""
         refusal = Refusal(Problem("too_many_connections", message or "too many connections"))
-        headers = [("Content-Type", "application/json"), ("Retry-After", str(RETRY_AFTER_S))]
+        headers = [("Content-Type", "application/json"), ("Retry-After", str(CONNECTION_RETRY_S))]
         return {
             "status": "429 TOO MANY REQUESTS",
             "headers": headers,

@@ -35,7 +35,9 @@ def refused(window: Window) -> Page:
     return window.page
 
 
-def test_too_many_connections_of_an_address(serve: Serve, open_real: Open) -> None:
+def test_a_page_beyond_the_connections_of_its_address_shows_the_reason_until_one_is_free(
+    serve: Serve, open_real: Open
+) -> None:
     dashboard = serve(clients_per_address=1)
     with RawWebSocket(dashboard.address) as other:
         other.connect()
@@ -47,7 +49,9 @@ def test_too_many_connections_of_an_address(serve: Serve, open_real: Open) -> No
     expect(page.locator(".connection-bar")).to_be_hidden()
 
 
-def test_too_many_clients_of_a_tenant(serve: Serve, open_real: Open) -> None:
+def test_a_page_beyond_the_clients_of_its_tenant_shows_the_reason_until_one_is_free(
+    serve: Serve, open_real: Open
+) -> None:
     dashboard = serve(clients_per_tenant=1)
     with RawWebSocket(dashboard.address) as other:
         other.connect()
@@ -58,7 +62,9 @@ def test_too_many_clients_of_a_tenant(serve: Serve, open_real: Open) -> None:
     window.wait_until_live()
 
 
-def test_a_proxy_that_changes_the_host(serve: Serve, open_real: Open) -> None:
+def test_a_page_behind_a_proxy_that_changes_the_host_shows_the_reason(
+    serve: Serve, open_real: Open
+) -> None:
     dashboard = serve()
     with reverse_proxy(dashboard.address, Rules(keeps_host=False), HOST) as address:
         page = refused(open_real(address))
@@ -67,7 +73,9 @@ def test_a_proxy_that_changes_the_host(serve: Serve, open_real: Open) -> None:
         page.context.close()
 
 
-def test_a_page_of_another_origin(serve: Serve, browser: Browser, other_site: str) -> None:
+def test_a_page_of_another_origin_can_show_the_reason(
+    serve: Serve, browser: Browser, other_site: str
+) -> None:
     page = browser.new_page()
     page.goto(other_site)
     page.evaluate(
@@ -91,7 +99,7 @@ def test_a_page_of_another_origin(serve: Serve, browser: Browser, other_site: st
     ],
     ids=["expired", "another key"],
 )
-def test_a_token_that_is_not_accepted(
+def test_the_page_shows_why_a_token_is_not_accepted(
     serve: Serve, open_real: Open, shown: str, reason: str
 ) -> None:
     window = open_real(serve(jwt_secret=SECRET).address)

@@ -127,8 +127,9 @@ def open_real(open_page_of: OpenPageOf) -> Open:
 
 
 @pytest.fixture
-def open_window(open_page_of: OpenPageOf, service: FakeService) -> Open:
+def open_window(service: FakeService, open_page_of: OpenPageOf) -> Open:
     """Return a function that opens a window of the fake service."""
+    # In this order, so that windows are closed before the service stops.
     return functools.partial(open_page_of, service)
 
 

@@ -4,10 +4,11 @@ The kind of the key determines the one algorithm that is accepted; the header of
 nothing. Tokens and keys are never logged, and no message quotes them.
 """
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import jwt
 import msgspec
@@ -53,9 +54,16 @@ class Caller:
 
 
 class _Claims(msgspec.Struct):
-    tenant: str
+    """The claims that are used, except the tenant's, whose name is a setting."""
+
     exp: int | float
+    nbf: int | float = 0
+    aud: str | Sequence[str] | None = None
     sessions: Sequence[str] | None = None
+
+    def audiences(self) -> Sequence[str]:
+        """Return the audiences of the token."""
+        return (self.aud,) if isinstance(self.aud, str) else self.aud or ()
 
 
 class _Key(NamedTuple):
@@ -74,6 +82,7 @@ class Authenticator:
     def __init__(self, options: Options, *, is_loopback: bool) -> None:
         self._key = _key_of(options)
         self._audience = options.jwt_audience
+        self._tenant_claim = options.jwt_tenant_claim
         self._is_loopback = is_loopback
         if self._key is None and not is_loopback and not options.allow_anonymous:
             raise ConfigError(
@@ -109,25 +118,40 @@ class Authenticator:
         if not token:
             raise Denied(401, "token_missing", "a token is needed")
         if len(token) > MAX_TOKEN_CHARS:
-            raise Denied(401, "token_invalid", "the token is too long")
+            raise _refused(f"it is longer than {MAX_TOKEN_CHARS} characters")
         try:
-            payload = jwt.decode(
-                token,
-                key.material,
-                algorithms=[key.algorithm],
-                audience=self._audience,
-                leeway=LEEWAY_S,
-                options={"require": ["exp"]},
-            )
-        except jwt.ExpiredSignatureError:
-            raise Denied(401, "token_expired", "the token has expired") from None
-        except jwt.ImmatureSignatureError:
-            raise Denied(401, "token_invalid", "the token is not valid yet") from None
-        except (jwt.InvalidAudienceError, jwt.MissingRequiredClaimError) as error:
-            raise Denied(401, "token_invalid", f"the token is not accepted: {error}") from None
-        except (jwt.PyJWTError, ValueError):
-            raise Denied(401, "token_invalid", "the token is not accepted") from None
-        return _caller(payload)
+            payload = jwt.PyJWS().decode(token, key.material, algorithms=[key.algorithm])
+            claims = msgspec.json.decode(payload, type=dict[str, Any])
+        except jwt.InvalidSignatureError:
+            raise _refused("its signature does not match the key") from None
+        except jwt.InvalidAlgorithmError:
+            raise _refused(f"it is not signed with {key.algorithm}") from None
+        except (jwt.PyJWTError, ValueError, RecursionError):
+            raise _refused("it is not a signed JWT") from None
+        return self._caller(claims)
+
+    def _caller(self, payload: Mapping[str, Any]) -> Caller:
+        """Return the caller that these claims name. All other claims are ignored."""
+        try:
+            claims = msgspec.convert(payload, _Claims)
+        except msgspec.ValidationError as error:  # names the claim, and quotes no value
+            raise _refused(str(error)) from None
+        tenant, now_s = payload.get(self._tenant_claim), time.time()
+        if not isinstance(tenant, str) or TENANT.fullmatch(tenant) is None:
+            raise _refused(f"its claim {self._tenant_claim} does not match {TENANT.pattern}")
+        if claims.nbf > now_s + LEEWAY_S:
+            raise _refused("it is not valid yet (claim nbf)")
+        if self._audience is not None and self._audience not in claims.audiences():
+            raise _refused("its claim aud does not name CONDUCTOR_JWT_AUDIENCE")
+        sessions = None if claims.sessions is None else frozenset(claims.sessions)
+        caller = Caller(tenant, sessions, claims.exp)
+        if caller.is_expired(now_s):
+            raise Denied(401, "token_expired", "the token has expired")
+        return caller
+
+
+def _refused(reason: str) -> Denied:
+    return Denied(401, "token_invalid", f"the token is not accepted: {reason}")
 
 
 def is_session_id(value: object) -> bool:
@@ -135,19 +159,6 @@ def is_session_id(value: object) -> bool:
     if not isinstance(value, str) or not 1 <= len(value) <= 255 or "\0" in value:
         return False
     return not any("\ud800" <= char <= "\udfff" for char in value)
-
-
-def _caller(payload: object) -> Caller:
-    try:
-        claims = msgspec.convert(payload, _Claims)
-    except msgspec.ValidationError:
-        raise Denied(
-            401, "token_invalid", "the token's claims tenant, exp or sessions are not as needed"
-        ) from None
-    if TENANT.fullmatch(claims.tenant) is None:
-        raise Denied(401, "token_invalid", f"the token's tenant does not match {TENANT.pattern}")
-    sessions = None if claims.sessions is None else frozenset(claims.sessions)
-    return Caller(claims.tenant, sessions, claims.exp)
 
 
 def _key_of(options: Options) -> _Key | None:

@@ -14,6 +14,7 @@ class Options:
     jwt_secret: str | None = field(default=None, repr=False)
     jwt_public_key: str | None = None
     jwt_audience: str | None = None
+    jwt_tenant_claim: str = "tenant"
     allow_anonymous: bool = False
     allowed_origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()

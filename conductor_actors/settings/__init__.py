@@ -206,14 +206,23 @@ class Settings(BaseSettings):
         default=None,
         description="Key of tokens that are signed with HS256, at least 32 bytes. With a key, "
         "requests for data require a token with the claims `exp` and `tenant`, which gives access "
-        "to that tenant. A claim `sessions` restricts it to those sessions.",
+        "to that tenant. A claim `sessions` restricts it to those sessions. Claims other than "
+        "these, `nbf` and `aud` are ignored.",
     )
     jwt_public_key: str | None = Field(
         default=None,
         description="Key of tokens that are signed with RS256 or EdDSA: PEM, or the path of a PEM "
         "file.",
     )
-    jwt_audience: str | None = Field(default=None, description="Required claim `aud` of tokens.")
+    jwt_audience: str | None = Field(
+        default=None,
+        examples=["engagement"],
+        description="Required claim `aud` of tokens. If unset, the claim is ignored.",
+    )
+    jwt_tenant_claim: str = Field(
+        default="tenant",
+        description="Name of the claim with the tenant, if the issuer of the tokens has another.",
+    )
     allow_anonymous: bool = Field(
         default=False,
         description="Without a key, allow everyone to see the tenant `default`.",
@@ -335,6 +344,7 @@ class Settings(BaseSettings):
             jwt_secret=self.jwt_secret.get_secret_value() if self.jwt_secret else None,
             jwt_public_key=self.jwt_public_key,
             jwt_audience=self.jwt_audience,
+            jwt_tenant_claim=self.jwt_tenant_claim,
             allow_anonymous=self.allow_anonymous,
             allowed_origins=self.allowed_origins,
             trusted_proxies=self.trusted_proxies,

@@ -2,6 +2,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,7 @@ def test_a_token_can_not_choose_its_algorithm(header: dict[str, Any], key: bytes
         {"exp": float("inf")},
         {"exp": -1},
         {"nbf": time.time() + 3600},
-        {"iat": time.time() + 3600},
-        {"aud": "another service"},
+        {"nbf": "soon"},
     ],
 )
 def test_a_signed_token_with_an_invalid_claim_is_refused(
@@ -138,6 +138,67 @@ def test_a_signed_token_with_an_invalid_claim_is_refused(
             forged_token({"alg": "HS256"}, claims(**changed), SECRET.encode())
         )
     assert denied.value.status == 401
+
+
+@pytest.mark.parametrize(
+    "unused",
+    [
+        {"sub": 4711},
+        {"jti": 1},
+        {"jti": ["a"]},
+        {"iat": time.time() + 30},
+        {"iat": "yesterday"},
+        {"aud": "another service"},
+        {"aud": ["one", "two"]},
+        {"iss": ["a", "b"]},
+        {"nbf": time.time() + 3},
+        {"scope": {"anything": None}},
+    ],
+    ids=repr,
+)
+def test_claims_that_are_not_used_do_not_refuse_a_token(unused: dict[str, Any]) -> None:
+    shown = forged_token({"alg": "HS256"}, claims(**unused), SECRET.encode())
+    assert authenticator().authenticate(shown).tenant == "acme"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"exp": "soon"}, "got `str` - at `$.exp`"),
+        ({"exp": None}, "got `null` - at `$.exp`"),
+        ({"sessions": [1]}, "got `int` - at `$.sessions["),
+        ({"tenant": "Acme"}, "claim tenant does not match"),
+        ({"tenant": 7}, "claim tenant does not match"),
+        ({"nbf": time.time() + 3600}, "not valid yet (claim nbf)"),
+        ({"exp": time.time() - 3600}, "the token has expired"),
+        ({"aud": "other"}, "claim aud does not name CONDUCTOR_JWT_AUDIENCE"),
+    ],
+)
+def test_a_refusal_names_the_claim_at_fault(changed: dict[str, Any], reason: str) -> None:
+    given = {"aud": "engagement", **claims(**changed)}
+    shown = forged_token({"alg": "HS256"}, given, SECRET.encode())
+    with pytest.raises(Denied, match=re.escape(reason)):
+        authenticator(jwt_audience="engagement").authenticate(shown)
+
+
+def test_a_refusal_says_what_is_wrong_with_the_signature() -> None:
+    for shown, reason in (
+        (token(key="another secret of 32 bytes or more"), "its signature does not match the key"),
+        (token(key=ED25519, algorithm="EdDSA"), "it is not signed with HS256"),
+        ("a.b.c", "it is not a signed JWT"),
+        (f"{_part(b'[' * 3000)}.{_part(b'{}')}.{_part(b'')}", "it is not a signed JWT"),
+        ("x" * 5000, "longer than 4096 characters"),
+    ):
+        with pytest.raises(Denied, match=re.escape(reason)):
+            authenticator().authenticate(shown)
+
+
+@pytest.mark.parametrize("name", ["org_id", "https://example.com/tenant", "sub"])
+def test_the_claim_with_the_tenant_can_have_the_issuers_name(name: str) -> None:
+    issued = authenticator(jwt_tenant_claim=name)
+    assert issued.authenticate(token("globex", claims={name: "acme"})).tenant == "acme"
+    with pytest.raises(Denied, match=f"claim {name} does not match"):
+        issued.authenticate(token("acme"))
 
 
 @pytest.mark.parametrize("missing", ["tenant", "exp"])

@@ -13,7 +13,7 @@ from conductor_actors.adapters.redis.redis_errors import SERVICE_GRANTS
 from tests.deploy.files import DEPLOY
 
 FILE: Final = DEPLOY / "redis.acl"
-_TALK: Final = "+ping +select +client|setinfo"
+_TALK: Final = "+ping +select"
 _RULES: Final = {
     "collector": SERVICE_GRANTS.partition(">PASSWORD ")[2],
     "dashboard": "&engagement:update &*:engagement:update &anomaly:detected &*:anomaly:detected "

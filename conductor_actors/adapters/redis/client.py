@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from inspect import signature
 from typing import Any, Final
 
 import redis
@@ -9,7 +10,7 @@ import redis.asyncio
 from redis.asyncio.connection import parse_url as parse_async_url
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.connection import parse_url
+from redis.connection import AbstractConnection, parse_url
 from redis.retry import Retry
 
 from conductor_actors.adapters.redis.primary import primary_kind
@@ -27,8 +28,19 @@ REDIS_TIMEOUT_S: Final = 4.5  # so that an outage is found within 5 s
 PROBE_TIMEOUT_S: Final = 1.0
 SOCKET_READ_BYTES: Final = 1 << 18  # one read of the socket has room for a thousand events
 
+# CLIENT SETINFO needs a grant, which a Redis before 7.2 refuses to read.
+_NO_CLIENT_INFO: Final[dict[str, None]] = (
+    {"driver_info": None}
+    if "driver_info" in signature(AbstractConnection.__init__).parameters
+    else {"lib_name": None, "lib_version": None}  # redis-py 6 and 7
+)
 # The format of replies, and no PING before commands: its error would be that of the command.
-_OURS: Final = {"protocol": 2, "decode_responses": False, "health_check_interval": 0}
+_OURS: Final = {
+    "protocol": 2,
+    "decode_responses": False,
+    "health_check_interval": 0,
+    **_NO_CLIENT_INFO,
+}
 
 SENTINEL_CREDENTIALS: Final = ("sentinel_username", "sentinel_password")
 

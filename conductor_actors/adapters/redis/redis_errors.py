@@ -18,7 +18,7 @@ SERVICE_GRANTS: Final = " ".join(
         "%R~sync-events %R~platform.events.* %R~*:sync-events %R~*:platform.events.* ~conductor:*",
         *(f"&{name} &*:{name}" for name in (*DECODERS, "engagement:update", "anomaly:detected")),
         "&conductor:requests",
-        "+ping +select +client|setinfo +info +time +scan +type +exists",
+        "+ping +select +info +time +scan +type +exists",
         "+multi +exec +discard +watch +unwatch",
         "+xread +xrange +xinfo|stream +xadd +xlen +xdel +xtrim +publish +subscribe +psubscribe",
         "+set +get +incr +del +pexpire +hset +hdel +hget +hscan +rpush",

@@ -10,6 +10,7 @@ from conductor_actors.adapters.redis.client import open_async_client, open_clien
 from conductor_actors.adapters.redis.pipelines import Command, pipeline
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.errors import ConfigError
+from tests.adapters.redis.acl_users import acl_user, as_user, granted_rules
 
 
 @pytest.mark.parametrize("opens", [open_client, open_async_client])
@@ -66,3 +67,18 @@ def test_a_reply_that_was_not_read_after_an_error_answers_no_later_command(
     with pytest.raises(ConfigError), mapped_errors():
         pipeline(client, [("SET", "text", "x"), ("XLEN", "text"), slow])
     assert pipeline(client, [("ECHO", "mine")]) == [b"mine"]
+
+
+@pytest.mark.anyio
+async def test_no_client_sends_a_command_that_the_advised_grants_refuse(
+    client: redis.Redis, valkey_url: str
+) -> None:
+    """CLIENT SETINFO would be refused: a Redis before 7.2 can't read a grant for it."""
+    pipeline(client, [("ACL", "LOG", "RESET")])
+    with acl_user(client, *granted_rules()):
+        with closing(open_client(as_user(valkey_url))) as other:
+            assert other.ping()
+        asynchronous = open_async_client(as_user(valkey_url))
+        assert await asynchronous.ping()
+        await asynchronous.aclose()
+    assert pipeline(client, [("ACL", "LOG")]) == [[]]

@@ -4,7 +4,7 @@ import asyncio
 import resource
 import socket
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 import uvicorn
@@ -29,6 +29,7 @@ SEND_BUFFER_BYTES: Final = 1 << 16  # when it is full, a client is known not to 
 MAX_REQUEST_HEAD_BYTES: Final = 1 << 14
 SHUTDOWN_TIMEOUT_S: Final = 2  # for responses in progress
 STOP_TIMEOUT_S: Final = 5.0
+MACOS_OPEN_MAX: Final = 10_240
 
 
 class Dashboard:
@@ -182,6 +183,14 @@ def _serve_metrics(options: Options, metrics: DashboardMetrics, opened: ExitStac
 
 
 def _raise_file_limit() -> None:
-    """Raise the limit of open files from the usual 1,024 to what the system allows."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise the limit of open files from the usual 1,024 (macOS: 256) to what the system allows.
+
+    macOS reports no maximum, but refuses more than its own: then that of its C library is set.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for limit in (hard, MACOS_OPEN_MAX):
+        if soft == resource.RLIM_INFINITY or 0 <= limit <= soft:
+            return
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+            return

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
+from conductor_actors.dashboard import server
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard, page_url
 from conductor_actors.errors import ConfigError
@@ -201,3 +203,28 @@ def test_only_a_trusted_proxy_sets_the_address_of_a_client(serve: Serve) -> None
     assert httpx.get(wary.address + poll).status_code == 200
     assert httpx.get(wary.address + poll, headers=forwarded).status_code == 429
     assert metric(wary, "clients_refused_total", reason="address") == 1
+
+
+@pytest.mark.parametrize(
+    ("hard", "accepted", "expected"),
+    [
+        (4096, 4096, 4096),
+        (resource.RLIM_INFINITY, 10_240, 10_240),  # macOS
+        (resource.RLIM_INFINITY, 256, None),
+        (256, 256, None),
+    ],
+)
+def test_the_limit_of_open_files_is_raised_as_far_as_the_system_allows(
+    hard: int, accepted: int, expected: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[tuple[int, int]] = []
+
+    def setrlimit(_: int, wanted: tuple[int, int]) -> None:
+        if not 0 <= wanted[0] <= accepted:
+            raise ValueError("current limit exceeds maximum limit")
+        limits.append(wanted)
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, hard))
+    monkeypatch.setattr(resource, "setrlimit", setrlimit)
+    server._raise_file_limit()
+    assert limits == ([] if expected is None else [(expected, hard)])

@@ -15,7 +15,7 @@ from conductor_actors.commands import dead_letters, inspect, launch
 from conductor_actors.commands.check import check_servers
 from conductor_actors.commands.migrate import migrate_database
 from conductor_actors.commands.replay import replay_recording
-from conductor_actors.commands.terminal import print_stderr
+from conductor_actors.commands.terminal import print_stderr, set_encoding
 from conductor_actors.commands.verify import verify_recording
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.settings import texts
@@ -57,6 +57,7 @@ ShardsOption = Annotated[
 
 def main() -> NoReturn:
     """Run a command; print an error that the operator can fix in one line."""
+    set_encoding()
     exit_on_stop_signals(EXIT_INTERRUPTED)
     drain_with_parent()
     try:
@@ -228,7 +229,9 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
 def list_letters(
     reason: Annotated[str, typer.Option(help="List those with this reason.")] = "",
     source: Annotated[str, typer.Option(help="List those whose source begins with this.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="Maximum number of dead letters.")] = 50,
+    limit: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="Maximum number of dead letters.")
+    ] = 50,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object for each line.")
     ] = False,

@@ -8,6 +8,10 @@ class ConfigError(Exception):
     """The operator must act: a setting, a password or a grant is wrong. The exit code is 2."""
 
 
+class TablesMissing(ConfigError):  # noqa: N818 - a state, which a migration ends
+    """The operator must migrate the database. At the first start the service is about to."""
+
+
 class InvalidEvent(Exception):  # noqa: N818 - the field says "invalid event"
     """The sender must act: an event is invalid. It is counted and dead-lettered.
 

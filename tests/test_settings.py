@@ -1,18 +1,31 @@
+import os
+import re
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from pydantic import ValidationError
 
+from conductor_actors.adapters.embedded.state_directory import StateDirectory
 from conductor_actors.domain.quotas import Limits
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.errors import ConfigError
-from conductor_actors.settings import Settings, load_settings, texts, variable_of
+from conductor_actors.settings import Settings, texts, variable_of
+from conductor_actors.settings.loading import UnknownVariable, load_settings, unknown_variables
+from conductor_actors.settings.state_dir import default_state_dir
 from tests.deploy import settings_page
 
 ROOT = Path(__file__).parent.parent
 FLOATS = [name for name, field in Settings.model_fields.items() if "float" in str(field.annotation)]
+
+NUMBERS = [
+    name
+    for name, field in Settings.model_fields.items()
+    if any(kind in str(field.annotation) for kind in ("float", "int"))
+]
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +33,8 @@ def _no_variable_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(variable_of(name), raising=False)
+    for name in filter(re.compile("CONDUCTOR_", re.IGNORECASE).match, list(os.environ)):
+        monkeypatch.delenv(name)
 
 
 def test_the_defaults_are_those_of_the_contract() -> None:
@@ -144,6 +159,116 @@ def test_an_invalid_value_is_reported_in_one_line_with_its_variable_and_an_examp
     assert "\n" not in line
     monkeypatch.setenv(variable, line.rpartition("=")[2])
     load_settings()  # the example is valid
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_number_has_a_largest_value_that_the_service_can_use(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in ("1" + "0" * 30, "1e300"):
+        monkeypatch.setenv(variable_of(name), value)
+        with pytest.raises(ConfigError, match=rf"^{variable_of(name)}="):
+            load_settings()
+    [largest] = [each.le for each in Settings.model_fields[name].metadata if hasattr(each, "le")]
+    if name == "window_s":
+        monkeypatch.setenv("CONDUCTOR_SESSION_TIMEOUT_S", "3600")
+    monkeypatch.setenv(variable_of(name), f"{largest}")
+    settings = load_settings()
+    settings.intake_rules()
+    settings.session_rules()
+    datetime.now(UTC) - timedelta(days=settings.retention_days)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"CONDUCTOR_TICK_S=\xff1\n", ".env: byte 18 is not UTF-8"),
+        ("CONDUCTOR_TICK_S=1\n".encode("utf-16"), ".env: byte 1 is not UTF-8"),
+        (None, ".env: Permission denied; make it readable"),
+    ],
+)
+def test_a_dotenv_file_that_can_not_be_read_is_named_in_one_line(
+    content: bytes | None, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(".env").write_bytes(content or b"")
+    if content is None:  # a test that runs as root may read every file
+        denied = PermissionError(13, "Permission denied")
+        monkeypatch.setattr("builtins.open", Mock(side_effect=denied))
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(reason)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_directory_named_dotenv_is_ignored() -> None:
+    Path(".env").mkdir()
+    assert load_settings().tick_s == 5
+    assert unknown_variables() == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("CONDUCTOR_HTP_PORT", "CONDUCTOR_HTTP_PORT"),
+        ("CONDUCTOR_RETENTION", "CONDUCTOR_RETENTION_DAYS"),
+        ("CONDUCTOR_TENANT", "CONDUCTOR_TENANTS"),
+        ("conductor_jwt_secrt", "CONDUCTOR_JWT_SECRET"),
+        ("CONDUCTOR_REDIS_URL", "REDIS_URL"),
+        ("CONDUCTOR_XYZZY", None),
+    ],
+)
+def test_a_misspelt_variable_is_found_with_the_nearest_name(
+    variable: str, nearest: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    found = UnknownVariable(variable.upper(), nearest)
+    assert unknown_variables() == [found]
+    monkeypatch.delenv(variable)
+    Path(".env").write_text(f"# CONDUCTOR_NOTE=1\nexport {variable}=1\nOTHER=1\n")
+    assert unknown_variables() == [found]
+
+
+def test_a_variable_that_is_set_in_any_case_is_not_misspelt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("conductor_tick_s", "1")
+    assert load_settings().tick_s == 1
+    assert unknown_variables() == []
+
+
+def test_the_variables_that_kubernetes_sets_for_a_service_are_no_misspelt_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "CONDUCTOR_DASHBOARD_SERVICE_HOST": "10.0.0.1",
+        "CONDUCTOR_DASHBOARD_SERVICE_PORT": "80",
+        "CONDUCTOR_DASHBOARD_SERVICE_PORT_HTTP": "80",
+        "CONDUCTOR_DASHBOARD_PORT": "tcp://10.0.0.1:80",
+        "CONDUCTOR_DASHBOARD_PORT_80_TCP": "tcp://10.0.0.1:80",
+        "CONDUCTOR_DASHBOARD_PORT_80_TCP_ADDR": "10.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert unknown_variables() == []
+    monkeypatch.setenv("CONDUCTOR_HTTP_PORT", "tcp://10.0.0.1:80")
+    with pytest.raises(ConfigError, match="Kubernetes for a Service: use enableServiceLinks"):
+        load_settings()
+
+
+def test_a_user_without_a_home_directory_needs_a_state_directory_only_for_embedded_servers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    path = default_state_dir()
+    assert path.parts[0] == "~"
+    directory = StateDirectory(path)
+    with pytest.raises(ConfigError, match=r"no home directory; .*CONDUCTOR_STATE_DIR=/var/lib"):
+        directory.acquire()
+    monkeypatch.setenv("CONDUCTOR_STATE_DIR", "~/state")
+    with pytest.raises(ConfigError, match=r"^CONDUCTOR_STATE_DIR='~/state': .*home directory"):
+        load_settings()
+    assert not Path("~").exists()
 
 
 def test_the_settings_page_is_generated_from_the_settings() -> None:

@@ -155,9 +155,14 @@ class ProcessGroup:
         return EXIT_FAILED if has_failed or self._running else EXIT_OK
 
 
+def has_parent() -> bool:
+    """Return whether a process group started this process."""
+    return _HAS_PARENT in os.environ
+
+
 def drain_with_parent() -> None:
     """Drain this process when its parent has died, if a process group started it."""
-    if os.environ.pop(_HAS_PARENT, None):
+    if has_parent():
         exit_on_stop_signals(EXIT_OK)  # until there is something to drain
         threading.Thread(target=_drain_at_end_of_file, daemon=True).start()
 

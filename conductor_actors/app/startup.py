@@ -5,8 +5,11 @@ from contextlib import contextmanager
 from typing import NamedTuple, TextIO
 
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
+from conductor_actors.app.process_group import has_parent
+from conductor_actors.log_events import VariableIgnored, emit
 from conductor_actors.observability import logs
-from conductor_actors.settings import Settings, load_settings
+from conductor_actors.settings import Settings
+from conductor_actors.settings.loading import load_settings, unknown_variables
 
 
 class ServerUrls(NamedTuple):
@@ -20,7 +23,15 @@ def configure(log_output: TextIO) -> Settings:
     """Return the settings; log lines are written to `log_output` as they say."""
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format, log_output, settings.shard)
+    if not has_parent():  # which has logged them
+        log_unknown_variables()
     return settings
+
+
+def log_unknown_variables() -> None:
+    """Log the variables `CONDUCTOR_*` that are no settings: they are probably misspelt."""
+    for name, nearest in unknown_variables():
+        emit(VariableIgnored(variable=name, nearest=nearest))
 
 
 @contextmanager

@@ -16,7 +16,8 @@ from conductor_actors.errors import Unavailable
 from conductor_actors.observability import probes
 from conductor_actors.observability.lifecycle import LifecycleTracker
 from conductor_actors.observability.metrics import CollectorMetrics
-from conductor_actors.settings import Settings, load_settings
+from conductor_actors.settings import Settings
+from conductor_actors.settings.loading import load_settings
 
 
 def run(shards: int | None) -> int:

@@ -2,16 +2,32 @@
 
 import os
 import select
+import sys
 import termios
 import tty
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 
 UNKNOWN: Final = "-"
 STDERR: Final = Console(stderr=True)  # progress bars use it too and stay below printed lines
+
+
+def set_encoding() -> None:
+    """Make every text printable on stdout and stderr, whatever the locale.
+
+    A file or pipe is UTF-8, as JSON and CSV are. A terminal keeps its encoding.
+    """
+    if sys.stdout is None:  # it was closed
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - stays open
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            encoding = stream.encoding if stream.isatty() else "utf-8"
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
 
 
 def print_stderr(text: str) -> None:

@@ -1,6 +1,7 @@
 """The two sources of the dashboard, across outages: published updates and stored scores."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -9,7 +10,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.errors import ConfigError, Overloaded, Unavailable
+from conductor_actors.errors import ConfigError, Overloaded, TablesMissing, Unavailable
 from conductor_actors.outages import Outage
 from conductor_actors.ports import (
     HistoryReader,
@@ -24,6 +25,7 @@ T = TypeVar("T")
 MAX_RECONNECT_DELAY_S: Final = 2.0
 DATABASE_CHECK_INTERVAL_S: Final = 5.0
 DATABASE_RETRY_INTERVAL_S: Final = 1.0  # while the database is away
+MIGRATION_TIMEOUT_S: Final = 10.0  # for the tables to be created at the first start
 
 
 class Upstreams(NamedTuple):
@@ -75,6 +77,7 @@ class StoredHistory:
         self._reader = reader
         self._metrics = metrics
         self._outage = outage
+        self._migrated_by_s = time.monotonic() + MIGRATION_TIMEOUT_S
 
     async def run(self) -> None:
         """Hold connections and check the database at intervals, until cancelled."""
@@ -83,9 +86,9 @@ class StoredHistory:
             while True:
                 with suppress(Unavailable, Overloaded):  # the outage was reported
                     await self._await(self._reader.check())
-                is_away = self._outage.state == "away"
+                is_ok = self._outage.state == "ok"
                 await asyncio.sleep(
-                    DATABASE_RETRY_INTERVAL_S if is_away else DATABASE_CHECK_INTERVAL_S
+                    DATABASE_CHECK_INTERVAL_S if is_ok else DATABASE_RETRY_INTERVAL_S
                 )
         finally:
             await self._reader.close()
@@ -115,7 +118,12 @@ class StoredHistory:
         try:
             result = await read
         except (Unavailable, ConfigError) as error:
-            self._outage.record_failure(error)
+            if not self._is_being_migrated(error):
+                self._outage.record_failure(error)
             raise Unavailable("the database can't be asked now") from None
         self._outage.record_success()
         return result
+
+    def _is_being_migrated(self, error: Exception) -> bool:
+        """Return whether the tables are missing because the collector is about to create them."""
+        return isinstance(error, TablesMissing) and time.monotonic() < self._migrated_by_s

@@ -152,6 +152,7 @@ from conductor_actors.log_events.service_events import (
     ShardStarted,
     ShardStopped,
     TicksStalled,
+    VariableIgnored,
 )
 
 AnyEvent: TypeAlias = (
@@ -221,6 +222,7 @@ AnyEvent: TypeAlias = (
     | TraceEnded
     | UpdatesDropped
     | UpdatesPublished
+    | VariableIgnored
 )
 
 __all__ = [
@@ -296,6 +298,7 @@ __all__ = [
     "TraceEnded",
     "UpdatesDropped",
     "UpdatesPublished",
+    "VariableIgnored",
     "emit",
     "observed_by",
     "subscribe",

@@ -15,6 +15,14 @@ class ServiceStarted(LogEvent):
     transport: Name
 
 
+class VariableIgnored(LogEvent):
+    """An environment variable `CONDUCTOR_*` is no setting. `nearest` is the most similar one."""
+
+    level: ClassVar[Level] = "warning"
+    variable: Name
+    nearest: str | None
+
+
 class ServiceStats(LogEvent):
     """The version, age and CPU time of the process, every 5 s."""
 

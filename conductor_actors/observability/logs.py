@@ -1,6 +1,7 @@
 """The format of log lines: one JSON object per line, or readable text on a terminal."""
 
 import atexit
+import os
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -23,9 +24,16 @@ _JSON_ONLY_EVENTS: Final = frozenset(
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
+_DUMB_TERMINALS: Final = ("dumb", "unknown")  # the same as in rich
+
 _LineSink = Callable[[str], None]
 
 _output: LineOutput = StreamOutput(sys.stdout)
+
+
+def is_plain(stream: TextIO) -> bool:
+    """Return whether a stream shows no colours and has no cursor, as a file or dumb terminal."""
+    return not stream.isatty() or os.environ.get("TERM", "").lower() in _DUMB_TERMINALS
 
 
 class _Logger:
@@ -124,7 +132,7 @@ def _text_processors(stream: TextIO) -> list[Any]:
     return [
         _drop_json_only_events,
         structlog.dev.ConsoleRenderer(
-            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+            colors=not is_plain(stream), exception_formatter=structlog.dev.plain_traceback
         ),
     ]
 

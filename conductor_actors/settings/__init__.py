@@ -6,9 +6,7 @@
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
-import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from conductor_actors.dashboard.options import Options
@@ -18,9 +16,10 @@ from conductor_actors.domain.quotas import MULTI_TENANT_LIMITS, MULTI_TENANT_MAX
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.domain.shards import SINGLE_SHARD, Shard
-from conductor_actors.errors import ConfigError
+from conductor_actors.settings.state_dir import default_state_dir
 
 ENV_PREFIX: Final = "CONDUCTOR_"
+ENV_FILE: Final = ".env"
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -36,7 +35,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
-        env_file=".env",
+        env_file=ENV_FILE,
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -58,7 +57,7 @@ class Settings(BaseSettings):
         "state directory.",
     )
     state_dir: Path = Field(
-        default=platformdirs.user_state_path("conductor_actors"),
+        default=default_state_dir(),
         description="The state directory: data of the embedded Valkey and PostgreSQL.",
     )
     transport: Literal["both", "streams", "pubsub"] = Field(
@@ -88,20 +87,26 @@ class Settings(BaseSettings):
         description="The shard of this `collect`, such as `0/2` and `1/2`, if collectors are not "
         "started by `--shards`.",
     )
-    max_event_bytes: int = Field(default=65536, gt=0, description="Larger events are invalid.")
-    tick_s: int = Field(default=5, gt=0, description="Whole seconds between ticks; divides a day.")
+    max_event_bytes: int = Field(
+        default=65536, gt=0, le=512 * 1024 * 1024, description="Larger events are invalid."
+    )
+    tick_s: int = Field(
+        default=5, gt=0, le=86400, description="Whole seconds between ticks; divides a day."
+    )
     window_s: int = Field(
         default=60, gt=0, le=3600, description="Length of the window in whole seconds."
     )
     session_timeout_s: int = Field(
         default=1800,
         gt=0,
+        le=30 * 86400,
         description="Seconds without an event after which a session has no more rows. At least "
         "the window.",
     )
     presence_timeout_s: int = Field(
         default=21_600,
         gt=0,
+        le=30 * 86400,
         description="Seconds without an event after which a session with connected users is "
         "forgotten. The session timeout, if that is longer.",
     )
@@ -117,38 +122,49 @@ class Settings(BaseSettings):
     max_chat_per_min: float = Field(
         default=20.0,
         gt=0,
+        le=1e6,
         description="Chat messages per minute for the full contribution of chat.",
     )
     max_reactions_per_min: float = Field(
         default=10.0,
         gt=0,
+        le=1e6,
         description="Reactions per minute for the full contribution of reactions.",
     )
-    batch_rows: int = Field(default=5000, gt=0, description="Write rows when this many wait.")
+    batch_rows: int = Field(
+        default=5000, gt=0, le=1_000_000, description="Write rows when this many wait."
+    )
     batch_age_s: float = Field(
-        default=0.5, gt=0, description="Write rows when the first has waited for this many seconds."
+        default=0.5,
+        gt=0,
+        le=60,
+        description="Write rows when the first has waited for this many seconds.",
     )
     outbox_after_rows: int = Field(
         default=20_000,
         gt=0,
+        le=10_000_000,
         description="Rows kept in memory while the database is unavailable. Further rows are "
         "spilled to the stream `conductor:outbox`.",
     )
     retention_days: float = Field(
         default=0.0,
         ge=0,
+        le=36500,
         examples=["90"],
         description="Drop rows older than this many days. 0: keep all.",
     )
     checkpoint_s: float = Field(
         default=30.0,
         gt=0,
+        le=3600,
         description="Seconds between checkpoints, and thus how much is computed again after a "
         "crash.",
     )
     mailbox_limit: int = Field(
         default=100_000,
         gt=0,
+        le=10_000_000,
         description="Messages that may wait in a mailbox. Beyond it, reading pauses (streams) or "
         "drops events (pub/sub).",
     )
@@ -156,7 +172,7 @@ class Settings(BaseSettings):
         default=1, gt=0, le=64, description="Number of threads that run the sessions."
     )
     quarantine_s: float = Field(
-        default=300.0, gt=0, description="Length of a quarantine in seconds."
+        default=300.0, gt=0, le=86400, description="Length of a quarantine in seconds."
     )
     tenant_events_per_s: float | None = Field(
         default=None,
@@ -176,6 +192,7 @@ class Settings(BaseSettings):
     tenant_sessions: int | None = Field(
         default=None,
         ge=0,
+        le=10_000_000,
         examples=["1000"],
         description="Live sessions of one tenant. 0: no limit. Default: "
         f"{MULTI_TENANT_LIMITS.tenant_sessions} if `CONDUCTOR_TENANTS` is set, else 0.",
@@ -192,6 +209,7 @@ class Settings(BaseSettings):
     session_users: int | None = Field(
         default=None,
         ge=0,
+        le=10_000_000,
         examples=["20000"],
         description="Users connected to one session at once. Further users count as active, not "
         f"as connected. 0: no limit. Default: {MULTI_TENANT_MAX_USERS} if `CONDUCTOR_TENANTS` is "
@@ -244,10 +262,13 @@ class Settings(BaseSettings):
         "requests or not. The header `X-Forwarded-Prefix` of a trusted proxy takes precedence.",
     )
     max_clients_per_address: int = Field(
-        default=256, gt=0, description="Maximum number of connections from one address."
+        default=256,
+        gt=0,
+        le=1_000_000,
+        description="Maximum number of connections from one address.",
     )
     max_clients_per_tenant: int = Field(
-        default=5000, gt=0, description="Maximum number of connections of one tenant."
+        default=5000, gt=0, le=1_000_000, description="Maximum number of connections of one tenant."
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address of `/metrics`.")
     metrics_port: Port = Field(default=9464, description="Port of `/metrics`. 0: no metrics.")
@@ -266,7 +287,10 @@ class Settings(BaseSettings):
     @field_validator("state_dir")
     @classmethod
     def _expand_home(cls, state_dir: Path) -> Path:
-        return state_dir.expanduser()
+        try:
+            return state_dir.expanduser()
+        except RuntimeError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("tenants", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod
@@ -375,35 +399,7 @@ class Settings(BaseSettings):
         return multi_tenant_default if self.tenants else 0
 
 
-def load_settings() -> Settings:
-    """Read the settings; raise `ConfigError` naming the variable, what is wrong, and an example."""
-    try:
-        return Settings()
-    except ValidationError as error:
-        raise ConfigError(_error_line(error.errors(include_url=False)[0])) from None
-
-
 def variable_of(field_name: str) -> str:
     """Return the environment variable of a setting."""
     alias = Settings.model_fields[field_name].validation_alias
     return str(alias or ENV_PREFIX + field_name.upper())
-
-
-def default_text(field_name: str) -> str:
-    """Return a setting's default as its variable would have it; empty if unset."""
-    default = Settings.model_fields[field_name].default
-    if default in (None, ()):
-        return ""
-    if isinstance(default, bool):
-        return str(default).lower()
-    return f"{default:g}" if isinstance(default, float) else str(default)
-
-
-def _error_line(problem: ErrorDetails) -> str:
-    message = problem["msg"].removeprefix("Value error, ")
-    if not problem["loc"]:  # it is about two settings, and names them
-        return message
-    field_name = str(problem["loc"][0])
-    variable = variable_of(field_name)
-    [example, *_] = Settings.model_fields[field_name].examples or [default_text(field_name)]
-    return f"{variable}={problem['input']!r}: {message}, e.g. {variable}={example}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from textwrap import indent, wrap
 from typing import Final
 
-from conductor_actors.settings import Settings, default_text, variable_of
+from conductor_actors.settings import Settings, variable_of
 
 MAX_LINE_CHARS: Final = 70  # indented, it fits a terminal of 80
 
@@ -25,6 +25,16 @@ def markdown_table() -> str:
 def help_list() -> str:
     """Return the list for a terminal: each variable with its default, and its description below."""
     return "\n".join(["\b", "Settings, with their defaults:", *_help_lines()])
+
+
+def default_text(field_name: str) -> str:
+    """Return a setting's default as its variable would have it; empty if unset."""
+    default = Settings.model_fields[field_name].default
+    if default in (None, ()):
+        return ""
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def _help_lines() -> Iterator[str]:

@@ -4,7 +4,8 @@ import pytest
 
 from conductor_actors.dashboard.options import Options
 from conductor_actors.errors import ConfigError
-from conductor_actors.settings import Settings, load_settings, variable_of
+from conductor_actors.settings import Settings, variable_of
+from conductor_actors.settings.loading import load_settings
 from tests.dashboard.clients import SECRET
 
 

@@ -3,15 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.dashboard import upstreams
-from conductor_actors.dashboard.upstreams import UpdateStream
-from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
+from conductor_actors.dashboard.upstreams import StoredHistory, UpdateStream
+from conductor_actors.errors import ConfigError, TablesMissing, Unavailable
 from conductor_actors.outages import Outage
-from conductor_actors.ports import PublishedMessage
+from conductor_actors.ports import HistoryReader, PublishedMessage
 
 pytestmark = pytest.mark.anyio
 
@@ -56,3 +58,36 @@ async def test_after_an_outage_the_stream_subscribes_again_and_calls_on_resume(
     assert len(resumed) == 2
     assert [line["event"] for line in lines] == ["outage_began", "outage_ended"] * 2
     assert lines[0]["error"] == str(error)
+
+
+class ReaderWithoutTables:
+    """A history whose tables are missing."""
+
+    async def open(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        pass
+
+    async def check(self) -> None:
+        raise TablesMissing("run: python -m conductor_actors migrate")
+
+
+@pytest.mark.parametrize(("migration_timeout_s", "is_reported"), [(60.0, False), (0.0, True)])
+async def test_missing_tables_are_reported_once_the_first_start_had_time_to_create_them(
+    migration_timeout_s: float, *, is_reported: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upstreams, "MIGRATION_TIMEOUT_S", migration_timeout_s)
+    monkeypatch.setattr(upstreams, "DATABASE_RETRY_INTERVAL_S", 0.01)
+    outage = Outage("database history")
+    history = StoredHistory(
+        cast("HistoryReader", ReaderWithoutTables()), DashboardMetrics(), outage
+    )
+    with capture_logs() as lines:
+        task = asyncio.create_task(history.run())
+        await asyncio.wait({task}, timeout=0.1)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert [line["event"] for line in lines] == ["outage_began"] * is_reported
+    assert outage.state == ("away" if is_reported else "unknown")

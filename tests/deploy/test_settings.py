@@ -132,6 +132,11 @@ def test_each_pod_is_asked_for_health_and_readiness_where_it_answers(pod: Any) -
         assert (asked["path"], ports[asked["port"]]) == (path, port)
 
 
+@pytest.mark.parametrize("pod", PODS, ids=lambda pod: str(pod["containers"][0]["name"]))
+def test_no_service_of_the_namespace_sets_a_variable_of_a_pod(pod: Any) -> None:
+    assert pod["enableServiceLinks"] is False
+
+
 def test_what_pods_refer_to_is_there() -> None:
     for container in CONTAINERS:
         for source in container["envFrom"]:

@@ -25,6 +25,7 @@ class StateDirectory:
     """The directory, which this program holds from `acquire` to `release`."""
 
     def __init__(self, path: Path) -> None:
+        self._given = path
         self.path = path.resolve()
         self._open = ExitStack()
         self._servers: TextIO | None = None
@@ -40,6 +41,7 @@ class StateDirectory:
         Raise `ConfigError` while another program uses it. If that was killed, its servers are about
         to end: wait for them.
         """
+        require_home(self._given)
         self.path.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
             program = opened.enter_context((self.path / "lock").open("a+"))
@@ -85,6 +87,15 @@ class StateDirectory:
         return ConfigError(
             f"CONDUCTOR_STATE_DIR={self.path} is in use by {holder}: "
             "stop that process, or set CONDUCTOR_STATE_DIR to another directory"
+        )
+
+
+def require_home(state_dir: Path) -> None:
+    """Raise `ConfigError` if the directory is below a home directory that the user lacks."""
+    if state_dir.parts[:1] == ("~",):
+        raise ConfigError(
+            "CONDUCTOR_STATE_DIR: this user has no home directory; set it, e.g. "
+            "CONDUCTOR_STATE_DIR=/var/lib/conductor, or set REDIS_URL and DATABASE_URL"
         )
 
 

@@ -17,7 +17,7 @@ from conductor_actors.adapters.postgres.connection import (
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.rows import COLUMNS, UNKNOWN_AUDIENCE
 from conductor_actors.domain.scoring import Signals
-from conductor_actors.errors import ConfigError, Overloaded, Unavailable
+from conductor_actors.errors import ConfigError, Overloaded, TablesMissing, Unavailable
 from conductor_actors.instants import to_datetime, to_ms
 from conductor_actors.ports import HistoryStep, StoredScore
 
@@ -155,6 +155,8 @@ class PostgresHistoryReader:
                 return await found.fetchall()
         except psycopg.Error as error:
             mapped = mapped_error(error)
+            if isinstance(error, psycopg.errors.UndefinedTable):
+                raise TablesMissing(str(mapped)) from None
             if isinstance(mapped, Unavailable | ConfigError):
                 raise mapped from None
             raise Unavailable(primary_message(error)) from None

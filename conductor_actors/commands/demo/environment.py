@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from conductor_actors.adapters.embedded.state_directory import require_home
+from conductor_actors.app.startup import log_unknown_variables
 from conductor_actors.commands.terminal import print_stderr
 from conductor_actors.errors import ConfigError
 from conductor_actors.observability import logs
@@ -16,6 +18,7 @@ MAX_PORTS_TRIED: Final = 100
 @contextmanager
 def log_to_file(settings: Settings) -> Iterator[None]:
     """Write the log to `demo.log` in the state directory, until the block ends."""
+    require_home(settings.state_dir)
     path = settings.state_dir / "demo.log"
     try:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
@@ -27,6 +30,7 @@ def log_to_file(settings: Settings) -> Iterator[None]:
         ) from None
     with file:
         logs.configure(settings.log_level, settings.log_format, file)
+        log_unknown_variables()
         print_stderr(f"starting; the log is in {path}")
         yield
 
@@ -42,14 +46,15 @@ def with_free_ports(settings: Settings) -> Settings:
         ("metrics", settings.metrics_port, metrics_port),
     ):
         if port != configured:
-            print_stderr(f"port {configured} is in use: using port {port} for the {name}")
+            reason = f"port {configured} is in use: " if configured else ""
+            print_stderr(f"{reason}using port {port} for the {name}")
     return settings.model_copy(update={"http_port": http_port, "metrics_port": metrics_port})
 
 
 def _free_port(host: str, first: int, excluded: int | None = None) -> int:
-    """Return the first free port from `first` on; `first` itself if there is none."""
+    """Return the first free port from `first` on; `first` itself if there is none. 0: any."""
     for port in range(first, min(first + MAX_PORTS_TRIED, 1 << 16)):
         if port != excluded:
-            with suppress(OSError), socket.create_server((host, port)):
-                return port
+            with suppress(OSError), socket.create_server((host, port)) as server:
+                return int(server.getsockname()[1])
     return first  # the service then reports that it is in use

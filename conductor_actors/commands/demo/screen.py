@@ -24,14 +24,16 @@ def show_updates(
     stop: threading.Event,
     footer: str = "Ctrl-C to stop",
 ) -> None:
-    """Show the updates of all tenants until `stop`; without a terminal, as lines of text.
+    """Show the updates of all tenants until `stop`.
+
+    Without a terminal, and on one that is dumb, they are lines of text.
 
     While Redis is away, the table keeps the last scores and says so.
     """
     board = Scoreboard()
     reader.select(EVERY_TENANT)
     batches = _read_updates(reader, board, stop)
-    if not console.is_terminal:
+    if not console.is_terminal or console.is_dumb_terminal:
         for updates in batches:
             for update in updates:
                 console.out(format_update(update), highlight=False)

@@ -13,6 +13,7 @@ import typer
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
+from conductor_actors.app.startup import configure
 from conductor_actors.commands.inspect.log_sources import (
     LogSource,
     LogStreamSource,
@@ -33,8 +34,7 @@ from conductor_actors.commands.inspect.update_follower import UpdateFollower
 from conductor_actors.commands.terminal import Keyboard, keyboard
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Unavailable
-from conductor_actors.observability import logs
-from conductor_actors.settings import load_settings
+from conductor_actors.observability.logs import is_plain
 
 SCREEN_REFRESH_S: Final = 0.2
 SOURCE_POLL_S: Final = 0.02
@@ -71,8 +71,7 @@ def inspect(  # noqa: PLR0913 - an option each
     Only the last 8 MB of a file are read; --once reads a pipe to its end. Without a terminal,
     it prints once.
     """
-    settings = load_settings()
-    logs.configure(settings.log_level, settings.log_format, sys.stderr)
+    settings = configure(sys.stderr)
     followed = SessionKey.parse(follow) if follow else None
     view = ScreenView(Selection(sort, tenant), followed=followed)
     redis_url = redis_url_of(source, settings)
@@ -81,7 +80,7 @@ def inspect(  # noqa: PLR0913 - an option each
         closing(UpdateFollower(redis_url)) as updates,
     ):
         inspection = Inspection(lines, updates, view, lambda: datetime.now(UTC))
-        if once or as_json or not sys.stdout.isatty():
+        if once or as_json or is_plain(sys.stdout):
             _print(inspection, lines, as_json=as_json)
         else:
             traced_url = redis_url if isinstance(lines, LogStreamSource) else None

@@ -13,6 +13,7 @@ import typer
 
 from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionClient
 from conductor_actors.adapters.redis.log_stream import RedisLogReader
+from conductor_actors.app.startup import configure
 from conductor_actors.commands.inspect.log_sources import redis_url_of, require_redis
 from conductor_actors.commands.inspect.session_text import description_lines, trace_line
 from conductor_actors.commands.terminal import print_stderr, printable
@@ -23,8 +24,6 @@ from conductor_actors.domain.introspection_protocol import (
     IntrospectionRequest,
 )
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.observability import logs
-from conductor_actors.settings import load_settings
 
 ANSWER_TIMEOUT_S: Final = 5.0
 TRACE_POLL_S: Final = 0.2
@@ -62,8 +61,7 @@ def session(
     --trace prints each message that the session handles, at most 20 a second, until the trace ends
     or Ctrl-C; the service continues the trace until its time is over. Exit 1: no such session.
     """
-    settings = load_settings()
-    logs.configure(settings.log_level, settings.log_format, sys.stderr)
+    settings = configure(sys.stderr)
     url = require_redis(redis_url_of(None, settings), settings)
     request = _make_request(SessionKey.parse(name), for_s if trace else None)
     with (
@@ -81,6 +79,7 @@ def session(
 def _make_request(key: SessionKey, trace_s: float | None) -> IntrospectionRequest:
     request = IntrospectionRequest(uuid4().hex, *key, trace_s)
     try:
+        str(key).encode()  # raises an error for bytes in the command line that are not text
         return msgspec.convert(msgspec.to_builtins(request), IntrospectionRequest)
     except ValueError as error:  # msgspec's errors are ValueErrors
         raise ConfigError(f"inspect session: {error}") from None

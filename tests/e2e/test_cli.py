@@ -242,8 +242,8 @@ def test_the_demo_uses_and_prints_the_next_free_ports(tmp_path: Path) -> None:
     assert len(used) == 2
     assert all(mine > theirs for mine, theirs in zip(used, in_use, strict=True))
     assert len({*used, *in_use}) == 4
-    assert f"port {in_use[0]} is in use: the dashboard" in ended.stderr
-    assert f"port {in_use[1]} is in use: the metrics" in ended.stderr
+    assert f"port {in_use[0]} is in use: using port {used[0]} for the dashboard" in ended.stderr
+    assert f"port {in_use[1]} is in use: using port {used[1]} for the metrics" in ended.stderr
 
 
 def test_the_demo_uses_the_ports_of_the_settings_if_they_are_free(

@@ -3,7 +3,6 @@
 `deploy/SETTINGS.md` is generated from them: `python -m tests.deploy.settings_page`.
 """
 
-from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -16,7 +15,7 @@ from conductor_actors.domain.quotas import MULTI_TENANT_LIMITS, MULTI_TENANT_MAX
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.domain.shards import SINGLE_SHARD, Shard
-from conductor_actors.settings.state_dir import default_state_dir
+from conductor_actors.settings.state_dir import StateDir, default_state_dir
 
 ENV_PREFIX: Final = "CONDUCTOR_"
 ENV_FILE: Final = ".env"
@@ -56,7 +55,7 @@ class Settings(BaseSettings):
         description="TimescaleDB or PostgreSQL 15+. If unset, an embedded PostgreSQL runs in the "
         "state directory.",
     )
-    state_dir: Path = Field(
+    state_dir: StateDir = Field(
         default=default_state_dir(),
         description="The state directory: data of the embedded Valkey and PostgreSQL.",
     )
@@ -283,14 +282,6 @@ class Settings(BaseSettings):
         description="Keep the newest 10,000 log lines in the Redis stream `conductor:log` for "
         "`inspect`.",
     )
-
-    @field_validator("state_dir")
-    @classmethod
-    def _expand_home(cls, state_dir: Path) -> Path:
-        try:
-            return state_dir.expanduser()
-        except RuntimeError as error:
-            raise ValueError(str(error)) from None
 
     @field_validator("tenants", "allowed_origins", "trusted_proxies", mode="before")
     @classmethod

@@ -1,8 +1,10 @@
-"""The default of the state directory."""
+"""The type and the default of the state directory."""
 
 from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import platformdirs
+from pydantic import AfterValidator
 
 
 def default_state_dir() -> Path:
@@ -11,3 +13,13 @@ def default_state_dir() -> Path:
         return platformdirs.user_state_path("conductor_actors")
     except RuntimeError:
         return Path("~/.local/state/conductor_actors")
+
+
+def _expand_home(state_dir: Path) -> Path:
+    try:
+        return state_dir.expanduser()
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
+
+
+StateDir: TypeAlias = Annotated[Path, AfterValidator(_expand_home)]

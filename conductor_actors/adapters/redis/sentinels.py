@@ -2,13 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import redis
-from redis.sentinel import MasterNotFoundError, Sentinel
+from redis.sentinel import Sentinel
 
 from conductor_actors.ports import Clock
 
@@ -40,38 +39,47 @@ class SentinelGroup:
         }
         self._sentinel = Sentinel(hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
         self._clock: Clock = time.monotonic
-        self._ask_again_s = float("-inf")
+        self._ask_again_s: dict[int, float] = {}
 
     def address(self) -> Address:
         """Return the primary's address; raise a redis `ConnectionError` if no Sentinel knows it."""
-        try:
-            host, port = self._sentinel.discover_master(self._name)  # type: ignore[no-untyped-call]
-        except MasterNotFoundError:
-            raise redis.ConnectionError(
-                f"no Sentinel responds that knows a primary {self._name!r}"
-            ) from None
-        return host, port
+        state = self._newest(self._states())
+        if state is None:
+            raise redis.ConnectionError(f"no Sentinel responds that knows a primary {self._name!r}")
+        return state["ip"], state["port"]
 
     def has_moved(self, address: Address) -> bool:
         """Check whether another server is the primary, or none is; False if no Sentinel responds.
 
         A primary that the Sentinels take for down may have been replaced already.
         """
-        if self._clock() < self._ask_again_s:
-            return False
-        try:
-            return self.address() != address
-        except (redis.ConnectionError, redis.TimeoutError):
-            if any(map(_responds, self._sentinel.sentinels)):
-                return True
-            self._ask_again_s = self._clock() + SENTINEL_RETRY_S
-            return False
+        states = self._states()
+        newest = self._newest(states)
+        return bool(states) and (newest is None or (newest["ip"], newest["port"]) != address)
 
+    def _states(self) -> list[dict[str, Any]]:
+        """Return what each Sentinel that responds knows of the primary; leave out slow ones."""
+        states = []
+        for number, sentinel in enumerate(self._sentinel.sentinels):
+            if self._clock() < self._ask_again_s.get(number, 0.0):
+                continue
+            try:
+                known: Any = sentinel.sentinel_masters()
+            except (redis.ConnectionError, redis.TimeoutError):
+                self._ask_again_s[number] = self._clock() + SENTINEL_RETRY_S
+            else:
+                states.append(known.get(self._name, {}))
+        return states
 
-def _responds(sentinel: redis.Redis) -> bool:
-    with suppress(redis.RedisError):
-        return bool(sentinel.ping())
-    return False
+    def _newest(self, states: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        """Return the state after the last failover: the other Sentinels learn of it later."""
+        known = [state for state in states if state]
+        epoch = max((state["config-epoch"] for state in known), default=0)
+        for state in known:
+            is_up = self._sentinel.check_master_state(state, self._name)  # type: ignore[no-untyped-call]
+            if state["config-epoch"] == epoch and is_up:
+                return state
+        return None
 
 
 def parse_sentinel_url(url: str) -> SentinelUrl | None:

@@ -266,10 +266,11 @@ class Lease(Protocol):
 
 
 class CheckResult(NamedTuple):
-    """A line that `check` prints, and whether the check passed."""
+    """A line that `check` prints, and whether the check passed, perhaps with a warning."""
 
     ok: bool
     line: str
+    is_warning: bool = False
 
 
 class OutboxPage(NamedTuple):

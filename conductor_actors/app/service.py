@@ -12,6 +12,7 @@ from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
+from conductor_actors.adapters.redis.access_check import report_shared_names
 from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.dead_letter_stream import RedisDeadLetterQueue
 from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
@@ -73,6 +74,7 @@ class DashboardService:
 
     def run(self) -> int:
         """Run until `stop`, or until it fails; return the exit code."""
+        report_shared_names(self._redis_url)
         with self._shards.poll(self._redis_url) if self._shards else nullcontext():
             return self._run()
 
@@ -129,6 +131,7 @@ class Service:
             relay_logs(self._redis_url) if self._settings.log_stream else nullcontext(),
             observed_by(self._progress.observe),
         ):
+            report_shared_names(self._redis_url)
             with ExitStack() as cleanup:
                 exit_code = self._run(cleanup)
             if self._drain_began_s is not None:

@@ -7,6 +7,7 @@ from typing import NamedTuple, TextIO
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.app.process_group import has_parent
 from conductor_actors.log_events import VariableIgnored, emit
+from conductor_actors.adapters.redis.namespaces import with_namespace
 from conductor_actors.observability import logs
 from conductor_actors.settings import Settings
 from conductor_actors.settings.loading import load_settings, unknown_variables
@@ -45,4 +46,5 @@ def open_servers(
             redis_url = embedded.start_valkey()
         if database and database_url is None:
             database_url = embedded.start_postgres()
-        yield ServerUrls(redis_url or "", database_url or "")
+        redis_url = with_namespace(redis_url or "", settings.namespace)
+        yield ServerUrls(redis_url, database_url or "")

@@ -7,6 +7,7 @@ import typer
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis import access_check
 from conductor_actors.app.startup import configure, open_servers
+from conductor_actors.ports import CheckResult
 
 
 def check_servers() -> bool:
@@ -18,5 +19,11 @@ def check_servers() -> bool:
             *PostgresRowStore(urls.database).check(),
         ]
     for finding in findings:
-        typer.echo(f"{'ok    ' if finding.ok else 'FAILED'} {finding.line}")
+        typer.echo(f"{_verdict(finding)} {finding.line}")
     return all(finding.ok for finding in findings)
+
+
+def _verdict(finding: CheckResult) -> str:
+    if not finding.ok:
+        return "FAILED"
+    return "WARN  " if finding.is_warning else "ok    "

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from conductor_actors.adapters.recordings.event_file import read_event_file
 from conductor_actors.adapters.recordings.stream_range import StreamRange
+from conductor_actors.adapters.redis.namespaces import with_namespace
 from conductor_actors.commands.terminal import print_stderr
 from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT
 from conductor_actors.domain.intake import Entry
@@ -45,7 +46,8 @@ def open_recording(source: str, settings: Settings, first: str, last: str) -> It
     if "://" not in source:
         yield _file_recording(source, first, last)
         return
-    with closing(StreamRange(source, settings.tenants, first, last)) as stream_range:
+    url = with_namespace(source, settings.namespace)
+    with closing(StreamRange(url, settings.tenants, first, last)) as stream_range:
         try:
             yield _stream_recording(stream_range, settings.tenants, first, last)
         finally:

@@ -107,6 +107,7 @@ from conductor_actors.log_events.data_events import (
     StreamReadable,
     StreamUnreadable,
     TickBroadcast,
+    TenantIgnored,
     TickCompleted,
     UpdatesDropped,
     UpdatesPublished,
@@ -141,6 +142,7 @@ from conductor_actors.log_events.service_events import (
     LeaseAwaited,
     LogLinesDropped,
     MigrationApplied,
+    NamesShared,
     OwnershipTaken,
     ServerStarted,
     ServerStopped,
@@ -186,6 +188,7 @@ AnyEvent: TypeAlias = (
     | LogLinesDropped
     | MessageTraced
     | MigrationApplied
+    | NamesShared
     | OutageBegan
     | OutageContinues
     | OutageEnded
@@ -214,6 +217,7 @@ AnyEvent: TypeAlias = (
     | SimulationResumed
     | StreamReadable
     | StreamUnreadable
+    | TenantIgnored
     | TenantStats
     | TickBroadcast
     | TickCompleted
@@ -260,6 +264,7 @@ __all__ = [
     "LogLinesDropped",
     "MessageTraced",
     "MigrationApplied",
+    "NamesShared",
     "OutageBegan",
     "OutageContinues",
     "OutageEnded",
@@ -290,6 +295,7 @@ __all__ = [
     "StreamReadable",
     "StreamUnreadable",
     "TenantFigures",
+    "TenantIgnored",
     "TenantStats",
     "TickBroadcast",
     "TickCompleted",

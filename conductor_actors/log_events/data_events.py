@@ -65,6 +65,17 @@ class StreamReadable(LogEvent):
     streams: Count
 
 
+class TenantIgnored(LogEvent):
+    """Events come under names whose prefix is no tenant, and are not read; once a prefix.
+
+    `pattern` is what the names of tenants match.
+    """
+
+    level: ClassVar[Level] = "warning"
+    prefix: Name
+    pattern: Name
+
+
 class GapDetected(LogEvent):
     """Events were published that were never read. `lost_events` is null if unknown."""
 

@@ -86,6 +86,17 @@ class SessionsReshared(LogEvent):
     duration_s: Number
 
 
+class NamesShared(LogEvent):
+    """The Redis database has a number other than 0, and there is no namespace.
+
+    Pub/sub knows no database number: services in other databases receive each other's messages.
+    """
+
+    level: ClassVar[Level] = "warning"
+    database: Count
+    advice: str
+
+
 class LeaseAwaited(LogEvent):
     """Another process owns the events. This one is a standby."""
 

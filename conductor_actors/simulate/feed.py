@@ -14,15 +14,17 @@ STEP_S: Final = 0.25
 STREAM_ENTRIES: Final = 100_000  # of 250 bytes each: 25 MB hold an hour of a demo
 
 
-def feed(client: redis.Redis, simulation: Simulation, stop: threading.Event) -> None:
-    """Add the events to their streams as they happen, until `stop`.
+def feed(
+    client: redis.Redis, simulation: Simulation, stop: threading.Event, prefix: str = ""
+) -> None:
+    """Add the events to their streams, whose names get a prefix, as they happen, until `stop`.
 
     Events of an outage of Redis are lost, as those of a platform are.
     """
     has_outage = False
     while not stop.is_set():
         try:
-            _add(client, simulation.step(time.time(), STEP_S))
+            _add(client, simulation.step(time.time(), STEP_S), prefix)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             if not has_outage:
                 emit(SimulationInterrupted(error=str(error)))
@@ -34,8 +36,8 @@ def feed(client: redis.Redis, simulation: Simulation, stop: threading.Event) -> 
         stop.wait(STEP_S)
 
 
-def _add(client: redis.Redis, events: Sequence[tuple[str, bytes]]) -> None:
+def _add(client: redis.Redis, events: Sequence[tuple[str, bytes]], prefix: str) -> None:
     with client.pipeline(transaction=False) as pipeline:
         for name, body in events:
-            pipeline.xadd(name, {"data": body}, maxlen=STREAM_ENTRIES, approximate=True)
+            pipeline.xadd(prefix + name, {"data": body}, maxlen=STREAM_ENTRIES, approximate=True)
         pipeline.execute()

@@ -15,6 +15,7 @@ from conductor_actors.adapters.redis.entry_ids import (
     parse_id,
 )
 from conductor_actors.adapters.redis.event_names import EventNames
+from conductor_actors.adapters.redis.namespaces import prefix_of
 from conductor_actors.adapters.redis.pipelines import Command, pipeline, server_time_ms
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.streams import entries_of
@@ -87,7 +88,7 @@ class StreamRange:
         """
         first = parse_id(self._first.encode())
         try:
-            info: Any = self._client.xinfo_stream(name)
+            info: Any = self._client.xinfo_stream(prefix_of(self._client) + name)
         except NoPermissionError:
             self.begins_ms = None
             return _END

@@ -1,11 +1,12 @@
 """Check whether Redis can be used as the service needs it, without changing anything."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from contextlib import closing
+from typing import Any, Final
 
 import redis
 
-from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.client import database_number, open_client
 from conductor_actors.adapters.redis.event_names import EventNames, event_tenant
 from conductor_actors.adapters.redis.event_source import Transport
 from conductor_actors.adapters.redis.key_names import (
@@ -16,12 +17,19 @@ from conductor_actors.adapters.redis.key_names import (
     OWNER_KEY,
     REQUEST_CHANNEL,
 )
+from conductor_actors.adapters.redis.namespaces import prefix_of
 from conductor_actors.adapters.redis.pipelines import Command, pipeline
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.streams import StreamReader
 from conductor_actors.domain.identity import DEFAULT_TENANT, prefixed
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.log_events import NamesShared, emit
 from conductor_actors.ports import UPDATES, CheckResult
+
+_SHARED_NAMES: Final = (
+    "pub/sub knows no database number: services in other databases of this server receive what "
+    "this one publishes, and the reverse; set CONDUCTOR_NAMESPACE, and publish events with it"
+)
 
 
 def check(
@@ -33,13 +41,27 @@ def check(
         try:
             with mapped_errors():
                 info = client.info()
+            shared = _shared_database(client)
             _require_access(client, transport, tenants)
         finally:
             client.close()
     except (ConfigError, Unavailable) as error:
         return [CheckResult(ok=False, line=f"redis: {str(error).removeprefix('redis: ')}")]
     access = CheckResult(ok=True, line="redis: events can be read, updates can be published")
-    return [_version(info), access, *_eviction(info)]
+    return [_version(info), access, *_eviction(info), *_shared(shared)]
+
+
+def report_shared_names(url: str) -> None:
+    """Report a database with a number, in which the service has no namespace."""
+    with closing(open_client(url)) as client:
+        database = _shared_database(client)
+    if database:
+        emit(NamesShared(database=database, advice=_SHARED_NAMES))
+
+
+def _shared_database(client: redis.Redis) -> int:
+    """Return the number of a database whose messages reach others; 0 if they do not."""
+    return 0 if prefix_of(client) else database_number(client)
 
 
 def _require_access(client: redis.Redis, transport: Transport, tenants: Sequence[str]) -> None:
@@ -55,8 +77,9 @@ def _require_access(client: redis.Redis, transport: Transport, tenants: Sequence
         reader.read(streams)
         for name in reader.wrong_type_keys:
             raise ConfigError(
-                f"the key {name} is a {reader.wrong_type_keys.type_of(name)}, not a stream: "
-                "nothing is read from it; rename it, or set CONDUCTOR_TRANSPORT=pubsub"
+                f"the key {prefix_of(client)}{name} is a {reader.wrong_type_keys.type_of(name)}, "
+                "not a stream: nothing is read from it; rename it, or set "
+                "CONDUCTOR_TRANSPORT=pubsub"
             )
 
 
@@ -86,6 +109,13 @@ def _service_commands(names: EventNames, transport: Transport) -> list[Command]:
         if names.channel_patterns():
             commands.append(("PSUBSCRIBE", *names.channel_patterns()))
     return commands
+
+
+def _shared(database: int) -> list[CheckResult]:
+    if not database:
+        return []
+    line = f"redis: database {database}: {_SHARED_NAMES}"
+    return [CheckResult(ok=True, line=line, is_warning=True)]
 
 
 def _version(info: Mapping[str, Any]) -> CheckResult:

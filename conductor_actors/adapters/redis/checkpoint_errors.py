@@ -4,7 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY, CHECKPOINT_SESSIONS_KEY
+from conductor_actors.adapters.redis.key_names import (
+    CHECKPOINT_KEY,
+    CHECKPOINT_SESSIONS_KEY,
+    NAMESPACE_NOTE,
+)
 from conductor_actors.domain.checkpoints import (
     CHECKPOINT_VERSION,
     CheckpointError,
@@ -16,8 +20,8 @@ from conductor_actors.errors import ConfigError
 
 _START_OVER: Final = (
     f"delete {CHECKPOINT_KEY} and {CHECKPOINT_SESSIONS_KEY} in Redis (those of shards end in "
-    ":0-of-2 and the like): reading then begins as CONDUCTOR_START says, and sessions forget who "
-    "is connected and what came before"
+    f":0-of-2 and the like; {NAMESPACE_NOTE}): reading then begins as CONDUCTOR_START says, and "
+    "sessions forget who is connected and what came before"
 )
 
 

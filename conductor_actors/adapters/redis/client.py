@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection, parse_url
 from redis.retry import Retry
 
+from conductor_actors.adapters.redis.namespaces import set_prefix, split_namespace
 from conductor_actors.adapters.redis.primary import primary_kind
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.sentinels import (
@@ -59,21 +60,27 @@ def open_client(
     Raise `ConfigError` for a URL that can't be read. Unless `is_replica_allowed`, the calls raise
     it if the server is a replica.
     """
+    url, prefix = split_namespace(url)
     with _checked_url(url):
         options = _with_defaults(_parsed(url), timeout_s)
         options["is_replica_allowed"] = is_replica_allowed
         pool = redis.ConnectionPool(retry=Retry(NoBackoff(), 0), **options)
         pool.connection_class(**pool.connection_kwargs)  # raises what the first call would raise
-    return redis.Redis.from_pool(pool)
+    client = redis.Redis.from_pool(pool)
+    set_prefix(client, prefix)
+    return client
 
 
 def open_async_client(url: str, timeout_s: float = REDIS_TIMEOUT_S) -> redis.asyncio.Redis:
     """Return the same kind of client for an event loop."""
+    url, prefix = split_namespace(url)
     with _checked_url(url):
         options = _with_defaults(_parsed(url, parse_async_url, redis.asyncio.Connection), timeout_s)
         pool = redis.asyncio.ConnectionPool(retry=AsyncRetry(NoBackoff(), 0), **options)
         pool.connection_class(**pool.connection_kwargs)
-    return redis.asyncio.Redis.from_pool(pool)
+    client = redis.asyncio.Redis.from_pool(pool)
+    set_prefix(client, prefix)
+    return client
 
 
 def probe_client(client: redis.Redis) -> redis.Redis:
@@ -143,3 +150,8 @@ def _with_defaults(url_options: dict[str, Any], timeout_s: float) -> dict[str, A
         "socket_read_size": SOCKET_READ_BYTES,
     }
     return {**defaults, **url_options, **_OURS}
+
+
+def database_number(client: redis.Redis) -> int:
+    """Return the number of the database that a client uses."""
+    return int(client.connection_pool.connection_kwargs.get("db") or 0)

@@ -6,6 +6,8 @@ from typing import Final
 
 import redis
 
+from conductor_actors.adapters.redis.ignored_tenants import IgnoredTenants
+from conductor_actors.adapters.redis.namespaces import prefix_of
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT, prefixed, split
 from conductor_actors.ports import Clock
@@ -27,9 +29,11 @@ class EventNames:
         self, client: redis.Redis, tenants: Sequence[str], clock: Clock = time.monotonic
     ) -> None:
         self._client = client
+        self._prefix = prefix_of(client)
         self._clock = clock
         self._discovers_tenants = EVERY_TENANT in tenants
         self._scanned_s = float("-inf")
+        self.ignored_tenants = IgnoredTenants()
         named = [each for each in tenants if each != EVERY_TENANT]
         self._names = [
             prefixed(tenant, name) for tenant in (DEFAULT_TENANT, *named) for name in DECODERS
@@ -52,6 +56,11 @@ class EventNames:
 
     def _scan(self) -> None:
         known = set(self._names)
-        keys = self._client.scan_iter(match="*:*", count=KEYS_PER_SCAN, _type="stream")
-        found = {key.decode("utf-8", "replace") for key in keys} - known
-        self._names = [*self._names, *sorted(filter(event_tenant, found))]
+        match = f"{self._prefix}*:*"
+        keys = self._client.scan_iter(match=match, count=KEYS_PER_SCAN, _type="stream")
+        decoded = (key.decode("utf-8", "replace") for key in keys)
+        found = sorted({name.removeprefix(self._prefix) for name in decoded} - known)
+        self._names = [*self._names, *filter(event_tenant, found)]
+        for name in found:
+            if event_tenant(name) is None:
+                self.ignored_tenants.report(name)

@@ -138,6 +138,7 @@ class RedisSource:
                 self._client,
                 Subscriptions(self._names.channels(), self._names.channel_patterns()),
                 self._options.pubsub_limit,
+                ignored_tenants=self._names.ignored_tenants,
             )
         return self._listener
 

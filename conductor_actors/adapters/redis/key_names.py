@@ -7,6 +7,9 @@ from typing import Final
 
 from conductor_actors.domain.shards import Shard
 
+# Of messages that name keys.
+NAMESPACE_NOTE: Final = "with CONDUCTOR_NAMESPACE=x, every name begins with x:"
+
 OWNER_KEY: Final = "conductor:owner"
 FENCE_KEY: Final = "conductor:fence"
 SHARD_COUNT_KEY: Final = "conductor:shards"  # not there while one collector has all sessions

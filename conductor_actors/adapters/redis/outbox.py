@@ -12,6 +12,7 @@ import msgspec
 
 from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.key_names import OUTBOX_KEY, key_of
+from conductor_actors.adapters.redis.namespaces import prefix_of
 from conductor_actors.adapters.redis.pipelines import Command, pipeline, transaction
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.domain.scoring import ScoreRow
@@ -96,6 +97,6 @@ class RedisOutbox:
             OutboxEntryUnreadable(
                 entry_id=entry_id,
                 advice="another version wrote it: run that version until the outbox is drained, or "
-                f"delete its rows: XDEL {self._key} {entry_id}",
+                f"delete its rows: XDEL {prefix_of(self._client)}{self._key} {entry_id}",
             )
         )

@@ -12,14 +12,20 @@ import redis
 from hiredis import pack_command
 from redis.exceptions import ResponseError, WatchError
 
+from conductor_actors.adapters.redis.namespaces import add_prefix, prefix_of
+
 Command: TypeAlias = tuple[Any, ...]
 
 
 class RedisConnection:
-    """One connection to Redis: WATCH holds for transactions on the same connection only."""
+    """One connection to Redis: WATCH holds for transactions on the same connection only.
 
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - redis-py's kinds
+    `prefix` is put before every key and channel of a command.
+    """
+
+    def __init__(self, connection: Any, prefix: str = "") -> None:  # noqa: ANN401 - redis-py's kinds
         self._connection = connection
+        self._prefix = prefix
 
     @property
     def opened(self) -> int:
@@ -32,7 +38,7 @@ class RedisConnection:
 
     def pipeline(self, commands: Iterable[Command]) -> Sequence[Any]:
         """Send commands in one round trip; return their replies, or raise the first error."""
-        packed = [pack_command(command) for command in commands]
+        packed = [pack_command(add_prefix(command, self._prefix)) for command in commands]
         self._connection.send_packed_command([b"".join(packed)])
         return [self._connection.read_response() for _ in packed]
 
@@ -62,7 +68,7 @@ def connection_of(client: redis.Redis) -> Iterator[RedisConnection]:
     try:
         with ExitStack() as on_failure:  # unread replies must not answer later commands
             on_failure.callback(connection.disconnect)
-            yield RedisConnection(connection)
+            yield RedisConnection(connection, prefix_of(client))
             on_failure.pop_all()
     finally:
         client.connection_pool.release(connection)

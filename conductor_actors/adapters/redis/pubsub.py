@@ -16,6 +16,7 @@ import redis
 
 from conductor_actors.adapters.redis.client import probe_client, require_reply
 from conductor_actors.adapters.redis.event_names import event_tenant
+from conductor_actors.adapters.redis.ignored_tenants import IgnoredTenants
 from conductor_actors.adapters.redis.liveness import Deadlines
 from conductor_actors.adapters.redis.subscription import Message, Subscription, Subscriptions
 from conductor_actors.domain.gaps import Gap
@@ -98,11 +99,13 @@ class PubSubListener:
         subscriptions: Subscriptions,
         limit: int,
         deadlines: Deadlines = Deadlines(),  # noqa: B008 - immutable
+        ignored_tenants: IgnoredTenants | None = None,
     ) -> None:
         self._client = client
         self._probe = probe_client(client)
         self._subscriptions = subscriptions
         self._deadlines = deadlines
+        self._ignored_tenants = ignored_tenants or IgnoredTenants()
         self._lock = threading.Lock()
         self._buffer = TenantBuffer(limit)
         self._reconnects: list[Gap] = []
@@ -204,6 +207,8 @@ class PubSubListener:
                 channel, tenant = _channel_and_tenant(message[-2])
                 if tenant is not None:
                     add(tenant, ReceivedMessage(clock(), channel, message[-1]))
+                else:
+                    self._ignored_tenants.report(channel)
 
 
 @lru_cache(4096)

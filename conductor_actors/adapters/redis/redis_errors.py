@@ -6,6 +6,7 @@ from typing import Final
 
 from redis import exceptions as failures
 
+from conductor_actors.adapters.redis.key_names import NAMESPACE_NOTE
 from conductor_actors.adapters.redis.primary import ReplicaRefused
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.errors import ConfigError, Unavailable
@@ -55,7 +56,7 @@ def _mapped(error: Exception) -> ConfigError | Unavailable:
         case failures.AuthenticationError():
             advice = f"REDIS_URL: Redis refuses the user or password: {text}"
         case failures.ResponseError() if _is_missing_permission(error):
-            advice = f"REDIS_URL: {text}; grant it, as in: {SERVICE_GRANTS}"
+            advice = f"REDIS_URL: {text}; grant it, as in: {SERVICE_GRANTS} ({NAMESPACE_NOTE})"
         case ReplicaRefused():
             advice = (
                 "REDIS_URL: this Redis is a replica, which gets events late and stores nothing; "
@@ -71,7 +72,7 @@ def _mapped(error: Exception) -> ConfigError | Unavailable:
                 "REDIS_URL: a key is taken by something else; event names, conductor:dead-letters "
                 "and conductor:outbox must be streams, conductor:owner and conductor:fence "
                 "strings, conductor:checkpoint and conductor:checkpoint:sessions hashes; "
-                "rename that key"
+                f"rename that key ({NAMESPACE_NOTE})"
             )
         case failures.ResponseError() if text.startswith(_OPERATOR_ERRORS):
             advice = f"REDIS_URL: {text}"

@@ -9,6 +9,7 @@ import redis
 from redis.exceptions import ResponseError
 
 from conductor_actors.adapters.redis.entry_ids import format_id, next_id, parse_id, previous_id
+from conductor_actors.adapters.redis.namespaces import prefix_of
 from conductor_actors.adapters.redis.pipelines import Command, connection_of, server_time_ms
 from conductor_actors.adapters.redis.primary import ROLE_COMMAND, require_primary
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
@@ -73,6 +74,7 @@ class StreamReader:
 
     def __init__(self, client: redis.Redis, start: Start, window_s: int) -> None:
         self._client = client
+        self._prefix = prefix_of(client)
         self._start = start
         self._window_ms = window_s * 1000
         self._start_position: bytes | None = None
@@ -204,7 +206,7 @@ class StreamReader:
                 raise _WrongType(f"redis: {streams}") if is_wrong_type else streams
         return _Fetched(
             server_time_ms(time),
-            {key.decode(): raw_entries for key, raw_entries in streams},
+            {key.decode().removeprefix(self._prefix): entries for key, entries in streams},
             {name: StreamInfo.parse(reply) for name, reply in zip(to_check, replies, strict=True)},
         )
 

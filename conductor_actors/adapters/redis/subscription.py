@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 import redis
 
 from conductor_actors.adapters.redis.liveness import Deadlines, Liveness
+from conductor_actors.adapters.redis.namespaces import add_prefix, prefix_of, remove_prefix
 from conductor_actors.adapters.redis.pipelines import Command
 from conductor_actors.adapters.redis.primary import ROLE_COMMAND, subscriber_connection
 from conductor_actors.adapters.redis.redis_errors import ERROR_REPLIES, mapped_errors
@@ -25,10 +26,10 @@ class Subscriptions(NamedTuple):
     channels: Sequence[str] = ()
     patterns: Sequence[str] = ()
 
-    def commands(self) -> list[Command]:
-        """Return the commands that subscribe to all of them."""
+    def commands(self, prefix: str = "") -> list[Command]:
+        """Return the commands that subscribe to all of them, with a prefix."""
         named = (("SUBSCRIBE", *self.channels), ("PSUBSCRIBE", *self.patterns))
-        return [command for command in named if len(command) > 1]
+        return [add_prefix(command, prefix) for command in named if len(command) > 1]
 
     def replies(self) -> int:
         """Return how many replies confirm the subscription."""
@@ -54,6 +55,7 @@ class Subscription:
         deadlines: Deadlines,
         clock: Clock = time.monotonic,
     ) -> None:
+        self._prefix = prefix_of(client)
         self._clock = clock
         self._liveness = Liveness.new(deadlines, clock())
         self._early: list[Message] = []
@@ -88,13 +90,13 @@ class Subscription:
         self._connection.disconnect()
 
     def _subscribe(self, subscriptions: Subscriptions) -> None:
-        packed = self._connection.pack_commands(subscriptions.commands())
+        packed = self._connection.pack_commands(subscriptions.commands(self._prefix))
         self._connection.send_packed_command(packed)
         missing = subscriptions.replies()
         while missing:
             reply = self._connection.read_response(push_request=True)
             if is_message(reply):
-                self._early.append(reply)
+                self._early.append(remove_prefix(reply, self._prefix))
             else:
                 missing -= 1
 
@@ -108,7 +110,7 @@ class Subscription:
             if isinstance(reply, dict):
                 self._connection.check_role(reply)
             elif is_message(reply):
-                messages.append(reply)
+                messages.append(remove_prefix(reply, self._prefix))
         return messages
 
     def _check(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 from conductor_actors.adapters.redis import update_channels
 from conductor_actors.adapters.redis.client import open_async_client
 from conductor_actors.adapters.redis.liveness import Deadlines, Liveness
+from conductor_actors.adapters.redis.namespaces import prefix_of, remove_prefix
 from conductor_actors.adapters.redis.primary import ROLE_COMMAND, subscriber_connection
 from conductor_actors.adapters.redis.redis_errors import ERROR_REPLIES, mapped_errors
 from conductor_actors.adapters.redis.update_channels import UPDATE_DEADLINES
@@ -24,6 +25,7 @@ class RedisUpdateSubscriber:
 
     def __init__(self, url: str, deadlines: Deadlines = UPDATE_DEADLINES) -> None:
         self._client = open_async_client(url, SUBSCRIBER_TIMEOUT_S)
+        self._prefix = prefix_of(self._client)
         self._deadlines = deadlines
 
     async def listen(
@@ -41,7 +43,8 @@ class RedisUpdateSubscriber:
         connection = subscriber_connection(self._client.connection_pool)
         try:
             await connection.connect()
-            await connection.send_packed_command(connection.pack_commands(subscriptions.commands()))
+            commands = subscriptions.commands(self._prefix)
+            await connection.send_packed_command(connection.pack_commands(commands))
             for _ in range(subscriptions.replies()):
                 await connection.read_response(push_request=True)
             yield connection
@@ -62,12 +65,15 @@ class RedisUpdateSubscriber:
                 liveness = liveness.after_reply(clock())
             if isinstance(reply, dict):
                 await asyncio.to_thread(connection.check_role, reply)
-            elif reply and (message := update_channels.published_message(reply)):
+            elif reply and (message := self._message(reply)):
                 receive(message)
             liveness = await _request_if_due(connection, liveness, clock())
             received += 1
             if received % MESSAGES_PER_YIELD == 0:
                 await asyncio.sleep(0)
+
+    def _message(self, reply: Sequence[Any]) -> PublishedMessage | None:
+        return update_channels.published_message(remove_prefix(reply, self._prefix))
 
 
 async def _next_reply(connection: Any, wait_s: float) -> Any:  # noqa: ANN401

@@ -9,6 +9,7 @@ from typing import Final
 from rich.console import Console
 
 from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.namespaces import prefix_of
 from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
 from conductor_actors.commands.demo import screen
 from conductor_actors.dashboard.server import page_url
@@ -30,7 +31,9 @@ def simulate_and_show(
     footer = f"dashboard: {page_url(settings.http_host, settings.http_port)} · Ctrl-C to stop"
 
     def simulate() -> None:
-        feed(open_client(redis_url), Simulation(sessions, seed=time.time_ns()), stop)
+        client = open_client(redis_url)
+        simulation = Simulation(sessions, seed=time.time_ns())
+        feed(client, simulation, stop, prefix_of(client))
 
     def show() -> None:
         with closing(RedisUpdateReader(redis_url)) as reader:

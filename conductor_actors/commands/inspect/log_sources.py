@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from conductor_actors.adapters.embedded.state_directory import running_url
 from conductor_actors.adapters.redis.log_stream import LOG_LINES_PER_READ, RedisLogReader
+from conductor_actors.adapters.redis.namespaces import with_namespace
 from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.commands.inspect.service_model import MAX_LINE_BYTES
 from conductor_actors.errors import ConfigError, Unavailable
@@ -53,8 +54,10 @@ class LogSource(Protocol):
 def redis_url_of(source: str | None, settings: Settings) -> str | None:
     """Return the URL of the given, configured, or embedded Redis of a running service."""
     if source is not None and source.startswith(REDIS_SCHEMES):
-        return source
-    return settings.redis_url or running_url(settings.state_dir, "valkey")
+        url: str | None = source
+    else:
+        url = settings.redis_url or running_url(settings.state_dir, "valkey")
+    return None if url is None else with_namespace(url, settings.namespace)
 
 
 def require_redis(redis_url: str | None, settings: Settings, otherwise: str = "") -> str:

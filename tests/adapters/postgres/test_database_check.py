@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.errors import ConfigError
+from conductor_actors.ports import CheckResult
 from tests.support.score_rows import row
 
 
@@ -57,14 +58,18 @@ def test_a_check_of_an_empty_database_says_what_to_run_and_changes_nothing(
 def test_a_check_says_that_a_server_is_read_only(plain_database: str) -> None:
     migrate(plain_database)
     url = make_conninfo(plain_database, options="-c default_transaction_read_only=on")
-    assert PostgresRowStore(url).check()[-1] == (False, "writing: the server is read-only")
+    assert PostgresRowStore(url).check()[-1] == CheckResult(
+        ok=False, line="writing: the server is read-only"
+    )
 
 
 def test_a_check_says_what_the_user_lacks(reader: str, shared_timescale_database: str) -> None:
     with psycopg.connect(shared_timescale_database) as connection:
         connection.execute("GRANT SELECT ON schema_migrations, engagement_metrics TO PUBLIC")
     finding = PostgresRowStore(reader).check()[-1]
-    assert finding == (False, "writing: the user lacks SELECT and INSERT on engagement_metrics")
+    assert finding == CheckResult(
+        ok=False, line="writing: the user lacks SELECT and INSERT on engagement_metrics"
+    )
 
 
 def test_a_write_by_a_user_who_may_not_says_what_to_grant(reader: str) -> None:

@@ -27,7 +27,7 @@ class ReadResult(NamedTuple):
     `entries` are in order; later reads return only entries that come after them. Every entry before
     `watermark_ms` has been read. `now_ms` is Redis' time. `gaps` lists what was lost since the
     last read. `first_tick_ms` is set by the first read if the entries before it fill the
-    windows but make no rows.
+    windows but make no rows. `clock_gaps` are times whose rows depend on when entries were read.
     """
 
     entries: Sequence[Entry]
@@ -35,6 +35,7 @@ class ReadResult(NamedTuple):
     now_ms: int
     gaps: Sequence[Gap] = ()
     first_tick_ms: int | None = None
+    clock_gaps: Sequence[Gap] = ()
 
     @property
     def lag_s(self) -> float:

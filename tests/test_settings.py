@@ -298,3 +298,22 @@ def test_an_invalid_setting_ends_the_program_with_2_and_one_line() -> None:
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "CONDUCTOR_TICK_S='7'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "namespace"), [("staging", "staging"), ("staging:", "staging"), ("", "")]
+)
+def test_a_namespace_may_end_in_its_colon(
+    monkeypatch: pytest.MonkeyPatch, text: str, namespace: str
+) -> None:
+    monkeypatch.setenv("CONDUCTOR_NAMESPACE", text)
+    assert load_settings().namespace == namespace
+
+
+@pytest.mark.parametrize("wrong", ["*", "a b", ":", "a:b", "x" * 64, "é"])
+def test_a_namespace_that_is_no_plain_word_is_refused(
+    monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    monkeypatch.setenv("CONDUCTOR_NAMESPACE", wrong)
+    with pytest.raises(ConfigError, match="CONDUCTOR_NAMESPACE=staging"):
+        load_settings()

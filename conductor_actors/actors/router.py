@@ -27,7 +27,7 @@ from conductor_actors.actors.runtime.mailbox import (
 from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.actors.stats import report_refused
 from conductor_actors.domain.checkpoints import Header
-from conductor_actors.domain.intake import EventsBySession, Intake, Rejected
+from conductor_actors.domain.intake import EventsBySession, Intake, Rejected, id_of
 from conductor_actors.domain.ticks import TickPosition, Watermark
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import (
@@ -135,6 +135,9 @@ class RouterActor(SystemActor):
         for gap in read.gaps:
             emit(GapDetected(tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost))
             self._intake.gaps.add(gap)
+        for gap in read.clock_gaps:
+            if self._intake.gaps.add(gap):  # each read can extend one that is known
+                emit(GapDetected(tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost))
         self._steps = self._intake.batches(read.entries, read.watermark_ms)
         self._route(read)
 
@@ -210,5 +213,5 @@ class RouterActor(SystemActor):
 
 
 def _letter(rejected: Rejected) -> DeadLetter:
-    ms, sequence, name, body = rejected.entry
+    (ms, sequence), (_, _, name, body) = id_of(rejected.entry), rejected.entry
     return DeadLetter(name, f"{ms}-{sequence}", rejected.reason, body)

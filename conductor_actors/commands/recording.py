@@ -79,6 +79,11 @@ def _stream_recording(
     if stream_range.begins_ms is None:
         print_stderr("can't check for trimmed entries: grant +xinfo|stream to the Redis user")
     until_ms = min(stream_range.now_ms, _end_ms(last) or stream_range.now_ms)
+    for name in sorted(stream_range.ahead if last == "+" else ()):
+        print_stderr(
+            f"{name} has entries ahead of Redis' clock, which are left out until their time comes; "
+            "the service counted them when it read them, and marked these rows"
+        )
     read = None if EVERY_TENANT in tenants else [DEFAULT_TENANT, *tenants]
     begins_ms = stream_range.begins_ms or 0
     if begins_ms:

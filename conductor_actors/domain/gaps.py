@@ -8,6 +8,9 @@ import msgspec
 
 from conductor_actors.domain.identity import EVERY_TENANT
 
+CLOCK: Final = "clock"
+MAX_CLOCK_GAPS: Final = 8  # of a tenant; to make room, the nearest become one
+
 
 class Gap(NamedTuple):
     """Events of a tenant that were never read: why, how many if known, and from which time.
@@ -15,7 +18,8 @@ class Gap(NamedTuple):
     Reasons: `flooded` (messages came faster than they were handled), `reconnected` (the connection
     was lost, and what was published meanwhile), `restarted` (this process was not running),
     `trimmed` (entries left their stream before they were read). They were published from `from_ms`
-    to `to_ms`.
+    to `to_ms`. The reason `clock` is none of these: events had ids in the future, or the
+    clock stepped back, so that they count at other times than a replay counts them.
     """
 
     tenant: str
@@ -54,17 +58,33 @@ class Gaps:
         """Return the gaps that later rows can miss."""
         return tuple(self._gaps.values())
 
-    def add(self, gap: Gap) -> None:
-        """Add a gap."""
-        key = (gap.tenant, gap.reason, gap.from_ms // 1000, gap.to_ms // 1000)
+    def add(self, gap: Gap) -> bool:
+        """Add a gap; return False if it is one with an earlier gap of the clock."""
+        if gap.reason == CLOCK:
+            return self._add_of_clock(gap)
+        key = _key(gap)
         known = self._gaps.get(key)
         self._gaps[key] = gap if known is None else _merged(known, gap)
+        return True
 
     def expire(self, passed_ms: int) -> None:
         """Drop the gaps that no row after a tick can miss."""
         if self._gaps:
             begin_ms = passed_ms - self._window_ms
             self._gaps = {key: gap for key, gap in self._gaps.items() if gap.to_ms >= begin_ms}
+
+    def _add_of_clock(self, gap: Gap) -> bool:
+        """Add a gap that each read can extend: it is merged with those less than a window away."""
+        known = [each for each in self._gaps.values() if each[:2] == gap[:2]]
+        near = [each for each in known if _distance_ms(each, gap) <= self._window_ms]
+        is_new = not near
+        if is_new and len(known) >= MAX_CLOCK_GAPS:
+            near = [min(known, key=lambda each: _distance_ms(each, gap))]
+        for each in near:
+            del self._gaps[_key(each)]
+            gap = _merged(each, gap)
+        self._gaps[_key(gap)] = gap
+        return is_new
 
 
 def marks_at(at_ms: int, gaps: Sequence[Gap], window_ms: int) -> GapMarks:
@@ -82,6 +102,14 @@ def marks_at(at_ms: int, gaps: Sequence[Gap], window_ms: int) -> GapMarks:
 def mark_for(tenant: str, marks: GapMarks) -> GapMark | None:
     """Return a tenant's mark, or else the one of all tenants."""
     return marks.get(tenant) or marks.get(EVERY_TENANT) if marks else None
+
+
+def _key(gap: Gap) -> tuple[str, str, int, int]:
+    return gap.tenant, gap.reason, gap.from_ms // 1000, gap.to_ms // 1000
+
+
+def _distance_ms(one: Gap, other: Gap) -> int:
+    return max(0, one.from_ms - other.to_ms, other.from_ms - one.to_ms)
 
 
 def _merged(one: Gap, other: Gap) -> Gap:

@@ -7,7 +7,7 @@ every event before `t` and before every event at or after it, however fast they 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
@@ -21,6 +21,24 @@ from conductor_actors.errors import InvalidEvent
 # One event as read: (milliseconds, sequence) of its entry id, event name, body. A plain tuple
 # for speed; in this order because that is the order in which events are applied.
 Entry: TypeAlias = tuple[int, int, str, bytes]
+
+
+class RestampedEntry(tuple[int, int, str, bytes]):  # noqa: SLOT001 - a tuple can have none
+    """An entry with another time than its id says, because that is in the future."""
+
+    id: tuple[int, int]
+
+    def __new__(cls, entry: Entry, ms: int, sequence: int) -> Self:
+        """Return an entry with this time and this place among those of the same time."""
+        restamped = super().__new__(cls, (ms, sequence, entry[2], entry[3]))
+        restamped.id = entry[0], entry[1]
+        return restamped
+
+
+def id_of(entry: Entry) -> tuple[int, int]:
+    """Return the id of an entry in its stream."""
+    return entry.id if isinstance(entry, RestampedEntry) else entry[:2]
+
 
 # Events wait for their tick, unless so many are pending: enough for each session to make a message
 # cheap per event, and never more than fit into 100 MB.

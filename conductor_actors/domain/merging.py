@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.intake import Entry, id_of
 
 # (milliseconds, sequence): every entry with a smaller id has been read.
 Frontier: TypeAlias = tuple[int, int]
@@ -32,7 +32,12 @@ class Merge:
 
     def first_ids(self) -> dict[str, Frontier]:
         """Return the id of the first pending entry of each stream that has one."""
-        return {name: pending[0][:2] for name, pending in self._pending.items() if pending}
+        return {name: id_of(pending[0]) for name, pending in self._pending.items() if pending}
+
+    def last_time(self, name: str) -> Frontier:
+        """Return the time of the last pending entry of a stream; (0, 0) without one."""
+        pending = self._pending.get(name)
+        return pending[-1][:2] if pending else (0, 0)
 
     def size(self, name: str) -> int:
         """Return how many entries of a stream are pending."""

@@ -92,6 +92,7 @@ from conductor_actors.log_events.data_events import (
     CheckpointCommitted,
     CheckpointLoaded,
     CheckpointPostponed,
+    EntriesAhead,
     EventKeysIgnored,
     EventsInvalid,
     EventsRead,
@@ -106,8 +107,8 @@ from conductor_actors.log_events.data_events import (
     RowsSetAside,
     StreamReadable,
     StreamUnreadable,
-    TickBroadcast,
     TenantIgnored,
+    TickBroadcast,
     TickCompleted,
     UpdatesDropped,
     UpdatesPublished,
@@ -123,6 +124,8 @@ from conductor_actors.log_events.external_events import (
     OutageBegan,
     OutageContinues,
     OutageEnded,
+    RedisClockStepped,
+    RedisClockTrusted,
     SimulationInterrupted,
     SimulationResumed,
 )
@@ -167,6 +170,7 @@ AnyEvent: TypeAlias = (
     | CheckpointCommitted
     | CheckpointLoaded
     | CheckpointPostponed
+    | EntriesAhead
     | DashboardFailed
     | DashboardStarted
     | DashboardStopped
@@ -192,6 +196,8 @@ AnyEvent: TypeAlias = (
     | OutageBegan
     | OutageContinues
     | OutageEnded
+    | RedisClockStepped
+    | RedisClockTrusted
     | OutboxDrained
     | OutboxEntryUnreadable
     | OutboxFound
@@ -248,6 +254,7 @@ __all__ = [
     "DatabaseConnected",
     "DrainBegan",
     "DrainIncomplete",
+    "EntriesAhead",
     "EventKeysIgnored",
     "EventsInvalid",
     "EventsRead",
@@ -272,6 +279,8 @@ __all__ = [
     "OutboxEntryUnreadable",
     "OutboxFound",
     "OwnershipTaken",
+    "RedisClockStepped",
+    "RedisClockTrusted",
     "RestartsExhausted",
     "RowsExpired",
     "RowsRefused",

@@ -76,8 +76,23 @@ class TenantIgnored(LogEvent):
     pattern: Name
 
 
+class EntriesAhead(LogEvent):
+    """Entries of a stream have ids ahead of Redis' clock, and count when they are read.
+
+    Every minute. `ahead_s` is of the last one.
+    """
+
+    level: ClassVar[Level] = "warning"
+    source: Name
+    entries: Count
+    ahead_s: Number
+
+
 class GapDetected(LogEvent):
-    """Events were published that were never read. `lost_events` is null if unknown."""
+    """Events were published that were never read. `lost_events` is null if unknown.
+
+    For the reason `clock`, they were read and count at other times than a replay counts them.
+    """
 
     level: ClassVar[Level] = "warning"
     reason: Name

@@ -29,6 +29,19 @@ class OutageEnded(LogEvent):
     lasted_s: Number
 
 
+class RedisClockStepped(LogEvent):
+    """Redis' clock differs from real time since the last read, by more than 10 s."""
+
+    level: ClassVar[Level] = "warning"
+    by_s: Number
+
+
+class RedisClockTrusted(LogEvent):
+    """Redis' clock is right again, or its step is accepted, which it is after a minute."""
+
+    after_s: Number
+
+
 class DatabaseConnected(LogEvent):
     """The service has connected to the database. Its edition decides which features are used."""
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from conductor_actors.domain.gaps import CLOCK
 from conductor_actors.log_events import LogEvent
 from conductor_actors.observability.collector_status import (
     CollectorState,
@@ -60,6 +61,8 @@ class CollectorProgress:
         for gap in read.gaps:
             self._gaps[gap.reason] += 1
             self._lost_events[gap.reason] += gap.lost or 0
+        if read.clock_gaps:
+            self._gaps[CLOCK] += 1
 
     def redis_now_ms(self) -> float:
         """Return the time of Redis' clock, counted on from the last successful read."""

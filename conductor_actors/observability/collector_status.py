@@ -12,7 +12,10 @@ CollectorState: TypeAlias = Literal[
 
 
 class GapCount(msgspec.Struct, gc=False):
-    """How often events were never read, and how many, as far as that is known."""
+    """How often events were never read, and how many, as far as that is known.
+
+    Of the reason `clock`: how many reads had entries ahead of Redis' clock, or none to go by.
+    """
 
     gaps: int
     lost_events: int

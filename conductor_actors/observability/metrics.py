@@ -12,6 +12,7 @@ from typing import Final
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from conductor_actors import log_events as events
+from conductor_actors.domain.gaps import CLOCK
 from conductor_actors.domain.quotas import (
     SESSION_EVENTS,
     SESSION_USERS,
@@ -22,7 +23,7 @@ from conductor_actors.domain.ticks import LIVE_MS
 from conductor_actors.log_events import LogEvent
 
 # Exported as 0 from the start: Prometheus sees no increase in the first value of a series.
-_GAPS: Final = ("flooded", "reconnected", "restarted", "trimmed")
+_GAPS: Final = (CLOCK, "flooded", "reconnected", "restarted", "trimmed")
 _LIMITS: Final = (TENANT_EVENTS, TENANT_SESSIONS, SESSION_EVENTS, SESSION_USERS)
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)

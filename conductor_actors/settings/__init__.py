@@ -3,10 +3,10 @@
 `deploy/SETTINGS.md` is generated from them: `python -m tests.deploy.settings_page`.
 """
 
-from typing import Annotated, Final, Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from conductor_actors.dashboard.options import Options
 from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT, TENANT
@@ -16,13 +16,10 @@ from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_state import SessionRules
 from conductor_actors.domain.shards import SINGLE_SHARD, Shard
 from conductor_actors.settings.state_dir import StateDir, default_state_dir
+from conductor_actors.settings.types import CommaSeparated, Namespace, Port, Weight
 
 ENV_PREFIX: Final = "CONDUCTOR_"
 ENV_FILE: Final = ".env"
-
-CommaSeparated = Annotated[tuple[str, ...], NoDecode]
-Port = Annotated[int, Field(ge=0, le=65535)]
-Weight = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(BaseSettings):
@@ -54,6 +51,12 @@ class Settings(BaseSettings):
         validation_alias="DATABASE_URL",
         description="TimescaleDB or PostgreSQL 15+. If unset, an embedded PostgreSQL runs in the "
         "state directory.",
+    )
+    namespace: Namespace = Field(
+        default="",
+        examples=["staging"],
+        description="Prefix, followed by a colon, of every Redis key and channel, also of events "
+        "and updates. Services that share a Redis need one each, whatever their databases.",
     )
     state_dir: StateDir = Field(
         default=default_state_dir(),

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.domain.gaps import NO_MARKS, Gap, GapMark, Gaps, mark_for, marks_at
+from conductor_actors.domain.gaps import (
+    CLOCK,
+    MAX_CLOCK_GAPS,
+    NO_MARKS,
+    Gap,
+    GapMark,
+    Gaps,
+    mark_for,
+    marks_at,
+)
 
 WINDOW_S = 60
 
@@ -90,3 +99,34 @@ def test_restored_gaps_give_the_same_marks(missed: list[Gap], cut_tick: int) -> 
         assert marks == marks_at(tick * 5000, twin.active(), WINDOW_S * 1000)
         assert marks == marks_at(tick * 5000, missed, WINDOW_S * 1000)
         assert set(marks) == {each.tenant for each in touching}
+
+
+def clock_gap(from_s: float, to_s: float, tenant: str = "acme") -> Gap:
+    return Gap(tenant, CLOCK, 0, int(from_s * 1000), int(to_s * 1000))
+
+
+def test_gaps_of_the_clock_that_are_less_than_a_window_apart_become_one() -> None:
+    gaps = Gaps(WINDOW_S)
+    assert gaps.add(clock_gap(100, 100))
+    assert not any(gaps.add(clock_gap(100 + second, 100 + second)) for second in range(1, 500))
+    assert gaps.add(clock_gap(100, 100, "globex"))
+    assert set(gaps.active()) == {clock_gap(100, 599), clock_gap(100, 100, "globex")}
+    assert marked(gaps, 300) == GapMark("clock", 0)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3000), st.integers(0, 300)).map(
+            lambda times: clock_gap(times[0], sum(times))
+        ),
+        max_size=40,
+    )
+)
+def test_gaps_of_the_clock_are_bounded_and_merging_unmarks_no_row(added: list[Gap]) -> None:
+    gaps = Gaps(WINDOW_S)
+    for each in added:
+        gaps.add(each)
+    assert len(gaps.active()) <= MAX_CLOCK_GAPS
+    for at_s in range(0, 3400, 5):
+        if mark_for("acme", marks_at(at_s * 1000, added, WINDOW_S * 1000)) is not None:
+            assert marked(gaps, at_s) is not None

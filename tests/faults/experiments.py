@@ -5,7 +5,14 @@ from functools import partial
 from subprocess import TimeoutExpired
 from typing import Final, NamedTuple, TypeAlias
 
-from tests.faults import database_faults, input_faults, process_faults, redis_faults, takeovers
+from tests.faults import (
+    clock_faults,
+    database_faults,
+    input_faults,
+    process_faults,
+    redis_faults,
+    takeovers,
+)
 from tests.faults.report import Report
 from tests.faults.testbed import Testbed, new_testbed
 
@@ -129,6 +136,18 @@ EXPERIMENTS: Final = (
         "Redis' clock an hour back and right again: no tick missing, no row in the future",
         partial(input_faults.set_redis_clock_back, seconds=3.0),
         partial(input_faults.set_redis_clock_back, seconds=60.0),
+    ),
+    Experiment(
+        "redis-clock-set-ahead",
+        "Redis' clock 20 minutes ahead and right again: ticks go on, rows marked or a replay's",
+        partial(clock_faults.set_redis_clock_ahead, seconds=3.0),
+        partial(clock_faults.set_redis_clock_ahead, seconds=50.0),
+    ),
+    Experiment(
+        "ids-in-microseconds",
+        "one id in the future, and so all later ones: events count, rows marked or a replay's",
+        partial(clock_faults.send_ids_in_microseconds, seconds=13.0),
+        partial(clock_faults.send_ids_in_microseconds, seconds=60.0),
     ),
     Experiment(
         "caught-up",

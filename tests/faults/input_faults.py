@@ -97,7 +97,7 @@ def set_wall_clock(testbed: Testbed, report: Report, rounds: int) -> None:
     seconds, ticks = rounds * 3 * STEP_S, len(_ticks(program))
     report.require(ticks >= seconds - 2, f"{ticks} ticks in {seconds} s")
     testbed.settle(report)
-    _require_every_tick(testbed, report)
+    require_every_tick(testbed, report)
 
 
 def set_redis_clock_back(testbed: Testbed, report: Report, seconds: float) -> None:
@@ -117,7 +117,7 @@ def set_redis_clock_back(testbed: Testbed, report: Report, seconds: float) -> No
         program.wait_for("tick_completed")
         report.within("ticks_again", monotonic() - right_s, 2.5)
     testbed.settle(report, bit_for_bit=False)
-    _require_every_tick(testbed, report)
+    require_every_tick(testbed, report)
 
 
 def catch_up_an_hour(testbed: Testbed, report: Report, sessions: int, speed: float) -> None:
@@ -146,7 +146,7 @@ def catch_up_an_hour(testbed: Testbed, report: Report, sessions: int, speed: flo
     report.record(most_mb=max(memory.between(0, inf)))
     report.require(max(memory.between(0, inf)) < MAX_MEMORY_MB, "memory is not bounded")
     testbed.settle(report)
-    _require_every_tick(testbed, report)
+    require_every_tick(testbed, report)
 
 
 def trim_streams(testbed: Testbed, report: Report, seconds: float) -> None:
@@ -189,7 +189,7 @@ def _an_hour_of(testbed: Testbed, feed: Feed) -> int:
     return sum(map(testbed.entry_count, EVENT_NAMES)) - before
 
 
-def _require_every_tick(testbed: Testbed, report: Report) -> None:
+def require_every_tick(testbed: Testbed, report: Report) -> None:
     """Check each program's ticks in turn; within one they may be logged out of order."""
     runs = [sorted(line["tick_at_ms"] for line in _ticks(each)) for each in testbed.programs]
     ticks = [tick_ms for run in runs for tick_ms in run]

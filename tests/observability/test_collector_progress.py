@@ -67,6 +67,14 @@ def test_reads_are_recorded_with_their_lag_and_their_gaps() -> None:
     assert progress.status().gaps == {"trimmed": GapCount(2, 10), "restarted": GapCount(1, 0)}
 
 
+def test_reads_with_entries_ahead_of_redis_clock_are_counted() -> None:
+    progress = CollectorProgress()
+    ahead = [Gap("acme", "clock", 0, 1000, 9000), Gap("globex", "clock", 0, 1000, 9000)]
+    for clock_gaps in (ahead, (), ahead):
+        progress.record_read(ReadResult((), 1000, 1000, clock_gaps=clock_gaps))
+    assert progress.status().gaps == {"clock": GapCount(2, 0)}
+
+
 def test_a_monitored_source_passes_every_call_on() -> None:
     inner = ScriptedSource([ReadResult((), 1, 1)])
     source = MonitoredSource(inner, CollectorProgress())

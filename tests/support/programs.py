@@ -62,10 +62,12 @@ def replay_rows(source: str, cwd: Path, **variables: str) -> list[Row]:
     return sorted(map(tuple, records))
 
 
-def select_rows(url: str) -> list[Row]:
-    """Return the rows of a database."""
+def select_rows(url: str, *, only_unmarked: bool = False) -> list[Row]:
+    """Return the rows of a database, or those that are not marked with a gap."""
     columns = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
     query = sql.SQL("SELECT {} FROM engagement_metrics").format(columns)
+    if only_unmarked:
+        query += sql.SQL(" WHERE metadata->'gap' IS NULL")
     with psycopg.connect(url) as connection:
         records = connection.execute(query).fetchall()
     return sorted((_iso(at), *map(str, values)) for at, *values in records)

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from redis.exceptions import NoPermissionError, ResponseError
 
+from conductor_actors.adapters.redis.ahead_entries import MAX_AHEAD_MS
 from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.entry_ids import (
     ENTRY_ID,
-    MAX_MS,
     format_id,
     next_id,
     parse_id,
@@ -41,21 +41,25 @@ class StreamRange:
 
     `first` may be `-` and `last` may be `+`. `now_ms` is Redis' time: every entry before it has
     been added. No entry at or after `begins_ms` is missing: 0 if none was ever trimmed, None if the
-    user may not find out. `trimmed` lists the streams that were trimmed while they were read.
+    user may not find out. `trimmed` lists the streams that were trimmed while they were read, and
+    `ahead` those with entries more than 10 s ahead of Redis' clock, which an open end leaves out.
     """
 
     def __init__(self, url: str, tenants: Sequence[str], first: str, last: str) -> None:
         for entry_id, open_end in ((first, "-"), (last, "+")):
             if entry_id != open_end and ENTRY_ID.fullmatch(entry_id) is None:
                 raise ConfigError(f"{entry_id!r} is no stream entry id, e.g. 1767528000000-0")
-        self._first, self._last = "0" if first == "-" else first, MAX_MS if last == "+" else last
+        self._first, self._last = "0" if first == "-" else first, last
         self._client = open_client(url, is_replica_allowed=True)
         self.begins_ms: int | None = 0
         self.trimmed: set[str] = set()
+        self.ahead: set[str] = set()
         with mapped_errors():
             names = EventNames(self._client, tenants).current()
             [time] = pipeline(self._client, [("TIME",)])
             self.now_ms = server_time_ms(time)
+            if last == "+":
+                self._last = str(self.now_ms + MAX_AHEAD_MS)
             begins = {name: self._begin(name) for name in names}
         self._streams = {
             name: _Progress(self._first, begin)
@@ -98,7 +102,9 @@ class StreamRange:
             if "no such key" not in str(error):
                 raise
             return _END
-        first_entry = info["first-entry"]
+        first_entry, last_entry = info["first-entry"], info["last-entry"]
+        if last_entry and parse_id(last_entry[0])[0] > self.now_ms + MAX_AHEAD_MS:
+            self.ahead.add(name)
         oldest = parse_id(first_entry[0] if first_entry else info["last-generated-id"])
         was_trimmed = info.get("entries-added", 0) > info["length"]
         if was_trimmed and oldest > first and self.begins_ms is not None:

@@ -123,7 +123,10 @@ class RedisSource:
             first_tick_ms = ordered.now_ms
         self._has_begun = True
         gaps += self._streams.gaps
-        return ReadResult(entries, ordered.frontier[0], ordered.now_ms, gaps, first_tick_ms)
+        clock_gaps = self._streams.clock_gaps
+        return ReadResult(
+            entries, ordered.frontier[0], ordered.now_ms, gaps, first_tick_ms, clock_gaps
+        )
 
     def close(self) -> None:
         """Close every connection."""

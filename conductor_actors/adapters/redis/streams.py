@@ -8,14 +8,17 @@ import msgspec
 import redis
 from redis.exceptions import ResponseError
 
+from conductor_actors.adapters.redis.ahead_entries import MAX_AHEAD_MS, AheadEntries
 from conductor_actors.adapters.redis.entry_ids import format_id, next_id, parse_id, previous_id
 from conductor_actors.adapters.redis.namespaces import prefix_of
 from conductor_actors.adapters.redis.pipelines import Command, connection_of, server_time_ms
 from conductor_actors.adapters.redis.primary import ROLE_COMMAND, require_primary
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.server_clock import ServerClock, elapsed_s
 from conductor_actors.adapters.redis.trim_detector import StreamInfo, StreamRead, TrimDetector
 from conductor_actors.adapters.redis.wrong_type_keys import WrongTypeKeys
-from conductor_actors.domain.gaps import Gap
+from conductor_actors.domain.gaps import CLOCK, Gap
+from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.merging import Frontier, Merge
 from conductor_actors.errors import Unavailable
@@ -33,7 +36,7 @@ class OrderedEntries(NamedTuple):
 
     entries: list[Entry]
     frontier: Frontier
-    now_ms: int  # by Redis' clock
+    now_ms: int  # by Redis' clock, without its steps
 
 
 class StreamPositions(msgspec.Struct, array_like=True):
@@ -68,8 +71,11 @@ class StreamReader:
     released come only from a stream that turns up later, which is read from at most a window before
     the frontier, and from a Redis whose clock went back.
 
-    After each read, `gaps` has the losses that it found, and `is_behind` tells whether more is
-    there. Names in `wrong_type_keys` are not read. Nothing is released at or after `until_ms`.
+    Entries whose ids are more than 10 s ahead of Redis' clock get the time of their reading.
+
+    After each read, `gaps` has the losses that it found, `clock_gaps` the times whose rows depend
+    on when it was made, and `is_behind` tells whether more is there. Names in `wrong_type_keys` are
+    not read. Nothing is released at or after `until_ms`.
     """
 
     def __init__(self, client: redis.Redis, start: Start, window_s: int) -> None:
@@ -83,8 +89,11 @@ class StreamReader:
         self._frontier: Frontier = (0, 0)
         self._merge = Merge()
         self._trim_detector = TrimDetector()
+        self._clock = ServerClock()
+        self._ahead = AheadEntries()
         self.wrong_type_keys = WrongTypeKeys(client)
         self.gaps: list[Gap] = []
+        self.clock_gaps: list[Gap] = []
         self.is_behind = False
         self.until_ms: int | None = None
         self._confirmed_second = 0
@@ -93,6 +102,7 @@ class StreamReader:
     def resume(self, positions: StreamPositions) -> None:
         """Read on from the positions of another reader."""
         self._frontier = positions.frontier
+        self._clock.resume(positions.frontier[0])
         self._start_position = positions.start
         self._positions = {name: position for name, (position, _) in positions.streams.items()}
         counts = {name: count for name, (_, count) in positions.streams.items()}
@@ -142,7 +152,8 @@ class StreamReader:
         for name, raw_entries in fetched.streams.items():
             is_partial = len(raw_entries) >= limit
             self.is_behind |= is_partial
-            self._add(name, raw_entries, (0, 0) if is_partial else now)
+            self._add(name, raw_entries, (0, 0) if is_partial else now, fetched.now_ms)
+        self._find_clock_gaps(fetched.now_ms)
         # Never before what was released, although a clock may go back or a stream turn up late.
         until = now if self.until_ms is None else (self.until_ms, 0)
         self._frontier = max(self._frontier, min((now, until, *self._frontiers.values())))
@@ -180,17 +191,25 @@ class StreamReader:
         for name, info in fetched.infos.items():
             raw_entries = fetched.streams.get(name, ())
             is_partial = len(raw_entries) >= limit
-            until_ms = parse_id(raw_entries[-1][0])[0] if is_partial else fetched.now_ms
+            until_ms = fetched.now_ms
+            if is_partial:
+                until_ms = min(until_ms, parse_id(raw_entries[-1][0])[0])
             after = parse_id(self._positions[name])
             read = StreamRead(name, after, len(raw_entries), is_partial, until_ms)
             gap = self._trim_detector.check(read, info, fetched.now_ms)
             if gap is None:
                 continue
-            self.gaps.append(gap)
+            to_ms = min(gap.to_ms, fetched.now_ms)
+            self.gaps.append(gap._replace(from_ms=min(gap.from_ms, to_ms), to_ms=to_ms))
             if info.last < after and not raw_entries:  # the next entries may come before, too
                 self._positions[name] = max(
                     format_id(info.last), self._window_start(), key=parse_id
                 )
+
+    def _find_clock_gaps(self, now_ms: int) -> None:
+        self.clock_gaps, self._ahead.gaps = self._ahead.gaps, []
+        if self._clock.is_ahead:  # entries that are added now come too late for their ticks
+            self.clock_gaps.append(Gap(EVERY_TENANT, CLOCK, 0, now_ms, now_ms))
 
     def _fetch(self, names: Sequence[str], to_check: Sequence[str], limit: int) -> _Fetched:
         commands: list[Command] = [("TIME",), ROLE_COMMAND]
@@ -199,13 +218,15 @@ class StreamReader:
             positions = [self._positions[name] for name in names]
             commands.append(("XREAD", "COUNT", limit, "STREAMS", *names, *positions))
         with mapped_errors():
+            began_s = elapsed_s()
             time, *replies = self._run(commands)
+            ended_s = elapsed_s()
             streams = (replies.pop() or ()) if names else ()
             if isinstance(streams, ResponseError):
                 is_wrong_type = str(streams).startswith("WRONGTYPE")
                 raise _WrongType(f"redis: {streams}") if is_wrong_type else streams
         return _Fetched(
-            server_time_ms(time),
+            self._clock.correct(server_time_ms(time), began_s, ended_s),
             {key.decode().removeprefix(self._prefix): entries for key, entries in streams},
             {name: StreamInfo.parse(reply) for name, reply in zip(to_check, replies, strict=True)},
         )
@@ -224,8 +245,10 @@ class StreamReader:
                 self._confirmed_second = second
         return [time, *replies]
 
-    def _add(self, name: str, raw_entries: Sequence[Any], least: Frontier) -> None:
+    def _add(self, name: str, raw_entries: Sequence[Any], least: Frontier, now_ms: int) -> None:
         entries = entries_of(name, raw_entries)
+        if entries[-1][0] > now_ms + MAX_AHEAD_MS:
+            entries = self._ahead.restamp(entries, now_ms, self._merge.last_time(name))
         self._positions[name] = raw_entries[-1][0]
         self._frontiers[name] = max(least, next_id(entries[-1][:2]))
         self._merge.add(name, entries)

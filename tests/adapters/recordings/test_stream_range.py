@@ -9,7 +9,7 @@ import redis
 
 from conductor_actors.adapters.recordings.stream_range import ENTRIES_PER_PAGE, StreamRange
 from conductor_actors.adapters.redis.client import open_client
-from conductor_actors.adapters.redis.pipelines import pipeline
+from conductor_actors.adapters.redis.pipelines import pipeline, server_time_ms
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.support.event_samples import CHAT, SYNC, VOTE
@@ -45,6 +45,18 @@ def test_streams_are_read_in_the_order_of_their_ids(valkey_url: str, client: red
     found = read_range(valkey_url, ("acme",), "-", "+")
     assert found == [log[2], log[1], log[0], log[3]]
     assert len(read_range(valkey_url, ("*",), "-", "+")) == 5
+
+
+def test_an_open_end_leaves_out_what_is_ahead_of_redis_clock(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    now_ms = server_time_ms(client.time())
+    near, far = (now_ms + 5000, 0, SYNC, b"near"), (now_ms + 60_000, 0, CHAT, b"far")
+    add(client, near, far)
+    with closing(StreamRange(valkey_url, (), "-", "+")) as stream_range:
+        assert list(chain.from_iterable(stream_range.chunks())) == [near]
+        assert stream_range.ahead == {CHAT}
+    assert read_range(valkey_url, (), "-", str(now_ms + 90_000)) == [near, far]
 
 
 @pytest.mark.parametrize(

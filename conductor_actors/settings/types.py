@@ -1,0 +1,21 @@
+"""Types of settings, with what their values must match."""
+
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, Field
+from pydantic_settings import NoDecode
+
+NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:?")
+
+
+def _namespace(text: str) -> str:
+    if text and NAMESPACE.fullmatch(text) is None:
+        raise ValueError(f"does not match {NAMESPACE.pattern}")
+    return text.removesuffix(":")
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+Namespace = Annotated[str, AfterValidator(_namespace)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Weight = Annotated[float, Field(ge=0, le=1)]

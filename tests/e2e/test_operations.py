@@ -38,6 +38,9 @@ pytestmark = pytest.mark.xdist_group("operations")  # the examples share a servi
 NAMES, *EXAMPLES = examples(OPERATIONS, "sh")
 [POLICY] = [example for example in EXAMPLES if "add_retention_policy" in example.text]
 EXAMPLES.remove(POLICY)
+[OWN_SCHEMA] = [example for example in EXAMPLES if "CREATE SCHEMA" in example.text]
+EXAMPLES.remove(OWN_SCHEMA)
+EXAMPLES.append(OWN_SCHEMA)  # last, because the other examples' tables are in another schema
 [DIFFERENCE] = [example for example in EXAMPLES if "--against database" in example.text]
 [TRACE] = [example for example in EXAMPLES if "--trace" in example.text]
 TENANTS: Final = ("acme", "globex")

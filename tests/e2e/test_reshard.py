@@ -89,7 +89,8 @@ def test_a_stop_while_the_old_collectors_read_up_to_now_moves_no_session(
     run_two_collectors(settings, tmp_path, signal.SIGTERM)
     with (
         paused_writes(redis_client),  # no collector can take its lease and read
-        running(*command.split(), cwd=tmp_path, **settings) as program,
+        # A signal can interrupt the opening of a file, of which Python warns.
+        running(*command.split(), cwd=tmp_path, **settings, PYTHONWARNINGS="") as program,
     ):
         program.wait_for("shard_started")
         program.signal(signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Event
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -20,8 +21,20 @@ def temporary_database(server_url: str) -> Iterator[str]:
         try:
             yield urlsplit(server_url)._replace(path=f"/{name}").geturl()
         finally:
-            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)")
-            server.execute(drop.format(sql.Identifier(name)))
+            _drop_database(server, name)
+
+
+def _drop_database(server: psycopg.Connection, name: str) -> None:
+    """Drop a database with all connections; an autovacuum there can't be ended, and soon ends."""
+    drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+    for _ in range(20):
+        try:
+            server.execute(drop)
+        except psycopg.errors.InsufficientPrivilege:
+            Event().wait(0.25)
+        else:
+            return
+    server.execute(drop)
 
 
 @contextmanager

@@ -272,6 +272,8 @@ def test_entries_far_ahead_of_the_clock_count_when_they_are_read_and_stop_nothin
             pipeline.xadd(A, {"data": b"later"})  # Redis' ids are ahead, too
         pipeline.execute()
     entries = flatten(read_past(reader, NAMES, now_ms(client) + 400))
+    for _ in range(3):  # where the machine is busy, that time comes before all was read
+        entries += flatten(read_past(reader, NAMES, now_ms(client) + 50))
     assert Counter(entry[3] for entry in entries) == {
         b"in time": 1,
         b"first": 1,

@@ -111,8 +111,6 @@ class SessionState:
         for recent in (self.messages, self.active, self.leavers):
             if recent.times_ms:
                 recent.expire(at_ms)
-        if self.polls:
-            self._drop_polls(at_ms)
         active, connected = self.active.times_ms.keys(), self.connections.keys()
         total = len(active) + len(connected) - len(active & connected)
         leavers = self.leavers.times_ms.keys()  # none of them is connected
@@ -121,7 +119,7 @@ class SessionState:
         per_min = 60 / self.rules.window_s
         return Signals(
             self.chats.total * per_min,
-            max([poll.participation() for poll in self.polls.values()], default=0.0),
+            self._participation(at_ms) if self.polls else 0.0,
             len(active),
             total,
             self.reactions.total * per_min,
@@ -144,7 +142,7 @@ class SessionState:
             self.active.copy(),
             self.leavers.copy(),
             self.connections.copy(),
-            {poll_id: poll.copy() for poll_id, poll in self.polls.items()},
+            {key: poll.copy() for key, poll in self.polls.items()} if self.polls else {},
             self.has_joins,
             self.real_event_id,
             self.last_event_ms,
@@ -168,8 +166,7 @@ class SessionState:
                 self._vote(event)
                 active_user = event.user_id
             case UserJoined():
-                if self._join(event.user_id, at_ms):
-                    active_user = event.user_id  # even if over the limit
+                active_user = self._join(event.user_id, at_ms)
             case UserLeft():
                 self._leave(event.user_id, at_ms)
             case PollClosed():
@@ -177,7 +174,8 @@ class SessionState:
             case _:
                 assert_never(event)
         self.last_event_ms = at_ms
-        self._set_event_id(event.event_id)
+        if self.real_event_id is None:
+            self._set_event_id(event.event_id)
         if active_user is not None:
             self.active.times_ms[active_user] = at_ms
 
@@ -189,14 +187,11 @@ class SessionState:
             self._leave(event.user_id, event.at_ms)
         else:
             self._close(event)
-        self._set_event_id(event.event_id)
+        if self.real_event_id is None:
+            self._set_event_id(event.event_id)
 
     def _set_event_id(self, event_id: str | None) -> None:
-        if self.real_event_id is None and event_id not in (
-            None,
-            _PLACEHOLDER_EVENT_ID,
-            self.session_id,
-        ):
+        if event_id not in (None, _PLACEHOLDER_EVENT_ID, self.session_id):
             self.real_event_id = event_id
 
     def _vote(self, vote: PollVote) -> None:
@@ -210,6 +205,11 @@ class SessionState:
         if len(self.polls) > MAX_OPEN_POLLS:
             del self.polls[next(iter(self.polls))]  # voted on longest ago
 
+    def _participation(self, at_ms: int) -> float:
+        """Return the highest share of the open polls."""
+        self._drop_polls(at_ms)
+        return max((poll.participation() for poll in self.polls.values()), default=0.0)
+
     def _drop_polls(self, at_ms: int) -> None:
         """Drop the polls that are no longer open."""
         window_ms = self.rules.window_s * 1000
@@ -217,8 +217,8 @@ class SessionState:
         for key in over:
             del self.polls[key]
 
-    def _join(self, user_id: str, at_ms: int) -> bool:
-        """Count a connection; return whether the user arrived.
+    def _join(self, user_id: str, at_ms: int) -> str | None:
+        """Count a connection; return the user if it is an arrival, even one over the limit.
 
         A second device, a join that is delivered twice and a reconnect are no arrivals.
         """
@@ -228,12 +228,12 @@ class SessionState:
         is_back = left_ms is not None and at_ms - left_ms < self.leavers.length_ms
         if not connections and 0 < self.rules.max_users <= len(self.connections):
             self.refused_users += 1
-            return not is_back
+            return None if is_back else user_id
         self.connections[user_id] = connections + 1
         self.leavers.forget(user_id)
         for poll in self.polls.values():
             poll.update_connected(len(self.connections))
-        return not connections and not is_back
+        return None if connections or is_back else user_id
 
     def _leave(self, user_id: str, at_ms: int) -> None:
         connections = self.connections.get(user_id, 0)

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:?")
@@ -15,7 +15,13 @@ def _namespace(text: str) -> str:
     return text.removesuffix(":")
 
 
-CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+def _split_at_commas(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part for text in value.split(",") if (part := text.strip()))
+
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
 Namespace = Annotated[str, AfterValidator(_namespace)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Weight = Annotated[float, Field(ge=0, le=1)]

@@ -124,6 +124,8 @@ from conductor_actors.log_events.external_events import (
     OutageBegan,
     OutageContinues,
     OutageEnded,
+    PrimaryChanged,
+    PrimaryLost,
     RedisClockStepped,
     RedisClockTrusted,
     SimulationInterrupted,
@@ -196,12 +198,14 @@ AnyEvent: TypeAlias = (
     | OutageBegan
     | OutageContinues
     | OutageEnded
-    | RedisClockStepped
-    | RedisClockTrusted
     | OutboxDrained
     | OutboxEntryUnreadable
     | OutboxFound
     | OwnershipTaken
+    | PrimaryChanged
+    | PrimaryLost
+    | RedisClockStepped
+    | RedisClockTrusted
     | RestartsExhausted
     | RowsExpired
     | RowsRefused
@@ -279,6 +283,8 @@ __all__ = [
     "OutboxEntryUnreadable",
     "OutboxFound",
     "OwnershipTaken",
+    "PrimaryChanged",
+    "PrimaryLost",
     "RedisClockStepped",
     "RedisClockTrusted",
     "RestartsExhausted",

@@ -29,6 +29,24 @@ class OutageEnded(LogEvent):
     lasted_s: Number
 
 
+class PrimaryLost(LogEvent):
+    """The server of a connection to Redis is not the primary any more; the connection is closed.
+
+    `reason` says who reports it: role (the server itself) or sentinels.
+    """
+
+    level: ClassVar[Level] = "warning"
+    reason: Name
+
+
+class PrimaryChanged(LogEvent):
+    """The Sentinels name another server as the primary `primary` than before."""
+
+    level: ClassVar[Level] = "warning"
+    primary: Name
+    address: Name
+
+
 class RedisClockStepped(LogEvent):
     """Redis' clock differs from real time since the last read, by more than 10 s."""
 

@@ -243,7 +243,7 @@ class ActorMetrics:
 
 
 class OwnershipMetrics:
-    """Whether this process is the owner, and which services have an outage."""
+    """Whether this process is the owner; outages and failovers of its servers."""
 
     def __init__(self, make: SeriesFactory) -> None:
         self._owner = make.gauge("owner", "1 if this process is the owner, else 0.")
@@ -252,6 +252,16 @@ class OwnershipMetrics:
         self._dropped_lines = make.counter("log_lines_dropped", "Log lines dropped.", "output")
         for output in ("redis", "stdout"):
             self._dropped_lines.labels(output)
+        self._lost_primaries = make.counter(
+            "primaries_lost",
+            "Connections whose Redis was not the primary any more, by who reports it.",
+            "reason",
+        )
+        for reason in ("role", "sentinels"):
+            self._lost_primaries.labels(reason)
+        self._changed_primaries = make.counter(
+            "primary_changes", "Times that the Sentinels named another primary."
+        )
         build = make.gauge("build_info", "Always 1; the label is the version.", "version")
         build.labels(version("conductor-actors")).set(1)
 
@@ -268,6 +278,10 @@ class OwnershipMetrics:
                 self._outage.labels(event.service).set(1)
             case events.OutageEnded():
                 self._outage.labels(event.service).set(0)
+            case events.PrimaryLost():
+                self._lost_primaries.labels(event.reason).inc()
+            case events.PrimaryChanged():
+                self._changed_primaries.inc()
             case events.LogLinesDropped():
                 self._dropped_lines.labels(event.output).inc(event.lines)
 

@@ -37,6 +37,8 @@ WELL = {
     "conductor_unreadable_streams": "0x60",
     'conductor_events_total{result="routed"}': "0+1000x60",
     'conductor_events_total{result="invalid"}': "0+1x60",
+    'conductor_primaries_lost_total{reason="role"}': "8x60",
+    "conductor_primary_changes_total": "1x60",
     'conductor_outage{service="database"}': "0x60",
     "conductor_outbox_rows": "0x60",
     "conductor_rows_refused_total": "2x60",
@@ -70,6 +72,7 @@ WRONG = {
     "ConductorEventsInvalid": {'conductor_events_total{result="invalid"}': "0+100x60"},
     "ConductorEventsRefused": {'conductor_refused_events_total{reason="tenant_events"}': "0+9x60"},
     "ConductorStreamUnreadable": {"conductor_unreadable_streams": "0x30 1x30"},
+    "ConductorRedisFailedOver": {'conductor_primaries_lost_total{reason="role"}': "8x35 14x30"},
     "ConductorDatabaseAway": {'conductor_outage{service="database"}': "0x30 1x30"},
     "ConductorOutboxFills": {"conductor_outbox_rows": "0x20 0+1000x40"},
     "ConductorStoresNothing": {

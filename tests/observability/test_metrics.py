@@ -132,6 +132,14 @@ def test_rows_in_the_outbox_are_counted_until_it_is_drained(process: MeasuredPro
     assert process.value("outbox_rows") == 0
 
 
+def test_failovers_of_redis_are_counted(process: MeasuredProcess) -> None:
+    assert process.value("primaries_lost_total", reason="sentinels") == 0
+    emit("primary_lost", reason="role")
+    emit("primary_changed", primary="mymaster", address="10.0.0.2:6379")
+    assert process.value("primaries_lost_total", reason="role") == 1
+    assert process.value("primary_changes_total") == 1
+
+
 @pytest.mark.parametrize(
     ("step", "event"),
     [

@@ -36,6 +36,10 @@ class RedisConnection:
         """Raise `PrimaryMoved` if Sentinels know another primary than this server."""
         self._connection.require_current()
 
+    def record_role(self, reply: Any) -> None:  # noqa: ANN401
+        """Record the role in a reply to HELLO; raise `PrimaryMoved` if it is that of a replica."""
+        self._connection.record_role(reply)
+
     def pipeline(self, commands: Iterable[Command]) -> Sequence[Any]:
         """Send commands in one round trip; return their replies, or raise the first error."""
         packed = [pack_command(add_prefix(command, self._prefix)) for command in commands]

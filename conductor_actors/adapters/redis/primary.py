@@ -16,6 +16,7 @@ import redis
 import redis.asyncio
 
 from conductor_actors.adapters.redis.sentinels import SentinelGroup
+from conductor_actors.log_events import PrimaryLost, emit
 
 ROLE_CHECK_INTERVAL_S: Final = 2.0
 ROLE_COMMAND: Final = ("HELLO",)
@@ -74,12 +75,19 @@ class _Primary:
 
     def record_role(self, reply: Any) -> None:  # noqa: ANN401
         """Record the role in a reply; raise `PrimaryMoved` if it is that of a replica."""
+        is_new = self.role_due_s == inf
         self.role_due_s = time.monotonic() + ROLE_CHECK_INTERVAL_S
-        require_primary(reply)
+        try:
+            require_primary(reply)
+        except PrimaryMoved:
+            if not is_new:
+                emit(PrimaryLost(reason="role"))
+            raise
 
     def require_current(self) -> None:
         """Raise `PrimaryMoved` if Sentinels know another primary."""
         if self.sentinels is not None and self.sentinels.has_moved((self.host, self.port)):
+            emit(PrimaryLost(reason="sentinels"))
             raise PrimaryMoved("this server is not the primary any more, by what Sentinels know")
 
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 import redis
 from redis.sentinel import Sentinel
 
+from conductor_actors.log_events import PrimaryChanged, emit
 from conductor_actors.ports import Clock
 
 SENTINEL_PORT: Final = 26379
@@ -40,13 +41,17 @@ class SentinelGroup:
         self._sentinel = Sentinel(hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
         self._clock: Clock = time.monotonic
         self._ask_again_s: dict[int, float] = {}
+        self._address: Address | None = None
 
     def address(self) -> Address:
         """Return the primary's address; raise a redis `ConnectionError` if no Sentinel knows it."""
         state = self._newest(self._states())
         if state is None:
             raise redis.ConnectionError(f"no Sentinel responds that knows a primary {self._name!r}")
-        return state["ip"], state["port"]
+        before, self._address = self._address, (state["ip"], state["port"])
+        if before not in (None, self._address):
+            emit(PrimaryChanged(primary=self._name, address=f"{state['ip']}:{state['port']}"))
+        return self._address
 
     def has_moved(self, address: Address) -> bool:
         """Check whether another server is the primary, or none is; False if no Sentinel responds.

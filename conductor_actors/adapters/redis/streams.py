@@ -12,7 +12,7 @@ from conductor_actors.adapters.redis.ahead_entries import MAX_AHEAD_MS, AheadEnt
 from conductor_actors.adapters.redis.entry_ids import format_id, next_id, parse_id, previous_id
 from conductor_actors.adapters.redis.namespaces import prefix_of
 from conductor_actors.adapters.redis.pipelines import Command, connection_of, server_time_ms
-from conductor_actors.adapters.redis.primary import ROLE_COMMAND, require_primary
+from conductor_actors.adapters.redis.primary import ROLE_COMMAND
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.server_clock import ServerClock, elapsed_s
 from conductor_actors.adapters.redis.trim_detector import StreamInfo, StreamRead, TrimDetector
@@ -238,7 +238,7 @@ class StreamReader:
         """
         with connection_of(self._client) as connection:
             time, role, *replies = connection.transaction(commands, raise_on_error=False)
-            require_primary(role)
+            connection.record_role(role)
             second = server_time_ms(time) // 1000
             if second != self._confirmed_second:  # so before every tick
                 connection.require_current()

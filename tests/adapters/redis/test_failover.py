@@ -25,6 +25,7 @@ from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
 from conductor_actors.adapters.redis.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.log_events import LogEvent, PrimaryLost, observed_by
 from tests.support.event_samples import REACTION, SYNC
 from tests.support.replicated_valkeys import ReplicatedValkeys, replicated_valkeys
 from tests.support.waiting import wait_until
@@ -116,6 +117,32 @@ def test_what_is_called_again_and_again_finds_the_new_primary(
         wait_until(has_moved, MAX_MOVE_S)
         wait_until(lambda: call() is not Unavailable, MAX_MOVE_S)
         assert monotonic() - began_s < MAX_MOVE_S
+
+
+def test_each_connection_that_was_open_reports_the_failover_once(
+    valkeys: ReplicatedValkeys,
+) -> None:
+    lost: list[LogEvent] = []
+
+    def record(event: LogEvent) -> None:
+        if isinstance(event, PrimaryLost):
+            lost.append(event)
+
+    with (
+        closing(RedisSource(valkeys.url, SourceOptions("both"))) as source,
+        observed_by(record),
+    ):
+        source.read()
+        valkeys.fail_over()
+
+        def has_moved() -> bool:
+            with suppress(Unavailable):
+                source.read()
+            return len(lost) >= 2 and valkeys.connections_to_replica() == 0
+
+        wait_until(has_moved, MAX_MOVE_S)
+        source.read()
+    assert [event.keys() for event in lost] == [{"reason": "role"}] * 2  # streams and pub/sub
 
 
 def test_no_read_of_a_former_primary_succeeds(valkeys: ReplicatedValkeys) -> None:

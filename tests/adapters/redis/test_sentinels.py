@@ -10,7 +10,9 @@ from conductor_actors.adapters.redis.pipelines import pipeline
 from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.sentinels import SentinelGroup, SentinelUrl, parse_sentinel_url
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.log_events import LogEvent, PrimaryChanged, observed_by
 from tests.support.sentinels import NAME, WatchedValkeys, watched_valkeys
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +92,15 @@ def test_a_primary_has_moved_only_if_a_sentinel_says_so(valkeys: WatchedValkeys)
     group = group_of(valkeys.sentinels[0].port)
     assert (group.has_moved(primary), group.has_moved(other)) == (False, True)
     assert not group_of(1).has_moved(other)  # it does not respond
+
+
+def test_another_primary_is_reported_once(valkeys: WatchedValkeys) -> None:
+    events: list[LogEvent] = []
+    group = group_of(*(each.port for each in valkeys.sentinels))
+    group.address()
+    valkeys.fail_over()
+    with observed_by(events.append):
+        wait_until(lambda: group.address() == ("127.0.0.1", valkeys.primary.port))
+        group.address()
+    [changed] = [event for event in events if isinstance(event, PrimaryChanged)]
+    assert changed.keys() == {"primary": NAME, "address": f"127.0.0.1:{valkeys.primary.port}"}

@@ -169,6 +169,9 @@ def _listener(options: Options) -> socket.socket:
             "set others, e.g. CONDUCTOR_HTTP_PORT=3003"
         ) from None
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    # Accepted sockets inherit it. asyncio would set it only if the listener's protocol were named;
+    # without it a small response waits 40 ms for the client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from statistics import median
 
 import httpx
 import pytest
@@ -98,6 +99,16 @@ async def test_draining_makes_it_not_ready_and_stopping_closes_every_connection(
         assert (await client.next())[0] == "disconnect"
     with pytest.raises(httpx.ConnectError):
         await asyncio.to_thread(httpx.get, f"{dashboard.address}health")
+
+
+def test_a_response_does_not_wait_for_the_acknowledgement_of_its_head(serve: Serve) -> None:
+    seconds = []
+    with httpx.Client(base_url=serve().address) as client:
+        for _ in range(50):  # on one connection
+            began_s = time.perf_counter()
+            client.get("/health")
+            seconds.append(time.perf_counter() - began_s)
+    assert median(seconds) < 0.03  # an acknowledgement is delayed by 0.04 s
 
 
 def test_a_port_in_use_is_an_error_that_names_the_setting() -> None:

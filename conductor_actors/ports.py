@@ -157,6 +157,14 @@ class StoredScore(NamedTuple):
     is_audience_known: bool = True
 
 
+class TickScore(NamedTuple):
+    """The score of a session at one tick, without its signals."""
+
+    at_ms: int
+    score: float
+    category: str
+
+
 class HistoryStep(NamedTuple):
     """The ticks of a session within one step, aggregated. `at_ms` is the start of the step."""
 
@@ -170,7 +178,7 @@ class HistoryStep(NamedTuple):
 
 
 class HistoryReader(Protocol):
-    """Read the stored scores of a session, on one event loop, between `open` and `close`.
+    """Read the stored scores of sessions, on one event loop, between `open` and `close`.
 
     Every read may raise `Unavailable`, or `ConfigError` for what the operator must change.
     """
@@ -186,6 +194,14 @@ class HistoryReader(Protocol):
 
     async def rows(self, key: SessionKey, first_ms: int, until_ms: int) -> Sequence[StoredScore]:
         """Return the scores of `[first_ms, until_ms)`, oldest first."""
+
+    async def scores(
+        self, tenant: str, session_ids: Sequence[str], first_ms: int, until_ms: int
+    ) -> Mapping[str, Sequence[TickScore]]:
+        """Return the scores of several sessions in `[first_ms, until_ms)`, oldest first.
+
+        It is one read. Sessions without a score are absent.
+        """
 
     async def newest(self, key: SessionKey) -> StoredScore | None:
         """Return the last score, or None."""

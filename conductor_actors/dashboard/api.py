@@ -24,6 +24,9 @@ from conductor_actors.dashboard.bodies import (
     MostUsers,
     Problem,
     Refusal,
+    ScoreHistories,
+    ScoreHistory,
+    ScorePoint,
     SignalPart,
     StepHistory,
     StepPoint,
@@ -39,7 +42,7 @@ from conductor_actors.dashboard.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, Signals, category
 from conductor_actors.errors import Overloaded, Unavailable
-from conductor_actors.ports import Clock, HistoryStep, StoredScore
+from conductor_actors.ports import Clock, HistoryStep, StoredScore, TickScore
 from conductor_actors.updates import Update, decode_update, timestamp, update_of
 
 STATIC: Final = files("conductor_actors.dashboard").joinpath("static")
@@ -90,6 +93,7 @@ class Api:
         return [
             Route("/api/v1/openapi.json", self.openapi),
             Route("/api/v1/sessions", self.sessions),
+            Route("/api/v1/histories", self.histories),
             *_session_routes("history", self.history),
             *_session_routes("explanation", self.explanation),
         ]
@@ -104,6 +108,23 @@ class Api:
         caller = self._caller(request)
         newest = self._sources.live.newest(caller.tenant, caller.sessions)
         return self._response(sessions_body(newest))
+
+    async def histories(self, request: Request) -> Response:
+        """Return the stored scores of several sessions of the caller's tenant."""
+        caller = self._caller(request)
+        sources = self._sources
+        requested = query.parse_histories(
+            request.query_params, sources.wall_clock(), sources.tick_s
+        )
+        for session_id in requested.session_ids:
+            _check_access(caller, session_id)
+        scores = await sources.history.scores(caller.tenant, *requested)
+        step = query.format_step(None, sources.tick_s)
+        histories = [
+            ScoreHistory(session_id, [_score(one) for one in scores.get(session_id, ())])
+            for session_id in requested.session_ids
+        ]
+        return self._json(ScoreHistories(step, histories))
 
     async def history(self, request: Request) -> Response:
         """Return a session's stored scores."""
@@ -169,10 +190,7 @@ class Api:
     def _key(self, request: Request) -> SessionKey:
         caller = self._caller(request)
         session_id = _session_id(request)
-        if not is_session_id(session_id):
-            raise Denied(400, "invalid_session", "a session's id is text of 1 to 255 characters")
-        if not caller.can_see(session_id):
-            raise Denied(403, "other_session", "this session is not among those of your token")
+        _check_access(caller, session_id)
         return SessionKey(caller.tenant, session_id)
 
     def _json(self, body: object, status: int = 200) -> Response:
@@ -224,6 +242,13 @@ def _session_id(request: Request) -> str:
     return "." if "/sessions/" in request.scope["path"] else ".."
 
 
+def _check_access(caller: Caller, session_id: str) -> None:
+    if not is_session_id(session_id):
+        raise Denied(400, "invalid_session", "a session's id is text of 1 to 255 characters")
+    if not caller.can_see(session_id):
+        raise Denied(403, "other_session", "this session is not among those of your token")
+
+
 class _Files(StaticFiles):
     """Files that a browser caches and revalidates each time: most responses are 304."""
 
@@ -258,6 +283,10 @@ def page_routes() -> list[BaseRoute]:
 
 def _tick(row: StoredScore) -> HistoryPoint:
     return HistoryPoint(timestamp(row.at_ms), row.score, row.category, row.signals)  # type: ignore[arg-type] # only these are stored
+
+
+def _score(one: TickScore) -> ScorePoint:
+    return ScorePoint(timestamp(one.at_ms), one.score, one.category)  # type: ignore[arg-type] # the same
 
 
 def _step(step: HistoryStep) -> StepPoint:

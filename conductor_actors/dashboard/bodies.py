@@ -101,6 +101,28 @@ class StepHistory(Body):
     points: Sequence[StepPoint]
 
 
+class ScorePoint(Body):
+    """A stored score without its signals."""
+
+    timestamp: Timestamp
+    score: Share
+    category: Category
+
+
+class ScoreHistory(Body):
+    """The stored scores of a session at each tick."""
+
+    session_id: Id
+    points: Sequence[ScorePoint]
+
+
+class ScoreHistories(Body):
+    """The stored scores of several sessions; `step` is the tick interval, such as `5s`."""
+
+    step: str
+    histories: Sequence[ScoreHistory]
+
+
 class SignalPart(Body):
     """The contribution of a signal to the score: its normalised value (0…1) x its weight."""
 

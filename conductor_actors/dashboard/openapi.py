@@ -10,12 +10,17 @@ from conductor_actors.dashboard.bodies import (
     Explanation,
     History,
     Refusal,
+    ScoreHistories,
     SessionList,
     StepHistory,
 )
+from conductor_actors.dashboard.query import MAX_POINTS, MAX_SESSIONS
 from conductor_actors.observability.health import Health, Readiness
 
-_BODIES: Final = (SessionList, History, StepHistory, Explanation, Health, Readiness, Refusal)
+_BODIES: Final = (
+    *(SessionList, History, StepHistory, ScoreHistories, Explanation),
+    *(Health, Readiness, Refusal),
+)
 
 _ID: Final = {
     "name": "id",
@@ -25,6 +30,20 @@ _ID: Final = {
     "description": "The id of the session, percent-encoded. For clients that resolve `.` and `..` "
     "in paths, `/api/v1/sessions/history` is that of the session `.`, and "
     "`/api/v1/history` that of `..`.",
+}
+_SESSIONS: Final = {
+    "name": "session",
+    "in": "query",
+    "required": True,
+    "schema": {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1, "maxLength": 255},
+        "minItems": 1,
+        "maxItems": MAX_SESSIONS,
+    },
+    "style": "form",
+    "explode": True,
+    "description": "The id of a session; repeat it for each one, such as `session=a&session=b`.",
 }
 _TENANT_PARAMETER: Final = {
     "name": "tenant",
@@ -43,6 +62,9 @@ def _time(name: str, description: str) -> dict[str, Any]:
 _RANGE: Final = (
     _time("from", "Start of the range, inclusive. Default: one hour before `to`."),
     _time("to", "End of the range, exclusive. Default: now."),
+)
+_STEPS: Final = (
+    *_RANGE,
     {
         "name": "step",
         "in": "query",
@@ -82,8 +104,14 @@ def _paths() -> dict[str, Any]:
         "/api/v1/sessions/{id}/history": _get(
             "Return the stored scores of a session, as JSON or CSV.",
             {"oneOf": [_ref(History), _ref(StepHistory)]},
-            (_ID, *_RANGE, _TENANT_PARAMETER),
+            (_ID, *_STEPS, _TENANT_PARAMETER),
             csv=True,
+        ),
+        "/api/v1/histories": _get(
+            "Return the stored scores of several sessions, without signals. The points of all "
+            f"sessions may be {MAX_POINTS:,} at most.",
+            ScoreHistories,
+            (_SESSIONS, *_RANGE, _TENANT_PARAMETER),
         ),
         "/api/v1/sessions/{id}/explanation": _get(
             "Return the contribution of each signal to the latest score.",

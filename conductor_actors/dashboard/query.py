@@ -1,14 +1,17 @@
-"""Parse the parameters of a history request."""
+"""Parse the parameters of requests for histories."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
+
+from starlette.datastructures import QueryParams
 
 from conductor_actors.dashboard.auth import Denied
 from conductor_actors.instants import to_ms
 
-MAX_POINTS: Final = 10_000
+MAX_POINTS: Final = 10_000  # of all sessions of a response
+MAX_SESSIONS: Final = 100  # of a request
 MAX_RANGE: Final = timedelta(days=31)
 DEFAULT_RANGE: Final = timedelta(hours=1)
 MAX_STEP: Final = timedelta(days=1)
@@ -30,21 +33,22 @@ class HistoryRange(NamedTuple):
     step: timedelta | None
 
 
+class HistoriesQuery(NamedTuple):
+    """Some sessions, and `[first, until)` in milliseconds since 1970."""
+
+    session_ids: Sequence[str]
+    first_ms: int
+    until_ms: int
+
+
 def parse_range(query: Mapping[str, str], now_s: float, tick_s: int) -> HistoryRange:
     """Parse `from`, `to` and `step`; the default is the last hour, tick by tick.
 
     Raise `Denied` for what is invalid.
     """
-    unknown = query.keys() - {"from", "to", "step", "tenant"}
-    if unknown:
-        raise Denied(400, "unknown_parameter", "known are from, to, step")
-    until_ms = _parse_instant(query, "to", round(now_s * 1000) + 1)
-    first_ms = _parse_instant(query, "from", until_ms - _ms(DEFAULT_RANGE))
+    _check_names(query, "from", "to", "step")
+    first_ms, until_ms = _parse_instants(query, now_s)
     step = _parse_step(query.get("step"), tick_s)
-    if first_ms >= until_ms:
-        raise Denied(400, "invalid_range", "from must be before to")
-    if until_ms - first_ms > _ms(MAX_RANGE):
-        raise Denied(400, "range_too_long", f"a range may have {MAX_RANGE.days} days at most")
     if (until_ms - first_ms) / _ms(step or timedelta(seconds=tick_s)) > MAX_POINTS:
         raise Denied(
             400, "too_many_points", f"more than {MAX_POINTS} points; ask for a larger step"
@@ -54,6 +58,26 @@ def parse_range(query: Mapping[str, str], now_s: float, tick_s: int) -> HistoryR
     return _extended(first_ms, until_ms, step)
 
 
+def parse_histories(query: QueryParams, now_s: float, tick_s: int) -> HistoriesQuery:
+    """Parse each `session`, `from` and `to`; the default is the last hour.
+
+    Raise `Denied` for what is invalid, except for ids that are.
+    """
+    _check_names(query, "session", "from", "to")
+    first_ms, until_ms = _parse_instants(query, now_s)
+    session_ids = list(dict.fromkeys(query.getlist("session")))
+    if not session_ids:
+        raise Denied(400, "session_missing", "name the sessions, e.g. session=a&session=b")
+    if len(session_ids) > MAX_SESSIONS:
+        raise Denied(400, "too_many_sessions", f"a request may name {MAX_SESSIONS} sessions")
+    if len(session_ids) * (until_ms - first_ms) / (tick_s * 1000) > MAX_POINTS:
+        raise Denied(
+            *(400, "too_many_points"),
+            f"more than {MAX_POINTS} points; ask for fewer sessions or a shorter range",
+        )
+    return HistoriesQuery(session_ids, first_ms, until_ms)
+
+
 def format_step(step: timedelta | None, tick_s: int) -> str:
     """Return a step in the form in which it is requested, such as `1m`."""
     seconds = tick_s if step is None else round(step.total_seconds())
@@ -61,6 +85,22 @@ def format_step(step: timedelta | None, tick_s: int) -> str:
         if seconds % unit_s == 0:
             return f"{seconds // unit_s}{unit}"
     return f"{seconds}s"
+
+
+def _check_names(query: Mapping[str, str], *known: str) -> None:
+    if query.keys() - {*known, "tenant"}:
+        raise Denied(400, "unknown_parameter", f"known are {', '.join(known)}")
+
+
+def _parse_instants(query: Mapping[str, str], now_s: float) -> tuple[int, int]:
+    """Return `from` and `to` in milliseconds since 1970."""
+    until_ms = _parse_instant(query, "to", round(now_s * 1000) + 1)
+    first_ms = _parse_instant(query, "from", until_ms - _ms(DEFAULT_RANGE))
+    if first_ms >= until_ms:
+        raise Denied(400, "invalid_range", "from must be before to")
+    if until_ms - first_ms > _ms(MAX_RANGE):
+        raise Denied(400, "range_too_long", f"a range may have {MAX_RANGE.days} days at most")
+    return first_ms, until_ms
 
 
 def _parse_instant(query: Mapping[str, str], name: str, default_ms: int) -> int:

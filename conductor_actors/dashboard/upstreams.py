@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from random import random
@@ -17,6 +17,7 @@ from conductor_actors.ports import (
     HistoryStep,
     PublishedMessage,
     StoredScore,
+    TickScore,
     UpdateSubscriber,
 )
 
@@ -96,6 +97,14 @@ class StoredHistory:
     async def rows(self, key: SessionKey, first_ms: int, until_ms: int) -> Sequence[StoredScore]:
         """Return the scores of `[first_ms, until_ms)`, oldest first."""
         return await self._read(lambda: self._reader.rows(key, first_ms, until_ms))
+
+    async def scores(
+        self, tenant: str, session_ids: Sequence[str], first_ms: int, until_ms: int
+    ) -> Mapping[str, Sequence[TickScore]]:
+        """Return the scores of several sessions in `[first_ms, until_ms)`, oldest first."""
+        return await self._read(
+            lambda: self._reader.scores(tenant, session_ids, first_ms, until_ms)
+        )
 
     async def newest(self, key: SessionKey) -> StoredScore | None:
         """Return the last score, if there is one."""

@@ -226,7 +226,7 @@ class FakeService:
                 Mount("/static", StaticFiles(directory=STATIC)),
                 Mount("/own", StaticFiles(directory=self.own_pages, check_dir=False)),
                 Route("/api/v1/sessions", self._with_token(lambda _: JSONResponse(self._live()))),
-                Route("/api/v1/sessions/{id:path}/history", self._with_token(self._history)),
+                Route("/api/v1/histories", self._with_token(self._histories)),
                 Route(
                     "/api/v1/sessions/{id:path}/explanation", self._with_token(self._explanation)
                 ),
@@ -244,11 +244,13 @@ class FakeService:
 
         return endpoint
 
-    def _history(self, request: Request) -> Response:
-        session = request.path_params["id"]
-        return JSONResponse(
-            {"sessionId": session, "step": "5s", "points": self.points.get(session, [])[-60:]}
-        )
+    def _histories(self, request: Request) -> Response:
+        sessions = request.query_params.getlist("session")
+        histories = [
+            {"sessionId": session, "points": self.points.get(session, [])[-60:]}
+            for session in sessions
+        ]
+        return JSONResponse({"step": "5s", "histories": histories})
 
     def _explanation(self, request: Request) -> Response:
         points = self.points.get(request.path_params["id"])

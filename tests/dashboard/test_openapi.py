@@ -48,6 +48,11 @@ def test_every_reference_has_a_schema() -> None:
             "/api/v1/sessions/s/history?from=2026-01-04T12:00:00Z&to=2026-01-04T12:01:00Z&step=1m",
             bodies.StepHistory,
         ),
+        ("/api/v1/histories?session=s&from=2026-01-04T12:00:00Z", bodies.Refusal),
+        (
+            "/api/v1/histories?session=s&from=2026-01-04T12:00:00Z&to=2026-01-04T12:01:00Z",
+            bodies.ScoreHistories,
+        ),
         ("/api/v1/sessions/s/explanation", bodies.Explanation),
         ("/api/v1/nothing", bodies.Refusal),
     ],

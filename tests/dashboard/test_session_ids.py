@@ -37,6 +37,16 @@ def test_the_api_finds_every_id(serve: Serve, store: Write) -> None:
         assert [each.json().get("sessionId") for each in found] == list(IDS)
 
 
+def test_one_request_returns_the_histories_of_many_ids(serve: Serve, store: Write) -> None:
+    store(*(row(each, AT_MS) for each in IDS))
+    query = urlencode(
+        {"session": IDS, "from": "2026-01-04T12:00:00Z", "to": "2026-01-04T12:01:00Z"}, doseq=True
+    )
+    found = httpx.get(f"{serve().address}api/v1/histories?{query}").json()["histories"]
+    assert [each["sessionId"] for each in found] == list(IDS)
+    assert {len(each["points"]) for each in found} == {1}
+
+
 @pytest.mark.parametrize("segment", [".", "..", "%2e", "%2E%2E"])
 def test_the_api_finds_ids_of_dots_for_clients_that_do_not_resolve_them(
     serve: Serve, store: Write, segment: str

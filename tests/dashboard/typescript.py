@@ -21,6 +21,7 @@ _ROOTS: Final = (
     bodies.SubscriptionError,
     bodies.History,
     bodies.StepHistory,
+    bodies.ScoreHistories,
     bodies.Explanation,
     bodies.Refusal,
 )

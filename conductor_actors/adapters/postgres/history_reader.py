@@ -1,6 +1,7 @@
-"""Read the stored scores of a session on an event loop, each or several in one step."""
+"""Read the stored scores of sessions on an event loop, each or several in one step."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final, LiteralString, TypeAlias
@@ -19,7 +20,7 @@ from conductor_actors.domain.rows import COLUMNS, UNKNOWN_AUDIENCE
 from conductor_actors.domain.scoring import Signals
 from conductor_actors.errors import ConfigError, Overloaded, TablesMissing, Unavailable
 from conductor_actors.instants import to_datetime, to_ms
-from conductor_actors.ports import HistoryStep, StoredScore
+from conductor_actors.ports import HistoryStep, StoredScore, TickScore
 
 HISTORY_DEADLINE_S: Final = 5.0
 HISTORY_CONNECT_S: Final = 3
@@ -39,6 +40,10 @@ _SELECT_SESSION: Final = sql.SQL(
 )
 _SELECT_ROWS: Final = _SELECT_SESSION + sql.SQL(" AND time >= %s AND time < %s ORDER BY time")
 _SELECT_NEWEST: Final = _SELECT_SESSION + sql.SQL(" ORDER BY time DESC LIMIT 1")
+_SELECT_SCORES: Final = """
+    SELECT session_id, time, engagement_score, category FROM engagement_metrics
+    WHERE tenant_id = %s AND session_id = ANY(%s) AND time >= %s AND time < %s ORDER BY time
+"""
 _SELECT_ANY: Final = "SELECT 1 FROM engagement_metrics LIMIT 1"
 _SELECT_STEPS: Final = """
     SELECT date_bin(%b, time, 'epoch'), avg(engagement_score), min(engagement_score),
@@ -94,6 +99,19 @@ class PostgresHistoryReader:
         """Return the scores of `[first_ms, until_ms)`, oldest first."""
         found = await self._read(_SELECT_ROWS, (*key, to_datetime(first_ms), to_datetime(until_ms)))
         return [_stored_score(record) for record in found]
+
+    async def scores(
+        self, tenant: str, session_ids: Sequence[str], first_ms: int, until_ms: int
+    ) -> dict[str, list[TickScore]]:
+        """Return the scores of several sessions in `[first_ms, until_ms)`, oldest first.
+
+        It is one query. Sessions without a score are absent.
+        """
+        values = tenant, list(session_ids), to_datetime(first_ms), to_datetime(until_ms)
+        found: defaultdict[str, list[TickScore]] = defaultdict(list)
+        for session_id, at, score, category in await self._read(_SELECT_SCORES, values):
+            found[session_id].append(TickScore(to_ms(at), score, category))
+        return dict(found)
 
     async def newest(self, key: SessionKey) -> StoredScore | None:
         """Return the last score, if there is one."""

@@ -107,6 +107,25 @@ export interface MostUsers {
   readonly total_users: number;
 }
 
+/** The stored scores of several sessions; `step` is the tick interval, such as `5s`. */
+export interface ScoreHistories {
+  readonly step: string;
+  readonly histories: readonly ScoreHistory[];
+}
+
+/** The stored scores of a session at each tick. */
+export interface ScoreHistory {
+  readonly sessionId: string;
+  readonly points: readonly ScorePoint[];
+}
+
+/** A stored score without its signals. */
+export interface ScorePoint {
+  readonly timestamp: string;
+  readonly score: number;
+  readonly category: "VERY_HIGH" | "HIGH" | "MODERATE" | "LOW" | "VERY_LOW";
+}
+
 /** The latest score of a session, by signal. */
 export interface Explanation {
   readonly sessionId: string;

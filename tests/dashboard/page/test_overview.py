@@ -158,7 +158,7 @@ def test_sparklines_show_stored_scores(window: Window, service: FakeService) -> 
         }"""
     )
     assert opaque
-    assert service.asked.count("/api/v1/sessions/keynote/history") == 1
+    assert service.asked.count("/api/v1/histories") == 1
 
 
 def test_rows_keep_their_order_while_the_pointer_moves_over_them(

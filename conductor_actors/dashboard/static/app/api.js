@@ -3,17 +3,22 @@
 import { SERVICE_URL } from "./addresses.js";
 import { savedToken } from "./token.js";
 
-/** @import { Explanation, History } from "../types.d.ts" */
+/** @import { Explanation, ScoreHistories } from "../types.d.ts" */
 
-/** A failed request. `status` is 0 if there was no response. */
+/**
+ * A failed request. `status` is 0 if there was no response, and `retryAfterMs` if the service
+ * named no time.
+ */
 export class ApiError extends Error {
   /**
    * @param {number} status
    * @param {string} message
+   * @param {number} retryAfterMs
    */
-  constructor(status, message) {
+  constructor(status, message, retryAfterMs = 0) {
     super(message);
     this.status = status;
+    this.retryAfterMs = retryAfterMs;
   }
 }
 
@@ -27,13 +32,15 @@ export function fetchExplanation(sessionId) {
 }
 
 /**
- * Fetch a session's stored scores since a time.
- * @param {string} sessionId
+ * Fetch the stored scores of several sessions from a time until before another.
+ * @param {readonly string[]} sessionIds
  * @param {Date} from
- * @returns {Promise<History>}
+ * @param {Date} to
+ * @returns {Promise<ScoreHistories>}
  */
-export function fetchHistory(sessionId, from) {
-  return get(`sessions/${encodeURIComponent(sessionId)}/history?from=${from.toISOString()}`);
+export function fetchHistories(sessionIds, from, to) {
+  const sessions = sessionIds.map((id) => `session=${encodeURIComponent(id)}`).join("&");
+  return get(`histories?from=${from.toISOString()}&to=${to.toISOString()}&${sessions}`);
 }
 
 /**
@@ -58,5 +65,6 @@ async function get(path) {
   if (response === null) throw new ApiError(0, "no response");
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;
-  throw new ApiError(response.status, body?.error?.message ?? response.statusText);
+  const retryAfterMs = Number(response.headers.get("Retry-After")) * 1000;
+  throw new ApiError(response.status, body?.error?.message ?? response.statusText, retryAfterMs);
 }

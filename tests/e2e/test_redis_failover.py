@@ -7,6 +7,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import UTC
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, TypeAlias
 
 import psycopg
@@ -17,7 +18,9 @@ from conductor_actors.adapters.redis.client import open_client
 from conductor_actors.adapters.redis.pipelines import pipeline
 from conductor_actors.simulate import bulk
 from tests.e2e.deployment import terminate
+from tests.support.certificates import self_signed_certificate
 from tests.support.databases import temporary_database
+from tests.support.oldest_redis import redis_7_0
 from tests.support.programs import (
     QUICK,
     Row,
@@ -29,7 +32,8 @@ from tests.support.programs import (
     select_rows,
 )
 from tests.support.replicated_valkeys import replicated_valkeys
-from tests.support.sentinels import watched_valkeys
+from tests.support.sentinels import PASSWORD, watched_valkeys
+from tests.support.valkey_servers import ServerKind
 from tests.support.waiting import wait_until
 
 SESSIONS: Final = 20
@@ -76,6 +80,20 @@ def primary_killed_under_sentinels(stack: ExitStack) -> tuple[str, Failover]:
         primary.start()  # as an empty primary, until the Sentinels make it a replica
 
     return valkeys.url, kill_and_start_again
+
+
+def primary_killed_under_sentinels_with_tls(stack: ExitStack) -> tuple[str, Failover]:
+    directory = Path(stack.enter_context(TemporaryDirectory()))
+    certificate = self_signed_certificate(directory)
+    kind = ServerKind(redis_7_0(), certificate, PASSWORD)
+    servers = stack.enter_context(watched_valkeys(kind))
+
+    def kill() -> None:
+        primary = servers.primary
+        primary.kill()
+        servers.wait_for_failover_from(primary)
+
+    return servers.tls_url(**certificate.client_options()), kill
 
 
 def primary_paused_under_sentinels(stack: ExitStack) -> tuple[str, Failover]:
@@ -125,6 +143,7 @@ MAY_DIFFER = pytest.mark.xfail(strict=False, reason="rows of one tick can differ
         killed_primary_that_loses_entries,
         pytest.param(planned_failover_by_sentinels, marks=MAY_DIFFER),
         primary_killed_under_sentinels,
+        primary_killed_under_sentinels_with_tls,
         pytest.param(
             primary_paused_under_sentinels,
             marks=MAY_DIFFER,

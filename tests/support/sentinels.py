@@ -5,15 +5,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlencode
 
 import redis
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from tests.support.replicated_valkeys import is_primary
-from tests.support.valkey_servers import ValkeyServer, valkey_server
+from tests.support.valkey_servers import VALKEY, ServerKind, ValkeyServer, valkey_server
 from tests.support.waiting import wait_until
 
 NAME = "mymaster"
+PASSWORD, SENTINEL_PASSWORD = "secret", "other"
 DOWN_AFTER_MS = 1000
 SENTINELS = 3
 
@@ -23,8 +25,13 @@ class WatchedValkeys:
 
     def __init__(self, servers: list[ValkeyServer], sentinels: list[ValkeyServer]) -> None:
         self.servers, self.sentinels = servers, sentinels
-        hosts = ",".join(f"127.0.0.1:{each.port}" for each in sentinels)
-        self.url = f"redis+sentinel://{hosts}/{NAME}/0"
+        self._hosts = ",".join(f"127.0.0.1:{each.port}" for each in sentinels)
+        self.url = f"redis+sentinel://{self._hosts}/{NAME}/0"
+
+    def tls_url(self, **options: str) -> str:
+        """Return the URL of servers with certificates and passwords."""
+        query = urlencode({"sentinel_password": SENTINEL_PASSWORD, **options})
+        return f"rediss+sentinel://:{PASSWORD}@{self._hosts}/{NAME}/0?{query}"
 
     @property
     def primary(self) -> ValkeyServer:
@@ -54,31 +61,36 @@ class WatchedValkeys:
 
 
 @contextmanager
-def watched_valkeys() -> Iterator[WatchedValkeys]:
+def watched_valkeys(kind: ServerKind = VALKEY) -> Iterator[WatchedValkeys]:
     """Run all five servers until the block ends."""
     with ExitStack() as stack:
         enter = stack.enter_context
-        options = ("--save", "", "--repl-diskless-sync-delay", "0")
-        primary = enter(valkey_server(*options))
-        replica = enter(valkey_server(*options, "--replicaof", f"127.0.0.1 {primary.port}"))
+        options = ["--save", "", "--repl-diskless-sync-delay", "0"]
+        if kind.password:
+            options += ["--masterauth", kind.password]
+        primary = enter(valkey_server(*options, kind=kind))
+        replicaof = ("--replicaof", f"127.0.0.1 {primary.port}")
+        replica = enter(valkey_server(*options, *replicaof, kind=kind))
         wait_until(lambda: replica.client.info("replication")["master_link_status"] == "up")
-        sentinels = [enter(_sentinel(primary.port)) for _ in range(SENTINELS)]
+        sentinels = [enter(_sentinel(primary.port, kind)) for _ in range(SENTINELS)]
         watched = WatchedValkeys([primary, replica], sentinels)
         wait_until(lambda: all(map(_knows_all, sentinels)))
         yield watched
 
 
 @contextmanager
-def _sentinel(primary_port: int) -> Iterator[ValkeyServer]:
+def _sentinel(primary_port: int, watched: ServerKind) -> Iterator[ValkeyServer]:
+    kind = watched._replace(password=watched.password and SENTINEL_PASSWORD)
     with TemporaryDirectory() as directory:
         file = Path(directory) / "sentinel.conf"
         file.write_text(
             f"sentinel monitor {NAME} 127.0.0.1 {primary_port} 2\n"
             f"sentinel down-after-milliseconds {NAME} {DOWN_AFTER_MS}\n"
-            f"sentinel failover-timeout {NAME} 10000\n",
+            f"sentinel failover-timeout {NAME} 10000\n"
+            + (f"sentinel auth-pass {NAME} {watched.password}\n" if watched.password else ""),
             encoding="utf-8",
         )
-        server = ValkeyServer(Path(directory), free_port(), str(file), "--sentinel")
+        server = ValkeyServer(Path(directory), free_port(), str(file), "--sentinel", kind=kind)
         try:
             yield server
         finally:

@@ -7,6 +7,8 @@ from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import unquote, urlsplit
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from conductor_actors.log_events import PrimaryChanged, emit
@@ -35,6 +37,8 @@ class SentinelGroup:
     def __init__(self, hosts: Sequence[Address], name: str, **options: Any) -> None:  # noqa: ANN401
         self._name = name
         options |= {
+            "retry": Retry(NoBackoff(), 0),  # which would delay each read while one is away
+            "protocol": 2,  # the errors of HELLO would hide that of a missing password
             "socket_timeout": SENTINEL_TIMEOUT_S,
             "socket_connect_timeout": SENTINEL_TIMEOUT_S,
         }
@@ -42,12 +46,16 @@ class SentinelGroup:
         self._clock: Clock = time.monotonic
         self._ask_again_s: dict[int, float] = {}
         self._address: Address | None = None
+        self._last_error = ""
 
     def address(self) -> Address:
         """Return the primary's address; raise a redis `ConnectionError` if no Sentinel knows it."""
         state = self._newest(self._states())
         if state is None:
-            raise redis.ConnectionError(f"no Sentinel responds that knows a primary {self._name!r}")
+            reason = f": {self._last_error}" if self._last_error else ""
+            raise redis.ConnectionError(
+                f"no Sentinel responds that knows a primary {self._name!r}{reason}"
+            )
         before, self._address = self._address, (state["ip"], state["port"])
         if before not in (None, self._address):
             emit(PrimaryChanged(primary=self._name, address=f"{state['ip']}:{state['port']}"))
@@ -70,9 +78,11 @@ class SentinelGroup:
                 continue
             try:
                 known: Any = sentinel.sentinel_masters()
-            except (redis.ConnectionError, redis.TimeoutError):
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                self._last_error = str(error)
                 self._ask_again_s[number] = self._clock() + SENTINEL_RETRY_S
             else:
+                self._last_error = ""
                 states.append(known.get(self._name, {}))
         return states
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from time import monotonic
 
 import pytest
 
@@ -13,6 +14,8 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import LogEvent, PrimaryChanged, observed_by
 from tests.support.sentinels import NAME, WatchedValkeys, watched_valkeys
 from tests.support.waiting import wait_until
+
+MAX_DELAY_S = 1.0  # a retry takes longer
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +88,13 @@ def test_an_unknown_name_is_unavailable(valkeys: WatchedValkeys) -> None:
 def test_one_sentinel_that_responds_is_enough(valkeys: WatchedValkeys) -> None:
     group = group_of(1, 2, valkeys.sentinels[2].port)
     assert group.address() == ("127.0.0.1", valkeys.primary.port)
+
+
+def test_a_sentinel_that_is_away_delays_no_read(valkeys: WatchedValkeys) -> None:
+    group = group_of(1, 2, valkeys.sentinels[2].port)
+    began_s = monotonic()
+    group.address()
+    assert monotonic() - began_s < MAX_DELAY_S
 
 
 def test_a_primary_has_moved_only_if_a_sentinel_says_so(valkeys: WatchedValkeys) -> None:

@@ -49,7 +49,10 @@ def test_every_exception_is_caught_only_where_it_must_be() -> None:
         ("isoformat", {"instants.py"}),
         ("fromtimestamp", set()),
         # The two others refuse a text without a time zone.
-        ("fromisoformat", {"instants.py", "dashboard/query.py", "adapters/recordings/csv_rows.py"}),
+        (
+            "fromisoformat",
+            {"instants.py", "dashboard/http/query.py", "adapters/recordings/csv_rows.py"},
+        ),
     ],
 )
 def test_an_instant_is_written_and_read_in_one_place(method: str, places: set[str]) -> None:

@@ -33,8 +33,8 @@ from conductor_actors.app.signals import DRAIN_TIMEOUT_S
 from conductor_actors.app.sources import BoundedSource, ShardSource
 from conductor_actors.app.takeover import Takeover
 from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickWatchdog, format_stacks
+from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.server import Dashboard
-from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.domain.shards import SINGLE_SHARD, ShardFilter
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_events import (

@@ -12,26 +12,27 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from conductor_actors.dashboard.api import Api, ApiSources, page_routes
-from conductor_actors.dashboard.auth import Authenticator, Denied
-from conductor_actors.dashboard.broadcast import Broadcast
+from conductor_actors.dashboard.access.auth import Authenticator, Denied
+from conductor_actors.dashboard.access.origins import OriginMiddleware, Origins
+from conductor_actors.dashboard.access.proxies import Proxies, ProxyMiddleware
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
-from conductor_actors.dashboard.connections import Connections
-from conductor_actors.dashboard.fan_out import FanOut
-from conductor_actors.dashboard.health_routes import HealthRoutes
-from conductor_actors.dashboard.live_sessions import LiveSessions
+from conductor_actors.dashboard.http.api import Api, ApiSources
+from conductor_actors.dashboard.http.health_routes import HealthRoutes
+from conductor_actors.dashboard.http.page_files import page_routes
 from conductor_actors.dashboard.options import Options
-from conductor_actors.dashboard.origins import OriginMiddleware, Origins
-from conductor_actors.dashboard.proxies import Proxies, ProxyMiddleware
-from conductor_actors.dashboard.recent_history import RecentHistory
-from conductor_actors.dashboard.socketio import (
+from conductor_actors.dashboard.realtime.broadcast import Broadcast
+from conductor_actors.dashboard.realtime.connections import Connections
+from conductor_actors.dashboard.realtime.fan_out import FanOut
+from conductor_actors.dashboard.realtime.socketio import (
     SOCKETIO_PATH,
     Admission,
     SocketHandlers,
     make_server,
 )
-from conductor_actors.dashboard.upstreams import StoredHistory, UpdateStream, Upstreams
+from conductor_actors.dashboard.scores.live_sessions import LiveSessions
+from conductor_actors.dashboard.scores.recent_history import RecentHistory
+from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStream, Upstreams
 from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.observability.collector_status import StatusReader
 from conductor_actors.outages import Outage

@@ -11,13 +11,13 @@ import uvicorn
 from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.types import ASGIApp
 
+from conductor_actors.dashboard.access.origins import is_loopback
 from conductor_actors.dashboard.app import AccessControl, DashboardApp
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.options import Options
-from conductor_actors.dashboard.origins import is_loopback
-from conductor_actors.dashboard.socketio import MAX_MESSAGE_BYTES
+from conductor_actors.dashboard.realtime.socketio import MAX_MESSAGE_BYTES
+from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.timeouts import make_protocols
-from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.errors import ConfigError
 from conductor_actors.log_events import DashboardStarted, DashboardStopped, emit
 from conductor_actors.observability.collector_status import CollectorStatus, StatusReader

@@ -14,8 +14,8 @@ from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
 from conductor_actors.adapters.redis.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.dashboard.options import Options
+from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.server import Dashboard
-from conductor_actors.dashboard.upstreams import Upstreams
 from conductor_actors.domain.scoring import ScoreRow
 from tests.dashboard.clients import Client
 from tests.support.fences import take_ownership

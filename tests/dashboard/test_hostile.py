@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from conductor_actors.dashboard import connections, socketio
+from conductor_actors.dashboard.realtime import connections, socketio
 from conductor_actors.dashboard.timeouts import HttpWithTimeouts, WebSocketWithTimeouts
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Connect, Serve, metric, this_tick_ms

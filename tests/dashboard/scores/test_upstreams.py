@@ -8,9 +8,9 @@ from typing import cast
 import pytest
 from structlog.testing import capture_logs
 
-from conductor_actors.dashboard import upstreams
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.upstreams import StoredHistory, UpdateStream
+from conductor_actors.dashboard.scores import upstreams
+from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStream
 from conductor_actors.errors import ConfigError, TablesMissing, Unavailable
 from conductor_actors.outages import Outage
 from conductor_actors.ports import HistoryReader, PublishedMessage

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.dashboard.auth import Caller
-from conductor_actors.dashboard.broadcast import Broadcast, Client, Message
+from conductor_actors.dashboard.access.auth import Caller
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.connections import MAX_QUEUED_PACKETS, Connection
-from conductor_actors.dashboard.live_sessions import LiveSessions
+from conductor_actors.dashboard.realtime.broadcast import Broadcast, Client, Message
+from conductor_actors.dashboard.realtime.connections import MAX_QUEUED_PACKETS, Connection
+from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.domain.identity import SessionKey
-from tests.dashboard.test_live_sessions import update
+from tests.dashboard.scores.test_live_sessions import update
 
 
 class FakeClient:

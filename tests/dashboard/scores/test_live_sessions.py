@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.dashboard.live_sessions import HISTORY_S, LiveSessions
+from conductor_actors.dashboard.scores.live_sessions import HISTORY_S, LiveSessions
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions
 from conductor_actors.updates import Update, decode_update, encode_update, timestamp

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import redis
 
-from conductor_actors.dashboard import fan_out
-from conductor_actors.dashboard import upstreams as sources
 from conductor_actors.dashboard.options import Options
+from conductor_actors.dashboard.realtime import fan_out
+from conductor_actors.dashboard.scores import upstreams as sources
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.instants import from_iso, to_ms

@@ -1,18 +1,20 @@
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urljoin
 
 import msgspec
 import pytest
 
-from conductor_actors.dashboard import bodies, openapi
+from conductor_actors.dashboard import bodies
+from conductor_actors.dashboard.http import openapi
 from conductor_actors.observability import health
 from tests.dashboard.conftest import Serve
-from tests.dashboard.test_api import Fetch, Write, dashboard, fetch
+from tests.dashboard.http.conftest import Fetch
 from tests.support.score_rows import AT_MS, row
 
-__all__ = ["dashboard", "fetch"]
+Write = Callable[..., None]
 
 
 def test_the_document_describes_exactly_the_served_paths(serve: Serve) -> None:

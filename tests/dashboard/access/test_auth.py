@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from conductor_actors.dashboard.auth import Authenticator, Caller, Denied, is_session_id
+from conductor_actors.dashboard.access.auth import Authenticator, Caller, Denied, is_session_id
 from conductor_actors.dashboard.options import Options
 from conductor_actors.errors import ConfigError
 from tests.dashboard.clients import SECRET, token

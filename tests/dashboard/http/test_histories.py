@@ -11,18 +11,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.adapters.postgres.history_reader import MAX_CONNECTIONS, MAX_WAITING_READS
+from conductor_actors.dashboard.http.query import MAX_SESSIONS
 from conductor_actors.dashboard.options import Options
-from conductor_actors.dashboard.query import MAX_SESSIONS
 from conductor_actors.dashboard.server import Dashboard
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Serve, metric, this_tick_ms, upstreams
-from tests.dashboard.test_api import dashboard, error, fetch, iso
+from tests.dashboard.http.conftest import Fetch, error, iso
 from tests.support.score_rows import AT_MS, row
 
-__all__ = ["dashboard", "fetch"]
-
 Write = Callable[..., None]
-Fetch = Callable[..., httpx.Response]
 
 TICK_MS = 5000
 PATH = "/api/v1/histories"

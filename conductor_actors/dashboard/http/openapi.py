@@ -14,7 +14,7 @@ from conductor_actors.dashboard.bodies import (
     SessionList,
     StepHistory,
 )
-from conductor_actors.dashboard.query import MAX_POINTS, MAX_SESSIONS
+from conductor_actors.dashboard.http.query import MAX_POINTS, MAX_SESSIONS
 from conductor_actors.observability.health import Health, Readiness
 
 _BODIES: Final = (

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Final
 
 from conductor_actors.dashboard.clocks import Clocks
-from conductor_actors.dashboard.live_sessions import HISTORY_S, LiveSessions
-from conductor_actors.dashboard.upstreams import StoredHistory
+from conductor_actors.dashboard.scores.live_sessions import HISTORY_S, LiveSessions
+from conductor_actors.dashboard.scores.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.errors import Overloaded, Unavailable

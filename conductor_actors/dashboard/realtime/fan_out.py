@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from conductor_actors.dashboard.bodies import decode_anomaly, encode, history_body
-from conductor_actors.dashboard.broadcast import Broadcast, Client, Message
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
-from conductor_actors.dashboard.live_sessions import LiveSessions
-from conductor_actors.dashboard.recent_history import RecentHistory
+from conductor_actors.dashboard.realtime.broadcast import Broadcast, Client, Message
+from conductor_actors.dashboard.scores.live_sessions import LiveSessions
+from conductor_actors.dashboard.scores.recent_history import RecentHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import ANOMALIES, UPDATES, PublishedMessage
 from conductor_actors.updates import decode_update

@@ -154,6 +154,12 @@ def _refused(reason: str) -> Denied:
     return Denied(401, "token_invalid", f"the token is not accepted: {reason}")
 
 
+def bearer_token(header: str | None) -> str | None:
+    """Return the token of an `Authorization` header."""
+    scheme, _, token = (header or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" and token.strip() else None
+
+
 def is_session_id(value: object) -> bool:
     """Check whether a value can be a session's id: text that the database can store."""
     if not isinstance(value, str) or not 1 <= len(value) <= 255 or "\0" in value:

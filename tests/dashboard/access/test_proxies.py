@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from conductor_actors.dashboard.access.proxies import Proxies
 from conductor_actors.dashboard.options import Options
-from conductor_actors.dashboard.proxies import Proxies
 from conductor_actors.errors import ConfigError
 from tests.dashboard.conftest import Serve
 from tests.support.programs import assert_refused, run_to_end

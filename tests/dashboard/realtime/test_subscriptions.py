@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from conductor_actors.dashboard import socketio
+from conductor_actors.dashboard.realtime import socketio
 from tests.dashboard.clients import SECRET, Client, token
 from tests.dashboard.conftest import Connect, Serve, this_tick_ms
 from tests.support.score_rows import row

@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from conductor_actors.dashboard.live_sessions import LiveSessions
+from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.observability.collector_status import StatusReader
 from conductor_actors.observability.health import (
     DashboardStatus,

@@ -1,22 +1,23 @@
-"""The HTTP API under `/api/v1`, and the files of the page."""
+"""The HTTP API under `/api/v1`."""
 
 import csv
 import io
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
-from hashlib import sha256
-from importlib.resources import files
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import BaseRoute, Route
 
-from conductor_actors.dashboard import openapi, query
-from conductor_actors.dashboard.auth import Authenticator, Caller, Denied, is_session_id
+from conductor_actors.dashboard.access.auth import (
+    Authenticator,
+    Caller,
+    Denied,
+    bearer_token,
+    is_session_id,
+)
 from conductor_actors.dashboard.bodies import (
     Explanation,
     History,
@@ -34,18 +35,15 @@ from conductor_actors.dashboard.bodies import (
     sessions_body,
 )
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.live_sessions import LiveSessions
-from conductor_actors.dashboard.proxies import FORWARDED_PREFIX
-from conductor_actors.dashboard.recent_history import score_row
-from conductor_actors.dashboard.socketio import bearer_token
-from conductor_actors.dashboard.upstreams import StoredHistory
+from conductor_actors.dashboard.http import openapi, query
+from conductor_actors.dashboard.scores.live_sessions import LiveSessions
+from conductor_actors.dashboard.scores.recent_history import score_row
+from conductor_actors.dashboard.scores.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, Signals, category
 from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.ports import Clock, HistoryStep, StoredScore, TickScore
 from conductor_actors.updates import Update, decode_update, timestamp, update_of
-
-STATIC: Final = files("conductor_actors.dashboard").joinpath("static")
 
 RETRY_AFTER_S: Final = {429: 1, 503: 5}  # by status code
 
@@ -247,38 +245,6 @@ def _check_access(caller: Caller, session_id: str) -> None:
         raise Denied(400, "invalid_session", "a session's id is text of 1 to 255 characters")
     if not caller.can_see(session_id):
         raise Denied(403, "other_session", "this session is not among those of your token")
-
-
-class _Files(StaticFiles):
-    """Files that a browser caches and revalidates each time: most responses are 304."""
-
-    def file_response(self, *args: Any, **options: Any) -> Response:  # noqa: ANN401 - as there
-        """Return a file, or 304 if it has not changed."""
-        response = super().file_response(*args, **options)
-        response.headers["Cache-Control"] = "no-cache"
-        return response
-
-
-async def _page(request: Request) -> Response:
-    """Return the page, whose files have the path that browsers must request."""
-    body, etag = _index(request.state.base_path)
-    headers = {"Cache-Control": "no-cache", "ETag": etag, "Vary": FORWARDED_PREFIX}
-    if etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(body, headers=headers, media_type="text/html")
-
-
-@lru_cache(maxsize=16)
-def _index(base_path: str) -> tuple[bytes, str]:
-    """Return the page behind a path, and its ETag."""
-    text = STATIC.joinpath("index.html").read_text(encoding="utf-8")
-    body = text.replace('="/static/', f'="{base_path}/static/').encode()
-    return body, f'"{sha256(body).hexdigest()[:32]}"'
-
-
-def page_routes() -> list[BaseRoute]:
-    """Return the routes of the page; it contains no data, so it needs no token."""
-    return [Route("/", _page), Mount("/static", _Files(directory=str(STATIC), check_dir=False))]
 
 
 def _tick(row: StoredScore) -> HistoryPoint:

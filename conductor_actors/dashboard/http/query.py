@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from starlette.datastructures import QueryParams
 
-from conductor_actors.dashboard.auth import Denied
+from conductor_actors.dashboard.access.auth import Denied
 from conductor_actors.instants import to_ms
 
 MAX_POINTS: Final = 10_000  # of all sessions of a response

@@ -6,11 +6,11 @@ from typing import Final, Protocol, TypeAlias
 
 from engineio import packet as engineio_packet
 
-from conductor_actors.dashboard.auth import Caller
+from conductor_actors.dashboard.access.auth import Caller
 from conductor_actors.dashboard.bodies import sessions_body
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.connections import Connection
-from conductor_actors.dashboard.live_sessions import LiveSessions
+from conductor_actors.dashboard.realtime.connections import Connection
+from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.domain.identity import SessionKey
 
 MAX_SUBSCRIPTIONS: Final = 100  # of one client

@@ -7,7 +7,7 @@ import httpx
 import pytest
 import redis
 
-from conductor_actors.dashboard.broadcast import MAX_SUBSCRIPTIONS
+from conductor_actors.dashboard.realtime.broadcast import MAX_SUBSCRIPTIONS
 from tests.dashboard.clients import SECRET, Client, Refused, token
 from tests.dashboard.conftest import Connect, Serve, metric, this_tick_ms
 from tests.support.score_rows import row
@@ -306,7 +306,7 @@ async def test_without_tokens_a_client_chooses_its_tenant_and_has_default_otherw
 async def test_a_client_whose_token_expires_gets_an_error_and_is_disconnected(
     serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conductor_actors.dashboard.auth.LEEWAY_S", 0)
+    monkeypatch.setattr("conductor_actors.dashboard.access.auth.LEEWAY_S", 0)
     dashboard = serve(jwt_secret=SECRET)
     staying = await connect(dashboard, show=token(expires_in_s=3600))
     leaving = await connect(dashboard, show=token(expires_in_s=2))

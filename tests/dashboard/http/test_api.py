@@ -1,6 +1,6 @@
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -8,42 +8,14 @@ import psycopg
 import pytest
 
 from conductor_actors.dashboard.server import Dashboard
-from conductor_actors.instants import to_iso
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Serve, metric, this_tick_ms
+from tests.dashboard.http.conftest import Fetch, error, iso
 from tests.support.score_rows import AT_MS, SIGNALS, row
 
 Write = Callable[..., None]
-Fetch = Callable[..., httpx.Response]
 
 TICK_MS = 5000
-
-
-@pytest.fixture
-def dashboard(serve: Serve) -> Dashboard:
-    return serve()
-
-
-@pytest.fixture
-def fetch(dashboard: Dashboard) -> Iterator[Fetch]:
-    with httpx.Client(base_url=dashboard.address) as client:
-
-        def get(path: str, **how: Any) -> httpx.Response:
-            return client.get(path, **how)
-
-        yield get
-
-
-def iso(ms: int) -> str:
-    return to_iso(ms)
-
-
-def error(response: httpx.Response) -> tuple[int, str]:
-    assert response.headers["content-type"] == "application/json"
-    body = response.json()
-    assert set(body) == {"error"}
-    assert set(body["error"]) == {"code", "message"}
-    return response.status_code, body["error"]["code"]
 
 
 def test_the_list_has_the_newest_update_of_each_session_of_the_tenant(

@@ -10,17 +10,23 @@ import socketio
 from socketio.exceptions import ConnectionRefusedError as Refused
 from starlette.responses import Response
 
-from conductor_actors.dashboard.auth import Authenticator, Caller, Denied, is_session_id
+from conductor_actors.dashboard.access.auth import (
+    Authenticator,
+    Caller,
+    Denied,
+    bearer_token,
+    is_session_id,
+)
 from conductor_actors.dashboard.bodies import Problem, Refusal, SubscriptionError, encode
-from conductor_actors.dashboard.broadcast import (
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
+from conductor_actors.dashboard.realtime.broadcast import (
     MAX_SUBSCRIPTIONS,
     NO_HISTORY,
     Broadcast,
     Client,
     Message,
 )
-from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.connections import Connections
+from conductor_actors.dashboard.realtime.connections import Connections
 from conductor_actors.observability.library_logs import library_logger
 from conductor_actors.ports import Clock
 
@@ -302,9 +308,3 @@ def _token(auth: object, environ: dict[str, Any]) -> str | None:
     if isinstance(token, str):
         return token
     return bearer_token(environ.get("HTTP_AUTHORIZATION"))
-
-
-def bearer_token(header: str | None) -> str | None:
-    """Return the token of an `Authorization` header."""
-    scheme, _, token = (header or "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" and token.strip() else None

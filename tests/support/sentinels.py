@@ -42,8 +42,11 @@ class WatchedValkeys:
     def fail_over(self) -> None:
         """Have the Sentinels swap primary and replica, and wait until they did."""
         former = self.primary
-        wait_until(self._accepts_failover)
+        self.begin_failover()
         wait_until(lambda: self.primary is not former and is_primary(self.primary))
+
+    def begin_failover(self) -> None:
+        wait_until(self._accepts_failover)
 
     def wait_for_failover_from(self, former: ValkeyServer) -> None:
         wait_until(lambda: self.primary is not former and is_primary(self.primary))

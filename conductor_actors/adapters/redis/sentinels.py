@@ -18,6 +18,8 @@ SENTINEL_PORT: Final = 26379
 SENTINEL_TIMEOUT_S: Final = 0.5
 SENTINEL_RETRY_S: Final = 5.0  # after none has responded: each read would wait for them
 
+FAILOVER_FLAG: Final = "failover_in_progress"
+
 _SCHEMES: Final = {"redis+sentinel://": "redis://", "rediss+sentinel://": "rediss://"}
 
 Address: TypeAlias = tuple[str, int]
@@ -54,7 +56,7 @@ class SentinelGroup:
         if state is None:
             reason = f": {self._last_error}" if self._last_error else ""
             raise redis.ConnectionError(
-                f"no Sentinel responds that knows a primary {self._name!r}{reason}"
+                f"no Sentinel knows a primary {self._name!r} that is up{reason}"
             )
         before, self._address = self._address, (state["ip"], state["port"])
         if before not in (None, self._address):
@@ -64,7 +66,8 @@ class SentinelGroup:
     def has_moved(self, address: Address) -> bool:
         """Check whether another server is the primary, or none is; False if no Sentinel responds.
 
-        A primary that the Sentinels take for down may have been replaced already.
+        A primary that the Sentinels take for down, or are replacing, may have been replaced
+        already: what is written to it after the promotion of its replica is lost.
         """
         states = self._states()
         newest = self._newest(states)
@@ -77,24 +80,33 @@ class SentinelGroup:
             if self._clock() < self._ask_again_s.get(number, 0.0):
                 continue
             try:
-                known: Any = sentinel.sentinel_masters()
+                states.append(self._state(sentinel))
             except (redis.ConnectionError, redis.TimeoutError) as error:
                 self._last_error = str(error)
                 self._ask_again_s[number] = self._clock() + SENTINEL_RETRY_S
             else:
                 self._last_error = ""
-                states.append(known.get(self._name, {}))
         return states
+
+    def _state(self, sentinel: Any) -> dict[str, Any]:  # noqa: ANN401 - a client without types
+        """Return what a Sentinel knows; while it fails over, with the replica once promoted."""
+        state: dict[str, Any] = sentinel.sentinel_masters().get(self._name, {})
+        if FAILOVER_FLAG in state.get("flags", ""):
+            ip, port = sentinel.sentinel_get_master_addr_by_name(self._name)
+            state["is_being_replaced"] = (ip.decode(), port) == (state["ip"], state["port"])
+            state |= {"ip": ip.decode(), "port": port}
+        return state
 
     def _newest(self, states: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
         """Return the state after the last failover: the other Sentinels learn of it later."""
-        known = [state for state in states if state]
-        epoch = max((state["config-epoch"] for state in known), default=0)
-        for state in known:
-            is_up = self._sentinel.check_master_state(state, self._name)  # type: ignore[no-untyped-call]
-            if state["config-epoch"] == epoch and is_up:
-                return state
-        return None
+        epoch = max((state["config-epoch"] for state in states if state), default=0)
+        newest = [state for state in states if state and state["config-epoch"] == epoch]
+        if any(state.get("is_being_replaced") for state in newest):
+            return None
+        return next(filter(self._is_up, newest), None)
+
+    def _is_up(self, state: dict[str, Any]) -> bool:
+        return bool(self._sentinel.check_master_state(state, self._name))  # type: ignore[no-untyped-call]
 
 
 def parse_sentinel_url(url: str) -> SentinelUrl | None:

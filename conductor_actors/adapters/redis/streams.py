@@ -1,7 +1,8 @@
 """Read many streams as one, in the order of their entries' ids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import repeat
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -57,6 +58,7 @@ class _Fetched(NamedTuple):
     now_ms: int
     streams: dict[str, Sequence[Any]]
     infos: dict[str, StreamInfo]
+    replaced: set[str]  # the last entry that was read is not there
 
 
 class _WrongType(Unavailable):
@@ -85,6 +87,7 @@ class StreamReader:
         self._window_ms = window_s * 1000
         self._start_position: bytes | None = None
         self._positions: dict[str, bytes] = {}
+        self._last_read: dict[str, bytes] = {}
         self._frontiers: dict[str, Frontier] = {}
         self._frontier: Frontier = (0, 0)
         self._merge = Merge()
@@ -137,13 +140,15 @@ class StreamReader:
             if name not in self._positions:
                 self._positions[name] = self._first_position()
                 self._trim_detector.require_check(name)
-        if self._has_reconnected():  # perhaps to another server, which has other entries
+        if has_reconnected := self._has_reconnected():  # perhaps to a server with other entries
             for name in names:
                 self._trim_detector.require_check(name)
         share = ENTRIES_PER_READ // max(1, len(names))
         limit = max(MIN_ENTRIES_PER_STREAM, min(MAX_ENTRIES_PER_STREAM, share))
         wanted = [name for name in names if self._merge.size(name) < limit]
-        fetched = self._fetch(wanted, self._trim_detector.names_to_check(wanted), limit)
+        to_check = self._trim_detector.names_to_check(wanted)
+        to_find = self._last_read if has_reconnected else {}
+        fetched = self._fetch(wanted, to_check, limit, to_find)
         self._trim_detector.record_read()
         self._find_gaps(fetched, limit)
         now = (fetched.now_ms, 0)
@@ -195,7 +200,8 @@ class StreamReader:
             if is_partial:
                 until_ms = min(until_ms, parse_id(raw_entries[-1][0])[0])
             after = parse_id(self._positions[name])
-            read = StreamRead(name, after, len(raw_entries), is_partial, until_ms)
+            is_replaced = name in fetched.replaced
+            read = StreamRead(name, after, len(raw_entries), is_partial, until_ms, is_replaced)
             gap = self._trim_detector.check(read, info, fetched.now_ms)
             if gap is None:
                 continue
@@ -205,14 +211,22 @@ class StreamReader:
                 self._positions[name] = max(
                     format_id(info.last), self._window_start(), key=parse_id
                 )
+                self._last_read.pop(name, None)
 
     def _find_clock_gaps(self, now_ms: int) -> None:
         self.clock_gaps, self._ahead.gaps = self._ahead.gaps, []
         if self._clock.is_ahead:  # entries that are added now come too late for their ticks
             self.clock_gaps.append(Gap(EVERY_TENANT, CLOCK, 0, now_ms, now_ms))
 
-    def _fetch(self, names: Sequence[str], to_check: Sequence[str], limit: int) -> _Fetched:
+    def _fetch(
+        self,
+        names: Sequence[str],
+        to_check: Sequence[str],
+        limit: int,
+        to_find: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> _Fetched:
         commands: list[Command] = [("TIME",), ROLE_COMMAND]
+        commands += [("XRANGE", name, entry_id, entry_id) for name, entry_id in to_find.items()]
         commands += [("XINFO", "STREAM", name) for name in to_check]
         if names:
             positions = [self._positions[name] for name in names]
@@ -225,10 +239,12 @@ class StreamReader:
             if isinstance(streams, ResponseError):
                 is_wrong_type = str(streams).startswith("WRONGTYPE")
                 raise _WrongType(f"redis: {streams}") if is_wrong_type else streams
+        found, infos = replies[: len(to_find)], replies[len(to_find) :]
         return _Fetched(
             self._clock.correct(server_time_ms(time), began_s, ended_s),
             {key.decode().removeprefix(self._prefix): entries for key, entries in streams},
-            {name: StreamInfo.parse(reply) for name, reply in zip(to_check, replies, strict=True)},
+            {name: StreamInfo.parse(reply) for name, reply in zip(to_check, infos, strict=True)},
+            {name for name, entries in zip(to_find, found, strict=True) if not entries},
         )
 
     def _run(self, commands: Sequence[Command]) -> Sequence[Any]:
@@ -249,7 +265,7 @@ class StreamReader:
         entries = entries_of(name, raw_entries)
         if entries[-1][0] > now_ms + MAX_AHEAD_MS:
             entries = self._ahead.restamp(entries, now_ms, self._merge.last_time(name))
-        self._positions[name] = raw_entries[-1][0]
+        self._positions[name] = self._last_read[name] = raw_entries[-1][0]
         self._frontiers[name] = max(least, next_id(entries[-1][:2]))
         self._merge.add(name, entries)
 

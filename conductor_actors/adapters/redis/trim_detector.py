@@ -48,7 +48,8 @@ class StreamInfo(NamedTuple):
 class StreamRead(NamedTuple):
     """What one read returned of a stream: `size` entries after the id `after`.
 
-    `is_partial`: there may be more. Every entry before `until_ms` was read.
+    `is_partial`: there may be more. Every entry before `until_ms` was read. `is_replaced`: the
+    entry `after` was read, and is not in the stream, as after a failover that lost it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class StreamRead(NamedTuple):
     size: int
     is_partial: bool
     until_ms: int
+    is_replaced: bool
 
 
 class TrimDetector:
@@ -111,7 +113,9 @@ class TrimDetector:
         if is_at_head or not read.is_partial:
             self._complete_until_ms[name] = read.until_ms
         lost: int | None = None
-        if before is not None and count is not None:
+        if read.is_replaced and not is_at_head:
+            pass  # as many may have been added elsewhere as were lost
+        elif before is not None and count is not None:
             lost = count - before - read.size
         elif not (was_read and is_at_head and info.last > read.after):
             lost = 0  # also at the first read: entries from before it are not missed

@@ -1,10 +1,11 @@
 """URLs of Sentinels, and what is known of the primary while some or all of them are away."""
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from time import monotonic
 
 import pytest
+import redis
 
 from conductor_actors.adapters.redis.client import open_async_client, open_client
 from conductor_actors.adapters.redis.pipelines import pipeline
@@ -79,7 +80,7 @@ def test_an_unknown_name_is_unavailable(valkeys: WatchedValkeys) -> None:
     url = valkeys.url.replace(NAME, "other")
     with (
         closing(open_client(url)) as client,
-        pytest.raises(Unavailable, match="no Sentinel responds that knows a primary 'other'"),
+        pytest.raises(Unavailable, match="no Sentinel knows a primary 'other' that is up"),
         mapped_errors(),
     ):
         pipeline(client, [("PING",)])
@@ -114,3 +115,14 @@ def test_another_primary_is_reported_once(valkeys: WatchedValkeys) -> None:
         group.address()
     [changed] = [event for event in events if isinstance(event, PrimaryChanged)]
     assert changed.keys() == {"primary": NAME, "address": f"127.0.0.1:{valkeys.primary.port}"}
+
+
+def test_a_primary_that_is_being_replaced_is_the_primary_no_more(valkeys: WatchedValkeys) -> None:
+    former = ("127.0.0.1", valkeys.primary.port)
+    group = group_of(*(each.port for each in valkeys.sentinels))
+    valkeys.begin_failover()
+    assert group.has_moved(former)
+    with suppress(redis.ConnectionError):
+        assert group.address() != former
+    wait_until(lambda: ("127.0.0.1", valkeys.primary.port) != former)
+    assert group.address() == ("127.0.0.1", valkeys.primary.port)

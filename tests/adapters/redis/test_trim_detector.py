@@ -176,6 +176,33 @@ def test_a_deleted_stream_has_lost_an_unknown_number_of_entries(
     assert [gap[:3] for gap in reading.gaps] == [("default", "trimmed", None)]
 
 
+def test_a_server_that_has_other_entries_is_detected_although_it_has_as_many(
+    reading: Reading, client: redis.Redis
+) -> None:
+    for number in range(1, 11):
+        client.xadd(CHAT, {"data": b""}, f"{number}-0")
+    reading.read_all(10)
+    client.delete(CHAT)
+    for entry_id in [*(f"{number}-0" for number in range(1, 9)), "8-1", "11-0"]:
+        client.xadd(CHAT, {"data": b""}, entry_id)
+    client.connection_pool.disconnect()
+    reading.read()
+    reading.read()
+    assert [gap[:3] for gap in reading.gaps] == [("default", "trimmed", None)]
+
+
+def test_a_reconnection_to_the_same_entries_is_no_loss(
+    reading: Reading, client: redis.Redis
+) -> None:
+    for _ in range(2):
+        add(client, CHAT, 10)
+        reading.read_all(len(reading.bodies) + 10)
+        client.connection_pool.disconnect()
+    client.xtrim(CHAT, maxlen=0, approximate=False)
+    reading.read()
+    assert reading.gaps == []
+
+
 def test_a_stream_discovered_later_is_counted_from_its_first_read_on(
     reading: Reading, client: redis.Redis
 ) -> None:
@@ -195,7 +222,9 @@ def test_steady_reads_are_checked_every_ten_seconds() -> None:
     detector = TrimDetector(clock)
     assert list(detector.names_to_check(NAMES)) == list(NAMES)
     for name in NAMES:
-        detector.check(StreamRead(name, (0, 0), 0, is_partial=False, until_ms=1), EMPTY, 1)
+        detector.check(
+            StreamRead(name, (0, 0), 0, is_partial=False, until_ms=1, is_replaced=False), EMPTY, 1
+        )
     checked = []
     for _ in range(40):
         detector.record_read()
@@ -222,7 +251,7 @@ def test_without_counts_of_the_server_a_loss_is_detected_but_not_its_size(
     detector = TrimDetector(FakeClock())
     detector.resume({ACME: None}, (40, 0))
     gap = detector.check(
-        StreamRead(ACME, (50, 0), 3, is_partial=False, until_ms=120),
+        StreamRead(ACME, (50, 0), 3, is_partial=False, until_ms=120, is_replaced=False),
         StreamInfo(None, 3, first, last),
         120,
     )

@@ -22,14 +22,10 @@ from conductor_actors.dashboard.http.health_routes import HealthRoutes
 from conductor_actors.dashboard.http.page_files import page_routes
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.realtime.broadcast import Broadcast
+from conductor_actors.dashboard.realtime.client_requests import Admission, SocketHandlers
 from conductor_actors.dashboard.realtime.connections import Connections
 from conductor_actors.dashboard.realtime.fan_out import FanOut
-from conductor_actors.dashboard.realtime.socketio import (
-    SOCKETIO_PATH,
-    Admission,
-    SocketHandlers,
-    make_server,
-)
+from conductor_actors.dashboard.realtime.socket_server import SOCKETIO_PATH, make_server
 from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.recent_history import RecentHistory
 from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStream, Upstreams

@@ -15,7 +15,7 @@ from conductor_actors.dashboard.access.origins import is_loopback
 from conductor_actors.dashboard.app import AccessControl, DashboardApp
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.options import Options
-from conductor_actors.dashboard.realtime.socketio import MAX_MESSAGE_BYTES
+from conductor_actors.dashboard.realtime.socket_server import MAX_MESSAGE_BYTES
 from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.timeouts import make_protocols
 from conductor_actors.errors import ConfigError

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from conductor_actors.dashboard.realtime import connections, socketio
+from conductor_actors.dashboard.realtime import connections, socket_server
 from conductor_actors.dashboard.timeouts import HttpWithTimeouts, WebSocketWithTimeouts
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Connect, Serve, metric, this_tick_ms
@@ -248,7 +248,7 @@ async def _until(holds: Callable[[], bool]) -> None:
 def test_a_client_that_does_not_answer_a_ping_is_closed(
     serve: Serve, opened: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(socketio, "PING_INTERVAL_S", SOON_S)
+    monkeypatch.setattr(socket_server, "PING_INTERVAL_S", SOON_S)
     monkeypatch.setattr(connections, "PONG_TIMEOUT_S", SOON_S)
     dashboard = serve()
     slow = opened.enter_context(RawWebSocket(dashboard.address))

@@ -1,8 +1,8 @@
 """Live updates by Socket.IO.
 
 ```
-updates ──▶ fan_out ──▶ broadcast ──▶ connections ──▶ clients
-                            ▲
-       clients' requests ── socketio
+updates ──▶ fan_out ──▶ broadcast ──▶ connections ──▶ socket_server ──▶ clients
+                            ▲                               │
+                            └─────── client_requests ◀──────┘
 ```
 """

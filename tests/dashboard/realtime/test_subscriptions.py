@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from conductor_actors.dashboard.realtime import socketio
+from conductor_actors.dashboard.realtime import client_requests
 from tests.dashboard.clients import SECRET, Client, token
 from tests.dashboard.conftest import Connect, Serve, this_tick_ms
 from tests.support.score_rows import row
@@ -97,7 +97,7 @@ async def test_every_further_subscription_has_a_history(
     await client.subscribe(session_id)
     await client.body("engagement:history")
 
-    monkeypatch.setattr(socketio, "QUERY_HISTORY_S", 0)
+    monkeypatch.setattr(client_requests, "QUERY_HISTORY_S", 0)
     client = await connect(dashboard, query=f"?sessionId={session_id}")
     await client.body("engagement:history")
     await client.subscribe(session_id)

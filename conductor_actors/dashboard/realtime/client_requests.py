@@ -1,14 +1,12 @@
-"""Socket.IO: the requests of clients, and their authentication."""
+"""The requests of Socket.IO clients, and their authentication."""
 
 import asyncio
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs
 
-import engineio
 import socketio
 from socketio.exceptions import ConnectionRefusedError as Refused
-from starlette.responses import Response
 
 from conductor_actors.dashboard.access.auth import (
     Authenticator,
@@ -17,7 +15,7 @@ from conductor_actors.dashboard.access.auth import (
     bearer_token,
     is_session_id,
 )
-from conductor_actors.dashboard.bodies import Problem, Refusal, SubscriptionError, encode
+from conductor_actors.dashboard.bodies import Problem, SubscriptionError, encode
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.realtime.broadcast import (
     MAX_SUBSCRIPTIONS,
@@ -27,20 +25,13 @@ from conductor_actors.dashboard.realtime.broadcast import (
     Message,
 )
 from conductor_actors.dashboard.realtime.connections import Connections
-from conductor_actors.observability.library_logs import library_logger
+from conductor_actors.dashboard.realtime.socket_server import NAMESPACES, Acknowledgement
 from conductor_actors.ports import Clock
 
-NAMESPACES: Final = ("/", "/events")
-SOCKETIO_PATH: Final = "/socket.io"
-MAX_MESSAGE_BYTES: Final = 4096
-CONNECTION_RETRY_S: Final = 30  # as long as the page waits
-PING_INTERVAL_S: Final = 10
-PING_TIMEOUT_S: Final = 15  # beyond the interval; then the client reconnects
 # Clients that name a session in the URL often subscribe to it, too, as soon as they are connected.
 QUERY_HISTORY_S: Final = 10  # the history that the URL caused is that subscription's for this long
 
-_Acknowledgement = dict[str, Any]
-_OK: Final[_Acknowledgement] = {"ok": True}
+_OK: Final[Acknowledgement] = {"ok": True}
 
 
 class Admission(NamedTuple):
@@ -49,75 +40,6 @@ class Admission(NamedTuple):
     authenticator: Authenticator
     max_per_tenant: int
     wall_clock: Clock
-
-
-class _Engine(engineio.AsyncServer):  # type: ignore[misc] # the library has no types
-    """Engine.IO that disconnects at once, and refuses WebSockets with a status and a reason.
-
-    The library waits until a client has read everything, and refuses every WebSocket with 403.
-    """
-
-    def _unauthorized(self, message: str | None = None) -> dict[str, Any]:
-        """Return the response to a connection beyond the limit; others are not refused here."""
-        refusal = Refusal(Problem("too_many_connections", message or "too many connections"))
-        headers = [("Content-Type", "application/json"), ("Retry-After", str(CONNECTION_RETRY_S))]
-        return {
-            "status": "429 TOO MANY REQUESTS",
-            "headers": headers,
-            "response": encode(refusal),
-        }
-
-    async def _make_response(self, response: dict[str, Any], environ: dict[str, Any]) -> Any:  # noqa: ANN401
-        scope, status = environ["asgi.scope"], int(response["status"].split()[0])
-        if scope["type"] != "websocket" or status < 400:
-            return await super()._make_response(response, environ)
-        denial = Response(response["response"], status, dict(response["headers"]))
-        return await denial(scope, environ["asgi.receive"], environ["asgi.send"])
-
-    async def disconnect(self, sid: str | None = None) -> None:
-        sids = list(self.sockets) if sid is None else [sid]
-        for each in sids:
-            engine_socket = self.sockets.pop(each, None)
-            if engine_socket is not None:
-                await engine_socket.close(wait=False, abort=True)
-
-
-class _SocketServer(socketio.AsyncServer):  # type: ignore[misc] # the same
-    """Socket.IO with that Engine.IO server, which also answers requests without acknowledgements.
-
-    `report_refusal` is called with namespace, client, request, its body and the response.
-    """
-
-    report_refusal: Callable[[str, str, str, object, _Acknowledgement], None]
-
-    async def _handle_event_internal(self, *args: Any) -> None:  # noqa: ANN401 - as there
-        *_, (event, *bodies), namespace, acknowledgement_id = args
-        if acknowledgement_id is not None:
-            await super()._handle_event_internal(*args)
-            return
-        sid = args[1]
-        response = await self._trigger_event(event, namespace, sid, *bodies)
-        if not response["ok"]:
-            self.report_refusal(namespace, sid, event, bodies[0] if bodies else None, response)
-
-    def _engineio_server_class(self) -> type[_Engine]:
-        return _Engine
-
-
-def make_server() -> Any:  # noqa: ANN401 - the library has no types
-    """Create the library's server; `OriginMiddleware` checks origins before it."""
-    return _SocketServer(
-        async_mode="asgi",
-        async_handlers=False,  # a client's messages are handled in order, one at a time
-        namespaces=list(NAMESPACES),
-        cors_allowed_origins="*",
-        cors_credentials=False,
-        max_http_buffer_size=MAX_MESSAGE_BYTES,
-        ping_interval=PING_INTERVAL_S,
-        ping_timeout=PING_TIMEOUT_S,
-        logger=library_logger("socketio"),
-        engineio_logger=library_logger("engineio"),
-    )
 
 
 class SocketNamespace(socketio.AsyncNamespace):  # type: ignore[misc] # the library has no types
@@ -157,7 +79,7 @@ class SocketHandlers:
         self._metrics = metrics
         self._connections = connections
         self._send_history = send_history
-        self._requests: dict[str, Callable[[Client, object], _Acknowledgement]] = {
+        self._requests: dict[str, Callable[[Client, object], Acknowledgement]] = {
             "subscribe:engagement": self._subscribe,
             "unsubscribe:engagement": self._unsubscribe,
             "subscribe:sessions": self._watch,
@@ -196,7 +118,7 @@ class SocketHandlers:
         if client is not None:
             self._broadcast.remove(client)
 
-    def handle(self, namespace: str, sid: str, event: str, body: object) -> _Acknowledgement:
+    def handle(self, namespace: str, sid: str, event: str, body: object) -> Acknowledgement:
         """Handle a client's request; return its acknowledgement."""
         client = self._broadcast.get(sid, namespace)
         request = self._requests.get(event)
@@ -224,7 +146,7 @@ class SocketHandlers:
             )
 
     def _report_refusal(
-        self, namespace: str, sid: str, request: str, body: object, response: _Acknowledgement
+        self, namespace: str, sid: str, request: str, body: object, response: Acknowledgement
     ) -> None:
         client = self._broadcast.get(sid, namespace)
         if client is not None:
@@ -232,7 +154,7 @@ class SocketHandlers:
 
     @staticmethod
     def _send_refusal(
-        client: Client, request: str, body: object, response: _Acknowledgement
+        client: Client, request: str, body: object, response: Acknowledgement
     ) -> None:
         error = encode(SubscriptionError(request, _session_id(body), response["error"]))
         client.connection.put(Message("subscription:error", error).packet(client.namespace))
@@ -250,7 +172,7 @@ class SocketHandlers:
             raise Denied(429, "too_many_clients", "too many clients of this tenant")
         return caller
 
-    def _subscribe(self, client: Client, body: object) -> _Acknowledgement:
+    def _subscribe(self, client: Client, body: object) -> Acknowledgement:
         session_id = _session_id(body)
         if session_id is None:
             return _error("sessionId is missing or no text of 1 to 255 characters")
@@ -270,7 +192,7 @@ class SocketHandlers:
         client.query_history = NO_HISTORY
         return self._admission.wall_clock() - at_s < QUERY_HISTORY_S
 
-    def _unsubscribe(self, client: Client, body: object) -> _Acknowledgement:
+    def _unsubscribe(self, client: Client, body: object) -> Acknowledgement:
         session_id = _session_id(body)
         if session_id is None:
             return _error("sessionId is missing or no text of 1 to 255 characters")
@@ -278,22 +200,22 @@ class SocketHandlers:
         client.query_history = NO_HISTORY
         return _OK
 
-    def _watch(self, client: Client, _: object) -> _Acknowledgement:
+    def _watch(self, client: Client, _: object) -> Acknowledgement:
         self._broadcast.watch(client)
         return _OK
 
-    def _unwatch(self, client: Client, _: object) -> _Acknowledgement:
+    def _unwatch(self, client: Client, _: object) -> Acknowledgement:
         self._broadcast.unwatch(client)
         return _OK
 
     @staticmethod
-    def _ignore(client: Client, _: object) -> _Acknowledgement:
+    def _ignore(client: Client, _: object) -> Acknowledgement:
         """Acknowledge a request to another service; the front end that sent it stays connected."""
         client.connection.subscriptions += 1
         return _OK
 
 
-def _error(error: str) -> _Acknowledgement:
+def _error(error: str) -> Acknowledgement:
     return {"ok": False, "error": error}
 
 

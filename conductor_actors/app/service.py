@@ -13,15 +13,15 @@ from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis.access_check import report_shared_names
-from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.dead_letter_stream import RedisDeadLetterQueue
-from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
+from conductor_actors.adapters.redis.events.event_source import RedisSource, SourceOptions
 from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionChannel
-from conductor_actors.adapters.redis.lease import RedisLease
 from conductor_actors.adapters.redis.log_stream import RedisLog
 from conductor_actors.adapters.redis.outbox import RedisOutbox
-from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
-from conductor_actors.adapters.redis.update_subscriber import RedisUpdateSubscriber
+from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisCheckpointStore
+from conductor_actors.adapters.redis.ownership.lease import RedisLease
+from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
+from conductor_actors.adapters.redis.updates.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.app.collector import DATABASE_MAX_BACKOFF_S, Collector, Ports
 from conductor_actors.app.monitored_ports import (
     MonitoredCheckpoints,

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, TextIO
 
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
-from conductor_actors.adapters.redis.namespaces import with_namespace
+from conductor_actors.adapters.redis.connections.namespaces import with_namespace
 from conductor_actors.app.process_group import has_parent
 from conductor_actors.log_events import VariableIgnored, emit
 from conductor_actors.observability import logs

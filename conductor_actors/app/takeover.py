@@ -5,7 +5,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from conductor_actors.adapters.redis.checkpoint_errors import mapped_checkpoint_errors
+from conductor_actors.adapters.redis.ownership.checkpoint_errors import mapped_checkpoint_errors
 from conductor_actors.app.sources import WrappedSource
 from conductor_actors.domain.checkpoints import Recovered, recover
 from conductor_actors.domain.session_state import SessionRules

@@ -24,8 +24,8 @@ from conductor_actors.adapters.redis.dead_letter_stream import (
     Original,
     StoredLetter,
 )
-from conductor_actors.adapters.redis.entry_ids import ENTRY_ID
-from conductor_actors.adapters.redis.event_names import event_tenant
+from conductor_actors.adapters.redis.events.entry_ids import ENTRY_ID
+from conductor_actors.adapters.redis.events.event_names import event_tenant
 from conductor_actors.app.startup import configure, open_servers
 from conductor_actors.commands.terminal import print_stderr, printable
 from conductor_actors.domain.events import DECODERS, decode

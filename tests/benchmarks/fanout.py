@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres import migrations
-from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
+from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
 from conductor_actors.observability import logs
 from tests.benchmarks.figures import Figure, table
 from tests.support.fences import take_ownership

@@ -11,8 +11,8 @@ import pytest
 
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
-from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
-from conductor_actors.adapters.redis.update_subscriber import RedisUpdateSubscriber
+from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
+from conductor_actors.adapters.redis.updates.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.server import Dashboard

@@ -9,7 +9,7 @@ letters again. Nobody may do anything without a name.
 from typing import Final
 
 from conductor_actors.adapters.redis import dead_letter_stream
-from conductor_actors.adapters.redis.redis_errors import SERVICE_GRANTS
+from conductor_actors.adapters.redis.connections.redis_errors import SERVICE_GRANTS
 from tests.deploy.files import DEPLOY
 
 FILE: Final = DEPLOY / "redis.acl"

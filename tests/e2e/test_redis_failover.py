@@ -14,8 +14,8 @@ import psycopg
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.client import open_client
-from conductor_actors.adapters.redis.pipelines import pipeline
+from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from conductor_actors.simulate import bulk
 from tests.e2e.deployment import terminate
 from tests.support.certificates import self_signed_certificate

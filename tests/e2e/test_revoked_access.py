@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conductor_actors.adapters.redis.pipelines import pipeline
+from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from tests.adapters.redis.acl_users import acl_user, as_user, granted_rules
 from tests.e2e.deployment import Deployment, terminate
 from tests.support.programs import Program

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.pipelines import pipeline
+from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from conductor_actors.settings import Settings, variable_of
 from tests.support.databases import migrated_database, temporary_database
 from tests.support.processes import ROOT, command, environment

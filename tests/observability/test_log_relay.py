@@ -9,8 +9,8 @@ import pytest
 import redis
 import structlog
 
+from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from conductor_actors.adapters.redis.key_names import LOG_KEY
-from conductor_actors.adapters.redis.pipelines import pipeline
 from conductor_actors.app.service import relay_logs
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.observability import logs

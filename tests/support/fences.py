@@ -2,9 +2,9 @@
 
 from contextlib import closing
 
-from conductor_actors.adapters.redis.client import open_client
-from conductor_actors.adapters.redis.fence import Fence
-from conductor_actors.adapters.redis.pipelines import pipeline
+from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.pipelines import pipeline
+from conductor_actors.adapters.redis.ownership.fence import Fence
 
 
 def take_ownership(url: str, number: int = 7) -> Fence:

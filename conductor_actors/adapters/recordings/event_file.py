@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from conductor_actors.adapters.redis.entry_ids import ENTRY_ID
+from conductor_actors.adapters.redis.events.entry_ids import ENTRY_ID
 from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError

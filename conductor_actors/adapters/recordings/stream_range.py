@@ -6,19 +6,19 @@ from typing import Any, Final
 
 from redis.exceptions import NoPermissionError, ResponseError
 
-from conductor_actors.adapters.redis.ahead_entries import MAX_AHEAD_MS
-from conductor_actors.adapters.redis.client import open_client
-from conductor_actors.adapters.redis.entry_ids import (
+from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.namespaces import prefix_of
+from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline, server_time_ms
+from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.events.ahead_entries import MAX_AHEAD_MS
+from conductor_actors.adapters.redis.events.entry_ids import (
     ENTRY_ID,
     format_id,
     next_id,
     parse_id,
 )
-from conductor_actors.adapters.redis.event_names import EventNames
-from conductor_actors.adapters.redis.namespaces import prefix_of
-from conductor_actors.adapters.redis.pipelines import Command, pipeline, server_time_ms
-from conductor_actors.adapters.redis.redis_errors import mapped_errors
-from conductor_actors.adapters.redis.streams import entries_of
+from conductor_actors.adapters.redis.events.event_names import EventNames
+from conductor_actors.adapters.redis.events.stream_reader import entries_of
 from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.merging import Frontier, Merge
 from conductor_actors.errors import ConfigError

@@ -6,9 +6,13 @@ from typing import Any, Final
 
 import redis
 
-from conductor_actors.adapters.redis.client import database_number, open_client
-from conductor_actors.adapters.redis.event_names import EventNames, event_tenant
-from conductor_actors.adapters.redis.event_source import Transport
+from conductor_actors.adapters.redis.connections.client import database_number, open_client
+from conductor_actors.adapters.redis.connections.namespaces import prefix_of
+from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline
+from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.events.event_names import EventNames, event_tenant
+from conductor_actors.adapters.redis.events.event_source import Transport
+from conductor_actors.adapters.redis.events.stream_reader import StreamReader
 from conductor_actors.adapters.redis.key_names import (
     ANSWER_PREFIX,
     CHECKPOINT_SESSIONS_KEY,
@@ -17,10 +21,6 @@ from conductor_actors.adapters.redis.key_names import (
     OWNER_KEY,
     REQUEST_CHANNEL,
 )
-from conductor_actors.adapters.redis.namespaces import prefix_of
-from conductor_actors.adapters.redis.pipelines import Command, pipeline
-from conductor_actors.adapters.redis.redis_errors import mapped_errors
-from conductor_actors.adapters.redis.streams import StreamReader
 from conductor_actors.domain.identity import DEFAULT_TENANT, prefixed
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import NamesShared, emit

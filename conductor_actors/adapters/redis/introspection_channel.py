@@ -10,12 +10,12 @@ from typing import Final
 
 import msgspec
 
-from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.liveness import Deadlines
+from conductor_actors.adapters.redis.connections.pipelines import pipeline
+from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.events.subscription import Subscription, Subscriptions
 from conductor_actors.adapters.redis.key_names import ANSWER_PREFIX, REQUEST_CHANNEL
-from conductor_actors.adapters.redis.liveness import Deadlines
-from conductor_actors.adapters.redis.pipelines import pipeline
-from conductor_actors.adapters.redis.redis_errors import mapped_errors
-from conductor_actors.adapters.redis.subscription import Subscription, Subscriptions
 from conductor_actors.domain.introspection_protocol import (
     IntrospectionAnswer,
     IntrospectionRequest,

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline, server_time_ms
+from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.key_names import LOG_KEY
-from conductor_actors.adapters.redis.pipelines import Command, pipeline, server_time_ms
-from conductor_actors.adapters.redis.redis_errors import mapped_errors
 
 MAX_LOG_LINES: Final = 10_000  # some 40 minutes of a service whose sessions come and go
 LOG_LINE_FIELD: Final = b"line"

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
-from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.namespaces import prefix_of
+from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline, transaction
+from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.key_names import OUTBOX_KEY, key_of
-from conductor_actors.adapters.redis.namespaces import prefix_of
-from conductor_actors.adapters.redis.pipelines import Command, pipeline, transaction
-from conductor_actors.adapters.redis.redis_errors import mapped_errors
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.shards import SINGLE_SHARD, Shard
 from conductor_actors.log_events import OutboxEntryUnreadable, emit

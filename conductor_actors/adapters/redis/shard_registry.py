@@ -7,13 +7,15 @@ from typing import Final, NamedTuple
 
 from redis.exceptions import WatchError
 
-from conductor_actors.adapters.redis.checkpoint_errors import mapped_checkpoint_errors
-from conductor_actors.adapters.redis.checkpoint_store import (
-    RedisCheckpointStore,
-    checkpoint_commands,
+from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.pipelines import (
+    Command,
+    connection_of,
+    pipeline,
+    server_time_ms,
 )
-from conductor_actors.adapters.redis.client import open_client
-from conductor_actors.adapters.redis.event_source import merge_source_positions
+from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.events.event_source import merge_source_positions
 from conductor_actors.adapters.redis.key_names import (
     CHECKPOINT_KEY,
     CHECKPOINT_SESSIONS_KEY,
@@ -21,15 +23,13 @@ from conductor_actors.adapters.redis.key_names import (
     SHARD_COUNT_KEY,
     key_of,
 )
-from conductor_actors.adapters.redis.lease import RedisLease
 from conductor_actors.adapters.redis.outbox import RedisOutbox
-from conductor_actors.adapters.redis.pipelines import (
-    Command,
-    connection_of,
-    pipeline,
-    server_time_ms,
+from conductor_actors.adapters.redis.ownership.checkpoint_errors import mapped_checkpoint_errors
+from conductor_actors.adapters.redis.ownership.checkpoint_store import (
+    RedisCheckpointStore,
+    checkpoint_commands,
 )
-from conductor_actors.adapters.redis.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.domain.checkpoints import encode_header, merge_headers, read_header
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.shards import SINGLE_SHARD, Shard, all_shards, owner_of

@@ -8,9 +8,9 @@ from typing import Final
 
 from rich.console import Console
 
-from conductor_actors.adapters.redis.client import open_client
-from conductor_actors.adapters.redis.namespaces import prefix_of
-from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
+from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.namespaces import prefix_of
+from conductor_actors.adapters.redis.updates.update_reader import RedisUpdateReader
 from conductor_actors.commands.demo import screen
 from conductor_actors.dashboard.server import page_url
 from conductor_actors.settings import Settings

@@ -7,7 +7,7 @@ from typing import Final
 from rich.console import Console
 from rich.live import Live
 
-from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
+from conductor_actors.adapters.redis.updates.update_reader import RedisUpdateReader
 from conductor_actors.commands.demo.board import Scoreboard
 from conductor_actors.commands.demo.score_table import format_update, render_board
 from conductor_actors.domain.identity import EVERY_TENANT

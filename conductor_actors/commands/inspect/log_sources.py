@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from conductor_actors.adapters.embedded.state_directory import running_url
+from conductor_actors.adapters.redis.connections.namespaces import with_namespace
 from conductor_actors.adapters.redis.log_stream import LOG_LINES_PER_READ, RedisLogReader
-from conductor_actors.adapters.redis.namespaces import with_namespace
 from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.commands.inspect.service_model import MAX_LINE_BYTES
 from conductor_actors.errors import ConfigError, Unavailable

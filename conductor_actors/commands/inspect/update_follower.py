@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Final
 
-from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
+from conductor_actors.adapters.redis.updates.update_reader import RedisUpdateReader
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import PublishedMessage

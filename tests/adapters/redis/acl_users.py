@@ -5,8 +5,8 @@ from contextlib import contextmanager
 
 import redis
 
-from conductor_actors.adapters.redis.pipelines import pipeline
-from conductor_actors.adapters.redis.redis_errors import SERVICE_GRANTS
+from conductor_actors.adapters.redis.connections.pipelines import pipeline
+from conductor_actors.adapters.redis.connections.redis_errors import SERVICE_GRANTS
 
 
 def granted_rules() -> list[str]:

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.connections.client import open_client
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import redis
 
 from conductor_actors.adapters.redis.access_check import check
-from conductor_actors.adapters.redis.pipelines import pipeline
+from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from tests.adapters.redis.acl_users import acl_user, as_user, granted_rules
 from tests.support.event_samples import CHAT, SYNC
 

@@ -9,12 +9,12 @@ from contextlib import closing
 import pytest
 import redis
 
+from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from conductor_actors.adapters.redis.dead_letter_stream import (
     MAX_DEAD_LETTERS,
     RedisDeadLetterQueue,
 )
 from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
-from conductor_actors.adapters.redis.pipelines import pipeline
 from conductor_actors.errors import ConfigError, OwnershipLost
 from conductor_actors.ports import DeadLetter
 from tests.support.fences import take_ownership

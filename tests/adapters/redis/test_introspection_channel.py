@@ -9,7 +9,9 @@ import msgspec
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.client import open_client
+from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.liveness import Deadlines
+from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from conductor_actors.adapters.redis.introspection_channel import (
     ANSWER_TTL_MS,
     MAX_REQUESTS_PER_READ,
@@ -17,8 +19,6 @@ from conductor_actors.adapters.redis.introspection_channel import (
     RedisIntrospectionClient,
 )
 from conductor_actors.adapters.redis.key_names import ANSWER_PREFIX, REQUEST_CHANNEL
-from conductor_actors.adapters.redis.liveness import Deadlines
-from conductor_actors.adapters.redis.pipelines import pipeline
 from conductor_actors.domain.introspection_protocol import (
     IntrospectionAnswer,
     IntrospectionRequest,

@@ -6,10 +6,10 @@ from contextlib import ExitStack, closing, suppress
 import pytest
 import redis
 
-from conductor_actors.adapters.redis.checkpoint_store import RedisCheckpointStore
-from conductor_actors.adapters.redis.event_source import RedisSource, SourceOptions
-from conductor_actors.adapters.redis.lease import RedisLease
+from conductor_actors.adapters.redis.events.event_source import RedisSource, SourceOptions
 from conductor_actors.adapters.redis.outbox import RedisOutbox
+from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisCheckpointStore
+from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.shard_registry import ShardRegistry
 from conductor_actors.domain.checkpoints import Header, encode_header, read_header
 from conductor_actors.domain.identity import SessionKey

@@ -14,7 +14,7 @@ from msgspec.structs import asdict
 from rich.console import Console
 
 from conductor_actors.adapters.embedded.server_process import free_port
-from conductor_actors.adapters.redis.update_reader import RedisUpdateReader
+from conductor_actors.adapters.redis.updates.update_reader import RedisUpdateReader
 from conductor_actors.commands.demo.board import Scoreboard
 from conductor_actors.commands.demo.score_table import render_board
 from conductor_actors.commands.demo.screen import show_updates

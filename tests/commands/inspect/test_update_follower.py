@@ -9,7 +9,7 @@ import redis
 
 from conductor_actors.adapters.embedded.server_process import free_port
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
-from conductor_actors.adapters.redis.update_publisher import RedisUpdatePublisher
+from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
 from conductor_actors.commands.inspect.update_follower import UpdateFollower
 from conductor_actors.domain.identity import SessionKey
 from tests.support.fences import take_ownership

@@ -1,0 +1,86 @@
+"""Raise the service's own errors for those of redis-py, by who must act."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from redis import exceptions as failures
+
+from conductor_actors.adapters.redis.connections.primary import ReplicaRefused
+from conductor_actors.adapters.redis.key_names import NAMESPACE_NOTE
+from conductor_actors.domain.events import DECODERS
+from conductor_actors.errors import ConfigError, Unavailable
+
+# All that the service needs, for every tenant. Redis compares a pattern to subscribe to with the
+# granted pattern letter by letter.
+SERVICE_GRANTS: Final = " ".join(
+    (
+        "ACL SETUSER conductor on >PASSWORD",
+        "%R~sync-events %R~platform.events.* %R~*:sync-events %R~*:platform.events.* ~conductor:*",
+        *(f"&{name} &*:{name}" for name in (*DECODERS, "engagement:update", "anomaly:detected")),
+        "&conductor:requests",
+        "+ping +select +info +time +scan +type +exists",
+        "+multi +exec +discard +watch +unwatch",
+        "+xread +xrange +xinfo|stream +xadd +xlen +xdel +xtrim +publish +subscribe +psubscribe",
+        "+set +get +incr +del +pexpire +hset +hdel +hget +hscan +rpush",
+    )
+)
+
+# What follows repeats the arguments of a command, also those of an AUTH that was renamed.
+_ECHOED_ARGUMENTS: Final = ", with args beginning with"
+
+# Errors with which a server replies: the connection is as good as before. Others end it.
+ERROR_REPLIES: Final = (failures.ResponseError, failures.BusyLoadingError)
+
+# Beginnings of errors that last until an operator acts.
+_OPERATOR_ERRORS: Final = (
+    "unknown command",
+    "DB index is out of range",
+    "invalid DB index",
+    "value is not an integer",
+)
+
+
+@contextmanager
+def mapped_errors() -> Iterator[None]:
+    """Raise `ConfigError` if an operator must act, `Unavailable` for any other Redis error."""
+    try:
+        yield
+    except (failures.RedisError, OSError) as error:
+        raise _mapped(error) from None
+
+
+def _mapped(error: Exception) -> ConfigError | Unavailable:
+    text = (str(error) or type(error).__name__).partition(_ECHOED_ARGUMENTS)[0]
+    match error:
+        case failures.AuthenticationError():
+            advice = f"REDIS_URL: Redis refuses the user or password: {text}"
+        case failures.ResponseError() if _is_missing_permission(error):
+            advice = f"REDIS_URL: {text}; grant it, as in: {SERVICE_GRANTS} ({NAMESPACE_NOTE})"
+        case ReplicaRefused():
+            advice = (
+                "REDIS_URL: this Redis is a replica, which gets events late and stores nothing; "
+                "name the primary, or Sentinels: redis+sentinel://host:26379,host2/mymaster/0"
+            )
+        case failures.ClusterCrossSlotError() | failures.AskError():
+            advice = (
+                "REDIS_URL: this is a Redis Cluster, where no read spans all event names; "
+                "name a Redis that is not clustered"
+            )
+        case failures.ResponseError() if text.startswith("WRONGTYPE"):
+            advice = (
+                "REDIS_URL: a key is taken by something else; event names, conductor:dead-letters "
+                "and conductor:outbox must be streams, conductor:owner and conductor:fence "
+                "strings, conductor:checkpoint and conductor:checkpoint:sessions hashes; "
+                f"rename that key ({NAMESPACE_NOTE})"
+            )
+        case failures.ResponseError() if text.startswith(_OPERATOR_ERRORS):
+            advice = f"REDIS_URL: {text}"
+        case _:
+            return Unavailable(f"redis: {text}")
+    return ConfigError(advice)
+
+
+def _is_missing_permission(error: Exception) -> bool:
+    """Return whether a command was refused, or a transaction because of one."""
+    return isinstance(error, failures.NoPermissionError) or "NOPERM" in str(error)

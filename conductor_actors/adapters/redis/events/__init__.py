@@ -1,0 +1,1 @@
+"""Events in: read from streams and received by pub/sub, as one source."""

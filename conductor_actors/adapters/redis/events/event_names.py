@@ -1,0 +1,66 @@
+"""The Redis names to read events from: six names, bare and with the prefix of each tenant."""
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import redis
+
+from conductor_actors.adapters.redis.connections.namespaces import prefix_of
+from conductor_actors.adapters.redis.events.ignored_tenants import IgnoredTenants
+from conductor_actors.domain.events import DECODERS
+from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT, prefixed, split
+from conductor_actors.ports import Clock
+
+TENANT_SCAN_S: Final = 10.0
+KEYS_PER_SCAN: Final = 1000
+
+
+def event_tenant(name: str) -> str | None:
+    """Return the tenant whose events come under a Redis name; None if no events do."""
+    parts = split(name)
+    return parts[0] if parts is not None and parts[1] in DECODERS else None
+
+
+class EventNames:
+    """The names to read. The tenant `*` discovers tenants by their streams, every 10 s."""
+
+    def __init__(
+        self, client: redis.Redis, tenants: Sequence[str], clock: Clock = time.monotonic
+    ) -> None:
+        self._client = client
+        self._prefix = prefix_of(client)
+        self._clock = clock
+        self._discovers_tenants = EVERY_TENANT in tenants
+        self._scanned_s = float("-inf")
+        self.ignored_tenants = IgnoredTenants()
+        named = [each for each in tenants if each != EVERY_TENANT]
+        self._names = [
+            prefixed(tenant, name) for tenant in (DEFAULT_TENANT, *named) for name in DECODERS
+        ]
+
+    def current(self) -> Sequence[str]:
+        """Return the names known now, in a stable order; new ones come at the end."""
+        if self._discovers_tenants and self._clock() - self._scanned_s >= TENANT_SCAN_S:
+            self._scan()
+            self._scanned_s = self._clock()
+        return self._names
+
+    def channels(self) -> Sequence[str]:
+        """Return the channels to subscribe to by name: those that no pattern matches."""
+        return list(DECODERS) if self._discovers_tenants else self._names
+
+    def channel_patterns(self) -> Sequence[str]:
+        """Return the patterns that match the names of every tenant; none if tenants are named."""
+        return [f"*:{name}" for name in DECODERS] if self._discovers_tenants else []
+
+    def _scan(self) -> None:
+        known = set(self._names)
+        match = f"{self._prefix}*:*"
+        keys = self._client.scan_iter(match=match, count=KEYS_PER_SCAN, _type="stream")
+        decoded = (key.decode("utf-8", "replace") for key in keys)
+        found = sorted({name.removeprefix(self._prefix) for name in decoded} - known)
+        self._names = [*self._names, *filter(event_tenant, found)]
+        for name in found:
+            if event_tenant(name) is None:
+                self.ignored_tenants.report(name)

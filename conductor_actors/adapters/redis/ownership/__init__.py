@@ -1,0 +1,1 @@
+"""What only the owner of the events may write: the lease, its fence, and checkpoints."""

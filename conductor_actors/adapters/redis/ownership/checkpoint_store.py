@@ -1,0 +1,87 @@
+"""Store the last checkpoint in Redis: a header, and a hash of sessions, changed together."""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Final, TypeVar
+
+from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline
+from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.key_names import (
+    CHECKPOINT_KEY,
+    CHECKPOINT_SESSIONS_KEY,
+    key_of,
+)
+from conductor_actors.adapters.redis.ownership.fence import Fence
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.shards import SINGLE_SHARD, Shard
+from conductor_actors.ports import Checkpoint
+
+T = TypeVar("T")
+
+SESSIONS_PER_COMMAND: Final = 500  # so that no single command blocks Redis
+
+
+class RedisCheckpointStore:
+    """A `CheckpointStore`. Every checkpoint records the fence token of its writer."""
+
+    def __init__(self, url: str, fence: Fence, shard: Shard = SINGLE_SHARD) -> None:
+        self._client = open_client(url)
+        self._fence = fence
+        self._shard = shard
+        self._header_key = key_of(shard, CHECKPOINT_KEY)
+        self._sessions_key = key_of(shard, CHECKPOINT_SESSIONS_KEY)
+
+    def load(self) -> Checkpoint | None:
+        """Return the last checkpoint in full, if there is one; only the owner may use it."""
+        with mapped_errors():
+            [header] = pipeline(self._client, [("HGET", self._header_key, "header")])
+            if header is None:
+                return None
+            return Checkpoint(header, dict(self._sessions()), is_full=True)
+
+    def commit(self, checkpoint: Checkpoint) -> bool:
+        """Store a checkpoint in one transaction; False if it is not full and there is no other.
+
+        Raise `OwnershipLost` if another process is the owner.
+        """
+        with mapped_errors():
+            if not checkpoint.is_full and pipeline(
+                self._client, [("EXISTS", self._header_key)]
+            ) == [0]:
+                return False
+            commands = list(checkpoint_commands(checkpoint, self._shard, self._fence.token))
+            self._fence.transaction(self._client, commands)
+        return True
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+    def _sessions(self) -> Iterator[tuple[SessionKey, bytes]]:
+        cursor = b"0"
+        while True:
+            scan: Command = ("HSCAN", self._sessions_key, cursor, "COUNT", SESSIONS_PER_COMMAND)
+            [(cursor, fields)] = pipeline(self._client, [scan])
+            keys = (SessionKey.parse(field.decode()) for field in fields[::2])
+            yield from zip(keys, fields[1::2], strict=True)
+            if cursor == b"0":
+                return
+
+
+def checkpoint_commands(checkpoint: Checkpoint, shard: Shard, token: bytes) -> Iterator[Command]:
+    """Return the commands that store a checkpoint; run them in one transaction."""
+    sessions_key = key_of(shard, CHECKPOINT_SESSIONS_KEY)
+    if checkpoint.is_full:
+        yield "DEL", sessions_key
+    for keys in _chunks([str(key) for key in checkpoint.ended]):
+        yield "HDEL", sessions_key, *keys
+    changed = [(str(key), state) for key, state in checkpoint.sessions.items()]
+    for pairs in _chunks(changed):
+        yield "HSET", sessions_key, *chain.from_iterable(pairs)
+    yield "HSET", key_of(shard, CHECKPOINT_KEY), "header", checkpoint.header, "fence", token
+
+
+def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    firsts = range(0, len(items), SESSIONS_PER_COMMAND)
+    return (items[first : first + SESSIONS_PER_COMMAND] for first in firsts)

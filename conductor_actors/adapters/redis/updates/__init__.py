@@ -1,0 +1,1 @@
+"""Updates out: published by the collector, and read or subscribed to by the dashboard."""

@@ -1,0 +1,172 @@
+"""Published updates are received on an event loop, and a dead connection is noticed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from conductor_actors.adapters.redis.connections.liveness import Deadlines
+from conductor_actors.adapters.redis.updates import update_channels
+from conductor_actors.adapters.redis.updates.update_subscriber import (
+    MESSAGES_PER_YIELD,
+    RedisUpdateSubscriber,
+)
+from conductor_actors.errors import Unavailable
+from conductor_actors.ports import PublishedMessage
+
+pytestmark = pytest.mark.anyio
+
+SHORT = Deadlines(quiet_s=0.05, pong_within_s=0.2)
+
+Ended = asyncio.Task[None]
+
+
+class Line:
+    """A proxy before Redis that can fall silent, or be cut, without either side being told."""
+
+    def __init__(self, url: str) -> None:
+        where = urlsplit(url)
+        self._server = (where.hostname, where.port)
+        self.is_silent = False
+        self.connections = 0
+        self._passed = 0
+        self._writers: list[asyncio.StreamWriter] = []
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[str]:
+        server = await asyncio.start_server(self._join, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        try:
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.close()
+            self.cut()
+
+    async def passes(self, times: int) -> None:
+        """Wait until so many pieces of data have passed in either direction."""
+        until = self._passed + times
+        async with asyncio.timeout(10):
+            while self._passed < until:  # noqa: ASYNC110 - nothing says so
+                await asyncio.sleep(0)
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.is_silent = False  # a new connection finds the line in order
+        there, back = await asyncio.open_connection(*self._server)
+        self._writers += [writer, back]
+        with suppress(ConnectionError):
+            await asyncio.gather(self._pass(reader, back), self._pass(there, writer))
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            self._passed += 1
+            if not self.is_silent:
+                writer.write(data)
+        writer.close()
+
+
+@asynccontextmanager
+async def listening(url: str) -> AsyncIterator[tuple[asyncio.Queue[PublishedMessage], Ended]]:
+    """Listen; what is given is what was received, and the task that listens."""
+    received: asyncio.Queue[PublishedMessage] = asyncio.Queue()
+    subscribed = asyncio.Event()
+    subscriber = RedisUpdateSubscriber(url, SHORT)
+    task = asyncio.create_task(subscriber.listen(subscribed.set, received.put_nowait))
+    try:
+        await asyncio.wait_for(subscribed.wait(), 10)
+        yield received, task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, Unavailable):
+            await task
+
+
+async def next_of(received: asyncio.Queue[PublishedMessage]) -> PublishedMessage:
+    return await asyncio.wait_for(received.get(), 10)
+
+
+async def test_each_message_of_every_tenant_is_received_once(
+    valkey_url: str, redis_client: redis.Redis
+) -> None:
+    async with listening(valkey_url) as (received, _):
+        for channel in ("engagement:update", "acme:anomaly:detected", "No:engagement:update"):
+            redis_client.publish(channel, channel)
+        redis_client.publish("default:engagement:update", "not a tenant's prefix")
+        redis_client.publish("a:b:engagement:update", "nor this")
+        redis_client.publish("globex:engagement:update", "the last")
+        assert await next_of(received) == ("default", "engagement:update", b"engagement:update")
+        assert await next_of(received) == ("acme", "anomaly:detected", b"acme:anomaly:detected")
+        assert await next_of(received) == ("globex", "engagement:update", b"the last")
+
+
+async def test_a_quiet_connection_stays_while_pings_are_answered_and_ends_when_not(
+    valkey_url: str,
+) -> None:
+    line = Line(valkey_url)
+    async with line.open() as url, listening(url) as (_, listener):
+        await line.passes(10)  # nothing but PINGs and their replies
+        assert (line.connections, listener.done()) == (1, False)
+        line.is_silent = True
+        with pytest.raises(Unavailable, match="pub/sub does not answer"):
+            await asyncio.wait_for(listener, 10)
+
+
+async def test_a_connection_that_is_closed_is_unavailable(valkey_url: str) -> None:
+    line = Line(valkey_url)
+    async with line.open() as url, listening(url) as (_, listener):
+        line.cut()
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(listener, 10)
+
+
+async def test_it_listens_again_after_an_outage(valkey_url: str, redis_client: redis.Redis) -> None:
+    subscriber = RedisUpdateSubscriber(valkey_url, SHORT)
+    for _ in range(2):
+        received: asyncio.Queue[PublishedMessage] = asyncio.Queue()
+        subscribed = asyncio.Event()
+        listener = asyncio.create_task(subscriber.listen(subscribed.set, received.put_nowait))
+        await asyncio.wait_for(subscribed.wait(), 10)
+        redis_client.publish("acme:engagement:update", "again")
+        assert (await next_of(received)).tenant == "acme"
+        redis_client.client_kill_filter(_type="pubsub")
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(listener, 10)
+
+
+async def test_a_flood_of_messages_leaves_other_tasks_their_turn(
+    valkey_url: str, redis_client: redis.Redis
+) -> None:
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    async with listening(valkey_url) as (received, _):
+        with redis_client.pipeline(transaction=False) as pipeline:
+            for number in range(1000):
+                pipeline.publish("engagement:update", number)
+            pipeline.execute()
+        await next_of(received)
+        other = asyncio.create_task(take_turns())
+        while (await next_of(received)).body != b"999":
+            pass
+        other.cancel()
+        assert turns >= 1000 // MESSAGES_PER_YIELD - 2
+
+
+@pytest.mark.parametrize(
+    "channel", ["", ":engagement:update", "engagement", "engagement:updates", "*:engagement:update"]
+)
+async def test_other_channels_are_of_no_tenant(channel: str) -> None:
+    assert update_channels.published_message([b"message", channel.encode(), b""]) is None

@@ -1,4 +1,4 @@
-"""A service with scripted data, to look at: `python -m tests.dashboard.fake_server [sessions]`."""
+"""A fake service with scripted data: `python -m tests.dashboard.fake_server [sessions]`."""
 
 import asyncio
 import math
@@ -46,7 +46,7 @@ Body = dict[str, Any]
 
 
 def update(session: str, at_ms: int, signals: Signals, event: str = "conf-2026") -> Body:
-    """Make the body of an update as the service would, from what was measured."""
+    """Return the body of an update as the service makes it of these signals."""
     added = Scoring().contributions(signals)
     score = clamped(added.total())
     body = Update(
@@ -56,15 +56,15 @@ def update(session: str, at_ms: int, signals: Signals, event: str = "conf-2026")
     return _plain(body)
 
 
-def scored(session: str, at_ms: int, score: float, event: str = "conf-2026") -> Body:
-    """Make an update with that very score; its signals are plausible, no more."""
-    crowd = round(score * 200)
-    signals = Signals(30 * score**2, score * 0.8, crowd, 200, 12 * score**2, (1 - score) / 10)
+def update_with_score(session: str, at_ms: int, score: float, event: str = "conf-2026") -> Body:
+    """Return an update with exactly this score; its signals are only plausible."""
+    users = round(score * 200)
+    signals = Signals(30 * score**2, score * 0.8, users, 200, 12 * score**2, (1 - score) / 10)
     return update(session, at_ms, signals, event) | {"score": score, "category": category(score)}
 
 
 def anomaly(session: str, at_ms: int, severity: str, expected: float, actual: float) -> Body:
-    """Make the body of an anomaly."""
+    """Return the body of an anomaly."""
     return {
         "sessionId": session,
         "eventId": "conf-2026",
@@ -82,18 +82,18 @@ def anomaly(session: str, at_ms: int, severity: str, expected: float, actual: fl
 
 @dataclass
 class FakeService:
-    """Speaks the service's interface on a port of its own; tests say what happens.
+    """Has the service's HTTP and Socket.IO interface on a port of its own; tests script its data.
 
-    Its methods may be called from any thread, and return when clients have been sent it.
+    Its methods may be called from any thread, and return when everything is sent.
     """
 
     points: dict[str, list[Body]] = field(default_factory=dict)
     token: str | None = None
-    refused: set[str] = field(default_factory=set)
-    refuses_because: str | None = None
-    own_pages: Path = STATIC  # what it serves as /own/
+    refused_sessions: set[str] = field(default_factory=set)
+    refusal_reason: str | None = None
+    extra_pages: Path = STATIC  # served as /own/
     port: int = 0
-    asked: list[str] = field(default_factory=list)
+    requested_paths: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._rooms: defaultdict[str, set[str]] = defaultdict(set)
@@ -105,11 +105,11 @@ class FakeService:
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The address of the service, without a slash at its end."""
         return f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Listen; after a `stop` on the same port."""
+        """Start to listen; after a `stop`, on the same port."""
         listener = socket.create_server(("127.0.0.1", self.port))
         self.port = listener.getsockname()[1]
         self._sockets = self._socket_server()
@@ -128,33 +128,33 @@ class FakeService:
         is_up.wait(WAIT_S)
 
     def stop(self) -> None:
-        """Die: connections break, the port refuses."""
+        """Stop as a crash does: abort every connection, and refuse new ones."""
         if self._thread is not None:
             self._server.force_exit = self._server.should_exit = True
             self._thread.join(WAIT_S)
             self._thread = None
 
     def tick(self, *updates: Body) -> None:
-        """Send updates to whom they concern, and keep them for later."""
+        """Send updates to their subscribers, and add them to the histories."""
         for one in updates:
             self.points.setdefault(one["sessionId"], []).append(one)
         self._run(self._send_tick(updates))
 
-    def alarm(self, body: Body) -> None:
-        """Send an anomaly."""
+    def send_anomaly(self, body: Body) -> None:
+        """Send an anomaly to the subscribers of its session."""
         self._run(
             self._sockets.emit("anomaly:detected", body, body["sessionId"], namespace=NAMESPACE)
         )
 
-    def dismiss(self) -> None:
-        """Close every client's connection, as a service does that won't have them any more."""
+    def disconnect_clients(self) -> None:
+        """Disconnect every client, as a service does that refuses them."""
         self._run(self._disconnect_all())
 
-    def wait_for_listeners(self, room: str, count: int) -> None:
-        """Wait until so many are told of a session, or of all (`sessions`)."""
+    def wait_for_subscribers(self, room: str, count: int) -> None:
+        """Wait until a session, or the list (`sessions`), has this number of subscribers."""
         with self._rooms_changed:
             is_so = self._rooms_changed.wait_for(lambda: len(self._rooms[room]) == count, WAIT_S)
-        assert is_so, f"{len(self._rooms[room])} listen to {room}"
+        assert is_so, f"{len(self._rooms[room])} subscribe to {room}"
 
     def _run(self, coroutine: Any) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(WAIT_S)
@@ -176,17 +176,17 @@ class FakeService:
         sockets.register_namespace(_Events(self))
         return sockets
 
-    def admit(self, auth: Body | None) -> None:
-        """Let a client in, or raise."""
+    def check_token(self, auth: Body | None) -> None:
+        """Raise `Refused` if a client may not connect."""
         if self.token is not None and (auth or {}).get("token") != self.token:
             raise Refused("a token is needed")
-        if self.refuses_because is not None:
-            raise Refused(self.refuses_because)
+        if self.refusal_reason is not None:
+            raise Refused(self.refusal_reason)
 
-    async def answer(self, sid: str, event: str, request: Body) -> Body:
-        """Do what a client asks; what is returned is its acknowledgement."""
+    async def handle(self, sid: str, event: str, request: Body) -> Body:
+        """Handle a client's request; return its acknowledgement."""
         session = request.get("sessionId", "sessions")
-        if session in self.refused:
+        if session in self.refused_sessions:
             return {"ok": False, "error": "this session is not yours"}
         if event.startswith("unsubscribe:"):
             await self._leave(sid, session)
@@ -199,8 +199,8 @@ class FakeService:
             await self._sockets.emit("engagement:history", body, sid, namespace=NAMESPACE)
         return {"ok": True}
 
-    async def forget(self, sid: str) -> None:
-        """Forget a client that is gone."""
+    async def remove_client(self, sid: str) -> None:
+        """Remove a client that is disconnected."""
         for room in list(self._rooms):
             await self._leave(sid, room)
 
@@ -224,7 +224,7 @@ class FakeService:
             routes=[
                 Route("/", lambda _: FileResponse(STATIC / "index.html")),
                 Mount("/static", StaticFiles(directory=STATIC)),
-                Mount("/own", StaticFiles(directory=self.own_pages, check_dir=False)),
+                Mount("/own", StaticFiles(directory=self.extra_pages, check_dir=False)),
                 Route("/api/v1/sessions", self._with_token(lambda _: JSONResponse(self._live()))),
                 Route("/api/v1/histories", self._with_token(self._histories)),
                 Route(
@@ -236,7 +236,7 @@ class FakeService:
 
     def _with_token(self, answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
         def endpoint(request: Request) -> Response:
-            self.asked.append(str(request.url.path))
+            self.requested_paths.append(str(request.url.path))
             if self.token is None or request.headers.get("authorization") == f"Bearer {self.token}":
                 return answer(request)
             error = {"code": "token_missing", "message": "a token is needed"}
@@ -269,7 +269,7 @@ class FakeService:
 
 
 class _Events(socketio.AsyncNamespace):  # type: ignore[misc] # the library has no types
-    """The one namespace: a switch over what clients emit."""
+    """The namespace: passes the events of clients to the service."""
 
     def __init__(self, service: FakeService) -> None:
         super().__init__(NAMESPACE)
@@ -278,11 +278,11 @@ class _Events(socketio.AsyncNamespace):  # type: ignore[misc] # the library has 
     async def trigger_event(self, event: str, sid: str, *args: Any) -> Body | None:
         match event:
             case "connect":
-                self._service.admit(args[1])
+                self._service.check_token(args[1])
             case "disconnect":
-                await self._service.forget(sid)
+                await self._service.remove_client(sid)
             case _:
-                return await self._service.answer(sid, event, args[0])
+                return await self._service.handle(sid, event, args[0])
         return None
 
 
@@ -304,7 +304,7 @@ class _Headers:
 
 @contextmanager
 def running(service: FakeService) -> Iterator[FakeService]:
-    """Run a service as long as the block."""
+    """Run a service until the end of the block."""
     service.start()
     try:
         yield service
@@ -312,16 +312,21 @@ def running(service: FakeService) -> Iterator[FakeService]:
         service.stop()
 
 
-def story(session: str, index: int, at_ms: int) -> Body:
-    """Give a session's believable update at a moment, the same each time it is asked for."""
+def varied_update(session: str, index: int, at_ms: int) -> Body:
+    """Return a session's update at an instant: plausible, and the same each time."""
     at_s = at_ms / 1000
-    mood = 0.5 + 0.42 * math.sin(index * 2.4) + 0.1 * math.sin(at_s / 61 + index)
-    lively = min(1, max(0.02, mood + 0.05 * math.sin(at_s / 7 + 3 * index)))
-    crowd = 24 + (index * 37) % 180
-    active = round(crowd * min(1, 0.25 + 0.75 * lively))
-    poll = 0.0 if index % 3 == 1 and lively < 0.6 else min(1.0, lively * 0.85)
+    base = 0.5 + 0.42 * math.sin(index * 2.4) + 0.1 * math.sin(at_s / 61 + index)
+    activity = min(1, max(0.02, base + 0.05 * math.sin(at_s / 7 + 3 * index)))
+    users = 24 + (index * 37) % 180
+    active = round(users * min(1, 0.25 + 0.75 * activity))
+    poll = 0.0 if index % 3 == 1 and activity < 0.6 else min(1.0, activity * 0.85)
     signals = Signals(
-        round(28 * lively**2), poll, active, crowd, round(14 * lively**2), 0.12 * (1 - lively) ** 2
+        round(28 * activity**2),
+        poll,
+        active,
+        users,
+        round(14 * activity**2),
+        0.12 * (1 - activity) ** 2,
     )
     return update(session, at_ms, signals, f"conf-2026-day-{1 + index % 3}")
 
@@ -338,8 +343,8 @@ _NAMES: Final = (
 )
 
 
-def names(count: int) -> list[str]:
-    """Give that many names of sessions."""
+def session_names(count: int) -> list[str]:
+    """Return this number of names of sessions."""
     return [
         f"{_NAMES[index % 12]}{f'-{index // 12 + 1}' if index >= 12 else ''}"
         for index in range(count)
@@ -347,19 +352,21 @@ def names(count: int) -> list[str]:
 
 
 def main() -> None:
-    """Serve a number of sessions for a person who looks at the page."""
-    sessions = names(int(sys.argv[1]) if len(sys.argv) > 1 else 30)
+    """Serve a number of sessions, with a tick every five seconds."""
+    sessions = session_names(int(sys.argv[1]) if len(sys.argv) > 1 else 30)
     service = FakeService(port=3102)
     at_ms = int(time.time() * 1000) // TICK_MS * TICK_MS
     for index, session in enumerate(sessions):
         times = range(at_ms - 59 * TICK_MS, at_ms + 1, TICK_MS)
-        service.points[session] = [story(session, index, at) for at in times]
+        service.points[session] = [varied_update(session, index, at) for at in times]
     with running(service):
         sys.stdout.write(f"{service.url}\n")
         while True:
             time.sleep(TICK_MS / 1000)
             at_ms += TICK_MS
-            service.tick(*(story(session, index, at_ms) for index, session in enumerate(sessions)))
+            service.tick(
+                *(varied_update(session, index, at_ms) for index, session in enumerate(sessions))
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Writes the bodies of the wire as TypeScript: `python -m tests.dashboard.typescript`."""
+"""Write the types of the JSON bodies as TypeScript: `python -m tests.dashboard.typescript`."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ _HEAD: Final = """\
 
 
 def declarations() -> str:
-    """Give the whole file."""
+    """Return the whole file."""
     structs = dict.fromkeys(struct for root in _ROOTS for struct in _structs_in(root))
     return "\n".join([_HEAD, *map(_interface, structs)])
 

@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.fake_server import NOON_MS, TICK_MS, FakeService, anomaly, scored
+from tests.dashboard.fake_server import NOON_MS, TICK_MS, FakeService, anomaly, update_with_score
 from tests.dashboard.page.conftest import Open, Window
 
 _FULL = [NOON_MS - back * TICK_MS for back in reversed(range(60))]
@@ -26,14 +26,14 @@ def _session(window: Window) -> None:
 def _critical_anomaly(window: Window) -> None:
     page = window.open("town-hall")
     expect(page.locator(".card-points").first).to_contain_text("of 30")
-    window.service.alarm(anomaly("town-hall", NOON_MS, "CRITICAL", 0.8, 0.1))
+    window.service.send_anomaly(anomaly("town-hall", NOON_MS, "CRITICAL", 0.8, 0.1))
     expect(page.locator(".notice")).to_have_attribute("data-severity", "critical")
 
 
 def _warning(window: Window) -> None:
     page = window.open("workshop")
     expect(page.locator(".card-points").first).to_contain_text("of 30")
-    window.service.alarm(anomaly("workshop", NOON_MS, "WARNING", 0.8, 0.4))
+    window.service.send_anomaly(anomaly("workshop", NOON_MS, "WARNING", 0.8, 0.4))
     expect(page.locator(".notice")).to_have_attribute("data-severity", "warning")
 
 
@@ -45,8 +45,8 @@ def _session_without_scores(window: Window) -> None:
 def _disconnected(window: Window) -> None:
     page = window.open("panel")
     expect(page.locator(".score-number")).to_have_text("55")
-    window.service.refuses_because = "too many clients"
-    window.service.dismiss()
+    window.service.refusal_reason = "too many clients"
+    window.service.disconnect_clients()
     expect(page.locator(".connection-text")).to_have_text("Disconnected")
 
 
@@ -71,7 +71,7 @@ _STATES = [
 @pytest.fixture
 def sessions(service: FakeService) -> None:
     for name, score in {"keynote": 0.8, "panel": 0.55, "workshop": 0.4, "town-hall": 0.1}.items():
-        service.points[name] = [scored(name, at, score) for at in _FULL]
+        service.points[name] = [update_with_score(name, at, score) for at in _FULL]
 
 
 @pytest.mark.usefixtures("sessions")
@@ -92,14 +92,14 @@ def test_axe_finds_no_violations(
 def test_screen_readers_announce_a_change_of_category_but_not_every_tick(
     window: Window, service: FakeService
 ) -> None:
-    service.points["keynote"] = [scored("keynote", NOON_MS, 0.7)]
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.7)]
     page = window.open("keynote")
     expect(page.locator(".score-number")).to_have_text("70")
     page.evaluate(_RECORD_ANNOUNCEMENTS)
 
-    service.tick(scored("keynote", NOON_MS + TICK_MS, 0.75))
+    service.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.75))
     expect(page.locator(".score-number")).to_have_text("75")
-    service.tick(scored("keynote", NOON_MS + 2 * TICK_MS, 0.35))
+    service.tick(update_with_score("keynote", NOON_MS + 2 * TICK_MS, 0.35))
     expect(page.locator("#announcements")).to_have_text("Now Low, 35%")
 
     assert page.evaluate("window.announced") == ["Now Low, 35%"]
@@ -108,10 +108,10 @@ def test_screen_readers_announce_a_change_of_category_but_not_every_tick(
 def test_screen_readers_announce_a_critical_anomaly_as_an_alert(
     window: Window, service: FakeService
 ) -> None:
-    service.points["keynote"] = [scored("keynote", NOON_MS, 0.1)]
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.1)]
     page = window.open("keynote")
 
-    service.alarm(anomaly("keynote", NOON_MS, "CRITICAL", 0.8, 0.1))
+    service.send_anomaly(anomaly("keynote", NOON_MS, "CRITICAL", 0.8, 0.1))
 
     expect(page.get_by_role("alert").filter(has_text="Sudden drop")).to_have_text(
         "Critical: Sudden drop. Expected 80%, actual 10%."

@@ -15,7 +15,7 @@ from tests.dashboard.fake_server import (
     FakeService,
     anomaly,
     running,
-    scored,
+    update_with_score,
 )
 from tests.dashboard.page.conftest import Window
 from tests.support.documents import CLIENT, examples
@@ -41,7 +41,7 @@ show("keynote");
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[FakeService]:
-    with running(FakeService(own_pages=tmp_path)) as service:
+    with running(FakeService(extra_pages=tmp_path)) as service:
         yield service
 
 
@@ -75,19 +75,19 @@ def test_the_example_receives_updates_until_it_stops_watching(
 ) -> None:
     logged = list[str]()
     page.on("console", lambda message: logged.append(message.text))
-    service.points["keynote"] = [scored("keynote", NOON_MS, 0.6)]
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.6)]
     stop = f"\nglobalThis.stopWatching = () => {{\n{STOP}\n}};"
     with page.expect_console_message(lambda message: message.text == "60% HIGH, 1 points"):
         open_page(page, service, tmp_path, WATCH + stop)
-    service.wait_for_listeners("keynote", 1)
+    service.wait_for_subscribers("keynote", 1)
     text = "CRITICAL: expected 0.6"
     with page.expect_console_message(lambda message: message.text == text):
-        service.alarm(anomaly("keynote", NOON_MS, "CRITICAL", 0.6, 0.2))
+        service.send_anomaly(anomaly("keynote", NOON_MS, "CRITICAL", 0.6, 0.2))
     assert logged[0] == "connecting"
     page.evaluate("stopWatching()")
-    service.wait_for_listeners("keynote", 0)
+    service.wait_for_subscribers("keynote", 0)
     count = len(logged)
-    service.tick(scored("keynote", NOON_MS + TICK_MS, 0.7))
+    service.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.7))
     page.evaluate("0")
     assert len(logged) == count
 
@@ -96,14 +96,14 @@ def test_the_hook_watches_the_session_that_the_component_shows(
     page: Page, service: FakeService, tmp_path: Path
 ) -> None:
     service.points |= {
-        "keynote": [scored("keynote", NOON_MS, 0.6)],
-        "panel": [scored("panel", NOON_MS, 0.4)],
+        "keynote": [update_with_score("keynote", NOON_MS, 0.6)],
+        "panel": [update_with_score("panel", NOON_MS, 0.4)],
     }
     open_page(page, service, tmp_path, HOOK + COMPONENT)
     expect(page.locator("output")).to_have_text("0.6")
-    service.wait_for_listeners("keynote", 1)
-    service.tick(scored("keynote", NOON_MS + TICK_MS, 0.7))
+    service.wait_for_subscribers("keynote", 1)
+    service.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.7))
     expect(page.locator("output")).to_have_text("0.7")
     page.evaluate('show("panel")')
     expect(page.locator("output")).to_have_text("0.4")
-    service.wait_for_listeners("keynote", 0)
+    service.wait_for_subscribers("keynote", 0)

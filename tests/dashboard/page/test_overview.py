@@ -1,7 +1,13 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.fake_server import NOON_MS, TICK_MS, FakeService, names, scored
+from tests.dashboard.fake_server import (
+    NOON_MS,
+    TICK_MS,
+    FakeService,
+    session_names,
+    update_with_score,
+)
 from tests.dashboard.page.conftest import Open, Window
 
 SCORES = {"beta": 0.9, "alpha": 0.55, "delta": 0.12, "gamma": 0.35}
@@ -11,8 +17,8 @@ SCORES = {"beta": 0.9, "alpha": 0.55, "delta": 0.12, "gamma": 0.35}
 def four_sessions(service: FakeService) -> FakeService:
     for name, score in SCORES.items():
         service.points[name] = [
-            scored(name, NOON_MS - TICK_MS, score, f"event-of-{name}"),
-            scored(name, NOON_MS, score, f"event-of-{name}"),
+            update_with_score(name, NOON_MS - TICK_MS, score, f"event-of-{name}"),
+            update_with_score(name, NOON_MS, score, f"event-of-{name}"),
         ]
     return service
 
@@ -34,7 +40,7 @@ def test_the_lowest_score_comes_first_and_updates_change_the_order(
     expect(page.locator(".row")).to_have_count(4)
     assert _names_in_order(page) == ["delta", "gamma", "alpha", "beta"]
 
-    four_sessions.tick(scored("beta", NOON_MS + TICK_MS, 0.05, "event-of-beta"))
+    four_sessions.tick(update_with_score("beta", NOON_MS + TICK_MS, 0.05, "event-of-beta"))
 
     row = page.locator(".row", has_text="event-of-beta")
     expect(row.locator(".row-score")).to_have_text("5%")
@@ -94,7 +100,7 @@ def test_a_session_with_special_characters_in_its_name_can_be_reloaded(
     window: Window, service: FakeService
 ) -> None:
     name = "Q&A: 100% ünïcode/№7 #1?"
-    service.points[name] = [scored(name, NOON_MS, 0.5)]
+    service.points[name] = [update_with_score(name, NOON_MS, 0.5)]
     page = window.open()
     page.locator(".row-link").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(name)
@@ -124,10 +130,10 @@ def test_a_session_without_updates_is_removed_from_the_list_after_a_minute(
     page = window.open()
     expect(page.locator(".row")).to_have_count(4)
 
-    four_sessions.tick(scored("beta", NOON_MS + 60_000, 0.9))
+    four_sessions.tick(update_with_score("beta", NOON_MS + 60_000, 0.9))
     expect(page.locator(".overview-tick")).to_have_text("As of 12:01:00")
     expect(page.locator(".row")).to_have_count(4)
-    four_sessions.tick(scored("beta", NOON_MS + 65_000, 0.9))
+    four_sessions.tick(update_with_score("beta", NOON_MS + 65_000, 0.9))
 
     expect(page.locator(".row-session")).to_have_text(["beta"])
 
@@ -136,7 +142,7 @@ def test_a_new_session_appears_in_the_list(window: Window, four_sessions: FakeSe
     page = window.open()
     expect(page.locator(".row")).to_have_count(4)
 
-    four_sessions.tick(scored("epsilon", NOON_MS + TICK_MS, 0.4))
+    four_sessions.tick(update_with_score("epsilon", NOON_MS + TICK_MS, 0.4))
 
     expect(page.locator(".row")).to_have_count(5)
     expect(page.locator(".overview-counts")).to_have_text("5 live · average 46%")
@@ -144,7 +150,7 @@ def test_a_new_session_appears_in_the_list(window: Window, four_sessions: FakeSe
 
 def test_sparklines_show_stored_scores(window: Window, service: FakeService) -> None:
     service.points["keynote"] = [
-        scored("keynote", NOON_MS - back * TICK_MS, 0.5) for back in reversed(range(60))
+        update_with_score("keynote", NOON_MS - back * TICK_MS, 0.5) for back in reversed(range(60))
     ]
     page = window.open()
     expect(page.locator(".row-trend")).to_have_text("→")
@@ -158,7 +164,7 @@ def test_sparklines_show_stored_scores(window: Window, service: FakeService) -> 
         }"""
     )
     assert opaque
-    assert service.asked.count("/api/v1/histories") == 1
+    assert service.requested_paths.count("/api/v1/histories") == 1
 
 
 def test_rows_keep_their_order_while_the_pointer_moves_over_them(
@@ -168,7 +174,7 @@ def test_rows_keep_their_order_while_the_pointer_moves_over_them(
     expect(page.locator(".row")).to_have_count(4)
     page.locator(".row", has_text="event-of-gamma").hover()
 
-    four_sessions.tick(scored("beta", NOON_MS + TICK_MS, 0.05, "event-of-beta"))
+    four_sessions.tick(update_with_score("beta", NOON_MS + TICK_MS, 0.05, "event-of-beta"))
 
     expect(page.locator(".row", has_text="event-of-beta").locator(".row-score")).to_have_text("5%")
     assert _names_in_order(page) == ["delta", "gamma", "alpha", "beta"]
@@ -177,8 +183,8 @@ def test_rows_keep_their_order_while_the_pointer_moves_over_them(
 def test_the_end_key_shows_the_last_of_a_thousand_sessions(
     window: Window, service: FakeService
 ) -> None:
-    for index, name in enumerate(names(1000)):
-        service.points[name] = [scored(name, NOON_MS, index / 1000)]
+    for index, name in enumerate(session_names(1000)):
+        service.points[name] = [update_with_score(name, NOON_MS, index / 1000)]
     page = window.open()
     page.locator(".row-link").first.focus()
     assert page.locator(".row").count() < 60
@@ -196,7 +202,7 @@ def test_a_phone_with_360_pixels_needs_no_horizontal_scrolling(
     open_window: Open, service: FakeService, session: str | None
 ) -> None:
     name = session or "keynote"
-    service.points[name] = [scored(name, NOON_MS, 0.5)]
+    service.points[name] = [update_with_score(name, NOON_MS, 0.5)]
     window = open_window(viewport={"width": 360, "height": 640}, reduced_motion="reduce")
     page = window.open(session)
     expect(page.locator(".score-number" if session else ".row-score")).to_contain_text("50")

@@ -7,8 +7,8 @@ from tests.dashboard.fake_server import (
     TICK_MS,
     FakeService,
     anomaly,
-    scored,
     update,
+    update_with_score,
 )
 from tests.dashboard.page.conftest import Open, Window
 
@@ -71,7 +71,9 @@ def test_each_card_shows_the_contribution_of_its_signal_and_the_maximum(
 
 
 def test_the_page_says_that_the_audience_is_unknown(window: Window, service: FakeService) -> None:
-    service.points["keynote"] = [scored("keynote", NOON_MS, 0.5) | {"audience": "unknown"}]
+    service.points["keynote"] = [
+        update_with_score("keynote", NOON_MS, 0.5) | {"audience": "unknown"}
+    ]
     page = window.open("keynote")
 
     card = page.locator('.card[data-signal="active_users"] .card-detail')
@@ -79,7 +81,9 @@ def test_the_page_says_that_the_audience_is_unknown(window: Window, service: Fak
 
 
 def test_the_history_fills_the_chart_and_its_summary(window: Window, service: FakeService) -> None:
-    service.points["keynote"] = [scored("keynote", at, 0.2 + (at == NOON_MS) * 0.6) for at in _FULL]
+    service.points["keynote"] = [
+        update_with_score("keynote", at, 0.2 + (at == NOON_MS) * 0.6) for at in _FULL
+    ]
     page = window.open("keynote")
 
     expect(page.locator(".fact-points")).to_have_text("60")
@@ -102,7 +106,7 @@ def test_the_history_fills_the_chart_and_its_summary(window: Window, service: Fa
 def test_the_score_has_the_colour_of_its_level_and_is_not_rounded_up_to_the_next(
     window: Window, service: FakeService, score: float, shown: str, colour: tuple[int, int, int]
 ) -> None:
-    service.points["keynote"] = [scored("keynote", NOON_MS, score)]
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, score)]
     page = window.open("keynote")
 
     expect(page.locator(".score-number")).to_have_text(shown)
@@ -119,7 +123,7 @@ def test_the_score_has_the_colour_of_its_level_and_is_not_rounded_up_to_the_next
 def test_the_chart_is_coloured_by_level(
     window: Window, service: FakeService, score: float, colour: tuple[int, int, int]
 ) -> None:
-    service.points["keynote"] = [scored("keynote", at, score) for at in _FULL]
+    service.points["keynote"] = [update_with_score("keynote", at, score) for at in _FULL]
     page = window.open("keynote")
     expect(page.locator(".fact-points")).to_have_text("60")
 
@@ -134,7 +138,9 @@ def test_the_chart_is_coloured_by_level(
 
 def test_missing_ticks_are_a_gap_in_the_chart(window: Window, service: FakeService) -> None:
     gap = range(NOON_MS - 150_000, NOON_MS - 90_000, TICK_MS)
-    service.points["keynote"] = [scored("keynote", at, 0.8) for at in _FULL if at not in gap]
+    service.points["keynote"] = [
+        update_with_score("keynote", at, 0.8) for at in _FULL if at not in gap
+    ]
     page = window.open("keynote")
     expect(page.locator(".fact-points")).to_have_text("48")
 
@@ -144,7 +150,7 @@ def test_missing_ticks_are_a_gap_in_the_chart(window: Window, service: FakeServi
 
 
 def test_the_critical_threshold_is_a_dashed_line(window: Window, service: FakeService) -> None:
-    service.points["keynote"] = [scored("keynote", NOON_MS, 0.8)]
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.8)]
     page = window.open("keynote")
     expect(page.locator(".fact-points")).to_have_text("1")
 
@@ -156,7 +162,7 @@ def test_the_critical_threshold_is_a_dashed_line(window: Window, service: FakeSe
 def test_the_tooltip_shows_time_score_and_category_of_the_point_under_the_mouse(
     window: Window, service: FakeService
 ) -> None:
-    service.points["keynote"] = [scored("keynote", at, 0.65) for at in _FULL]
+    service.points["keynote"] = [update_with_score("keynote", at, 0.65) for at in _FULL]
     page = window.open("keynote")
     expect(page.locator(".tooltip")).to_be_hidden()
     expect(page.locator(".fact-points")).to_have_text(f"{len(_FULL)}")  # the chart is complete
@@ -174,7 +180,7 @@ def test_the_tooltip_shows_time_score_and_category_of_the_point_under_the_mouse(
 def test_arrow_keys_select_a_point_which_stays_selected_while_others_arrive(
     window: Window, service: FakeService
 ) -> None:
-    service.points["keynote"] = [scored("keynote", at, 0.65) for at in _FULL]
+    service.points["keynote"] = [update_with_score("keynote", at, 0.65) for at in _FULL]
     page = window.open("keynote")
     expect(page.locator(".fact-points")).to_have_text("60")
     tooltip = page.locator(".tooltip-time")
@@ -185,7 +191,7 @@ def test_arrow_keys_select_a_point_which_stays_selected_while_others_arrive(
     expect(tooltip).to_have_text("11:59:50")
     expect(page.locator(".chart")).to_have_attribute("aria-valuetext", "11:59:50, 65%, High")
 
-    service.tick(scored("keynote", NOON_MS + TICK_MS, 0.2))
+    service.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.2))
     expect(page.locator(".score-number")).to_have_text("20")
     expect(tooltip).to_have_text("11:59:50")
     expect(page.locator(".chart")).to_have_attribute("aria-valuetext", "11:59:50, 65%, High")
@@ -201,12 +207,12 @@ def test_arrow_keys_select_a_point_which_stays_selected_while_others_arrive(
 def test_an_anomaly_shows_its_severity_and_the_expected_and_actual_score(
     window: Window, service: FakeService, severity: str
 ) -> None:
-    service.points["keynote"] = [scored("keynote", NOON_MS, 0.28)]
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.28)]
     page = window.open("keynote")
     expect(page.locator(".score-number")).to_have_text("28")
     expect(page.locator(".notice-title")).to_have_text("No anomaly reported")
 
-    service.alarm(anomaly("keynote", NOON_MS, severity, 0.62, 0.28))
+    service.send_anomaly(anomaly("keynote", NOON_MS, severity, 0.62, 0.28))
 
     notice = page.locator(".notice")
     expect(notice).to_have_attribute("data-severity", severity.lower())
@@ -219,16 +225,16 @@ def test_an_anomaly_shows_its_severity_and_the_expected_and_actual_score(
 
 
 def test_an_anomaly_is_shown_for_five_minutes(window: Window, service: FakeService) -> None:
-    service.points["keynote"] = [scored("keynote", NOON_MS, 0.28)]
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.28)]
     page = window.open("keynote")
     expect(page.locator(".score-number")).to_have_text("28")
-    service.alarm(anomaly("keynote", NOON_MS, "WARNING", 0.62, 0.28))
+    service.send_anomaly(anomaly("keynote", NOON_MS, "WARNING", 0.62, 0.28))
     expect(page.locator(".notice")).to_have_attribute("data-severity", "warning")
 
-    service.tick(scored("keynote", NOON_MS + 295_000, 0.6))
+    service.tick(update_with_score("keynote", NOON_MS + 295_000, 0.6))
     expect(page.locator(".score-number")).to_have_text("60")
     expect(page.locator(".notice")).to_have_attribute("data-severity", "warning")
-    service.tick(scored("keynote", NOON_MS + 300_000, 0.6))
+    service.tick(update_with_score("keynote", NOON_MS + 300_000, 0.6))
     expect(page.locator(".notice")).to_have_attribute("data-severity", "none")
 
 
@@ -248,12 +254,12 @@ def test_a_session_shows_that_it_is_loading_until_its_history_arrives(window: Wi
 def test_a_refused_session_shows_the_reason_and_can_be_retried(
     window: Window, service: FakeService
 ) -> None:
-    service.refused.add("secret")
+    service.refused_sessions.add("secret")
     page = window.open("secret")
     expect(page.locator(".chart-state")).to_contain_text("this session is not yours")
 
-    service.refused.clear()
-    service.points["secret"] = [scored("secret", NOON_MS, 0.5)]
+    service.refused_sessions.clear()
+    service.points["secret"] = [update_with_score("secret", NOON_MS, 0.5)]
     page.get_by_role("button", name="Retry").click()
 
     expect(page.locator(".score-number")).to_have_text("50")
@@ -262,7 +268,7 @@ def test_a_refused_session_shows_the_reason_and_can_be_retried(
 def test_session_and_event_id_are_shown_and_can_be_copied(
     open_window: Open, service: FakeService
 ) -> None:
-    service.points["keynote/1"] = [scored("keynote/1", NOON_MS, 0.5, "summit-7")]
+    service.points["keynote/1"] = [update_with_score("keynote/1", NOON_MS, 0.5, "summit-7")]
     window = open_window(permissions=["clipboard-read", "clipboard-write"])
     page = window.open("keynote%2F1")
     expect(page.get_by_role("heading", level=1)).to_have_text("keynote/1")
@@ -279,7 +285,7 @@ def test_html_and_bidirectional_marks_in_a_name_have_no_effect(
     window: Window, service: FakeService
 ) -> None:
     name = '<img src=x onerror="alert(1)">\u202egnp.exe'
-    service.points[name] = [scored(name, NOON_MS, 0.5)]
+    service.points[name] = [update_with_score(name, NOON_MS, 0.5)]
     page = window.open()
 
     expect(page.locator(".row-session")).to_have_text(name.replace("\u202e", "\ufffd"))
@@ -294,7 +300,7 @@ def test_updates_and_anomalies_cause_no_layout_shift(
     open_window: Open, service: FakeService, width: int
 ) -> None:
     window = open_window(viewport={"width": width, "height": 900})
-    service.points["keynote"] = [scored("keynote", at, 0.8) for at in _FULL]
+    service.points["keynote"] = [update_with_score("keynote", at, 0.8) for at in _FULL]
     page = window.page
     page.add_init_script(
         """window.shifts = 0;
@@ -305,8 +311,8 @@ def test_updates_and_anomalies_cause_no_layout_shift(
     window.open("keynote")
     expect(page.locator(".score-number")).to_have_text("80")
 
-    service.tick(scored("keynote", NOON_MS + TICK_MS, 0.05))
-    service.alarm(anomaly("keynote", NOON_MS, "CRITICAL", 0.8, 0.05))
+    service.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.05))
+    service.send_anomaly(anomaly("keynote", NOON_MS, "CRITICAL", 0.8, 0.05))
 
     expect(page.locator(".score-number")).to_have_text("5")
     expect(page.locator(".notice")).to_have_attribute("data-severity", "critical")

@@ -6,7 +6,7 @@ from typing import Any, Final
 from playwright.sync_api import Page, Route, expect
 
 from tests.dashboard.conftest import Serve, this_tick_ms
-from tests.dashboard.fake_server import story
+from tests.dashboard.fake_server import varied_update
 from tests.dashboard.page.conftest import Open
 from tests.support.score_rows import row
 
@@ -30,7 +30,7 @@ _DRAWN_ROWS: Final = """() => [...document.querySelectorAll(".row")].filter((row
 def rows_of(session_ids: list[str]) -> list[Any]:
     """Return the rows of five minutes; the scores are as varied as real ones."""
     return [
-        row(each, this_tick_ms(ago), score=story(each, index, this_tick_ms(ago))["score"])
+        row(each, this_tick_ms(ago), score=varied_update(each, index, this_tick_ms(ago))["score"])
         for index, each in enumerate(session_ids)
         for ago in range(TICKS, 0, -1)
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.dashboard.fake_server import NOON_MS, TICK_MS, FakeService, scored
+from tests.dashboard.fake_server import NOON_MS, TICK_MS, FakeService, update_with_score
 from tests.dashboard.page.conftest import ARGUMENTS, CHROMIUM, Open, Window
 
 BLOCKED = {"profile": {"default_content_setting_values": {"cookies": 2}}}
@@ -38,14 +38,14 @@ def window_without_storage(
 def test_the_page_works_where_the_browser_blocks_storage(
     window_without_storage: Window, service: FakeService
 ) -> None:
-    service.points["keynote"] = [scored("keynote", NOON_MS, 0.5)]
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.5)]
     page = window_without_storage.open()
     assert _storage_error(page) == "SecurityError"
     expect(page.locator(".row-score")).to_have_text("50%")
     page.get_by_role("radio", name="By name").check()
     page.locator(".theme-toggle").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
-    service.tick(scored("keynote", NOON_MS + TICK_MS, 0.7))
+    service.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.7))
     expect(page.locator(".row-score")).to_have_text("70%")
 
 
@@ -53,7 +53,7 @@ def test_a_token_in_the_address_is_used_where_the_browser_blocks_storage(
     window_without_storage: Window, service: FakeService
 ) -> None:
     service.token = "header.payload.signature"
-    service.points["keynote"] = [scored("keynote", NOON_MS, 0.5)]
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.5)]
     page = window_without_storage.page
     page.goto(f"{service.url}/#token={service.token}&/session/keynote")
     window_without_storage.wait_until_live()
@@ -67,7 +67,7 @@ def test_a_token_that_is_entered_is_used_where_the_browser_blocks_storage(
 ) -> None:
     window_without_storage.ignore("401")
     service.token = "right"
-    service.points["keynote"] = [scored("keynote", NOON_MS, 0.5)]
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.5)]
     page = window_without_storage.page
     page.goto(service.url)
     page.get_by_role("dialog").get_by_label("Token").fill("right")
@@ -78,7 +78,7 @@ def test_a_token_that_is_entered_is_used_where_the_browser_blocks_storage(
 
 def test_the_page_works_where_storage_is_full(open_window: Open, service: FakeService) -> None:
     service.token = "right"
-    service.points["keynote"] = [scored("keynote", NOON_MS, 0.5)]
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.5)]
     window = open_window()
     window.page.add_init_script(_FULL)
     page = window.page

@@ -27,6 +27,7 @@ from tests.benchmarks import (
     delay,
     growth,
     ingest,
+    instructions,
     isolation,
     memory,
     restart,
@@ -55,6 +56,8 @@ ON_REQUEST: Final = ("isolation",)  # which floods for a minute, twice
 
 def main() -> None:
     arguments = _arguments()
+    if arguments.instructions:
+        sys.exit(instructions.main(is_recording=arguments.record))
     logs.configure("error", "text", sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves no server behind
     began_s = time.monotonic()
@@ -109,6 +112,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=int, help="7, or with --quick 2")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument(
+        "--instructions",
+        action="store_true",
+        help="count machine instructions instead, by valgrind",
+    )
+    parser.add_argument("--record", action="store_true", help="with it: record them as the limits")
     return parser.parse_args()
 
 

@@ -85,11 +85,13 @@ class WriteResult(NamedTuple):
 class RowStore(Protocol):
     """Store rows in the database."""
 
-    def write(self, rows: Sequence[ScoreRow]) -> WriteResult:
+    def write(self, rows: Sequence[ScoreRow], waiting: Sequence[ScoreRow] = ()) -> WriteResult:
         """Store the rows; a row that is already stored does not change.
 
-        A refused row does not affect the others. After `Unavailable`, some rows may be stored:
-        write all of them again. Raise `ConfigError` for what the operator must change.
+        A refused row does not affect the others. `waiting` are some of the rows to be written
+        later: if the database accepts one of them, refused rows are at fault. After `Unavailable`,
+        some rows may be stored: write all of them again. Raise `ConfigError` for what the operator
+        must change.
         """
 
     def close(self) -> None:

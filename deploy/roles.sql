@@ -25,7 +25,6 @@ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'conductor') \gexec
 \connect conductor
 REVOKE ALL ON DATABASE conductor FROM PUBLIC;
 GRANT CONNECT ON DATABASE conductor TO conductor_writer, conductor_reader;
-GRANT TEMPORARY ON DATABASE conductor TO conductor_writer; -- COPY fills a temporary table
 
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO conductor_writer, conductor_reader;

@@ -35,6 +35,7 @@ from conductor_actors.ports import ROW_SOURCE, DeadLetter, Outbox, RowStore
 # Short enough that waiting rows are stored within 10 s of the end of an outage.
 MAX_BACKOFF_S: Final = 5.0
 STOP_RETRY_S: Final = 0.1
+MAX_WAITING_ROWS: Final = 100  # that are tried if the database refuses all rows of a batch
 
 
 class Sinks(NamedTuple):
@@ -173,7 +174,7 @@ class WriterActor(SystemActor):
         began_s = self._clock()
         with self._writes.attempt():
             try:
-                written = self._store.write(rows)
+                written = self._store.write(rows, self._backlog.sample(MAX_WAITING_ROWS))
             except (Unavailable, ConfigError):
                 self._backlog.write_failed(self._clock())
                 raise

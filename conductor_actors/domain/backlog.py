@@ -5,7 +5,7 @@ Spilled rows are always older than those in memory, so their order is kept.
 
 from collections.abc import Iterable
 from enum import Enum, auto
-from math import inf
+from math import ceil, inf
 from typing import Final, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -47,6 +47,10 @@ class Batch(Generic[T]):
     def first(self, count: int) -> list[T]:
         """Return the first `count` items, which stay until they are removed."""
         return self._items[:count]
+
+    def sample(self, count: int) -> list[T]:
+        """Return at most `count` items, spread evenly over all, which stay."""
+        return self._items[:: max(1, ceil(len(self._items) / count))]
 
     def remove(self, count: int) -> None:
         """Remove the first `count` items."""
@@ -138,6 +142,10 @@ class Backlog(Generic[T]):
     def next_batch(self) -> list[T]:
         """Return the rows in memory to write next; they stay until they are removed."""
         return self._batch.first(self._reduced(self._batch.max_items))
+
+    def sample(self, count: int) -> list[T]:
+        """Return at most `count` rows in memory, spread evenly over all, which stay."""
+        return self._batch.sample(count)
 
     def next_spill(self) -> list[T]:
         """Return the rows in memory to spill next; they stay until they are removed."""

@@ -41,13 +41,15 @@ class SlowStore(MemoryStore):
         self._clock = clock
         self.takes_s = 0.0
         self.attempts: list[int] = []
+        self.waiting: Sequence[ScoreRow] = ()
 
-    def write(self, rows: Sequence[ScoreRow]) -> WriteResult:
+    def write(self, rows: Sequence[ScoreRow], waiting: Sequence[ScoreRow] = ()) -> WriteResult:
         self.attempts.append(len(rows))
+        self.waiting = waiting
         self._clock.advance(self.takes_s)
         outage, self.outage = self.outage, None
         if outage is None:
-            return super().write(rows)
+            return super().write(rows, waiting)
         super().write(rows[: len(rows) // 2])
         self.outage = outage
         raise outage

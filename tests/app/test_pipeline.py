@@ -48,9 +48,9 @@ class NotifyingStore(MemoryStore):
         super().__init__()
         self.written = threading.Event()
 
-    def write(self, rows: Sequence[ScoreRow]) -> WriteResult:
+    def write(self, rows: Sequence[ScoreRow], waiting: Sequence[ScoreRow] = ()) -> WriteResult:
         self.written.set()
-        return super().write(rows)
+        return super().write(rows, waiting)
 
 
 @pytest.mark.parametrize(("size", "threads"), [(1, 1), (7, 2), (1000, 4), (10**6, 1)])

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import psycopg
 
-from conductor_actors.adapters.postgres.row_store import COLUMN_TYPES
+from conductor_actors.adapters.postgres.metrics_table import COLUMN_TYPES
 from tests.benchmarks.audience import CHANNEL
 from tests.benchmarks.raw_redis import RawRedis, command
 

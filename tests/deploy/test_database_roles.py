@@ -28,10 +28,11 @@ CHANGES = [
     "DELETE FROM schema_migrations",
 ]
 INSERT = "INSERT INTO anomalies SELECT * FROM anomalies"
+TEMPORARY = "CREATE TEMPORARY TABLE other ()"
 REFUSED = {
     "conductor_owner": NEVER[1:],
-    "conductor_writer": [*NEVER, *CHANGES],
-    "conductor_reader": [*NEVER, *CHANGES, INSERT, "CREATE TEMPORARY TABLE other ()"],
+    "conductor_writer": [*NEVER, *CHANGES, TEMPORARY],
+    "conductor_reader": [*NEVER, *CHANGES, TEMPORARY, INSERT],
 }
 
 

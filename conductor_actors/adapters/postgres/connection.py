@@ -5,25 +5,24 @@ another session, which other programs use too. What a transaction needs, it sets
 text encoding is requested when connecting, which PgBouncer passes on to each session.
 """
 
-import os
 import re
-import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
-from math import ceil
-from threading import Event, Timer
-from typing import Final, TypeAlias
+from math import ceil, inf
+from time import monotonic
+from typing import Final, TypeVar
 
 import psycopg
 from psycopg import sql
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
 from conductor_actors.adapters.server_urls import has_stray_at, is_name
 from conductor_actors.errors import ConfigError, Unavailable
 
-Connection: TypeAlias = psycopg.Connection[TupleRow]
+T = TypeVar("T")
 
 DATABASE_DEADLINE_S: Final = 10.0
 APPLICATION_NAME: Final = "conductor-actors"  # as pg_stat_activity lists the service
@@ -36,8 +35,8 @@ _INVALID_DATABASE_URL: Final = (
 _SHOWN_BY_ERRORS: Final = ("host", "user", "dbname", "port")
 
 _NEEDED_GRANTS: Final = (
-    "the user in DATABASE_URL needs SELECT, INSERT and DELETE on the tables and TEMPORARY on the "
-    "database; to migrate, CREATE on the schema and the database"
+    "the user in DATABASE_URL needs SELECT, INSERT and DELETE on the tables; to migrate, CREATE on "
+    "the schema and the database"
 )
 
 # Classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html. 25006 is a
@@ -65,13 +64,18 @@ _REFUSED_CONNECTIONS: Final = (
     ("options", re.compile(r"unsupported startup parameter")),
 )
 
-# One message, so that it costs one round trip. The server ends a statement at the deadline even if
-# the client can't reach it any more. Roles and databases may have other defaults than these, which
-# round numbers and format times in ways that the driver can't read.
+# The server ends a statement at the deadline even if the client can't reach it any more.
+_SET_TIMEOUT: Final = sql.SQL("SET LOCAL statement_timeout = {}")
+
+# One message, so that it costs one round trip. Roles and databases may have other defaults than
+# these, which round numbers and format times in ways that the driver can't read.
 _BEGIN: Final = sql.SQL(
-    "BEGIN; SET LOCAL statement_timeout = {}; SET LOCAL DateStyle = 'ISO';"
-    " SET LOCAL TimeZone = 'UTC'; SET LOCAL extra_float_digits = 1"
+    "BEGIN; {}; SET LOCAL DateStyle = 'ISO'; SET LOCAL TimeZone = 'UTC';"
+    " SET LOCAL extra_float_digits = 1"
 )
+
+_WAIT_INTERVAL_S: Final = 0.1  # the driver's
+_MIN_WAIT_S: Final = 0.001  # 0 would poll without a pause
 
 
 class StatementRefused(ConfigError):  # noqa: N818 - a fact, not a fault
@@ -83,7 +87,51 @@ class StatementRefused(ConfigError):  # noqa: N818 - a fact, not a fault
         self.reason = reason
 
 
-def connect(url: str, deadline_s: float = DATABASE_DEADLINE_S) -> Connection:
+class DatabaseConnection(psycopg.Connection[TupleRow]):
+    """A connection whose waits for the server end at a deadline.
+
+    The deadline is checked in the thread that waits. A timer on another thread would cost each
+    transaction several milliseconds while other threads are busy.
+    """
+
+    expires_s = inf
+
+    def wait(
+        self,
+        gen: PQGen[T],
+        interval: float = _WAIT_INTERVAL_S,
+        timeout: float | None = None,
+    ) -> T:
+        """Wait for the server, at most until the deadline."""
+        if self.expires_s == inf:
+            given = {} if timeout is None else {"timeout": timeout}  # new in psycopg 3.3
+            return super().wait(gen, interval, **given)
+        interval = min(interval, max(_MIN_WAIT_S, self._remaining_s()))
+        return super().wait(self._end_at_deadline(gen), interval)
+
+    def is_expired(self) -> bool:
+        """Check whether the deadline has passed."""
+        return self._remaining_s() < 0
+
+    def _remaining_s(self) -> float:
+        return self.expires_s - monotonic()
+
+    def _end_at_deadline(self, steps: PQGen[T]) -> PQGen[T]:
+        """Pass on the steps; the driver resumes them at least at each interval."""
+        try:
+            awaited = next(steps)
+            while True:
+                ready = yield awaited
+                if self.is_expired():
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError("the deadline has passed")
+                awaited = steps.send(ready)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def connect(url: str, deadline_s: float = DATABASE_DEADLINE_S) -> DatabaseConnection:
     """Return a connection in autocommit mode.
 
     Connecting takes at most `DATABASE_DEADLINE_S` for each address of the host, even if statements
@@ -91,67 +139,109 @@ def connect(url: str, deadline_s: float = DATABASE_DEADLINE_S) -> Connection:
     """
     conninfo = conninfo_with_defaults(url, min(deadline_s, DATABASE_DEADLINE_S))
     try:
-        return psycopg.connect(conninfo, autocommit=True, prepare_threshold=None)
+        return DatabaseConnection.connect(conninfo, autocommit=True, prepare_threshold=None)
     except psycopg.Error as error:
         raise mapped_error(error) from None
 
 
 @contextmanager
-def deadline(connection: Connection, deadline_s: float) -> Iterator[None]:
-    """Raise `Unavailable` and close the socket if the block takes longer.
+def deadline(connection: DatabaseConnection, deadline_s: float) -> Iterator[None]:
+    """Raise `Unavailable` and close the connection if the block waits longer for the server.
 
-    Shutting down the socket is the only way to end the wait for a server that has stopped. Other
-    errors of the driver are raised as `mapped_error` returns them.
+    Other errors of the driver are raised as `mapped_error` returns them.
     """
-    expired = Event()
-
-    def shut_down() -> None:
-        expired.set()
-        with (
-            suppress(psycopg.Error, OSError),
-            socket.socket(fileno=os.dup(connection.fileno())) as server,
-        ):
-            server.shutdown(socket.SHUT_RDWR)
-
-    watchdog = Timer(deadline_s, shut_down)
-    watchdog.daemon = True
-    watchdog.start()
+    connection.expires_s = monotonic() + deadline_s
     try:
         yield
     except psycopg.Error as error:
-        if expired.is_set():
+        if connection.is_expired():
             raise Unavailable(f"the database did not answer within {deadline_s:g} s") from None
         raise mapped_error(error) from None
     finally:
-        watchdog.cancel()
+        connection.expires_s = inf
 
 
 @contextmanager
-def transaction(connection: Connection, deadline_s: float) -> Iterator[None]:
+def transaction(connection: DatabaseConnection, deadline_s: float) -> Iterator[None]:
     """Run the block in one transaction, with a deadline for all of it.
 
     The server ends each statement at the deadline, too.
     """
     with deadline(connection, deadline_s):
         begin(connection, deadline_s)
-        with ExitStack() as on_failure:
-            on_failure.callback(_roll_back, connection)
+        with _rolled_back_on_failure(connection):
             yield
-            on_failure.pop_all()
         connection.commit()
 
 
-def begin(connection: Connection, deadline_s: float) -> None:
+def begin(connection: DatabaseConnection, deadline_s: float) -> None:
     """Begin a transaction with the settings that this service relies on."""
-    connection.execute(_begin_statement(ceil(deadline_s * 1000)))
+    connection.execute(_begin_statement(_timeout_ms(deadline_s)))
+
+
+def execute_in_transaction(
+    connection: DatabaseConnection,
+    deadline_s: float,
+    statement: tuple[sql.Composed, Sequence[object]],
+    *endings: bytes,
+) -> int:
+    """Execute a statement in a transaction with these endings; return how many rows it affects.
+
+    All is sent at once, and the replies are awaited once: after each wait, this thread waits again
+    for the threads that are busy. Of the settings, only the deadline holds: pass values as binary.
+    """
+    with deadline(connection, deadline_s), _rolled_back_on_failure(connection):
+        with _pipeline(connection):
+            connection.execute(b"BEGIN")
+            connection.execute(_timeout_statement(_timeout_ms(deadline_s)))
+            affected = connection.execute(*statement)
+            for ending in endings:
+                connection.execute(ending)
+        return affected.rowcount
+
+
+@contextmanager
+def _pipeline(connection: DatabaseConnection) -> Iterator[None]:
+    """Await the replies to the statements of the block together; raise the first error.
+
+    The driver would log the errors that follow from it.
+    """
+    errors: list[psycopg.Error] = []
+    try:
+        with connection.pipeline():
+            try:
+                yield
+            except psycopg.Error as error:
+                errors.append(error)
+    except psycopg.Error as error:
+        errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _timeout_ms(deadline_s: float) -> int:
+    return ceil(deadline_s * 1000)
+
+
+@cache
+def _timeout_statement(timeout_ms: int) -> bytes:
+    return _SET_TIMEOUT.format(timeout_ms).as_bytes()
 
 
 @cache
 def _begin_statement(timeout_ms: int) -> bytes:
-    return _BEGIN.format(timeout_ms).as_bytes()
+    return _BEGIN.format(_SET_TIMEOUT.format(timeout_ms)).as_bytes()
 
 
-def _roll_back(connection: Connection) -> None:
+@contextmanager
+def _rolled_back_on_failure(connection: DatabaseConnection) -> Iterator[None]:
+    with ExitStack() as on_failure:
+        on_failure.callback(_roll_back, connection)
+        yield
+        on_failure.pop_all()
+
+
+def _roll_back(connection: DatabaseConnection) -> None:
     with suppress(psycopg.Error):  # the error that ended the block says more
         connection.rollback()
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.connection import Connection, transaction
+from conductor_actors.adapters.postgres.connection import DatabaseConnection, transaction
 from conductor_actors.errors import ConfigError
 
 TIME_COLUMNS: Final = {
@@ -44,7 +44,7 @@ class DatabaseServer(NamedTuple):
         )
 
 
-def detect_server(connection: Connection) -> DatabaseServer:
+def detect_server(connection: DatabaseConnection) -> DatabaseServer:
     """Return what the server is; raise `ConfigError` if it is too old."""
     found = connection.execute(
         """
@@ -57,7 +57,7 @@ def detect_server(connection: Connection) -> DatabaseServer:
     return server_of(*found)
 
 
-def timescaledb_schema(connection: Connection) -> sql.Identifier:
+def timescaledb_schema(connection: DatabaseConnection) -> sql.Identifier:
     """Return the schema of TimescaleDB's functions, which need not be in the search path."""
     found = connection.execute(
         "SELECT nspname FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace"
@@ -87,7 +87,7 @@ def server_of(postgresql: str, timescaledb: str | None, licence: str | None) -> 
 
 
 def apply_retention(
-    connection: Connection, edition: Edition, days: float, deadline_s: float
+    connection: DatabaseConnection, edition: Edition, days: float, deadline_s: float
 ) -> int:
     """Delete older rows, or make the server do so from now on.
 
@@ -107,7 +107,9 @@ def apply_retention(
     return deleted
 
 
-def _set_policy(connection: Connection, table: str, age: timedelta, deadline_s: float) -> None:
+def _set_policy(
+    connection: DatabaseConnection, table: str, age: timedelta, deadline_s: float
+) -> None:
     """Replace the policy: adding one does not change the age of an existing one."""
     with transaction(connection, deadline_s):
         schema = timescaledb_schema(connection)
@@ -117,7 +119,9 @@ def _set_policy(connection: Connection, table: str, age: timedelta, deadline_s: 
         connection.execute(add, (table, age))
 
 
-def _drop_chunks(connection: Connection, table: str, age: timedelta, deadline_s: float) -> int:
+def _drop_chunks(
+    connection: DatabaseConnection, table: str, age: timedelta, deadline_s: float
+) -> int:
     with transaction(connection, deadline_s):
         drop = sql.SQL("SELECT {}.drop_chunks(%s, older_than => %b)").format(
             timescaledb_schema(connection)
@@ -126,7 +130,7 @@ def _drop_chunks(connection: Connection, table: str, age: timedelta, deadline_s:
 
 
 def _delete(
-    connection: Connection, table: str, time_column: str, age: timedelta, deadline_s: float
+    connection: DatabaseConnection, table: str, time_column: str, age: timedelta, deadline_s: float
 ) -> int:
     """Scan the table once, some pages at a time: this needs no index and no long transaction."""
     delete = sql.SQL(
@@ -140,7 +144,7 @@ def _delete(
     return deleted
 
 
-def _pages(connection: Connection, table: str, deadline_s: float) -> int:
+def _pages(connection: DatabaseConnection, table: str, deadline_s: float) -> int:
     with transaction(connection, deadline_s):
         found = connection.execute(
             "SELECT pg_relation_size(%s) / current_setting('block_size')::int", (table,)

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import psycopg
 
 from conductor_actors.adapters.postgres.connection import (
-    Connection,
+    DatabaseConnection,
     connect,
     primary_message,
     transaction,
@@ -90,7 +90,7 @@ class Migration(NamedTuple):
         """The SHA-256 of the statements, which does not depend on the schema of TimescaleDB."""
         return sha256(self.script.replace(f"{_TIMESCALEDB}.", "").encode()).hexdigest()
 
-    def statements(self, connection: Connection) -> str:
+    def statements(self, connection: DatabaseConnection) -> str:
         """Return the script for this database."""
         if _TIMESCALEDB not in self.script:
             return self.script
@@ -119,7 +119,7 @@ def migrate(url: str, deadline_s: float = MIGRATION_DEADLINE_S) -> list[str]:
     return applied
 
 
-def pending(connection: Connection, edition: Edition) -> list[Migration]:
+def pending(connection: DatabaseConnection, edition: Edition) -> list[Migration]:
     """Return the migrations that this server still needs.
 
     Raise `ConfigError` if the database was migrated with other files than these, or has tables of
@@ -141,14 +141,14 @@ def _migration(name: str, script: str) -> Migration:
 
 
 @contextmanager
-def _locked(connection: Connection, deadline_s: float) -> Iterator[None]:
+def _locked(connection: DatabaseConnection, deadline_s: float) -> Iterator[None]:
     """Run the block in a transaction, one process at a time."""
     with transaction(connection, deadline_s):
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
         yield
 
 
-def _create_extension(connection: Connection) -> None:
+def _create_extension(connection: DatabaseConnection) -> None:
     """Create the extension if its library is preloaded.
 
     The setting exists only then; without the library CREATE EXTENSION would end the session.
@@ -171,7 +171,7 @@ def _create_extension(connection: Connection) -> None:
         emit(ExtensionCreated(extension="timescaledb"))
 
 
-def _apply_next(connection: Connection, deadline_s: float) -> str | None:
+def _apply_next(connection: DatabaseConnection, deadline_s: float) -> str | None:
     """Apply the first pending migration and return its name; None if there is none."""
     with _locked(connection, deadline_s):
         to_apply = pending(connection, detect_server(connection).edition)
@@ -181,7 +181,7 @@ def _apply_next(connection: Connection, deadline_s: float) -> str | None:
     return to_apply[0].name
 
 
-def _apply(connection: Connection, migration: Migration) -> None:
+def _apply(connection: DatabaseConnection, migration: Migration) -> None:
     started_s = monotonic()
     try:
         connection.execute(migration.statements(connection).encode())
@@ -202,7 +202,7 @@ def _apply(connection: Connection, migration: Migration) -> None:
     emit(MigrationApplied(name=migration.name, duration_s=monotonic() - started_s))
 
 
-def _applied(connection: Connection) -> dict[int, tuple[str, str]]:
+def _applied(connection: DatabaseConnection) -> dict[int, tuple[str, str]]:
     """Return name and checksum of the applied migrations, by number.
 
     Another program's table of that name is an error where ours would be created, else ignored.
@@ -220,7 +220,7 @@ def _applied(connection: Connection) -> dict[int, tuple[str, str]]:
     return {}
 
 
-def _require_free_names(connection: Connection) -> None:
+def _require_free_names(connection: DatabaseConnection) -> None:
     """Raise `ConfigError` if tables have the names of ours, although none was created."""
     found = connection.execute(_FIND_NAMESAKES, (list(TIME_COLUMNS),)).fetchall()
     if found:

@@ -8,7 +8,12 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import TupleRow
 
-from conductor_actors.adapters.postgres.connection import Connection, begin, connect, deadline
+from conductor_actors.adapters.postgres.connection import (
+    DatabaseConnection,
+    begin,
+    connect,
+    deadline,
+)
 from conductor_actors.domain.comparison import Record
 from conductor_actors.domain.rows import COLUMNS, ScoreRecord
 from conductor_actors.instants import EPOCH, to_datetime, to_ms
@@ -43,7 +48,9 @@ def read_rows(
             yield from _records(rows)
 
 
-def _fetch(connection: Connection, cursor: psycopg.ServerCursor[TupleRow]) -> list[TupleRow]:
+def _fetch(
+    connection: DatabaseConnection, cursor: psycopg.ServerCursor[TupleRow]
+) -> list[TupleRow]:
     with deadline(connection, SORT_DEADLINE_S):
         return cursor.fetchmany(ROWS_PER_FETCH)
 

@@ -1,42 +1,44 @@
-"""New rows are stored by one COPY; after a known row, through a staging table."""
+"""Many new rows are stored by one COPY, others by one INSERT."""
 
 import re
 from contextlib import closing
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from conductor_actors.adapters.postgres.metrics_table import MIN_COPIED_ROWS
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
+from conductor_actors.domain.gaps import GapMark
+from conductor_actors.domain.scoring import ScoreRow
 from tests.faults.proxy import Direction, Proxy
 from tests.support.score_rows import row
 
-DIRECT, STAGED = "engagement_metrics", "conductor_staging"
+INSERT, COPY = "INSERT INTO", "COPY"
 
 
-def test_rows_are_copied_directly_until_one_is_stored_already_and_again_when_none_is(
+def rows_of(prefix: str, count: int = MIN_COPIED_ROWS) -> list[ScoreRow]:
+    return [row(f"{prefix}-{number}") for number in range(count)]
+
+
+def test_many_rows_are_copied_until_one_is_stored_already_and_again_when_none_is(
     plain_database: str,
 ) -> None:
     migrate(plain_database)
-    tables: list[str] = []
+    statements: list[str] = []
 
-    def record_table(way: Direction, piece: bytes) -> bytes:
+    def record_statement(way: Direction, piece: bytes) -> bytes:
         if way is Direction.REQUEST:
-            tables.extend(name.decode() for name in re.findall(rb"COPY (?:pg_temp\.)?(\w+)", piece))
+            found = re.findall(rb"(INSERT INTO|COPY) engagement_metrics", piece)
+            statements.extend(name.decode() for name in found)
         return piece
 
+    many = MIN_COPIED_ROWS
     port = int(conninfo_to_dict(plain_database)["port"] or 0)
     with Proxy(port) as proxy:
-        proxy.filter = record_table
+        proxy.filter = record_statement
         with closing(PostgresRowStore(make_conninfo(plain_database, port=proxy.port))) as store:
-            for name, stored in (("a", 1), ("a", 0), ("a", 0), ("b", 1), ("c", 1)):
-                assert store.write([row(name)]).stored == stored
-    assert tables == [DIRECT, DIRECT, STAGED, STAGED, STAGED, DIRECT]
-
-
-def test_the_staging_table_is_gone_after_a_write(shared_plain_database: str) -> None:
-    with closing(PostgresRowStore(shared_plain_database)) as store:
-        for _ in range(2):
-            store.write([row()])
-        assert store._connection is not None
-        found = store._connection.execute("SELECT FROM pg_class WHERE relname ~ 'staging'")
-        assert found.rowcount == 0
+            for name, stored in (("a", many), ("a", 0), ("a", 0), ("b", many), ("c", many)):
+                assert store.write(rows_of(name)).stored == stored
+            assert store.write(rows_of("d", many - 1)).stored == many - 1
+            assert store.write([*rows_of("e"), row("gap", gap=GapMark("trimmed", 7))]).stored
+    assert statements == [COPY, COPY, INSERT, INSERT, INSERT, COPY, INSERT, INSERT]

@@ -14,6 +14,7 @@ import pytest
 
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres.connection import connect
+from conductor_actors.adapters.postgres.metrics_table import MIN_COPIED_ROWS
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.gaps import GapMark
@@ -27,15 +28,16 @@ from tests.adapters.postgres.interrupting_proxy import (
     drop_reply,
     stop_forwarding,
 )
-from tests.support.score_rows import row
+from tests.support.score_rows import AT_MS, row
 from tests.support.servers import temporary_state_dir
 
 DEADLINE_S = 0.5
-GAP = GapMark("trimmed", 7)  # sends rows through the staging table
+GAP = GapMark("trimmed", 7)  # rows with a gap are inserted, however many
 
-# The last message of the client before rows are visible, and the gap of the rows.
+# Numbers of rows with their gap: inserted in one message, inserted in several, and copied.
+INSERTED, INSERTED_IN_PARTS, COPIED = (1, None), (3000, GAP), (MIN_COPIED_ROWS, None)
+WRITES = [INSERTED, INSERTED_IN_PARTS, COPIED]
 COPY_DONE = b"c\0\0\0\4"
-COMMITS = [(b"COMMIT", None), (b"COMMIT", GAP)]
 
 
 @pytest.fixture
@@ -50,14 +52,8 @@ def store(database: str) -> Iterator[PostgresRowStore]:
         yield store
 
 
-def stored(url: str) -> list[str]:
-    with psycopg.connect(url) as reader:
-        found = reader.execute("SELECT session_id FROM engagement_metrics ORDER BY 1").fetchall()
-    return [str(session_id) for (session_id,) in found]
-
-
-def rows_of(count: int, gap: GapMark | None = None) -> list[ScoreRow]:
-    return [row(f"session-{number:04}", gap=gap) for number in range(count)]
+def rows_of(count: int, gap: GapMark | None, tick: int = 0) -> list[ScoreRow]:
+    return [row(f"session-{number:04}", AT_MS + 5000 * tick, gap=gap) for number in range(count)]
 
 
 @contextmanager
@@ -133,8 +129,8 @@ def test_a_server_that_accepts_and_never_answers_is_given_up_at_the_deadline() -
 
 
 def _pid(store: PostgresRowStore) -> int:
-    assert store._connection is not None
-    return store._connection.info.backend_pid
+    assert store._table is not None
+    return store._table.connection.info.backend_pid
 
 
 def _stored(url: str) -> int:
@@ -154,33 +150,35 @@ def interrupted(url: str, word: bytes, interrupt: Interruption) -> Iterator[Post
 
 
 @pytest.mark.parametrize(
-    ("word", "gap"),
+    ("word", "count", "gap"),
     [
-        *((word, None) for word in (b"BEGIN", b"COPY engagement_metrics", COPY_DONE, b"COMMIT")),
-        *((word, GAP) for word in (b"BEGIN", b"CREATE TEMP", b"COPY pg_temp", b"COMMIT")),
+        *((word, *COPIED) for word in (b"BEGIN", b"COPY engagement", COPY_DONE, b"COMMIT")),
+        *((b"INSERT INTO", *write) for write in (INSERTED, INSERTED_IN_PARTS)),
+        (b"COMMIT", *INSERTED_IN_PARTS),
     ],
 )
 def test_a_server_that_hangs_at_any_step_is_unavailable_at_the_deadline(
-    store: PostgresRowStore, database: str, word: bytes, gap: GapMark | None
+    store: PostgresRowStore, database: str, word: bytes, count: int, gap: GapMark | None
 ) -> None:
     with (
         interrupted(database, word, stop_forwarding) as silent,
         pytest.raises(Unavailable, match=r"did not answer within 0\.5 s"),
     ):
-        silent.write(rows_of(1, gap))
-    assert store.write(rows_of(1, gap)).stored == 1
+        silent.write(rows_of(count, gap))
+    assert store.write(rows_of(count, gap)).stored == count
 
 
-@pytest.mark.parametrize(("word", "gap"), COMMITS)
+@pytest.mark.parametrize(("count", "gap"), WRITES)
 def test_a_disconnection_during_a_commit_loses_no_row_and_stores_none_twice(
-    store: PostgresRowStore, database: str, word: bytes, gap: GapMark | None
+    store: PostgresRowStore, database: str, count: int, gap: GapMark | None
 ) -> None:
     for number in range(20):
+        rows = rows_of(count, gap, tick=number)
         interrupt = disconnect if number % 2 else drop_reply
-        with interrupted(database, word, interrupt) as unlucky, pytest.raises(Unavailable):
-            unlucky.write(rows_of(number + 1, gap))
-        store.write(rows_of(number + 1, gap))
-        assert stored(database) == [each.session_id for each in rows_of(number + 1)]
+        with interrupted(database, b"COMMIT", interrupt) as unlucky, pytest.raises(Unavailable):
+            unlucky.write(rows)
+        store.write(rows)
+        assert _stored(database) == count * (number + 1)
 
 
 @pytest.fixture
@@ -204,17 +202,20 @@ def crash(pid: int, *, is_asked: bool) -> Interruption:
     return interrupt
 
 
-@pytest.mark.parametrize(("word", "gap"), COMMITS)
+@pytest.mark.parametrize(("count", "gap"), WRITES)
 def test_a_crash_during_a_commit_loses_no_row_and_stores_none_twice(
-    own_database: str, word: bytes, gap: GapMark | None
+    own_database: str, count: int, gap: GapMark | None
 ) -> None:
     stop, outage = Event(), Outage("database")
     for number in range(4):  # a crash takes 3 s
-        rows = rows_of(number + 1, gap)
+        rows = rows_of(count, gap, tick=number)
         with closing(retry_until(stop, outage, 0.2, partial(connect, own_database))) as victim:
             interrupt = crash(victim.info.backend_pid, is_asked=number % 2 > 0)
-            with interrupted(own_database, word, interrupt) as unlucky, pytest.raises(Unavailable):
+            with (
+                interrupted(own_database, b"COMMIT", interrupt) as unlucky,
+                pytest.raises(Unavailable),
+            ):
                 unlucky.write(rows)
         with closing(PostgresRowStore(own_database)) as store:
             retry_until(stop, outage, 0.2, partial(store.write, rows))
-        assert stored(own_database) == [each.session_id for each in rows]
+        assert _stored(own_database) == count * (number + 1)

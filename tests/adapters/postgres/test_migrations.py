@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from conductor_actors.adapters.postgres import migrations
-from conductor_actors.adapters.postgres.connection import Connection
+from conductor_actors.adapters.postgres.connection import DatabaseConnection, connect
 from conductor_actors.adapters.postgres.editions import Edition, detect_server
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
@@ -75,19 +75,19 @@ INDEXES = {
 
 
 @pytest.fixture
-def plain(plain_database: str) -> Iterator[Connection]:
-    with psycopg.connect(plain_database, autocommit=True) as connection:
+def plain(plain_database: str) -> Iterator[DatabaseConnection]:
+    with connect(plain_database) as connection:
         yield connection
 
 
 @pytest.fixture
-def timescale(timescale_database: str) -> Iterator[Connection]:
-    with psycopg.connect(timescale_database, autocommit=True) as connection:
+def timescale(timescale_database: str) -> Iterator[DatabaseConnection]:
+    with connect(timescale_database) as connection:
         yield connection
 
 
 @pytest.fixture
-def newcomer(timescale: Connection, timescale_database: str) -> Iterator[str]:
+def newcomer(timescale: DatabaseConnection, timescale_database: str) -> Iterator[str]:
     """Yield the URL of a user who may connect, and nothing else."""
     name = sql.Identifier(f"newcomer_{uuid4().hex}")
     timescale.execute(sql.SQL("CREATE ROLE {} LOGIN").format(name))
@@ -96,12 +96,12 @@ def newcomer(timescale: Connection, timescale_database: str) -> Iterator[str]:
     timescale.execute(sql.SQL("DROP ROLE {}").format(name))
 
 
-def _applied(connection: Connection) -> list[str]:
+def _applied(connection: DatabaseConnection) -> list[str]:
     names = connection.execute("SELECT name FROM schema_migrations ORDER BY number")
     return [name for (name,) in names]
 
 
-def _expected(connection: Connection) -> list[str]:
+def _expected(connection: DatabaseConnection) -> list[str]:
     return {
         Edition.PLAIN: TABLES,
         Edition.APACHE: TABLES + HYPERTABLES,
@@ -109,20 +109,20 @@ def _expected(connection: Connection) -> list[str]:
     }[detect_server(connection).edition]
 
 
-def _hypertables(connection: Connection) -> set[str]:
+def _hypertables(connection: DatabaseConnection) -> set[str]:
     found = connection.execute("SELECT hypertable_name FROM timescaledb_information.hypertables")
     return {name for (name,) in found if name in COLUMNS}
 
 
 def test_an_empty_database_gets_what_its_server_offers(
-    plain: Connection, plain_database: str
+    plain: DatabaseConnection, plain_database: str
 ) -> None:
     assert migrate(plain_database) == TABLES
     assert _applied(plain) == TABLES
 
 
 def test_timescaledb_is_found_and_its_tables_are_hypertables(
-    timescale: Connection, timescale_database: str
+    timescale: DatabaseConnection, timescale_database: str
 ) -> None:
     applied = migrate(timescale_database)
     assert applied == _applied(timescale) == _expected(timescale)
@@ -136,7 +136,7 @@ def test_the_tables_are_those_of_the_contract(
 ) -> None:
     url = request.getfixturevalue(database)
     migrate(url)
-    with psycopg.connect(url) as connection:
+    with connect(url) as connection:
         for table, columns in COLUMNS.items():
             assert _columns(connection, table) == columns.split()
             found = _indexes(connection, table)
@@ -144,7 +144,7 @@ def test_the_tables_are_those_of_the_contract(
             assert found == INDEXES[table]
 
 
-def _columns(connection: Connection, table: str) -> list[str]:
+def _columns(connection: DatabaseConnection, table: str) -> list[str]:
     found = connection.execute(
         "SELECT column_name FROM information_schema.columns WHERE table_name = %s"
         " AND table_schema = 'public' ORDER BY ordinal_position",
@@ -153,7 +153,7 @@ def _columns(connection: Connection, table: str) -> list[str]:
     return [name for (name,) in found]
 
 
-def _indexes(connection: Connection, table: str) -> dict[str, str]:
+def _indexes(connection: DatabaseConnection, table: str) -> dict[str, str]:
     found = connection.execute(
         "SELECT indexname, replace(substring(indexdef FROM '\\((.*)\\)'), '\"', '') FROM pg_indexes"
         " WHERE schemaname = 'public' AND tablename = %s",
@@ -162,7 +162,7 @@ def _indexes(connection: Connection, table: str) -> dict[str, str]:
     return dict(found.fetchall())
 
 
-def test_each_migration_is_applied_once(plain: Connection, plain_database: str) -> None:
+def test_each_migration_is_applied_once(plain: DatabaseConnection, plain_database: str) -> None:
     migrate(plain_database)
     assert migrate(plain_database) == []
     assert _applied(plain) == TABLES
@@ -178,11 +178,11 @@ def test_processes_that_migrate_at_once_share_the_work(timescale_database: str) 
     with ThreadPoolExecutor(4) as pool:
         runs = [pool.submit(migrate_together) for _ in range(4)]
         applied = [name for run in runs for name in run.result()]
-    with psycopg.connect(timescale_database) as connection:
+    with connect(timescale_database) as connection:
         assert sorted(applied) == _expected(connection)
 
 
-def test_what_a_server_is_not_for_stays_pending(plain: Connection) -> None:
+def test_what_a_server_is_not_for_stays_pending(plain: DatabaseConnection) -> None:
     def names(edition: Edition) -> list[str]:
         return [migration.name for migration in migrations.pending(plain, edition)]
 
@@ -197,7 +197,7 @@ def test_numbers_tell_the_order_and_each_is_used_once() -> None:
 
 
 def test_a_plain_database_that_gets_timescaledb_is_upgraded_with_its_rows(
-    timescale: Connection, timescale_database: str, newcomer: str
+    timescale: DatabaseConnection, timescale_database: str, newcomer: str
 ) -> None:
     timescale.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
     assert migrate(newcomer) == TABLES
@@ -239,7 +239,7 @@ def written_on(url: str) -> Iterator[list[ScoreRow]]:
 
 
 def test_migrating_from_the_earliest_schema_stops_no_writer(
-    timescale_database: str, newcomer: str, timescale: Connection
+    timescale_database: str, newcomer: str, timescale: DatabaseConnection
 ) -> None:
     timescale.execute("GRANT CREATE ON SCHEMA public TO PUBLIC")
     assert migrate(newcomer) == TABLES
@@ -263,7 +263,7 @@ def test_a_migration_of_the_future_stops_no_writer_of_today(
 
 
 def test_the_community_edition_s_sql_is_understood_by_the_server(
-    timescale: Connection, timescale_database: str
+    timescale: DatabaseConnection, timescale_database: str
 ) -> None:
     # A server that may not do it still looks at every option and argument first.
     migrate(timescale_database)
@@ -276,21 +276,25 @@ def test_the_community_edition_s_sql_is_understood_by_the_server(
                 _assert_only_the_licence_forbids(timescale, statement)
 
 
-def _assert_only_the_licence_forbids(connection: Connection, statement: str) -> None:
+def _assert_only_the_licence_forbids(connection: DatabaseConnection, statement: str) -> None:
     try:
         connection.execute(statement.encode())
     except psycopg.errors.FeatureNotSupported as error:
         assert "license" in str(error)  # noqa: PT017 - plain SQL raises nothing
 
 
-def test_a_changed_migration_is_refused_by_name(plain: Connection, plain_database: str) -> None:
+def test_a_changed_migration_is_refused_by_name(
+    plain: DatabaseConnection, plain_database: str
+) -> None:
     migrate(plain_database)
     plain.execute("UPDATE schema_migrations SET checksum = 'of another text'")
     with pytest.raises(ConfigError, match="001_tables"):
         migrate(plain_database)
 
 
-def test_a_database_from_the_future_is_refused(plain: Connection, plain_database: str) -> None:
+def test_a_database_from_the_future_is_refused(
+    plain: DatabaseConnection, plain_database: str
+) -> None:
     migrate(plain_database)
     plain.execute("INSERT INTO schema_migrations VALUES (999, '999_future', 'x')")
     with pytest.raises(ConfigError, match="999_future"):
@@ -298,7 +302,7 @@ def test_a_database_from_the_future_is_refused(plain: Connection, plain_database
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(
-    plain: Connection, plain_database: str
+    plain: DatabaseConnection, plain_database: str
 ) -> None:
     plain.execute("CREATE TABLE anomalies (mine integer)")
     plain.execute("CREATE VIEW idx_session_time AS SELECT 1")
@@ -321,7 +325,7 @@ def test_a_migration_that_fails_leaves_nothing_behind(
     ],
 )
 def test_another_program_s_table_is_named_with_a_way_out_that_works(
-    plain: Connection, plain_database: str, theirs: str, named: str
+    plain: DatabaseConnection, plain_database: str, theirs: str, named: str
 ) -> None:
     plain.execute(theirs.encode())
     with pytest.raises(ConfigError, match=f"{named}.*CREATE SCHEMA conductor.*search_path"):
@@ -338,7 +342,7 @@ def test_another_program_s_table_is_named_with_a_way_out_that_works(
 
 
 def test_a_table_of_another_schema_in_the_search_path_is_no_obstacle(
-    plain: Connection, plain_database: str
+    plain: DatabaseConnection, plain_database: str
 ) -> None:
     plain.execute("CREATE TABLE schema_migrations (version text PRIMARY KEY)")
     plain.execute("CREATE TABLE anomalies (mine integer)")
@@ -349,11 +353,11 @@ def test_a_table_of_another_schema_in_the_search_path_is_no_obstacle(
 
 
 def test_the_extension_may_live_in_a_schema_outside_the_search_path(
-    timescale: Connection, timescale_database: str
+    timescale: DatabaseConnection, timescale_database: str
 ) -> None:
     timescale.execute('CREATE SCHEMA "Time Series"')
     timescale.execute("DROP EXTENSION IF EXISTS timescaledb")
-    with psycopg.connect(timescale_database, autocommit=True) as connection:
+    with connect(timescale_database) as connection:
         connection.execute('CREATE EXTENSION timescaledb SCHEMA "Time Series"')
         assert migrate(timescale_database) == _expected(connection)
         assert _hypertables(connection) == COLUMNS.keys()

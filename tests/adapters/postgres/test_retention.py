@@ -6,6 +6,7 @@ import psycopg
 import pytest
 
 from conductor_actors.adapters.postgres import editions
+from conductor_actors.adapters.postgres.connection import connect
 from conductor_actors.adapters.postgres.editions import Edition
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
@@ -60,7 +61,7 @@ def test_a_hypertable_loses_the_chunks_that_are_older(timescale_database: str) -
     migrate(timescale_database)
     with (
         closing(PostgresRowStore(timescale_database)) as store,
-        psycopg.connect(timescale_database, autocommit=True) as connection,
+        connect(timescale_database) as connection,
     ):
         if editions.detect_server(connection).edition is Edition.COMMUNITY:
             pytest.skip("this server drops chunks by itself")
@@ -74,7 +75,7 @@ def test_a_hypertable_loses_the_chunks_that_are_older(timescale_database: str) -
 
 def test_with_the_community_licence_the_server_gets_a_policy(timescale_database: str) -> None:
     migrate(timescale_database)
-    with psycopg.connect(timescale_database, autocommit=True) as connection:
+    with connect(timescale_database) as connection:
         if editions.detect_server(connection).edition is Edition.COMMUNITY:
             assert editions.apply_retention(connection, Edition.COMMUNITY, 10.0, 5.0) == 0
             return

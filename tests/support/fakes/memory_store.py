@@ -19,7 +19,8 @@ class MemoryStore:
         self.outage: Exception | None = None
         self.closed = False
 
-    def write(self, rows: Sequence[ScoreRow]) -> WriteResult:
+    def write(self, rows: Sequence[ScoreRow], waiting: Sequence[ScoreRow] = ()) -> WriteResult:
+        del waiting
         if self.outage is not None:
             raise self.outage
         before = len(self.rows)

@@ -1,0 +1,145 @@
+"""The table of scores: insert new rows, and test whether a row is accepted."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+import psycopg
+from psycopg import sql
+
+from conductor_actors.adapters.postgres.connection import (
+    DatabaseConnection,
+    StatementRefused,
+    execute_in_transaction,
+    transaction,
+)
+from conductor_actors.domain.rows import (
+    COLUMNS,
+    UNKNOWN_AUDIENCE,
+    VALUE_TYPES,
+    ScoreRecord,
+    record_of,
+)
+from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.instants import to_datetime
+
+# The types of the columns, without metadata.
+COLUMN_TYPES: Final = {"time": "timestamptz"} | {
+    name: {str: "text", float: "float8", int: "int8"}[kind] for name, kind in VALUE_TYPES.items()
+}
+_COLUMN_NAMES: Final = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+
+# A row that breaks another unique index than the key is refused, not skipped.
+_INSERT: Final = sql.SQL(
+    "INSERT INTO engagement_metrics ({columns}, metadata)"
+    " SELECT {columns}, coalesce(metadata::jsonb, '{{}}')"
+    " FROM unnest({values}) AS new ({columns}, metadata)"
+    " ON CONFLICT (tenant_id, session_id, time) DO NOTHING"
+).format(
+    columns=_COLUMN_NAMES,
+    values=sql.SQL(", ").join(
+        sql.SQL("%b::{}[]").format(sql.SQL(kind)) for kind in (*COLUMN_TYPES.values(), "text")
+    ),
+)
+
+# COPY costs half the work of INSERT, but more round trips, and can't skip rows that are stored
+# already.
+_COPY: Final = sql.SQL("COPY engagement_metrics ({}) FROM STDIN (FORMAT BINARY)").format(
+    _COLUMN_NAMES
+)
+MIN_COPIED_ROWS: Final = 101
+
+# COPY does not support row-level security, nor a table that became a hypertable while COPY waited
+# for its lock; INSERT does.
+_NOT_SUPPORTED: Final = "0A000"
+
+_TEST_AND_ROLL_BACK: Final = (b"SET CONSTRAINTS ALL IMMEDIATE", b"ROLLBACK")
+
+
+class MetricsTable:
+    """The table `engagement_metrics`, over one connection.
+
+    Each call is one transaction with the whole deadline. An error of the driver is raised as
+    `deadline` raises it.
+    """
+
+    def __init__(self, connection: DatabaseConnection, deadline_s: float) -> None:
+        self.connection = connection
+        self._deadline_s = deadline_s
+        self._expects_stored_rows = False  # as after a crash
+
+    def add(self, rows: Sequence[ScoreRow]) -> int:
+        """Store those of the rows that are not stored yet, and return their number."""
+        if len(rows) < MIN_COPIED_ROWS:
+            return self._insert(rows)
+        if not self._expects_stored_rows and not any(map(_has_metadata, rows)):
+            stored = self._copy(rows)
+            if stored is not None:
+                return stored
+        stored = self._insert(rows)
+        self._expects_stored_rows = stored < len(rows)
+        return stored
+
+    def test(self, rows: Sequence[ScoreRow]) -> None:
+        """Raise what `add` of these rows would raise, and store nothing."""
+        self._insert(rows, _TEST_AND_ROLL_BACK)
+
+    def _insert(self, rows: Sequence[ScoreRow], endings: Sequence[bytes] = (b"COMMIT",)) -> int:
+        values = (*_columns(rows), [*map(_metadata, rows)])
+        return execute_in_transaction(
+            self.connection, self._deadline_s, (_INSERT, values), *endings
+        )
+
+    def _copy(self, rows: Sequence[ScoreRow]) -> int | None:
+        """Copy new rows into the table; None if that is not possible, and none was stored."""
+        try:
+            with (
+                transaction(self.connection, self._deadline_s),
+                self.connection.cursor() as cursor,
+            ):
+                with cursor.copy(_COPY) as copy:
+                    copy.set_types([*COLUMN_TYPES.values()])
+                    for record in _records(rows):
+                        copy.write_row(record)
+                return cursor.rowcount
+        except psycopg.errors.UniqueViolation:  # a row is stored already
+            return None
+        except StatementRefused as refusal:
+            if refusal.sqlstate != _NOT_SUPPORTED:
+                raise
+            return None
+
+
+def _columns(rows: Sequence[ScoreRow]) -> Iterator[list[object]]:
+    """Return the columns of the rows without metadata, each of one type as the driver requires."""
+    times, *columns = zip(*_records(rows), strict=True) if rows else ((),) * len(COLUMNS)
+    yield [*times]
+    for kind, values in zip(VALUE_TYPES.values(), columns, strict=True):
+        yield [*map(kind, values)]
+
+
+def _records(rows: Sequence[ScoreRow]) -> Iterator[ScoreRecord[datetime]]:
+    """Return the rows as records. A batch has few ticks: the time of each is made once."""
+    times: dict[int, datetime] = {}
+    for row in rows:
+        at = times.get(row.at_ms)
+        if at is None:
+            at = times[row.at_ms] = to_datetime(row.at_ms)
+        yield record_of(row, at)
+
+
+def _has_metadata(row: ScoreRow) -> bool:
+    return row.gap is not None or not row.is_audience_known
+
+
+def _metadata(row: ScoreRow) -> str | None:
+    """Return the metadata as JSON."""
+    if not _has_metadata(row):
+        return None
+    metadata: dict[str, object] = {}
+    if row.gap is not None:
+        metadata["gap"] = row.gap
+    if not row.is_audience_known:
+        metadata["audience"] = UNKNOWN_AUDIENCE
+    return msgspec.json.encode(metadata).decode()

@@ -228,3 +228,12 @@ def test_a_refused_row_leaves_the_outbox_with_the_others(harness: WriterHarness)
     harness.pass_time()
     assert harness.outbox.count_entries() == 0
     assert len(harness.dead_letters.take(Undeliverable).letters) == 1
+
+
+def test_rows_in_memory_may_prove_that_spilled_rows_are_refused(harness: WriterHarness) -> None:
+    harness.store.outage = UNAVAILABLE
+    rows = make_rows(MAX_MEMORY_ROWS + 1)
+    harness.send(rows)
+    spilled = len(harness.outbox.rows)
+    harness.pass_time()
+    assert harness.store.waiting == rows[spilled:]

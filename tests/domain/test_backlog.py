@@ -132,3 +132,10 @@ def test_a_full_batch_is_spilled_however_small_the_writes_are() -> None:
     backlog = backlog_of(MAX_ROWS)
     backlog.write_failed(0.0)
     assert backlog.next_spill() == [0, 1, 2, 3, 4, 5, 6, 7]
+
+
+def test_a_sample_is_spread_over_the_rows_in_memory() -> None:
+    assert backlog_of(0).sample(3) == []
+    assert backlog_of(3).sample(3) == [0, 1, 2]
+    assert backlog_of(9).sample(3) == [0, 3, 6]
+    assert backlog_of(10).sample(3) == [0, 4, 8]

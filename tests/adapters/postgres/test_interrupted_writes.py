@@ -117,7 +117,8 @@ def test_a_statement_that_waits_too_long_is_given_up(
         other.execute("LOCK TABLE engagement_metrics IN EXCLUSIVE MODE")
         with pytest.raises(Unavailable):
             impatient_store.write([row("b")])
-    assert impatient_store.write([row("b")]).stored == 1
+    impatient_store.write([row("b")])  # the server may have stored it after all
+    assert _stored(database) == 2
 
 
 def test_a_server_that_accepts_and_never_answers_is_given_up_at_the_deadline() -> None:

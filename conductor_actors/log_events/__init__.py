@@ -128,6 +128,7 @@ from conductor_actors.log_events.external_events import (
     PrimaryLost,
     RedisClockStepped,
     RedisClockTrusted,
+    RedisOutdated,
     SimulationInterrupted,
     SimulationResumed,
 )
@@ -206,6 +207,7 @@ AnyEvent: TypeAlias = (
     | PrimaryLost
     | RedisClockStepped
     | RedisClockTrusted
+    | RedisOutdated
     | RestartsExhausted
     | RowsExpired
     | RowsRefused
@@ -287,6 +289,7 @@ __all__ = [
     "PrimaryLost",
     "RedisClockStepped",
     "RedisClockTrusted",
+    "RedisOutdated",
     "RestartsExhausted",
     "RowsExpired",
     "RowsRefused",

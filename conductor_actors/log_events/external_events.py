@@ -47,6 +47,14 @@ class PrimaryChanged(LogEvent):
     address: Name
 
 
+class RedisOutdated(LogEvent):
+    """This Redis is older than recommended; once a process. `advice` says what does not work."""
+
+    level: ClassVar[Level] = "warning"
+    version: Name
+    advice: str
+
+
 class RedisClockStepped(LogEvent):
     """Redis' clock differs from real time since the last read, by more than 10 s."""
 

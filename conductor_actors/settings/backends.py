@@ -12,7 +12,7 @@ class BackendSettings(BaseModel):
     redis_url: str | None = Field(
         default=None,
         validation_alias="REDIS_URL",
-        description="Primary of the Redis or Valkey with the events, 6.0 or later. With Sentinels: "
+        description="Primary of the Redis or Valkey with the events, 6.2 or later. With Sentinels: "
         "`redis+sentinel://USER:PASSWORD@HOST:26379,HOST2/NAME/0`, where NAME is that of the "
         "primary; their own password is `?sentinel_password=…`. With TLS the URL begins with "
         "`rediss://` or `rediss+sentinel://`. If unset, an embedded Valkey runs in the state "

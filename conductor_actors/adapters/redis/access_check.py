@@ -10,6 +10,11 @@ from conductor_actors.adapters.redis.connections.client import database_number, 
 from conductor_actors.adapters.redis.connections.namespaces import prefix_of
 from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.connections.server_version import (
+    OUTDATED,
+    is_outdated,
+    require_version,
+)
 from conductor_actors.adapters.redis.events.event_names import EventNames, event_tenant
 from conductor_actors.adapters.redis.events.event_source import Transport
 from conductor_actors.adapters.redis.events.stream_reader import StreamReader
@@ -41,6 +46,7 @@ def check(
         try:
             with mapped_errors():
                 info = client.info()
+            require_version(str(info.get("redis_version")))
             shared = _shared_database(client)
             _require_access(client, transport, tenants)
         finally:
@@ -122,6 +128,8 @@ def _version(info: Mapping[str, Any]) -> CheckResult:
     kind, number = "Redis", info.get("redis_version")
     if "valkey_version" in info:
         kind, number = "Valkey", info["valkey_version"]
+    if is_outdated(str(info.get("redis_version"))):
+        return CheckResult(ok=True, line=f"redis: {kind} {number}: {OUTDATED}", is_warning=True)
     return CheckResult(ok=True, line=f"redis: {kind} {number}")
 
 

@@ -16,6 +16,7 @@ import redis
 import redis.asyncio
 
 from conductor_actors.adapters.redis.connections.sentinels import SentinelGroup
+from conductor_actors.adapters.redis.connections.server_version import report_outdated
 from conductor_actors.log_events import PrimaryLost, emit
 
 ROLE_CHECK_INTERVAL_S: Final = 2.0
@@ -77,6 +78,8 @@ class _Primary:
         """Record the role in a reply; raise `PrimaryMoved` if it is that of a replica."""
         is_new = self.role_due_s == inf
         self.role_due_s = time.monotonic() + ROLE_CHECK_INTERVAL_S
+        if is_new:
+            report_outdated(reply)
         try:
             require_primary(reply)
         except PrimaryMoved:

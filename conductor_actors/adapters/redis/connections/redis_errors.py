@@ -7,6 +7,7 @@ from typing import Final
 from redis import exceptions as failures
 
 from conductor_actors.adapters.redis.connections.primary import ReplicaRefused
+from conductor_actors.adapters.redis.connections.server_version import TOO_OLD
 from conductor_actors.adapters.redis.key_names import NAMESPACE_NOTE
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.errors import ConfigError, Unavailable
@@ -31,6 +32,13 @@ _ECHOED_ARGUMENTS: Final = ", with args beginning with"
 
 # Errors with which a server replies: the connection is as good as before. Others end it.
 ERROR_REPLIES: Final = (failures.ResponseError, failures.BusyLoadingError)
+
+# Beginnings of the errors of a Redis 5 and 6.0.
+_HELLO_ERRORS: Final = (
+    "unknown command `HELLO`",
+    "unknown command 'HELLO'",
+    "wrong number of arguments for 'hello' command",
+)
 
 # Beginnings of errors that last until an operator acts.
 _OPERATOR_ERRORS: Final = (
@@ -74,6 +82,8 @@ def _mapped(error: Exception) -> ConfigError | Unavailable:
                 "strings, conductor:checkpoint and conductor:checkpoint:sessions hashes; "
                 f"rename that key ({NAMESPACE_NOTE})"
             )
+        case failures.ResponseError() if text.startswith(_HELLO_ERRORS):
+            advice = f"REDIS_URL: {text}; {TOO_OLD}"
         case failures.ResponseError() if text.startswith(_OPERATOR_ERRORS):
             advice = f"REDIS_URL: {text}"
         case _:

@@ -67,6 +67,8 @@ def test_an_error_that_passes_by_itself_is_unavailable(client: redis.Redis, erro
         ("CROSSSLOT Keys in request don't hash to the same slot", "not clustered"),
         ("MOVED 3999 127.0.0.1:6381", "not clustered"),
         ("ERR unknown command 'XREAD', with args beginning with: 'x'", "command 'XREAD'$"),
+        ("ERR unknown command `HELLO`, with args beginning with: ", "6.2 or later is required"),
+        ("ERR wrong number of arguments for 'hello' command", "6.2 or later is required"),
         ("ERR value is not an integer or out of range", "not an integer"),
         ("WRONGTYPE Operation against a key holding the wrong kind of value", "rename that key"),
     ],

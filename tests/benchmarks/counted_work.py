@@ -50,6 +50,7 @@ class CountedWork:
         self._empty_windows()
         for _ in range(COUNTED_ROUNDS):
             self._count("idle ticks", self._round)
+            self._count("read", self._collector.read)
         self._count_rounds("hot", HOT_EVENTS)
         self._empty_windows()
         self._source.switch()
@@ -58,9 +59,10 @@ class CountedWork:
         self._count_updates()
 
     def _begin_sessions(self) -> None:
+        """Begin each with a join: rows of an unknown audience are stored in another way."""
         self._collector.read()  # ticks begin after the first read
         for name, sessions in (("census of few", FEW_SESSIONS), ("census", SESSIONS)):
-            self._fill("streams", sessions, sessions)
+            self._fill("joins", sessions, sessions)
             self._round()
             self._advance(TICK_S)
             self._round()

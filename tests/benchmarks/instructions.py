@@ -106,6 +106,7 @@ def figures(counts: Counts) -> dict[str, int]:
     }
     census = counts["census"] - counts["census of few"]
     found |= {
+        "a read that returns no events": counts["read"],
         "a tick of an idle session": counts["idle ticks"] / SESSIONS,
         "a tick of a busy session": counts["streams without events"] / SESSIONS,
         "a checkpoint of a changed session": counts["checkpoint"] / SESSIONS,

@@ -3,8 +3,8 @@
 Its process is not the one whose instructions are counted, so what it does costs nothing there. On
 top of the commands that the collector sends it knows three:
 
-`CLOCK ms` sets the time. `FILL streams|hot EVENTS SESSIONS SEED MS` adds events to streams, from a
-time on. `FILL pubsub …` holds events back until `RELEASE` publishes them.
+`CLOCK MS` sets the time. `FILL streams|hot|joins EVENTS SESSIONS SEED MS` adds events to streams,
+from a time on. `FILL pubsub …` holds events back until `RELEASE` publishes them.
 """
 
 import socketserver
@@ -17,6 +17,7 @@ from typing import Any, Final
 import hiredis
 
 from conductor_actors.simulate import bulk
+from conductor_actors.simulate.producer import LIVE
 from tests.benchmarks import events as made
 from tests.benchmarks.events import Event
 
@@ -25,6 +26,7 @@ FILL_SPAN_MS: Final = 4000  # the events of a fill are spread over it
 FENCE_TOKEN: Final = b"1"
 HOT_SESSION: Final = "hot"
 
+_JOIN: Final = b'{"type":"user_join","sessionId":"bulk-%d","userId":"user-0"}'
 _OK: Final = b"+OK\r\n"
 
 
@@ -74,7 +76,10 @@ class ScriptedRedis(socketserver.ThreadingTCPServer):
         return f"redis://127.0.0.1:{self.server_address[1]}"
 
     def fill(self, kind: bytes, events: int, sessions: int, seed: int, at_ms: int) -> None:
-        if kind == b"hot":
+        found: Iterator[Event]
+        if kind == b"joins":
+            found = ((LIVE, _JOIN % number) for number in range(events))
+        elif kind == b"hot":
             found = made.hot(events, HOT_SESSION, seed)
         else:
             found = bulk(events, sessions, seed)

@@ -4,14 +4,23 @@
 # superuser, who alone may write TimescaleDB's own tables. Needs a pg_restore at least as new as the
 # pg_dump that wrote FILE.
 set -euo pipefail
+file=$1 url=$2
 
-run() { psql --dbname "$2" --no-psqlrc --quiet --set ON_ERROR_STOP=1 --command "$1" >/dev/null; }
+run() { psql --dbname "$url" --no-psqlrc --quiet -At --set ON_ERROR_STOP=1 --command "$1"; }
+list() { # schemas and extensions; with -v, all others
+  pg_restore --list "$file" | grep -E "$@" '^[0-9]+; [0-9]+ [0-9]+ (SCHEMA|EXTENSION) -' || true
+}
+restore() { pg_restore --dbname "$url" --exit-on-error "$@" "$file"; }
 
-has_timescaledb=$(pg_restore --list "$1" | grep -c ' EXTENSION - timescaledb' || true)
-if [ "$has_timescaledb" != 0 ]; then
-  run 'CREATE EXTENSION IF NOT EXISTS timescaledb' "$2"
-  run 'SELECT timescaledb_pre_restore()' "$2"
+if list | grep -q ' EXTENSION - timescaledb'; then
+  # An extension that came with the new database may live in another schema than that of FILE.
+  run 'DROP EXTENSION IF EXISTS timescaledb'
+  restore --use-list <(list)
+  schema=$(run "SELECT extnamespace::regnamespace FROM pg_extension WHERE extname = 'timescaledb'")
+  run "SELECT $schema.timescaledb_pre_restore()" >/dev/null
+  restore --use-list <(list -v)
+  run "SELECT $schema.timescaledb_post_restore()" >/dev/null
+else
+  restore
 fi
-pg_restore --dbname "$2" --exit-on-error "$1"
-[ "$has_timescaledb" = 0 ] || run 'SELECT timescaledb_post_restore()' "$2"
-run 'ANALYZE' "$2"
+run 'ANALYZE'

@@ -3,8 +3,9 @@
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -15,7 +16,7 @@ from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
-from tests.deploy.conftest import PSQL, UserUrl, make_roles
+from tests.deploy.conftest import PSQL, UserUrl, made, make_roles, user_url
 from tests.deploy.files import DEPLOY, text
 from tests.support.programs import select_rows
 from tests.support.score_rows import AT_MS, row
@@ -46,9 +47,51 @@ def drop(superuser_url: str) -> None:
         server.execute("DROP DATABASE conductor WITH (FORCE)")
 
 
+def drop_extension(superuser_url: str) -> None:
+    with psycopg.connect(superuser_url, autocommit=True) as database:
+        database.execute("DROP EXTENSION IF EXISTS timescaledb")
+
+
+def create_extension(superuser_url: str) -> None:
+    """Create the extension where a database has it that was created from TimescaleDB's template."""
+    with psycopg.connect(superuser_url, autocommit=True) as database:
+        database.execute("CREATE EXTENSION IF NOT EXISTS timescaledb SCHEMA public")
+
+
 def test_a_restored_history_is_the_one_that_was_backed_up_and_goes_on(
     database_user: UserUrl, superuser_url: str, tmp_path: Path
 ) -> None:
+    back_up_and_restore(database_user, superuser_url, tmp_path)
+
+
+@pytest.mark.parametrize("prepare", [drop_extension, create_extension])
+def test_a_history_is_restored_where_the_extension_lives_in_a_schema_of_its_own(
+    timescaledb_url: str, tmp_path: Path, prepare: Callable[[str], None]
+) -> None:
+    with made(timescaledb_url):
+        superuser = user_url(timescaledb_url, "postgres")
+        drop_extension(superuser)
+        with psycopg.connect(superuser, autocommit=True) as database:
+            database.execute('CREATE SCHEMA "Time Series"')
+            database.execute('CREATE EXTENSION timescaledb SCHEMA "Time Series"')
+            database.execute('GRANT USAGE ON SCHEMA "Time Series" TO conductor_owner')
+        user = partial(user_url, timescaledb_url)
+        back_up_and_restore(user, timescaledb_url, tmp_path, prepare)
+        with psycopg.connect(superuser) as database:
+            found = database.execute(
+                "SELECT extnamespace::regnamespace::text FROM pg_extension"
+                " WHERE extname = 'timescaledb'"
+            )
+            assert found.fetchall() == [('"Time Series"',)]
+
+
+def back_up_and_restore(
+    database_user: UserUrl,
+    superuser_url: str,
+    tmp_path: Path,
+    prepare: Callable[[str], object] = lambda _: None,
+) -> None:
+    """Restore a history into a new database, which is prepared by `prepare(URL of superuser)`."""
     owner, writer, reader = map(
         database_user, ("conductor_owner", "conductor_writer", "conductor_reader")
     )
@@ -60,6 +103,7 @@ def test_a_restored_history_is_the_one_that_was_backed_up_and_goes_on(
     write(writer, [row("after the backup")])
     drop(superuser_url)
     make_roles(superuser_url)
+    prepare(database_user("postgres"))
     run("restore.sh", backup, database_user("postgres"))
     assert select_rows(reader) == before
     assert len(before) == len(ROWS)

@@ -7,7 +7,8 @@ rows wait until an operator ends it. So a row is refused only on evidence that i
 2. Any other error (raised by a trigger, by row-level security, by a limit) does not. If an INSERT
    without rows is refused too, the cause is the table, a grant or the statement.
 3. Otherwise halves of the batch are tried, and each row that is refused alone is tried once more:
-   the cause of a refusal may have lasted for a moment.
+   the cause of a refusal may have lasted for a moment. (A session whose last row was refused is
+   tried once.)
 4. Right after a row is refused again, the server must accept another row, which is rolled back: the
    row that it accepted last, or one of the rows that wait. The former gets a time as late as that
    of the refused row, because a server may refuse every row of a new day, as when it can't create
@@ -24,8 +25,11 @@ from msgspec.structs import replace
 
 from conductor_actors.adapters.postgres.connection import StatementRefused, primary_message
 from conductor_actors.adapters.postgres.metrics_table import MetricsTable
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import RefusedRow, WriteResult
+
+MAX_REFUSED_SESSIONS: Final = 10_000  # that are remembered
 
 # Raised by the server for a row, or by the driver for a value that it can't send.
 _ROW_ERRORS: Final = (
@@ -49,24 +53,39 @@ class _Refusal(NamedTuple):
 
 
 class RefusalFinder:
-    """Stores batches by the rule of this module; remembers the row that was accepted last."""
+    """Stores batches by the rule of this module.
+
+    It remembers the row that was accepted last, and the sessions of refused rows: their next rows
+    are tried one by one, so that no search is needed to store the others.
+    """
 
     def __init__(self) -> None:
         self._accepted: ScoreRow | None = None
+        self._refused_sessions: dict[SessionKey, None] = {}  # oldest first
 
     def write(
         self, table: MetricsTable, rows: Sequence[ScoreRow], waiting: Sequence[ScoreRow]
     ) -> WriteResult:
         """Store the rows; `waiting` are some of the rows to be stored later."""
-        stored, refusals = self._add(table, rows)
-        refused: list[RefusedRow] = []
-        for refusal in refusals:
-            confirmed = [refusal]
-            if not refusal.has_named_row():
-                stored_now, confirmed = self._confirm(table, refusal, waiting)
-                stored += stored_now
-            refused += [RefusedRow(row, _reason(error)) for row, error in confirmed]
-        return WriteResult(stored, tuple(refused))
+        suspects = [row for row in rows if row.key in self._refused_sessions]
+        trusted = [row for row in rows if row.key not in self._refused_sessions]
+        stored, refusals = self._add(table, trusted) if trusted else (0, [])
+        suspects += [refusal.row for refusal in refusals if not refusal.has_named_row()]
+        refused = [refusal for refusal in refusals if refusal.has_named_row()]
+        for row in suspects:
+            stored_now, refusals = self._confirm(table, row, waiting)
+            stored += stored_now
+            refused += refusals
+            if not refusals:
+                self._refused_sessions.pop(row.key, None)
+        self._remember_sessions(refused)
+        return WriteResult(stored, tuple(RefusedRow(row, _reason(error)) for row, error in refused))
+
+    def _remember_sessions(self, refused: Sequence[_Refusal]) -> None:
+        for refusal in refused:
+            self._refused_sessions[refusal.row.key] = None
+        while len(self._refused_sessions) > MAX_REFUSED_SESSIONS:
+            del self._refused_sessions[next(iter(self._refused_sessions))]
 
     def _add(self, table: MetricsTable, rows: Sequence[ScoreRow]) -> tuple[int, list[_Refusal]]:
         """Store what can be stored, halving the rows to find those that can't."""
@@ -86,10 +105,10 @@ class RefusalFinder:
         return first_stored + second_stored, [*first_refusals, *second_refusals]
 
     def _confirm(
-        self, table: MetricsTable, refusal: _Refusal, waiting: Sequence[ScoreRow]
+        self, table: MetricsTable, suspect: ScoreRow, waiting: Sequence[ScoreRow]
     ) -> tuple[int, list[_Refusal]]:
         """Store the row after all, or raise its error unless the server accepts another row."""
-        stored, refusals = self._add(table, [refusal.row])
+        stored, refusals = self._add(table, [suspect])
         for again in refusals:
             if not again.has_named_row():
                 self._require_another_accepted(table, again, waiting)

@@ -187,6 +187,25 @@ def acting_store(url: str, act: Callable[[int], None]) -> Iterator[PostgresRowSt
         yield store
 
 
+def test_rows_of_sessions_that_were_refused_before_cost_the_others_no_search(
+    database: str, operator: psycopg.Connection
+) -> None:
+    refuse_by_trigger(operator)
+    transactions: list[int] = []
+    refused = REFUSED[:4]
+    with acting_store(database, transactions.append) as store:
+        for _ in range(2):
+            assert refused_rows(store, [*ACCEPTED[:9], *refused, *ACCEPTED[9:]]) == refused
+            searched = len(transactions)
+            transactions.clear()
+        assert searched == 1 + 2 * len(refused)  # all others at once, and each with another row
+        drop_trigger(operator)
+        assert store.write(refused) == (len(refused), ())
+        transactions.clear()
+        assert store.write(refused) == (0, ())
+        assert len(transactions) == 1
+
+
 @pytest.mark.parametrize("count", [6, 150])
 def test_a_grant_that_is_revoked_while_refused_rows_are_searched_for_costs_no_row(
     database: str, operator: psycopg.Connection, count: int

@@ -24,7 +24,7 @@ from conductor_actors.adapters.redis.dead_letter_stream import (
     Original,
     StoredLetter,
 )
-from conductor_actors.adapters.redis.events.entry_ids import ENTRY_ID
+from conductor_actors.adapters.redis.events.entry_ids import is_entry_id
 from conductor_actors.adapters.redis.events.event_names import event_tenant
 from conductor_actors.app.startup import configure, open_servers
 from conductor_actors.commands.terminal import print_stderr, printable
@@ -128,7 +128,7 @@ def retry(letters: DeadLetterStream, chosen: Iterable[StoredLetter], max_event_b
 def find_letters(letters: DeadLetterStream, ids: Sequence[str]) -> list[StoredLetter]:
     """Return the letters with these ids, each once; raise `ConfigError` if one does not exist."""
     for letter_id in ids:
-        if ENTRY_ID.fullmatch(letter_id) is None:
+        if not is_entry_id(letter_id):
             raise ConfigError(f"{letter_id!r} is not a dead letter id, e.g. 1767528000000-0")
     found = {letter_id: letters.find(letter_id) for letter_id in ids}
     missing = [letter_id for letter_id, stored in found.items() if stored is None]
@@ -207,7 +207,7 @@ def find_original(
             "the database refused this row; when it accepts it, score the events again: "
             f"python -m conductor_actors replay redis://… --to {letter.entry_id.partition('-')[0]}"
         )
-    if ENTRY_ID.fullmatch(letter.entry_id) is None:
+    if not is_entry_id(letter.entry_id):
         return NoOriginal(f"{letter.entry_id!r} is not a stream entry id")
     if letter.source.startswith(SESSION_SOURCE):
         return _find_by_session(letters, letter, max_event_bytes)
@@ -240,7 +240,7 @@ def _find_by_session(
             return original
     return NoOriginal(
         f"not found: no stream of tenant {tenant} has this event at {at_ms}; "
-        "it was trimmed, was received by pub/sub, or was a tick"
+        "it was trimmed, was received by pub/sub, was a tick, or its id was ahead of Redis' clock"
     )
 
 

@@ -13,6 +13,8 @@ from typing import Final
 
 from rich.console import Console
 
+from conductor_actors.errors import ConfigError
+
 UNKNOWN: Final = "-"
 STDERR: Final = Console(stderr=True)  # progress bars use it too and stay below printed lines
 
@@ -44,6 +46,14 @@ def printable(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def require_text(option: str, text: str | None) -> None:
+    """Raise `ConfigError` if an option of the command line has bytes that are not UTF-8."""
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{option}: {printable(text or '')} is not UTF-8 text") from None
 
 
 def count(number: int | None) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from conductor_actors.domain.gaps import CLOCK
-from conductor_actors.log_events import LogEvent
+from conductor_actors.domain.intake import RestampedEntry
+from conductor_actors.log_events import GapDetected, LogEvent
 from conductor_actors.observability.collector_status import (
     CollectorState,
     CollectorStatus,
@@ -33,12 +34,15 @@ class CollectorProgress:
         self._committed_s: float | None = None
         self._gaps: Counter[str] = Counter()
         self._lost_events: Counter[str] = Counter()
+        self._ahead_entries = 0
         self._ticks = TickTimeliness(clock)
         self.is_publishing = True
 
     def observe(self, event: LogEvent) -> None:
-        """Record what a log event reports of ticks."""
+        """Record what a log event reports of ticks and of Redis' clock."""
         self._ticks.observe(event)
+        if isinstance(event, GapDetected) and event.reason == CLOCK:
+            self._gaps[CLOCK] += 1
 
     def record_standby(self) -> None:
         """Record that another process is the owner."""
@@ -62,7 +66,8 @@ class CollectorProgress:
             self._gaps[gap.reason] += 1
             self._lost_events[gap.reason] += gap.lost or 0
         if read.clock_gaps:
-            self._gaps[CLOCK] += 1
+            ahead = sum(isinstance(entry, RestampedEntry) for entry in read.entries)
+            self._ahead_entries += ahead
 
     def redis_now_ms(self) -> float:
         """Return the time of Redis' clock, counted on from the last successful read."""
@@ -104,4 +109,9 @@ class CollectorProgress:
 
     def _gap_counts(self) -> Mapping[str, GapCount]:
         counts = [*self._gaps.items()]  # a copy: another thread may add a reason meanwhile
-        return {reason: GapCount(count, self._lost_events[reason]) for reason, count in counts}
+        return {
+            reason: GapCount(
+                count, self._lost_events[reason], self._ahead_entries if reason == CLOCK else 0
+            )
+            for reason, count in counts
+        }

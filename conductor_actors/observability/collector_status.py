@@ -11,14 +11,16 @@ CollectorState: TypeAlias = Literal[
 ]
 
 
-class GapCount(msgspec.Struct, gc=False):
-    """How often events were never read, and how many, as far as that is known.
+class GapCount(msgspec.Struct, gc=False, omit_defaults=True):
+    """How many gaps were logged, and how many events were never read, as far as that is known.
 
-    Of the reason `clock`: how many reads had entries ahead of Redis' clock, or none to go by.
+    Of the reason `clock` no events are lost: `ahead_entries` are those that counted when they were
+    read, because their ids are ahead of Redis' clock.
     """
 
     gaps: int
     lost_events: int
+    ahead_entries: int = 0
 
 
 _NO_GAPS: Final[Mapping[str, GapCount]] = MappingProxyType({})

@@ -77,6 +77,17 @@ def listed(office: Office, capsys: pytest.CaptureFixture[str], **options: Any) -
     return capsys.readouterr().out.splitlines()
 
 
+def test_an_entry_with_an_id_in_microseconds_is_sent_again_after_the_last_one_of_its_stream(
+    office: Office,
+) -> None:
+    entry_id = office.send(REACTION, b"no", "1796000000000000-0")
+    [letter_id] = office.put(DeadLetter(REACTION, entry_id, "not_json", b"no"))
+    assert office.retry(letter_id) == 0
+    ids = [entry_id for entry_id, _ in office.client.xrange(REACTION)]
+    assert ids == [b"1796000000000000-0", b"1796000000000000-1"]
+    assert office.client.xlen(DEAD_LETTERS_KEY) == 0
+
+
 def test_letters_are_listed_newest_first_up_to_the_limit(
     office: Office, capsys: pytest.CaptureFixture[str]
 ) -> None:

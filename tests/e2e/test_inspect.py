@@ -91,6 +91,9 @@ def test_stream_pipe_and_file_give_the_same_report_on_a_running_service(
         assert known == found["stream"]
     assert live["service"]["phase"] == "running"
     assert found["stream"]["service"]["phase"] == "stopped"
+    ended = [*found["stream"]["actors"], *found["stream"]["sessions"]]
+    assert {one["state"] for one in ended} == {"stopped"}
+    assert {one["kind"] for one in found["stream"]["actors"]} == {*ACTORS, "session"}
     assert (live["session_count"], live["tenant_count"]) == (6, 2)
     assert {one["tenant"] for one in live["sessions"]} == set(TENANTS)
     assert {one["kind"]: one["count"] for one in live["actors"]} == {

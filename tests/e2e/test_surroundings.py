@@ -86,6 +86,8 @@ def test_the_first_start_on_an_empty_database_logs_no_warning(
         ("check",),
         ("replay", "ä\udcff.jsonl", "--csv", "-"),
         ("inspect", "session", "ä\udcff"),
+        ("inspect", "--follow", "\udcff/keynote"),
+        ("inspect", "--tenant", "\udcff", "--json"),
         ("run", "--help"),
     ],
 )

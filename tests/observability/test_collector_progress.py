@@ -2,6 +2,8 @@
 
 from conductor_actors.app.monitored_ports import MonitoredCheckpoints, MonitoredSource
 from conductor_actors.domain.gaps import Gap
+from conductor_actors.domain.intake import Entry, RestampedEntry
+from conductor_actors.log_events import GapDetected
 from conductor_actors.observability.collector_progress import STALLED_AFTER_S, CollectorProgress
 from conductor_actors.observability.collector_status import CollectorStatus, GapCount
 from conductor_actors.ports import Checkpoint, ReadResult
@@ -67,12 +69,16 @@ def test_reads_are_recorded_with_their_lag_and_their_gaps() -> None:
     assert progress.status().gaps == {"trimmed": GapCount(2, 10), "restarted": GapCount(1, 0)}
 
 
-def test_reads_with_entries_ahead_of_redis_clock_are_counted() -> None:
+def test_entries_ahead_of_redis_clock_are_counted_beside_the_logged_gaps() -> None:
     progress = CollectorProgress()
-    ahead = [Gap("acme", "clock", 0, 1000, 9000), Gap("globex", "clock", 0, 1000, 9000)]
-    for clock_gaps in (ahead, (), ahead):
-        progress.record_read(ReadResult((), 1000, 1000, clock_gaps=clock_gaps))
-    assert progress.status().gaps == {"clock": GapCount(2, 0)}
+    gaps = [Gap("acme", "clock", 0, 1000, 90_000)]
+    on_time: Entry = (999, 0, "sync-events", b"")
+    ahead = [RestampedEntry((90_000, each, "sync-events", b""), 1000, each) for each in range(3)]
+    for entries, clock_gaps in (([on_time, *ahead], gaps), ([on_time], ()), (ahead, gaps)):
+        progress.record_read(ReadResult(entries, 1000, 1000, clock_gaps=clock_gaps))
+    for reason in ("clock", "trimmed"):
+        progress.observe(GapDetected(tenant="acme", reason=reason, lost_events=0))
+    assert progress.status().gaps == {"clock": GapCount(1, 0, 6)}
 
 
 def test_a_monitored_source_passes_every_call_on() -> None:

@@ -31,7 +31,7 @@ from conductor_actors.commands.inspect.screen_view import ScreenView
 from conductor_actors.commands.inspect.service_model import ServiceModel
 from conductor_actors.commands.inspect.trace_renewal import TraceRenewal
 from conductor_actors.commands.inspect.update_follower import UpdateFollower
-from conductor_actors.commands.terminal import Keyboard, keyboard
+from conductor_actors.commands.terminal import Keyboard, keyboard, require_text
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Unavailable
 from conductor_actors.observability.logs import is_plain
@@ -71,6 +71,8 @@ def inspect(  # noqa: PLR0913 - an option each
     Only the last 8 MB of a file are read; --once reads a pipe to its end. Without a terminal,
     it prints once.
     """
+    require_text("--follow", follow)
+    require_text("--tenant", tenant)
     settings = configure(sys.stderr)
     followed = SessionKey.parse(follow) if follow else None
     view = ScreenView(Selection(sort, tenant), followed=followed)

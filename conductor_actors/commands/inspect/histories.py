@@ -137,6 +137,11 @@ class SessionHistories:
         for key in states.keys() & self._histories.keys():
             self._histories[key].state = states[key]
 
+    def stop_all(self) -> None:
+        """Record that no session runs any more."""
+        for history in self._histories.values():
+            history.state = "stopped"
+
     def of(self, key: SessionKey) -> SessionHistory:
         """Return the history of a session, or an empty one."""
         return self._histories.get(key) or SessionHistory()

@@ -157,7 +157,7 @@ class ServiceModel:
             case DrainBegan():
                 process.phase = "draining"
             case ServiceStopped():
-                process.phase = "stopped"
+                self._stop_all()
             case ActorStats():
                 self._add_actor_stats(event)
             case SessionStats():
@@ -220,6 +220,16 @@ class ServiceModel:
             process.phase = "running"
         if isinstance(event, ServiceStats):
             process.cpu.add(event.timestamp, event.cpu_s)
+
+    def _stop_all(self) -> None:
+        """Record the clean end of the process, which has ended every actor."""
+        process = self.process
+        process.phase = "stopped"
+        for kind in process.kinds.values():
+            kind.state = "stopped"
+        for key, row in process.sessions.items():
+            process.sessions[key] = msgspec.structs.replace(row, state="stopped")
+        process.histories.stop_all()
 
     def _is_new_process(self, event: ServiceStarted | ServiceStats, uptime_s: float) -> bool:
         known_s = self.process.uptime_s

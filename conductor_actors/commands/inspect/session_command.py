@@ -16,7 +16,7 @@ from conductor_actors.adapters.redis.log_stream import RedisLogReader
 from conductor_actors.app.startup import configure
 from conductor_actors.commands.inspect.log_sources import redis_url_of, require_redis
 from conductor_actors.commands.inspect.session_text import description_lines, trace_line
-from conductor_actors.commands.terminal import print_stderr, printable
+from conductor_actors.commands.terminal import print_stderr, printable, require_text
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.introspection_protocol import (
     MAX_TRACE_S,
@@ -61,6 +61,7 @@ def session(
     --trace prints each message that the session handles, at most 20 a second, until the trace ends
     or Ctrl-C; the service continues the trace until its time is over. Exit 1: no such session.
     """
+    require_text("inspect session", name)
     settings = configure(sys.stderr)
     url = require_redis(redis_url_of(None, settings), settings)
     request = _make_request(SessionKey.parse(name), for_s if trace else None)
@@ -79,7 +80,6 @@ def session(
 def _make_request(key: SessionKey, trace_s: float | None) -> IntrospectionRequest:
     request = IntrospectionRequest(uuid4().hex, *key, trace_s)
     try:
-        str(key).encode()  # raises an error for bytes in the command line that are not text
         return msgspec.convert(msgspec.to_builtins(request), IntrospectionRequest)
     except ValueError as error:  # msgspec's errors are ValueErrors
         raise ConfigError(f"inspect session: {error}") from None

@@ -58,6 +58,22 @@ def test_a_drain_and_a_stop_change_the_phase() -> None:
     assert report_of(*began, ended).service.phase == "stopped"
 
 
+def test_after_a_clean_stop_every_actor_is_shown_as_stopped() -> None:
+    report = report_of(
+        service(0, 90),
+        actor("supervisor"),
+        sessions(row(), row("acme/panel")),
+        of_session("session_quarantined", for_s=300),
+        of_session("session_quarantined", name="acme/hall", for_s=300),
+        line("drain_began", within_s=20),
+        line("service_stopped", duration_s=1, exit_code=0),
+    )
+    assert {one.state for one in report.actors} == {"stopped"}
+    assert {one.state for one in report.sessions} == {"stopped"}
+    assert {one.session for one in report.sessions} == {"keynote", "panel"}
+    assert report.session_count == 2
+
+
 @pytest.mark.parametrize(
     "successor", [line("service_started", 9, version="1.2.4"), service(9, 4)], ids=["first", "age"]
 )

@@ -12,6 +12,14 @@ MAX_MS: Final = "9" * 14
 
 ENTRY_ID: Final = re.compile(r"([0-9]{1,14})(?:-([0-9]{1,20}))?")
 
+_ANY_ENTRY_ID: Final = re.compile(r"([0-9]{1,20})(?:-([0-9]{1,20}))?")
+
+
+def is_entry_id(text: str) -> bool:
+    """Check whether Redis accepts an id, also one in another unit than milliseconds."""
+    numbers = _ANY_ENTRY_ID.fullmatch(text)
+    return numbers is not None and max(int(each or 0) for each in numbers.groups()) <= MAX_SEQUENCE
+
 
 def parse_id(entry_id: bytes) -> Frontier:
     """Return milliseconds and sequence; an id without a sequence has 0."""

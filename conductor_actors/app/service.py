@@ -31,7 +31,7 @@ from conductor_actors.app.monitored_ports import (
 from conductor_actors.app.shard_owners import ShardOwners
 from conductor_actors.app.signals import DRAIN_TIMEOUT_S
 from conductor_actors.app.sources import BoundedSource, ShardSource
-from conductor_actors.app.takeover import Takeover
+from conductor_actors.app.takeover import REDIS_MAX_BACKOFF_S, Takeover
 from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickWatchdog, format_stacks
 from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.server import Dashboard
@@ -145,7 +145,7 @@ class Service:
             cleanup.callback(self._dashboard.stop)
         ports = self._open_ports(cleanup)
         try:
-            self._prepare_database()
+            self._prepare_servers()
             collector = self._take_over(ports)
         except Unavailable:  # stopped while waiting for a server or for the lease
             return EXIT_OK
@@ -188,11 +188,12 @@ class Service:
         with suppress(Unavailable):
             self._lease.give_up()
 
-    def _prepare_database(self) -> None:
-        """Wait for the database, migrate it, and check the grants."""
+    def _prepare_servers(self) -> None:
+        """Wait for both servers, migrate the database, and check the grants."""
         outage = Outage("database")
         for step in (lambda: migrations.migrate(self._database_url), self._require_tables):
             retry_until(self._stop, outage, DATABASE_MAX_BACKOFF_S, step)
+        retry_until(self._stop, Outage("redis"), REDIS_MAX_BACKOFF_S, self._require_publishing)
 
     def _take_over(self, ports: Ports) -> Collector:
         """Wait for the lease; continue from the last checkpoint."""
@@ -216,6 +217,11 @@ class Service:
         obstacles = [finding.line for finding in others if not finding.ok]
         if obstacles:
             raise ConfigError(f"DATABASE_URL: {'; '.join(obstacles)}")
+
+    def _require_publishing(self) -> None:
+        """Raise `ConfigError` now, not at the first update, if a grant is missing."""
+        with closing(RedisUpdatePublisher(self._redis_url, self._lease.fence)) as publisher:
+            publisher.require_access()
 
     def _open_ports(self, to_close: ExitStack) -> Ports:
         source = RedisSource(self._redis_url, self._source_options())

@@ -24,7 +24,8 @@ REFUSED = {
         ("FLUSHALL",),
         ("CONFIG", "GET", "*"),
         ("ACL", "LIST"),
-        ("EVAL", "return 1", "0"),
+        ("EVAL", "return 1", "1", "somebody:elses"),
+        ("SCRIPT", "FLUSH"),
         ("SHUTDOWN",),
     ],
     "dashboard": [
@@ -34,6 +35,7 @@ REFUSED = {
         ("XADD", SYNC, "*", "data", "x"),
         ("PUBLISH", "engagement:update", "x"),  # it can't make scores up
         ("PUBLISH", "conductor:requests", "x"),
+        ("EVAL", "return 1", "0"),
         ("SUBSCRIBE", SYNC),
         ("PSUBSCRIBE", "*"),
         ("SCAN", "0"),

@@ -7,7 +7,7 @@ import pytest
 from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from tests.adapters.redis.acl_users import acl_user, as_user, granted_rules
 from tests.e2e.deployment import Deployment, terminate
-from tests.support.programs import Program
+from tests.support.programs import Program, run_to_end
 
 USER_COMMAND = ("ACL", "SETUSER", "conductor")
 
@@ -49,3 +49,15 @@ def test_what_is_revoked_is_an_outage_with_advice_until_it_is_granted_again(
     terminate(program)
     assert program.all("actor_failed") == []
     deployment.assert_rows_are_those_of_a_replay()
+
+
+def test_a_service_that_may_not_publish_ends_at_its_start_with_the_grant_to_add(
+    deployment: Deployment,
+) -> None:
+    grants = [rule for rule in granted_rules() if rule != "+eval"]  # those of an earlier version
+    url = as_user(deployment.settings["REDIS_URL"])
+    with acl_user(deployment.client, *grants):
+        ended = run_to_end(cwd=deployment.cwd, **deployment.settings | {"REDIS_URL": url})
+    assert ended.exit_code == 2
+    assert "'eval' command; grant it, as in: ACL SETUSER conductor" in ended.stderr
+    assert not deployment.client.exists("conductor:owner")

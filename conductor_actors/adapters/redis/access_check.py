@@ -26,6 +26,7 @@ from conductor_actors.adapters.redis.key_names import (
     OWNER_KEY,
     REQUEST_CHANNEL,
 )
+from conductor_actors.adapters.redis.updates.update_publisher import PUBLISH_SCRIPT
 from conductor_actors.domain.identity import DEFAULT_TENANT, prefixed
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import NamesShared, emit
@@ -106,6 +107,7 @@ def _service_commands(names: EventNames, transport: Transport) -> list[Command]:
         *((name, sessions, "check") for name in ("HGET", "HDEL")),
         ("RPUSH", ANSWER_PREFIX, "check"),
         ("SUBSCRIBE", REQUEST_CHANNEL),
+        ("EVAL", PUBLISH_SCRIPT, 1, FENCE_KEY, ""),
         ("XRANGE", events[0], "-", "+"),
         ("TYPE", events[0]),
         *(("PUBLISH", prefixed(tenant, UPDATES), "") for tenant in tenants),

@@ -85,6 +85,8 @@ def _key_range(command: tuple[Any, ...]) -> tuple[int, int]:
         case "XREAD":
             begin = command.index("STREAMS") + 1
             return begin, begin + (len(command) - begin) // 2
+        case "EVAL":  # what its script does with other arguments is for its caller to prefix
+            return 3, 3 + command[2]
         case "XINFO":
             return 2, 3
         case "BLPOP":

@@ -21,7 +21,7 @@ SERVICE_GRANTS: Final = " ".join(
         *(f"&{name} &*:{name}" for name in (*DECODERS, "engagement:update", "anomaly:detected")),
         "&conductor:requests",
         "+ping +select +info +time +scan +type +exists",
-        "+multi +exec +discard +watch +unwatch",
+        "+multi +exec +discard +watch +unwatch +eval",
         "+xread +xrange +xinfo|stream +xadd +xlen +xdel +xtrim +publish +subscribe +psubscribe",
         "+set +get +incr +del +pexpire +hset +hdel +hget +hscan +rpush",
     )
@@ -39,6 +39,9 @@ _HELLO_ERRORS: Final = (
     "unknown command 'HELLO'",
     "wrong number of arguments for 'hello' command",
 )
+
+# Of a transaction; of a script by Redis 7.2 and Valkey; of a script by older ones.
+_REFUSALS: Final = ("NOPERM", "ACL failure in script", "The user executing the script can't")
 
 # Beginnings of errors that last until an operator acts.
 _OPERATOR_ERRORS: Final = (
@@ -92,5 +95,8 @@ def _mapped(error: Exception) -> ConfigError | Unavailable:
 
 
 def _is_missing_permission(error: Exception) -> bool:
-    """Return whether a command was refused, or a transaction because of one."""
-    return isinstance(error, failures.NoPermissionError) or "NOPERM" in str(error)
+    """Return whether a command was refused, or a transaction or script because of one."""
+    text = str(error)
+    return isinstance(error, failures.NoPermissionError) or any(
+        refusal in text for refusal in _REFUSALS
+    )

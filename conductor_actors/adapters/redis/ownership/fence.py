@@ -1,8 +1,9 @@
 """Prevent writes of a process that has lost its lease without noticing.
 
 A new owner increases the fence token in `conductor:fence`, in the transaction that takes the lease.
-Writes that only the owner may do run in a transaction that Redis aborts if the token has changed:
-a process that was suspended halfway does not finish its write when it resumes.
+Writes that only the owner may do run in a transaction that Redis aborts if the token has changed,
+or in a script that compares it: a process that was suspended halfway does not finish its write when
+it resumes.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,11 @@ from typing import Any
 import redis
 from redis.exceptions import WatchError
 
-from conductor_actors.adapters.redis.connections.pipelines import Command, connection_of
+from conductor_actors.adapters.redis.connections.pipelines import (
+    Command,
+    connection_of,
+    pipeline,
+)
 from conductor_actors.adapters.redis.key_names import FENCE_KEY, key_of
 from conductor_actors.domain.shards import SINGLE_SHARD, Shard
 from conductor_actors.errors import OwnershipLost, Unavailable
@@ -41,6 +46,19 @@ class Fence:
                 _, token = connection.pipeline([("WATCH", self.key), ("GET", self.key)])
                 self._require_current(token)
                 return connection.transaction(commands)
+
+    def run_script(self, client: redis.Redis, script: str, arguments: Sequence[Any]) -> None:
+        """Run a script that changes nothing unless this process is the owner.
+
+        It gets this key and token as its first key and argument, and returns the owner's token.
+        Raise what `transaction` raises. With EVAL, servers need not know the script beforehand.
+        """
+        while True:
+            token = self.token
+            [found] = pipeline(client, [("EVAL", script, 1, self.key, token, *arguments)])
+            if found == token:
+                return
+            self._require_current(found)  # another thread has just taken the lease again
 
     def _require_current(self, token: bytes | None) -> None:
         if token is None:

@@ -1,15 +1,32 @@
-"""Publish the updates of scores with PUBLISH."""
+"""Publish the updates of scores with one script, which checks the fence."""
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.namespaces import prefix_of
+from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.domain.identity import prefixed
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import UPDATES
 from conductor_actors.updates import encode_update, update_of
+
+# Arguments: the fence token; then for each channel its name, the number of bodies, and the bodies.
+PUBLISH_SCRIPT: Final = """
+local token = redis.call('GET', KEYS[1])
+if token == ARGV[1] then
+  local next = 2
+  while next <= #ARGV do
+    local channel, first = ARGV[next], next + 2
+    next = first + ARGV[next + 1]
+    for index = first, next - 1 do redis.call('PUBLISH', channel, ARGV[index]) end
+  end
+end
+return token
+"""
 
 
 class RedisUpdatePublisher:
@@ -24,17 +41,24 @@ class RedisUpdatePublisher:
 
         Raise `OwnershipLost` if another process is the owner.
         """
-        commands = [
-            ("PUBLISH", _channel(row.tenant_id), encode_update(update_of(row))) for row in rows
-        ]
+        bodies: defaultdict[str, list[bytes]] = defaultdict(list)
+        for row in rows:
+            bodies[row.tenant_id].append(encode_update(update_of(row)))
         with mapped_errors():
-            self._fence.transaction(self._client, commands)
+            self._fence.run_script(self._client, PUBLISH_SCRIPT, self._arguments(bodies))
+
+    def require_access(self) -> None:
+        """Raise `ConfigError` if the user may not run the script. Publish nothing."""
+        with mapped_errors():
+            pipeline(self._client, [("EVAL", PUBLISH_SCRIPT, 1, self._fence.key, "")])
 
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
 
-
-@lru_cache(1024)
-def _channel(tenant_id: str) -> str:
-    return prefixed(tenant_id, UPDATES)
+    def _arguments(self, bodies: Mapping[str, Sequence[bytes]]) -> list[Any]:
+        prefix, arguments = prefix_of(self._client), list[Any]()
+        for tenant_id, of_tenant in bodies.items():
+            channel = prefix + prefixed(tenant_id, UPDATES)
+            arguments += (channel, len(of_tenant), *of_tenant)
+        return arguments

@@ -23,6 +23,7 @@ from tests.support.event_samples import CHAT, SYNC
 from tests.support.waiting import becomes_true
 
 URL = "redis://host:6379/0"
+PARAMETERS = {"XREAD": ("STREAMS", "a", "0"), "EVAL": ("return 1", 1, "a", "b")}
 
 
 def test_a_namespace_is_a_parameter_at_the_end_of_a_url_and_replaces_another() -> None:
@@ -44,6 +45,7 @@ def test_a_namespace_is_a_parameter_at_the_end_of_a_url_and_replaces_another() -
         (("PSUBSCRIBE", "*:a"), ("PSUBSCRIBE", "n:*:a")),
         (("XINFO", "STREAM", "a"), ("XINFO", "STREAM", "n:a")),
         (("BLPOP", "a", 1.0), ("BLPOP", "n:a", 1.0)),
+        (("EVAL", "return 1", 1, "a", "b"), ("EVAL", "return 1", 1, "n:a", "b")),
         (("TIME",), ("TIME",)),
         (
             ("XREAD", "COUNT", 9, "STREAMS", "a", "b", b"1", b"2"),
@@ -62,7 +64,7 @@ def test_every_granted_command_is_known_and_another_is_an_error() -> None:
     granted = [word[1:].upper() for word in SERVICE_GRANTS.split() if word.startswith("+")]
     sent_by_redis_py = {"SELECT", "CLIENT|SETINFO"}
     for name in {*granted} - sent_by_redis_py:
-        parameters = ("STREAMS", "a", "0") if name == "XREAD" else ("a", "b", "c")
+        parameters = PARAMETERS.get(name, ("a", "b", "c"))
         add_prefix((*name.split("|"), *parameters), "n:")
     with pytest.raises(LookupError):
         add_prefix(("SORT", "a"), "n:")

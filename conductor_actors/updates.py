@@ -59,13 +59,8 @@ def update_of(row: ScoreRow) -> Update:
         row.category,  # type: ignore[arg-type] # a row has no other
         row.signals,
         row.contributions,
-        audience_of(row.is_audience_known),
+        msgspec.UNSET if row.is_audience_known else "unknown",
     )
-
-
-def audience_of(is_known: bool) -> Audience | msgspec.UnsetType:
-    """Return the value of `audience`, which is omitted where it is known."""
-    return msgspec.UNSET if is_known else "unknown"
 
 
 def decode_update(tenant: str, body: bytes) -> Update | None:

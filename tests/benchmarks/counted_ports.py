@@ -8,7 +8,9 @@ import psycopg
 from psycopg._copy_base import BinaryFormatter
 from psycopg.adapt import Transformer
 
-from conductor_actors.adapters.postgres import row_store
+from conductor_actors.adapters.postgres import metrics_table
+from conductor_actors.adapters.postgres.metrics_table import MetricsTable
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis.events.event_source import RedisSource, SourceOptions
 from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.ownership.fence import Fence
@@ -61,10 +63,8 @@ class _Connection:
     def cursor(self) -> Self:
         return self
 
-    def execute(self, _: object) -> Self:
-        return self
-
     def copy(self, _: object) -> Self:
+        self._formatter, self.rowcount = BinaryFormatter(Transformer()), 0
         return self
 
     def set_types(self, types: Sequence[str]) -> None:
@@ -76,16 +76,18 @@ class _Connection:
         self.rowcount += 1
 
 
-class EncodingRowStore(row_store.PostgresRowStore):
-    """Encodes rows for a database that stores them all."""
+class EncodingRowStore(PostgresRowStore):
+    """Encodes rows for a table that has none of them."""
 
     def __init__(self) -> None:
         super().__init__("")
-        vars(row_store)["transaction"] = lambda *_: nullcontext()
+        vars(metrics_table)["transaction"] = lambda *_: nullcontext()
+        connection: Any = _Connection()
+        self._encoded = MetricsTable(connection, 0.0)
 
     @contextmanager
-    def _connected(self) -> Iterator[Any]:
-        yield _Connection()
+    def _connected(self) -> Iterator[MetricsTable]:
+        yield self._encoded
 
 
 def counted_ports(url: str, source: SwitchedSource) -> Ports:

@@ -71,3 +71,18 @@ def test_a_collector_whose_sessions_are_over_is_ready(ticks: Ticks) -> None:
     ticks.emit("tick_completed", tick_at_ms=10_000, lag_s=60, duration_s=1)
     ticks.clock.advance(16)
     assert ticks.obstacles() == []
+
+
+def test_a_collector_that_makes_no_further_tick_for_its_sessions_is_not_ready(
+    ticks: Ticks,
+) -> None:
+    for tick_at_ms in (60_000, 120_000):
+        ticks.emit("tick_broadcast", tick_at_ms=tick_at_ms, sessions=3, lag_s=0)
+        ticks.emit("tick_completed", tick_at_ms=tick_at_ms, lag_s=0, duration_s=0)
+    ticks.emit("events_routed", sessions=3)
+    ticks.clock.advance(74)
+    assert ticks.obstacles() == []
+    ticks.clock.advance(2)
+    assert ticks.obstacles() == ["collector: ticks are 16 s late"]
+    ticks.emit("events_routed", sessions=0)
+    assert ticks.obstacles() == []

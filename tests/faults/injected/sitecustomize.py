@@ -7,6 +7,7 @@ otherwise the real one, started as the real one is.
 import datetime as dt
 import importlib
 import os
+import threading
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -68,7 +69,23 @@ def hang_ticker() -> None:
     TickerActor._broadcast = broadcast  # type: ignore[method-assign, assignment]
 
 
+def hang_sessions() -> None:
+    """Let the sessions whose ids begin with `hang` hang for good at their first tick."""
+    from conductor_actors.actors.messages import Tick  # noqa: PLC0415
+    from conductor_actors.actors.session import SessionActor  # noqa: PLC0415
+
+    sound: Any = SessionActor.on_receive
+
+    def on_receive(session: SessionActor, message: Any) -> None:
+        if isinstance(message, Tick) and session._key.session_id.startswith("hang"):
+            threading.Event().wait()
+        sound(session, message)
+
+    SessionActor.on_receive = on_receive  # type: ignore[method-assign, assignment]
+
+
 FAULTS = {
+    "sessions": hang_sessions,
     "wall_clock": set_wall_clock_back_and_forth,
     "poison": fail_on_poison,
     "ticker": hang_ticker,

@@ -22,6 +22,7 @@ from conductor_actors.actors.runtime.coalescing_mailbox import ItemMailbox
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.domain.checkpoints import encode_state
+from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.failures import salvage
 from conductor_actors.domain.identity import SessionKey
@@ -83,12 +84,12 @@ class SessionActor(PooledActor):
             raise Poisoned(poison) from poison[0][1]
 
     def handover(self) -> SessionState:
-        """Return the state from before the failure."""
-        return self._state
+        """Return a copy of the state from before the failure: a handler that hangs may go on."""
+        return self._state.copy()
 
     def _apply(self, events: Sequence[Event]) -> None:
         before = self._state.refused_users
-        self._state, self._poison = salvage(SessionState.after, self._state, events)
+        self._state, self._poison = salvage(apply_events, self._state, events, SessionState.copy)
         if self._state.refused_users > before:
             refused = self._state.refused_users - before
             tenant_id = self._key.tenant_id

@@ -9,17 +9,20 @@ T = TypeVar("T")
 
 
 def salvage(
-    step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
+    step: Callable[[S, Sequence[T]], S],
+    state: S,
+    items: Sequence[T],
+    copy: Callable[[S], S] | None = None,
 ) -> tuple[S, Sequence[tuple[T, Exception]]]:
     """Return the state after all items but those that raise, and these with their errors.
 
     Items are folded together, and one by one only if that raises: `step` must not have changed
-    its state then.
+    its state then. With `copy`, they are folded into a copy, so no other thread sees some of them.
     """
     try:
         return step(state, items), ()
     except Exception:  # noqa: BLE001 - whatever it is, one item's bug is not the others'
-        return _one_by_one(step, state, items)
+        return _one_by_one(step, state if copy is None else copy(state), items)
 
 
 def _one_by_one(

@@ -1,6 +1,7 @@
 """A poll, and the share of the connected users who voted in it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 VOTE_TIMEOUT_MS: Final = 5 * 60 * 1000  # without a vote for this long, a poll is no longer open
@@ -17,14 +18,15 @@ class Poll:
     voters: dict[str, None]  # a set takes four times as long to copy
     votes_without_user: int = 0
     closed_ms: int | None = None
+    new_voters: dict[str, None] = field(default_factory=dict)  # of a draft
 
     def vote(self, user_id: str | None, at_ms: int) -> None:
         """Count a voter once; a vote without a user is one more voter."""
         self.last_vote_ms = at_ms
         if user_id is None:
             self.votes_without_user += 1
-        else:
-            self.voters[user_id] = None
+        elif user_id not in self.voters:
+            self.new_voters[user_id] = None
 
     def close(self, at_ms: int) -> None:
         """Close the poll; only the first time counts."""
@@ -44,16 +46,37 @@ class Poll:
 
     def participation(self) -> float:
         """Return the share of voters among those who could have voted."""
-        voters = len(self.voters) + self.votes_without_user
+        voters = self.count_voters()
         return voters / max(voters, self.peak_connected)
 
-    def copy(self) -> "Poll":
-        """Return an independent copy."""
+    def count_voters(self) -> int:
+        """Return the number of voters; each vote without a user is one more."""
+        return len(self.voters) + len(self.new_voters) + self.votes_without_user
+
+    def draft(self) -> "Poll":
+        """Return one that can be changed apart from this one, until its `commit` changes both."""
         return Poll(
             self.poll_id,
             self.peak_connected,
             self.last_vote_ms,
-            self.voters.copy(),
+            self.voters,
             self.votes_without_user,
             self.closed_ms,
         )
+
+    def commit(self) -> None:
+        """Move the new voters to those that are shared."""
+        if self.new_voters:
+            self.voters.update(self.new_voters)
+            self.new_voters = {}
+
+    def copy(self) -> "Poll":
+        """Return an independent copy of a poll without new voters."""
+        copy = self.draft()
+        copy.voters = self.voters.copy()
+        return copy
+
+
+def open_polls(polls: Mapping[str, Poll], at_ms: int, window_ms: int) -> dict[str, Poll]:
+    """Return the polls that are open."""
+    return {key: poll for key, poll in polls.items() if poll.is_open_at(at_ms, window_ms)}

@@ -12,7 +12,7 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from conductor_actors.domain.events import Event
+from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.failures import salvage
 from conductor_actors.domain.intake import (
     Entry,
@@ -26,7 +26,6 @@ from conductor_actors.domain.ticks import TickDue, TickSchedule, Watermark
 
 # Bounds memory: more than a tick usually has.
 MAX_ENTRIES_AT_ONCE: Final = 100_000
-MAX_EVENTS_SINCE_COPY: Final = 200  # events between two copies of a session
 
 
 class Summary(NamedTuple):
@@ -64,40 +63,6 @@ def with_ticks(
             yield step
 
 
-class _Session:
-    """A session's state, changed in place, and a copy with the events since to restore it from.
-
-    A copy before each batch, as an actor makes, would take a sixth of a replay's time.
-    """
-
-    __slots__ = ("_base", "_events_since", "_is_valid", "_state")
-
-    def __init__(self, state: SessionState) -> None:
-        self._state = state
-        self._base = state.copy()
-        self._events_since: list[Event] = []
-        self._is_valid = True
-
-    def apply(self, events: Sequence[Event]) -> "_Session":
-        """Apply events; if one raises, the next use has the state from before."""
-        before = self.state
-        self._is_valid = False
-        self._state = before.apply(events)
-        self._is_valid = True
-        self._events_since += events
-        if len(self._events_since) > MAX_EVENTS_SINCE_COPY:
-            self._base, self._events_since = self._state.copy(), []
-        return self
-
-    @property
-    def state(self) -> SessionState:
-        """The state after all applied events."""
-        if not self._is_valid:
-            self._state = self._base.after(self._events_since)
-            self._is_valid = True
-        return self._state
-
-
 class Replayer:
     """Scores entries in the order of their ids; writes each tick's rows, by tenant and session."""
 
@@ -108,7 +73,7 @@ class Replayer:
             rules.intake.tick_s, rules.intake.timeout_s, rules.intake.window_s
         )
         self._write = write
-        self._sessions: dict[tuple[str, str], _Session] = {}
+        self._sessions: dict[tuple[str, str], SessionState] = {}
         self._has_new_sessions = False
         self._rows = self._failed = 0
         self._invalid: Counter[str] = Counter()
@@ -145,12 +110,11 @@ class Replayer:
 
     def _apply(self, batch: EventsBySession) -> None:
         for key, events in batch.items():
-            session = self._sessions.get(key)
-            if session is None:
+            state = self._sessions.get(key)
+            if state is None:
                 state = SessionState.new(key[1], self._rules.session)
-                session = self._sessions[key] = _Session(state)
                 self._has_new_sessions = True
-            _, poison = salvage(_Session.apply, session, events)
+            self._sessions[key], poison = salvage(apply_events, state, events)
             self._failed += len(poison)
 
     def _score(self, at_ms: int) -> None:
@@ -171,12 +135,11 @@ class Replayer:
         self,
         at_ms: int,
         done: tuple[list[ScoreRow], list[tuple[str, str]]],
-        sessions: Sequence[tuple[tuple[str, str], _Session]],
+        sessions: Sequence[tuple[tuple[str, str], SessionState]],
     ) -> tuple[list[ScoreRow], list[tuple[str, str]]]:
         """Return the rows of the live sessions, and the keys of those to forget."""
         rows, forgotten = [*done[0]], [*done[1]]
-        for key, session in sessions:
-            state = session.state
+        for key, state in sessions:
             if state.has_row_at(at_ms):
                 rows.append(row_at(at_ms, key[0], state, self._rules.scoring))
             elif state.is_forgotten_at(at_ms):

@@ -4,6 +4,7 @@ Times are milliseconds and never go back; a window at `t` is `[t - length, t)`.
 """
 
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice, repeat
 
 
@@ -21,17 +22,19 @@ class CountWindow:
         self.newest_s = 0
         self.total = 0
 
-    def add(self, at_ms: int) -> None:
-        """Count one event."""
-        second = at_ms // 1000
+    def add(self, times_ms: Sequence[int]) -> None:
+        """Count events, in the order of their times."""
         if self.counts is None:
-            self.counts = deque((1,), self.length_s)
-            self.newest_s = second
-        else:
-            if second != self.newest_s:
-                self._slide_to(self.counts, second)
-            self.counts[-1] += 1
-        self.total += 1
+            self.counts = deque((0,), self.length_s)
+            self.newest_s = times_ms[0] // 1000
+        counts, newest_s = self.counts, self.newest_s
+        for at_ms in times_ms:
+            second = at_ms // 1000
+            if second != newest_s:
+                self._slide_to(counts, second)
+                newest_s = second
+            counts[-1] += 1
+        self.total += len(times_ms)
 
     def expire(self, at_ms: int) -> None:
         """Drop what is before the window that ends at `at_ms`, a whole second."""
@@ -51,9 +54,9 @@ class CountWindow:
     def _slide_to(self, counts: deque[int], second: int) -> None:
         ahead = second - self.newest_s
         if ahead >= self.length_s:
+            self.total -= sum(counts)  # not to 0: what is being added is not in it yet
             counts.clear()
             counts.append(0)
-            self.total = 0
         else:
             leaving = len(counts) + ahead - self.length_s
             if leaving > 0:
@@ -74,15 +77,28 @@ class RepeatWindow:
         self.length_ms = length_ms
         self.times_ms: dict[str, int] = {} if times_ms is None else times_ms
 
-    def is_repeat(self, key: str, at_ms: int) -> bool:
-        """Check whether the key came within one length before `at_ms`; if not, remember it."""
-        first_ms = self.times_ms.get(key)
-        if first_ms is not None:
-            if at_ms - first_ms < self.length_ms:
-                return True
-            del self.times_ms[key]  # so that it moves to the end
-        self.times_ms[key] = at_ms
+    def is_repeat(self, key: str, at_ms: int, new: dict[str, int]) -> bool:
+        """Check whether the key came within one length before `at_ms`; if not, add it to `new`.
+
+        `new` has the keys since the last `update`.
+        """
+        first_ms = new.get(key)
+        if first_ms is None:
+            first_ms = self.times_ms.get(key)
+        elif at_ms - first_ms >= self.length_ms:
+            del new[key]  # so that it moves to the end
+        if first_ms is not None and at_ms - first_ms < self.length_ms:
+            return True
+        new[key] = at_ms
         return False
+
+    def update(self, new: dict[str, int]) -> None:
+        """Add the keys that `is_repeat` has added to `new`."""
+        times_ms = self.times_ms
+        if not times_ms.keys().isdisjoint(new):
+            for key in new:
+                times_ms.pop(key, None)  # so that it moves to the end
+        times_ms.update(new)
 
     def expire(self, at_ms: int) -> None:
         """Drop every key that is before the window that ends at `at_ms`."""

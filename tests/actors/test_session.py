@@ -1,6 +1,8 @@
 """One session's actor: what it does with its mail, and what it leaves when it fails."""
 
+import threading
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -21,7 +23,8 @@ from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts
 from conductor_actors.domain.checkpoints import decode_state
-from conductor_actors.domain.events import Event
+from conductor_actors.domain.draft import apply_events
+from conductor_actors.domain.events import Event, Reaction
 from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow, Scoring
@@ -76,7 +79,7 @@ def tick(at_ms: int = TICK_MS, *, is_live: bool = True, total: int = 1) -> Tick:
 
 
 def expected_row(events: Sequence[Event], at_ms: int = TICK_MS) -> ScoreRow:
-    state = SessionState.new("session", SessionRules()).after(events)
+    state = apply_events(SessionState.new("session", SessionRules()), events)
     return row_at(at_ms, "default", state, Scoring())
 
 
@@ -149,6 +152,38 @@ def test_a_row_that_fails_stops_the_actor_and_keeps_its_events(dispatcher: Dispa
     assert isinstance(failure.error, ZeroDivisionError)
     assert isinstance(failure.handover, SessionState)
     assert failure.handover.chats.total == 3
+
+
+class SlowId:
+    """An id that takes until `release` to hash."""
+
+    def __init__(self) -> None:
+        self.entered, self._released = threading.Event(), threading.Event()
+
+    def __hash__(self) -> int:
+        self.entered.set()
+        assert self._released.wait(MAX_WAIT_S)
+        return 0
+
+    def release(self) -> None:
+        self._released.set()
+
+
+def test_a_handler_that_hangs_leaves_the_state_from_before_its_batch(
+    one_session: OneSession,
+) -> None:
+    one_session.tell(EventBatch(chats(2)))
+    slow_id = SlowId()
+    user_id: Any = slow_id
+    one_session.mailbox.tell(EventBatch([chat(2), Reaction(AT_MS, None, user_id), chat(3)]))
+    assert slow_id.entered.wait(MAX_WAIT_S)
+    assert one_session.mailbox.report_hung is not None
+    one_session.mailbox.report_hung(5.0)
+    handover = one_session.supervisor.take(ChildFailed).handover
+    slow_id.release()
+    one_session.tell()
+    assert isinstance(handover, SessionState)
+    assert row_at(TICK_MS, "default", handover, Scoring()) == expected_row(chats(2))
 
 
 def test_a_passivated_session_stops(one_session: OneSession) -> None:

@@ -18,6 +18,7 @@ from conductor_actors.actors.runtime.base import ChildFailed
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox, ThreadMailbox
 from conductor_actors.actors.session_supervisor import SessionLimits
+from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_state import SessionRules, SessionState
@@ -214,7 +215,7 @@ def test_finish_waits_for_sessions_that_have_mail(sessions: SessionHarness) -> N
 
 
 def test_the_start_of_a_recovered_session_is_not_logged(sessions: SessionHarness) -> None:
-    state = SessionState.new("s", SessionRules()).after(chats(3))
+    state = apply_events(SessionState.new("s", SessionRules()), chats(3))
     mailbox = PooledMailbox("default/s", sessions.dispatcher)
     with capture_logs() as lines:
         sessions.supervisor.start(StartSession(SessionKey("default", "s"), mailbox, state))

@@ -17,6 +17,7 @@ from conductor_actors.actors.session_table import (
     SessionTable,
 )
 from conductor_actors.domain.checkpoints import decode_state
+from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import Event, UserJoined, UserLeft
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import EventsBySession
@@ -340,7 +341,7 @@ def test_a_checkpoint_without_sessions_ends_at_once(session_table: SessionTable)
 def test_sessions_continue_from_their_state_in_the_checkpoint(sessions: SessionHarness) -> None:
     dirty = DirtySet(7, ended=[SessionKey("default", "over")])
     session_table = SessionTable(sessions.dispatcher, sessions.supervisor_mailbox, TIMEOUT_S, dirty)
-    session_table.restore({KEY: SessionState.new("s", SessionRules()).after(chats(3))})
+    session_table.restore({KEY: apply_events(SessionState.new("s", SessionRules()), chats(3))})
     session_table.deliver(batch([chat(7)]))
     session_table.broadcast(tick(AT_MS + 5000))
     contents, answers = begin_checkpoint(session_table)

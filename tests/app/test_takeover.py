@@ -10,6 +10,7 @@ from structlog.typing import EventDict
 
 from conductor_actors.app.takeover import STANDBY_REMINDER_INTERVAL_S, Ownership, Takeover, _Standby
 from conductor_actors.domain.checkpoints import Header, encode_header, encode_state
+from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import IntakeState
 from conductor_actors.domain.session_state import SessionRules, SessionState
@@ -74,7 +75,7 @@ def log_lines() -> Iterator[list[EventDict]]:
 
 def write(checkpoints: MemoryCheckpoints, position: bytes = b"1", window_s: int = 60) -> None:
     header = Header(7, window_s, position, IntakeState(passed_ms=AT_MS))
-    state = SessionState.new("s", RULES).after(chats(3))
+    state = apply_events(SessionState.new("s", RULES), chats(3))
     over = SessionState.new("over", RULES)
     sessions = {
         SessionKey("default", "s"): encode_state(state),

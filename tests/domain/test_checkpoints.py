@@ -19,6 +19,7 @@ from conductor_actors.domain.checkpoints import (
     encode_state,
     recover,
 )
+from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import ChatMessage, Event, PollVote, Reaction, UserJoined
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import SessionKey
@@ -37,6 +38,7 @@ from tests.domain.test_intake import GOOD, end_of, entry, logs
 from tests.domain.test_session_state import (
     START_MS,
     TICK_MS,
+    after,
     new_state,
     rules_of_all_kinds,
     streams,
@@ -72,28 +74,28 @@ def test_a_state_reads_back_exactly_and_gives_the_same_later_rows(
     events: list[Event], rules: SessionRules, data: st.DataObject
 ) -> None:
     cut = data.draw(st.integers(0, len(events)))
-    state = new_state(rules).after(events[:cut])
+    state = after(new_state(rules), events[:cut])
     if cut and data.draw(st.booleans()):  # what a tick forgets is forgotten
         state.signals(events[cut - 1].at_ms - events[cut - 1].at_ms % TICK_MS + TICK_MS)
     twin = copied(state)
     assert facts(twin) == facts(state)
-    state, twin = state.after(events[cut:]), twin.after(events[cut:])
+    state, twin = after(state, events[cut:]), after(twin, events[cut:])
     assert facts(twin) == facts(state)
     for at_ms in [at_ms for at_ms in ticks_over(events) if at_ms >= events[-1].at_ms][:20]:
         assert row_at(at_ms, TENANT, twin, Scoring()) == row_at(at_ms, TENANT, state, Scoring())
 
 
 def test_encoding_leaves_the_state_unchanged() -> None:
-    state = new_state().after([UserJoined(START_MS, None, "ada")])
+    state = after(new_state(), [UserJoined(START_MS, None, "ada")])
     before = facts(state)
     encode_state(state)
     assert facts(state) == before
 
 
 def test_a_decoded_state_is_independent() -> None:
-    state = new_state().after([UserJoined(START_MS, None, "ada")])
+    state = after(new_state(), [UserJoined(START_MS, None, "ada")])
     twin = copied(state)
-    assert twin.after([UserJoined(START_MS, None, "bob")]).connections == {"ada": 1, "bob": 1}
+    assert after(twin, [UserJoined(START_MS, None, "bob")]).connections == {"ada": 1, "bob": 1}
     assert state.connections == twin.connections == {"ada": 1}
 
 
@@ -102,7 +104,7 @@ def quiet_session(users: int) -> SessionState:
     joins = [UserJoined(START_MS + n, "event", f"{n:036d}") for n in range(users)]
     votes = [PollVote(START_MS + n, None, f"{n:036d}", "poll") for n in range(0, users, 2)]
     chats = [ChatMessage(START_MS + n, None, f"{n:036d}", f"{n:036d}") for n in range(0, users, 10)]
-    return new_state().after([*joins, *votes, *chats])
+    return after(new_state(), [*joins, *votes, *chats])
 
 
 @pytest.mark.parametrize(("users", "most_bytes"), [(10, 700), (1000, 52_000)])
@@ -137,7 +139,7 @@ class Engine:
         for (tenant_id, session_id), events in batch.items():
             key = SessionKey(tenant_id, session_id)
             state = self.states.get(key) or SessionState.new(session_id, self._rules)
-            self.states[key] = state.after(events)
+            self.states[key] = apply_events(state, events)
 
     def crashed(self, rules: IntakeRules) -> "Engine":
         """Return another one, restored from a checkpoint of this one."""
@@ -211,13 +213,13 @@ def test_a_session_that_is_over_is_not_restored() -> None:
     rules = SessionRules(timeout_s=1800)
     events: Sequence[Event] = [Reaction(START_MS, None, "ada")]
     sessions = {
-        SessionKey(TENANT, "over"): SessionState.new("over", rules).after(events),
+        SessionKey(TENANT, "over"): after(SessionState.new("over", rules), events),
         SessionKey(TENANT, "never begun"): SessionState.new("never begun", rules),
-        SessionKey("acme", "on"): SessionState.new("on", rules).after(
-            [Reaction(START_MS + 1, None, "ada")]
+        SessionKey("acme", "on"): after(
+            SessionState.new("on", rules), [Reaction(START_MS + 1, None, "ada")]
         ),
-        SessionKey("acme", "asleep"): SessionState.new("asleep", rules).after(
-            [UserJoined(START_MS, None, "ada")]
+        SessionKey("acme", "asleep"): after(
+            SessionState.new("asleep", rules), [UserJoined(START_MS, None, "ada")]
         ),
     }
     written = {key: encode_state(state) for key, state in sessions.items()}
@@ -228,7 +230,7 @@ def test_a_session_that_is_over_is_not_restored() -> None:
 
 
 def test_the_timeout_may_change() -> None:
-    state = new_state().after([Reaction(START_MS, None, "ada")])
+    state = after(new_state(), [Reaction(START_MS, None, "ada")])
     rules = SessionRules(timeout_s=100)
     found = recover(
         encode_header(header_of(rules, passed_ms=START_MS + 100_000)),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
+from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.intake import Entry, EventsBySession, IntakeRules
 from conductor_actors.domain.rows import SIGNAL_COLUMNS
@@ -65,7 +66,7 @@ def rows_of_the_package(entries: Sequence[Entry]) -> Iterator[SampleRow]:
     for tick_ms, batch in taken(entries):
         for key, events in batch.items():
             state = states.get(key) or SessionState.new(key[1], SessionRules())
-            states[key] = state.after(events)
+            states[key] = apply_events(state, events)
         if tick_ms is not None:
             for key in sorted(states):
                 if states[key].has_row_at(tick_ms):

@@ -27,6 +27,17 @@ def test_an_item_that_raises_costs_no_other_and_comes_back_with_its_error() -> N
     assert all(isinstance(error, ZeroDivisionError) for _, error in poison)
 
 
+def test_items_that_are_not_folded_at_once_are_folded_into_a_copy() -> None:
+    state = [1]
+
+    def extend(numbers: list[int], items: Sequence[int]) -> list[int]:
+        numbers += [60 // item for item in items]
+        return numbers
+
+    assert salvage(extend, state, [2, 0, 3], list)[0] == [1, 30, 20]
+    assert state == [1]
+
+
 def test_an_exit_of_the_process_is_not_caught() -> None:
     def step(state: int, items: Sequence[int]) -> int:
         raise SystemExit(state + len(items))

@@ -3,6 +3,7 @@
 import msgspec
 
 from conductor_actors.domain.checkpoints import encode_state
+from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import Event, PollClosed, PollVote, UserLeft
 from conductor_actors.domain.introspection_protocol import (
     IntrospectionAnswer,
@@ -22,7 +23,7 @@ LATE_MS = AT_MS + 600_000  # everything has left the windows
 
 
 def state_after(*events: Event) -> SessionState:
-    return SessionState.new("s", SessionRules()).after(events)
+    return apply_events(SessionState.new("s", SessionRules()), events)
 
 
 def test_counting_figures_does_not_change_the_state() -> None:
@@ -40,7 +41,7 @@ def test_a_poll_has_its_voters_its_base_and_whether_it_is_open() -> None:
     assert state_figures("acme", state, Scoring(), TICK_MS).poll == PollFigures(
         "p", voters=2, base=2, is_open=True, last_vote_ms=AT_MS
     )
-    closed = state.after([PollClosed(AT_MS + 1, None, "p")])
+    closed = apply_events(state, [PollClosed(AT_MS + 1, None, "p")])
     poll = state_figures("acme", closed, Scoring(), TICK_MS).poll
     assert poll is not None
     assert not poll.is_open

@@ -5,6 +5,7 @@ from tests.domain.test_session_state import (
     MINUTE_MS,
     START_MS,
     TICK_MS,
+    after,
     closed,
     joined,
     left,
@@ -19,7 +20,7 @@ def test_participation_is_the_share_of_the_most_users_connected_until_the_close(
     late: list[Event] = [joined(6, "eve"), closed(7), joined(8, "dan"), closed(9), vote(10, "dan")]
     tick_ms = START_MS + TICK_MS
     assert state.signals(tick_ms).poll_participation == 1 / 4
-    assert state.after(late).signals(tick_ms).poll_participation == 2 / 4
+    assert after(state, late).signals(tick_ms).poll_participation == 2 / 4
 
 
 def test_participation_is_that_of_the_open_poll_with_the_highest_share() -> None:
@@ -27,7 +28,7 @@ def test_participation_is_that_of_the_open_poll_with_the_highest_share() -> None
     lunch = [vote(1), vote(2, "bob"), vote(3, "cyd")]
     state = state_after(*crowd, *lunch, vote(4, poll="venue"))
     assert state.signals(START_MS + TICK_MS).poll_participation == 3 / 4
-    over = state.after([closed(5)])
+    over = after(state, [closed(5)])
     assert over.signals(START_MS + MINUTE_MS).poll_participation == 3 / 4
     assert over.signals(START_MS + MINUTE_MS + TICK_MS).poll_participation == 1 / 4
 
@@ -44,8 +45,8 @@ def test_the_poll_voted_on_longest_ago_makes_room_for_the_seventeenth() -> None:
     others = [vote(3 + number, "ada", f"poll {number}") for number in range(14)]
     state = state_after(*crowd, *full, *others)
     assert state.signals(START_MS + TICK_MS).poll_participation == 1
-    full_again = state.after([vote(20, "ada", "seventeenth")])
+    full_again = after(state, [vote(20, "ada", "seventeenth")])
     assert full_again.signals(START_MS + TICK_MS).poll_participation == 1 / 2
-    kept = state.after([vote(20, "ada", "first"), vote(21, "ada", "seventeenth")])
+    kept = after(state, [vote(20, "ada", "first"), vote(21, "ada", "seventeenth")])
     assert kept.signals(START_MS + TICK_MS).poll_participation == 1
     assert "second" not in kept.polls

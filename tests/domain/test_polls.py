@@ -83,8 +83,26 @@ def test_a_poll_is_open_until_five_minutes_have_passed_without_a_vote() -> None:
 @pytest.mark.parametrize("connected", [0, 9])
 def test_a_copy_of_a_poll_is_independent(connected: int) -> None:
     subject = poll("ada", connected=2)
+    subject.commit()
     copy = subject.copy()
     copy.vote("bob", 0)
     copy.update_connected(connected)
     copy.close(0)
-    assert subject == poll("ada", connected=2)
+    copy.commit()
+    assert (participation(subject), subject.closed_ms, subject.voters) == (
+        1 / 2,
+        None,
+        {"ada": None},
+    )
+
+
+def test_a_draft_of_a_poll_changes_it_only_once_it_is_committed() -> None:
+    subject = poll("ada", connected=2)
+    subject.commit()
+    draft = subject.draft()
+    draft.vote("ada", 1)
+    draft.vote("bob", 1)
+    draft.update_connected(4)
+    assert (participation(subject), participation(draft)) == (1 / 2, 2 / 4)
+    draft.commit()
+    assert draft == Poll("lunch", 4, 1, {"ada": None, "bob": None})

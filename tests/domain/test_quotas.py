@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conductor_actors.domain.checkpoints import Header, encode_header, recover
+from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import UserJoined, UserLeft
 from conductor_actors.domain.intake import (
     Entry,
@@ -263,11 +264,13 @@ def test_sessions_older_than_the_limit_are_admitted() -> None:
 def test_a_user_over_the_limit_is_active_and_not_connected(*, is_back: bool) -> None:
     state = SessionState.new("s", SessionRules(max_users=2))
     joins = [UserJoined(START_MS, None, user) for user in ("ada", "bob", "eve", "ada")]
-    state = state.after(joins)
+    state = apply_events(state, joins)
     assert state.connections == {"ada": 2, "bob": 1}
     assert state.refused_users == 1
     signals = state.signals(START_MS + TICK_MS)
     assert (signals.active_users, signals.total_users) == (3, 3)
     leaver = "bob" if is_back else "eve"  # who leaves without having been let in
-    state = state.after([UserLeft(START_MS, None, leaver), UserJoined(START_MS, None, "eve")])
+    state = apply_events(
+        state, [UserLeft(START_MS, None, leaver), UserJoined(START_MS, None, "eve")]
+    )
     assert ("eve" in state.connections) == is_back

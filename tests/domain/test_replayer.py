@@ -65,12 +65,10 @@ def decode_poison(body: bytes, at_ms: int) -> Decoded:
     return body.decode(), poison(at_ms)
 
 
-@pytest.mark.parametrize("most_since", [0, 2, 200])
 def test_an_event_that_a_handler_raises_on_is_left_out_and_changes_no_row(
-    most_since: int, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(DECODERS, "poison", decode_poison)
-    monkeypatch.setattr(replayer, "MAX_EVENTS_SINCE_COPY", most_since)
     good = [reaction(1000 * number, "ab"[number % 2]) for number in range(20)]
     bad: list[Entry] = [(AT_MS + at_ms, 9, "poison", b"a") for at_ms in (0, 9999, 19_999)]
     ticks, summary = replayed(sorted([*good, *bad]))

@@ -10,6 +10,7 @@ from tests.domain.test_session_state import (
     SESSION,
     START_MS,
     TICK_MS,
+    after,
     chat,
     closed,
     joined,
@@ -26,7 +27,7 @@ def test_a_session_with_connected_users_sleeps_and_wakes_with_all_that_it_knew()
     audience = [joined(0, f"user {number}") for number in range(200)]
     asleep = state_after(reaction(0, "event-1"), *audience)
     assert not asleep.has_row_at(START_MS + SLEEP_MS)
-    awake = asleep.after([chat(SLEEP_MS, f"user {number}") for number in range(4)])
+    awake = after(asleep, [chat(SLEEP_MS, f"user {number}") for number in range(4)])
     tick_ms = START_MS + SLEEP_MS + TICK_MS
     assert awake.has_row_at(tick_ms)
     assert awake.event_id == "event-1"
@@ -50,14 +51,14 @@ def test_a_leave_counts_while_a_session_sleeps() -> None:
 def test_a_session_that_sleeps_is_forgotten_when_the_last_user_leaves() -> None:
     asleep = state_after(reaction(0, "event-1"), joined(0))
     assert not asleep.is_forgotten_at(START_MS + SLEEP_MS)
-    gone = asleep.after([left(SLEEP_MS)])
+    gone = after(asleep, [left(SLEEP_MS)])
     assert gone.is_forgotten_at(START_MS + SLEEP_MS)
-    assert gone.after([chat(SLEEP_MS)]).event_id == SESSION
+    assert after(gone, [chat(SLEEP_MS)]).event_id == SESSION
 
 
 def test_a_session_that_sleeps_is_forgotten_after_its_presence_timeout() -> None:
     asleep = state_after(joined(0, "ada"), joined(0, "bob"), left(SLEEP_MS, "ada"))
-    late = asleep.after([chat(FORGOTTEN_MS - 1, "bob")])
-    too_late = asleep.after([chat(FORGOTTEN_MS, "bob")])
+    late = after(asleep, [chat(FORGOTTEN_MS - 1, "bob")])
+    too_late = after(asleep, [chat(FORGOTTEN_MS, "bob")])
     assert late.connections == {"bob": 1}
     assert too_late.connections == {}

@@ -10,6 +10,7 @@ from typing import Any, cast
 import fakeredis
 import pytest
 
+from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import DECODERS, Event
 from conductor_actors.domain.intake import Entry, IntakeRules
 from conductor_actors.domain.scoring import Scoring, Signals, category, clamped
@@ -54,7 +55,7 @@ def score_ticks(simulation: Simulation, length_s: float) -> dict[str, list[Score
             else:
                 for key, events in output.items():
                     state = states.get(key) or SessionState.new(key[1], SessionRules())
-                    states[key] = state.after(events)
+                    states[key] = apply_events(state, events)
     return found
 
 

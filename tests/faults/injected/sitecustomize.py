@@ -9,7 +9,6 @@ import importlib
 import os
 import threading
 import time
-from collections.abc import Iterable
 from typing import Any
 
 HOUR_S = 3600.0
@@ -38,19 +37,17 @@ def set_wall_clock_back_and_forth() -> None:
 
 def fail_on_poison() -> None:
     """Let a session fail when a poll called `poison` is closed."""
+    from conductor_actors.domain.draft import Draft  # noqa: PLC0415
     from conductor_actors.domain.events import Event, PollClosed  # noqa: PLC0415
-    from conductor_actors.domain.session_state import SessionState  # noqa: PLC0415
 
-    sound: Any = SessionState.after
+    sound: Any = Draft.apply
 
-    def after(state: SessionState, events: Iterable[Event]) -> SessionState:
-        events = list(events)
-        if any(isinstance(event, PollClosed) and event.poll_id == POISON for event in events):
+    def apply(draft: Draft, event: Event) -> None:
+        if isinstance(event, PollClosed) and event.poll_id == POISON:
             raise ArithmeticError(POISON)
-        result: SessionState = sound(state, events)
-        return result
+        sound(draft, event)
 
-    SessionState.after = after  # type: ignore[method-assign, assignment]
+    Draft.apply = apply  # type: ignore[method-assign, assignment]
 
 
 def hang_ticker() -> None:

@@ -1,0 +1,233 @@
+"""A draft: what a batch of events adds to the state of a session, beside the state.
+
+Only `commit` changes the state, and cannot raise: an event that raises, or a handler that hangs,
+leaves the state as it was before the batch. A draft costs what its events cost, however many users
+a session has. Source of every rule: the contract, section 2.
+"""
+
+from collections.abc import Iterable
+from typing import Final, assert_never
+
+from conductor_actors.domain.events import (
+    ChatMessage,
+    Event,
+    PollClosed,
+    PollVote,
+    Reaction,
+    UserJoined,
+    UserLeft,
+)
+from conductor_actors.domain.polls import MAX_OPEN_POLLS, Poll, open_polls
+from conductor_actors.domain.session_state import SessionState, is_forgotten
+
+_PLACEHOLDER_EVENT_ID: Final = "unknown"
+_NON_STARTING: Final = (PollClosed, UserLeft)  # events with which no session begins
+
+
+def apply_events(state: SessionState, events: Iterable[Event]) -> SessionState:
+    """Apply all events in place, or none if one raises.
+
+    Return the state, which is a new one if the session began anew.
+    """
+    draft, timeout_ms = Draft(state), state.rules.timeout_s * 1000
+    for event in events:
+        last_ms = draft.last_event_ms
+        if last_ms is not None and event.at_ms - last_ms < timeout_ms:
+            draft.apply(event)
+        elif not draft.is_forgotten_at(event.at_ms):
+            draft.apply_asleep(event)
+        else:
+            if last_ms is not None:
+                draft = draft.successor()
+            if not isinstance(event, _NON_STARTING):
+                draft.apply(event)
+    return draft.commit()
+
+
+class Draft:
+    """The changes to one state. What is not in them is in the state."""
+
+    __slots__ = (
+        "_active",
+        "_chats",
+        "_connected",
+        "_connections",
+        "_event_id",
+        "_has_joins",
+        "_leavers",
+        "_messages",
+        "_polls",
+        "_reactions",
+        "_refused_users",
+        "_state",
+        "last_event_ms",
+    )
+
+    def __init__(self, state: SessionState) -> None:
+        self._state = state
+        self._chats: list[int] = []  # their times
+        self._reactions: list[int] = []
+        self._messages: dict[str, int] = {}
+        self._active: dict[str, int] = {}
+        self._connections: dict[str, int] = {}  # of these users, 0 if no longer connected
+        self._connected = len(state.connections)
+        self._leavers: dict[str, int | None] = {}  # None: has come back
+        self._polls: dict[str, Poll] | None = None  # all of them, once one changes
+        self._has_joins = state.has_joins
+        self._event_id = state.real_event_id
+        self.last_event_ms = state.last_event_ms
+        self._refused_users = state.refused_users
+
+    def is_forgotten_at(self, at_ms: int) -> bool:
+        """Check whether the session has not begun, or is over."""
+        return is_forgotten(self._state.rules, self.last_event_ms, self._connected, at_ms)
+
+    def successor(self) -> "Draft":
+        """Return the draft of a new session, whose counters continue."""
+        draft = Draft(SessionState.new(self._state.session_id, self._state.rules))
+        draft._refused_users = self._refused_users
+        return draft
+
+    def apply(self, event: Event) -> None:
+        """Apply an event that is not before any other."""
+        at_ms = event.at_ms
+        user_id: str | None = None
+        if isinstance(event, ChatMessage):
+            key = event.message_id
+            if key is not None and self._state.messages.is_repeat(key, at_ms, self._messages):
+                return
+            self._chats.append(at_ms)
+            user_id = event.user_id
+        elif isinstance(event, Reaction):
+            self._reactions.append(at_ms)
+            user_id = event.user_id
+        elif isinstance(event, PollVote):
+            self._vote(event)
+            user_id = event.user_id
+        elif isinstance(event, UserJoined):
+            user_id = self._join(event.user_id, at_ms)
+        elif isinstance(event, UserLeft):
+            self._leave(event.user_id, at_ms)
+        elif isinstance(event, PollClosed):
+            self._close(event)
+        else:
+            assert_never(event)
+        self.last_event_ms = at_ms
+        if self._event_id is None:
+            self._set_event_id(event.event_id)
+        if user_id is not None:
+            self._active[user_id] = at_ms
+
+    def apply_asleep(self, event: Event) -> None:
+        """Apply an event to a session that is asleep: a leave or a poll's end does not wake it."""
+        if not isinstance(event, _NON_STARTING):
+            self.apply(event)
+            return
+        if isinstance(event, UserLeft):
+            self._leave(event.user_id, event.at_ms)
+        else:
+            self._close(event)
+        if self._event_id is None:
+            self._set_event_id(event.event_id)
+
+    def commit(self) -> SessionState:
+        """Make the changes part of the state; return it."""
+        state = self._state
+        if self._chats:
+            state.chats.add(self._chats)
+        if self._reactions:
+            state.reactions.add(self._reactions)
+        if self._messages:
+            state.messages.update(self._messages)
+        if self._active:
+            state.active.times_ms.update(self._active)
+        if self._connections:
+            self._commit_connections()
+        if self._polls is not None:
+            for poll in self._polls.values():
+                poll.commit()
+            state.polls = self._polls
+        state.has_joins = self._has_joins
+        state.real_event_id = self._event_id
+        state.last_event_ms = self.last_event_ms
+        state.refused_users = self._refused_users
+        return state
+
+    def _commit_connections(self) -> None:
+        connections, leavers = self._state.connections, self._state.leavers.times_ms
+        for user_id, count in self._connections.items():
+            if count:
+                connections[user_id] = count
+            else:
+                connections.pop(user_id, None)
+        for user_id, left_ms in self._leavers.items():
+            leavers.pop(user_id, None)
+            if left_ms is not None:
+                leavers[user_id] = left_ms
+
+    def _set_event_id(self, event_id: str | None) -> None:
+        if event_id not in (None, _PLACEHOLDER_EVENT_ID, self._state.session_id):
+            self._event_id = event_id
+
+    def _drafted_polls(self) -> dict[str, Poll]:
+        """Return the polls, which may be changed, in the order of their last votes."""
+        if self._polls is None:
+            self._polls = {key: poll.draft() for key, poll in self._state.polls.items()}
+        return self._polls
+
+    def _vote(self, vote: PollVote) -> None:
+        polls, window_ms = self._drafted_polls(), self._state.rules.window_s * 1000
+        poll = polls.pop(vote.poll_id, None)
+        if poll is None or not poll.is_open_at(vote.at_ms, window_ms):
+            poll = Poll(vote.poll_id, self._connected, vote.at_ms, {})
+        poll.vote(vote.user_id, vote.at_ms)
+        polls[vote.poll_id] = poll
+        if len(polls) > MAX_OPEN_POLLS:
+            self._polls = polls = open_polls(polls, vote.at_ms, window_ms)
+        if len(polls) > MAX_OPEN_POLLS:
+            del polls[next(iter(polls))]  # voted on longest ago
+
+    def _close(self, closed: PollClosed) -> None:
+        poll = self._drafted_polls().get(closed.poll_id)
+        if poll is not None:
+            poll.close(closed.at_ms)
+
+    def _join(self, user_id: str, at_ms: int) -> str | None:
+        """Count a connection; return the user if it is an arrival, even one over the limit.
+
+        A second device, a join that is delivered twice and a reconnect are no arrivals.
+        """
+        state, connections = self._state, self._connections_of(user_id)
+        self._has_joins = True
+        left_ms = self._left_ms(user_id)
+        is_back = left_ms is not None and at_ms - left_ms < state.leavers.length_ms
+        if not connections:
+            if 0 < state.rules.max_users <= self._connected:
+                self._refused_users += 1
+                return None if is_back else user_id
+            self._connected += 1
+        self._connections[user_id] = connections + 1
+        if left_ms is not None:
+            self._leavers[user_id] = None
+        if state.polls or self._polls:
+            for poll in self._drafted_polls().values():
+                poll.update_connected(self._connected)
+        return None if connections or is_back else user_id
+
+    def _leave(self, user_id: str, at_ms: int) -> None:
+        connections = self._connections_of(user_id)
+        if connections:
+            self._connections[user_id] = connections - 1
+        if connections == 1:
+            self._connected -= 1
+            self._leavers.pop(user_id, None)  # so that it moves to the end
+            self._leavers[user_id] = at_ms
+
+    def _connections_of(self, user_id: str) -> int:
+        count = self._connections.get(user_id)
+        return self._state.connections.get(user_id, 0) if count is None else count
+
+    def _left_ms(self, user_id: str) -> int | None:
+        if user_id in self._leavers:
+            return self._leavers[user_id]
+        return self._state.leavers.times_ms.get(user_id)

@@ -158,7 +158,7 @@ def refuse_rows(testbed: Testbed, report: Report, seconds: float) -> None:
 class Trap:
     """A filter that acts once: on a commit, or on the reply to it.
 
-    A commit is the COMMIT after rows were copied.
+    A commit is the COMMIT after rows were sent.
     """
 
     def __init__(self, direction: Direction, act: Callable[[bytes], bytes]) -> None:
@@ -170,7 +170,9 @@ class Trap:
         self.wait = self._acted.wait
 
     def __call__(self, direction: Direction, chunk: bytes) -> bytes:
-        if direction is Direction.REQUEST and b"COPY " in chunk:
+        if direction is Direction.REQUEST and (
+            b"COPY " in chunk or b"INSERT INTO engagement" in chunk
+        ):
             self._has_rows = True
         if direction is Direction.REQUEST and self._has_rows and b"COMMIT" in chunk:
             self._commit_sent.set()

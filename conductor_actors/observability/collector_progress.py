@@ -35,6 +35,7 @@ class CollectorProgress:
         self._gaps: Counter[str] = Counter()
         self._lost_events: Counter[str] = Counter()
         self._ahead_entries = 0
+        self._ahead_until_ms: int | None = None  # until then, reads are searched for them
         self._ticks = TickTimeliness(clock)
         self.is_publishing = True
 
@@ -66,8 +67,12 @@ class CollectorProgress:
             self._gaps[gap.reason] += 1
             self._lost_events[gap.reason] += gap.lost or 0
         if read.clock_gaps:
+            self._ahead_until_ms = read.now_ms
+        if self._ahead_until_ms is not None:  # a later read may return them
             ahead = sum(isinstance(entry, RestampedEntry) for entry in read.entries)
             self._ahead_entries += ahead
+            if read.watermark_ms > self._ahead_until_ms:
+                self._ahead_until_ms = None
 
     def redis_now_ms(self) -> float:
         """Return the time of Redis' clock, counted on from the last successful read."""

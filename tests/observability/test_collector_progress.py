@@ -74,8 +74,13 @@ def test_entries_ahead_of_redis_clock_are_counted_beside_the_logged_gaps() -> No
     gaps = [Gap("acme", "clock", 0, 1000, 90_000)]
     on_time: Entry = (999, 0, "sync-events", b"")
     ahead = [RestampedEntry((90_000, each, "sync-events", b""), 1000, each) for each in range(3)]
-    for entries, clock_gaps in (([on_time, *ahead], gaps), ([on_time], ()), (ahead, gaps)):
-        progress.record_read(ReadResult(entries, 1000, 1000, clock_gaps=clock_gaps))
+    for entries, watermark_ms, clock_gaps in (
+        ([on_time, *ahead], 1000, gaps),
+        ((), 1000, gaps),
+        (ahead, 1001, ()),  # those of the read before
+        ([on_time], 1002, ()),
+    ):
+        progress.record_read(ReadResult(entries, watermark_ms, 1000, clock_gaps=clock_gaps))
     for reason in ("clock", "trimmed"):
         progress.observe(GapDetected(tenant="acme", reason=reason, lost_events=0))
     assert progress.status().gaps == {"clock": GapCount(1, 0, 6)}

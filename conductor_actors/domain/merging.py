@@ -23,11 +23,15 @@ class Merge:
     def release(self, frontier: Frontier) -> list[Entry]:
         """Remove and return what comes before the frontier, ordered by id, then by name."""
         released: list[Entry] = []
+        streams = 0
         for pending in self._pending.values():
             end = bisect_left(pending, frontier)
-            released += pending[:end]
-            del pending[:end]
-        released.sort()
+            if end:
+                released += pending[:end]
+                del pending[:end]
+                streams += 1
+        if streams > 1:
+            released.sort()
         return released
 
     def first_ids(self) -> dict[str, Frontier]:

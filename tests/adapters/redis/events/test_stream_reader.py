@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 
 from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.adapters.redis.connections.pipelines import server_time_ms
+from conductor_actors.adapters.redis.events.entry_ids import MAX_SEQUENCE
 from conductor_actors.adapters.redis.events.stream_reader import (
     MAX_ENTRIES_PER_STREAM,
     StreamReader,
@@ -207,6 +208,19 @@ def test_the_body_is_the_field_called_data_or_empty(
 ) -> None:
     client.xadd(A, fields, id="1-1")
     assert reader.read(NAMES).entries == [(1, 1, A, body)]
+
+
+def test_entries_with_several_fields_among_others_and_the_greatest_ids_are_read(
+    reader: StreamReader, client: redis.Redis
+) -> None:
+    client.xadd(A, {"data": b"1"}, id="1-0")
+    client.xadd(A, {"more": b"y", "data": b"2"}, id=f"1-{MAX_SEQUENCE}")
+    client.xadd(A, {"data": b"3", "more": b"y"}, id="2-0")
+    assert reader.read(NAMES).entries == [
+        (1, 0, A, b"1"),
+        (1, MAX_SEQUENCE, A, b"2"),
+        (2, 0, A, b"3"),
+    ]
 
 
 def test_deleted_and_trimmed_entries_are_skipped(reader: StreamReader, client: redis.Redis) -> None:

@@ -4,14 +4,23 @@ With the schedule in `ticks` this makes rows depend on the entries alone: a tick
 every event before `t` and before every event at or after it, however fast they are read.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice, repeat
 from typing import Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
-from conductor_actors.domain.events import DECODERS, Decoder, Event, decode
+from conductor_actors.domain.events import (
+    BACKSLASH,
+    DECODERS,
+    MAX_PLAIN_BYTES,
+    Decoded,
+    Decoder,
+    Event,
+    decode,
+)
 from conductor_actors.domain.gaps import Gap, Gaps
 from conductor_actors.domain.identity import split
 from conductor_actors.domain.quotas import NO_LIMITS, Bucket, Limits, Quotas, QuotasState
@@ -86,6 +95,45 @@ class Rejected(NamedTuple):
     reason: str
 
 
+# What an event of a name needs: its tenant, how to decode it, the tenant's bucket if it has one,
+# and the tenant's pending events by session. A plain tuple, for speed.
+Source: TypeAlias = tuple[str, Decoder, Bucket | None, dict[str, list[Event]]]
+
+
+class Sources(dict[str, Source]):
+    """The sources of events by their names; an unknown name raises `InvalidEvent`.
+
+    Pending events are in a dict of each tenant, because looking up a tuple costs twice as much as
+    looking up a string.
+    """
+
+    def __init__(self, quotas: Quotas) -> None:
+        super().__init__()
+        self._quotas = quotas
+        self._pending: dict[str, dict[str, list[Event]]] = {}
+
+    def __missing__(self, name: str) -> Source:
+        parts = split(name)
+        if parts is None or parts[1] not in DECODERS:
+            raise InvalidEvent("unknown_name")
+        tenant, decoder = parts[0], DECODERS[parts[1]]
+        sessions = self._pending.setdefault(tenant, {})
+        source = self[name] = tenant, decoder, self._quotas.bucket(tenant), sessions
+        return source
+
+    def pending_sessions(self) -> int:
+        """Return how many sessions have pending events."""
+        return sum(map(len, self._pending.values()))
+
+    def pop_pending(self) -> EventsBySession:
+        """Remove and return the pending events."""
+        batch = EventsBySession()
+        for tenant, sessions in self._pending.items():
+            batch.update(zip(zip(repeat(tenant), sessions), sessions.values(), strict=True))
+            sessions.clear()  # and not replaced, because sources refer to it
+        return batch
+
+
 class Intake:
     """Decodes entries and batches their events by session until the next tick.
 
@@ -99,7 +147,7 @@ class Intake:
         self._tick_ms = rules.tick_s * 1000
         self._timeout_ms = rules.timeout_s * 1000
         self._max_bytes = rules.max_event_bytes
-        self._sources: dict[str, tuple[str, Decoder, Bucket | None]] = {}
+        self._plain_bytes = min(MAX_PLAIN_BYTES, rules.max_event_bytes)
         state = state or IntakeState()
         self._next_tick_ms: int | None = None
         if state.next_tick_ms is not None:
@@ -109,8 +157,7 @@ class Intake:
         self.window_s = rules.window_s
         self.gaps = Gaps(rules.window_s, state.gaps)
         self.quotas = Quotas(rules.limits, self._tick_ms, self._timeout_ms, state.quotas)
-        # A dict of dicts, because looking up a tuple costs twice as much as looking up a string.
-        self._pending: defaultdict[str, dict[str, list[Event]]] = defaultdict(dict)
+        self._sources = Sources(self.quotas)
         self._pending_events = 0
         self._batch_limit = MIN_BATCH_EVENTS
         self.rejected: list[Rejected] = []
@@ -121,7 +168,7 @@ class Intake:
     @property
     def has_pending(self) -> bool:
         """Whether events wait for the next tick."""
-        return self._pending_events > 0
+        return self._sources.pending_sessions() > 0
 
     def state(self) -> IntakeState:
         """Return the state once all of `batches` is consumed and `flush` is called."""
@@ -173,68 +220,74 @@ class Intake:
         return events
 
     def _pop_batch(self) -> EventsBySession:
-        pending, self._pending = self._pending, defaultdict(dict)
         self._pending_events, self._batch_limit = 0, MIN_BATCH_EVENTS
-        return EventsBySession(
-            ((tenant, session_id), events)
-            for tenant, sessions in pending.items()
-            for session_id, events in sessions.items()
-        )
+        return self._sources.pop_pending()
 
     def _add_until_tick(self, entries: Sequence[Entry], begin: int) -> int:
         """Add entries from `begin` on; return the index of the first that is not added.
 
         A tick is due before that one, or the batch is full.
         """
-        passed_ms = self._passed_ms
-        until_ms, end = self._next_tick_ms or 0, begin
-        for entry in islice(entries, begin, begin + self._batch_limit - self._pending_events):
-            if entry[0] >= until_ms:
-                break
-            end += 1
-            try:
-                self._add(entry, passed_ms)
-            except InvalidEvent as invalid:
-                self.rejected.append(Rejected(entry, invalid.reason))
-        sessions = sum(map(len, self._pending.values()))
-        limit = max(MIN_BATCH_EVENTS, BATCH_EVENTS_PER_SESSION * sessions)
+        full = min(len(entries), begin + self._batch_limit - self._pending_events)
+        end = bisect_left(entries, (self._next_tick_ms or 0,), begin, full)
+        accepted = self._add(islice(entries, begin, end))
+        self.accepted += accepted
+        self._pending_events += accepted
+        limit = max(MIN_BATCH_EVENTS, BATCH_EVENTS_PER_SESSION * self._sources.pending_sessions())
         self._batch_limit = min(MAX_BATCH_EVENTS, limit)
         return end
 
-    def _add(self, entry: Entry, passed_ms: int) -> None:
-        ms, _, name, body = entry
-        at_ms = ms if ms > passed_ms else passed_ms  # noqa: FURB136 - a call costs too much here
-        tenant, decoder, bucket = self._sources.get(name) or self._source(name)
-        if bucket is not None and not bucket.admit(at_ms, len(body)):
-            return
-        decoded = decode(decoder, body, at_ms, self._max_bytes, self.ignored_keys)
-        if decoded is None:
-            self.skipped += 1
-            return
-        session_id, event = decoded
-        sessions, quotas = self._pending[tenant], self.quotas
-        events = sessions.get(session_id)
-        if events is not None:
-            if len(events) >= quotas.unchecked_events and quotas.refuse_event(
-                (tenant, session_id), events, at_ms
-            ):
-                return
-            events.append(event)
-        elif quotas.admit_session((tenant, session_id), at_ms):
-            sessions[session_id] = [event]
-        else:
-            return
-        self._last_event_ms = at_ms
-        self.accepted += 1
-        self._pending_events += 1
+    def _add(self, entries: Iterable[Entry]) -> int:
+        """Add entries to the pending events; return how many. Only rare steps are calls."""
+        sources, passed_ms, plain_bytes = self._sources, self._passed_ms, self._plain_bytes
+        unchecked_events, added = self.quotas.unchecked_events, 0
+        for entry in entries:
+            ms, _, name, body = entry
+            at_ms = ms if ms > passed_ms else passed_ms  # noqa: FURB136
+            try:
+                tenant, decoder, bucket, sessions = sources[name]
+                if bucket is not None and not bucket.admit(at_ms, len(body)):
+                    continue
+                if len(body) <= plain_bytes and BACKSLASH not in body and body.isascii():
+                    decoded = decoder(body, at_ms)
+                else:
+                    decoded = self._decode(entry, at_ms)
+            except (InvalidEvent, msgspec.DecodeError):
+                decoded = self._decode(entry, at_ms)
+            if decoded is None:
+                self.skipped += 1
+                continue
+            session_id, event = decoded
+            events = sessions.get(session_id)
+            if events is not None and len(events) < unchecked_events:
+                events.append(event)
+            elif not self._admit((tenant, session_id), event, sessions):
+                continue
+            self._last_event_ms = at_ms
+            added += 1
+        return added
 
-    def _source(self, name: str) -> tuple[str, Decoder, Bucket | None]:
-        parts = split(name)
-        if parts is None or parts[1] not in DECODERS:
-            raise InvalidEvent("unknown_name")
-        tenant, decoder = parts[0], DECODERS[parts[1]]
-        source = self._sources[name] = (tenant, decoder, self.quotas.bucket(tenant))
-        return source
+    def _decode(self, entry: Entry, at_ms: int) -> Decoded:
+        """Decode an entry with any body; reject it if it is no event."""
+        _, _, name, body = entry
+        try:
+            _, decoder, _, _ = self._sources[name]
+            return decode(decoder, body, at_ms, self._max_bytes, self.ignored_keys)
+        except InvalidEvent as invalid:
+            self.rejected.append(Rejected(entry, invalid.reason))
+            self.skipped -= 1  # the caller counts it as skipped
+            return None
+
+    def _admit(self, key: tuple[str, str], event: Event, sessions: dict[str, list[Event]]) -> bool:
+        """Add an event that the quotas have to admit; return False if they refuse it."""
+        events = sessions.get(key[1])
+        if events is None:
+            is_admitted = self.quotas.admit_session(key, event.at_ms)
+        else:
+            is_admitted = not self.quotas.refuse_event(key, events, event.at_ms)
+        if is_admitted:
+            sessions.setdefault(key[1], []).append(event)
+        return is_admitted
 
     def _watermarks_until(self, until_ms: int) -> Iterator[EventsBySession | Watermark]:
         while self._next_tick_ms is not None and self._next_tick_ms <= until_ms:

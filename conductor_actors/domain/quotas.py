@@ -77,7 +77,9 @@ class Bucket:
     def admit(self, at_ms: int, size_bytes: int) -> bool:
         """Admit one event, which costs by its size; return False and count it if refused."""
         at_ns = at_ms * NS_PER_MS
-        cost_ns = self._cost_ns * units(size_bytes)
+        cost_ns = self._cost_ns
+        if size_bytes >= UNIT_BYTES:
+            cost_ns *= units(size_bytes)
         until_ns = self.until_ns
         if until_ns <= at_ns:
             self.until_ns = at_ns + cost_ns

@@ -33,6 +33,7 @@ from conductor_actors.app.signals import DRAIN_TIMEOUT_S
 from conductor_actors.app.sources import BoundedSource, ShardSource
 from conductor_actors.app.takeover import REDIS_MAX_BACKOFF_S, Takeover
 from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickWatchdog, format_stacks
+from conductor_actors.compiled import IS_COMPILED
 from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.shards import SINGLE_SHARD, ShardFilter
@@ -277,6 +278,7 @@ class Service:
                 vocabulary=VERSION,
                 tenants=["default", *self._settings.tenants],
                 transport=self._settings.transport,
+                compiled=IS_COMPILED,
             )
         )
 

@@ -1,4 +1,4 @@
-"""`check`: check whether Redis and the database can be used."""
+"""`check`: check whether Redis and the database can be used, and how this package was built."""
 
 import sys
 
@@ -7,6 +7,7 @@ import typer
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis import access_check
 from conductor_actors.app.startup import configure, open_servers
+from conductor_actors.compiled import IS_COMPILED
 from conductor_actors.ports import CheckResult
 
 
@@ -15,6 +16,7 @@ def check_servers() -> bool:
     settings = configure(sys.stderr)
     with open_servers(settings) as urls:
         findings = [
+            CheckResult(ok=True, line=f"compiled: {str(IS_COMPILED).lower()}"),
             *access_check.check(urls.redis, settings.transport, settings.tenants),
             *PostgresRowStore(urls.database).check(),
         ]

@@ -7,12 +7,13 @@ from conductor_actors.log_events.log_event import Count, Level, LogEvent, Name, 
 
 
 class ServiceStarted(LogEvent):
-    """The service has started, and reads events."""
+    """The service has started, and reads events. `compiled`: its hot path is not pure Python."""
 
     version: Name
     vocabulary: Count
     tenants: Sequence[str]
     transport: Name
+    compiled: bool = False
 
 
 class VariableIgnored(LogEvent):

@@ -1,4 +1,4 @@
-"""Each file of `deploy/` is what the program that reads it takes."""
+"""Each file of `deploy/`, and the workflow, is what the program that reads it takes."""
 
 import json
 import shutil
@@ -19,6 +19,11 @@ def test_the_dockerfile_has_no_lint() -> None:
 def test_compose_takes_its_file() -> None:
     schema = ("--builtin-schema", "vendor.compose-spec")
     checked_by("check-jsonschema", *schema, "deploy/compose.yaml")
+
+
+def test_github_takes_the_workflow_that_builds_wheels() -> None:
+    schema = ("--builtin-schema", "vendor.github-workflows")
+    checked_by("check-jsonschema", *schema, ".github/workflows/wheels.yaml")
 
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)

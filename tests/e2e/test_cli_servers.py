@@ -43,9 +43,9 @@ def test_check_says_one_line_each_and_exits_with_1_until_all_is_well(
         migrate(url)
         after = run_to_end("check", cwd=tmp_path, **urls)
     assert (before.exit_code, after.exit_code, before.stderr + after.stderr) == (1, 0, "")
-    assert [line[:6] for line in before.stdout.splitlines()] == [*["ok    "] * 3, *["FAILED"] * 2]
+    assert [line[:6] for line in before.stdout.splitlines()] == [*["ok    "] * 4, *["FAILED"] * 2]
     assert "run: python -m conductor_actors migrate" in before.stdout
-    assert [line[:6] for line in after.stdout.splitlines()] == ["ok    "] * 5
+    assert [line[:6] for line in after.stdout.splitlines()] == ["ok    "] * 6
 
 
 def test_check_says_which_server_is_away(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_check_says_which_server_is_away(tmp_path: Path) -> None:
     }
     ended = run_to_end("check", cwd=tmp_path, **urls)
     assert (ended.exit_code, ended.stderr) == (1, "")
-    redis_line, database_line = ended.stdout.splitlines()
+    _, redis_line, database_line = ended.stdout.splitlines()
     assert redis_line.startswith("FAILED redis: ")
     assert database_line.startswith("FAILED database: ")
     assert "refused" in redis_line

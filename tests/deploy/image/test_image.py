@@ -68,6 +68,13 @@ def test_check_finds_no_fault_after_migrate(image: str, variables: dict[str, str
     assert "FAILED" not in run_command(image, "check", **variables)
 
 
+def test_the_hot_path_is_compiled_in_the_image(image: str, variables: dict[str, str]) -> None:
+    find = "import sysconfig as s, os; print(os.path.exists(s.get_path('include') + '/Python.h'))"
+    has_headers = podman("run", "--rm", "--entrypoint=python", image, "-c", find)  # officially
+    verdict = f"ok     compiled: {has_headers.lower()}"
+    assert verdict in run_command(image, "check", **variables)
+
+
 def test_the_health_check_fails_where_nothing_answers(
     image: str, variables: dict[str, str]
 ) -> None:

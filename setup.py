@@ -1,0 +1,57 @@
+"""Build the package: pure Python, or with `CONDUCTOR_COMPILE=1` its hot path compiled by mypyc.
+
+An editable install is always pure, because a compiled module would hide the source beside it. So is
+a build without a C compiler, which warns.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import BaseError, CCompilerError
+
+COMPILER = ("mypy==2.4.1", "msgspec>=0.22,<1", "pykka>=4.5,<5")  # and the types that it reads
+HOT_PATH = (
+    "actors/latch",
+    "actors/runtime/coalescing_mailbox",
+    "actors/runtime/dispatcher",
+    "actors/runtime/mailbox",
+    "actors/runtime/run_queue",
+    "adapters/redis/events/entry_ids",
+    "domain/failures",
+    "domain/merging",
+    "domain/windows",
+)
+
+
+class BuildAllOrNone(build_ext):
+    """Builds every extension, or none: each module needs the library that all share."""
+
+    def build_extensions(self) -> None:
+        """Build; without a C compiler warn, and leave the package pure."""
+        try:
+            super().build_extensions()
+        except (BaseError, CCompilerError) as error:
+            self.warn(f"the package is pure Python, because compiling it failed: {error}")
+            for extension in self.extensions:
+                Path(self.get_ext_fullpath(extension.name)).unlink(missing_ok=True)
+            self.extensions = []
+
+
+def compiled_modules() -> list[Extension]:
+    """Translate the hot path to C."""
+    from mypyc.build import mypycify  # noqa: PLC0415 - most builds do without
+
+    paths = [f"conductor_actors/{module}.py" for module in HOT_PATH]
+    extensions: list[Extension] = mypycify(paths, group_name="conductor_actors", debug_level="0")
+    return extensions
+
+
+is_wanted = os.environ.get("CONDUCTOR_COMPILE") == "1"
+setup(
+    cmdclass={"build_ext": BuildAllOrNone},
+    setup_requires=COMPILER if is_wanted else (),
+    ext_modules=compiled_modules() if is_wanted and "bdist_wheel" in sys.argv else (),
+)

@@ -117,7 +117,9 @@ class RedisSource:
         messages, gaps = self._pop_messages(began_s, ordered)
         pause_s = 0.0 if self._streams.is_behind else CAUGHT_UP_PAUSE_S
         self._next_read_s = time.monotonic() + pause_s
-        entries = sorted(ordered.entries + messages) if messages else ordered.entries
+        entries = ordered.entries
+        if messages:
+            entries = sorted(entries + messages) if entries else messages
         first_tick_ms = None
         if not self._has_begun and self._options.start != "earliest":
             first_tick_ms = ordered.now_ms
@@ -159,16 +161,17 @@ class RedisSource:
         offset_ms = ordered.now_ms - began_s * 1000
         has_advanced = before_ms > self._released_ms
         before_s = (before_ms - offset_ms) / 1000 if has_advanced else 0.0
-        messages, gaps = self._listener.pop_before(before_s)
+        received, gaps = self._listener.pop_before(before_s)
         gaps = [_in_redis_time(gap, offset_ms) for gap in gaps] + self._restart_gap(ordered.now_ms)
-        entries = []
-        for message in messages:
-            received_ms = int(message.received_s * 1000 + offset_ms)
+        entries: list[Entry] = []
+        for each in received:
+            received_ms = int(each.received_s * 1000 + offset_ms)
             if received_ms < self._resumed_ms:
                 continue
-            self._messages += 1
             at_ms = max(self._released_ms, min(received_ms, before_ms - 1))
-            entries.append((at_ms, self._messages, message.channel, message.body))
+            numbered = enumerate(each.messages, self._messages + 1)
+            entries += [(at_ms, number, name, body) for number, (name, body) in numbered]
+            self._messages += len(each.messages)
         self._released_ms = max(self._released_ms, before_ms + (sequence > 0))
         return entries, gaps
 

@@ -5,12 +5,10 @@ Pub/sub can't wait: messages are received at once, however slowly they are proce
 
 import threading
 import time
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Sequence
 from functools import lru_cache
 from random import random
-from typing import Final, NamedTuple
+from typing import Final
 
 import redis
 
@@ -19,75 +17,14 @@ from conductor_actors.adapters.redis.connections.liveness import Deadlines
 from conductor_actors.adapters.redis.events.event_names import event_tenant
 from conductor_actors.adapters.redis.events.ignored_tenants import IgnoredTenants
 from conductor_actors.adapters.redis.events.subscription import Message, Subscription, Subscriptions
+from conductor_actors.adapters.redis.events.tenant_buffer import ReceivedMessages, TenantBuffer
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
-from conductor_actors.domain.quotas import units
 from conductor_actors.errors import ConfigError, Unavailable
 
 LISTENER_CLOSE_S: Final = 2.0
 # Between two reads: each costs three system calls, however many messages it returns.
 GATHER_S: Final = 0.005
-
-
-class ReceivedMessage(NamedTuple):
-    """A message with the monotonic time at which it was received."""
-
-    received_s: float
-    channel: str
-    body: bytes
-
-
-class TenantBuffer:
-    """Received messages, bounded: at most `limit` units, a unit being up to a kilobyte.
-
-    When it is full, it drops the newest message of the tenant with the most units, which is the
-    tenant that floods; that can be the message being added.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._queues: dict[str, list[ReceivedMessage]] = {}
-        self._units: Counter[str] = Counter()
-        self._total = 0
-        self._dropped: Counter[str] = Counter()
-
-    def add(self, tenant: str, message: ReceivedMessage) -> None:
-        """Add a message of a tenant; drop as many as are necessary to make room."""
-        units = _units(message)
-        while self._total + units > self._limit:
-            flooding = max(self._units, key=self._units.__getitem__, default=tenant)
-            if flooding == tenant or self._units[flooding] < self._units[tenant] + units:
-                self._dropped[tenant] += 1
-                return
-            self._dropped[flooding] += 1
-            self._subtract(flooding, _units(self._queues[flooding].pop()))
-        if tenant not in self._queues:
-            self._queues[tenant] = []
-        self._queues[tenant].append(message)
-        self._units[tenant] += units
-        self._total += units
-
-    def pop_before(self, before_s: float) -> list[ReceivedMessage]:
-        """Remove and return the messages received before a moment, oldest first."""
-        popped: list[ReceivedMessage] = []
-        for tenant, queue in [*self._queues.items()]:
-            due = bisect_left(queue, before_s, key=_received_s)
-            popped += queue[:due]
-            self._subtract(tenant, sum(map(_units, queue[:due])))
-            del queue[:due]
-            if not queue:
-                del self._queues[tenant], self._units[tenant]
-        popped.sort(key=_received_s)
-        return popped
-
-    def pop_dropped(self) -> Counter[str]:
-        """Return how many messages of each tenant were dropped since the last call."""
-        dropped, self._dropped = self._dropped, Counter()
-        return dropped
-
-    def _subtract(self, tenant: str, units: int) -> None:
-        self._units[tenant] -= units
-        self._total -= units
 
 
 class PubSubListener:
@@ -118,7 +55,7 @@ class PubSubListener:
         self._thread = threading.Thread(target=self._run, name="pubsub", daemon=True)
         self._thread.start()
 
-    def pop_before(self, before_s: float) -> tuple[list[ReceivedMessage], list[Gap]]:
+    def pop_before(self, before_s: float) -> tuple[list[ReceivedMessages], list[Gap]]:
         """Remove and return the messages received before a moment, and the new gaps.
 
         Times are monotonic. Raise `ConfigError` while a channel is refused.
@@ -200,15 +137,16 @@ class PubSubListener:
         self._has_answered.set()
 
     def _add(self, messages: Sequence[Message]) -> None:
-        """Add the messages of one read: `pop_before` waits for no more than these."""
+        """Add the messages of one read, with one time."""
+        named = []
+        for message in messages:
+            channel, tenant = _channel_and_tenant(message[-2])
+            if tenant is not None:
+                named.append((tenant, (channel, message[-1])))
+            else:
+                self._ignored_tenants.report(channel)
         with self._lock:
-            clock, add = time.monotonic, self._buffer.add
-            for message in messages:
-                channel, tenant = _channel_and_tenant(message[-2])
-                if tenant is not None:
-                    add(tenant, ReceivedMessage(clock(), channel, message[-1]))
-                else:
-                    self._ignored_tenants.report(channel)
+            self._buffer.add(time.monotonic(), named)
 
 
 @lru_cache(4096)
@@ -216,11 +154,3 @@ def _channel_and_tenant(raw: bytes) -> tuple[str, str | None]:
     """Return a channel's name, and the tenant whose events are published there, if any."""
     name = raw.decode("utf-8", "replace")
     return name, event_tenant(name)
-
-
-def _units(message: ReceivedMessage) -> int:
-    return units(len(message.body))
-
-
-def _received_s(message: ReceivedMessage) -> float:
-    return message.received_s

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import redis
 
+from conductor_actors.adapters.redis.connections.buffered_replies import pop_buffered_replies
 from conductor_actors.adapters.redis.connections.liveness import Deadlines, Liveness
 from conductor_actors.adapters.redis.connections.namespaces import (
     add_prefix,
@@ -20,6 +21,8 @@ from conductor_actors.errors import Unavailable
 from conductor_actors.ports import Clock
 
 MAX_MESSAGES_PER_READ: Final = 1000
+
+_MESSAGE_KINDS: Final = (b"message", b"pmessage")
 
 Message: TypeAlias = Sequence[Any]  # kind, perhaps the pattern, channel, body
 
@@ -42,7 +45,7 @@ class Subscriptions(NamedTuple):
 
 def is_message(reply: Sequence[Any]) -> bool:
     """Return whether a reply is a published message, and not the answer to a command."""
-    return bool(reply) and reply[0] in (b"message", b"pmessage")
+    return bool(reply) and reply[0] in _MESSAGE_KINDS
 
 
 class Subscription:
@@ -107,15 +110,32 @@ class Subscription:
     def _received(self, most: int) -> list[Message]:
         messages: list[Message] = []
         while len(messages) < most and self._connection.can_read():
-            try:
+            with suppress(*ERROR_REPLIES):  # replies, too
                 reply = self._connection.read_response(disconnect_on_error=False, push_request=True)
-            except ERROR_REPLIES:  # a reply, too
-                continue
+                messages += self._messages([reply])
+            messages += self._messages(pop_buffered_replies(self._connection, most - len(messages)))
+        return messages
+
+    def _messages(self, replies: Sequence[Any]) -> list[Message]:
+        """Return the messages among replies; the other replies are checked."""
+        messages: list[Message] = [
+            reply
+            for reply in replies
+            if isinstance(reply, list) and reply and reply[0] in _MESSAGE_KINDS
+        ]
+        if len(messages) < len(replies):
+            self._check_others(replies)
+        if self._prefix:
+            return [remove_prefix(message, self._prefix) for message in messages]
+        return messages
+
+    def _check_others(self, replies: Sequence[Any]) -> None:
+        """Check the role in a reply to HELLO, and raise an error that ends the connection."""
+        for reply in replies:
             if isinstance(reply, dict):
                 self._connection.check_role(reply)
-            elif is_message(reply):
-                messages.append(remove_prefix(reply, self._prefix))
-        return messages
+            elif isinstance(reply, Exception) and not isinstance(reply, ERROR_REPLIES):
+                raise reply
 
     def _check(self) -> None:
         now_s = self._clock()

@@ -32,6 +32,7 @@ from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import DeadLetter, ReadResult
+from tests.adapters.redis.pubsub_messages import pop_bodies
 from tests.support.event_samples import CHAT, SYNC
 from tests.support.fences import take_ownership
 from tests.support.score_rows import row
@@ -151,8 +152,8 @@ def receive(listener: PubSubListener, client: redis.Redis) -> tuple[list[bytes],
     until_s = monotonic() + 10
     while not heard and monotonic() < until_s:
         client.publish(SYNC, b"after")
-        part, missing = listener.pop_before(ALWAYS)
-        heard += [each.body for each in part]
+        part, missing = pop_bodies(listener)
+        heard += part
         gaps += missing
     return heard, gaps
 
@@ -272,10 +273,10 @@ def test_a_message_between_two_confirmations_of_a_subscription_is_received(
             client, Subscriptions([SYNC], ["*:a", "*:b"]), 1000, SHORT_DEADLINES
         )
         listener.wait_subscribed(5)
-        heard, _ = listener.pop_before(ALWAYS)
+        heard, _ = pop_bodies(listener)
         redis_client.publish("x:b", b"")  # a pattern that is really there
         listener.close()
-    assert [each.body for each in heard] == [b"early", b"early"]
+    assert heard == [b"early", b"early"]
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -283,7 +284,7 @@ def test_a_listener_that_ended_by_a_bug_raises_an_error(
     proxy: Proxy, redis_client: redis.Redis
 ) -> None:
     proxy.rewrite = lambda data: re.sub(
-        rb"^>3\r\n\$7\r\nmessage.*", b":1\r\n", data, flags=re.DOTALL
+        rb"^>3\r\n\$7\r\nmessage.*", b">1\r\n$7\r\nmessage\r\n", data, flags=re.DOTALL
     )
     with closing(open_client(proxy.url)) as client:
         listener = PubSubListener(client, Subscriptions([SYNC]), 1000, SHORT_DEADLINES)

@@ -22,6 +22,7 @@ from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.introspection_protocol import IntrospectionRequest
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import UPDATES
+from tests.adapters.redis.pubsub_messages import pop_bodies
 from tests.support.event_samples import SYNC
 from tests.support.valkey_servers import ValkeyServer, valkey_server
 from tests.support.waiting import wait_until
@@ -56,8 +57,8 @@ def test_events_by_pub_sub_are_all_received(valkey: ValkeyServer) -> None:
     ):
 
         def has_received(body: bytes) -> bool:
-            messages, new_gaps = listener.pop_before(float("inf"))
-            received.extend(message.body for message in messages)
+            bodies, new_gaps = pop_bodies(listener)
+            received.extend(bodies)
             gaps.extend(new_gaps)
             return body in received
 

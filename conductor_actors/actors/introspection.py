@@ -127,12 +127,10 @@ def describe_session(
 
 def mailbox_figures(mailbox: PooledMailbox, now_s: float) -> MailboxFigures:
     """Return the figures of a mailbox; messages left in the current turn count as waiting."""
-    rest = mailbox.turn.rest if mailbox.turn else []
-    oldest_s = now_s - rest[-1].since_s if rest else mailbox.oldest_s(now_s)
     return MailboxFigures(
-        depth=len(rest) + mailbox.depth(),
-        oldest_s=round(oldest_s, 3),
-        handled=mailbox.handled - len(rest),
+        depth=mailbox.depth(),
+        oldest_s=round(mailbox.oldest_s(now_s), 3),
+        handled=mailbox.handled - len(mailbox.turn),
         refused=mailbox.refused,
         busy_s=round(mailbox.busy_s, 6),
     )

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
-from conductor_actors.actors.runtime.mailbox import PooledMailbox, TurnEnded
+from conductor_actors.actors.runtime.mailbox import PooledMailbox
 
 MAX_WAIT_S = 10.0
 
@@ -26,10 +26,8 @@ def attach_handler(
 ) -> None:
     def run() -> None:
         try:
-            while True:
-                handle(mailbox.get().message)
-        except TurnEnded:
-            return
+            while envelope := mailbox.next_in_turn():
+                handle(envelope.message)
         except HandlerDied as death:
             mailbox.run = None
             death.on_failure()

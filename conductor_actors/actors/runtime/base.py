@@ -16,9 +16,15 @@ from types import TracebackType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import pykka
+from pykka.messages import _ActorStop
 
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
-from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox, ThreadMailbox, TurnEnded
+from conductor_actors.actors.runtime.mailbox import (
+    Envelope,
+    Mailbox,
+    PooledMailbox,
+    ThreadMailbox,
+)
 
 M = TypeVar("M", ThreadMailbox, PooledMailbox)
 
@@ -201,13 +207,48 @@ class PooledActor(_SupervisedActor):
         self._dispatcher.attach(self._context.mailbox, self._take_turn, self._report_hung)
 
     def _take_turn(self) -> None:
-        """Run Pykka's own loop until the mailbox ends the turn, or the actor stops."""
+        """Handle the mail of a turn, until the turn is over or the actor stops."""
         if not self._is_set_up:
             self._is_set_up = True
             self._actor_loop_setup()
-        try:
-            self._actor_loop_running()
-        except TurnEnded:
-            return
-        if self._dispatcher.detach(self._context.mailbox):
+        mailbox, has_stopped = self._mailbox, self.actor_stopped.is_set
+        while not has_stopped():
+            envelope = mailbox.next_in_turn()
+            if envelope is None:
+                return
+            try:
+                if envelope.reply_to is None and mailbox.observer is None:
+                    self._message = message = envelope.message
+                    if type(message) is _ActorStop:
+                        self._stop()
+                    else:
+                        self.on_receive(message)
+                else:
+                    self._reply(envelope)
+            except BaseException as error:  # noqa: BLE001 - as Pykka's loop, but for exits
+                self._fail(error)
+        if self._dispatcher.detach(mailbox):
             self._actor_loop_teardown()
+
+    def _reply(self, envelope: Envelope) -> None:
+        """Handle a message; if it is an `ask`, reply with the result or the error."""
+        try:
+            response = self._handle_receive(envelope.message)
+        except Exception:
+            if envelope.reply_to is None:
+                raise
+            envelope.reply_to.set_exception()
+        else:
+            if envelope.reply_to is not None:
+                envelope.reply_to.set(response)
+
+    def _fail(self, error: BaseException) -> None:
+        """Stop because of an error, as Pykka does; an exit is a failure like any other."""
+        if not isinstance(error, Exception):
+            error, exit_error = _WrappedExit(repr(error)), error
+            error.__cause__ = exit_error
+        self._handle_failure(type(error), error, error.__traceback__)
+        try:
+            self.on_failure(type(error), error, error.__traceback__)
+        except Exception as failure:  # noqa: BLE001
+            self._handle_failure(type(failure), failure, failure.__traceback__)

@@ -4,6 +4,8 @@ In a turn an actor handles at most `MAX_TURN_MESSAGES` in at most `MAX_TURN_S`; 
 back of the queue, so no actor starves another. Tenants take turns, too, so no tenant starves
 another. Handlers must not block: a pool of two threads stalls when two of them do. `slow_turns`
 lists handlers that take long, and `abandon_hung` replaces the threads of those that never return.
+
+A thread takes up to `MAX_TURNS` under one lock; one that has none takes some from another thread.
 """
 
 import threading
@@ -12,11 +14,12 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from conductor_actors.actors.runtime.awake_clock import AwakeClock
-from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox, Turn, resolve_dead_ask
+from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox, resolve_dead_ask
 from conductor_actors.actors.runtime.run_queue import RunQueue
+from conductor_actors.actors.runtime.worker import RunningTurn, Worker
 
+MAX_TURNS: Final = 64
 MAX_TURN_MESSAGES: Final = 64
-MAX_TURN_S: Final = 0.005
 HUNG_AFTER_S: Final = 5.0
 
 
@@ -26,14 +29,6 @@ class SlowTurn(NamedTuple):
     name: str
     running_s: float
     thread_id: int
-
-
-class RunningTurn(NamedTuple):
-    """A turn that is running: when it began, by both clocks, and whose it is."""
-
-    began_s: float
-    began_awake_s: float
-    mailbox: PooledMailbox
 
 
 class Dispatcher:
@@ -46,13 +41,13 @@ class Dispatcher:
         awake_clock: AwakeClock | None = None,
     ) -> None:
         """Start the threads. While nobody advances `awake_clock`, no handler is hung."""
-        self._clock = clock
+        self.clock = clock
         self._awake_clock = awake_clock or AwakeClock(clock)
         self._lock = threading.Lock()
         self._work_added = threading.Condition(self._lock)
         self._became_idle = threading.Condition(self._lock)
         self._run_queue = RunQueue()
-        self._turns: dict[int, RunningTurn] = {}
+        self._busy: dict[int, Worker] = {}  # the threads that have turns, by their ids
         self._attached: dict[PooledMailbox, None] = {}  # in order
         self._is_closed = False
         self.waiting = 0
@@ -65,21 +60,22 @@ class Dispatcher:
     def deliver(self, letters: Iterable[tuple[PooledMailbox, Envelope]]) -> None:
         """Put envelopes into mailboxes, in order, with one lock and one wake-up for all of them."""
         with self._lock:
-            now_s = self._clock()
+            now_s = self.clock()
             for mailbox, envelope in letters:
                 envelope.since_s = now_s
                 mailbox.mail.append(envelope)
                 self.waiting += 1
                 if mailbox.is_closed:
                     self._refuse_mail(mailbox)
-                else:
-                    self._queue(mailbox, now_s)
+                elif mailbox.run is not None and not mailbox.is_queued:
+                    mailbox.is_queued = True
+                    self._run_queue.push(mailbox, now_s)
             self._work_added.notify(len(self._threads))
 
     def tell_first(self, mailbox: PooledMailbox, message: object) -> None:
         """Add a message that the actor handles first in its next turn, before its other mail."""
         with self._lock:
-            now_s = self._clock()
+            now_s = self.clock()
             envelope = Envelope(message)
             envelope.since_s = now_s
             mailbox.priority = (*mailbox.priority, envelope)
@@ -102,13 +98,13 @@ class Dispatcher:
             mailbox.run = run
             mailbox.report_hung = report_hung
             mailbox.is_new = True
-            self._queue(mailbox, self._clock())
+            self._queue(mailbox, self.clock())
             self._work_added.notify()
 
     def detach(self, mailbox: PooledMailbox) -> bool:
         """Disconnect the actor, in its turn, from its mailbox; return False if it was abandoned."""
         with self._lock:
-            if threading.get_ident() not in self._turns:
+            if threading.get_ident() not in self._busy:
                 return False
             mailbox.run = None
             return True
@@ -139,45 +135,44 @@ class Dispatcher:
     def wait_idle(self, timeout_s: float) -> bool:
         """Wait until every actor has handled its mail; return False after the timeout."""
         with self._lock:
-            return self._became_idle.wait_for(
-                lambda: not self._run_queue.waiting and not self._turns, timeout_s
-            )
+            return self._became_idle.wait_for(self._is_idle, timeout_s)
 
     def oldest_s(self) -> float:
         """Return how long the actor that waits longest has been waiting for its turn."""
         with self._lock:
-            return self._run_queue.oldest_s(self._clock())
+            return self._run_queue.oldest_s(self.clock())
 
     def slow_turns(self, longer_than_s: float) -> list[SlowTurn]:
         """List the turns that have been running for longer than `longer_than_s`."""
         with self._lock:
-            now_s = self._clock()
-            return [
-                SlowTurn(turn.mailbox.name, now_s - turn.began_s, thread_id)
-                for thread_id, turn in self._turns.items()
-                if now_s - turn.began_s > longer_than_s
-            ]
+            now_s = self.clock()
+            running = [(thread_id, worker.running()) for thread_id, worker in self._busy.items()]
+        return [
+            SlowTurn(turn.mailbox.name, now_s - turn.began_s, thread_id)
+            for thread_id, turn in running
+            if turn is not None and now_s - turn.began_s > longer_than_s
+        ]
 
     def abandon_hung(self) -> None:
         """Replace the threads of hung handlers, however often this is called.
 
         A handler is hung once it has run for 5 s during which the process was not suspended: its
-        thread is replaced and its mail is refused. Its old thread ends if it ever returns.
+        thread is replaced, the turns that this had not begun go to others, and its mail is refused.
+        Its old thread ends if it ever returns.
         """
         with self._lock:
             hung = [
-                self._replace(thread_id)
-                for thread_id, turn in [*self._turns.items()]
-                if self._awake_s(turn) >= HUNG_AFTER_S and turn.mailbox.run is not None
+                (turn, self.clock() - turn.began_s)
+                for worker in [*self._busy.values()]
+                if (turn := self._hung_turn(worker)) is not None
             ]
-        for running_s, mailbox in hung:
-            if mailbox.report_hung is not None:
-                mailbox.report_hung(running_s)
-            self.close_mailbox(mailbox)  # only after the failure was reported
+        for turn, running_s in hung:
+            if turn.mailbox.report_hung is not None:
+                turn.mailbox.report_hung(running_s)
+            self.close_mailbox(turn.mailbox)  # only after the failure was reported
         if hung:
             with self._lock:
-                if not self._run_queue.waiting and not self._turns:
-                    self._became_idle.notify_all()
+                self._report_idle()
 
     def close(self, timeout_s: float = 1.0) -> None:
         """End the threads after their current turns."""
@@ -187,10 +182,21 @@ class Dispatcher:
         for thread in self._threads:
             thread.join(timeout_s)
 
+    def _hung_turn(self, worker: Worker) -> RunningTurn | None:
+        """Return a worker's turn, and replace its thread, if the turn is hung."""
+        turn = worker.running()
+        if turn is None or self._awake_s(turn) < HUNG_AFTER_S or turn.mailbox.run is None:
+            return None
+        self._put_turns_back(worker.take())  # from now on, the worker can begin no other turn
+        if worker.running() != turn:
+            return None
+        self._replace(worker, turn)
+        return turn
+
     def _awake_s(self, turn: RunningTurn) -> float:
         """Return how long a turn has run while the process was running."""
         awake_s = self._awake_clock.now_s - turn.began_awake_s  # may begin half a second early
-        return min(awake_s, self._clock() - turn.began_s)
+        return min(awake_s, self.clock() - turn.began_s)
 
     def _queue(self, mailbox: PooledMailbox, now_s: float) -> None:
         has_work = mailbox.mail or mailbox.is_new or mailbox.priority
@@ -210,74 +216,110 @@ class Dispatcher:
         self.waiting -= len(refused)
         return len(refused)
 
-    def _replace(self, thread_id: int) -> tuple[float, PooledMailbox]:
-        """Replace a hung thread; return how long its turn has run, and its mailbox."""
-        began_s, _, mailbox = self._turns.pop(thread_id)
+    def _replace(self, worker: Worker, turn: RunningTurn) -> None:
+        """Replace the thread of a hung turn."""
+        hung = next(each for each in self._busy.items() if each[1] is worker)[0]
+        del self._busy[hung]
+        now_s = self.clock()
+        mailbox = turn.mailbox
         mailbox.is_closed, mailbox.run = True, None
-        mailbox.busy_s += self._clock() - began_s
-        self._put_back(mailbox)
+        mailbox.busy_s += now_s - turn.began_s
+        self._put_mail_back(mailbox)
         mailbox.is_queued = False
-        hung = next(thread for thread in self._threads if thread.ident == thread_id)
-        replacement = self._thread(hung.name)
-        self._threads[self._threads.index(hung)] = replacement
-        replacement.start()
-        return self._clock() - began_s, mailbox
+        worker.is_abandoned = True
+        self._end_turns(worker, now_s)
+        index = next(n for n, thread in enumerate(self._threads) if thread.ident == hung)
+        self._threads[index] = self._thread(self._threads[index].name)
+        self._threads[index].start()
 
     def _thread(self, name: str) -> threading.Thread:
         return threading.Thread(target=self._work, name=name, daemon=True)
 
     def _work(self) -> None:
-        thread_id = threading.get_ident()
-        while (mailbox := self._begin_turn(thread_id)) is not None:
-            if mailbox.run is not None:
-                mailbox.run()
-            if not self._end_turn(thread_id, mailbox):
-                return
-
-    def _begin_turn(self, thread_id: int) -> PooledMailbox | None:
+        worker = Worker(self.clock)
         with self._lock:
-            while not self._run_queue.waiting:
-                if self._is_closed:
-                    return None
-                self._work_added.wait()
-            if self._is_closed:
-                return None
+            has_turns = self._begin_turns(worker)
+        while has_turns:
+            worker.run(self._awake_clock)
+            with self._lock:
+                if self._busy.pop(threading.get_ident(), None) is not worker:
+                    return  # this thread was replaced meanwhile
+                self._end_turns(worker, self.clock())
+                self._report_idle()
+                has_turns = self._begin_turns(worker)
+
+    def _begin_turns(self, worker: Worker) -> bool:
+        """Wait for turns; return False if the dispatcher is closed."""
+        while not self._is_closed:
+            turns = self._pop_turns() or self._steal_turns()
+            if turns:
+                worker.begin(turns)
+                self._busy[threading.get_ident()] = worker
+                return True
+            self._work_added.wait()
+        return False
+
+    def _pop_turns(self) -> list[PooledMailbox]:
+        """Remove turns from the run queue, with 64 messages or few more; the next one is last."""
+        waiting, turns, messages = self._run_queue.waiting, list[PooledMailbox](), 0
+        while waiting and len(turns) < MAX_TURNS and messages < MAX_TURN_MESSAGES:
             mailbox = self._run_queue.pop()
-            mail, mailbox.mail = mailbox.mail[:MAX_TURN_MESSAGES], mailbox.mail[MAX_TURN_MESSAGES:]
+            mail = mailbox.mail
+            mailbox.mail = mail[MAX_TURN_MESSAGES:]
+            del mail[MAX_TURN_MESSAGES:]
             if mailbox.priority:
                 mail, mailbox.priority = [*mailbox.priority, *mail], ()
-            self.waiting -= len(mail)
-            self.handled += len(mail)
+            mail.reverse()
+            mailbox.turn, mailbox.turn_ends_s, mailbox.is_new = mail, 0.0, False
             mailbox.handled += len(mail)
-            mailbox.is_new = False
-            mailbox.turn = Turn(mail, self._clock, MAX_TURN_S)
-            self._turns[thread_id] = RunningTurn(self._clock(), self._awake_clock.now_s, mailbox)
-            return mailbox
+            messages += len(mail)
+            turns.append(mailbox)
+        self.waiting -= messages
+        self.handled += messages
+        turns.reverse()
+        return turns
 
-    def _end_turn(self, thread_id: int, mailbox: PooledMailbox) -> bool:
-        """End a turn; return False if this thread was replaced meanwhile."""
-        with self._lock:
-            turn = self._turns.pop(thread_id, None)
-            if turn is None:
-                return False
-            now_s = self._clock()
-            mailbox.busy_s += now_s - turn.began_s
-            self._put_back(mailbox)
-            if mailbox.is_closed:  # during the turn, because its actor was quarantined
-                self._refuse_mail(mailbox)
-            mailbox.is_queued = False
-            self._queue(mailbox, now_s)
-            if not self._run_queue.waiting and not self._turns:
-                self._became_idle.notify_all()
-            return True
+    def _steal_turns(self) -> list[PooledMailbox]:
+        """Take half of the turns that another thread has not begun."""
+        for other in self._busy.values():
+            if turns := other.take((other.count_rest() + 1) // 2):
+                return turns
+        return []
 
-    def _put_back(self, mailbox: PooledMailbox) -> None:
-        """Put what is left of the turn back to the front of the mailbox."""
-        rest = mailbox.turn.rest if mailbox.turn else []
-        mailbox.turn = None
-        if rest:
-            rest.reverse()
-            mailbox.mail = rest + mailbox.mail
-            self.waiting += len(rest)
-            self.handled -= len(rest)
-            mailbox.handled -= len(rest)
+    def _end_turns(self, worker: Worker, now_s: float) -> None:
+        self._put_turns_back(worker.take())
+        finished, worker.finished = worker.finished, []
+        for mailbox in finished:
+            self._end_turn(mailbox, now_s)
+
+    def _end_turn(self, mailbox: PooledMailbox, now_s: float) -> None:
+        if mailbox.turn:
+            self._put_mail_back(mailbox)
+        if mailbox.is_closed:  # during the turn, because its actor was quarantined
+            self._refuse_mail(mailbox)
+        mailbox.is_queued = False
+        self._queue(mailbox, now_s)
+
+    def _put_turns_back(self, mailboxes: list[PooledMailbox]) -> None:
+        """Put turns that have not begun to the front of the run queue; the next one is last."""
+        for mailbox in mailboxes:
+            self._put_mail_back(mailbox)
+            self._run_queue.put_back(mailbox)
+        if mailboxes:
+            self._work_added.notify(len(self._threads))
+
+    def _put_mail_back(self, mailbox: PooledMailbox) -> None:
+        """Put what is left of a turn back to the front of the mailbox."""
+        rest, mailbox.turn = mailbox.turn, []
+        rest.reverse()
+        mailbox.mail = rest + mailbox.mail
+        self.waiting += len(rest)
+        self.handled -= len(rest)
+        mailbox.handled -= len(rest)
+
+    def _is_idle(self) -> bool:
+        return not self._run_queue.waiting and not self._busy
+
+    def _report_idle(self) -> None:
+        if self._is_idle():
+            self._became_idle.notify_all()

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, Final, Protocol, TypeAlias
 
 import pykka
@@ -16,6 +16,7 @@ from pykka.messages import _ActorStop
 
 from conductor_actors.domain.identity import SessionKey
 
+MAX_TURN_S: Final = 0.005
 BACK_PRESSURE_POLL_S: Final = 0.005  # how often a full mailbox downstream is checked
 
 
@@ -141,6 +142,10 @@ MessageObserver: TypeAlias = Callable[[Any, object], AbstractContextManager[None
 class Delivery(Protocol):
     """The part of a dispatcher that its mailboxes use."""
 
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock by which turns are measured."""
+
     def deliver(self, letters: "Iterable[tuple[PooledMailbox, Envelope]]") -> None:
         """Put envelopes into mailboxes, in order."""
 
@@ -151,15 +156,12 @@ class Delivery(Protocol):
         """Remove a mailbox that will never have an actor again."""
 
 
-class TurnEnded(Exception):  # noqa: N818 - not an error, but the way to leave Pykka's loop
-    """The turn of a pooled actor is over."""
-
-
 class PooledMailbox:
     """The mailbox of a pooled actor.
 
-    All attributes but `turn` and `observer` belong to the dispatcher and change only under its
-    lock. Counters may be read without it.
+    `turn` has the mail of the actor's turn, the next envelope last; it belongs to the thread that
+    runs the turn. All other attributes but `observer` belong to the dispatcher, and change only
+    under its lock. Counters may be read without it.
     """
 
     __slots__ = (
@@ -174,11 +176,13 @@ class PooledMailbox:
         "observer",
         "on_refusal",
         "priority",
+        "queued_s",
         "refused",
         "report_hung",
         "run",
         "tenant",
         "turn",
+        "turn_ends_s",
     )
 
     def __init__(self, name: str, dispatcher: Delivery) -> None:
@@ -191,12 +195,14 @@ class PooledMailbox:
         self.report_hung: Callable[[float], None] | None = None  # if a handler never returns
         self.is_new = False  # its actor has not had a turn
         self.is_queued = False
+        self.queued_s = 0.0  # when it was queued
         self.is_closed = False
         self.on_refusal: Callable[[PooledMailbox, object], None] | None = None
         self.refused = 0
         self.handled = 0
         self.busy_s = 0.0  # the duration of its turns
-        self.turn: Turn | None = None
+        self.turn: list[Envelope] = []
+        self.turn_ends_s = 0.0  # 0.0: has not begun, or has one message alone
         self.observer: MessageObserver | None = None
 
     def tell(self, message: object) -> None:
@@ -208,49 +214,34 @@ class PooledMailbox:
         ours = Envelope(envelope.message, envelope.reply_to)
         self._dispatcher.deliver(((self, ours),))
 
-    def get(self) -> AnyEnvelope:
-        """Return the next envelope of the turn; raise `TurnEnded` when the turn is over."""
-        if self.turn is None:
-            raise TurnEnded
-        return self.turn.next()
+    def next_in_turn(self) -> Envelope | None:
+        """Return the next envelope of the turn: one at least; None when the turn is over."""
+        turn = self.turn
+        if not turn:
+            return None
+        if self.turn_ends_s:
+            if self._dispatcher.clock() > self.turn_ends_s:
+                return None
+        elif len(turn) > 1:
+            self.turn_ends_s = self._dispatcher.clock() + MAX_TURN_S
+        return turn.pop()
 
     def empty(self) -> bool:
         """Check whether no mail is waiting."""
-        return not self.mail
+        return not (self.mail or self.turn)
 
     def depth(self) -> int:
-        """Count the messages waiting."""
-        return len(self.mail)
+        """Count the messages waiting, those of the turn too."""
+        return len(self.mail) + len(self.turn)
 
     def oldest_s(self, now_s: float) -> float:
         """Return how long the oldest message has been waiting; 0 when there is none."""
-        mail = self.mail  # the dispatcher may replace it meanwhile
-        return now_s - mail[0].since_s if mail else 0.0
+        turn, mail = self.turn, self.mail  # a thread may change them meanwhile
+        with suppress(IndexError):
+            return now_s - (turn[-1] if turn else mail[0]).since_s
+        return 0.0
 
     def retire(self) -> None:
         """Refuse and count all mail, because no actor will handle it."""
         self._dispatcher.close_mailbox(self)
         self._dispatcher.forget(self)
-
-
-class Turn:
-    """The mail that an actor handles before it goes to the back of the queue: one at least."""
-
-    __slots__ = ("_clock", "_max_s", "_until_s", "rest")
-
-    def __init__(self, mail: list[Envelope], clock: Callable[[], float], max_s: float) -> None:
-        mail.reverse()  # so that `pop` returns the next one
-        self.rest = mail
-        self._clock = clock
-        self._max_s = max_s
-        self._until_s: float | None = None
-
-    def next(self) -> Envelope:
-        """Return the next envelope; raise `TurnEnded` if there is none or the time is over."""
-        if not self.rest:
-            raise TurnEnded
-        if self._until_s is None:  # not when the turn began: the machine may be busy
-            self._until_s = self._clock() + self._max_s
-        elif self._clock() > self._until_s:
-            raise TurnEnded
-        return self.rest.pop()

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import pytest
 
 from conductor_actors.actors.runtime.base import ActorContext
-from conductor_actors.actors.runtime.dispatcher import MAX_TURN_MESSAGES, MAX_TURN_S, Dispatcher
-from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
+from conductor_actors.actors.runtime.dispatcher import MAX_TURN_MESSAGES, Dispatcher
+from conductor_actors.actors.runtime.mailbox import MAX_TURN_S, Envelope, PooledMailbox
 from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread, HandlerDied, attach_handler
 from tests.actors.scripted_actors import PooledProbe, Script
 from tests.support.fakes.fake_clock import FakeClock
@@ -41,7 +41,7 @@ def _hasty_threads() -> Iterator[None]:
 def flood(dispatcher: Dispatcher, names: dict[str, int], cost_s: float = 0.0) -> list[str]:
     """Fill several mailboxes at once; return whose messages were handled, in order."""
     handled: list[str] = []
-    clock = dispatcher._clock
+    clock = dispatcher.clock
 
     def handle(name: str, _: object) -> None:
         handled.append(name)

@@ -1,7 +1,7 @@
 """What goes before all mail: asked of a session that has too much to do, it is answered next."""
 
-from conductor_actors.actors.runtime.dispatcher import MAX_TURN_S, Dispatcher
-from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
+from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.runtime.mailbox import MAX_TURN_S, Envelope, PooledMailbox
 from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread, attach_handler
 from tests.support.fakes.fake_clock import FakeClock
 

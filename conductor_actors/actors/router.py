@@ -64,9 +64,10 @@ class Downstream(NamedTuple):
 class RouterActor(SystemActor):
     """A switch over `RouterMessage`.
 
-    It dispatches the events of a read up to the next tick, tells the Ticker, and continues once
-    the Ticker has broadcast the ticks that are due. A checkpoint begins only after a whole read was
-    dispatched, when the source's position, the intake and the sessions' mailboxes agree.
+    It gathers the events of a read up to the next tick, tells the Ticker, and continues once the
+    Ticker has broadcast the ticks that are due, the first of them together with the events. A
+    checkpoint begins only after a whole read was dispatched, when the source's position, the intake
+    and the sessions' mailboxes agree.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class RouterActor(SystemActor):
         for step in self._steps:
             match step:
                 case EventsBySession():
-                    self._sessions.deliver(step)
+                    self._sessions.gather(step)
                 case Watermark():
                     self._downstream.ticker.tell(WatermarkReached(step, read.now_ms))
                     return
@@ -154,6 +155,8 @@ class RouterActor(SystemActor):
 
     def _pass_ticks(self, position: TickPosition) -> None:
         if position.next_ms is not None:
+            if position.next_ms != self._intake.next_tick_ms:  # else it is from a restarted Ticker
+                self._sessions.deliver_gathered()  # if no tick was due
             self._intake.pass_ticks(position)
             self._sessions.passivate(position.passed_ms)
         if self._read is not None:
@@ -161,6 +164,7 @@ class RouterActor(SystemActor):
 
     def _finish_routing(self, read: ReadResult) -> None:
         self._read = None
+        self._sessions.deliver_gathered()
         if not self._intake.has_pending:  # otherwise the next tick does it
             self._sessions.passivate(read.watermark_ms)
         self._report_rejected()

@@ -63,11 +63,23 @@ class SessionActor(PooledActor):
         self._tick_ms: int | None = None
 
     def on_receive(self, message: SessionMessage) -> None:
+        try:
+            self._handle(message)
+        finally:  # a row that can't be made hides no event that could not be applied
+            if self._poison:
+                poison, self._poison = self._poison, ()
+                raise Poisoned(poison) from poison[0][1]
+
+    def _handle(self, message: SessionMessage) -> None:
         match message:
-            case EventBatch(events):
-                self._apply(events)
             case Tick():
                 self._score(message)
+            case EventBatch():
+                try:
+                    self._apply(message.events)
+                finally:  # the tick is due, whatever its events were
+                    if message.tick is not None:
+                        self._score(message.tick)
             case Snapshot():
                 send_snapshot(message, self._key, self._state)
             case CheckForgotten(at_ms, report):
@@ -79,9 +91,6 @@ class SessionActor(PooledActor):
                 self._describe(message)
             case _:
                 assert_never(message)
-        if self._poison:
-            poison, self._poison = self._poison, ()
-            raise Poisoned(poison) from poison[0][1]
 
     def handover(self) -> SessionState:
         """Return a copy of the state from before the failure: a handler that hangs may go on."""

@@ -15,9 +15,11 @@ from conductor_actors.actors.messages import (
     Snapshot,
     SnapshotQuarantined,
     StartSession,
+    Tick,
 )
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, Mailbox, PooledMailbox
+from conductor_actors.domain.events import Event
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import EventsBySession
 from conductor_actors.domain.session_state import SessionState
@@ -88,6 +90,7 @@ class _Entry:
     key: SessionKey
     mailbox: PooledMailbox
     last_event_ms: int
+    gathered: list[Event] | None = None  # events that wait for their tick
 
 
 class SessionTable:
@@ -113,6 +116,7 @@ class SessionTable:
         self._on_refusal = self._redirect  # one bound method for all mailboxes
         self._forgotten: deque[tuple[SessionKey, int]] = deque()  # sessions append to it
         self._entries: dict[tuple[str, str], _Entry] = {}
+        self._gathered: list[_Entry] = []
         self._passivating: list[PooledMailbox] = []
         self.dirty = dirty or DirtySet()
 
@@ -128,20 +132,37 @@ class SessionTable:
         for key, state in states.items():
             self._open(key, state).last_event_ms = state.last_event_ms or 0
 
-    def deliver(self, batch: EventsBySession) -> None:
-        """Deliver its events to each session, under one lock for all."""
-        letters = []
+    def gather(self, batch: EventsBySession) -> None:
+        """Keep events for the next `broadcast`; those that are kept already are delivered now."""
+        self.deliver_gathered()
         for key, events in batch.items():
             entry = self._entries.get(key) or self._open(SessionKey(*key))
             entry.last_event_ms = events[-1].at_ms
-            letters.append((entry.mailbox, Envelope(EventBatch(events))))
+            entry.gathered = events
+            self._gathered.append(entry)
         self.dirty.mark(batch)
-        self._dispatcher.deliver(letters)
 
-    def broadcast(self, message: object) -> None:
-        """Deliver a message to every session."""
-        entries, envelope = self._entries.values(), Envelope(message)
-        self._dispatcher.deliver((entry.mailbox, envelope) for entry in entries)
+    def deliver_gathered(self) -> None:
+        """Deliver the events that no tick followed."""
+        if self._gathered:
+            self._dispatcher.deliver(
+                (entry.mailbox, _envelope(entry, None)) for entry in self._gathered
+            )
+            self._gathered.clear()
+
+    def deliver(self, batch: EventsBySession) -> None:
+        """Deliver its events to each session, under one lock for all."""
+        self.gather(batch)
+        self.deliver_gathered()
+
+    def broadcast(self, tick: Tick) -> None:
+        """Deliver a tick to every session, after the events that were gathered for it."""
+        envelope = Envelope(tick)
+        self._dispatcher.deliver(
+            (entry.mailbox, envelope if entry.gathered is None else _envelope(entry, tick))
+            for entry in self._entries.values()
+        )
+        self._gathered.clear()
 
     def passivate(self, now_ms: int) -> None:
         """Remove the forgotten sessions; ask those without recent events whether they are.
@@ -231,3 +252,10 @@ class SessionTable:
             self._supervisor.tell(SnapshotQuarantined(mailbox, message))
         elif isinstance(message, Describe):
             self._supervisor.tell(message.introspect)
+
+
+def _envelope(entry: _Entry, tick: Tick | None) -> Envelope:
+    """Return the events that were gathered for a session, and forget them."""
+    batch = EventBatch(entry.gathered or (), tick)
+    entry.gathered = None
+    return Envelope(batch)

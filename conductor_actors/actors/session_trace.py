@@ -89,14 +89,15 @@ class SessionTrace:
         self, actor: PooledActor, message: SessionMessage, began_s: float, *, has_failed: bool
     ) -> None:
         events = message.events if isinstance(message, EventBatch) else ()
+        tick = message.tick if isinstance(message, EventBatch) else message
         suppressed, self._unreported = self._unreported, 0
         emit(
             MessageTraced(
                 kind=type(message).__name__,
                 events=len(events),
                 kinds=Counter(type(event).__name__ for event in events),
-                tick_at_ms=message.at_ms if isinstance(message, Tick) else None,
-                score=None if has_failed else self._score(actor.handover(), message),
+                tick_at_ms=tick.at_ms if isinstance(tick, Tick) else None,
+                score=None if has_failed else self._score(actor.handover(), tick),
                 duration_s=round(self._clock() - began_s, 6),
                 mailbox_depth=mailbox_figures(actor.mailbox, began_s).depth,
                 has_failed=has_failed,
@@ -104,13 +105,13 @@ class SessionTrace:
             ).of_session(*self._key)
         )
 
-    def _score(self, state: object, message: SessionMessage) -> float | None:
+    def _score(self, state: object, tick: SessionMessage | None) -> float | None:
         """Return the score at a tick that was just handled; it is computed again."""
-        if not isinstance(message, Tick) or not isinstance(state, SessionState):
+        if not isinstance(tick, Tick) or not isinstance(state, SessionState):
             return None
-        if not state.has_row_at(message.at_ms):
+        if not state.has_row_at(tick.at_ms):
             return None
-        return row_at(message.at_ms, self._key.tenant_id, state, self._scoring).score
+        return row_at(tick.at_ms, self._key.tenant_id, state, self._scoring).score
 
 
 class SessionTraces:

@@ -28,8 +28,8 @@ class Broadcaster(Protocol):
     def count_listening(self) -> int:
         """Count the sessions that accept mail."""
 
-    def broadcast(self, message: object) -> None:
-        """Deliver a message to every session."""
+    def broadcast(self, tick: Tick) -> None:
+        """Deliver a tick to every session, after the events that were gathered for it."""
 
 
 class TickerActor(SystemActor):

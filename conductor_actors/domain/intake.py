@@ -170,6 +170,11 @@ class Intake:
         """Whether events wait for the next tick."""
         return self._sources.pending_sessions() > 0
 
+    @property
+    def next_tick_ms(self) -> int | None:
+        """The next tick that was not broadcast; None before the first is known."""
+        return self._next_tick_ms
+
     def state(self) -> IntakeState:
         """Return the state once all of `batches` is consumed and `flush` is called."""
         return IntakeState(

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 
 from conductor_actors.actors.messages import (
+    EventBatch,
     StartSession,
     Tick,
 )
@@ -99,10 +100,17 @@ class RouterHarness:
             for start in self.supervisor.of(StartSession)
             if start.key == ("default", session_id)
         )
-        return [envelope.message for envelope in mailbox.mail]
+        return [each for envelope in mailbox.mail for each in _parts(envelope.message)]
 
     def ticks(self, session_id: str = "s") -> list[Tick]:
         return [each for each in self.mail(session_id) if isinstance(each, Tick)]
+
+
+def _parts(message: object) -> list[object]:
+    """Return a batch of events and the tick that follows them as two messages."""
+    if isinstance(message, EventBatch) and message.tick is not None:
+        return [EventBatch(message.events), message.tick]
+    return [message]
 
 
 def entry(at_ms: int, session_id: str = "s", sequence: int = 0) -> Entry:

@@ -125,6 +125,30 @@ def test_an_event_that_fails_is_the_only_one_to_be_skipped(one_session: OneSessi
     assert one_session.rows() == [expected_row(chats(3))]
 
 
+def test_a_tick_that_comes_with_events_follows_them(one_session: OneSession) -> None:
+    one_session.tell(EventBatch(chats(3), tick()), EventBatch([chat(7, TICK_MS)]))
+    assert one_session.rows() == [expected_row(chats(3))]
+    assert one_session.publisher.messages == one_session.writer.messages
+
+
+def test_a_tick_that_comes_with_an_event_that_fails_has_its_row(one_session: OneSession) -> None:
+    one_session.tell(EventBatch([*chats(2), poison(), chat(2)], tick()))
+    assert one_session.rows() == [expected_row(chats(3))]
+    failure = one_session.supervisor.take(ChildFailed)
+    assert isinstance(failure.error, Poisoned)
+
+
+def test_an_event_that_fails_is_reported_although_the_row_fails_too(
+    dispatcher: Dispatcher,
+) -> None:
+    session, bad = OneSession(dispatcher, NO_SCORE), poison()
+    session.tell(EventBatch([chat(1), bad], tick()))
+    failure = session.supervisor.take(ChildFailed)
+    assert isinstance(failure.error, Poisoned)
+    assert [item for item, _ in failure.error.items] == [bad]
+    assert isinstance(failure.error.__context__, ZeroDivisionError)
+
+
 def test_a_successor_continues_with_the_state_and_the_remaining_mail(
     one_session: OneSession,
 ) -> None:

@@ -33,6 +33,9 @@ OVER_MS = AT_MS + TIMEOUT_S * 1000
 KEY = SessionKey("default", "s")
 
 
+TICK = Tick(AT_MS, is_live=False, sessions=Latch(1, 0.0, 0.0))
+
+
 @pytest.fixture
 def session_table(sessions: SessionHarness) -> SessionTable:
     return SessionTable(sessions.dispatcher, sessions.supervisor_mailbox, TIMEOUT_S)
@@ -77,10 +80,37 @@ def test_each_session_receives_its_own_events_and_every_tick(
 ) -> None:
     ours, theirs = chats(2), [chat(7)]
     session_table.deliver(EventsBySession({KEY: ours, ("acme", "s"): theirs}))
-    session_table.broadcast("tick")
+    session_table.broadcast(TICK)
     first, second = sessions.supervisor_mailbox.of(StartSession)
-    assert (first.key, mail(first)) == (KEY, [EventBatch(ours), "tick"])
-    assert (second.key, mail(second)) == (SessionKey("acme", "s"), [EventBatch(theirs), "tick"])
+    assert (first.key, mail(first)) == (KEY, [EventBatch(ours), TICK])
+    assert (second.key, mail(second)) == (SessionKey("acme", "s"), [EventBatch(theirs), TICK])
+
+
+def test_events_that_wait_for_a_tick_are_delivered_with_it(
+    sessions: SessionHarness, session_table: SessionTable
+) -> None:
+    events, later = chats(2), [chat(7)]
+    session_table.deliver(EventsBySession({("acme", "idle"): [chat(8)]}))
+    session_table.gather(batch(events))
+    session_table.broadcast(TICK)
+    session_table.broadcast(TICK)
+    session_table.gather(batch(later))
+    session_table.deliver_gathered()
+    session_table.broadcast(TICK)
+    idle, start = sessions.supervisor_mailbox.of(StartSession)
+    assert mail(start) == [EventBatch(events, TICK), TICK, EventBatch(later), TICK]
+    assert mail(idle) == [EventBatch([chat(8)]), TICK, TICK, TICK]
+
+
+def test_events_that_wait_are_delivered_before_the_next(
+    sessions: SessionHarness, session_table: SessionTable
+) -> None:
+    for number in range(3):
+        session_table.gather(batch([chat(number)]))
+    session_table.broadcast(TICK)
+    [start] = sessions.supervisor_mailbox.of(StartSession)
+    batches = [EventBatch([chat(number)]) for number in range(2)]
+    assert mail(start) == [*batches, EventBatch([chat(2)], TICK)]
 
 
 def test_a_session_is_started_once(sessions: SessionHarness, session_table: SessionTable) -> None:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, TypeAlias
 
 import pykka
@@ -236,10 +236,12 @@ class PooledMailbox:
 
     def oldest_s(self, now_s: float) -> float:
         """Return how long the oldest message has been waiting; 0 when there is none."""
-        turn, mail = self.turn, self.mail  # a thread may change them meanwhile
-        with suppress(IndexError):
-            return now_s - (turn[-1] if turn else mail[0]).since_s
-        return 0.0
+        if not (self.mail or self.turn):
+            return 0.0
+        try:
+            return now_s - (self.turn[-1] if self.turn else self.mail[0]).since_s
+        except IndexError:  # a thread has just handled it
+            return 0.0
 
     def retire(self) -> None:
         """Refuse and count all mail, because no actor will handle it."""

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from conductor_actors.actors.runtime.awake_clock import AwakeClock
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox, resolve_dead_ask
 from conductor_actors.actors.runtime.run_queue import RunQueue
-from conductor_actors.actors.runtime.worker import RunningTurn, Worker
+from conductor_actors.actors.runtime.turn_runner import RunningTurn, TurnRunner
 
 MAX_TURNS: Final = 64
 MAX_TURN_MESSAGES: Final = 64
@@ -47,7 +47,7 @@ class Dispatcher:
         self._work_added = threading.Condition(self._lock)
         self._became_idle = threading.Condition(self._lock)
         self._run_queue = RunQueue()
-        self._busy: dict[int, Worker] = {}  # the threads that have turns, by their ids
+        self._busy: dict[int, TurnRunner] = {}  # the threads that have turns, by their ids
         self._attached: dict[PooledMailbox, None] = {}  # in order
         self._is_closed = False
         self.waiting = 0
@@ -146,7 +146,7 @@ class Dispatcher:
         """List the turns that have been running for longer than `longer_than_s`."""
         with self._lock:
             now_s = self.clock()
-            running = [(thread_id, worker.running()) for thread_id, worker in self._busy.items()]
+            running = [(thread_id, runner.running()) for thread_id, runner in self._busy.items()]
         return [
             SlowTurn(turn.mailbox.name, now_s - turn.began_s, thread_id)
             for thread_id, turn in running
@@ -163,8 +163,8 @@ class Dispatcher:
         with self._lock:
             hung = [
                 (turn, self.clock() - turn.began_s)
-                for worker in [*self._busy.values()]
-                if (turn := self._hung_turn(worker)) is not None
+                for runner in [*self._busy.values()]
+                if (turn := self._hung_turn(runner)) is not None
             ]
         for turn, running_s in hung:
             if turn.mailbox.report_hung is not None:
@@ -182,15 +182,15 @@ class Dispatcher:
         for thread in self._threads:
             thread.join(timeout_s)
 
-    def _hung_turn(self, worker: Worker) -> RunningTurn | None:
-        """Return a worker's turn, and replace its thread, if the turn is hung."""
-        turn = worker.running()
+    def _hung_turn(self, runner: TurnRunner) -> RunningTurn | None:
+        """Return a runner's turn, and replace its thread, if the turn is hung."""
+        turn = runner.running()
         if turn is None or self._awake_s(turn) < HUNG_AFTER_S or turn.mailbox.run is None:
             return None
-        self._put_turns_back(worker.take())  # from now on, the worker can begin no other turn
-        if worker.running() != turn:
+        self._put_turns_back(runner.take())  # from now on, the runner can begin no other turn
+        if runner.running() != turn:
             return None
-        self._replace(worker, turn)
+        self._replace(runner, turn)
         return turn
 
     def _awake_s(self, turn: RunningTurn) -> float:
@@ -216,9 +216,9 @@ class Dispatcher:
         self.waiting -= len(refused)
         return len(refused)
 
-    def _replace(self, worker: Worker, turn: RunningTurn) -> None:
+    def _replace(self, runner: TurnRunner, turn: RunningTurn) -> None:
         """Replace the thread of a hung turn."""
-        hung = next(each for each in self._busy.items() if each[1] is worker)[0]
+        hung = next(each for each in self._busy.items() if each[1] is runner)[0]
         del self._busy[hung]
         now_s = self.clock()
         mailbox = turn.mailbox
@@ -226,8 +226,8 @@ class Dispatcher:
         mailbox.busy_s += now_s - turn.began_s
         self._put_mail_back(mailbox)
         mailbox.is_queued = False
-        worker.is_abandoned = True
-        self._end_turns(worker, now_s)
+        runner.is_abandoned = True
+        self._end_turns(runner, now_s)
         index = next(n for n, thread in enumerate(self._threads) if thread.ident == hung)
         self._threads[index] = self._thread(self._threads[index].name)
         self._threads[index].start()
@@ -236,25 +236,25 @@ class Dispatcher:
         return threading.Thread(target=self._work, name=name, daemon=True)
 
     def _work(self) -> None:
-        worker = Worker(self.clock)
+        runner = TurnRunner(self.clock)
         with self._lock:
-            has_turns = self._begin_turns(worker)
+            has_turns = self._begin_turns(runner)
         while has_turns:
-            worker.run(self._awake_clock)
+            runner.run(self._awake_clock)
             with self._lock:
-                if self._busy.pop(threading.get_ident(), None) is not worker:
+                if self._busy.pop(threading.get_ident(), None) is not runner:
                     return  # this thread was replaced meanwhile
-                self._end_turns(worker, self.clock())
+                self._end_turns(runner, self.clock())
                 self._report_idle()
-                has_turns = self._begin_turns(worker)
+                has_turns = self._begin_turns(runner)
 
-    def _begin_turns(self, worker: Worker) -> bool:
+    def _begin_turns(self, runner: TurnRunner) -> bool:
         """Wait for turns; return False if the dispatcher is closed."""
         while not self._is_closed:
             turns = self._pop_turns() or self._steal_turns()
             if turns:
-                worker.begin(turns)
-                self._busy[threading.get_ident()] = worker
+                runner.begin(turns)
+                self._busy[threading.get_ident()] = runner
                 return True
             self._work_added.wait()
         return False
@@ -286,9 +286,9 @@ class Dispatcher:
                 return turns
         return []
 
-    def _end_turns(self, worker: Worker, now_s: float) -> None:
-        self._put_turns_back(worker.take())
-        finished, worker.finished = worker.finished, []
+    def _end_turns(self, runner: TurnRunner, now_s: float) -> None:
+        self._put_turns_back(runner.take())
+        finished, runner.finished = runner.finished, []
         for mailbox in finished:
             self._end_turn(mailbox, now_s)
 

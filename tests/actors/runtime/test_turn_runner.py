@@ -6,7 +6,7 @@ from functools import partial
 from conductor_actors.actors.runtime.awake_clock import AwakeClock
 from conductor_actors.actors.runtime.dispatcher import HUNG_AFTER_S, Dispatcher
 from conductor_actors.actors.runtime.mailbox import MAX_TURN_S, Envelope, PooledMailbox
-from conductor_actors.actors.runtime.worker import Worker
+from conductor_actors.actors.runtime.turn_runner import TurnRunner
 from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread, attach_handler
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.waiting import wait_until
@@ -23,52 +23,52 @@ def names(turns: list[PooledMailbox]) -> list[str]:
 
 
 def test_turns_are_run_in_order() -> None:
-    worker = Worker(FakeClock())
-    worker.begin(mailboxes(3))
-    worker.run(AwakeClock())
-    assert names(worker.finished) == ["0", "1", "2"]
+    runner = TurnRunner(FakeClock())
+    runner.begin(mailboxes(3))
+    runner.run(AwakeClock())
+    assert names(runner.finished) == ["0", "1", "2"]
 
 
 def test_turns_that_have_not_begun_after_5_ms_are_left() -> None:
-    clock, worker, turns = FakeClock(), None, mailboxes(4)
+    clock, runner, turns = FakeClock(), None, mailboxes(4)
     for mailbox in turns:
         mailbox.run = partial(clock.advance, MAX_TURN_S / 2 + 1e-6)
-    worker = Worker(clock)
-    worker.begin(turns)
-    worker.run(AwakeClock(clock))
-    assert names(worker.finished) == ["0", "1"]
-    assert names(worker.take()) == ["3", "2"]
+    runner = TurnRunner(clock)
+    runner.begin(turns)
+    runner.run(AwakeClock(clock))
+    assert names(runner.finished) == ["0", "1"]
+    assert names(runner.take()) == ["3", "2"]
 
 
 def test_the_last_turns_are_taken_away_first() -> None:
-    worker = Worker(FakeClock())
-    worker.begin(mailboxes(5))
-    assert worker.count_rest() == 5
-    assert names(worker.take(2)) == ["4", "3"]
-    worker.run(AwakeClock())
-    assert names(worker.finished) == ["0", "1", "2"]
+    runner = TurnRunner(FakeClock())
+    runner.begin(mailboxes(5))
+    assert runner.count_rest() == 5
+    assert names(runner.take(2)) == ["4", "3"]
+    runner.run(AwakeClock())
+    assert names(runner.finished) == ["0", "1", "2"]
 
 
 def test_the_running_turn_is_seen_from_outside() -> None:
     clock, seen = FakeClock(), []
-    worker, turns = Worker(clock), mailboxes(2)
+    runner, turns = TurnRunner(clock), mailboxes(2)
     for mailbox in turns:
-        mailbox.run = lambda: seen.append(worker.running())
-    worker.begin([*turns])
-    worker.run(AwakeClock(clock))
+        mailbox.run = lambda: seen.append(runner.running())
+    runner.begin([*turns])
+    runner.run(AwakeClock(clock))
     assert [turn and turn.mailbox for turn in seen] == [*reversed(turns)]
-    assert worker.running() is None
+    assert runner.running() is None
 
 
 def test_a_turn_goes_to_its_thread_or_to_the_one_that_takes_it() -> None:
-    worker, turns, taken = Worker(FakeClock()), mailboxes(20_000), list[PooledMailbox]()
-    worker.begin([*turns])
-    thread = threading.Thread(target=worker.run, args=(AwakeClock(),))
+    runner, turns, taken = TurnRunner(FakeClock()), mailboxes(20_000), list[PooledMailbox]()
+    runner.begin([*turns])
+    thread = threading.Thread(target=runner.run, args=(AwakeClock(),))
     thread.start()
-    while worker.count_rest():
-        taken += worker.take(3)
+    while runner.count_rest():
+        taken += runner.take(3)
     thread.join()
-    assert sorted(names(taken + worker.finished)) == sorted(names(turns))
+    assert sorted(names(taken + runner.finished)) == sorted(names(turns))
 
 
 def test_turns_behind_a_blocked_handler_go_to_an_idle_thread() -> None:

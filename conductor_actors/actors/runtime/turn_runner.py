@@ -20,7 +20,7 @@ class RunningTurn(NamedTuple):
     began_awake_s: float
 
 
-class Worker:
+class TurnRunner:
     """The turns of one thread: those to begin, the one that is running, and those that are over."""
 
     __slots__ = (

@@ -133,7 +133,7 @@ class SessionTable:
             self._open(key, state).last_event_ms = state.last_event_ms or 0
 
     def gather(self, batch: EventsBySession) -> None:
-        """Keep events for the next `broadcast`; those that are kept already are delivered now."""
+        """Hold events back for the next `broadcast`; deliver those that were held back before."""
         self.deliver_gathered()
         for key, events in batch.items():
             entry = self._entries.get(key) or self._open(SessionKey(*key))

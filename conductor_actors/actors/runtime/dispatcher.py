@@ -280,7 +280,7 @@ class Dispatcher:
         return turns
 
     def _steal_turns(self) -> list[PooledMailbox]:
-        """Take half of the turns that another thread has not begun."""
+        """Remove and return half of the turns that another thread has not begun."""
         for other in self._busy.values():
             if turns := other.take((other.count_rest() + 1) // 2):
                 return turns

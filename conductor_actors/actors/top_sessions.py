@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from heapq import nlargest
+from heapq import heappop, heappush, nlargest
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -46,15 +46,101 @@ class TenantActivity:
     oldest_s: float = 0.0
     refused: int = 0
 
-    def add(self, one: SessionActivity) -> None:
-        """Add a session."""
-        self.sessions += 1
+    def add_unusual(self, one: SessionActivity) -> None:
+        """Add what few of its sessions have: mail, refusals, or no mail accepted."""
         self.quarantined += one.mailbox.is_closed
         self.mailbox_depth += one.mailbox_depth
-        self.handled += one.handled
-        self.busy_s += one.busy_s
         self.oldest_s = max(self.oldest_s, one.oldest_s)
         self.refused += one.mailbox.refused
+
+
+class Ranking:
+    """The sessions with the highest values, at most `MAX_PER_RANKING`; of equal ones the first."""
+
+    def __init__(self) -> None:
+        self.least = float("-inf")  # no value up to this one gets a place
+        self._heap: list[tuple[float, int, SessionActivity]] = []  # the last place first
+        self._added = 0
+
+    def add(self, value: float, one: SessionActivity) -> None:
+        """Add a session, unless its value is too low."""
+        if value <= self.least:
+            return
+        self._added += 1
+        heappush(self._heap, (value, -self._added, one))
+        if len(self._heap) > MAX_PER_RANKING:
+            heappop(self._heap)
+        if len(self._heap) == MAX_PER_RANKING:
+            self.least = self._heap[0][0]
+
+    def sessions(self) -> list[SessionActivity]:
+        """Return the sessions, the highest value first."""
+        return [one for _, _, one in sorted(self._heap, reverse=True)]
+
+
+class Census:
+    """The activity of tenants, and the sessions that lead in a figure or do not run.
+
+    All sessions are visited, every time: only what all of them need is done for each.
+    """
+
+    def __init__(self, now_s: float) -> None:
+        self._now_s = now_s
+        self._tenants: dict[str, TenantActivity] = {}
+        self._deepest, self._oldest, self._busiest, self._most_handled = (
+            Ranking() for _ in range(4)
+        )
+        self._not_running: list[SessionActivity] = []
+
+    def count(self, mailboxes: Iterable[PooledMailbox]) -> None:
+        """Count what sessions have done since the last census."""
+        tenants, busiest, most_handled = self._tenants, self._busiest, self._most_handled
+        for mailbox in mailboxes:
+            total, total_s = mailbox.handled, mailbox.busy_s
+            handled, busy_s = total - mailbox.reported_handled, total_s - mailbox.reported_busy_s
+            mailbox.reported_handled, mailbox.reported_busy_s = total, total_s
+            tenant = tenants.get(mailbox.tenant) or self._add_tenant(mailbox.tenant)
+            tenant.sessions += 1
+            tenant.handled += handled
+            tenant.busy_s += busy_s
+            if (
+                busy_s > busiest.least
+                or handled > most_handled.least
+                or mailbox.mail
+                or mailbox.turn
+                or mailbox.is_closed
+                or mailbox.refused
+                or mailbox.run is None
+            ):
+                self._rank(mailbox, handled, busy_s, tenant)
+
+    def tenants(self) -> list[TenantActivity]:
+        """Return the activity of each tenant."""
+        return [*self._tenants.values()]
+
+    def top(self) -> Iterable[SessionActivity]:
+        """Return the sessions that lead in a figure or do not run, each once."""
+        rankings = self._deepest, self._oldest, self._busiest, self._most_handled
+        top = [one for ranking in rankings for one in ranking.sessions()]
+        return {one.mailbox: one for one in (*top, *self._not_running)}.values()
+
+    def _add_tenant(self, tenant: str) -> TenantActivity:
+        added = self._tenants[tenant] = TenantActivity(tenant)
+        return added
+
+    def _rank(
+        self, mailbox: PooledMailbox, handled: int, busy_s: float, tenant: TenantActivity
+    ) -> None:
+        depth, oldest_s = mailbox.depth(), mailbox.oldest_s(self._now_s)
+        one = SessionActivity(mailbox, depth, handled, busy_s, oldest_s)
+        if depth:
+            self._deepest.add(depth, one)
+            self._oldest.add(oldest_s, one)
+        self._busiest.add(busy_s, one)
+        self._most_handled.add(handled, one)
+        if mailbox.run is None and len(self._not_running) < MAX_PER_RANKING:
+            self._not_running.append(one)
+        tenant.add_unusual(one)
 
 
 class TopSessions:
@@ -63,68 +149,27 @@ class TopSessions:
     def __init__(self, dispatcher: Dispatcher, clock: Clock) -> None:
         self._dispatcher = dispatcher
         self._clock = clock
-        self._before: dict[PooledMailbox, tuple[int, float]] = {}
         self._reported_s = clock()
 
     def report(self) -> None:
         """Report the activity since the last report."""
         now_s = self._clock()
         over_s, self._reported_s = max(now_s - self._reported_s, 1e-3), now_s
-        sessions = self._measure(now_s)
+        mailboxes, census = self._dispatcher.mailboxes(), Census(now_s)
+        census.count(mailboxes)
         emit(
             SessionStats(
-                count=len(sessions),
-                sessions=[_session_figures(one, over_s) for one in _top(sessions)],
+                count=len(mailboxes),
+                sessions=[_session_figures(one, over_s) for one in census.top()],
             )
         )
-        tenants = _by_tenant(sessions)
+        tenants = census.tenants()
         busiest = nlargest(MAX_TENANT_ROWS, tenants, key=attrgetter("mailbox_depth", "busy_s"))
         emit(
             TenantStats(
                 count=len(tenants), tenants=[_tenant_figures(each, over_s) for each in busiest]
             )
         )
-
-    def _measure(self, now_s: float) -> list[SessionActivity]:
-        before, self._before = self._before, {}
-        sessions = []
-        for mailbox in self._dispatcher.mailboxes():
-            total = mailbox.handled, mailbox.busy_s
-            handled, busy_s = before.get(mailbox, (0, 0.0))
-            self._before[mailbox] = total
-            sessions.append(
-                SessionActivity(
-                    mailbox,
-                    mailbox.depth(),
-                    total[0] - handled,
-                    total[1] - busy_s,
-                    mailbox.oldest_s(now_s),
-                )
-            )
-        return sessions
-
-
-def _top(sessions: list[SessionActivity]) -> Iterable[SessionActivity]:
-    """Return the sessions that lead in a figure or do not run, each once."""
-    waiting = [one for one in sessions if one.mailbox_depth]
-    top = [
-        *nlargest(MAX_PER_RANKING, waiting, key=attrgetter("mailbox_depth")),
-        *nlargest(MAX_PER_RANKING, waiting, key=attrgetter("oldest_s")),
-        *nlargest(MAX_PER_RANKING, sessions, key=attrgetter("busy_s")),
-        *nlargest(MAX_PER_RANKING, sessions, key=attrgetter("handled")),
-        *[one for one in sessions if one.mailbox.run is None][:MAX_PER_RANKING],
-    ]
-    return {one.mailbox: one for one in top}.values()
-
-
-def _by_tenant(sessions: list[SessionActivity]) -> list[TenantActivity]:
-    totals: dict[str, TenantActivity] = {}
-    for one in sessions:
-        tenant = SessionKey.parse(one.mailbox.name).tenant_id
-        if tenant not in totals:
-            totals[tenant] = TenantActivity(tenant)
-        totals[tenant].add(one)
-    return [*totals.values()]
 
 
 def _session_figures(one: SessionActivity, over_s: float) -> SessionFigures:

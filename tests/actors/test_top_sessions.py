@@ -1,15 +1,25 @@
 """The busiest sessions of a collector, and its tenants, in the log."""
 
+from heapq import nlargest
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from structlog.typing import EventDict
 
 from conductor_actors.actors.messages import Passivate
 from conductor_actors.actors.runtime.dispatcher import MAX_TURN_MESSAGES, Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
-from conductor_actors.actors.top_sessions import MAX_PER_RANKING, MAX_TENANT_ROWS, TopSessions
+from conductor_actors.actors.top_sessions import (
+    MAX_PER_RANKING,
+    MAX_TENANT_ROWS,
+    Ranking,
+    SessionActivity,
+    TopSessions,
+)
 from conductor_actors.log_events import SessionFigures, TenantFigures
 from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread, HandlerDied, attach_handler
 from tests.support.fakes.fake_clock import FakeClock
@@ -160,6 +170,21 @@ def test_sessions_that_lead_in_any_ranking_are_listed(busy_sessions: BusySession
     assert set(leaders) <= set(names)
     assert len(names) == len(set(names)) <= 4 * MAX_PER_RANKING
     blocked.release()
+
+
+@given(st.lists(st.integers(0, 9) | st.floats(0, 9), max_size=5 * MAX_PER_RANKING))
+def test_a_ranking_has_the_highest_values_in_order_and_of_equal_ones_the_first(
+    values: list[float],
+) -> None:
+    dispatcher = Dispatcher(0)
+    sessions = [
+        SessionActivity(PooledMailbox(f"acme/s{number}", dispatcher), 0, 0, value, 0.0)
+        for number, value in enumerate(values)
+    ]
+    ranking = Ranking()
+    for one in sessions:
+        ranking.add(one.busy_s, one)
+    assert ranking.sessions() == nlargest(MAX_PER_RANKING, sessions, key=attrgetter("busy_s"))
 
 
 def test_the_lists_are_bounded_however_many_sessions_fail_or_wait(

@@ -179,6 +179,8 @@ class PooledMailbox:
         "queued_s",
         "refused",
         "report_hung",
+        "reported_busy_s",
+        "reported_handled",
         "run",
         "tenant",
         "turn",
@@ -199,6 +201,8 @@ class PooledMailbox:
         self.is_closed = False
         self.on_refusal: Callable[[PooledMailbox, object], None] | None = None
         self.refused = 0
+        self.reported_handled = 0  # of `handled`, by the last statistics, which set it
+        self.reported_busy_s = 0.0
         self.handled = 0
         self.busy_s = 0.0  # the duration of its turns
         self.turn: list[Envelope] = []

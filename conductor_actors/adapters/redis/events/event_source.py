@@ -15,6 +15,7 @@ from conductor_actors.adapters.redis.connections.client import (
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.events.event_names import EventNames
 from conductor_actors.adapters.redis.events.pubsub_listener import PubSubListener
+from conductor_actors.adapters.redis.events.read_pauses import ReadPauses
 from conductor_actors.adapters.redis.events.stream_reader import (
     OrderedEntries,
     Start,
@@ -31,8 +32,6 @@ from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import ReadResult
 
-# Between reads once all was read: fewer, larger reads cost less, and a score is due every 5 s.
-CAUGHT_UP_PAUSE_S: Final = 0.025
 # More than the time since the last checkpoint of an owner that died.
 STANDBY_BUFFER_S: Final = 45.0
 
@@ -73,7 +72,7 @@ class RedisSource:
         self._has_reported_restart = False
         self._resumed_ms = 0  # another process has counted the messages before this time
         self._released_ms = 0  # no message may get a time before this one
-        self._next_read_s = 0.0
+        self._pauses = ReadPauses()
 
     def subscribe(self) -> None:
         """Start to buffer pub/sub messages, and drop those that were buffered for 45 s."""
@@ -99,7 +98,7 @@ class RedisSource:
 
     def read(self) -> ReadResult:
         """Return the next entries, after a short pause if the last read left none."""
-        time.sleep(max(0.0, self._next_read_s - time.monotonic()))
+        self._pauses.wait(self._listener)
         if self._is_away:
             require_reply(self._probe)
         self._is_away = True
@@ -115,11 +114,11 @@ class RedisSource:
         began_s = time.monotonic()
         ordered = self._streams.read(names if self._options.transport != "pubsub" else ())
         messages, gaps = self._pop_messages(began_s, ordered)
-        pause_s = 0.0 if self._streams.is_behind else CAUGHT_UP_PAUSE_S
-        self._next_read_s = time.monotonic() + pause_s
         entries = ordered.entries
         if messages:
             entries = sorted(entries + messages) if entries else messages
+        if not self._streams.is_behind:
+            self._pauses.begin(ordered.now_ms, is_idle=not entries)
         first_tick_ms = None
         if not self._has_begun and self._options.start != "earliest":
             first_tick_ms = ordered.now_ms

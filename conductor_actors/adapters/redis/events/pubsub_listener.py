@@ -48,6 +48,7 @@ class PubSubListener:
         self._reconnects: list[Gap] = []
         self._received_s = self._popped_s = time.monotonic()
         self._refusal: ConfigError | None = None
+        self._has_messages = threading.Event()
         self._has_subscribed = threading.Event()
         self._has_answered = threading.Event()  # Redis has accepted or refused the subscription
         self._is_closed = threading.Event()
@@ -63,6 +64,8 @@ class PubSubListener:
         self._require_running()
         with self._lock:
             messages = self._buffer.pop_before(before_s)
+            if self._buffer.is_empty():
+                self._has_messages.clear()
             from_ms, self._popped_s = int(self._popped_s * 1000), time.monotonic()
             gaps = [
                 Gap(tenant, "flooded", dropped, from_ms, int(self._popped_s * 1000))
@@ -71,6 +74,10 @@ class PubSubListener:
             gaps += self._reconnects
             self._reconnects = []
         return messages, gaps
+
+    def wait_for_messages(self, timeout_s: float) -> None:
+        """Wait until there is a message, at most so long."""
+        self._has_messages.wait(timeout_s)
 
     def wait_subscribed(self, timeout_s: float) -> None:
         """Wait for the first subscription; raise `Unavailable` if it takes too long.
@@ -147,6 +154,8 @@ class PubSubListener:
                 self._ignored_tenants.report(channel)
         with self._lock:
             self._buffer.add(time.monotonic(), named)
+            if named:
+                self._has_messages.set()
 
 
 @lru_cache(4096)

@@ -48,6 +48,10 @@ class TenantBuffer:
             for tenant, message in messages:
                 self._add_or_drop(received_s, tenant, message)
 
+    def is_empty(self) -> bool:
+        """Check whether there is no message."""
+        return not self._queues
+
     def pop_before(self, before_s: float) -> list[ReceivedMessages]:
         """Remove and return the messages received before a moment, those of a tenant in order."""
         popped: list[ReceivedMessages] = []

@@ -254,6 +254,20 @@ def test_a_tenant_that_floods_loses_messages_and_other_tenants_lose_none(
     assert lost == 5000 - (len(entries) - 11) > 0
 
 
+@pytest.mark.parametrize("transport", ["both", "streams"])
+def test_an_idle_source_reads_some_times_a_second_and_once_at_each_whole_second(
+    opened: Opened, transport: Transport
+) -> None:
+    source = opened(SourceOptions(transport))
+    began_ms = source.read().now_ms
+    reads_ms = [began_ms]
+    while reads_ms[-1] < began_ms + 3000:
+        reads_ms.append(source.read().now_ms)
+    assert len(reads_ms) <= 30
+    first_of_seconds_ms = {ms // 1000: ms % 1000 for ms in reversed(reads_ms[1:])}
+    assert min(first_of_seconds_ms.values()) < 25
+
+
 def test_closing_closes_every_connection(valkey_url: str, redis_client: redis.Redis) -> None:
     source = RedisSource(f"{valkey_url}?client_name=closing", SourceOptions())
     source.read()

@@ -77,6 +77,23 @@ def test_messages_of_channels_and_patterns_are_received_in_the_order_of_each_ten
     assert listener.pop_before(ALWAYS) == ([], [])
 
 
+def test_a_message_ends_the_wait_for_messages_until_all_are_removed(
+    listening: Listening, redis_client: redis.Redis
+) -> None:
+    listener = listening()
+    began_s = monotonic()
+    listener.wait_for_messages(0.01)
+    assert monotonic() - began_s >= 0.01
+    redis_client.publish(SYNC, b"")
+    for _ in range(2):  # one that stays in the buffer ends the next wait, too
+        listener.wait_for_messages(60)
+    assert monotonic() - began_s < 30
+    assert len(receive(listener, redis_client, 1)) == 1
+    removed_s = monotonic()
+    listener.wait_for_messages(0.01)
+    assert monotonic() - removed_s >= 0.01
+
+
 def test_a_flood_is_reported_with_the_number_of_dropped_messages(
     listening: Listening, redis_client: redis.Redis
 ) -> None:

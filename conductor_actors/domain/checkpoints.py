@@ -7,6 +7,7 @@ each user once; its times are differences, because small numbers take few bytes.
 from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, chain, pairwise
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import msgspec
@@ -148,6 +149,7 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
     """Return a session's state, to continue under these rules."""
     packed = _state.decode(data)
     users, window_ms, has_joins = packed.users, rules.window_s * 1000, packed.has_joins
+    active = len(packed.active_ms)
     polls = packed.earlier_polls + ([packed.last_poll] if packed.last_poll else [])
     return SessionState(
         session_id,
@@ -155,7 +157,7 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
         _unpack_counts(packed.chats, rules.window_s),
         _unpack_counts(packed.reactions, rules.window_s),
         RepeatWindow(window_ms, _times_ms(packed.messages, packed.messages_ms)),
-        PresenceWindow(window_ms, _times_ms(users[: len(packed.active_ms)], packed.active_ms)),
+        PresenceWindow(window_ms, _times_ms(users[:active], packed.active_ms)),
         PresenceWindow(
             window_ms, _times_ms([users[index] for index in packed.leavers], packed.leavers_ms)
         ),
@@ -164,6 +166,7 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
         bool(packed.connected or packed.leavers) if has_joins is None else has_joins,
         packed.event_id,
         packed.last_event_ms,
+        guests=active - sum(map(active.__gt__, chain(packed.connected, packed.leavers))),
     )
 
 
@@ -219,7 +222,10 @@ def _deltas(window: RepeatWindow | PresenceWindow) -> list[int]:
 
 
 def _times_ms(keys: list[str], deltas: list[int]) -> dict[str, int]:
-    return dict(zip(keys, accumulate(deltas), strict=True))
+    times_ms = zip(keys, accumulate(deltas), strict=True)
+    if deltas and min(deltas) < 0:  # written when users were not yet in the order of their times
+        return dict(sorted(times_ms, key=itemgetter(1)))
+    return dict(times_ms)
 
 
 def _unpack_counts(packed: _Counts, length_s: int) -> CountWindow:

@@ -5,7 +5,7 @@ leaves the state as it was before the batch. A draft costs what its events cost,
 a session has. Source of every rule: the contract, section 2.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
 from conductor_actors.domain.events import (
@@ -24,23 +24,26 @@ _PLACEHOLDER_EVENT_ID: Final = "unknown"
 _NON_STARTING: Final = (PollClosed, UserLeft)  # events with which no session begins
 
 
-def apply_events(state: SessionState, events: Iterable[Event]) -> SessionState:
+def apply_events(state: SessionState, events: Sequence[Event]) -> SessionState:
     """Apply all events in place, or none if one raises.
 
     Return the state, which is a new one if the session began anew.
     """
-    draft, timeout_ms = Draft(state), state.rules.timeout_s * 1000
+    draft, timeout_ms, last_ms = Draft(state), state.rules.timeout_s * 1000, state.last_event_ms
+    if events and last_ms is not None and events[-1].at_ms - last_ms < timeout_ms:
+        draft.apply(events)
+        return draft.commit()
     for event in events:
         last_ms = draft.last_event_ms
         if last_ms is not None and event.at_ms - last_ms < timeout_ms:
-            draft.apply(event)
+            draft.apply((event,))
         elif not draft.is_forgotten_at(event.at_ms):
             draft.apply_asleep(event)
         else:
             if last_ms is not None:
                 draft = draft.successor()
             if not isinstance(event, _NON_STARTING):
-                draft.apply(event)
+                draft.apply((event,))
     return draft.commit()
 
 
@@ -88,45 +91,36 @@ class Draft:
         draft._refused_users = self._refused_users
         return draft
 
-    def apply(self, event: Event) -> None:
-        """Apply an event that is not before any other."""
-        at_ms = event.at_ms
-        user_id: str | None = None
-        if isinstance(event, ChatMessage):
-            key = event.message_id
-            if key is not None and self._state.messages.is_repeat(key, at_ms, self._messages):
-                return
-            self._chats.append(at_ms)
-            user_id = event.user_id
-        elif isinstance(event, Reaction):
-            self._reactions.append(at_ms)
-            user_id = event.user_id
-        elif isinstance(event, PollVote):
-            self._vote(event)
-            user_id = event.user_id
-        elif isinstance(event, UserJoined):
-            user_id = self._join(event.user_id, at_ms)
-        elif isinstance(event, UserLeft):
-            self._leave(event.user_id, at_ms)
-        elif isinstance(event, PollClosed):
-            self._close(event)
-        else:
-            assert_never(event)
-        self.last_event_ms = at_ms
-        if self._event_id is None:
-            self._set_event_id(event.event_id)
-        if user_id is not None:
-            self._active[user_id] = at_ms
+    def apply(self, events: Iterable[Event]) -> None:
+        """Apply events in the order of their times, with no timeout before or between them."""
+        messages, is_repeat, active = self._messages, self._state.messages.is_repeat, self._active
+        for event in events:
+            at_ms = event.at_ms
+            if type(event) is ChatMessage:  # `isinstance` takes a lookup in the structs' metaclass
+                key = event.message_id
+                if key is not None and is_repeat(key, at_ms, messages):
+                    continue
+                self._chats.append(at_ms)
+                user_id = event.user_id
+            elif type(event) is Reaction:
+                self._reactions.append(at_ms)
+                user_id = event.user_id
+            else:
+                user_id = self._apply_other(event)
+            self.last_event_ms = at_ms
+            if self._event_id is None:
+                self._set_event_id(event.event_id)
+            if user_id is not None:
+                if user_id in active:
+                    del active[user_id]  # so that it moves to the end
+                active[user_id] = at_ms
 
     def apply_asleep(self, event: Event) -> None:
         """Apply an event to a session that is asleep: a leave or a poll's end does not wake it."""
         if not isinstance(event, _NON_STARTING):
-            self.apply(event)
+            self.apply((event,))
             return
-        if isinstance(event, UserLeft):
-            self._leave(event.user_id, event.at_ms)
-        else:
-            self._close(event)
+        self._apply_other(event)
         if self._event_id is None:
             self._set_event_id(event.event_id)
 
@@ -139,10 +133,10 @@ class Draft:
             state.reactions.add(self._reactions)
         if self._messages:
             state.messages.update(self._messages)
-        if self._active:
-            state.active.times_ms.update(self._active)
         if self._connections:
             self._commit_connections()
+        if self._active:
+            self._commit_active()
         if self._polls is not None:
             for poll in self._polls.values():
                 poll.commit()
@@ -154,16 +148,46 @@ class Draft:
         return state
 
     def _commit_connections(self) -> None:
-        connections, leavers = self._state.connections, self._state.leavers.times_ms
+        state = self._state
+        connections, leavers = state.connections, state.leavers
         for user_id, count in self._connections.items():
+            if user_id in state.active.times_ms and not state.is_present(user_id):
+                state.guests -= 1
             if count:
                 connections[user_id] = count
             else:
                 connections.pop(user_id, None)
         for user_id, left_ms in self._leavers.items():
-            leavers.pop(user_id, None)
-            if left_ms is not None:
-                leavers[user_id] = left_ms
+            if left_ms is None:
+                leavers.times_ms.pop(user_id, None)
+            else:
+                leavers.add(user_id, left_ms)
+
+    def _commit_active(self) -> None:
+        state = self._state
+        times_ms, connections = state.active.times_ms, state.connections
+        leavers = state.leavers.times_ms
+        for user_id, at_ms in self._active.items():
+            if user_id in times_ms:
+                del times_ms[user_id]  # so that it moves to the end
+            elif user_id not in connections and user_id not in leavers:
+                state.guests += 1
+            times_ms[user_id] = at_ms
+
+    def _apply_other(self, event: PollVote | UserJoined | UserLeft | PollClosed) -> str | None:
+        """Apply an event; return the user that is active by it."""
+        if type(event) is PollVote:
+            self._vote(event)
+            return event.user_id
+        if type(event) is UserJoined:
+            return self._join(event.user_id, event.at_ms)
+        if type(event) is UserLeft:
+            self._leave(event.user_id, event.at_ms)
+        elif type(event) is PollClosed:
+            self._close(event)
+        else:
+            assert_never(event)
+        return None
 
     def _set_event_id(self, event_id: str | None) -> None:
         if event_id not in (None, _PLACEHOLDER_EVENT_ID, self._state.session_id):

@@ -7,7 +7,7 @@ Source of names, shapes and of the facts about real producers: the contract, sec
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, final
 
 import msgspec
 
@@ -25,6 +25,7 @@ BACKSLASH: Final = ord("\\")  # found by memchr; as bytes of length one, it take
 _STRINGS_AND_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[][{}]', re.DOTALL)
 
 
+@final
 class ChatMessage(msgspec.Struct, frozen=True, gc=False):
     """A chat message. A repeated `message_id` is a repeat; one without an id always counts."""
 
@@ -34,6 +35,7 @@ class ChatMessage(msgspec.Struct, frozen=True, gc=False):
     message_id: str | None
 
 
+@final
 class PollVote(msgspec.Struct, frozen=True, gc=False):
     """A vote in a poll; a vote without a user counts as one more voter."""
 
@@ -43,6 +45,7 @@ class PollVote(msgspec.Struct, frozen=True, gc=False):
     poll_id: str
 
 
+@final
 class PollClosed(msgspec.Struct, frozen=True, gc=False):
     """The end of a poll."""
 
@@ -51,6 +54,7 @@ class PollClosed(msgspec.Struct, frozen=True, gc=False):
     poll_id: str
 
 
+@final
 class Reaction(msgspec.Struct, frozen=True, gc=False):
     """A reaction."""
 
@@ -59,6 +63,7 @@ class Reaction(msgspec.Struct, frozen=True, gc=False):
     user_id: str | None
 
 
+@final
 class UserJoined(msgspec.Struct, frozen=True, gc=False):
     """A new connection of a user."""
 
@@ -67,6 +72,7 @@ class UserJoined(msgspec.Struct, frozen=True, gc=False):
     user_id: str
 
 
+@final
 class UserLeft(msgspec.Struct, frozen=True, gc=False):
     """The end of a connection of a user."""
 

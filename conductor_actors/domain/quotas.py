@@ -138,7 +138,7 @@ class Quotas:
             return False
         if not self.unchecked_events and self.refuse_event(key, (), at_ms):
             return False
-        window.times_ms[session_id] = self._tick_before(at_ms) + self._tick_ms
+        window.add(session_id, self._tick_before(at_ms) + self._tick_ms)
         return True
 
     def refuse_event(self, key: tuple[str, str], pending: Sequence[Event], at_ms: int) -> bool:

@@ -37,13 +37,14 @@ class SessionState:
     reactions: CountWindow
     messages: RepeatWindow  # when each message id was first counted
     active: PresenceWindow  # when each user last chatted, voted, reacted or arrived
-    leavers: PresenceWindow  # when each user's last connection ended
+    leavers: PresenceWindow  # when each user's last connection ended; none of them is connected
     connections: dict[str, int] = field(default_factory=dict)
     polls: dict[str, Poll] = field(default_factory=dict)  # in the order of their last votes
     has_joins: bool = False  # else the audience is unknown
     real_event_id: str | None = None
     last_event_ms: int | None = None
     refused_users: int = 0  # joins over the limit
+    guests: int = 0  # active users who are not present
 
     @classmethod
     def new(cls, session_id: str, rules: SessionRules) -> "SessionState":
@@ -67,26 +68,22 @@ class SessionState:
 
         Drops what no later tick can see, which changes no result at `at_ms` or after.
         """
-        for counts in (self.chats, self.reactions):
-            if counts.total:
-                counts.expire(at_ms)
-        for recent in (self.messages, self.active, self.leavers):
-            if recent.times_ms:
-                recent.expire(at_ms)
-        active, connected = self.active.times_ms.keys(), self.connections.keys()
-        total = len(active) + len(connected) - len(active & connected)
-        leavers = self.leavers.times_ms.keys()  # none of them is connected
-        if leavers:
-            total += len(leavers) - len(leavers & active)
+        self._expire(at_ms)
+        active, leavers = len(self.active.times_ms), len(self.leavers.times_ms)
+        total = len(self.connections) + leavers + self.guests
         per_min = 60 / self.rules.window_s
         return Signals(
             self.chats.total * per_min,
             self._participation(at_ms) if self.polls else 0.0,
-            len(active),
+            active,
             total,
             self.reactions.total * per_min,
-            len(leavers) / total if leavers else 0.0,
+            leavers / total if leavers else 0.0,
         )
+
+    def is_present(self, user_id: str) -> bool:
+        """Check whether the user is connected, or has left within the window."""
+        return user_id in self.connections or user_id in self.leavers.times_ms
 
     @property
     def event_id(self) -> str:
@@ -109,7 +106,22 @@ class SessionState:
             self.real_event_id,
             self.last_event_ms,
             self.refused_users,
+            self.guests,
         )
+
+    def _expire(self, at_ms: int) -> None:
+        """Drop what is before the window that ends at `at_ms`: this costs what expires."""
+        for counts in (self.chats, self.reactions):
+            if counts.total:
+                counts.expire(at_ms)
+        if self.messages.times_ms:
+            self.messages.expire(at_ms)
+        if self.active.times_ms:
+            for user_id in self.active.expire(at_ms):
+                self.guests -= not self.is_present(user_id)
+        if self.leavers.times_ms:
+            for user_id in self.leavers.expire(at_ms):
+                self.guests += user_id in self.active.times_ms
 
     def _participation(self, at_ms: int) -> float:
         """Return the highest share of the open polls."""

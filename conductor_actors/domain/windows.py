@@ -3,9 +3,11 @@
 Times are milliseconds and never go back; a window at `t` is `[t - length, t)`.
 """
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice, repeat
+from typing import Self
 
 
 class CountWindow:
@@ -27,14 +29,14 @@ class CountWindow:
         if self.counts is None:
             self.counts = deque((0,), self.length_s)
             self.newest_s = times_ms[0] // 1000
-        counts, newest_s = self.counts, self.newest_s
-        for at_ms in times_ms:
-            second = at_ms // 1000
-            if second != newest_s:
+        counts, begin, end = self.counts, 0, len(times_ms)
+        while begin < end:
+            first, second = begin, times_ms[begin] // 1000
+            if second != self.newest_s:
                 self._slide_to(counts, second)
-                newest_s = second
-            counts[-1] += 1
-        self.total += len(times_ms)
+            begin = bisect_left(times_ms, second * 1000 + 1000, first + 1)
+            counts[-1] += begin - first
+            self.total += begin - first
 
     def expire(self, at_ms: int) -> None:
         """Drop what is before the window that ends at `at_ms`, a whole second."""
@@ -53,10 +55,14 @@ class CountWindow:
 
     def _slide_to(self, counts: deque[int], second: int) -> None:
         ahead = second - self.newest_s
-        if ahead >= self.length_s:
-            self.total -= sum(counts)  # not to 0: what is being added is not in it yet
+        if ahead == 1:  # most often; the other ways take twice as long for it
+            if len(counts) == self.length_s:
+                self.total -= counts[0]
+            counts.append(0)
+        elif ahead >= self.length_s:
             counts.clear()
             counts.append(0)
+            self.total = 0
         else:
             leaving = len(counts) + ahead - self.length_s
             if leaving > 0:
@@ -65,8 +71,8 @@ class CountWindow:
         self.newest_s = second
 
 
-class RepeatWindow:
-    """Detects repeats of a key within less than `length_ms` after it came first.
+class PresenceWindow:
+    """Remembers keys for `length_ms` after their last time: who was active, who has left.
 
     A dict in the order of those times, so that only what expires is visited.
     """
@@ -77,18 +83,46 @@ class RepeatWindow:
         self.length_ms = length_ms
         self.times_ms: dict[str, int] = {} if times_ms is None else times_ms
 
+    def add(self, key: str, at_ms: int) -> None:
+        """Set the last time of a key; no other key has a later one."""
+        self.times_ms.pop(key, None)  # so that it moves to the end
+        self.times_ms[key] = at_ms
+
+    def expire(self, at_ms: int) -> list[str]:
+        """Drop every key that is before the window that ends at `at_ms`; return those keys."""
+        begin_ms = at_ms - self.length_ms
+        expired = []
+        for key, last_ms in self.times_ms.items():
+            if last_ms >= begin_ms:
+                break
+            expired.append(key)
+        if len(expired) == len(self.times_ms):
+            self.times_ms = {}  # a dict does not shrink when keys are deleted
+        else:
+            for key in expired:
+                del self.times_ms[key]
+        return expired
+
+    def copy(self) -> Self:
+        """Return an independent copy."""
+        return type(self)(self.length_ms, self.times_ms.copy())
+
+
+class RepeatWindow(PresenceWindow):
+    """Detects repeats of a key within less than `length_ms` after it came first."""
+
+    __slots__ = ()
+
     def is_repeat(self, key: str, at_ms: int, new: dict[str, int]) -> bool:
         """Check whether the key came within one length before `at_ms`; if not, add it to `new`.
 
         `new` has the keys since the last `update`.
         """
-        first_ms = new.get(key)
-        if first_ms is None:
-            first_ms = self.times_ms.get(key)
-        elif at_ms - first_ms >= self.length_ms:
-            del new[key]  # so that it moves to the end
-        if first_ms is not None and at_ms - first_ms < self.length_ms:
-            return True
+        first_ms = new.get(key, self.times_ms.get(key))
+        if first_ms is not None:
+            if at_ms - first_ms < self.length_ms:
+                return True
+            new.pop(key, None)  # so that it moves to the end
         new[key] = at_ms
         return False
 
@@ -99,50 +133,3 @@ class RepeatWindow:
             for key in new:
                 times_ms.pop(key, None)  # so that it moves to the end
         times_ms.update(new)
-
-    def expire(self, at_ms: int) -> None:
-        """Drop every key that is before the window that ends at `at_ms`."""
-        begin_ms = at_ms - self.length_ms
-        expired = []
-        for key, first_ms in self.times_ms.items():
-            if first_ms >= begin_ms:
-                break
-            expired.append(key)
-        if len(expired) == len(self.times_ms):
-            self.times_ms = {}  # a dict does not shrink when keys are deleted
-        else:
-            for key in expired:
-                del self.times_ms[key]
-
-    def copy(self) -> "RepeatWindow":
-        """Return an independent copy."""
-        return RepeatWindow(self.length_ms, self.times_ms.copy())
-
-
-class PresenceWindow:
-    """Remembers keys for `length_ms` after their last time: who was active, who has left.
-
-    Callers set the time themselves, `window.times_ms[key] = at_ms`, which keeps the string that is
-    the key already, shared with other dicts.
-    """
-
-    __slots__ = ("length_ms", "times_ms")
-
-    def __init__(self, length_ms: int, times_ms: dict[str, int] | None = None) -> None:
-        self.length_ms = length_ms
-        self.times_ms: dict[str, int] = {} if times_ms is None else times_ms
-
-    def forget(self, key: str) -> None:
-        """Drop the key, known or not."""
-        self.times_ms.pop(key, None)
-
-    def expire(self, at_ms: int) -> None:
-        """Drop every key that is before the window that ends at `at_ms`."""
-        begin_ms = at_ms - self.length_ms
-        times_ms = self.times_ms
-        if times_ms and min(times_ms.values()) < begin_ms:
-            self.times_ms = {key: last for key, last in times_ms.items() if last >= begin_ms}
-
-    def copy(self) -> "PresenceWindow":
-        """Return an independent copy."""
-        return PresenceWindow(self.length_ms, self.times_ms.copy())

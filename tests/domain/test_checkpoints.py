@@ -59,7 +59,7 @@ def facts(state: SessionState) -> list[object]:
         (window.length_ms, list(window.times_ms.items()))
         for window in (state.messages, state.active, state.leavers)
     ]
-    rest = (state.session_id, state.rules, state.real_event_id, state.last_event_ms)
+    rest = (state.session_id, state.rules, state.real_event_id, state.last_event_ms, state.guests)
     polls = list(state.polls.items())
     return [counts, moments, state.connections, polls, state.has_joins, rest]
 
@@ -282,6 +282,26 @@ def test_a_checkpoint_of_the_first_version_is_read() -> None:
     assert facts(copied(state)) == facts(state)
 
 
+# A session as the second version wrote it before users were in the order of their last times: ada
+# reacted, bob joined, cyd reacted, and ada reacted again.
+UNORDERED_STATE = bytes.fromhex(
+    "9fc0cf0000019b88e0f5b8929000929401000101ce695a5643909093a3616461a3626f62a363796493cf"
+    "0000019b88e0f5b8d1f830cd03e89090910180c090c3"
+)
+
+
+def test_users_that_were_written_in_another_order_are_sorted_by_their_times() -> None:
+    state = decode_state(UNORDERED_STATE, "s", SessionRules())
+    assert [*state.active.times_ms.items()] == [
+        ("bob", START_MS + 1000),
+        ("cyd", START_MS + 2000),
+        ("ada", START_MS + 3000),
+    ]
+    assert (state.guests, state.connections) == (2, {"bob": 1})
+    signals = state.signals(START_MS + 65_000)
+    assert (signals.active_users, signals.total_users) == (0, 1)
+
+
 BROKEN = [b"", b"\xc1", b"checkpoint", msgspec.msgpack.encode([1, b"x"]), b"\x92\x01\xa1\xff"]
 
 
@@ -308,7 +328,9 @@ def test_every_field_of_a_state_is_covered_here() -> None:
     assert SessionState.__slots__ == (
         *("session_id", "rules", "chats", "reactions", "messages", "active", "leavers"),
         *("connections", "polls", "has_joins", "real_event_id", "last_event_ms"),
-        "refused_users",  # is told at once, so it need not be kept
+        "refused_users",  # reported at once, so it is not kept
+        "guests",  # counted again
     )
     assert CountWindow.__slots__ == ("counts", "length_s", "newest_s", "total")
-    assert RepeatWindow.__slots__ == PresenceWindow.__slots__ == ("length_ms", "times_ms")
+    assert PresenceWindow.__slots__ == ("length_ms", "times_ms")
+    assert RepeatWindow.__slots__ == ()

@@ -173,6 +173,21 @@ def test_a_session_agrees_with_the_reference_at_every_tick(
             assert category(row.score) == row.category
 
 
+@settings(max_examples=60, deadline=None)
+@given(streams, rules_of_all_kinds, batch_sizes)
+def test_users_are_in_the_order_of_their_times_and_guests_are_counted(
+    events: list[Event], rules: SessionRules, sizes: list[int]
+) -> None:
+    for tick_ms, state in states_at_ticks(events, rules, sizes):
+        for _ in range(2):
+            for window in (state.messages, state.active, state.leavers):
+                assert [*window.times_ms.values()] == sorted(window.times_ms.values())
+            present = {*state.connections, *state.leavers.times_ms}
+            assert state.guests == len(state.active.times_ms.keys() - present)
+            assert not state.leavers.times_ms.keys() & state.connections.keys()
+            state.signals(tick_ms)
+
+
 @settings(max_examples=20, deadline=None)
 @given(streams, rules_of_all_kinds, batch_sizes)
 def test_signals_do_not_depend_on_how_often_they_are_measured(

@@ -96,23 +96,22 @@ def test_a_key_that_came_again_expires_by_its_latest_first_time() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(gaps_ms, keys, st.sampled_from(("seen", "forget", "expire")))))
+@given(st.lists(st.tuples(gaps_ms, keys, st.booleans())))
 def test_a_presence_window_agrees_with_a_search(
-    steps: list[tuple[int, str, str]],
+    steps: list[tuple[int, str, bool]],
 ) -> None:
     window, seen, now_ms = PresenceWindow(3000), dict[str, int](), 0
-    for gap_ms, key, step in steps:
+    for gap_ms, key, is_tick in steps:
         now_ms += gap_ms
-        match step:
-            case "seen":
-                window.times_ms[key] = seen[key] = now_ms
-            case "forget":
-                window.forget(key)
-                seen.pop(key, None)
-            case _:
-                window.expire(now_ms)
-                seen = {k: at_ms for k, at_ms in seen.items() if at_ms >= now_ms - 3000}
+        if is_tick:
+            expired = {k for k, at_ms in seen.items() if at_ms < now_ms - 3000}
+            assert {*window.expire(now_ms)} == expired
+            seen = {k: at_ms for k, at_ms in seen.items() if k not in expired}
+        else:
+            window.add(key, now_ms)
+            seen[key] = now_ms
         assert window.times_ms == seen
+        assert [*window.times_ms.values()] == sorted(seen.values())
 
 
 @pytest.mark.parametrize("kind", [RepeatWindow, PresenceWindow])

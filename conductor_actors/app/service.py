@@ -1,5 +1,6 @@
 """The composition root: connect adapters to ports, and run the service from start to drain."""
 
+import gc
 import os
 import threading
 import time
@@ -22,7 +23,7 @@ from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisChec
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
 from conductor_actors.adapters.redis.updates.update_subscriber import RedisUpdateSubscriber
-from conductor_actors.app.collector import DATABASE_MAX_BACKOFF_S, Collector, Ports
+from conductor_actors.app.collector import DATABASE_MAX_BACKOFF_S, GC_THRESHOLDS, Collector, Ports
 from conductor_actors.app.monitored_ports import (
     MonitoredCheckpoints,
     MonitoredPublisher,
@@ -198,6 +199,7 @@ class Service:
 
     def _take_over(self, ports: Ports) -> Collector:
         """Wait for the lease; continue from the last checkpoint."""
+        gc.set_threshold(*GC_THRESHOLDS)  # before thousands of states are decoded
         takeover = Takeover(self._lease, ports.source, ports.checkpoints, self._stop)
         with ExitStack() as on_failure:
             on_failure.callback(self._release_lease)

@@ -1,5 +1,7 @@
 import ast
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import get_args
@@ -23,6 +25,12 @@ def test_code_depends_one_way_and_the_domain_is_pure() -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_no_file_is_longer_than_400_lines(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_a_command_without_a_dashboard_imports_no_web_server() -> None:
+    code = "import conductor_actors.cli, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
+    assert not {b"uvicorn", b"starlette", b"socketio"} & {*done.stdout.split()}
 
 
 # Where every exception may be caught, and why there.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from importlib.metadata import version
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters.postgres import migrations
@@ -35,8 +35,6 @@ from conductor_actors.app.sources import BoundedSource, ShardSource
 from conductor_actors.app.takeover import REDIS_MAX_BACKOFF_S, Takeover
 from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickWatchdog, format_stacks
 from conductor_actors.compiled import IS_COMPILED
-from conductor_actors.dashboard.scores.upstreams import Upstreams
-from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.shards import SINGLE_SHARD, ShardFilter
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_events import (
@@ -56,6 +54,9 @@ from conductor_actors.observability.log_relay import LogRelay
 from conductor_actors.outages import Outage, retry_until
 from conductor_actors.ports import EventSource
 from conductor_actors.settings import Settings
+
+if TYPE_CHECKING:
+    from conductor_actors.dashboard.server import Dashboard
 
 FAILURE_POLL_S: Final = 0.1
 
@@ -298,12 +299,16 @@ def relay_logs(url: str) -> Iterator[None]:
 
 def _make_dashboard(
     settings: Settings, redis_url: str, database_url: str, read_collector: StatusReader
-) -> Dashboard:
+) -> "Dashboard":
+    # A collector alone starts in two thirds of the time without them, and in less memory.
+    from conductor_actors.dashboard.scores.upstreams import Upstreams  # noqa: PLC0415
+    from conductor_actors.dashboard.server import Dashboard  # noqa: PLC0415
+
     upstreams = Upstreams(RedisUpdateSubscriber(redis_url), PostgresHistoryReader(database_url))
     return Dashboard(settings.dashboard(), upstreams, read_collector)
 
 
-def _has_failed(dashboard: Dashboard) -> bool:
+def _has_failed(dashboard: "Dashboard") -> bool:
     if not dashboard.wait(0):
         return False
     emit(DashboardFailed())

@@ -1,4 +1,4 @@
-"""The options of the dashboard."""
+"""The options of the dashboard, and its URL."""
 
 from dataclasses import dataclass, field
 
@@ -25,3 +25,9 @@ class Options:
     clients_per_tenant: int = 5000
     tick_s: int = 5
     scoring: Scoring = field(default_factory=Scoring)
+
+
+def page_url(host: str, port: int) -> str:
+    """Return the URL of the page of a dashboard that listens on this host."""
+    shown = "localhost" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - not bound here
+    return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from conductor_actors.dashboard.access.origins import is_loopback
 from conductor_actors.dashboard.app import AccessControl, DashboardApp
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.options import Options
+from conductor_actors.dashboard.options import Options, page_url
 from conductor_actors.dashboard.realtime.socket_server import MAX_MESSAGE_BYTES
 from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.timeouts import make_protocols
@@ -142,12 +142,6 @@ class _HttpServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._is_up.set()
-
-
-def page_url(host: str, port: int) -> str:
-    """Return the URL of the page of a dashboard that listens on this host."""
-    shown = "localhost" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - not bound here
-    return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
 
 
 def _listener(options: Options) -> socket.socket:

@@ -14,8 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.dashboard import server
-from conductor_actors.dashboard.options import Options
-from conductor_actors.dashboard.server import Dashboard, page_url
+from conductor_actors.dashboard.options import Options, page_url
+from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.errors import ConfigError
 from conductor_actors.observability.collector_status import CollectorStatus, GapCount
 from conductor_actors.observability.library_logs import LibraryLogHandler

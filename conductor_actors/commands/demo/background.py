@@ -12,7 +12,7 @@ from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.adapters.redis.connections.namespaces import prefix_of
 from conductor_actors.adapters.redis.updates.update_reader import RedisUpdateReader
 from conductor_actors.commands.demo import screen
-from conductor_actors.dashboard.server import page_url
+from conductor_actors.dashboard.options import page_url
 from conductor_actors.settings import Settings
 from conductor_actors.simulate import Simulation, feed
 

@@ -67,8 +67,7 @@ class RefusalFinder:
         self, table: MetricsTable, rows: Sequence[ScoreRow], waiting: Sequence[ScoreRow]
     ) -> WriteResult:
         """Store the rows; `waiting` are some of the rows to be stored later."""
-        suspects = [row for row in rows if row.key in self._refused_sessions]
-        trusted = [row for row in rows if row.key not in self._refused_sessions]
+        suspects, trusted = self._split(rows) if self._refused_sessions else ([], rows)
         stored, refusals = self._add(table, trusted) if trusted else (0, [])
         suspects += [refusal.row for refusal in refusals if not refusal.has_named_row()]
         refused = [refusal for refusal in refusals if refusal.has_named_row()]
@@ -80,6 +79,13 @@ class RefusalFinder:
                 self._refused_sessions.pop(row.key, None)
         self._remember_sessions(refused)
         return WriteResult(stored, tuple(RefusedRow(row, _reason(error)) for row, error in refused))
+
+    def _split(self, rows: Sequence[ScoreRow]) -> tuple[list[ScoreRow], list[ScoreRow]]:
+        """Return the rows of sessions whose last row was refused, and the others."""
+        suspects, trusted = list[ScoreRow](), list[ScoreRow]()
+        for row in rows:
+            (suspects if row.key in self._refused_sessions else trusted).append(row)
+        return suspects, trusted
 
     def _remember_sessions(self, refused: Sequence[_Refusal]) -> None:
         for refusal in refused:

@@ -12,6 +12,7 @@ Errors under `ask` go to the caller and don't stop the actor, as in Pykka.
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from types import TracebackType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -29,6 +30,7 @@ from conductor_actors.actors.runtime.mailbox import (
 M = TypeVar("M", ThreadMailbox, PooledMailbox)
 
 _NO_MESSAGE: Final = None
+_actor_number: Final = count(1)
 
 STOP_POLL_S: Final = 0.1
 
@@ -84,6 +86,10 @@ class _SupervisedActor(pykka.Actor):
         self._mailbox = context.mailbox  # looked up once, because every message needs it
         self._message: object = _NO_MESSAGE
         self._error: BaseException | None = None
+        self._register_identity()
+
+    def _register_identity(self) -> None:
+        """Set the attributes by which Pykka knows an actor."""
         super().__init__()
 
     def handover(self) -> object:
@@ -183,7 +189,16 @@ class PooledActor(_SupervisedActor):
         self._dispatcher = dispatcher
         self._is_set_up = False
         super().__init__(context)
-        self.actor_stopped = self.actor_ref.actor_stopped = _Flag()
+
+    def _register_identity(self) -> None:
+        """Set what Pykka's initializer sets, which waits for random bytes and makes two locks.
+
+        That cost a fifth of a start, and many thousand sessions can begin at once.
+        """
+        self.actor_urn = f"urn:actor:{next(_actor_number)}"
+        self.actor_inbox = self._create_actor_inbox()
+        self.actor_stopped = _Flag()
+        self._actor_ref = pykka.ActorRef(self)
 
     @property
     def mailbox(self) -> PooledMailbox:

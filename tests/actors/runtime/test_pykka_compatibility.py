@@ -236,3 +236,17 @@ def test_an_actor_handles_one_message_at_a_time(any_model: Model) -> None:
     gate.open()
     ref.ask("barrier", timeout=MAX_WAIT_S)
     assert handled == ["first", "second", "barrier"]
+
+
+def test_an_actor_has_what_an_actor_of_pykka_has(any_model: Model) -> None:
+    actor, ours = PlainActor.start(), any_model.start(Script())
+    for attribute in ("actor_urn", "actor_inbox", "actor_ref", "actor_stopped"):
+        assert hasattr(ours._actor_weakref(), attribute)
+    assert vars(actor).keys() == vars(ours).keys()
+    assert vars(actor._actor_weakref()).keys() <= vars(ours._actor_weakref()).keys()
+    assert len({any_model.start(Script()).actor_urn for _ in range(10)}) == 10
+    actor.stop()
+
+
+class PlainActor(pykka.ThreadingActor):
+    """An actor without anything of ours."""

@@ -20,8 +20,11 @@ HOT_PATH = (
     "actors/runtime/mailbox",
     "actors/runtime/run_queue",
     "adapters/redis/events/entry_ids",
+    "domain/draft",
     "domain/failures",
     "domain/merging",
+    "domain/polls",
+    "domain/session_state",
     "domain/windows",
 )
 

@@ -27,7 +27,8 @@ from conductor_actors.domain.introspection_protocol import (
     Supervision,
     state_figures,
 )
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState
 from conductor_actors.log_events import (
     ActorFailed,
     ActorRestarted,
@@ -112,7 +113,7 @@ class SessionSupervisor:
         if start.state is not None:
             self._start_actor(entry, start.state)
             return
-        self._start_actor(entry, SessionState.new(start.key.session_id, self._rules))
+        self._start_actor(entry, SessionState(start.key.session_id, self._rules))
         emit(ActorStarted().of_session(*entry.key))
 
     def send_snapshot(self, request: SnapshotQuarantined) -> None:

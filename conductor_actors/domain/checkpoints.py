@@ -15,7 +15,8 @@ import msgspec
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import IntakeState
 from conductor_actors.domain.polls import Poll
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 
 CHECKPOINT_VERSION: Final = 2
@@ -148,26 +149,24 @@ def encode_state(state: SessionState) -> bytes:
 def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionState:
     """Return a session's state, to continue under these rules."""
     packed = _state.decode(data)
-    users, window_ms, has_joins = packed.users, rules.window_s * 1000, packed.has_joins
-    active = len(packed.active_ms)
+    users, has_joins, active = packed.users, packed.has_joins, len(packed.active_ms)
     polls = packed.earlier_polls + ([packed.last_poll] if packed.last_poll else [])
-    return SessionState(
-        session_id,
-        rules,
-        _unpack_counts(packed.chats, rules.window_s),
-        _unpack_counts(packed.reactions, rules.window_s),
-        RepeatWindow(window_ms, _times_ms(packed.messages, packed.messages_ms)),
-        PresenceWindow(window_ms, _times_ms(users[:active], packed.active_ms)),
-        PresenceWindow(
-            window_ms, _times_ms([users[index] for index in packed.leavers], packed.leavers_ms)
-        ),
-        {users[index]: packed.connections.get(index, 1) for index in packed.connected},
-        {poll.poll_id: _unpack_poll(poll, users) for poll in polls},
-        bool(packed.connected or packed.leavers) if has_joins is None else has_joins,
-        packed.event_id,
-        packed.last_event_ms,
-        guests=active - sum(map(active.__gt__, chain(packed.connected, packed.leavers))),
-    )
+    state = SessionState(session_id, rules)
+    state.chats = _unpack_counts(packed.chats, rules.window_s)
+    state.reactions = _unpack_counts(packed.reactions, rules.window_s)
+    state.messages.times_ms = _times_ms(packed.messages, packed.messages_ms)
+    state.active.times_ms = _times_ms(users[:active], packed.active_ms)
+    leavers = [users[index] for index in packed.leavers]
+    state.leavers.times_ms = _times_ms(leavers, packed.leavers_ms)
+    state.connections = {
+        users[index]: packed.connections.get(index, 1) for index in packed.connected
+    }
+    state.polls = {poll.poll_id: _unpack_poll(poll, users) for poll in polls}
+    state.has_joins = bool(packed.connected or packed.leavers) if has_joins is None else has_joins
+    state.real_event_id = packed.event_id
+    state.last_event_ms = packed.last_event_ms
+    state.guests = active - sum(map(active.__gt__, chain(packed.connected, packed.leavers)))
+    return state
 
 
 def recover(header: bytes, sessions: Mapping[SessionKey, bytes], rules: SessionRules) -> Recovered:
@@ -248,11 +247,8 @@ def _pack_poll(poll: Poll, number: Mapping[str, int]) -> _PackedPoll:
 
 
 def _unpack_poll(packed: _PackedPoll, users: list[str]) -> Poll:
-    return Poll(
-        packed.poll_id,
-        packed.peak_connected,
-        packed.last_vote_ms,
-        dict.fromkeys(users[index] for index in packed.voters),
-        packed.votes_without_user,
-        packed.closed_ms,
-    )
+    poll = Poll(packed.poll_id, packed.peak_connected, packed.last_vote_ms)
+    poll.voters = dict.fromkeys(users[index] for index in packed.voters)
+    poll.votes_without_user = packed.votes_without_user
+    poll.closed_ms = packed.closed_ms
+    return poll

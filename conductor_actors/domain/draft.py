@@ -87,7 +87,7 @@ class Draft:
 
     def successor(self) -> "Draft":
         """Return the draft of a new session, whose counters continue."""
-        draft = Draft(SessionState.new(self._state.session_id, self._state.rules))
+        draft = Draft(SessionState(self._state.session_id, self._state.rules))
         draft._refused_users = self._refused_users
         return draft
 
@@ -203,7 +203,7 @@ class Draft:
         polls, window_ms = self._drafted_polls(), self._state.rules.window_s * 1000
         poll = polls.pop(vote.poll_id, None)
         if poll is None or not poll.is_open_at(vote.at_ms, window_ms):
-            poll = Poll(vote.poll_id, self._connected, vote.at_ms, {})
+            poll = Poll(vote.poll_id, self._connected, vote.at_ms)
         poll.vote(vote.user_id, vote.at_ms)
         polls[vote.poll_id] = poll
         if len(polls) > MAX_OPEN_POLLS:

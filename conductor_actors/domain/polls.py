@@ -1,24 +1,33 @@
 """A poll, and the share of the connected users who voted in it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
 VOTE_TIMEOUT_MS: Final = 5 * 60 * 1000  # without a vote for this long, a poll is no longer open
 MAX_OPEN_POLLS: Final = 16  # of a session
 
 
-@dataclass(slots=True)
 class Poll:
     """One poll from its first vote on. `peak_connected`: users at once, until it was closed."""
 
-    poll_id: str
-    peak_connected: int
-    last_vote_ms: int
-    voters: dict[str, None]  # a set takes four times as long to copy
-    votes_without_user: int = 0
-    closed_ms: int | None = None
-    new_voters: dict[str, None] = field(default_factory=dict)  # of a draft
+    __slots__ = (
+        "closed_ms",
+        "last_vote_ms",
+        "new_voters",
+        "peak_connected",
+        "poll_id",
+        "voters",
+        "votes_without_user",
+    )
+
+    def __init__(self, poll_id: str, peak_connected: int, last_vote_ms: int) -> None:
+        self.poll_id = poll_id
+        self.peak_connected = peak_connected
+        self.last_vote_ms = last_vote_ms
+        self.voters: dict[str, None] = {}  # a set takes four times as long to copy
+        self.votes_without_user = 0
+        self.closed_ms: int | None = None
+        self.new_voters: dict[str, None] = {}  # of a draft
 
     def vote(self, user_id: str | None, at_ms: int) -> None:
         """Count a voter once; a vote without a user is one more voter."""
@@ -55,14 +64,11 @@ class Poll:
 
     def draft(self) -> "Poll":
         """Return one that can be changed apart from this one, until its `commit` changes both."""
-        return Poll(
-            self.poll_id,
-            self.peak_connected,
-            self.last_vote_ms,
-            self.voters,
-            self.votes_without_user,
-            self.closed_ms,
-        )
+        draft = Poll(self.poll_id, self.peak_connected, self.last_vote_ms)
+        draft.voters = self.voters
+        draft.votes_without_user = self.votes_without_user
+        draft.closed_ms = self.closed_ms
+        return draft
 
     def commit(self) -> None:
         """Move the new voters to those that are shared."""

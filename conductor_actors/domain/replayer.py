@@ -21,7 +21,8 @@ from conductor_actors.domain.intake import (
     IntakeRules,
 )
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState, row_at
 from conductor_actors.domain.ticks import TickDue, TickSchedule, Watermark
 
 # Bounds memory: more than a tick usually has.
@@ -112,7 +113,7 @@ class Replayer:
         for key, events in batch.items():
             state = self._sessions.get(key)
             if state is None:
-                state = SessionState.new(key[1], self._rules.session)
+                state = SessionState(key[1], self._rules.session)
                 self._has_new_sessions = True
             self._sessions[key], poison = salvage(apply_events, state, events)
             self._failed += len(poison)

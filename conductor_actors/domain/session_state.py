@@ -3,26 +3,13 @@
 Events change it through a draft. Source of every rule: the contract, section 2.
 """
 
-from dataclasses import dataclass, field
-
-import msgspec
-
 from conductor_actors.domain.gaps import NO_MARKS, GapMarks, mark_for
 from conductor_actors.domain.polls import Poll, open_polls
 from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals, category, clamped
+from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 
 
-class SessionRules(msgspec.Struct, frozen=True):
-    """The length of a window, the timeouts of a session without events, the limit of its users."""
-
-    window_s: int = 60
-    timeout_s: int = 1800
-    presence_timeout_s: int = 21_600  # of a session with connected users
-    max_users: int = 0  # connected at once; 0: no limit
-
-
-@dataclass(slots=True)
 class SessionState:
     """The state of one session. Events are applied in the order of their times.
 
@@ -31,28 +18,40 @@ class SessionState:
     event wakes it. It is forgotten when the last user leaves, or after `presence_timeout_s`.
     """
 
-    session_id: str
-    rules: SessionRules
-    chats: CountWindow
-    reactions: CountWindow
-    messages: RepeatWindow  # when each message id was first counted
-    active: PresenceWindow  # when each user last chatted, voted, reacted or arrived
-    leavers: PresenceWindow  # when each user's last connection ended; none of them is connected
-    connections: dict[str, int] = field(default_factory=dict)
-    polls: dict[str, Poll] = field(default_factory=dict)  # in the order of their last votes
-    has_joins: bool = False  # else the audience is unknown
-    real_event_id: str | None = None
-    last_event_ms: int | None = None
-    refused_users: int = 0  # joins over the limit
-    guests: int = 0  # active users who are not present
+    __slots__ = (
+        "active",
+        "chats",
+        "connections",
+        "guests",
+        "has_joins",
+        "last_event_ms",
+        "leavers",
+        "messages",
+        "polls",
+        "reactions",
+        "real_event_id",
+        "refused_users",
+        "rules",
+        "session_id",
+    )
 
-    @classmethod
-    def new(cls, session_id: str, rules: SessionRules) -> "SessionState":
-        """Return the state of a session without events."""
+    def __init__(self, session_id: str, rules: SessionRules) -> None:
+        """Begin without events."""
         window_s, window_ms = rules.window_s, rules.window_s * 1000
-        counts = CountWindow(window_s), CountWindow(window_s)
-        users = PresenceWindow(window_ms), PresenceWindow(window_ms)
-        return cls(session_id, rules, *counts, RepeatWindow(window_ms), *users)
+        self.session_id = session_id
+        self.rules = rules
+        self.chats = CountWindow(window_s)
+        self.reactions = CountWindow(window_s)
+        self.messages = RepeatWindow(window_ms)  # when each message id was first counted
+        self.active = PresenceWindow(window_ms)  # when each user last chatted, voted, … or arrived
+        self.leavers = PresenceWindow(window_ms)  # whose last connection ended, and when
+        self.connections: dict[str, int] = {}
+        self.polls: dict[str, Poll] = {}  # in the order of their last votes
+        self.has_joins = False  # else the audience is unknown
+        self.real_event_id: str | None = None
+        self.last_event_ms: int | None = None
+        self.refused_users = 0  # joins over the limit
+        self.guests = 0  # active users who are not present
 
     def has_row_at(self, at_ms: int) -> bool:
         """Check whether the session has begun, and had an event within its timeout."""
@@ -92,22 +91,18 @@ class SessionState:
 
     def copy(self) -> "SessionState":
         """Return an independent copy."""
-        return SessionState(
-            self.session_id,
-            self.rules,
-            self.chats.copy(),
-            self.reactions.copy(),
-            self.messages.copy(),
-            self.active.copy(),
-            self.leavers.copy(),
-            self.connections.copy(),
-            {key: poll.copy() for key, poll in self.polls.items()} if self.polls else {},
-            self.has_joins,
-            self.real_event_id,
-            self.last_event_ms,
-            self.refused_users,
-            self.guests,
-        )
+        copy = SessionState(self.session_id, self.rules)
+        copy.chats, copy.reactions = self.chats.copy(), self.reactions.copy()
+        copy.messages = self.messages.copy()
+        copy.active, copy.leavers = self.active.copy(), self.leavers.copy()
+        copy.connections = self.connections.copy()
+        copy.polls = {key: poll.copy() for key, poll in self.polls.items()}
+        copy.has_joins = self.has_joins
+        copy.real_event_id = self.real_event_id
+        copy.last_event_ms = self.last_event_ms
+        copy.refused_users = self.refused_users
+        copy.guests = self.guests
+        return copy
 
     def _expire(self, at_ms: int) -> None:
         """Drop what is before the window that ends at `at_ms`: this costs what expires."""

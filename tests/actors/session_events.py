@@ -1,5 +1,7 @@
 """Events of a session, good and bad, for tests that care about few of their values."""
 
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -24,3 +26,17 @@ def poison(at_ms: int = AT_MS) -> Event:
     """Return an event that fails when it is applied: its user's id is not hashable."""
     unhashable: Any = ["no", "id"]
     return msgspec.structs.replace(Reaction(at_ms, None, None), user_id=unhashable)
+
+
+class CallingEvents(list[Event]):
+    """Events that call something on the dispatcher's thread before the last of them is applied."""
+
+    def __init__(self, callback: Callable[[], None], *earlier: Event) -> None:
+        super().__init__([*earlier, Reaction(AT_MS, None, None)])
+        self._callback = callback
+
+    def __iter__(self) -> Iterator[Event]:
+        yield from self[:-1]
+        if threading.current_thread().name.startswith("dispatcher"):
+            self._callback()
+        yield self[-1]

@@ -26,7 +26,7 @@ from conductor_actors.domain.introspection_protocol import (
     IntrospectionRequest,
 )
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.domain.session_state import SessionRules
+from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.ports import DeadLetter
 from tests.actors.pooled_handlers import MAX_WAIT_S
 from tests.support.fakes.fake_clock import FakeClock

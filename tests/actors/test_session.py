@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -24,14 +23,15 @@ from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts
 from conductor_actors.domain.checkpoints import decode_state
 from conductor_actors.domain.draft import apply_events
-from conductor_actors.domain.events import Event, Reaction
+from conductor_actors.domain.events import Event
 from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState, row_at
 from tests.actors.pooled_handlers import MAX_WAIT_S
 from tests.actors.scripted_actors import Ref
-from tests.actors.session_events import chat, chats, poison
+from tests.actors.session_events import CallingEvents, chat, chats, poison
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
 from tests.support.score_rows import AT_MS
@@ -51,7 +51,7 @@ class OneSession:
         self.supervisor = RecordingMailbox()
         self.mailbox = PooledMailbox(str(KEY), dispatcher)
         self._scoring = scoring or Scoring()
-        self.ref = self.start(SessionState.new("session", SessionRules()))
+        self.ref = self.start(SessionState("session", SessionRules()))
 
     def start(self, state: SessionState) -> Ref:
         parts = SessionParts(
@@ -79,7 +79,7 @@ def tick(at_ms: int = TICK_MS, *, is_live: bool = True, total: int = 1) -> Tick:
 
 
 def expected_row(events: Sequence[Event], at_ms: int = TICK_MS) -> ScoreRow:
-    state = apply_events(SessionState.new("session", SessionRules()), events)
+    state = apply_events(SessionState("session", SessionRules()), events)
     return row_at(at_ms, "default", state, Scoring())
 
 
@@ -178,33 +178,22 @@ def test_a_row_that_fails_stops_the_actor_and_keeps_its_events(dispatcher: Dispa
     assert failure.handover.chats.total == 3
 
 
-class SlowId:
-    """An id that takes until `release` to hash."""
-
-    def __init__(self) -> None:
-        self.entered, self._released = threading.Event(), threading.Event()
-
-    def __hash__(self) -> int:
-        self.entered.set()
-        assert self._released.wait(MAX_WAIT_S)
-        return 0
-
-    def release(self) -> None:
-        self._released.set()
-
-
 def test_a_handler_that_hangs_leaves_the_state_from_before_its_batch(
     one_session: OneSession,
 ) -> None:
     one_session.tell(EventBatch(chats(2)))
-    slow_id = SlowId()
-    user_id: Any = slow_id
-    one_session.mailbox.tell(EventBatch([chat(2), Reaction(AT_MS, None, user_id), chat(3)]))
-    assert slow_id.entered.wait(MAX_WAIT_S)
+    entered, released = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        entered.set()
+        assert released.wait(MAX_WAIT_S)
+
+    one_session.mailbox.tell(EventBatch(CallingEvents(hang, chat(2), chat(3))))
+    assert entered.wait(MAX_WAIT_S)
     assert one_session.mailbox.report_hung is not None
     one_session.mailbox.report_hung(5.0)
     handover = one_session.supervisor.take(ChildFailed).handover
-    slow_id.release()
+    released.set()
     one_session.tell()
     assert isinstance(handover, SessionState)
     assert row_at(TICK_MS, "default", handover, Scoring()) == expected_row(chats(2))

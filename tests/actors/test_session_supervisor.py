@@ -21,7 +21,8 @@ from conductor_actors.actors.session_supervisor import SessionLimits
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState
 from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread
 from tests.actors.session_events import chat, chats, poison
 from tests.actors.session_harness import SessionHarness
@@ -215,7 +216,7 @@ def test_finish_waits_for_sessions_that_have_mail(sessions: SessionHarness) -> N
 
 
 def test_the_start_of_a_recovered_session_is_not_logged(sessions: SessionHarness) -> None:
-    state = apply_events(SessionState.new("s", SessionRules()), chats(3))
+    state = apply_events(SessionState("s", SessionRules()), chats(3))
     mailbox = PooledMailbox("default/s", sessions.dispatcher)
     with capture_logs() as lines:
         sessions.supervisor.start(StartSession(SessionKey("default", "s"), mailbox, state))

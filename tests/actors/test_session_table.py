@@ -21,7 +21,8 @@ from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import Event, UserJoined, UserLeft
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import EventsBySession
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState
 from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread
 from tests.actors.session_events import chat, chats, poison
 from tests.actors.session_harness import SessionHarness
@@ -371,7 +372,7 @@ def test_a_checkpoint_without_sessions_ends_at_once(session_table: SessionTable)
 def test_sessions_continue_from_their_state_in_the_checkpoint(sessions: SessionHarness) -> None:
     dirty = DirtySet(7, ended=[SessionKey("default", "over")])
     session_table = SessionTable(sessions.dispatcher, sessions.supervisor_mailbox, TIMEOUT_S, dirty)
-    session_table.restore({KEY: apply_events(SessionState.new("s", SessionRules()), chats(3))})
+    session_table.restore({KEY: apply_events(SessionState("s", SessionRules()), chats(3))})
     session_table.deliver(batch([chat(7)]))
     session_table.broadcast(tick(AT_MS + 5000))
     contents, answers = begin_checkpoint(session_table)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import pytest
@@ -20,7 +21,6 @@ from conductor_actors.actors.runtime.base import ActorContext, ChildFailed
 from conductor_actors.actors.runtime.coalescing_mailbox import CoalescingMailbox
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import (
-    AnyEnvelope,
     PooledMailbox,
     ThreadMailbox,
 )
@@ -31,7 +31,7 @@ from conductor_actors.actors.supervisor import Child, Outcome, SupervisorActor
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.domain.session_state import SessionRules
+from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.errors import OwnershipLost
 from tests.actors.pooled_handlers import BlockedThread
 from tests.actors.scripted_actors import Ref, Script, SystemProbe
@@ -49,19 +49,6 @@ def nothing() -> None:
     pass
 
 
-class FailureSignallingMailbox(ThreadMailbox):
-    """The Supervisor's mailbox; tells the test when a failure has come in."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__(clock)
-        self.failure_came = threading.Event()
-
-    def put(self, envelope: AnyEnvelope, /) -> None:
-        super().put(envelope)
-        if isinstance(envelope.message, ChildFailed):
-            self.failure_came.set()
-
-
 class SupervisorHarness:
     """A Supervisor with five children that record their lives in `log`."""
 
@@ -70,7 +57,9 @@ class SupervisorHarness:
         self.clock = FakeClock()
         self.log: list[tuple[str, object]] = []
         self.root, self.outcome = RecordingMailbox(), Outcome()
-        self.mailbox = FailureSignallingMailbox(self.clock)
+        self.mailbox = ThreadMailbox(self.clock)
+        self.mailbox.observer = self._observe
+        self.failure_came = threading.Event()
         self.mail = {name: ThreadMailbox(self.clock) for name in CHILDREN}
         to_writer: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored, self.clock)
         to_publisher: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored, self.clock)
@@ -100,6 +89,11 @@ class SupervisorHarness:
 
     def children_with(self, what: object) -> list[str]:
         return [name for name, entry in self.log if entry == what]
+
+    def _observe(self, _: object, message: object) -> AbstractContextManager[None]:
+        if isinstance(message, ChildFailed):
+            self.failure_came.set()
+        return nullcontext()
 
     @staticmethod
     def _raise(error: Exception) -> None:
@@ -253,7 +247,7 @@ def test_a_child_that_fails_during_the_drain_is_not_restarted(
 ) -> None:
     def stop_router() -> None:
         harness.mail["writer"].tell(partial(harness._raise, ValueError("a bug")))
-        assert harness.mailbox.failure_came.wait(MAX_WAIT_S)
+        assert harness.failure_came.wait(MAX_WAIT_S)
         harness.wait_handled(ref)
         harness.mail["publisher"].tell("from the router")
 

@@ -13,7 +13,8 @@ from conductor_actors.domain.checkpoints import Header, encode_header, encode_st
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import IntakeState
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.ports import Checkpoint, ReadResult
 from tests.actors.session_events import chats
@@ -75,8 +76,8 @@ def log_lines() -> Iterator[list[EventDict]]:
 
 def write(checkpoints: MemoryCheckpoints, position: bytes = b"1", window_s: int = 60) -> None:
     header = Header(7, window_s, position, IntakeState(passed_ms=AT_MS))
-    state = apply_events(SessionState.new("s", RULES), chats(3))
-    over = SessionState.new("over", RULES)
+    state = apply_events(SessionState("s", RULES), chats(3))
+    over = SessionState("over", RULES)
     sessions = {
         SessionKey("default", "s"): encode_state(state),
         SessionKey("default", "over"): encode_state(over),

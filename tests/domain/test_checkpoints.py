@@ -29,9 +29,9 @@ from conductor_actors.domain.intake import (
     IntakeRules,
     IntakeState,
 )
-from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.domain.session_state import SessionRules, SessionState, row_at
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState, row_at
 from conductor_actors.domain.ticks import TickDue
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
 from tests.domain.test_intake import GOOD, end_of, entry, logs
@@ -44,6 +44,7 @@ from tests.domain.test_session_state import (
     streams,
     ticks_over,
 )
+from tests.support.attributes import attributes_of, values_of
 from tests.support.ticking import TickingIntake
 
 TENANT = "default"
@@ -60,7 +61,7 @@ def facts(state: SessionState) -> list[object]:
         for window in (state.messages, state.active, state.leavers)
     ]
     rest = (state.session_id, state.rules, state.real_event_id, state.last_event_ms, state.guests)
-    polls = list(state.polls.items())
+    polls = [(key, values_of(poll)) for key, poll in state.polls.items()]
     return [counts, moments, state.connections, polls, state.has_joins, rest]
 
 
@@ -138,7 +139,7 @@ class Engine:
     def _apply(self, batch: EventsBySession) -> None:
         for (tenant_id, session_id), events in batch.items():
             key = SessionKey(tenant_id, session_id)
-            state = self.states.get(key) or SessionState.new(session_id, self._rules)
+            state = self.states.get(key) or SessionState(session_id, self._rules)
             self.states[key] = apply_events(state, events)
 
     def crashed(self, rules: IntakeRules) -> "Engine":
@@ -213,13 +214,13 @@ def test_a_session_that_is_over_is_not_restored() -> None:
     rules = SessionRules(timeout_s=1800)
     events: Sequence[Event] = [Reaction(START_MS, None, "ada")]
     sessions = {
-        SessionKey(TENANT, "over"): after(SessionState.new("over", rules), events),
-        SessionKey(TENANT, "never begun"): SessionState.new("never begun", rules),
+        SessionKey(TENANT, "over"): after(SessionState("over", rules), events),
+        SessionKey(TENANT, "never begun"): SessionState("never begun", rules),
         SessionKey("acme", "on"): after(
-            SessionState.new("on", rules), [Reaction(START_MS + 1, None, "ada")]
+            SessionState("on", rules), [Reaction(START_MS + 1, None, "ada")]
         ),
         SessionKey("acme", "asleep"): after(
-            SessionState.new("asleep", rules), [UserJoined(START_MS, None, "ada")]
+            SessionState("asleep", rules), [UserJoined(START_MS, None, "ada")]
         ),
     }
     written = {key: encode_state(state) for key, state in sessions.items()}
@@ -278,7 +279,9 @@ def test_a_checkpoint_of_the_first_version_is_read() -> None:
     state = found.states[key]
     assert (state.event_id, state.has_joins) == ("event-1", True)
     assert (state.connections, [*state.leavers.times_ms]) == ({"ada": 1}, ["bob"])
-    assert state.polls == {"lunch": Poll("lunch", 2, START_MS + 1, {"ada": None})}
+    [poll] = state.polls.values()
+    assert (poll.poll_id, poll.peak_connected, poll.last_vote_ms) == ("lunch", 2, START_MS + 1)
+    assert (poll.count_voters(), poll.voters) == (1, {"ada": None})
     assert facts(copied(state)) == facts(state)
 
 
@@ -325,12 +328,12 @@ def test_a_damaged_state_is_refused(data: bytes) -> None:
 
 def test_every_field_of_a_state_is_covered_here() -> None:
     """A field that is added and not encoded fails this test."""
-    assert SessionState.__slots__ == (
+    assert attributes_of(SessionState) == {
         *("session_id", "rules", "chats", "reactions", "messages", "active", "leavers"),
         *("connections", "polls", "has_joins", "real_event_id", "last_event_ms"),
         "refused_users",  # reported at once, so it is not kept
         "guests",  # counted again
-    )
-    assert CountWindow.__slots__ == ("counts", "length_s", "newest_s", "total")
-    assert PresenceWindow.__slots__ == ("length_ms", "times_ms")
-    assert RepeatWindow.__slots__ == ()
+    }
+    assert attributes_of(CountWindow) == {"counts", "length_s", "newest_s", "total"}
+    assert attributes_of(PresenceWindow) == {"length_ms", "times_ms"}
+    assert attributes_of(RepeatWindow) <= attributes_of(PresenceWindow)

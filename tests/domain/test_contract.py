@@ -13,7 +13,8 @@ from conductor_actors.domain.events import Event
 from conductor_actors.domain.intake import Entry, EventsBySession, IntakeRules
 from conductor_actors.domain.rows import SIGNAL_COLUMNS
 from conductor_actors.domain.scoring import Scoring, category, clamped
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState
 from conductor_actors.domain.ticks import TickDue
 from conductor_actors.instants import to_iso
 from tests.support.reference import row_at
@@ -65,7 +66,7 @@ def rows_of_the_package(entries: Sequence[Entry]) -> Iterator[SampleRow]:
     states: dict[tuple[str, str], SessionState] = {}
     for tick_ms, batch in taken(entries):
         for key, events in batch.items():
-            state = states.get(key) or SessionState.new(key[1], SessionRules())
+            state = states.get(key) or SessionState(key[1], SessionRules())
             states[key] = apply_events(state, events)
         if tick_ms is not None:
             for key in sorted(states):

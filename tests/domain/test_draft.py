@@ -13,7 +13,8 @@ from conductor_actors.domain import draft, polls, windows
 from conductor_actors.domain.draft import Draft, apply_events
 from conductor_actors.domain.events import Event, UserJoined
 from conductor_actors.domain.failures import salvage
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState
 from tests.actors.session_events import poison
 from tests.domain.test_checkpoints import facts
 from tests.domain.test_session_state import (

@@ -14,7 +14,8 @@ from conductor_actors.domain.introspection_protocol import (
     state_figures,
 )
 from conductor_actors.domain.scoring import Scoring
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState
 from tests.actors.session_events import chats, join
 from tests.support.score_rows import AT_MS
 
@@ -23,7 +24,7 @@ LATE_MS = AT_MS + 600_000  # everything has left the windows
 
 
 def state_after(*events: Event) -> SessionState:
-    return apply_events(SessionState.new("s", SessionRules()), events)
+    return apply_events(SessionState("s", SessionRules()), events)
 
 
 def test_counting_figures_does_not_change_the_state() -> None:

@@ -24,7 +24,8 @@ from conductor_actors.domain.quotas import (
     Limits,
     QuotasState,
 )
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState
 from conductor_actors.domain.ticks import TickDue
 from tests.support.event_samples import REACTION
 from tests.support.ticking import TickingIntake
@@ -262,7 +263,7 @@ def test_sessions_older_than_the_limit_are_admitted() -> None:
 
 @pytest.mark.parametrize("is_back", [False, True])
 def test_a_user_over_the_limit_is_active_and_not_connected(*, is_back: bool) -> None:
-    state = SessionState.new("s", SessionRules(max_users=2))
+    state = SessionState("s", SessionRules(max_users=2))
     joins = [UserJoined(START_MS, None, user) for user in ("ada", "bob", "eve", "ada")]
     state = apply_events(state, joins)
     assert state.connections == {"ada": 2, "bob": 1}

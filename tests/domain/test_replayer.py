@@ -1,15 +1,18 @@
 """A replay alone: its order, its end, and what an event that raises costs."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
+from conductor_actors.actors import session
 from conductor_actors.domain import replayer
 from conductor_actors.domain.events import DECODERS, Decoded
 from conductor_actors.domain.intake import Entry, IntakeRules
 from conductor_actors.domain.replayer import Replayer, Rules, Summary
-from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.scoring import ScoreRow, Scoring
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState, row_at
 from tests.actors.session_events import poison
 from tests.support.event_samples import REACTION, VOTE
 from tests.support.score_rows import AT_MS
@@ -89,11 +92,11 @@ def test_a_row_that_raises_is_left_out_at_that_tick_alone(
 
 def curse(monkeypatch: pytest.MonkeyPatch, *ticks_ms: int) -> None:
     """Make sessions with a poll raise at these ticks."""
-    signals = SessionState.signals
 
-    def fail(state: SessionState, at_ms: int) -> Signals:
+    def fail(at_ms: int, tenant_id: str, state: SessionState, *rest: Any) -> ScoreRow:
         if state.polls and at_ms in ticks_ms:
             raise ZeroDivisionError
-        return signals(state, at_ms)
+        return row_at(at_ms, tenant_id, state, *rest)
 
-    monkeypatch.setattr(SessionState, "signals", fail)
+    for module in (replayer, session):
+        monkeypatch.setattr(module, "row_at", fail)

@@ -18,7 +18,8 @@ from conductor_actors.domain.events import (
     UserLeft,
 )
 from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals, category, clamped
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState
 from tests.support.reference import Timeouts, row_at
 
 START_MS = 1_767_528_000_000
@@ -82,7 +83,7 @@ batch_sizes = st.lists(st.integers(1, 7), min_size=1, max_size=5)
 
 
 def new_state(rules: SessionRules | None = None) -> SessionState:
-    return SessionState.new(SESSION, rules or SessionRules())
+    return SessionState(SESSION, rules or SessionRules())
 
 
 def after(state: SessionState, events: Sequence[Event]) -> SessionState:

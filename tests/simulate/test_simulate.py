@@ -14,7 +14,8 @@ from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import DECODERS, Event
 from conductor_actors.domain.intake import Entry, IntakeRules
 from conductor_actors.domain.scoring import Scoring, Signals, category, clamped
-from conductor_actors.domain.session_state import SessionRules, SessionState
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import SessionState
 from conductor_actors.domain.ticks import TickDue
 from conductor_actors.simulate import Simulation, bulk, feed
 from conductor_actors.simulate.programme import Scene, Script
@@ -54,7 +55,7 @@ def score_ticks(simulation: Simulation, length_s: float) -> dict[str, list[Score
                     found.setdefault(session_id, []).append((score, signals))
             else:
                 for key, events in output.items():
-                    state = states.get(key) or SessionState.new(key[1], SessionRules())
+                    state = states.get(key) or SessionState(key[1], SessionRules())
                     states[key] = apply_events(state, events)
     return found
 

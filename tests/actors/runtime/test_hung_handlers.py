@@ -2,9 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
-import msgspec
 import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
@@ -22,10 +20,10 @@ from conductor_actors.actors.runtime.base import Hung
 from conductor_actors.actors.runtime.dispatcher import HUNG_AFTER_S, Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox
 from conductor_actors.actors.session_table import SessionTable
-from conductor_actors.domain.events import Event, Reaction
+from conductor_actors.domain.events import Event
 from conductor_actors.domain.intake import EventsBySession
 from tests.actors.pooled_handlers import MAX_WAIT_S
-from tests.actors.session_events import chat, chats
+from tests.actors.session_events import CallingEvents, chat, chats
 from tests.actors.session_harness import SessionHarness
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
@@ -35,25 +33,6 @@ TICK_MS = AT_MS + 5000
 QUARANTINE_S = 300.0
 
 
-CALLBACKS: list[Callable[[], None]] = []
-
-
-class CallbackId(msgspec.Struct):
-    """A user's id that does something when a handler looks it up; it can be written down."""
-
-    callback: int
-
-    def __hash__(self) -> int:
-        CALLBACKS[self.callback]()
-        return self.callback
-
-
-def event_that_calls(callback: Callable[[], None]) -> Event:
-    CALLBACKS.append(callback)
-    user: Any = CallbackId(len(CALLBACKS) - 1)
-    return Reaction(AT_MS, None, user)
-
-
 class HangingHandler:
     """A handler that does not come back until it is let."""
 
@@ -61,8 +40,8 @@ class HangingHandler:
         self.thread: threading.Thread | None = None
         self._entered, self._released = threading.Event(), threading.Event()
 
-    def event(self) -> Event:
-        return event_that_calls(self._hang)
+    def events(self, *earlier: Event) -> CallingEvents:
+        return CallingEvents(self._hang, *earlier)
 
     def wait(self) -> None:
         assert self._entered.wait(MAX_WAIT_S)
@@ -120,7 +99,7 @@ def hang(
     sessions: SessionHarness, mailbox: PooledMailbox, hanging: HangingHandler, time: Time
 ) -> list[EventDict]:
     """Let a session hang until that is found out; return what is said of it."""
-    mailbox.tell(EventBatch([chat(99), hanging.event()]))
+    mailbox.tell(EventBatch(hanging.events(chat(99))))
     hanging.wait()
     with capture_logs() as lines:
         time.pass_by(HUNG_AFTER_S)
@@ -150,7 +129,7 @@ def test_a_handler_is_not_hung_before_5_s_have_passed_however_often_that_is_chec
     sessions: SessionHarness, hanging: HangingHandler, time: Time, passed_s: float
 ) -> None:
     slow = sessions.start("slow")
-    slow.tell(EventBatch([hanging.event()]))
+    slow.tell(EventBatch(hanging.events()))
     hanging.wait()
     time.pass_by(passed_s)
     for _ in range(100):
@@ -165,7 +144,7 @@ def test_a_handler_is_not_hung_before_5_s_have_passed_however_often_that_is_chec
 def test_a_suspension_of_the_process_makes_no_handler_hung(
     sessions: SessionHarness, hanging: HangingHandler, time: Time
 ) -> None:
-    sessions.start("slow").tell(EventBatch([hanging.event()]))
+    sessions.start("slow").tell(EventBatch(hanging.events()))
     hanging.wait()
     time.pass_by(3)
     time.suspend(3600)
@@ -211,7 +190,7 @@ def test_a_hung_handler_that_returns_takes_no_mail_from_its_successor(
     sessions.supervisor.release_quarantined()
     sessions.settle()
     sessions.dispatcher.deliver(
-        (bad, Envelope(EventBatch(events))) for events in ([busy.event()], chats(2))
+        (bad, Envelope(EventBatch(events))) for events in (busy.events(), chats(2))
     )
     busy.wait()
     hanging.release()
@@ -234,7 +213,7 @@ def test_a_hung_handler_that_raises_is_not_reported_again(
         raise SystemExit
 
     bad = sessions.start("bad")
-    bad.tell(EventBatch([event_that_calls(hang_and_exit)]))
+    bad.tell(EventBatch(CallingEvents(hang_and_exit)))
     assert entered.wait(MAX_WAIT_S)
     time.pass_by(HUNG_AFTER_S)
     sessions.supervisor.abandon_hung()
@@ -261,7 +240,7 @@ def test_the_snapshot_of_a_hung_session_has_the_state_from_before(
 ) -> None:
     checkpointer = RecordingMailbox()
     session_table = SessionTable(sessions.dispatcher, sessions.supervisor_mailbox, 1800)
-    session_table.deliver(EventsBySession({("default", "s"): [hanging.event()]}))
+    session_table.deliver(EventsBySession({("default", "s"): hanging.events()}))
     sessions.supervisor.start(sessions.supervisor_mailbox.take(StartSession))
     hanging.wait()
     session_table.request_snapshots(session_table.begin_checkpoint(), checkpointer, 0.0)
@@ -292,7 +271,7 @@ def test_a_session_that_always_raises_is_quarantined_and_others_continue(
     bad, neighbour = sessions.start("bad"), sessions.start("neighbour")
     for number in range(6):
         at_ms = TICK_MS + number * 5000
-        sessions.send_and_tick(bad, [event_that_calls(callback)], at_ms)
+        sessions.send_and_tick(bad, CallingEvents(callback), at_ms)
         (row,) = sessions.send_and_tick(neighbour, [chat(number, at_ms - 1)], at_ms)
         assert row.signals.chat_msgs_per_min == number + 1
     assert sessions.supervisor.failures == 4
@@ -308,7 +287,7 @@ def test_a_session_that_fails_sends_its_snapshot(
 ) -> None:
     bad = sessions.start("bad")
     reply_to = RecordingMailbox()
-    bad.tell(EventBatch([event_that_calls(raise_system_exit)]))
+    bad.tell(EventBatch(CallingEvents(raise_system_exit)))
     bad.tell(Snapshot(1, True, Latch(1, 0.0, 0.0), reply_to))  # noqa: FBT003
     sessions.settle()
     assert len(reply_to.of(SnapshotTaken)) == 1

@@ -18,9 +18,10 @@ from conductor_actors.errors import InvalidEvent
 # The parser's own limit depends on how deep its caller's stack is: a replay might disagree.
 MAX_NESTING: Final = 512
 
-# A body that is no longer than this, ASCII, and without a backslash needs none of the checks of
-# `decode`: what its decoder returns is right. If that raises, `decode` knows the reason.
+# What the decoder of a body returns is right if it is UTF-8, no longer than this, and has no NUL as
+# an escape. For all others there is `decode`, which also knows why a body is refused.
 MAX_PLAIN_BYTES: Final = MAX_NESTING
+NUL: Final = b"\\u0000"
 BACKSLASH: Final = ord("\\")  # found by memchr; as bytes of length one, it takes six times as long
 _STRINGS_AND_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[][{}]', re.DOTALL)
 
@@ -270,7 +271,7 @@ def decode(
         raise InvalidEvent("not_json") from None
     except UnicodeDecodeError:
         raise InvalidEvent("not_utf8") from None
-    if decoded is not None and BACKSLASH in body and b"\\u0000" in body and _has_nul(decoded):
+    if decoded is not None and BACKSLASH in body and NUL in body and _has_nul(decoded):
         return _decode_without_unusable_keys(decoder, body, at_ms, ignored_keys)
     return decoded
 

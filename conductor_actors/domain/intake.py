@@ -16,6 +16,7 @@ from conductor_actors.domain.events import (
     BACKSLASH,
     DECODERS,
     MAX_PLAIN_BYTES,
+    NUL,
     Decoded,
     Decoder,
     Event,
@@ -168,7 +169,7 @@ class Intake:
     @property
     def has_pending(self) -> bool:
         """Whether events wait for the next tick."""
-        return self._sources.pending_sessions() > 0
+        return self._pending_events > 0
 
     @property
     def next_tick_ms(self) -> int | None:
@@ -235,17 +236,17 @@ class Intake:
         """
         full = min(len(entries), begin + self._batch_limit - self._pending_events)
         end = bisect_left(entries, (self._next_tick_ms or 0,), begin, full)
-        accepted = self._add(islice(entries, begin, end))
-        self.accepted += accepted
-        self._pending_events += accepted
+        pending_before = self._pending_events
+        self._add(islice(entries, begin, end))
+        self.accepted += self._pending_events - pending_before
         limit = max(MIN_BATCH_EVENTS, BATCH_EVENTS_PER_SESSION * self._sources.pending_sessions())
         self._batch_limit = min(MAX_BATCH_EVENTS, limit)
         return end
 
-    def _add(self, entries: Iterable[Entry]) -> int:
-        """Add entries to the pending events; return how many. Only rare steps are calls."""
-        sources, passed_ms, plain_bytes = self._sources, self._passed_ms, self._plain_bytes
-        unchecked_events, added = self.quotas.unchecked_events, 0
+    def _add(self, entries: Iterable[Entry]) -> None:
+        """Add entries to the pending events. Only steps that few of them need are calls."""
+        sources, passed_ms = self._sources, self._passed_ms
+        plain_bytes, unchecked_events = self._plain_bytes, self.quotas.unchecked_events
         for entry in entries:
             ms, _, name, body = entry
             at_ms = ms if ms > passed_ms else passed_ms  # noqa: FURB136
@@ -253,11 +254,13 @@ class Intake:
                 tenant, decoder, bucket, sessions = sources[name]
                 if bucket is not None and not bucket.admit(at_ms, len(body)):
                     continue
-                if len(body) <= plain_bytes and BACKSLASH not in body and body.isascii():
+                if len(body) <= plain_bytes and (BACKSLASH not in body or NUL not in body):
+                    if not body.isascii():
+                        body.decode()
                     decoded = decoder(body, at_ms)
                 else:
                     decoded = self._decode(entry, at_ms)
-            except (InvalidEvent, msgspec.DecodeError):
+            except (InvalidEvent, msgspec.DecodeError, UnicodeDecodeError):
                 decoded = self._decode(entry, at_ms)
             if decoded is None:
                 self.skipped += 1
@@ -269,8 +272,7 @@ class Intake:
             elif not self._admit((tenant, session_id), event, sessions):
                 continue
             self._last_event_ms = at_ms
-            added += 1
-        return added
+            self._pending_events += 1
 
     def _decode(self, entry: Entry, at_ms: int) -> Decoded:
         """Decode an entry with any body; reject it if it is no event."""

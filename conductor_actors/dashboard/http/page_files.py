@@ -1,5 +1,6 @@
 """The files of the page. They contain no data, so they need no token."""
 
+import os
 from functools import lru_cache
 from hashlib import sha256
 from importlib.resources import files
@@ -28,6 +29,10 @@ class _Files(StaticFiles):
         response = super().file_response(*args, **options)
         response.headers["Cache-Control"] = "no-cache"
         return response
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Return where a file is; no file's name has a NUL."""
+        return ("", None) if "\0" in path else super().lookup_path(path)
 
 
 async def _page(request: Request) -> Response:

@@ -195,6 +195,7 @@ def test_a_range_may_have_an_offset_from_utc(fetch: Fetch, store: Write, session
         (f"/api/v1/sessions/{'x' * 256}/history", (400, "invalid_session")),
         ("/static/../server.py", (404, "not_found")),
         ("/static/..%2Fserver.py", (404, "not_found")),
+        ("/static/index.html%00", (404, "not_found")),
         ("/static/%2e%2e/%2e%2e/settings.py", (404, "not_found")),
     ],
 )

@@ -128,7 +128,9 @@ async def test_surplus_requests_get_429_with_the_seconds_to_wait_and_are_no_outa
     limits = httpx.Limits(max_connections=100)
     with capture_logs() as lines, psycopg.connect(shared_database) as blocker:
         blocker.execute("LOCK TABLE engagement_metrics")
-        async with httpx.AsyncClient(base_url=dashboard.address, limits=limits) as client:
+        async with httpx.AsyncClient(
+            base_url=dashboard.address, limits=limits, timeout=60
+        ) as client:
             requests = [
                 asyncio.create_task(client.get(PATH, params=minute("a", "b"))) for _ in range(100)
             ]

@@ -25,7 +25,7 @@ async def test_surplus_histories_get_429_and_are_no_outage(
     dashboard = serve()
     with capture_logs() as lines, psycopg.connect(shared_database) as blocker:
         blocker.execute("LOCK TABLE engagement_metrics")
-        async with httpx.AsyncClient(base_url=dashboard.address, limits=MANY) as client:
+        async with httpx.AsyncClient(base_url=dashboard.address, limits=MANY, timeout=60) as client:
             requests = [asyncio.create_task(client.get(PATH)) for _ in range(REQUESTS)]
             refused = []
             for request in asyncio.as_completed(requests):
@@ -44,5 +44,5 @@ async def test_surplus_histories_get_429_and_are_no_outage(
             "message": "too many requests for histories at once",
         }
     assert [line for line in lines if line["event"] == "outage_began"] == []
-    async with httpx.AsyncClient(base_url=dashboard.address) as client:
+    async with httpx.AsyncClient(base_url=dashboard.address, timeout=60) as client:
         assert (await client.get(PATH)).status_code == 200

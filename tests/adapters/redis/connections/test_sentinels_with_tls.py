@@ -72,7 +72,7 @@ def test_events_are_read_on_from_the_next_primary(
     ("missing", "message"),
     [
         ("ssl_ca_certs", "certificate verify failed"),
-        ("ssl_certfile", "primary 'mymaster': Error"),
+        ("ssl_certfile", "primary 'mymaster' that is up: Error"),
         ("sentinel_password", "Authentication required"),
     ],
 )

@@ -21,6 +21,8 @@ from conductor_actors.log_events import PrimaryLost, emit
 
 ROLE_CHECK_INTERVAL_S: Final = 2.0
 ROLE_COMMAND: Final = ("HELLO",)
+# After each kilobyte of messages, hiredis moves all that is left of what was read.
+SUBSCRIBER_READ_BYTES: Final = 1 << 15
 
 
 class ReplicaRefused(redis.ConnectionError):
@@ -170,7 +172,8 @@ _opened: Final = count(1)
 
 def subscriber_connection(pool: Any) -> Any:  # noqa: ANN401
     """Return a new connection on which commands are allowed after a subscription, as by RESP3."""
-    connection = pool.connection_class(**(pool.connection_kwargs | {"protocol": 3}))
+    options = {"protocol": 3, "socket_read_size": SUBSCRIBER_READ_BYTES}
+    connection = pool.connection_class(**(pool.connection_kwargs | options))
     parser = connection._parser  # noqa: SLF001
     is_async = isinstance(connection, _AsyncPrimary)
     # redis-py's own handler looks for other kinds, and makes a log text of every message.

@@ -5,9 +5,9 @@ each user once; its times are differences, because small numbers take few bytes.
 """
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from itertools import accumulate, chain, pairwise
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate, chain, count
+from operator import itemgetter, sub
 from typing import Final, NamedTuple
 
 import msgspec
@@ -117,14 +117,13 @@ def encode_header(header: Header) -> bytes:
 
 def encode_state(state: SessionState) -> bytes:
     """Return a session's state as bytes; the state stays unchanged."""
+    active, connections, leavers = state.active, state.connections, state.leavers
     polls = [*state.polls.values()]
-    voters = chain.from_iterable(poll.voters for poll in polls)
-    users = list(
-        dict.fromkeys(
-            (*state.active.times_ms, *state.connections, *state.leavers.times_ms, *voters)
-        )
-    )
-    number = {user: index for index, user in enumerate(users)}
+    users: dict[str, int | None] = {**active.times_ms, **connections, **leavers.times_ms}
+    for poll in polls:
+        users |= poll.voters
+    index_of = dict(zip(users, count())).__getitem__
+    has_devices = sum(connections.values()) > len(connections)
     return _encode(
         _State(
             state.real_event_id,
@@ -133,14 +132,14 @@ def encode_state(state: SessionState) -> bytes:
             _Counts([*(state.reactions.counts or ())], state.reactions.newest_s),
             [*state.messages.times_ms],
             _deltas(state.messages),
-            users,
-            _deltas(state.active),
-            [number[user] for user in state.leavers.times_ms],
-            _deltas(state.leavers),
-            [number[user] for user in state.connections],
-            {number[user]: count for user, count in state.connections.items() if count > 1},
-            _pack_poll(polls[-1], number) if polls else None,
-            [_pack_poll(poll, number) for poll in polls[:-1]],
+            [*users],
+            _deltas(active),
+            [*map(index_of, leavers.times_ms)],
+            _deltas(leavers),
+            [*map(index_of, connections)],
+            {index_of(user): n for user, n in connections.items() if n > 1} if has_devices else {},
+            _pack_poll(polls[-1], index_of) if polls else None,
+            [_pack_poll(poll, index_of) for poll in polls[:-1]],
             state.has_joins,
         )
     )
@@ -155,12 +154,12 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
     state.chats = _unpack_counts(packed.chats, rules.window_s)
     state.reactions = _unpack_counts(packed.reactions, rules.window_s)
     state.messages.times_ms = _times_ms(packed.messages, packed.messages_ms)
-    state.active.times_ms = _times_ms(users[:active], packed.active_ms)
-    leavers = [users[index] for index in packed.leavers]
+    state.active.times_ms = _sorted_times_ms(users[:active], packed.active_ms)
+    leavers = map(users.__getitem__, packed.leavers)
     state.leavers.times_ms = _times_ms(leavers, packed.leavers_ms)
-    state.connections = {
-        users[index]: packed.connections.get(index, 1) for index in packed.connected
-    }
+    state.connections = dict.fromkeys(map(users.__getitem__, packed.connected), 1)
+    for index, devices in packed.connections.items():
+        state.connections[users[index]] = devices
     state.polls = {poll.poll_id: _unpack_poll(poll, users) for poll in polls}
     state.has_joins = bool(packed.connected or packed.leavers) if has_joins is None else has_joins
     state.real_event_id = packed.event_id
@@ -217,14 +216,19 @@ def read_header(data: bytes) -> Header:
 
 def _deltas(window: RepeatWindow | PresenceWindow) -> list[int]:
     """Return the first time, and the difference from each to the next."""
-    return [later - earlier for earlier, later in pairwise((0, *window.times_ms.values()))]
+    times_ms = window.times_ms.values()
+    return [*map(sub, times_ms, chain((0,), times_ms))]
 
 
-def _times_ms(keys: list[str], deltas: list[int]) -> dict[str, int]:
-    times_ms = zip(keys, accumulate(deltas), strict=True)
+def _times_ms(keys: Iterable[str], deltas: list[int]) -> dict[str, int]:
+    return dict(zip(keys, accumulate(deltas), strict=True))
+
+
+def _sorted_times_ms(keys: list[str], deltas: list[int]) -> dict[str, int]:
+    times_ms = _times_ms(keys, deltas)
     if deltas and min(deltas) < 0:  # written when users were not yet in the order of their times
-        return dict(sorted(times_ms, key=itemgetter(1)))
-    return dict(times_ms)
+        return dict(sorted(times_ms.items(), key=itemgetter(1)))
+    return times_ms
 
 
 def _unpack_counts(packed: _Counts, length_s: int) -> CountWindow:
@@ -235,12 +239,12 @@ def _unpack_counts(packed: _Counts, length_s: int) -> CountWindow:
     return window
 
 
-def _pack_poll(poll: Poll, number: Mapping[str, int]) -> _PackedPoll:
+def _pack_poll(poll: Poll, index_of: Callable[[str], int]) -> _PackedPoll:
     return _PackedPoll(
         poll.poll_id,
         poll.peak_connected,
         poll.last_vote_ms,
-        [number[user] for user in poll.voters],
+        [*map(index_of, poll.voters)],
         poll.votes_without_user,
         poll.closed_ms,
     )
@@ -248,7 +252,7 @@ def _pack_poll(poll: Poll, number: Mapping[str, int]) -> _PackedPoll:
 
 def _unpack_poll(packed: _PackedPoll, users: list[str]) -> Poll:
     poll = Poll(packed.poll_id, packed.peak_connected, packed.last_vote_ms)
-    poll.voters = dict.fromkeys(users[index] for index in packed.voters)
+    poll.voters = dict.fromkeys(map(users.__getitem__, packed.voters))
     poll.votes_without_user = packed.votes_without_user
     poll.closed_ms = packed.closed_ms
     return poll

@@ -120,8 +120,15 @@ class SessionState:
 
     def _participation(self, at_ms: int) -> float:
         """Return the highest share of the open polls."""
-        self.polls = open_polls(self.polls, at_ms, self.rules.window_s * 1000)
-        return max((poll.participation() for poll in self.polls.values()), default=0.0)
+        window_ms, highest, has_over = self.rules.window_s * 1000, 0.0, False
+        for poll in self.polls.values():
+            if poll.is_open_at(at_ms, window_ms):
+                highest = max(highest, poll.participation())
+            else:
+                has_over = True
+        if has_over:
+            self.polls = open_polls(self.polls, at_ms, window_ms)
+        return highest
 
 
 def is_forgotten(rules: SessionRules, last_ms: int | None, connected: int, at_ms: int) -> bool:

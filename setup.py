@@ -20,6 +20,7 @@ HOT_PATH = (
     "actors/runtime/mailbox",
     "actors/runtime/run_queue",
     "adapters/redis/events/entry_ids",
+    "domain/buckets",
     "domain/draft",
     "domain/failures",
     "domain/merging",

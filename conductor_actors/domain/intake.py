@@ -12,6 +12,7 @@ from typing import Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
+from conductor_actors.domain.buckets import Bucket
 from conductor_actors.domain.events import (
     BACKSLASH,
     DECODERS,
@@ -24,7 +25,7 @@ from conductor_actors.domain.events import (
 )
 from conductor_actors.domain.gaps import Gap, Gaps
 from conductor_actors.domain.identity import split
-from conductor_actors.domain.quotas import NO_LIMITS, Bucket, Limits, Quotas, QuotasState
+from conductor_actors.domain.quotas import NO_LIMITS, Limits, Quotas, QuotasState
 from conductor_actors.domain.ticks import TickPosition, Watermark, tick_from
 from conductor_actors.errors import InvalidEvent
 

@@ -12,13 +12,11 @@ from typing import Final
 
 import msgspec
 
+from conductor_actors.domain.buckets import NS_PER_MS, Bucket
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.windows import PresenceWindow
 
-NS_PER_S: Final = 1_000_000_000
-NS_PER_MS: Final = 1_000_000
 UNLIMITED: Final = 1 << 60
-UNIT_BYTES: Final = 1024
 
 # Why an event is refused, as the log names it.
 TENANT_EVENTS: Final = "tenant_events"
@@ -58,40 +56,6 @@ class QuotasState(msgspec.Struct, frozen=True, array_like=True):
     sessions: dict[str, list[SessionsSeen]]
 
 
-def units(size_bytes: int) -> int:
-    """Return how many units an event counts as: one, and one more for each kilobyte."""
-    return 1 + size_bytes // UNIT_BYTES
-
-
-class Bucket:
-    """A token bucket as one number: the time until which a tenant has used up its rate."""
-
-    __slots__ = ("_burst_ns", "_cost_ns", "refused", "until_ns")
-
-    def __init__(self, limits: Limits, until_ns: int = 0) -> None:
-        self._cost_ns = round(NS_PER_S / limits.tenant_events_per_s)
-        self._burst_ns = max(self._cost_ns, round(NS_PER_S * limits.tenant_burst_s))
-        self.until_ns = until_ns
-        self.refused = 0
-
-    def admit(self, at_ms: int, size_bytes: int) -> bool:
-        """Admit one event, which costs by its size; return False and count it if refused."""
-        at_ns = at_ms * NS_PER_MS
-        cost_ns = self._cost_ns
-        if size_bytes >= UNIT_BYTES:
-            cost_ns *= units(size_bytes)
-        until_ns = self.until_ns
-        if until_ns <= at_ns:
-            self.until_ns = at_ns + cost_ns
-            return True
-        until_ns += cost_ns
-        if until_ns - at_ns > self._burst_ns:
-            self.refused += 1
-            return False
-        self.until_ns = until_ns
-        return True
-
-
 class Quotas:
     """Every tenant's bucket, its sessions, and how many events each had since the last tick.
 
@@ -122,7 +86,7 @@ class Quotas:
         """Return the tenant's bucket; None if there is no limit."""
         if not self._limits.tenant_events_per_s:
             return None
-        return self._buckets.setdefault(tenant, Bucket(self._limits))
+        return self._buckets.setdefault(tenant, self._new_bucket())
 
     def admit_session(self, key: tuple[str, str], at_ms: int) -> bool:
         """Admit the first pending event of a session, unless the tenant has too many sessions."""
@@ -222,7 +186,7 @@ class Quotas:
     def _restore(self, state: QuotasState) -> None:
         if self._limits.tenant_events_per_s:
             for tenant, until_ns in state.buckets.items():
-                self._buckets[tenant] = Bucket(self._limits, until_ns)
+                self._buckets[tenant] = self._new_bucket(until_ns)
         for tenant, groups in state.sessions.items():
             window = self._sessions[tenant] = PresenceWindow(self._timeout_ms)
             for group in groups:
@@ -232,6 +196,9 @@ class Quotas:
                     self._flushed |= zip(keys, group.events, strict=True)
                     self._flushed_tick_ms = group.tick_ms - self._tick_ms
         self._update_unchecked_events()
+
+    def _new_bucket(self, until_ns: int = 0) -> Bucket:
+        return Bucket(self._limits.tenant_events_per_s, self._limits.tenant_burst_s, until_ns)
 
     def _update_unchecked_events(self) -> None:
         if self._max_events:

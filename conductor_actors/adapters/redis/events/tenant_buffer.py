@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import TypeAlias
 
-from conductor_actors.domain.quotas import units
+from conductor_actors.domain.buckets import units
 
 PubSubMessage: TypeAlias = tuple[str, bytes]  # channel and body
 

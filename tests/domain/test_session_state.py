@@ -1,5 +1,9 @@
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
+from types import FrameType
+from typing import Any
 
 import msgspec
 import pytest
@@ -187,6 +191,38 @@ def test_users_are_in_the_order_of_their_times_and_guests_are_counted(
             assert state.guests == len(state.active.times_ms.keys() - present)
             assert not state.leavers.times_ms.keys() & state.connections.keys()
             state.signals(tick_ms)
+
+
+def test_a_tick_and_an_event_take_no_more_steps_with_more_users() -> None:
+    def steps_with(users: int) -> int:
+        crowd = [f"user {number}" for number in range(users)]
+        state = state_after(
+            *(joined(0, user) for user in crowd), *(vote(1, user) for user in crowd)
+        )
+        with counted_lines() as lines:
+            apply_events(state, [chat(2, crowd[0], "m"), vote(3, crowd[0]), left(4, crowd[0])])
+            state.signals(START_MS + TICK_MS)
+        return len(lines)
+
+    assert steps_with(2000) == steps_with(2)
+
+
+@contextmanager
+def counted_lines() -> Iterator[list[None]]:
+    """Collect one item for each line of Python that runs in this block."""
+    lines: list[None] = []
+
+    def trace(_: FrameType, kind: str, __: Any) -> Any:
+        if kind == "line":
+            lines.append(None)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield lines
+    finally:
+        sys.settrace(before)
 
 
 @settings(max_examples=20, deadline=None)

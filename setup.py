@@ -12,18 +12,21 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError
 
-COMPILER = ("mypy==2.4.1", "msgspec>=0.22,<1", "pykka>=4.5,<5")  # and the types that it reads
+COMPILER = ("mypy==2.4.1", "msgspec>=0.22,<1", "pykka>=4.5,<5", "structlog>=24.4")  # and types
 HOT_PATH = (
     "actors/latch",
     "actors/runtime/coalescing_mailbox",
     "actors/runtime/dispatcher",
     "actors/runtime/mailbox",
     "actors/runtime/run_queue",
+    "actors/runtime/turn_runner",
+    "actors/session_table",
+    "actors/top_sessions",
     "adapters/redis/events/entry_ids",
     "domain/buckets",
     "domain/draft",
     "domain/failures",
-    "domain/merging",
+    "domain/intake",
     "domain/polls",
     "domain/session_state",
     "domain/windows",

@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.introspection_protocol import (
     IntrospectionAnswer,
     IntrospectionRequest,

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from conductor_actors.actors.latch import Latch
@@ -85,12 +84,14 @@ class DirtySet:
             self._in_flight = None
 
 
-@dataclass(slots=True)
 class _Entry:
-    key: SessionKey
-    mailbox: PooledMailbox
-    last_event_ms: int
-    gathered: list[Event] | None = None  # events that wait for their tick
+    __slots__ = ("gathered", "key", "last_event_ms", "mailbox")
+
+    def __init__(self, key: SessionKey, mailbox: PooledMailbox) -> None:
+        self.key = key
+        self.mailbox = mailbox
+        self.last_event_ms = 0
+        self.gathered: list[Event] | None = None  # events that wait for their tick
 
 
 class SessionTable:
@@ -242,7 +243,7 @@ class SessionTable:
     def _open(self, key: SessionKey, state: SessionState | None = None) -> _Entry:
         mailbox = PooledMailbox(str(key), self._dispatcher)
         mailbox.on_refusal = self._on_refusal
-        entry = self._entries[key] = _Entry(key, mailbox, 0)
+        entry = self._entries[key] = _Entry(key, mailbox)
         self._supervisor.tell(StartSession(key, mailbox, state))
         return entry
 

@@ -1,7 +1,6 @@
 """The figures of the sessions that lead in one of them, and of the busiest tenants."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from heapq import heappop, heappush, nlargest
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -33,18 +32,18 @@ class SessionActivity(NamedTuple):
     oldest_s: float
 
 
-@dataclass(slots=True)
 class TenantActivity:
     """The activity of all sessions of a tenant."""
 
-    tenant: str
-    sessions: int = 0
-    quarantined: int = 0
-    mailbox_depth: int = 0
-    handled: int = 0
-    busy_s: float = 0.0
-    oldest_s: float = 0.0
-    refused: int = 0
+    def __init__(self, tenant: str) -> None:
+        self.tenant = tenant
+        self.sessions = 0
+        self.quarantined = 0
+        self.mailbox_depth = 0
+        self.handled = 0
+        self.busy_s = 0.0
+        self.oldest_s = 0.0
+        self.refused = 0
 
     def add_unusual(self, one: SessionActivity) -> None:
         """Add what few of its sessions have: mail, refusals, or no mail accepted."""

@@ -11,8 +11,8 @@ from conductor_actors.adapters.recordings.event_file import read_event_file
 from conductor_actors.adapters.recordings.stream_range import StreamRange
 from conductor_actors.adapters.redis.connections.namespaces import with_namespace
 from conductor_actors.commands.terminal import print_stderr
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT
-from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError
 from conductor_actors.instants import from_iso, to_iso, to_ms
 from conductor_actors.settings import Settings

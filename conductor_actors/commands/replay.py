@@ -19,7 +19,7 @@ from conductor_actors.app.collector import GC_THRESHOLDS
 from conductor_actors.app.startup import configure, open_servers
 from conductor_actors.commands.recording import Recording, open_recording
 from conductor_actors.commands.terminal import STDERR, print_stderr, printable
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.replayer import Replayer, Rules, Summary
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError

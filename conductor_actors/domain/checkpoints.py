@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.intake import IntakeState
+from conductor_actors.domain.intake_state import IntakeState
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState

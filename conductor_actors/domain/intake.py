@@ -8,11 +8,12 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, repeat
-from typing import Final, NamedTuple, Self, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
 from conductor_actors.domain.buckets import Bucket
+from conductor_actors.domain.entries import AnyEntry, Entry
 from conductor_actors.domain.events import (
     BACKSLASH,
     DECODERS,
@@ -23,64 +24,18 @@ from conductor_actors.domain.events import (
     Event,
     decode,
 )
-from conductor_actors.domain.gaps import Gap, Gaps
+from conductor_actors.domain.gaps import Gaps
 from conductor_actors.domain.identity import split
-from conductor_actors.domain.quotas import NO_LIMITS, Limits, Quotas, QuotasState
+from conductor_actors.domain.intake_state import IntakeRules, IntakeState
+from conductor_actors.domain.quotas import Quotas
 from conductor_actors.domain.ticks import TickPosition, Watermark, tick_from
 from conductor_actors.errors import InvalidEvent
-
-# One event as read: (milliseconds, sequence) of its entry id, event name, body. A plain tuple
-# for speed; in this order because that is the order in which events are applied.
-Entry: TypeAlias = tuple[int, int, str, bytes]
-
-
-class RestampedEntry(tuple[int, int, str, bytes]):  # noqa: SLOT001 - a tuple can have none
-    """An entry with another time than its id says, because that is in the future."""
-
-    id: tuple[int, int]
-
-    def __new__(cls, entry: Entry, ms: int, sequence: int) -> Self:
-        """Return an entry with this time and this place among those of the same time."""
-        restamped = super().__new__(cls, (ms, sequence, entry[2], entry[3]))
-        restamped.id = entry[0], entry[1]
-        return restamped
-
-
-def id_of(entry: Entry) -> tuple[int, int]:
-    """Return the id of an entry in its stream."""
-    return entry.id if isinstance(entry, RestampedEntry) else entry[:2]
-
 
 # Events wait for their tick, unless so many are pending: enough for each session to make a message
 # cheap per event, and never more than fit into 100 MB.
 MIN_BATCH_EVENTS: Final = 4_096
 BATCH_EVENTS_PER_SESSION: Final = 16
 MAX_BATCH_EVENTS: Final = 200_000
-
-
-class IntakeRules(msgspec.Struct, frozen=True):
-    """How events become batches and ticks."""
-
-    tick_s: int = 5
-    timeout_s: int = 1800
-    max_event_bytes: int = 65536
-    window_s: int = 60
-    limits: Limits = NO_LIMITS
-
-
-class IntakeState(msgspec.Struct, frozen=True, array_like=True):
-    """What an intake resumes from: everything that later batches and ticks depend on."""
-
-    next_tick_ms: int | None = None
-    passed_ms: int = 0
-    last_event_ms: int | None = None
-    gaps: tuple[Gap, ...] = ()
-    quotas: QuotasState | None = None
-
-    @property
-    def position(self) -> TickPosition:
-        """The position of the schedule of ticks."""
-        return TickPosition(self.passed_ms, self.next_tick_ms)
 
 
 class EventsBySession(dict[tuple[str, str], list[Event]]):
@@ -244,7 +199,7 @@ class Intake:
         self._batch_limit = min(MAX_BATCH_EVENTS, limit)
         return end
 
-    def _add(self, entries: Iterable[Entry]) -> None:
+    def _add(self, entries: Iterable[AnyEntry]) -> None:
         """Add entries to the pending events. Only steps that few of them need are calls."""
         sources, passed_ms = self._sources, self._passed_ms
         plain_bytes, unchecked_events = self._plain_bytes, self.quotas.unchecked_events
@@ -275,7 +230,7 @@ class Intake:
             self._last_event_ms = at_ms
             self._pending_events += 1
 
-    def _decode(self, entry: Entry, at_ms: int) -> Decoded:
+    def _decode(self, entry: AnyEntry, at_ms: int) -> Decoded:
         """Decode an entry with any body; reject it if it is no event."""
         _, _, name, body = entry
         try:

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TypeAlias
 
-from conductor_actors.domain.intake import Entry, id_of
+from conductor_actors.domain.entries import Entry, id_of
 
 # (milliseconds, sequence): every entry with a smaller id has been read.
 Frontier: TypeAlias = tuple[int, int]

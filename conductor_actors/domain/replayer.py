@@ -13,13 +13,10 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from conductor_actors.domain.draft import apply_events
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.failures import salvage
-from conductor_actors.domain.intake import (
-    Entry,
-    EventsBySession,
-    Intake,
-    IntakeRules,
-)
+from conductor_actors.domain.intake import EventsBySession, Intake
+from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState, row_at

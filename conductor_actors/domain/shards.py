@@ -10,9 +10,9 @@ from typing import Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS, decode_closed
 from conductor_actors.domain.identity import SessionKey, split
-from conductor_actors.domain.intake import Entry
 
 
 class Shard(NamedTuple):

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from conductor_actors.domain.entries import RestampedEntry
 from conductor_actors.domain.gaps import CLOCK
-from conductor_actors.domain.intake import RestampedEntry
 from conductor_actors.log_events import GapDetected, LogEvent
 from conductor_actors.observability.collector_status import (
     CollectorState,

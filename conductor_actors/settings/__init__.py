@@ -9,7 +9,7 @@ from typing import Final
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from conductor_actors.dashboard.options import Options
-from conductor_actors.domain.intake import IntakeRules
+from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.quotas import MULTI_TENANT_LIMITS, MULTI_TENANT_MAX_USERS, Limits
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.settings.actors import ActorSettings

@@ -14,7 +14,9 @@ from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.actors.ticker import TickerActor
-from conductor_actors.domain.intake import Entry, Intake, IntakeRules
+from conductor_actors.domain.entries import Entry
+from conductor_actors.domain.intake import Intake
+from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.ticks import TickSchedule
 from conductor_actors.ports import ReadResult
 from tests.actors.scripted_actors import Ref

@@ -21,7 +21,7 @@ from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, Chil
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.domain.checkpoints import Header, encode_header
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.intake import IntakeState
+from conductor_actors.domain.intake_state import IntakeState
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from tests.actors.scripted_actors import Ref
 from tests.support.fakes.fake_clock import FakeClock

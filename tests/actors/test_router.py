@@ -22,7 +22,7 @@ from conductor_actors.actors.messages import (
 from conductor_actors.actors.runtime.base import ChildFailed
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.domain.gaps import Gap, GapMark
-from conductor_actors.domain.intake import IntakeState
+from conductor_actors.domain.intake_state import IntakeState
 from conductor_actors.domain.ticks import TickPosition
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import DeadLetter, ReadResult

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from conductor_actors.app.collector import Collector, Ports
 from conductor_actors.domain.checkpoints import Recovered, recover
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import ReadResult

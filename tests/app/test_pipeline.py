@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS, Decoded
-from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import ReadResult, WriteResult
 from conductor_actors.simulate import bulk

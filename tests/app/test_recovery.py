@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from conductor_actors.domain.checkpoints import recover
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap, GapMark
-from conductor_actors.domain.intake import Entry
 from conductor_actors.ports import Checkpoint, ReadResult
 from tests.app.collector_run import (
     CollectorRun,

@@ -12,7 +12,7 @@ from conductor_actors.app.takeover import STANDBY_REMINDER_INTERVAL_S, Ownership
 from conductor_actors.domain.checkpoints import Header, encode_header, encode_state
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.intake import IntakeState
+from conductor_actors.domain.intake_state import IntakeState
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable

@@ -20,15 +20,12 @@ from conductor_actors.domain.checkpoints import (
     recover,
 )
 from conductor_actors.domain.draft import apply_events
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import ChatMessage, Event, PollVote, Reaction, UserJoined
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.intake import (
-    Entry,
-    EventsBySession,
-    IntakeRules,
-    IntakeState,
-)
+from conductor_actors.domain.intake import EventsBySession
+from conductor_actors.domain.intake_state import IntakeRules, IntakeState
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState, row_at

@@ -9,8 +9,10 @@ from typing import NamedTuple
 import pytest
 
 from conductor_actors.domain.draft import apply_events
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import Event
-from conductor_actors.domain.intake import Entry, EventsBySession, IntakeRules
+from conductor_actors.domain.intake import EventsBySession
+from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.rows import SIGNAL_COLUMNS
 from conductor_actors.domain.scoring import Scoring, category, clamped
 from conductor_actors.domain.session_rules import SessionRules

@@ -6,13 +6,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from conductor_actors.domain.entries import Entry, RestampedEntry, id_of
 from conductor_actors.domain.events import Event
-from conductor_actors.domain.intake import (
-    MAX_BATCH_EVENTS,
-    MIN_BATCH_EVENTS,
-    Entry,
-    IntakeRules,
-)
+from conductor_actors.domain.intake import MAX_BATCH_EVENTS, MIN_BATCH_EVENTS
+from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.ticks import TickDue
 from tests.support.reference import Timeouts, row_at
 from tests.support.ticking import TickingIntake
@@ -335,3 +332,11 @@ def test_a_name_with_an_invalid_tenant_is_unknown(tenant: str) -> None:
         (None, {})
     ]
     assert [rejected.reason for rejected in intake.rejected] == ["unknown_name"]
+
+
+def test_a_restamped_entry_that_is_rejected_keeps_its_id() -> None:
+    intake = TickingIntake(RULES)
+    restamped = RestampedEntry(entry(60_000, (REACTION, b"no json")), START_MS, 3)
+    list(intake.take_ticking([restamped], START_MS + 1))
+    [rejected] = intake.rejected
+    assert id_of(rejected.entry) == id_of(restamped) == (START_MS + 60_000, restamped.id[1])

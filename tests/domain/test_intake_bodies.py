@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conductor_actors.domain.events import DECODERS, Event, decode
-from conductor_actors.domain.intake import IntakeRules
+from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.errors import InvalidEvent
 from tests.support.event_samples import (
     EVENT_NAMES,

@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.merging import Frontier, Merge
 
 NAMES = ("a", "b", "c")

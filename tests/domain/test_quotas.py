@@ -10,13 +10,10 @@ from hypothesis import strategies as st
 
 from conductor_actors.domain.checkpoints import Header, encode_header, recover
 from conductor_actors.domain.draft import apply_events
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import UserJoined, UserLeft
-from conductor_actors.domain.intake import (
-    Entry,
-    EventsBySession,
-    IntakeRules,
-    IntakeState,
-)
+from conductor_actors.domain.intake import EventsBySession
+from conductor_actors.domain.intake_state import IntakeRules, IntakeState
 from conductor_actors.domain.quotas import (
     SESSION_EVENTS,
     TENANT_EVENTS,

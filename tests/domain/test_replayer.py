@@ -7,8 +7,9 @@ import pytest
 
 from conductor_actors.actors import session
 from conductor_actors.domain import replayer
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS, Decoded
-from conductor_actors.domain.intake import Entry, IntakeRules
+from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.replayer import Replayer, Rules, Summary
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_rules import SessionRules

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.domain.identity import SessionKey, split
-from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.shards import ShardFilter, all_shards, owner_of
 from conductor_actors.errors import InvalidEvent
 from conductor_actors.simulate import Simulation

@@ -13,8 +13,8 @@ from conductor_actors.commands import verify
 from conductor_actors.commands.recording import open_recording
 from conductor_actors.commands.replay import replay_to_csv, replay_to_database
 from conductor_actors.domain.comparison import Comparison
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS
-from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError

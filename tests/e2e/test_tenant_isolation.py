@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import pytest
 import redis
 
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.entries import Entry
 from conductor_actors.simulate import Simulation
 from tests.support.databases import temporary_database
 from tests.support.event_samples import REACTION

@@ -1,8 +1,8 @@
 """The status of a collector, as its own threads record it."""
 
 from conductor_actors.app.monitored_ports import MonitoredCheckpoints, MonitoredSource
+from conductor_actors.domain.entries import Entry, RestampedEntry
 from conductor_actors.domain.gaps import Gap
-from conductor_actors.domain.intake import Entry, RestampedEntry
 from conductor_actors.log_events import GapDetected
 from conductor_actors.observability.collector_progress import STALLED_AFTER_S, CollectorProgress
 from conductor_actors.observability.collector_status import CollectorStatus, GapCount

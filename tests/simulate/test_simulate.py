@@ -11,8 +11,9 @@ import fakeredis
 import pytest
 
 from conductor_actors.domain.draft import apply_events
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS, Event
-from conductor_actors.domain.intake import Entry, IntakeRules
+from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.scoring import Scoring, Signals, category, clamped
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState

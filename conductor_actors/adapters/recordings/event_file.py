@@ -8,7 +8,7 @@ import msgspec
 
 from conductor_actors.adapters.redis.events.entry_ids import ENTRY_ID
 from conductor_actors.adapters.server_urls import without_password
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.entries import Entry
 from conductor_actors.errors import ConfigError
 
 

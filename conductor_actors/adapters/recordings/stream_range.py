@@ -19,7 +19,7 @@ from conductor_actors.adapters.redis.events.entry_ids import (
 )
 from conductor_actors.adapters.redis.events.event_names import EventNames
 from conductor_actors.adapters.redis.events.stream_reader import entries_of
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.merging import Frontier, Merge
 from conductor_actors.errors import ConfigError
 

@@ -12,7 +12,7 @@ from conductor_actors.adapters.redis.connections.redis_errors import mapped_erro
 from conductor_actors.adapters.redis.events.stream_reader import entries_of
 from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.adapters.redis.ownership.fence import Fence
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.entries import Entry
 from conductor_actors.errors import ConfigError
 from conductor_actors.ports import DeadLetter
 

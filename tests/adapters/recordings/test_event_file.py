@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conductor_actors.adapters.recordings.event_file import read_event_file
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.entries import Entry
 from conductor_actors.errors import ConfigError
 from tests.support.event_samples import CHAT, SYNC, VOTE
 

@@ -10,7 +10,7 @@ import redis
 from conductor_actors.adapters.recordings.stream_range import ENTRIES_PER_PAGE, StreamRange
 from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.adapters.redis.connections.pipelines import pipeline, server_time_ms
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.entries import Entry
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.support.event_samples import CHAT, SYNC, VOTE
 

@@ -11,9 +11,9 @@ from typing import Final
 
 from conductor_actors.adapters.redis.events.entry_ids import MAX_MS
 from conductor_actors.adapters.redis.events.event_names import event_tenant
+from conductor_actors.domain.entries import Entry, RestampedEntry
 from conductor_actors.domain.gaps import CLOCK, Gap
 from conductor_actors.domain.identity import DEFAULT_TENANT
-from conductor_actors.domain.intake import Entry, RestampedEntry
 from conductor_actors.domain.merging import Frontier
 from conductor_actors.log_events import EntriesAhead, emit
 from conductor_actors.ports import Clock

@@ -26,9 +26,9 @@ from conductor_actors.adapters.redis.events.stream_reader import (
 from conductor_actors.adapters.redis.events.subscription import Subscriptions
 from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY
 from conductor_actors.adapters.redis.ownership.checkpoint_errors import unreadable
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
-from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import ReadResult
 

@@ -31,9 +31,9 @@ from conductor_actors.adapters.redis.events.trim_detector import (
     TrimDetector,
 )
 from conductor_actors.adapters.redis.events.wrong_type_keys import WrongTypeKeys
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import CLOCK, Gap
 from conductor_actors.domain.identity import EVERY_TENANT
-from conductor_actors.domain.intake import Entry
 from conductor_actors.domain.merging import Frontier, Merge
 from conductor_actors.errors import Unavailable
 

@@ -28,8 +28,8 @@ from conductor_actors.adapters.redis.events.stream_reader import StreamReader
 from conductor_actors.adapters.redis.events.subscription import Subscriptions
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap
-from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import DeadLetter, ReadResult
 from tests.adapters.redis.pubsub_messages import pop_bodies

@@ -12,8 +12,8 @@ from conductor_actors.adapters.redis.events.stream_reader import (
     StreamPositions,
     StreamReader,
 )
+from conductor_actors.domain.entries import Entry, id_of
 from conductor_actors.domain.gaps import Gap
-from conductor_actors.domain.intake import Entry, id_of
 from tests.adapters.redis.events.test_stream_reader import (
     NAMES,
     A,

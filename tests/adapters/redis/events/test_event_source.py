@@ -13,8 +13,9 @@ from conductor_actors.adapters.redis.events.event_source import (
     SourceOptions,
     Transport,
 )
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS
-from conductor_actors.domain.intake import Entry, IntakeRules
+from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.ports import ReadResult
 from tests.support.event_samples import CHAT, EVENT_NAMES, REACTION, SYNC, VOTE
 from tests.support.ticking import TickingIntake

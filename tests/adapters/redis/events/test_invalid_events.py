@@ -17,7 +17,8 @@ from conductor_actors.adapters.redis.events.event_source import (
     Transport,
 )
 from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
-from conductor_actors.domain.intake import EventsBySession, IntakeRules, Rejected
+from conductor_actors.domain.intake import EventsBySession, Rejected
+from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.ports import DeadLetter
 from tests.support.event_samples import INVALID_EVENTS, REACTION
 from tests.support.fences import take_ownership
@@ -50,7 +51,8 @@ class Reading:
             both = [each for body in chunk for each in (body, (REACTION, GOOD))]
             pipeline(client, [command(self._transport, *each) for each in both])
             self._read(len(both))
-        return self._intake.rejected
+        rejected: list[Rejected] = self._intake.rejected
+        return rejected
 
     def _read(self, count: int) -> None:
         while count > 0:

@@ -19,8 +19,8 @@ from conductor_actors.adapters.redis.events.event_source import (
     Transport,
 )
 from conductor_actors.adapters.redis.events.stream_reader import StreamReader
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap
-from conductor_actors.domain.intake import Entry
 from conductor_actors.errors import ConfigError
 from conductor_actors.ports import ReadResult
 from tests.adapters.redis.events.test_stream_reader import (

@@ -19,7 +19,7 @@ from conductor_actors.adapters.redis.events.stream_reader import (
     StreamReader,
 )
 from conductor_actors.adapters.redis.events.wrong_type_keys import KEY_TYPE_CHECK_S, WrongTypeKeys
-from conductor_actors.domain.intake import Entry
+from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.merging import Frontier
 from tests.support.fakes.fake_clock import FakeClock
 

@@ -2,7 +2,7 @@
 
 A process under callgrind does the work, in rounds; see `counted_work`. What an event takes is the
 difference between a round with events and one without. Figures are recorded in the repository by
-Python version, and none may grow by more than a tenth.
+Python version, compiled or not, and none may grow by more than a tenth.
 """
 
 import json
@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from conductor_actors.compiled import IS_COMPILED
 from tests.benchmarks.counted_sizes import EVENTS, FEW_SESSIONS, HOT_EVENTS, SESSIONS, UPDATES
 from tests.benchmarks.scripted_redis import scripted_redis
 
@@ -63,7 +64,7 @@ def main(*, is_recording: bool) -> int:
         print("--instructions needs valgrind: apt-get install valgrind", file=sys.stderr)
         return 2
     measured = figures(count(valgrind))
-    version = ".".join(platform.python_version_tuple()[:2])
+    version = ".".join(platform.python_version_tuple()[:2]) + ", compiled" * IS_COMPILED
     recorded = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     comparisons = compare(measured, recorded.get(version, {}))
     print(f"instructions, Python {version}", *comparisons, sep="\n")

@@ -135,7 +135,9 @@ def _pid(store: PostgresRowStore) -> int:
 
 
 def _stored(url: str) -> int:
-    with psycopg.connect(url) as reader:
+    # The server may crash only now, of the kill that interrupted a write before.
+    stop, outage = Event(), Outage("database")
+    with closing(retry_until(stop, outage, 0.2, partial(connect, url))) as reader:
         found = reader.execute("SELECT count(*) FROM engagement_metrics").fetchone()
     assert found is not None
     return int(found[0])

@@ -31,6 +31,7 @@ from tests.support.log_lines import KINDS, line_with_every_key, make_line
 from tests.support.processes import environment
 from tests.support.programs import QUICK, Program, running
 from tests.support.score_rows import AT_MS, record, row
+from tests.support.sentinels import watched_valkeys
 from tests.support.shell import Shell, link_files
 
 pytestmark = pytest.mark.xdist_group("operations")  # the examples share a service, in their order
@@ -54,15 +55,19 @@ ADMIN: Final = f"user admin on >{PASSWORD} ~* &* +@all\n"
 class Site:
     """Servers with the users of `deploy/`, and what the document's names stand for there."""
 
-    def __init__(self, folder: Path, redis_user: UserUrl, superuser_url: str) -> None:
+    def __init__(
+        self, folder: Path, redis_user: UserUrl, superuser_url: str, sentinel_port: int
+    ) -> None:
         self.folder = link_files(folder, "deploy")
         self.redis_user = redis_user
         self.superuser_url = superuser_url
+        self.sentinel_port = sentinel_port
         self.metrics_port = free_port()
         self.pod = SETTINGS | {
             "REDIS_URL": redis_user("collector"),
             "DATABASE_URL": user_url(superuser_url, "conductor_writer"),
             "CONDUCTOR_METRICS_PORT": f"{self.metrics_port}",
+            "CONDUCTOR_TENANT": "acme",  # a misspelt setting
         }
 
     def send_events(self) -> None:
@@ -98,6 +103,7 @@ class Site:
             "HOST:6379": _address(self.redis_user("admin")),
             "HOST:5432": _address(self.superuser_url),
             "localhost:9464": f"localhost:{self.metrics_port}",
+            "SENTINEL -p 26379": f"127.0.0.1 -p {self.sentinel_port}",
             "NUMBER": f"{newest - 1}",
             "--for 10": "--for 2",
             "--to 2026-01-04T12:05": f"--to {until:%Y-%m-%dT%H:%M:%S}",
@@ -129,7 +135,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         redis_user = stack.enter_context(valkey(folder, users))
         superuser_url = stack.enter_context(postgres())
         stack.enter_context(made(superuser_url))
-        yield Site(folder, redis_user, superuser_url)
+        valkeys = stack.enter_context(watched_valkeys())
+        yield Site(folder, redis_user, superuser_url, valkeys.sentinels[0].port)
 
 
 @pytest.fixture(scope="module")

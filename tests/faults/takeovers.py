@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from threading import Thread
 from time import monotonic, time
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import redis
 
@@ -126,10 +126,12 @@ def monitored(testbed: Testbed) -> Iterator[Samples[ObservedCommand]]:
     with redis.Redis.from_url(testbed.redis_url) as client, client.monitor() as monitor:
 
         def record() -> None:
+            port = 0
             for each in monitor.listen():
                 if END_OF_MONITOR in each["command"]:
                     return
-                samples.add(_observed(each))
+                port = int(each["client_port"] or port)  # commands of a script follow it
+                samples.add(ObservedCommand(port, each["command"].split(maxsplit=3)))
 
         thread = Thread(target=record, name="monitor")
         thread.start()
@@ -138,7 +140,3 @@ def monitored(testbed: Testbed) -> Iterator[Samples[ObservedCommand]]:
         finally:
             testbed.client.echo(END_OF_MONITOR)
             thread.join()
-
-
-def _observed(seen: dict[str, Any]) -> ObservedCommand:
-    return ObservedCommand(int(seen["client_port"] or 0), seen["command"].split(maxsplit=3))

@@ -38,16 +38,16 @@ def set_wall_clock_back_and_forth() -> None:
 def fail_on_poison() -> None:
     """Let a session fail when a poll called `poison` is closed."""
     from conductor_actors.domain.draft import Draft  # noqa: PLC0415
-    from conductor_actors.domain.events import Event, PollClosed  # noqa: PLC0415
+    from conductor_actors.domain.events import PollClosed  # noqa: PLC0415
 
-    sound: Any = Draft.apply
+    sound: Any = Draft._close
 
-    def apply(draft: Draft, event: Event) -> None:
-        if isinstance(event, PollClosed) and event.poll_id == POISON:
+    def close(draft: Draft, closed: PollClosed) -> None:
+        if closed.poll_id == POISON:
             raise ArithmeticError(POISON)
-        sound(draft, event)
+        sound(draft, closed)
 
-    Draft.apply = apply  # type: ignore[method-assign, assignment]
+    Draft._close = close  # type: ignore[method-assign, assignment]
 
 
 def hang_ticker() -> None:

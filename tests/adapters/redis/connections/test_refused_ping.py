@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from itertools import islice
 
 import pytest
 
@@ -93,7 +94,8 @@ def test_requests_for_introspection_are_received(valkey: ValkeyServer) -> None:
             assert channel.read() == []
         request = IntrospectionRequest(id="1", tenant="default", session="s")
         assert client.send(request) == 1
-        assert channel.read() == [request]
+        reads = iter(channel.read, None)  # a refused ping can end one early
+        assert next(filter(None, islice(reads, 20))) == [request]
 
 
 def test_updates_are_received(valkey: ValkeyServer) -> None:

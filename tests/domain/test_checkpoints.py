@@ -31,8 +31,7 @@ from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState, row_at
 from conductor_actors.domain.ticks import TickDue
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
-from tests.domain.test_intake import GOOD, end_of, entry, logs
-from tests.domain.test_session_state import (
+from tests.domain.session_samples import (
     START_MS,
     TICK_MS,
     after,
@@ -41,6 +40,7 @@ from tests.domain.test_session_state import (
     streams,
     ticks_over,
 )
+from tests.domain.test_intake import GOOD, end_of, entry, logs
 from tests.support.attributes import attributes_of, values_of
 from tests.support.ticking import TickingIntake
 

@@ -1,7 +1,7 @@
 """The participation in the open polls of a session."""
 
 from conductor_actors.domain.events import Event
-from tests.domain.test_session_state import (
+from tests.domain.session_samples import (
     MINUTE_MS,
     START_MS,
     TICK_MS,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from conductor_actors.domain.events import Event
-from tests.domain.test_session_state import (
+from tests.domain.session_samples import (
     MINUTE_MS,
     SESSION,
     START_MS,

@@ -40,18 +40,6 @@ WRITES = [INSERTED, INSERTED_IN_PARTS, COPIED]
 COPY_DONE = b"c\0\0\0\4"
 
 
-@pytest.fixture
-def database(plain_database: str) -> str:
-    migrate(plain_database)
-    return plain_database
-
-
-@pytest.fixture
-def store(database: str) -> Iterator[PostgresRowStore]:
-    with closing(PostgresRowStore(database)) as store:
-        yield store
-
-
 def rows_of(count: int, gap: GapMark | None, tick: int = 0) -> list[ScoreRow]:
     return [row(f"session-{number:04}", AT_MS + 5000 * tick, gap=gap) for number in range(count)]
 

@@ -8,7 +8,6 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
@@ -21,18 +20,6 @@ REFUSED = [row(f"session-{number}", tenant_id=REFUSED_TENANT) for number in rang
 ACCEPTED = [row(f"session-{number}") for number in range(30)]
 IN_ITS_TENANT = f"new.tenant_id = '{REFUSED_TENANT}'"
 MAX_TRANSACTIONS = 18  # in which six rows are stored, one of which is refused
-
-
-@pytest.fixture
-def database(plain_database: str) -> str:
-    migrate(plain_database)
-    return plain_database
-
-
-@pytest.fixture
-def store(database: str) -> Iterator[PostgresRowStore]:
-    with closing(PostgresRowStore(database)) as store:
-        yield store
 
 
 @pytest.fixture

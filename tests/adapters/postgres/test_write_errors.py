@@ -9,24 +9,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.support.score_rows import row
-
-
-@pytest.fixture
-def database(plain_database: str) -> str:
-    migrate(plain_database)
-    return plain_database
-
-
-@pytest.fixture
-def store(database: str) -> Iterator[PostgresRowStore]:
-    with closing(PostgresRowStore(database)) as store:
-        yield store
 
 
 @pytest.fixture

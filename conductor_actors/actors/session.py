@@ -78,7 +78,7 @@ class SessionActor(PooledActor):
                 try:
                     self._apply(message.events)
                 finally:  # the tick is due, whatever its events were
-                    if message.tick is not None:
+                    if message.tick is not None and not self.actor_stopped.is_set():  # not hung
                         self._score(message.tick)
             case Snapshot():
                 send_snapshot(message, self._key, self._state)

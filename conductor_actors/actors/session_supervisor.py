@@ -145,8 +145,8 @@ class SessionSupervisor:
         emit(ActorFailed(error=repr(failure.error)).of_session(*entry.key), failure.error)
         self._send_dead_letters(entry, failure)
         record = self._record_failure(entry, failure.error)
-        if isinstance(failure.error, Hung):  # its thread may still hold the state
-            self._quarantine(entry, failure.handover.copy())
+        if isinstance(failure.error, Hung):
+            self._quarantine(entry, failure.handover)
         elif record.budget.spend(self._parts.clock()):
             record.restarts += 1
             self._start_actor(entry, failure.handover)

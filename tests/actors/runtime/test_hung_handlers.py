@@ -14,6 +14,7 @@ from conductor_actors.actors.messages import (
     Snapshot,
     SnapshotTaken,
     StartSession,
+    Tick,
 )
 from conductor_actors.actors.runtime.awake_clock import AwakeClock
 from conductor_actors.actors.runtime.base import Hung
@@ -179,6 +180,19 @@ def test_a_hung_handler_that_returns_changes_no_state(
     assert (row.signals.chat_msgs_per_min, later.signals.chat_msgs_per_min) == (4, 5)
     assert sessions.supervisor.failures == 1
     assert sessions.dispatcher.mailboxes() == [bad]
+
+
+def test_a_hung_handler_that_returns_adds_no_row_for_the_tick_that_came_with_its_events(
+    sessions: SessionHarness, hanging: HangingHandler, time: Time
+) -> None:
+    tick = Tick(TICK_MS, is_live=True, sessions=Latch(1, 0.0, 0.0))
+    sessions.start("bad").tell(EventBatch(hanging.events(chat(99)), tick))
+    hanging.wait()
+    time.pass_by(HUNG_AFTER_S)
+    sessions.supervisor.abandon_hung()
+    hanging.release()
+    sessions.settle()
+    assert sessions.rows() == []
 
 
 def test_a_hung_handler_that_returns_takes_no_mail_from_its_successor(

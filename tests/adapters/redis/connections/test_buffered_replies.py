@@ -21,10 +21,13 @@ def connection(client: redis.Redis) -> Iterator[Any]:
     connection.disconnect()
 
 
+def send(connection: Any, *commands: tuple[bytes | str, ...]) -> None:
+    """Send commands in one packet, so that what they cause comes in one, too."""
+    connection.send_packed_command([b"".join(connection.pack_commands(commands))])
+
+
 def publish(connection: Any, *bodies: bytes) -> None:
-    """Publish on the subscribed connection, so that its messages and replies come together."""
-    commands = [("PUBLISH", SYNC, body) for body in bodies]
-    connection.send_packed_command(connection.pack_commands(commands))
+    send(connection, *(("PUBLISH", SYNC, body) for body in bodies))
 
 
 def bodies_of(replies: list[Any]) -> list[bytes]:
@@ -35,8 +38,7 @@ def test_messages_and_other_replies_that_were_received_are_returned_together(
     connection: Any,
 ) -> None:
     assert pop_buffered_replies(connection, 10) == []
-    publish(connection, b"0", b"1")
-    connection.send_command("HELLO", "x", check_health=False)
+    send(connection, ("PUBLISH", SYNC, b"0"), ("PUBLISH", SYNC, b"1"), ("HELLO", "x"))
     first = connection.read_response(push_request=True)
     replies = [first, *pop_buffered_replies(connection, 10)]
     assert bodies_of(replies) == [b"0", b"1"]

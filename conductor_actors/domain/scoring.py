@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from conductor_actors.domain.anomalies.changes import AnomalyChange, ExpectedScore
 from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.identity import SessionKey
 
@@ -42,7 +43,8 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     """One session at one tick, as it is stored and published. `at_ms` is the tick.
 
     `gap` is what its window misses. Without joins the audience is unknown, and shares are of the
-    users who were active.
+    users who were active. `expected` is None while the session has no baseline. `anomalies` begin
+    or end at this tick.
     """
 
     at_ms: int
@@ -55,6 +57,8 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     contributions: Contributions
     gap: GapMark | None = None
     is_audience_known: bool = True
+    expected: ExpectedScore | None = None
+    anomalies: tuple[AnomalyChange, ...] = ()
 
     @property
     def key(self) -> SessionKey:

@@ -1,0 +1,1 @@
+"""Anomalies: what the detector of a session reports, and how it decides."""

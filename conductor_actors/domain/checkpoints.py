@@ -102,6 +102,8 @@ class _State(msgspec.Struct, array_like=True, gc=False):
     last_poll: _PackedPoll | None
     earlier_polls: list[_PackedPoll] = []  # in the order of their last votes
     has_joins: bool | None = None
+    chat_is_open: bool = True
+    quiet_until_ms: int = 0
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -141,6 +143,8 @@ def encode_state(state: SessionState) -> bytes:
             _pack_poll(polls[-1], index_of) if polls else None,
             [_pack_poll(poll, index_of) for poll in polls[:-1]],
             state.has_joins,
+            state.chat_is_open,
+            state.quiet_until_ms,
         )
     )
 
@@ -164,6 +168,8 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
     state.has_joins = bool(packed.connected or packed.leavers) if has_joins is None else has_joins
     state.real_event_id = packed.event_id
     state.last_event_ms = packed.last_event_ms
+    state.chat_is_open = packed.chat_is_open
+    state.quiet_until_ms = packed.quiet_until_ms
     state.guests = active - sum(map(active.__gt__, chain(packed.connected, packed.leavers)))
     return state
 

@@ -20,6 +20,7 @@ class SessionState:
 
     __slots__ = (
         "active",
+        "chat_is_open",
         "chats",
         "connections",
         "guests",
@@ -28,6 +29,7 @@ class SessionState:
         "leavers",
         "messages",
         "polls",
+        "quiet_until_ms",
         "reactions",
         "real_event_id",
         "refused_users",
@@ -52,6 +54,8 @@ class SessionState:
         self.last_event_ms: int | None = None
         self.refused_users = 0  # joins over the limit
         self.guests = 0  # active users who are not present
+        self.chat_is_open = True  # else no chat is expected
+        self.quiet_until_ms = 0  # by arrangement: until then nothing is expected
 
     def has_row_at(self, at_ms: int) -> bool:
         """Check whether the session has begun, and had an event within its timeout."""
@@ -102,6 +106,8 @@ class SessionState:
         copy.last_event_ms = self.last_event_ms
         copy.refused_users = self.refused_users
         copy.guests = self.guests
+        copy.chat_is_open = self.chat_is_open
+        copy.quiet_until_ms = self.quiet_until_ms
         return copy
 
     def _expire(self, at_ms: int) -> None:

@@ -59,7 +59,8 @@ def facts(state: SessionState) -> list[object]:
     ]
     rest = (state.session_id, state.rules, state.real_event_id, state.last_event_ms, state.guests)
     polls = [(key, values_of(poll)) for key, poll in state.polls.items()]
-    return [counts, moments, state.connections, polls, state.has_joins, rest]
+    arranged = (state.chat_is_open, state.quiet_until_ms)
+    return [counts, moments, state.connections, polls, state.has_joins, rest, arranged]
 
 
 def copied(state: SessionState) -> SessionState:
@@ -81,6 +82,12 @@ def test_a_state_reads_back_exactly_and_gives_the_same_later_rows(
     assert facts(twin) == facts(state)
     for at_ms in [at_ms for at_ms in ticks_over(events) if at_ms >= events[-1].at_ms][:20]:
         assert row_at(at_ms, TENANT, twin, Scoring()) == row_at(at_ms, TENANT, state, Scoring())
+
+
+def test_an_arranged_quiet_is_restored_and_copied() -> None:
+    state = after(new_state(), [UserJoined(START_MS, None, "ada")])
+    state.chat_is_open, state.quiet_until_ms = False, START_MS + 60_000
+    assert facts(copied(state)) == facts(state.copy()) == facts(state)
 
 
 def test_encoding_leaves_the_state_unchanged() -> None:
@@ -328,6 +335,7 @@ def test_every_field_of_a_state_is_covered_here() -> None:
     assert attributes_of(SessionState) == {
         *("session_id", "rules", "chats", "reactions", "messages", "active", "leavers"),
         *("connections", "polls", "has_joins", "real_event_id", "last_event_ms"),
+        *("chat_is_open", "quiet_until_ms"),
         "refused_users",  # reported at once, so it is not kept
         "guests",  # counted again
     }

@@ -17,7 +17,7 @@ WHERE to_regrole(role) IS NULL \gexec
 ALTER ROLE conductor_owner LOGIN PASSWORD :'owner_password';   -- migrate, backup, retention
 ALTER ROLE conductor_writer LOGIN PASSWORD :'writer_password'; -- collect, replay
 ALTER ROLE conductor_reader LOGIN PASSWORD :'reader_password'; -- dashboard
-ALTER ROLE conductor_reader SET default_transaction_read_only = on;
+ALTER ROLE conductor_reader SET default_transaction_read_only = on; -- but where it stores feedback
 
 SELECT 'CREATE DATABASE conductor OWNER conductor_owner'
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'conductor') \gexec
@@ -35,3 +35,7 @@ ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public
     GRANT SELECT, INSERT ON TABLES TO conductor_writer;
 ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public
     GRANT SELECT ON TABLES TO conductor_reader;
+
+-- The end of an anomaly and feedback on it are added to its metadata; `migrate` grants this, too.
+SELECT 'GRANT UPDATE (metadata) ON anomalies TO conductor_writer, conductor_reader'
+WHERE to_regclass('anomalies') IS NOT NULL \gexec

@@ -26,8 +26,15 @@ CHANGES = [
     "DROP TABLE engagement_metrics",
     "ALTER TABLE engagement_metrics ADD other text",
     "DELETE FROM schema_migrations",
+    "UPDATE anomalies SET severity = 'WARNING'",
+    "UPDATE interventions SET metadata = '{}'",
+    "DELETE FROM anomalies",
 ]
 INSERT = "INSERT INTO anomalies SELECT * FROM anomalies"
+ANOMALY = """
+    INSERT INTO anomalies VALUES
+    (gen_random_uuid(), now(), 'acme', 'room', 'conf', 'MASS_EXIT', 'WARNING', 1, 0.1, 0.5, -0.4)
+"""
 TEMPORARY = "CREATE TEMPORARY TABLE other ()"
 REFUSED = {
     "conductor_owner": NEVER[1:],
@@ -79,6 +86,30 @@ def test_a_table_of_a_later_migration_can_be_written_and_read_at_once(migrated: 
         writer.execute("INSERT INTO later VALUES (1)")
     with psycopg.connect(migrated("conductor_reader")) as reader:
         assert reader.execute("SELECT n FROM later").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("role", ["conductor_writer", "conductor_reader"])
+def test_the_metadata_of_an_anomaly_can_be_changed_in_a_transaction_that_writes(
+    migrated: UserUrl, role: str
+) -> None:
+    with psycopg.connect(migrated("conductor_owner")) as owner:
+        owner.execute(ANOMALY)
+    with psycopg.connect(migrated(role), autocommit=True) as connection:
+        connection.execute("BEGIN READ WRITE")
+        changed = connection.execute("UPDATE anomalies SET metadata = metadata || '{\"a\": 1}'")
+        connection.execute("COMMIT")
+    assert changed.rowcount == 1
+
+
+def test_running_the_script_again_grants_what_was_revoked(
+    migrated: UserUrl, superuser_url: str
+) -> None:
+    change = "UPDATE anomalies SET metadata = '{}'"
+    with psycopg.connect(migrated("conductor_owner")) as owner:
+        owner.execute("REVOKE UPDATE (metadata) ON anomalies FROM conductor_reader")
+    assert list(refusals(migrated("conductor_reader"), [change])) == [change]
+    make_roles(superuser_url)
+    assert list(refusals(migrated("conductor_reader"), [change])) == []
 
 
 def test_running_the_script_again_changes_nothing(migrated: UserUrl, superuser_url: str) -> None:

@@ -35,8 +35,8 @@ _INVALID_DATABASE_URL: Final = (
 _SHOWN_BY_ERRORS: Final = ("host", "user", "dbname", "port")
 
 _NEEDED_GRANTS: Final = (
-    "the user in DATABASE_URL needs SELECT, INSERT and DELETE on the tables; to migrate, CREATE on "
-    "the schema and the database"
+    "the user in DATABASE_URL needs SELECT, INSERT and DELETE on the tables, and UPDATE on "
+    "anomalies; to migrate, CREATE on the schema and the database"
 )
 
 # Classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html. 25006 is a

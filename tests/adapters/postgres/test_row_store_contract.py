@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import astuple, replace
 from psycopg import sql
 
+from conductor_actors.adapters.postgres.metrics_table import MIN_COPIED_ROWS
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.rows import VALUE_TYPES
@@ -40,7 +41,7 @@ def tested(request: pytest.FixtureRequest) -> Iterator[StoreUnderTest]:
 
 
 def _stored_part(row: ScoreRow) -> tuple[Any, ...]:
-    *columns, signals, _, gap, is_audience_known = astuple(row)
+    *columns, signals, _, gap, is_audience_known = astuple(row)[:10]
     metadata: dict[str, object] = {}
     if gap:
         metadata["gap"] = {"reason": gap.reason, "lost_events": gap.lost_events}
@@ -66,10 +67,11 @@ def test_rows_are_kept_as_they_were_written(tested: StoreUnderTest) -> None:
     _assert_stored(tested, rows)
 
 
-def test_a_row_says_what_it_misses(tested: StoreUnderTest) -> None:
+@pytest.mark.parametrize("others", [0, MIN_COPIED_ROWS])
+def test_a_row_says_what_it_misses(tested: StoreUnderTest, others: int) -> None:
     rows = [row("a", gap=GapMark("trimmed", 7)), row("b"), row("c", gap=GapMark("restarted", None))]
-    rows += [row("d", is_audience_known=False)]
-    assert _stored(tested, rows) == 4
+    rows += [row("d", is_audience_known=False), *(row(f"other-{n}") for n in range(others))]
+    assert _stored(tested, rows) == 4 + others
     _assert_stored(tested, rows)
 
 

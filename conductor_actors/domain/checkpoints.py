@@ -1,27 +1,30 @@
 """Encode and decode checkpoints: the position in the streams, and each session's state.
 
-The header begins with the version of the format, so that no other version misreads it. A state has
-each user once; its times are differences, because small numbers take few bytes.
+The header begins with the version of the format, so that no other version misreads it.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate, chain, count
-from operator import itemgetter, sub
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
+from conductor_actors.domain.earlier_states import decode_earlier_state
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake_state import IntakeState
+from conductor_actors.domain.packed_states import (
+    PackedCounts,
+    PackedPoll,
+    PackedState,
+    PackedUsers,
+)
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState
-from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
+from conductor_actors.domain.windows import CountWindow
 
-CHECKPOINT_VERSION: Final = 2
-# Version 1 has the last poll alone, and not whether users joined.
-READABLE_VERSIONS: Final = (1, CHECKPOINT_VERSION)
+CHECKPOINT_VERSION: Final = 3
+READABLE_VERSIONS: Final = (1, 2, CHECKPOINT_VERSION)
 
 
 class CheckpointError(Exception):
@@ -70,46 +73,10 @@ class Recovered(NamedTuple):
     ended: frozenset[SessionKey]
 
 
-class _Counts(msgspec.Struct, array_like=True, gc=False):
-    counts: list[int]
-    newest_s: int
-
-
-class _PackedPoll(msgspec.Struct, array_like=True, gc=False):
-    poll_id: str
-    peak_connected: int
-    last_vote_ms: int
-    voters: list[int]
-    votes_without_user: int
-    closed_ms: int | None
-
-
-class _State(msgspec.Struct, array_like=True, gc=False):
-    """A session. Users are indexes into `users`, where the active ones come first."""
-
-    event_id: str | None
-    last_event_ms: int | None
-    chats: _Counts
-    reactions: _Counts
-    messages: list[str]
-    messages_ms: list[int]
-    users: list[str]
-    active_ms: list[int]
-    leavers: list[int]
-    leavers_ms: list[int]
-    connected: list[int]
-    connections: dict[int, int]  # of users with more than one
-    last_poll: _PackedPoll | None
-    earlier_polls: list[_PackedPoll] = []  # in the order of their last votes
-    has_joins: bool | None = None
-    chat_is_open: bool = True
-    quiet_until_ms: int = 0
-
-
 _encode: Final = msgspec.msgpack.Encoder().encode
 _envelope: Final = msgspec.msgpack.Decoder(tuple[int, bytes])
 _header: Final = msgspec.msgpack.Decoder(Header)
-_state: Final = msgspec.msgpack.Decoder(_State)
+_state: Final = msgspec.msgpack.Decoder(PackedState)
 
 
 def encode_header(header: Header) -> bytes:
@@ -119,30 +86,21 @@ def encode_header(header: Header) -> bytes:
 
 def encode_state(state: SessionState) -> bytes:
     """Return a session's state as bytes; the state stays unchanged."""
-    active, connections, leavers = state.active, state.connections, state.leavers
-    polls = [*state.polls.values()]
-    users: dict[str, int | None] = {**active.times_ms, **connections, **leavers.times_ms}
-    for poll in polls:
-        users |= poll.voters
-    index_of = dict(zip(users, count())).__getitem__
+    active, connections = state.active.times_ms, state.connections
     has_devices = sum(connections.values()) > len(connections)
     return _encode(
-        _State(
+        PackedState(
             state.real_event_id,
             state.last_event_ms,
-            _Counts([*(state.chats.counts or ())], state.chats.newest_s),
-            _Counts([*(state.reactions.counts or ())], state.reactions.newest_s),
-            [*state.messages.times_ms],
-            _deltas(state.messages),
-            [*users],
-            _deltas(active),
-            [*map(index_of, leavers.times_ms)],
-            _deltas(leavers),
-            [*map(index_of, connections)],
-            {index_of(user): n for user, n in connections.items() if n > 1} if has_devices else {},
-            _pack_poll(polls[-1], index_of) if polls else None,
-            [_pack_poll(poll, index_of) for poll in polls[:-1]],
             state.has_joins,
+            PackedCounts([*(state.chats.counts or ())], state.chats.newest_s),
+            PackedCounts([*(state.reactions.counts or ())], state.reactions.newest_s),
+            state.messages.times_ms,
+            active,
+            state.leavers.times_ms,
+            PackedUsers.of(connections, active),
+            {user: n for user, n in connections.items() if n > 1} if has_devices else {},
+            [_pack_poll(poll, active) for poll in state.polls.values()],
             state.chat_is_open,
             state.quiet_until_ms,
         )
@@ -151,26 +109,24 @@ def encode_state(state: SessionState) -> bytes:
 
 def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionState:
     """Return a session's state, to continue under these rules."""
-    packed = _state.decode(data)
-    users, has_joins, active = packed.users, packed.has_joins, len(packed.active_ms)
-    polls = packed.earlier_polls + ([packed.last_poll] if packed.last_poll else [])
+    try:
+        packed = _state.decode(data)
+    except msgspec.ValidationError:
+        packed = decode_earlier_state(data)
     state = SessionState(session_id, rules)
     state.chats = _unpack_counts(packed.chats, rules.window_s)
     state.reactions = _unpack_counts(packed.reactions, rules.window_s)
-    state.messages.times_ms = _times_ms(packed.messages, packed.messages_ms)
-    state.active.times_ms = _sorted_times_ms(users[:active], packed.active_ms)
-    leavers = map(users.__getitem__, packed.leavers)
-    state.leavers.times_ms = _times_ms(leavers, packed.leavers_ms)
-    state.connections = dict.fromkeys(map(users.__getitem__, packed.connected), 1)
-    for index, devices in packed.connections.items():
-        state.connections[users[index]] = devices
-    state.polls = {poll.poll_id: _unpack_poll(poll, users) for poll in polls}
-    state.has_joins = bool(packed.connected or packed.leavers) if has_joins is None else has_joins
+    state.messages.times_ms = packed.messages
+    state.active.times_ms = active = packed.active
+    state.leavers.times_ms = leavers = packed.leavers
+    state.connections = dict.fromkeys(packed.connected.names(active), 1) | packed.devices
+    state.polls = {poll.poll_id: _unpack_poll(poll, active) for poll in packed.polls}
+    state.has_joins = packed.has_joins
     state.real_event_id = packed.event_id
     state.last_event_ms = packed.last_event_ms
     state.chat_is_open = packed.chat_is_open
     state.quiet_until_ms = packed.quiet_until_ms
-    state.guests = active - sum(map(active.__gt__, chain(packed.connected, packed.leavers)))
+    state.guests = len(active.keys() - state.connections.keys() - leavers.keys())
     return state
 
 
@@ -220,24 +176,7 @@ def read_header(data: bytes) -> Header:
     raise FormatError(version)
 
 
-def _deltas(window: RepeatWindow | PresenceWindow) -> list[int]:
-    """Return the first time, and the difference from each to the next."""
-    times_ms = window.times_ms.values()
-    return [*map(sub, times_ms, chain((0,), times_ms))]
-
-
-def _times_ms(keys: Iterable[str], deltas: list[int]) -> dict[str, int]:
-    return dict(zip(keys, accumulate(deltas), strict=True))
-
-
-def _sorted_times_ms(keys: list[str], deltas: list[int]) -> dict[str, int]:
-    times_ms = _times_ms(keys, deltas)
-    if deltas and min(deltas) < 0:  # written when users were not yet in the order of their times
-        return dict(sorted(times_ms.items(), key=itemgetter(1)))
-    return times_ms
-
-
-def _unpack_counts(packed: _Counts, length_s: int) -> CountWindow:
+def _unpack_counts(packed: PackedCounts, length_s: int) -> CountWindow:
     window = CountWindow(length_s)
     window.counts = deque(packed.counts, length_s) if packed.counts else None
     window.newest_s = packed.newest_s
@@ -245,20 +184,20 @@ def _unpack_counts(packed: _Counts, length_s: int) -> CountWindow:
     return window
 
 
-def _pack_poll(poll: Poll, index_of: Callable[[str], int]) -> _PackedPoll:
-    return _PackedPoll(
+def _pack_poll(poll: Poll, active: Mapping[str, int]) -> PackedPoll:
+    return PackedPoll(
         poll.poll_id,
         poll.peak_connected,
         poll.last_vote_ms,
-        [*map(index_of, poll.voters)],
-        poll.votes_without_user,
         poll.closed_ms,
+        poll.votes_without_user,
+        PackedUsers.of(poll.voters, active),
     )
 
 
-def _unpack_poll(packed: _PackedPoll, users: list[str]) -> Poll:
+def _unpack_poll(packed: PackedPoll, active: Mapping[str, int]) -> Poll:
     poll = Poll(packed.poll_id, packed.peak_connected, packed.last_vote_ms)
-    poll.voters = dict.fromkeys(map(users.__getitem__, packed.voters))
+    poll.voters = dict.fromkeys(packed.voters.names(active))
     poll.votes_without_user = packed.votes_without_user
     poll.closed_ms = packed.closed_ms
     return poll

@@ -21,7 +21,15 @@ from conductor_actors.domain.checkpoints import (
 )
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.entries import Entry
-from conductor_actors.domain.events import ChatMessage, Event, PollVote, Reaction, UserJoined
+from conductor_actors.domain.events import (
+    ChatMessage,
+    Event,
+    PollClosed,
+    PollVote,
+    Reaction,
+    UserJoined,
+    UserLeft,
+)
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import EventsBySession
@@ -90,6 +98,17 @@ def test_an_arranged_quiet_is_restored_and_copied() -> None:
     assert facts(copied(state)) == facts(state.copy()) == facts(state)
 
 
+@pytest.mark.parametrize("connected", [1, 3, 9, 12])
+def test_few_and_many_connected_users_and_voters_read_back_exactly(connected: int) -> None:
+    events: list[Event] = [UserJoined(START_MS, None, f"user-{n}") for n in range(connected)]
+    events += [PollVote(START_MS, None, f"user-{n}", "poll") for n in range(connected)]
+    later_ms = START_MS + 70_000  # when those users are no longer active
+    events += [Reaction(later_ms, None, f"user-{n}") for n in range(2, 12)]
+    state = after(new_state(), events)
+    state.signals(later_ms + TICK_MS)
+    assert facts(copied(state)) == facts(state)
+
+
 def test_encoding_leaves_the_state_unchanged() -> None:
     state = after(new_state(), [UserJoined(START_MS, None, "ada")])
     before = facts(state)
@@ -112,7 +131,7 @@ def quiet_session(users: int) -> SessionState:
     return after(new_state(), [*joins, *votes, *chats])
 
 
-@pytest.mark.parametrize(("users", "most_bytes"), [(10, 700), (1000, 52_000)])
+@pytest.mark.parametrize(("users", "most_bytes"), [(10, 700), (1000, 55_000)])
 def test_an_encoded_session_takes_little_more_than_the_ids_of_its_users(
     users: int, most_bytes: int
 ) -> None:
@@ -261,11 +280,11 @@ def test_a_checkpoint_with_another_window_is_refused() -> None:
 
 def test_a_checkpoint_of_another_format_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as later:
-        later.setattr(checkpoints, "CHECKPOINT_VERSION", 3)
+        later.setattr(checkpoints, "CHECKPOINT_VERSION", 4)
         header = encode_header(header_of(SessionRules()))
     with pytest.raises(FormatError) as caught:
         recover(header, {}, SessionRules())
-    assert caught.value.version == 3
+    assert caught.value.version == 4
 
 
 # A session as the first version wrote it: bob joined, ada joined, voted on "lunch", and bob left.
@@ -287,6 +306,32 @@ def test_a_checkpoint_of_the_first_version_is_read() -> None:
     assert (poll.poll_id, poll.peak_connected, poll.last_vote_ms) == ("lunch", 2, START_MS + 1)
     assert (poll.count_voters(), poll.voters) == (1, {"ada": None})
     assert facts(copied(state)) == facts(state)
+
+
+# A session as the second version wrote it: ada with two devices, bob, and cyd, who left; two polls,
+# one closed; a message and a reaction of dan's.
+SECOND_STATE = bytes.fromhex(
+    "9fa76576656e742d31cf0000019b88e0f5b8929101ce695a5641929101ce695a564291a26d3191cf0000019b88e0ed"
+    "e894a3637964a3616461a3626f62a364616e94cf0000019b88e0ea0301cd03e4cd05dc910091cf0000019b88e0f5b8"
+    "92010281010296a664696e6e657203cf0000019b88e0ea06910300c09196a56c756e636803cf0000019b88e0ea0591"
+    "0101cf0000019b88e0ea07c3"
+)
+
+
+def test_a_state_of_the_second_version_is_read() -> None:
+    events: list[Event] = [
+        *(UserJoined(START_MS + n, "event-1", user) for n, user in enumerate(("ada", "ada"))),
+        *(UserJoined(START_MS + 2 + n, None, user) for n, user in enumerate(("bob", "cyd"))),
+        PollVote(START_MS + 4, None, "ada", "lunch"),
+        PollVote(START_MS + 5, None, None, "lunch"),
+        PollVote(START_MS + 6, None, "dan", "dinner"),
+        PollClosed(START_MS + 7, None, "lunch"),
+        ChatMessage(START_MS + 1000, None, "bob", "m1"),
+        Reaction(START_MS + 2500, None, "dan"),
+        UserLeft(START_MS + 3000, None, "cyd"),
+    ]
+    state = decode_state(SECOND_STATE, new_state().session_id, SessionRules())
+    assert facts(state) == facts(after(new_state(), events))
 
 
 # A session as the second version wrote it before users were in the order of their last times: ada
@@ -318,12 +363,14 @@ def test_a_damaged_header_is_refused(header: bytes) -> None:
         recover(header, {}, SessionRules())
 
 
-def with_users_that_are_not_there() -> bytes:
-    fields = msgspec.msgpack.decode(encode_state(quiet_session(3)))
-    return msgspec.msgpack.encode([[] if value == fields[6] else value for value in fields])
+def without(field: int, data: bytes) -> bytes:
+    fields = msgspec.msgpack.decode(data)
+    return msgspec.msgpack.encode([[] if n == field else value for n, value in enumerate(fields)])
 
 
-@pytest.mark.parametrize("data", [*BROKEN, with_users_that_are_not_there()])
+@pytest.mark.parametrize(
+    "data", [*BROKEN, without(6, SECOND_STATE), without(6, encode_state(quiet_session(3)))]
+)
 def test_a_damaged_state_is_refused(data: bytes) -> None:
     header = encode_header(header_of(SessionRules()))
     with pytest.raises(UnreadableStateError):

@@ -125,6 +125,7 @@ class UpdatePublisher(Protocol):
 # The names under which updates and anomalies are published.
 UPDATES: Final = "engagement:update"
 ANOMALIES: Final = "anomaly:detected"
+ANOMALIES_ENDED: Final = "anomaly:ended"
 
 
 class PublishedMessage(NamedTuple):

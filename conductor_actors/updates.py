@@ -19,8 +19,18 @@ Timestamp = Annotated[
 ]
 
 
+# The lowest and the highest score that the baseline of a session expects.
+ExpectedRange = tuple[Share, Share]
+
+# What decoding an invalid body raises; the errors of msgspec are ValueErrors.
+INVALID_BODY: Final = (ValueError, RecursionError, OverflowError)
+
+
 class Update(msgspec.Struct, rename="camel", gc=False):
-    """`engagement:update`: one session's score at one tick."""
+    """`engagement:update`: one session's score at one tick.
+
+    `expected` is absent while the session has no baseline.
+    """
 
     timestamp: Timestamp
     tenant_id: str
@@ -31,6 +41,7 @@ class Update(msgspec.Struct, rename="camel", gc=False):
     signals: Signals
     contributions: Contributions
     audience: Audience | msgspec.UnsetType = msgspec.UNSET
+    expected: ExpectedRange | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def at(self) -> datetime:
@@ -43,7 +54,15 @@ class Update(msgspec.Struct, rename="camel", gc=False):
         return to_ms(self.at)
 
 
+class _OthersUpdate(Update, kw_only=True):
+    """An update that others may have published."""
+
+    timestamp: str
+    tenant_id: str = ""
+
+
 _decoder: Final = msgspec.json.Decoder(Update)
+_others_decoder: Final = msgspec.json.Decoder(_OthersUpdate)
 
 encode_update: Final[Callable[[Update], bytes]] = msgspec.json.Encoder().encode
 
@@ -60,20 +79,37 @@ def update_of(row: ScoreRow) -> Update:
         row.signals,
         row.contributions,
         msgspec.UNSET if row.is_audience_known else "unknown",
+        msgspec.UNSET if row.expected is None else (row.expected.low, row.expected.high),
     )
 
 
 def decode_update(tenant: str, body: bytes) -> Update | None:
     """Decode a published update; return None if it is invalid.
 
-    Its tenant is the channel's, whatever the body says.
+    Its tenant is the channel's, whatever the body says. Of updates that others publish any
+    ISO 8601 time is read.
     """
+    try:
+        update = _decode(body)
+    except INVALID_BODY:
+        return None
+    update.tenant_id = tenant
+    return update
+
+
+def canonical_timestamp(text: str) -> str:
+    """Return an ISO 8601 time as a `Timestamp`; raise one of `INVALID_BODY` if it is none."""
+    return timestamp(to_ms(from_iso(text)))
+
+
+def _decode(body: bytes) -> Update:
     try:
         update = _decoder.decode(body)
         from_iso(update.timestamp)  # the pattern allows the 31st of February
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-        return None
-    update.tenant_id = tenant
+    except msgspec.ValidationError:
+        others = _others_decoder.decode(body)
+        others.timestamp = canonical_timestamp(others.timestamp)
+        return Update(**msgspec.structs.asdict(others))
     return update
 
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conductor_actors.domain.anomalies.changes import ExpectedScore
 from conductor_actors.instants import to_datetime
 from conductor_actors.updates import decode_update, encode_update, update_of
 from tests.support.score_rows import AT_MS, row
@@ -39,6 +40,23 @@ def test_only_an_update_of_an_unknown_audience_has_the_key_audience() -> None:
     assert "audience" not in BODY
 
 
+def test_only_an_update_with_a_baseline_has_the_range_of_expected_scores() -> None:
+    update = update_of(row(expected=ExpectedScore(0.5, 0.75)))
+    assert json.loads(encode_update(update)) == BODY | {"expected": [0.5, 0.75]}
+    assert decode_update("default", encode_update(update)) == update
+    assert "expected" not in BODY
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["2026-01-04T12:00:00Z", "2026-01-04T13:00:00.000+01:00", "2026-01-04 12:00:00.000400"],
+)
+def test_an_update_that_others_publish_is_read_with_any_iso_8601_time(time: str) -> None:
+    body = {key: value for key, value in BODY.items() if key != "tenantId"}
+    update = decode_update("default", json.dumps(body | {"timestamp": time, "room": 3}).encode())
+    assert update == update_of(row())
+
+
 def test_the_tenant_of_an_update_is_that_of_its_channel() -> None:
     update = decode_update("acme", json.dumps(BODY | {"tenantId": "globex"}).encode())
     assert update is not None
@@ -56,8 +74,9 @@ def test_the_tenant_of_an_update_is_that_of_its_channel() -> None:
         {"score": 1.1},
         {"score": "0.5"},
         {"category": "FAIR"},
-        {"timestamp": "2026-01-04T12:00:00Z"},
-        {"timestamp": "2026-01-04T12:00:00.000+01:00"},
+        {"timestamp": "noon"},
+        {"timestamp": "9999-12-31T23:59:59-12:00"},
+        {"expected": [0.2, 1.2]},
         {"timestamp": "2026-02-31T12:00:00.000Z"},
         {"timestamp": AT_MS},
         {"signals": {}},
@@ -69,7 +88,7 @@ def test_an_update_with_an_invalid_field_is_refused(invalid: dict[str, Any]) -> 
     assert decode_update("default", json.dumps(BODY | invalid).encode()) is None
 
 
-@pytest.mark.parametrize("name", BODY)
+@pytest.mark.parametrize("name", [name for name in BODY if name != "tenantId"])
 def test_an_update_without_one_of_its_fields_is_refused(name: str) -> None:
     body = {key: value for key, value in BODY.items() if key != name}
     assert decode_update("default", json.dumps(body).encode()) is None

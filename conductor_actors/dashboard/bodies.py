@@ -1,39 +1,20 @@
-"""The types of the JSON bodies of the dashboard, except `Update`.
+"""The types of the JSON bodies of the dashboard, except those of published messages.
 
 `static/types.d.ts` and the OpenAPI document are generated from these.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from conductor_actors.domain.identity import Id
 from conductor_actors.domain.scoring import Signals
-from conductor_actors.instants import from_iso
 from conductor_actors.updates import Audience, Category, Share, Timestamp, Update
-
-AnomalyType = Literal["SUDDEN_DROP", "GRADUAL_DECLINE", "LOW_ENGAGEMENT", "MASS_EXIT"]
 
 
 class Body(msgspec.Struct, rename="camel", gc=False):
     """A JSON object with keys in camel case."""
-
-
-class Anomaly(Body):
-    """`anomaly:detected`: an unusual change or level of a session's engagement."""
-
-    timestamp: Timestamp
-    tenant_id: str
-    session_id: Id
-    event_id: Id
-    type: AnomalyType
-    severity: Literal["WARNING", "CRITICAL"]
-    anomaly_score: float
-    current_engagement: float
-    expected_engagement: float
-    deviation: float
-    signals: dict[str, int | float]
 
 
 class EngagementHistory(Body):
@@ -162,18 +143,6 @@ class Refusal(Body):
 
 
 encode: Final = msgspec.json.Encoder().encode
-_anomaly_decoder: Final = msgspec.json.Decoder(Anomaly)
-
-
-def decode_anomaly(tenant: str, body: bytes) -> Anomaly | None:
-    """Decode an anomaly of the tenant's channel; return None if it is invalid."""
-    try:
-        anomaly = _anomaly_decoder.decode(body)
-        from_iso(anomaly.timestamp)
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
-        return None
-    anomaly.tenant_id = tenant
-    return anomaly
 
 
 def join_bodies(bodies: Iterable[bytes]) -> bytes:

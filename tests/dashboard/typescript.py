@@ -9,13 +9,15 @@ import msgspec
 from msgspec.structs import FieldInfo, fields
 
 import conductor_actors.dashboard
+from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd
 from conductor_actors.dashboard import bodies
 from conductor_actors.updates import Update
 
 FILE: Final = Path(conductor_actors.dashboard.__file__).parent / "static" / "types.d.ts"
 _ROOTS: Final = (
     Update,
-    bodies.Anomaly,
+    Anomaly,
+    AnomalyEnd,
     bodies.EngagementHistory,
     bodies.SessionList,
     bodies.SubscriptionError,
@@ -76,6 +78,8 @@ def _composed(origin: Any, args: tuple[Any, ...]) -> str:
         return parts[0]
     if origin in (Union, UnionType):
         return " | ".join(parts)
+    if origin is tuple:
+        return f"readonly [{', '.join(map(_written, args))}]"
     if origin is Sequence:
         return f"readonly ({parts[0]})[]" if " | " in parts[0] else f"readonly {parts[0]}[]"
     if origin is dict:

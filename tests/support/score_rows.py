@@ -2,10 +2,13 @@
 
 from msgspec.structs import replace
 
+from conductor_actors.domain.anomalies.changes import AnomalyBegan, AnomalyEnded
 from conductor_actors.domain.rows import ScoreRecord, record_of
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
 
 AT_MS = 1_767_528_000_000
+
+ANOMALY_ID = "00000000-0000-5000-8000-000000000001"
 
 SIGNALS = Signals(12.0, 0.4, 31, 50, 9.0, 0.02)
 
@@ -27,3 +30,21 @@ def row(session_id: str = "session", at_ms: int = AT_MS, **changes: object) -> S
 
 def record(row: ScoreRow) -> ScoreRecord[int]:
     return record_of(row, row.at_ms)
+
+
+def began(anomaly_id: str = ANOMALY_ID, **changes: object) -> AnomalyBegan:
+    begun = AnomalyBegan(
+        anomaly_id,
+        "SUDDEN_DROP",
+        "CRITICAL",
+        0.9,
+        0.7,
+        -0.0982,
+        AT_MS - 9_000,
+        "2 events in 9 s, 14 were expected.",
+    )
+    return replace(begun, **changes)
+
+
+def ended(anomaly_id: str = ANOMALY_ID, began_ms: int = AT_MS) -> AnomalyEnded:
+    return AnomalyEnded(anomaly_id, "SUDDEN_DROP", began_ms)

@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Final
 
-from conductor_actors.dashboard.bodies import decode_anomaly, encode, history_body
+from conductor_actors.anomaly_messages import decode_anomaly, encode_anomaly_message
+from conductor_actors.dashboard.bodies import history_body
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.realtime.broadcast import Broadcast, Client, Message
@@ -94,7 +95,9 @@ class FanOut:
         if anomaly is None:
             return False
         key = SessionKey(tenant, anomaly.session_id)
-        self._broadcast.send_to_subscribers(key, anomaly.type, ANOMALIES, encode(anomaly))
+        self._broadcast.send_to_subscribers(
+            key, anomaly.type, ANOMALIES, encode_anomaly_message(anomaly)
+        )
         return True
 
     def _record_change(self, key: SessionKey) -> None:

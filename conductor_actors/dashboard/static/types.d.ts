@@ -14,6 +14,7 @@ export interface Update {
   readonly signals: Signals;
   readonly contributions: Contributions;
   readonly audience?: "unknown";
+  readonly expected?: readonly [number, number];
 }
 
 /** The measurements of the window before a tick. Rates are per minute, shares 0…1. */
@@ -35,19 +36,34 @@ export interface Contributions {
   readonly leave_rate: number;
 }
 
-/** `anomaly:detected`: an unusual change or level of a session's engagement. */
+/** `anomaly:detected`: an anomaly of a session's engagement begins at `timestamp`. */
 export interface Anomaly {
-  readonly timestamp: string;
-  readonly tenantId: string;
+  readonly id?: string;
   readonly sessionId: string;
   readonly eventId: string;
-  readonly type: "SUDDEN_DROP" | "GRADUAL_DECLINE" | "LOW_ENGAGEMENT" | "MASS_EXIT";
+  readonly tenantId?: string;
+  readonly timestamp: string;
+  readonly type: string;
   readonly severity: "WARNING" | "CRITICAL";
   readonly anomalyScore: number;
   readonly currentEngagement: number;
   readonly expectedEngagement: number;
   readonly deviation: number;
-  readonly signals: Readonly<Record<string, number>>;
+  readonly signals?: Readonly<Record<string, number>>;
+  readonly onset?: string;
+  readonly reason?: string;
+}
+
+/** `anomaly:ended`: the anomaly `id`, which began at `startedAt`, ends at `timestamp`. */
+export interface AnomalyEnd {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly eventId: string;
+  readonly tenantId?: string;
+  readonly timestamp: string;
+  readonly type: string;
+  readonly startedAt: string;
+  readonly durationS: number;
 }
 
 /** `engagement:history`: the updates of a session in the last five minutes, oldest first. */

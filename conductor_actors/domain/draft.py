@@ -145,6 +145,7 @@ class Draft:
         state.real_event_id = self._event_id
         state.last_event_ms = self.last_event_ms
         state.refused_users = self._refused_users
+        state.steady_score = None
         return state
 
     def _commit_connections(self) -> None:

@@ -48,10 +48,13 @@ class Poll:
             self.peak_connected = count
 
     def is_open_at(self, at_ms: int, window_ms: int) -> bool:
-        """Check whether the poll counts: until one window after its end, or without votes."""
-        if self.closed_ms is not None and at_ms - self.closed_ms >= window_ms:
-            return False
-        return at_ms - self.last_vote_ms < VOTE_TIMEOUT_MS
+        """Check whether the poll counts."""
+        return at_ms < self.expires_ms(window_ms)
+
+    def expires_ms(self, window_ms: int) -> int:
+        """Return until when the poll counts: until a window after its end, or without votes."""
+        silent_ms = self.last_vote_ms + VOTE_TIMEOUT_MS
+        return silent_ms if self.closed_ms is None else min(silent_ms, self.closed_ms + window_ms)
 
     def participation(self) -> float:
         """Return the share of voters among those who could have voted."""

@@ -3,11 +3,32 @@
 Events change it through a draft. Source of every rule: the contract, section 2.
 """
 
+from typing import NamedTuple
+
 from conductor_actors.domain.gaps import NO_MARKS, GapMarks, mark_for
 from conductor_actors.domain.polls import Poll, open_polls
-from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals, category, clamped
+from conductor_actors.domain.scoring import (
+    Contributions,
+    ScoreRow,
+    Scoring,
+    Signals,
+    category,
+    clamped,
+)
 from conductor_actors.domain.session_rules import SessionRules
-from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
+from conductor_actors.domain.windows import NEVER_MS, CountWindow, PresenceWindow, RepeatWindow
+
+
+class SteadyScore(NamedTuple):
+    """A score that holds from one tick until another, unless an event comes."""
+
+    from_ms: int
+    until_ms: int
+    scoring: Scoring
+    signals: Signals
+    contributions: Contributions
+    score: float
+    category: str
 
 
 class SessionState:
@@ -35,6 +56,7 @@ class SessionState:
         "refused_users",
         "rules",
         "session_id",
+        "steady_score",
     )
 
     def __init__(self, session_id: str, rules: SessionRules) -> None:
@@ -54,6 +76,7 @@ class SessionState:
         self.last_event_ms: int | None = None
         self.refused_users = 0  # joins over the limit
         self.guests = 0  # active users who are not present
+        self.steady_score: SteadyScore | None = None  # of the last tick, without an event since
         self.chat_is_open = True  # else no chat is expected
         self.quiet_until_ms = 0  # by arrangement: until then nothing is expected
 
@@ -83,6 +106,19 @@ class SessionState:
             self.reactions.total * per_min,
             leavers / total if leavers else 0.0,
         )
+
+    def steady_until_ms(self) -> int:
+        """Return how long the signals of the last tick hold if no event comes."""
+        until_ms = NEVER_MS
+        for counts in (self.chats, self.reactions):
+            if counts.total:
+                until_ms = min(until_ms, counts.expires_ms())
+        for window in (self.messages, self.active, self.leavers):
+            if window.times_ms:
+                until_ms = min(until_ms, window.expires_ms())
+        for poll in self.polls.values():
+            until_ms = min(until_ms, poll.expires_ms(self.rules.window_s * 1000))
+        return until_ms
 
     def is_present(self, user_id: str) -> bool:
         """Check whether the user is connected, or has left within the window."""
@@ -153,18 +189,30 @@ def row_at(
     marks: GapMarks = NO_MARKS,
 ) -> ScoreRow:
     """Return the row of a session at a tick; it must have one."""
-    signals = state.signals(at_ms)
-    contributions = scoring.contributions(signals)
-    score = clamped(contributions.total())
+    steady = state.steady_score
+    if steady is None or steady[2] is not scoring or not steady[0] <= at_ms < steady[1]:
+        steady = state.steady_score = _score_at(at_ms, state, scoring)
+    _, _, _, signals, contributions, score, category_of_score = steady
     return ScoreRow(
         at_ms,
         tenant_id,
         state.session_id,
         state.event_id,
         score,
-        category(score),
+        category_of_score,
         signals,
         contributions,
         mark_for(tenant_id, marks),
         state.has_joins,
     )
+
+
+def _score_at(at_ms: int, state: SessionState, scoring: Scoring) -> SteadyScore:
+    """Score a tick. How long the score holds is only worth finding out for a quiet session."""
+    is_quiet = state.steady_score is not None
+    signals = state.signals(at_ms)
+    contributions = scoring.contributions(signals)
+    score = clamped(contributions.total())
+    until_ms = state.steady_until_ms() if is_quiet else at_ms
+    scored = (at_ms, until_ms, scoring, signals, contributions, score, category(score))
+    return tuple.__new__(SteadyScore, scored)  # the constructor takes three times as long

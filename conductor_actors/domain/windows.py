@@ -7,7 +7,9 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice, repeat
-from typing import Self
+from typing import Final, Self
+
+NEVER_MS: Final = 1 << 60
 
 
 class CountWindow:
@@ -44,6 +46,17 @@ class CountWindow:
             self._slide_to(self.counts, at_ms // 1000 - 1)
             if not self.total:
                 self.counts = None
+
+    def expires_ms(self) -> int:
+        """Return the first tick at which `expire` changes the sum; `NEVER_MS` without events."""
+        if self.counts is None:
+            return NEVER_MS
+        oldest_s = self.newest_s - len(self.counts) + 1
+        for events in self.counts:
+            if events:
+                break
+            oldest_s += 1
+        return (oldest_s + self.length_s + 1) * 1000
 
     def copy(self) -> "CountWindow":
         """Return an independent copy."""
@@ -102,6 +115,12 @@ class PresenceWindow:
             for key in expired:
                 del self.times_ms[key]
         return expired
+
+    def expires_ms(self) -> int:
+        """Return from when on `expire` drops a key; `NEVER_MS` without keys."""
+        for last_ms in self.times_ms.values():
+            return last_ms + self.length_ms + 1
+        return NEVER_MS
 
     def copy(self) -> Self:
         """Return an independent copy."""

@@ -21,6 +21,7 @@ from conductor_actors.domain.scoring import ScoreRow, Scoring, Signals
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState
 
+SCORING = Scoring()
 START_MS = 1_767_528_000_000
 TICK_MS = 5000
 MINUTE_MS = 60_000
@@ -95,7 +96,7 @@ def state_after(*events: Event) -> SessionState:
 
 
 def row_of(tick_ms: int, state: SessionState) -> ScoreRow:
-    return session_state.row_at(tick_ms, "default", state, Scoring())
+    return session_state.row_at(tick_ms, "default", state, SCORING)
 
 
 def ticks_over(events: Sequence[Event], step_ms: int = TICK_MS) -> range:

@@ -385,6 +385,7 @@ def test_every_field_of_a_state_is_covered_here() -> None:
         *("chat_is_open", "quiet_until_ms"),
         "refused_users",  # reported at once, so it is not kept
         "guests",  # counted again
+        "steady_score",  # found again
     }
     assert attributes_of(CountWindow) == {"counts", "length_s", "newest_s", "total"}
     assert attributes_of(PresenceWindow) == {"length_ms", "times_ms"}

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import (
@@ -75,6 +76,25 @@ def test_users_are_in_the_order_of_their_times_and_guests_are_counted(
             assert state.guests == len(state.active.times_ms.keys() - present)
             assert not state.leavers.times_ms.keys() & state.connections.keys()
             state.signals(tick_ms)
+
+
+@settings(max_examples=200, deadline=None)
+@given(streams, rules_of_all_kinds, batch_sizes, st.sets(st.integers(0, 6)))
+def test_a_row_does_not_depend_on_the_rows_before_it(
+    events: list[Event], rules: SessionRules, sizes: list[int], skipped: set[int]
+) -> None:
+    for tick_ms, state in states_at_ticks(events, rules, sizes):
+        if state.has_row_at(tick_ms) and tick_ms // TICK_MS % 7 not in skipped:
+            assert row_of(tick_ms, state) == row_of(tick_ms, state.copy())
+
+
+def test_a_score_holds_until_an_event_comes_or_leaves_a_window() -> None:
+    state = state_after(joined(0), chat(100))
+    first, *quiet, last = [row_of(START_MS + tick * TICK_MS, state) for tick in range(1, 14)]
+    assert first.signals == quiet[0].signals != last.signals
+    assert {id(row.signals) for row in quiet} == {id(quiet[0].signals)}
+    woken = apply_events(state, [chat(65_001)])
+    assert row_of(START_MS + 70_000, woken).signals.chat_msgs_per_min == 1.0
 
 
 def test_a_tick_and_an_event_take_no_more_steps_with_more_users() -> None:

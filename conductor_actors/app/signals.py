@@ -3,16 +3,23 @@
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
-from threading import Event, Thread
+from threading import Event, Thread, main_thread
+from traceback import walk_stack
 from typing import Final, NoReturn, Protocol
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 DRAIN_TIMEOUT_S: Final = 20.0  # from the signal to the exit
 
 _OUTPUTS: Final = (1, 2)  # stdout and stderr
+_HOOK_POLL_S: Final = 0.01
+
+
+class _Stopped(SystemExit):
+    """A stop signal ends the program."""
 
 
 class Stoppable(Protocol):
@@ -54,6 +61,7 @@ def run_until_stopped(*services: Stoppable) -> int:
 def exit_on_stop_signals(exit_code: int) -> None:
     """Make the stop signals exit with this code; open contexts are closed first."""
     _handle_stop_signals(partial(_exit, exit_code))
+    sys.unraisablehook = partial(_stop_again, exit_code)
 
 
 def _handle_stop_signals(react: Callable[[], None]) -> None:
@@ -82,4 +90,23 @@ def _exit(exit_code: int) -> NoReturn:
     """Exit; no further signal interrupts that."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    sys.exit(exit_code)
+    raise _Stopped(exit_code)
+
+
+def _stop_again(exit_code: int, ignored: "sys.UnraisableHookArgs") -> None:
+    """Repeat a stop that Python ignored, because the signal interrupted a finalizer."""
+    if not issubclass(ignored.exc_type, _Stopped):
+        sys.__unraisablehook__(ignored)
+        return
+    _handle_stop_signals(partial(_exit, exit_code))
+    Thread(target=_signal_after_hook, daemon=True).start()
+
+
+def _signal_after_hook() -> None:
+    """Send a stop signal once the main thread has left `_stop_again`, where it has no effect."""
+    while any(
+        frame.f_code is _stop_again.__code__
+        for frame, _ in walk_stack(sys._current_frames()[main_thread().ident or 0])  # noqa: SLF001
+    ):
+        time.sleep(_HOOK_POLL_S)
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -108,10 +108,9 @@ def test_sparklines_that_the_busy_service_refused_are_requested_again_when_it_sa
     window.page.route(f"**{HISTORIES}*", _refuse_as_busy, times=1)
     urls = record_requests(window.page)
     page = window.open()
-    publish(*rows[TICKS - 2 :: TICKS])
-    expect(page.locator(".row")).to_have_count(3)
     with page.expect_response(lambda each: HISTORIES in each.url and each.status == 429):
-        pass
+        publish(*rows[TICKS - 2 :: TICKS])
+    expect(page.locator(".row")).to_have_count(3)
     page.wait_for_timeout(1000)
     assert (drawn_rows(page), len(urls)) == ([], 1)
     publish(*rows[TICKS - 1 :: TICKS])

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 
-from conductor_actors.adapters.postgres import history_reader
+from conductor_actors.adapters.postgres import query_pool
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
@@ -39,7 +39,7 @@ async def test_without_tables_it_says_how_to_make_them(plain_database: str) -> N
 
 
 async def test_a_server_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history_reader, "HISTORY_CONNECT_S", 0.2)
+    monkeypatch.setattr(query_pool, "QUERY_CONNECT_S", 0.2)
     async with opened("postgresql://nobody:secret@127.0.0.1:9/none") as reader:
         with pytest.raises(Unavailable) as caught:
             await reader.newest(KEY)
@@ -49,7 +49,7 @@ async def test_a_server_that_is_away_is_unavailable(monkeypatch: pytest.MonkeyPa
 async def test_a_server_that_does_not_answer_is_unavailable_in_time(
     shared_plain_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history_reader, "HISTORY_DEADLINE_S", 0.2)
+    monkeypatch.setattr(query_pool, "QUERY_DEADLINE_S", 0.2)
     async with opened(shared_plain_database) as reader:
         with psycopg.connect(shared_plain_database) as locking:
             locking.execute("LOCK TABLE engagement_metrics")

@@ -10,7 +10,8 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from conductor_actors.adapters.postgres.history_reader import MAX_CONNECTIONS, MAX_WAITING_READS
+from conductor_actors.adapters.postgres.history_reader import MAX_HISTORY_CONNECTIONS
+from conductor_actors.adapters.postgres.query_pool import MAX_WAITING_QUERIES
 from conductor_actors.dashboard.http.query import MAX_SESSIONS
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
@@ -23,7 +24,7 @@ Write = Callable[..., None]
 
 TICK_MS = 5000
 PATH = "/api/v1/histories"
-SURPLUS = 100 - MAX_CONNECTIONS - MAX_WAITING_READS
+SURPLUS = 100 - MAX_HISTORY_CONNECTIONS - MAX_WAITING_QUERIES
 
 
 def minute(*session_ids: str, **more: str) -> dict[str, Any]:

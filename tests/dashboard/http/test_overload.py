@@ -8,13 +8,14 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from conductor_actors.adapters.postgres.history_reader import MAX_CONNECTIONS, MAX_WAITING_READS
+from conductor_actors.adapters.postgres.history_reader import MAX_HISTORY_CONNECTIONS
+from conductor_actors.adapters.postgres.query_pool import MAX_WAITING_QUERIES
 from tests.dashboard.conftest import Serve
 
 pytestmark = pytest.mark.anyio
 
 REQUESTS = 100
-SURPLUS = REQUESTS - MAX_CONNECTIONS - MAX_WAITING_READS
+SURPLUS = REQUESTS - MAX_HISTORY_CONNECTIONS - MAX_WAITING_QUERIES
 PATH = "/api/v1/sessions/room/history"
 MANY = httpx.Limits(max_connections=REQUESTS)
 
@@ -35,7 +36,7 @@ async def test_surplus_histories_get_429_and_are_no_outage(
             blocker.rollback()
             responses = await asyncio.gather(*requests)
     found = Counter(response.status_code for response in responses)
-    assert found[200] >= MAX_CONNECTIONS
+    assert found[200] >= MAX_HISTORY_CONNECTIONS
     assert found == {200: found[200], 429: REQUESTS - found[200]}
     for response in refused:
         assert response.headers["Retry-After"] == "1"

@@ -7,10 +7,14 @@ import psycopg
 import pytest
 from psycopg.errors import InsufficientPrivilege
 
+from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
+from conductor_actors.anomaly_port import AnomalyFeedback
+from conductor_actors.errors import ConfigError
 from tests.deploy.conftest import UserUrl, make_roles, user_url
-from tests.support.score_rows import row
+from tests.support.score_rows import AT_MS, row
+from tests.support.stored_anomalies import anomaly, store_anomalies
 
 NEVER = [
     "CREATE TABLE other ()",
@@ -31,10 +35,6 @@ CHANGES = [
     "DELETE FROM anomalies",
 ]
 INSERT = "INSERT INTO anomalies SELECT * FROM anomalies"
-ANOMALY = """
-    INSERT INTO anomalies VALUES
-    (gen_random_uuid(), now(), 'acme', 'room', 'conf', 'MASS_EXIT', 'WARNING', 1, 0.1, 0.5, -0.4)
-"""
 TEMPORARY = "CREATE TEMPORARY TABLE other ()"
 REFUSED = {
     "conductor_owner": NEVER[1:],
@@ -88,28 +88,30 @@ def test_a_table_of_a_later_migration_can_be_written_and_read_at_once(migrated: 
         assert reader.execute("SELECT n FROM later").fetchall() == [(1,)]
 
 
-@pytest.mark.parametrize("role", ["conductor_writer", "conductor_reader"])
-def test_the_metadata_of_an_anomaly_can_be_changed_in_a_transaction_that_writes(
-    migrated: UserUrl, role: str
-) -> None:
-    with psycopg.connect(migrated("conductor_owner")) as owner:
-        owner.execute(ANOMALY)
-    with psycopg.connect(migrated(role), autocommit=True) as connection:
-        connection.execute("BEGIN READ WRITE")
-        changed = connection.execute("UPDATE anomalies SET metadata = metadata || '{\"a\": 1}'")
-        connection.execute("COMMIT")
-    assert changed.rowcount == 1
-
-
-def test_running_the_script_again_grants_what_was_revoked(
+@pytest.mark.anyio
+async def test_the_reader_stores_feedback_and_without_the_grant_is_told_what_it_needs(
     migrated: UserUrl, superuser_url: str
 ) -> None:
-    change = "UPDATE anomalies SET metadata = '{}'"
+    store_anomalies(migrated("conductor_writer"), anomaly())
+    store = PostgresAnomalyStore(migrated("conductor_reader"))
+    await store.open()
+    feedback = AnomalyFeedback("problem", AT_MS)
+    found = await store.store_feedback("default", anomaly().id, None, feedback)
+    assert found == anomaly()
     with psycopg.connect(migrated("conductor_owner")) as owner:
         owner.execute("REVOKE UPDATE (metadata) ON anomalies FROM conductor_reader")
-    assert list(refusals(migrated("conductor_reader"), [change])) == [change]
+    with pytest.raises(ConfigError, match="UPDATE on anomalies"):
+        await store.store_feedback("default", anomaly().id, None, feedback)
     make_roles(superuser_url)
-    assert list(refusals(migrated("conductor_reader"), [change])) == []
+    found = await store.store_feedback("default", anomaly().id, None, feedback)
+    assert found == anomaly(feedback=feedback)
+    await store.close()
+
+
+def test_the_writer_ends_an_anomaly(migrated: UserUrl) -> None:
+    store_anomalies(migrated("conductor_writer"), anomaly())
+    with psycopg.connect(migrated("conductor_writer")) as writer:
+        assert writer.execute("UPDATE anomalies SET metadata = '{}'").rowcount == 1
 
 
 def test_running_the_script_again_changes_nothing(migrated: UserUrl, superuser_url: str) -> None:

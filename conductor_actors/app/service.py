@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters.postgres import migrations
+from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis.access_check import report_shared_names
@@ -304,7 +305,11 @@ def _make_dashboard(
     from conductor_actors.dashboard.scores.upstreams import Upstreams  # noqa: PLC0415
     from conductor_actors.dashboard.server import Dashboard  # noqa: PLC0415
 
-    upstreams = Upstreams(RedisUpdateSubscriber(redis_url), PostgresHistoryReader(database_url))
+    upstreams = Upstreams(
+        RedisUpdateSubscriber(redis_url),
+        PostgresHistoryReader(database_url),
+        PostgresAnomalyStore(database_url),
+    )
     return Dashboard(settings.dashboard(), upstreams, read_collector)
 
 

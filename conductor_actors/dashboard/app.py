@@ -26,14 +26,19 @@ from conductor_actors.dashboard.realtime.client_requests import Admission, Socke
 from conductor_actors.dashboard.realtime.connections import Connections
 from conductor_actors.dashboard.realtime.fan_out import FanOut
 from conductor_actors.dashboard.realtime.socket_server import SOCKETIO_PATH, make_server
+from conductor_actors.dashboard.scores.live_anomalies import LiveAnomalies
+from conductor_actors.dashboard.scores.live_scores import LiveScores
 from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.recent_history import RecentHistory
+from conductor_actors.dashboard.scores.session_overview import SessionOverview
+from conductor_actors.dashboard.scores.stored_anomalies import StoredAnomalies
 from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStream, Upstreams
 from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.observability.collector_status import StatusReader
 from conductor_actors.outages import Outage
 
 CLEANUP_INTERVAL_S: Final = 1.0
+RESUME_DELAY_S: Final = 10.0  # after an outage, until the collector has caught up, too
 
 
 class AccessControl:
@@ -58,28 +63,36 @@ class DashboardApp:
         metrics: DashboardMetrics,
         read_collector: StatusReader,
     ) -> None:
+        self._resuming: set[asyncio.Task[None]] = set()
         clocks = Clocks(time.monotonic, time.time)
         redis, database = Outage("redis updates"), Outage("database history")
-        live = self._live = LiveSessions(options.tick_s, clocks.monotonic)
         self._history = StoredHistory(upstreams.history, metrics, database)
-        self._broadcast = Broadcast(live, metrics)
-        recent = RecentHistory(live, self._history, options.scoring, clocks)
-        self._fan_out = FanOut(live, self._broadcast, recent, metrics, clocks)
-        self._updates = UpdateStream(
-            upstreams.updates, self._fan_out.receive, self._fan_out.resume, redis
+        live = self._live = self._make_live_scores(options, clocks)
+        overview = SessionOverview(live.sessions, live.anomalies)
+        self._broadcast = Broadcast(overview, metrics)
+        self._fan_out = FanOut(live, self._broadcast, metrics, clocks)
+        self._anomalies = StoredAnomalies(
+            upstreams.anomalies, live.anomalies, self._fan_out.send_missed, clocks.wall
         )
-        self.health = HealthRoutes(live, redis, database, read_collector)
-        sources = ApiSources(live, self._history, options.scoring, options.tick_s, clocks.wall)
+        self._updates = UpdateStream(
+            upstreams.updates, self._fan_out.receive, self._resume_soon, redis
+        )
+        self.health = HealthRoutes(live.sessions, redis, database, read_collector)
+        sources = ApiSources(
+            *(live.sessions, overview, self._history),
+            *(options.scoring, options.tick_s, clocks.wall),
+        )
         api = Api(sources, access.authenticator, metrics)
         self._serve_sockets(options, access, metrics, clocks)
-        metrics.observe("sessions", "Live sessions known here.", lambda: len(live))
+        metrics.observe("sessions", "Live sessions known here.", lambda: len(live.sessions))
+        metrics.observe("open_anomalies", "Open anomalies known here.", lambda: len(live.anomalies))
         checked = OriginMiddleware(self._combine(api), access.origins)
         self.asgi = ProxyMiddleware(checked, access.proxies)
 
     async def run(self) -> None:
         """Run every part until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for part in (self._updates, self._history, self._fan_out):
+            for part in (self._updates, self._history, self._anomalies, self._fan_out):
                 group.create_task(part.run())
             group.create_task(self._clean_up())
 
@@ -88,6 +101,22 @@ class DashboardApp:
         await self._connections.close_polls()
         with suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._server.shutdown(), 1)
+
+    def _make_live_scores(self, options: Options, clocks: Clocks) -> LiveScores:
+        sessions = LiveSessions(options.tick_s, clocks.monotonic)
+        recent = RecentHistory(sessions, self._history, options.scoring, clocks)
+        return LiveScores(sessions, recent, LiveAnomalies(clocks.wall))
+
+    def _resume_soon(self) -> None:
+        """Send what was missed in an outage of Redis, once the collector has stored it."""
+        task = asyncio.create_task(self._resume())
+        self._resuming.add(task)
+        task.add_done_callback(self._resuming.discard)
+
+    async def _resume(self) -> None:
+        await asyncio.sleep(RESUME_DELAY_S)
+        await self._anomalies.refresh()
+        self._fan_out.resend_histories()
 
     def _serve_sockets(
         self, options: Options, access: AccessControl, metrics: DashboardMetrics, clocks: Clocks
@@ -120,6 +149,7 @@ class DashboardApp:
     async def _clean_up(self) -> None:
         while True:
             await asyncio.sleep(CLEANUP_INTERVAL_S)
-            self._live.remove_expired()
+            self._live.sessions.remove_expired()
+            self._live.anomalies.remove_expired()
             await self._connections.close_unused()
             await self._handlers.disconnect_expired()

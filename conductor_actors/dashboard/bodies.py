@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from conductor_actors.anomaly_messages import Anomaly
+from conductor_actors.anomaly_port import Verdict
 from conductor_actors.domain.identity import Id
 from conductor_actors.domain.scoring import Signals
 from conductor_actors.updates import Audience, Category, Share, Timestamp, Update
@@ -17,17 +19,78 @@ class Body(msgspec.Struct, rename="camel", gc=False):
     """A JSON object with keys in camel case."""
 
 
+class Feedback(Body):
+    """Whether an anomaly was a problem, when this was reported, and by whom (claim `sub`)."""
+
+    verdict: Verdict
+    at: Timestamp
+    by: str | None
+
+
+class AnomalyRecord(Anomaly, kw_only=True):
+    """An anomaly with its end and feedback. While it is open, `endedAt` and `durationS` are null.
+
+    An anomaly without `id` was not stored: its end is unknown, and it takes no feedback.
+    """
+
+    ended_at: Timestamp | None
+    duration_s: float | None
+    feedback: Feedback | None
+
+
+class AnomalyList(Body):
+    """A page of anomalies. `next` is the `cursor` of the next page; null at the end."""
+
+    anomalies: Sequence[AnomalyRecord]
+    next: str | None
+
+
+class AnomalyQuality(Body):
+    """How good the anomalies of a type are, as far as feedback says.
+
+    `judged` have feedback, and `notAProblem` of them were no problem. `precision` is the share of
+    the others; null without feedback. `medianDurationS` is null if none is over.
+    """
+
+    type: str
+    total: int
+    judged: int
+    not_a_problem: int
+    precision: Share | None
+    median_duration_s: float | None
+
+
+class QualityReport(Body):
+    """The quality of the anomalies of each type that began in a range."""
+
+    types: Sequence[AnomalyQuality]
+
+
+class FeedbackRequest(Body):
+    """The body of a request that reports whether an anomaly was a problem."""
+
+    verdict: Verdict
+
+
 class EngagementHistory(Body):
-    """`engagement:history`: the updates of a session in the last five minutes, oldest first."""
+    """`engagement:history`: the updates of a session in the last five minutes, oldest first.
+
+    `anomalies` are open or ended in these minutes, oldest first; absent if there are none.
+    """
 
     session_id: Id
     points: Sequence[Update]
+    anomalies: Sequence[AnomalyRecord] | msgspec.UnsetType = msgspec.UNSET
 
 
 class SessionList(Body):
-    """The newest update of each session; in `sessions:update`, of each session that changed."""
+    """The newest update of each session; in `sessions:update`, of each session that changed.
+
+    `anomalies` are all open ones of these sessions; absent if there are none.
+    """
 
     sessions: Sequence[Update]
+    anomalies: Sequence[AnomalyRecord] | msgspec.UnsetType = msgspec.UNSET
 
 
 class SubscriptionError(Body):
@@ -150,11 +213,18 @@ def join_bodies(bodies: Iterable[bytes]) -> bytes:
     return b"[" + b",".join(bodies) + b"]"
 
 
-def history_body(session_id: str, points: Iterable[bytes]) -> bytes:
+def history_body(
+    session_id: str, points: Iterable[bytes], anomalies: Sequence[bytes] = ()
+) -> bytes:
     """Return the body of `engagement:history`."""
-    return b'{"sessionId":' + encode(session_id) + b',"points":' + join_bodies(points) + b"}"
+    head = b'{"sessionId":' + encode(session_id) + b',"points":' + join_bodies(points)
+    return head + _anomalies_key(anomalies) + b"}"
 
 
-def sessions_body(newest: Iterable[bytes]) -> bytes:
+def sessions_body(newest: Iterable[bytes], anomalies: Sequence[bytes] = ()) -> bytes:
     """Return the body of `sessions:update`, and of the list of sessions."""
-    return b'{"sessions":' + join_bodies(newest) + b"}"
+    return b'{"sessions":' + join_bodies(newest) + _anomalies_key(anomalies) + b"}"
+
+
+def _anomalies_key(anomalies: Sequence[bytes]) -> bytes:
+    return b',"anomalies":' + join_bodies(anomalies) if anomalies else b""

@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
@@ -37,7 +38,11 @@ class Connect(Protocol):
 
 def upstreams(redis_url: str, database_url: str) -> Upstreams:
     """Return the real ports of a dashboard."""
-    return Upstreams(RedisUpdateSubscriber(redis_url), PostgresHistoryReader(database_url))
+    return Upstreams(
+        RedisUpdateSubscriber(redis_url),
+        PostgresHistoryReader(database_url),
+        PostgresAnomalyStore(database_url),
+    )
 
 
 @pytest.fixture

@@ -25,6 +25,9 @@ _ROOTS: Final = (
     bodies.StepHistory,
     bodies.ScoreHistories,
     bodies.Explanation,
+    bodies.AnomalyList,
+    bodies.QualityReport,
+    bodies.FeedbackRequest,
     bodies.Refusal,
 )
 _NAMES: Final = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}

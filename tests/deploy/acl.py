@@ -17,6 +17,7 @@ _TALK: Final = "+ping +select"
 _RULES: Final = {
     "collector": SERVICE_GRANTS.partition(">PASSWORD ")[2],
     "dashboard": "&engagement:update &*:engagement:update &anomaly:detected &*:anomaly:detected "
+    "&anomaly:ended &*:anomaly:ended "
     f"{_TALK} +subscribe +psubscribe",
     "producer": "%W~sync-events %W~platform.events.* &sync-events &platform.events.* "
     f"{_TALK} +xadd +publish",

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import psycopg
 
+from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd
 from conductor_actors.anomaly_port import StoredAnomaly
 from conductor_actors.instants import to_datetime, to_iso
 from tests.support.score_rows import AT_MS
@@ -35,6 +36,40 @@ def anomaly(number: int = 1, at_ms: int = AT_MS, **changes: object) -> StoredAno
         "2 events in 9 s, 14 were expected.",
     )
     return usual._replace(**changes)  # type: ignore[arg-type] # the tests' own
+
+
+def begin_of(stored: StoredAnomaly) -> Anomaly:
+    """Return the message that the collector publishes when the anomaly begins."""
+    return Anomaly(
+        id=stored.id,
+        session_id=stored.session_id,
+        event_id=stored.event_id,
+        tenant_id=stored.tenant_id,
+        timestamp=_iso(stored.at_ms),
+        type=stored.type,
+        severity=stored.severity,  # type: ignore[arg-type] # one of the two
+        anomaly_score=stored.anomaly_score,
+        current_engagement=stored.current_engagement,
+        expected_engagement=stored.expected_engagement,
+        deviation=stored.deviation,
+        signals=dict(stored.signals),
+        onset=_iso(stored.onset_ms or stored.at_ms),
+        reason=stored.reason or "",
+    )
+
+
+def end_of(stored: StoredAnomaly, ended_ms: int) -> AnomalyEnd:
+    """Return the message that the collector publishes when the anomaly ends."""
+    return AnomalyEnd(
+        id=stored.id,
+        session_id=stored.session_id,
+        event_id=stored.event_id,
+        tenant_id=stored.tenant_id,
+        timestamp=_iso(ended_ms),
+        type=stored.type,
+        started_at=_iso(stored.at_ms),
+        duration_s=(ended_ms - stored.at_ms) / 1000,
+    )
 
 
 def store_anomalies(url: str, *anomalies: StoredAnomaly) -> None:

@@ -32,12 +32,12 @@ from conductor_actors.dashboard.bodies import (
     StepHistory,
     StepPoint,
     encode,
-    sessions_body,
 )
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http import openapi, query
 from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.recent_history import score_row
+from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.dashboard.scores.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, Signals, category
@@ -70,6 +70,7 @@ class ApiSources(NamedTuple):
     """The sources of the answers, and the settings to interpret them."""
 
     live: LiveSessions
+    overview: SessionOverview
     history: StoredHistory
     scoring: Scoring
     tick_s: int
@@ -104,8 +105,7 @@ class Api:
     async def sessions(self, request: Request) -> Response:
         """Return the live sessions of the caller's tenant."""
         caller = self._caller(request)
-        newest = self._sources.live.newest(caller.tenant, caller.sessions)
-        return self._response(sessions_body(newest))
+        return self._response(self._sources.overview.body(caller.tenant, caller.sessions))
 
     async def histories(self, request: Request) -> Response:
         """Return the stored scores of several sessions of the caller's tenant."""

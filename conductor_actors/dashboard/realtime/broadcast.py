@@ -7,10 +7,9 @@ from typing import Final, Protocol, TypeAlias
 from engineio import packet as engineio_packet
 
 from conductor_actors.dashboard.access.auth import Caller
-from conductor_actors.dashboard.bodies import sessions_body
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.realtime.connections import Connection
-from conductor_actors.dashboard.scores.live_sessions import LiveSessions
+from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.domain.identity import SessionKey
 
 MAX_SUBSCRIPTIONS: Final = 100  # of one client
@@ -48,14 +47,14 @@ class Message:
 class _ChangedSessions:
     """A `sessions:update` that waits: only ids are stored, and their newest updates are sent."""
 
-    def __init__(self, live: LiveSessions, tenant: str, ids: Iterable[str]) -> None:
-        self._live = live
+    def __init__(self, overview: SessionOverview, tenant: str, ids: Iterable[str]) -> None:
+        self._overview = overview
         self._tenant = tenant
         self.ids = set(ids)
 
     def packet(self, namespace: str) -> engineio_packet.Packet:
         """Return the packet with the updates that are the newest now."""
-        body = sessions_body(self._live.newest(self._tenant, self.ids))
+        body = self._overview.body(self._tenant, self.ids)
         return Message("sessions:update", body).packet(namespace)
 
 
@@ -110,8 +109,8 @@ class Client:
 class Broadcast:
     """All clients with their subscriptions. A watcher subscribes to its tenant's sessions."""
 
-    def __init__(self, live: LiveSessions, metrics: DashboardMetrics) -> None:
-        self._live = live
+    def __init__(self, overview: SessionOverview, metrics: DashboardMetrics) -> None:
+        self._overview = overview
         self._metrics = metrics
         self._clients: dict[tuple[str, str], Client] = {}
         self._tenants: Counter[str] = Counter()
@@ -197,7 +196,7 @@ class Broadcast:
         if client not in watchers:
             watchers[client] = None
             client.connection.subscriptions += 1
-        self._send_sessions(client, self._visible(client, self._live.ids(client.caller.tenant)))
+        self._send_sessions(client, self._visible(client, self._overview.ids(client.caller.tenant)))
 
     def unwatch(self, client: Client) -> None:
         """Unsubscribe a client from its tenant's sessions."""
@@ -211,7 +210,7 @@ class Broadcast:
         watchers = self._watchers.get(tenant)
         if not watchers:
             return
-        to_all = Message("sessions:update", sessions_body(self._live.newest(tenant, changed)))
+        to_all = Message("sessions:update", self._overview.body(tenant, changed))
         for client in watchers:
             if client.caller.sessions is None and client.can_send:
                 self.send(client, _SESSIONS_SLOT, to_all)
@@ -237,7 +236,7 @@ class Broadcast:
         waiting = client.waiting(_SESSIONS_SLOT)
         if isinstance(waiting, _ChangedSessions):
             ids = ids | waiting.ids
-        changed = _ChangedSessions(self._live, client.caller.tenant, ids)
+        changed = _ChangedSessions(self._overview, client.caller.tenant, ids)
         self.send(client, _SESSIONS_SLOT, changed)
 
     @staticmethod

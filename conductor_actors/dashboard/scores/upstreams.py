@@ -1,16 +1,17 @@
-"""The two sources of the dashboard, across outages: published updates and stored scores."""
+"""The sources of the dashboard, across outages: published updates and stored scores."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from random import random
 from typing import Final, NamedTuple, TypeVar
 
+from conductor_actors.anomaly_port import AnomalyStore
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
+from conductor_actors.dashboard.scores.database_calls import DatabaseCalls
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.errors import ConfigError, Overloaded, TablesMissing, Unavailable
+from conductor_actors.errors import ConfigError, Overloaded, Unavailable
 from conductor_actors.outages import Outage
 from conductor_actors.ports import (
     HistoryReader,
@@ -24,16 +25,14 @@ from conductor_actors.ports import (
 T = TypeVar("T")
 
 MAX_RECONNECT_DELAY_S: Final = 2.0
-DATABASE_CHECK_INTERVAL_S: Final = 5.0
-DATABASE_RETRY_INTERVAL_S: Final = 1.0  # while the database is away
-MIGRATION_TIMEOUT_S: Final = 10.0  # for the tables to be created at the first start
 
 
 class Upstreams(NamedTuple):
-    """The two ports that the dashboard reads through."""
+    """The ports of the dashboard."""
 
     updates: UpdateSubscriber
     history: HistoryReader
+    anomalies: AnomalyStore
 
 
 class UpdateStream:
@@ -77,8 +76,7 @@ class StoredHistory:
     def __init__(self, reader: HistoryReader, metrics: DashboardMetrics, outage: Outage) -> None:
         self._reader = reader
         self._metrics = metrics
-        self._outage = outage
-        self._migrated_by_s = time.monotonic() + MIGRATION_TIMEOUT_S
+        self._calls = DatabaseCalls(outage)
 
     async def run(self) -> None:
         """Hold connections and check the database at intervals, until cancelled."""
@@ -86,11 +84,8 @@ class StoredHistory:
         try:
             while True:
                 with suppress(Unavailable, Overloaded):  # the outage was reported
-                    await self._await(self._reader.check())
-                is_ok = self._outage.state == "ok"
-                await asyncio.sleep(
-                    DATABASE_CHECK_INTERVAL_S if is_ok else DATABASE_RETRY_INTERVAL_S
-                )
+                    await self._calls.attempt(self._reader.check())
+                await asyncio.sleep(self._calls.retry_interval_s)
         finally:
             await self._reader.close()
 
@@ -117,22 +112,5 @@ class StoredHistory:
         return await self._read(lambda: self._reader.steps(key, first_ms, until_ms, step))
 
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
-        if self._outage.state == "away":
-            raise Unavailable("the database can't be asked now")
         with self._metrics.history_seconds.time():
-            return await self._await(read())
-
-    async def _await(self, read: Awaitable[T]) -> T:
-        """Return a read's result and record its outcome; clients do not see its error."""
-        try:
-            result = await read
-        except (Unavailable, ConfigError) as error:
-            if not self._is_being_migrated(error):
-                self._outage.record_failure(error)
-            raise Unavailable("the database can't be asked now") from None
-        self._outage.record_success()
-        return result
-
-    def _is_being_migrated(self, error: Exception) -> bool:
-        """Return whether the tables are missing because the collector is about to create them."""
-        return isinstance(error, TablesMissing) and time.monotonic() < self._migrated_by_s
+            return await self._calls.call(read)

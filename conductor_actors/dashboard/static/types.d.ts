@@ -70,11 +70,41 @@ export interface AnomalyEnd {
 export interface EngagementHistory {
   readonly sessionId: string;
   readonly points: readonly Update[];
+  readonly anomalies?: readonly AnomalyRecord[];
+}
+
+/** An anomaly with its end and feedback. While it is open, `endedAt` and `durationS` are null. */
+export interface AnomalyRecord {
+  readonly id?: string;
+  readonly sessionId: string;
+  readonly eventId: string;
+  readonly tenantId?: string;
+  readonly timestamp: string;
+  readonly type: string;
+  readonly severity: "WARNING" | "CRITICAL";
+  readonly anomalyScore: number;
+  readonly currentEngagement: number;
+  readonly expectedEngagement: number;
+  readonly deviation: number;
+  readonly signals?: Readonly<Record<string, number>>;
+  readonly onset?: string;
+  readonly reason?: string;
+  readonly endedAt: string | null;
+  readonly durationS: number | null;
+  readonly feedback: Feedback | null;
+}
+
+/** Whether an anomaly was a problem, when this was reported, and by whom (claim `sub`). */
+export interface Feedback {
+  readonly verdict: "problem" | "not_a_problem";
+  readonly at: string;
+  readonly by: string | null;
 }
 
 /** The newest update of each session; in `sessions:update`, of each session that changed. */
 export interface SessionList {
   readonly sessions: readonly Update[];
+  readonly anomalies?: readonly AnomalyRecord[];
 }
 
 /** `subscription:error`: a request that was refused and has no acknowledgement. */
@@ -163,6 +193,32 @@ export interface SignalPart {
   readonly normalised: number;
   readonly weight: number;
   readonly contribution: number;
+}
+
+/** A page of anomalies. `next` is the `cursor` of the next page; null at the end. */
+export interface AnomalyList {
+  readonly anomalies: readonly AnomalyRecord[];
+  readonly next: string | null;
+}
+
+/** The quality of the anomalies of each type that began in a range. */
+export interface QualityReport {
+  readonly types: readonly AnomalyQuality[];
+}
+
+/** How good the anomalies of a type are, as far as feedback says. */
+export interface AnomalyQuality {
+  readonly type: string;
+  readonly total: number;
+  readonly judged: number;
+  readonly notAProblem: number;
+  readonly precision: number | null;
+  readonly medianDurationS: number | null;
+}
+
+/** The body of a request that reports whether an anomaly was a problem. */
+export interface FeedbackRequest {
+  readonly verdict: "problem" | "not_a_problem";
 }
 
 /** The body of every error response. */

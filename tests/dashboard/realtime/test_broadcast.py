@@ -13,7 +13,9 @@ from conductor_actors.dashboard.access.auth import Caller
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.realtime.broadcast import Broadcast, Client, Message
 from conductor_actors.dashboard.realtime.connections import MAX_QUEUED_PACKETS, Connection
+from conductor_actors.dashboard.scores.live_anomalies import LiveAnomalies
 from conductor_actors.dashboard.scores.live_sessions import LiveSessions
+from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.domain.identity import SessionKey
 from tests.dashboard.scores.test_live_sessions import update
 
@@ -34,6 +36,10 @@ class FakeClient:
         return [(event, body) for event, body in map(json.loads, texts)]
 
 
+def overview_of(live: LiveSessions) -> SessionOverview:
+    return SessionOverview(live, LiveAnomalies(lambda: 0.0))
+
+
 @pytest.fixture
 def live() -> LiveSessions:
     return LiveSessions(5, lambda: 0.0)
@@ -41,7 +47,7 @@ def live() -> LiveSessions:
 
 @pytest.fixture
 def broadcast(live: LiveSessions) -> Broadcast:
-    return Broadcast(live, DashboardMetrics())
+    return Broadcast(overview_of(live), DashboardMetrics())
 
 
 def send(broadcast: Broadcast, session: str, number: int) -> None:
@@ -55,7 +61,7 @@ def send(broadcast: Broadcast, session: str, number: int) -> None:
 def test_the_newest_update_of_each_session_is_received_last(
     steps: list[tuple[str, bool]],
 ) -> None:
-    broadcast = Broadcast(LiveSessions(5, lambda: 0.0), DashboardMetrics())
+    broadcast = Broadcast(overview_of(LiveSessions(5, lambda: 0.0)), DashboardMetrics())
     fake = FakeClient(broadcast)
     newest: dict[str, int] = {}
     read: dict[str, list[int]] = {each: [] for each in "abc"}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import redis
 
+from conductor_actors.dashboard import app
 from conductor_actors.dashboard.options import Options
-from conductor_actors.dashboard.realtime import fan_out
 from conductor_actors.dashboard.scores import upstreams as sources
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.scoring import Scoring
@@ -104,7 +104,7 @@ async def test_after_an_outage_of_redis_subscribers_get_the_history_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sources, "MAX_RECONNECT_DELAY_S", 0.1)
-    monkeypatch.setattr(fan_out, "HISTORY_RESEND_DELAY_S", 0.1)
+    monkeypatch.setattr(app, "RESUME_DELAY_S", 0.1)
     session_id = "s-away"
     client = await connect(serve())
     await client.subscribe(session_id)

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.scores import upstreams
+from conductor_actors.dashboard.scores import database_calls, upstreams
 from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStream
 from conductor_actors.errors import ConfigError, TablesMissing, Unavailable
 from conductor_actors.outages import Outage
@@ -77,8 +77,8 @@ class ReaderWithoutTables:
 async def test_missing_tables_are_reported_once_the_first_start_had_time_to_create_them(
     migration_timeout_s: float, *, is_reported: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upstreams, "MIGRATION_TIMEOUT_S", migration_timeout_s)
-    monkeypatch.setattr(upstreams, "DATABASE_RETRY_INTERVAL_S", 0.01)
+    monkeypatch.setattr(database_calls, "MIGRATION_TIMEOUT_S", migration_timeout_s)
+    monkeypatch.setattr(database_calls, "DATABASE_RETRY_INTERVAL_S", 0.01)
     outage = Outage("database history")
     history = StoredHistory(
         cast("HistoryReader", ReaderWithoutTables()), DashboardMetrics(), outage

@@ -11,6 +11,7 @@ from conductor_actors.adapters.redis.connections.server_version import TOO_OLD
 from conductor_actors.adapters.redis.key_names import NAMESPACE_NOTE
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
 
 # All that the service needs, for every tenant. Redis compares a pattern to subscribe to with the
 # granted pattern letter by letter.
@@ -18,7 +19,8 @@ SERVICE_GRANTS: Final = " ".join(
     (
         "ACL SETUSER conductor on >PASSWORD",
         "%R~sync-events %R~platform.events.* %R~*:sync-events %R~*:platform.events.* ~conductor:*",
-        *(f"&{name} &*:{name}" for name in (*DECODERS, "engagement:update", "anomaly:detected")),
+        *(f"&{name} &*:{name}" for name in DECODERS),
+        *(f"&{name} &*:{name}" for name in (UPDATES, ANOMALIES, ANOMALIES_ENDED)),
         "&conductor:requests",
         "+ping +select +info +time +scan +type +exists",
         "+multi +exec +discard +watch +unwatch +eval",

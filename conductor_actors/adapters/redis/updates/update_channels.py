@@ -7,9 +7,9 @@ from typing import Any, Final
 from conductor_actors.adapters.redis.connections.liveness import Deadlines
 from conductor_actors.adapters.redis.events.subscription import Subscriptions, is_message
 from conductor_actors.domain import identity
-from conductor_actors.ports import ANOMALIES, UPDATES, PublishedMessage
+from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES, PublishedMessage
 
-CHANNEL_NAMES: Final = (UPDATES, ANOMALIES)
+CHANNEL_NAMES: Final = (UPDATES, ANOMALIES, ANOMALIES_ENDED)
 UPDATE_DEADLINES: Final = Deadlines(quiet_s=1.0, pong_within_s=4.0)
 
 

@@ -1,0 +1,15 @@
+"""What is live of all sessions, for those who send it."""
+
+from typing import NamedTuple
+
+from conductor_actors.dashboard.scores.live_anomalies import LiveAnomalies
+from conductor_actors.dashboard.scores.live_sessions import LiveSessions
+from conductor_actors.dashboard.scores.recent_history import RecentHistory
+
+
+class LiveScores(NamedTuple):
+    """The live sessions, their last five minutes, and their anomalies."""
+
+    sessions: LiveSessions
+    recent: RecentHistory
+    anomalies: LiveAnomalies

@@ -42,6 +42,8 @@ class Update(msgspec.Struct, rename="camel", gc=False):
     contributions: Contributions
     audience: Audience | msgspec.UnsetType = msgspec.UNSET
     expected: ExpectedRange | msgspec.UnsetType = msgspec.UNSET
+    quiet_until: Timestamp | msgspec.UnsetType = msgspec.UNSET  # quiet was arranged until then
+    chat_open: bool | msgspec.UnsetType = msgspec.UNSET  # false, if chat is closed
 
     @property
     def at(self) -> datetime:
@@ -80,6 +82,8 @@ def update_of(row: ScoreRow) -> Update:
         row.contributions,
         msgspec.UNSET if row.is_audience_known else "unknown",
         msgspec.UNSET if row.expected is None else (row.expected.low, row.expected.high),
+        timestamp(row.quiet_until_ms) if row.quiet_until_ms else msgspec.UNSET,
+        msgspec.UNSET if row.is_chat_open else False,
     )
 
 

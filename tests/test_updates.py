@@ -57,6 +57,14 @@ def test_an_update_that_others_publish_is_read_with_any_iso_8601_time(time: str)
     assert update == update_of(row())
 
 
+def test_only_an_update_of_a_quiet_session_has_the_keys_of_what_was_arranged() -> None:
+    quiet = update_of(row(quiet_until_ms=AT_MS + 60_000, is_chat_open=False))
+    arranged = {"quietUntil": "2026-01-04T12:01:00.000Z", "chatOpen": False}
+    assert json.loads(encode_update(quiet)) == BODY | arranged
+    assert decode_update("default", encode_update(quiet)) == quiet
+    assert not BODY.keys() & arranged.keys()
+
+
 def test_the_tenant_of_an_update_is_that_of_its_channel() -> None:
     update = decode_update("acme", json.dumps(BODY | {"tenantId": "globex"}).encode())
     assert update is not None

@@ -18,6 +18,7 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import Envelope, Mailbox, PooledMailbox
+from conductor_actors.domain.draft import can_begin
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import EventsBySession
@@ -134,10 +135,17 @@ class SessionTable:
             self._open(key, state).last_event_ms = state.last_event_ms or 0
 
     def gather(self, batch: EventsBySession) -> None:
-        """Hold events back for the next `broadcast`; deliver those that were held back before."""
+        """Hold events back for the next `broadcast`; deliver those that were held back before.
+
+        A session that is not there needs no mailbox for events with which it does not begin.
+        """
         self.deliver_gathered()
         for key, events in batch.items():
-            entry = self._entries.get(key) or self._open(SessionKey(*key))
+            entry = self._entries.get(key)
+            if entry is None:
+                if not can_begin(events):
+                    continue
+                entry = self._open(SessionKey(*key))
             entry.last_event_ms = events[-1].at_ms
             entry.gathered = events
             self._gathered.append(entry)

@@ -8,8 +8,11 @@ a session has. Source of every rule: the contract, section 2.
 from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
+from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.events import (
+    Arrangement,
     ChatMessage,
+    ChatSwitched,
     Event,
     PollClosed,
     PollVote,
@@ -21,7 +24,13 @@ from conductor_actors.domain.polls import MAX_OPEN_POLLS, Poll, open_polls
 from conductor_actors.domain.session_state import SessionState, is_forgotten
 
 _PLACEHOLDER_EVENT_ID: Final = "unknown"
-_NON_STARTING: Final = (PollClosed, UserLeft)  # events with which no session begins
+_NON_WAKING: Final = (PollClosed, UserLeft)
+_NON_STARTING: Final = (*_NON_WAKING, ChatSwitched, QuietSet)  # with which no session begins
+
+
+def can_begin(events: Iterable[Event]) -> bool:
+    """Check whether a session that is not there begins with one of these events."""
+    return not all(isinstance(event, _NON_STARTING) for event in events)
 
 
 def apply_events(state: SessionState, events: Sequence[Event]) -> SessionState:
@@ -52,6 +61,7 @@ class Draft:
 
     __slots__ = (
         "_active",
+        "_arrangements",
         "_chats",
         "_connected",
         "_connections",
@@ -78,6 +88,7 @@ class Draft:
         self._polls: dict[str, Poll] | None = None  # all of them, once one changes
         self._has_joins = state.has_joins
         self._event_id = state.real_event_id
+        self._arrangements: list[Arrangement] = []
         self.last_event_ms = state.last_event_ms
         self._refused_users = state.refused_users
 
@@ -105,6 +116,9 @@ class Draft:
             elif type(event) is Reaction:
                 self._reactions.append(at_ms)
                 user_id = event.user_id
+            elif type(event) is ChatSwitched or type(event) is QuietSet:
+                self._arrange(event)
+                continue  # it is no activity, and postpones no timeout
             else:
                 user_id = self._apply_other(event)
             self.last_event_ms = at_ms
@@ -117,7 +131,7 @@ class Draft:
 
     def apply_asleep(self, event: Event) -> None:
         """Apply an event to a session that is asleep: a leave or a poll's end does not wake it."""
-        if not isinstance(event, _NON_STARTING):
+        if not isinstance(event, _NON_WAKING):
             self.apply((event,))
             return
         self._apply_other(event)
@@ -143,10 +157,19 @@ class Draft:
             state.polls = self._polls
         state.has_joins = self._has_joins
         state.real_event_id = self._event_id
+        if self._arrangements:
+            self._commit_arrangements()
         state.last_event_ms = self.last_event_ms
         state.refused_users = self._refused_users
         state.steady_score = None
         return state
+
+    def _commit_arrangements(self) -> None:
+        for event in self._arrangements:
+            if type(event) is ChatSwitched:
+                self._state.chat_is_open = event.is_open
+            elif type(event) is QuietSet:
+                self._state.quiet_until_ms = event.until_ms
 
     def _commit_connections(self) -> None:
         state = self._state
@@ -174,6 +197,11 @@ class Draft:
             elif user_id not in connections and user_id not in leavers:
                 state.guests += 1
             times_ms[user_id] = at_ms
+
+    def _arrange(self, event: Arrangement) -> None:
+        self._arrangements.append(event)
+        if type(event) is ChatSwitched and self._event_id is None:
+            self._set_event_id(event.event_id)
 
     def _apply_other(self, event: PollVote | UserJoined | UserLeft | PollClosed) -> str | None:
         """Apply an event; return the user that is active by it."""

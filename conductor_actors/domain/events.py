@@ -1,4 +1,4 @@
-"""The events of a platform, decoded from the bodies of its six event names.
+"""The events of a platform, decoded from the bodies of its event names.
 
 Wire structs name only the fields used; everything else in a body is skipped by the parser.
 Source of names, shapes and of the facts about real producers: the contract, section 1.
@@ -11,7 +11,8 @@ from typing import Final, TypeAlias, final
 
 import msgspec
 
-from conductor_actors.domain.identity import Id
+from conductor_actors.domain.commands import QuietSet, decode_command
+from conductor_actors.domain.identity import COMMANDS, Id
 from conductor_actors.domain.optional_keys import remove_unusable_keys
 from conductor_actors.errors import InvalidEvent
 
@@ -82,7 +83,19 @@ class UserLeft(msgspec.Struct, frozen=True, gc=False):
     user_id: str
 
 
-Event: TypeAlias = ChatMessage | PollVote | PollClosed | Reaction | UserJoined | UserLeft
+@final
+class ChatSwitched(msgspec.Struct, frozen=True, gc=False):
+    """The chat of a session was opened or closed."""
+
+    at_ms: int
+    event_id: str | None
+    is_open: bool
+
+
+Arrangement: TypeAlias = ChatSwitched | QuietSet  # what is arranged for a session: no activity
+Event: TypeAlias = (
+    ChatMessage | PollVote | PollClosed | Reaction | UserJoined | UserLeft | Arrangement
+)
 
 # The session and the event of a body; None if it is not counted.
 Decoded: TypeAlias = tuple[str, Event] | None
@@ -131,6 +144,12 @@ class _Reaction(msgspec.Struct, gc=False):
     userId: Id | None = None
 
 
+class _ChatSwitch(msgspec.Struct, gc=False):
+    sessionId: Id
+    is_open: bool = msgspec.field(name="chatOpen")
+    eventId: Id | None = None
+
+
 _ABSENT: Final = msgspec.Raw(b"null")  # a missing key means the same as null
 
 
@@ -155,6 +174,7 @@ _chat: Final = msgspec.json.Decoder(_Chat).decode
 _vote: Final = msgspec.json.Decoder(_Vote).decode
 _closed: Final = msgspec.json.Decoder(_Closed).decode
 _reaction: Final = msgspec.json.Decoder(_Reaction).decode
+_chat_switch: Final = msgspec.json.Decoder(_ChatSwitch).decode
 _sync: Final = msgspec.json.Decoder(_Sync).decode
 _sync_address: Final = msgspec.json.Decoder(_SyncAddress).decode
 _payload: Final = msgspec.json.Decoder(_Message).decode
@@ -193,6 +213,12 @@ def decode_reaction(body: bytes, at_ms: int) -> Decoded:
     """Read `platform.events.live.reaction.v1`."""
     reaction = _reaction(body)
     return reaction.sessionId, Reaction(at_ms, reaction.eventId, reaction.userId)
+
+
+def decode_chat_switch(body: bytes, at_ms: int) -> Decoded:
+    """Read `platform.sessions.chat.v1`."""
+    switch = _chat_switch(body)
+    return switch.sessionId, ChatSwitched(at_ms, switch.eventId, switch.is_open)
 
 
 def decode_sync(body: bytes, at_ms: int) -> Decoded:
@@ -244,7 +270,11 @@ DECODERS: Final[dict[str, Decoder]] = {
     "sync-events": decode_sync,
     "platform.events.live.sync.v1": decode_sync,
     "platform.events.live.reaction.v1": decode_reaction,
+    "platform.sessions.chat.v1": decode_chat_switch,
+    COMMANDS: decode_command,
 }
+# The names under which platforms send events, in both transports. Commands are in a stream alone.
+EVENT_NAMES: Final = tuple(name for name in DECODERS if name != COMMANDS)
 
 
 def decode(

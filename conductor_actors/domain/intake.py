@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, TypeAlias
 import msgspec
 
 from conductor_actors.domain.buckets import Bucket
+from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.entries import AnyEntry, Entry
 from conductor_actors.domain.events import (
     BACKSLASH,
@@ -25,7 +26,7 @@ from conductor_actors.domain.events import (
     decode,
 )
 from conductor_actors.domain.gaps import Gaps
-from conductor_actors.domain.identity import split
+from conductor_actors.domain.identity import COMMANDS, split
 from conductor_actors.domain.intake_state import IntakeRules, IntakeState
 from conductor_actors.domain.quotas import Quotas
 from conductor_actors.domain.ticks import TickPosition, Watermark, tick_from
@@ -75,7 +76,9 @@ class Sources(dict[str, Source]):
             raise InvalidEvent("unknown_name")
         tenant, decoder = parts[0], DECODERS[parts[1]]
         sessions = self._pending.setdefault(tenant, {})
-        source = self[name] = tenant, decoder, self._quotas.bucket(tenant), sessions
+        # People send commands, most of all in a flood, which must not keep them out.
+        bucket = None if parts[1] == COMMANDS else self._quotas.bucket(tenant)
+        source = self[name] = tenant, decoder, bucket, sessions
         return source
 
     def pending_sessions(self) -> int:
@@ -243,11 +246,11 @@ class Intake:
 
     def _admit(self, key: tuple[str, str], event: Event, sessions: dict[str, list[Event]]) -> bool:
         """Add an event that the quotas have to admit; return False if they refuse it."""
-        events = sessions.get(key[1])
+        events, is_command = sessions.get(key[1]), isinstance(event, QuietSet)
         if events is None:
-            is_admitted = self.quotas.admit_session(key, event.at_ms)
+            is_admitted = self.quotas.admit_session(key, event.at_ms, is_command=is_command)
         else:
-            is_admitted = not self.quotas.refuse_event(key, events, event.at_ms)
+            is_admitted = is_command or not self.quotas.refuse_event(key, events, event.at_ms)
         if is_admitted:
             sessions.setdefault(key[1], []).append(event)
         return is_admitted

@@ -88,8 +88,11 @@ class Quotas:
             return None
         return self._buckets.setdefault(tenant, self._new_bucket())
 
-    def admit_session(self, key: tuple[str, str], at_ms: int) -> bool:
-        """Admit the first pending event of a session, unless the tenant has too many sessions."""
+    def admit_session(self, key: tuple[str, str], at_ms: int, *, is_command: bool = False) -> bool:
+        """Admit the first pending event of a session, unless the tenant has too many sessions.
+
+        A command is admitted also where its session has had enough events.
+        """
         if not self._counts_sessions:
             return True
         tenant, session_id = key
@@ -100,7 +103,8 @@ class Quotas:
         if limit and len(window.times_ms) >= limit and session_id not in window.times_ms:
             self._refused[tenant, TENANT_SESSIONS] += 1
             return False
-        if not self.unchecked_events and self.refuse_event(key, (), at_ms):
+        is_checked = not (self.unchecked_events or is_command)
+        if is_checked and self.refuse_event(key, (), at_ms):
             return False
         window.add(session_id, self._tick_before(at_ms) + self._tick_ms)
         return True

@@ -44,7 +44,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
 
     `gap` is what its window misses. Without joins the audience is unknown, and shares are of the
     users who were active. `expected` is None while the session has no baseline. `anomalies` begin
-    or end at this tick.
+    or end at this tick. `quiet_until_ms` is 0 unless quiet was arranged beyond this tick.
     """
 
     at_ms: int
@@ -59,6 +59,8 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     is_audience_known: bool = True
     expected: ExpectedScore | None = None
     anomalies: tuple[AnomalyChange, ...] = ()
+    quiet_until_ms: int = 0
+    is_chat_open: bool = True
 
     @property
     def key(self) -> SessionKey:

@@ -17,8 +17,9 @@ from conductor_actors.actors.session_table import (
     SessionTable,
 )
 from conductor_actors.domain.checkpoints import decode_state
+from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.draft import apply_events
-from conductor_actors.domain.events import Event, UserJoined, UserLeft
+from conductor_actors.domain.events import ChatSwitched, Event, UserJoined, UserLeft
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake import EventsBySession
 from conductor_actors.domain.session_rules import SessionRules
@@ -118,6 +119,21 @@ def test_a_session_is_started_once(sessions: SessionHarness, session_table: Sess
     for _ in range(3):
         session_table.deliver(batch(chats(1)))
     assert len(sessions.supervisor_mailbox.of(StartSession)) == len(session_table) == 1
+
+
+def test_no_session_is_started_for_events_with_which_none_begins(
+    sessions: SessionHarness, session_table: SessionTable
+) -> None:
+    quiet, chat_closed = QuietSet(AT_MS, OVER_MS), ChatSwitched(AT_MS, "event", is_open=False)
+    gone = UserLeft(AT_MS, None, "ada")
+    session_table.deliver(batch([quiet, chat_closed, gone]))
+    assert len(session_table) == 0
+    session_table.deliver(batch([gone, chat(1, AT_MS), quiet]))
+    session_table.deliver(batch([chat_closed]))
+    session_table.broadcast(tick(AT_MS + 5000))
+    sessions.settle()
+    [row] = sessions.rows()
+    assert (row.quiet_until_ms, row.is_chat_open) == (OVER_MS, False)
 
 
 def test_a_session_is_passivated_after_its_timeout_without_events_despite_ticks(

@@ -80,7 +80,7 @@ DECODERS: Final[dict[bytes, msgspec.json.Decoder[Any]]] = {
 
 
 def read_streams(line: RawRedis, events: int, first_id: str) -> None:
-    """Read that many entries of the six streams, after an id."""
+    """Read that many entries of the streams, after an id."""
     positions: dict[bytes, str | bytes] = dict.fromkeys(DECODERS, first_id)
     while events > 0:
         where = (*positions, *positions.values())
@@ -94,7 +94,7 @@ def read_streams(line: RawRedis, events: int, first_id: str) -> None:
 
 
 def hear(line: RawRedis, events: int) -> None:
-    """Hear that many messages of the six channels."""
+    """Hear that many messages of the channels."""
     while events > 0:
         _, name, body = line.reply()
         DECODERS[name].decode(body)

@@ -1,9 +1,10 @@
 """Writes `deploy/redis.acl`: `python -m tests.deploy.acl`. A line is a user, and has no comments.
 
-`collector` may do what the program says that it needs. `dashboard` hears scores. A producer sends
-events of its tenant and can't read them, `acme-producer` is an example of one. `inspector` reads
-what the collector keeps for operators, and asks it about sessions; `operator` also sends dead
-letters again. Nobody may do anything without a name.
+`collector` may do what the program says that it needs. `dashboard` hears scores, and adds the
+commands of people. A producer sends events of its tenant and can't read them, nor give commands;
+`acme-producer` is an example of one. `inspector` reads what the collector keeps for operators, and
+asks it about sessions; `operator` also sends dead letters again. Nobody may do anything without a
+name.
 """
 
 from typing import Final
@@ -18,11 +19,11 @@ _RULES: Final = {
     "collector": SERVICE_GRANTS.partition(">PASSWORD ")[2],
     "dashboard": "&engagement:update &*:engagement:update &anomaly:detected &*:anomaly:detected "
     "&anomaly:ended &*:anomaly:ended "
-    f"{_TALK} +subscribe +psubscribe",
-    "producer": "%W~sync-events %W~platform.events.* &sync-events &platform.events.* "
-    f"{_TALK} +xadd +publish",
-    "acme-producer": "%W~acme:sync-events %W~acme:platform.events.* "
-    f"&acme:sync-events &acme:platform.events.* {_TALK} +xadd +publish",
+    f"%W~conductor:commands %W~*:conductor:commands {_TALK} +subscribe +psubscribe +xadd",
+    "producer": "%W~sync-events %W~platform.events.* %W~platform.sessions.* "
+    f"&sync-events &platform.events.* &platform.sessions.* {_TALK} +xadd +publish",
+    "acme-producer": "%W~acme:sync-events %W~acme:platform.events.* %W~acme:platform.sessions.* "
+    f"&acme:sync-events &acme:platform.events.* &acme:platform.sessions.* {_TALK} +xadd +publish",
     "inspector": f"%R~conductor:* ~conductor:answer:* &conductor:requests {_TALK} "
     "+info +time +xread +xrange +xrevrange +xlen +publish +blpop",
     "operator": f"%R~conductor:* {dead_letter_stream.OPERATOR_GRANTS} {_TALK} +time +xread +xlen",

@@ -7,9 +7,11 @@ import msgspec
 from hypothesis import strategies as st
 
 from conductor_actors.domain import session_state
+from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import (
     ChatMessage,
+    ChatSwitched,
     Event,
     PollClosed,
     PollVote,
@@ -46,6 +48,7 @@ users_or_none = st.none() | users
 polls = st.sampled_from(("lunch", "venue"))
 messages = st.sampled_from((None, "m1", "m2", "m3"))
 at_start = st.just(START_MS)
+quiet_until_ms = st.sampled_from((0, START_MS, START_MS + MINUTE_MS, START_MS + 40 * MINUTE_MS))
 happenings: st.SearchStrategy[Event] = st.one_of(
     st.builds(ChatMessage, at_start, event_ids, users_or_none, messages),
     st.builds(PollVote, at_start, event_ids, users_or_none, polls),
@@ -53,6 +56,8 @@ happenings: st.SearchStrategy[Event] = st.one_of(
     st.builds(Reaction, at_start, event_ids, users_or_none),
     st.builds(UserJoined, at_start, event_ids, users),
     st.builds(UserLeft, at_start, event_ids, users),
+    st.builds(ChatSwitched, at_start, event_ids, st.booleans()),
+    st.builds(QuietSet, at_start, quiet_until_ms),
 )
 
 

@@ -15,7 +15,10 @@ CLOSED: Final = "platform.events.poll.closed.v1"
 REACTION: Final = "platform.events.live.reaction.v1"
 LIVE: Final = "platform.events.live.sync.v1"
 SYNC: Final = "sync-events"
-EVENT_NAMES: Final = (CHAT, VOTE, CLOSED, REACTION, LIVE, SYNC)
+CHAT_SWITCH: Final = "platform.sessions.chat.v1"
+EVENT_NAMES: Final = (CHAT, VOTE, CLOSED, REACTION, LIVE, SYNC, CHAT_SWITCH)
+COMMANDS: Final = "conductor:commands"
+STREAM_NAMES: Final = (*EVENT_NAMES, COMMANDS)
 
 MAX_BYTES: Final = 65536
 
@@ -106,6 +109,13 @@ SHAPES: Final = (
         _S | {"type": "message_created", "payload": _MESSAGE | {"authorId": "u1"}},
         ("sessionId", "eventId", "payload.id", "payload.authorId"),
         ("type", "sessionId", "payload"),
+    ),
+    Shape(
+        "chat switch",
+        CHAT_SWITCH,
+        _S | {"chatOpen": False},
+        ("sessionId", "eventId"),
+        ("sessionId", "chatOpen"),
     ),
 )
 
@@ -304,6 +314,9 @@ INVALID_EVENTS: Final[list[tuple[str, str, bytes, str]]] = [
     ("reaction: empty object", REACTION, b"{}", "missing_id"),
     ("reaction: last key wins", REACTION, b'{"sessionId":"s1","sessionId":""}', "wrong_shape"),
     ("reaction: two documents", REACTION, b'{"sessionId":"s1"}{"sessionId":"s1"}', "not_json"),
+    ("chat switch: text", CHAT_SWITCH, b'{"sessionId":"s1","chatOpen":"false"}', "wrong_shape"),
+    ("chat switch: null", CHAT_SWITCH, b'{"sessionId":"s1","chatOpen":null}', "wrong_shape"),
+    ("chat switch: number", CHAT_SWITCH, b'{"sessionId":"s1","chatOpen":0}', "wrong_shape"),
     ("sync: empty object", SYNC, b"{}", "missing_id"),
     ("sync: action alone", SYNC, b'{"action":"UPDATED","payload":{}}', "missing_id"),
     ("sync: unknown type", SYNC, b'{"type":"user_jion","sessionId":"s1"}', "unknown_type"),

@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.events import (
     ChatMessage,
+    ChatSwitched,
     Event,
     PollClosed,
     PollVote,
@@ -74,12 +76,13 @@ def current_life(
         is_gone = event.at_ms - last_ms >= timeouts.presence_ms
         if life and is_silent and (is_gone or not connected_after(life)):
             life = []
-        can_wake = not isinstance(event, UserLeft | PollClosed)
+        is_activity = not isinstance(event, ChatSwitched | QuietSet)
+        can_wake = is_activity and not isinstance(event, UserLeft | PollClosed)
         if not life and not can_wake:
             continue
         if not is_repeat(event, life, window_ms):
             life.append(event)
-            if can_wake or not is_silent:
+            if is_activity and (can_wake or not is_silent):
                 last_ms = event.at_ms
     return life, last_ms
 
@@ -97,7 +100,7 @@ def is_repeat(event: Event, life: Sequence[Event], window_ms: int) -> bool:
 
 def event_id_of(session_id: str, life: Sequence[Event]) -> str:
     for event in life:
-        if event.event_id not in (None, "unknown", session_id):
+        if not isinstance(event, QuietSet) and event.event_id not in (None, "unknown", session_id):
             return str(event.event_id)
     return session_id
 

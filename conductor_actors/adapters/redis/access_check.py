@@ -27,7 +27,7 @@ from conductor_actors.adapters.redis.key_names import (
     REQUEST_CHANNEL,
 )
 from conductor_actors.adapters.redis.updates.update_publisher import PUBLISH_SCRIPT
-from conductor_actors.domain.identity import DEFAULT_TENANT, prefixed
+from conductor_actors.domain.identity import COMMANDS, DEFAULT_TENANT, prefixed
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import NamesShared, emit
 from conductor_actors.ports import UPDATES, CheckResult
@@ -74,20 +74,21 @@ def _shared_database(client: redis.Redis) -> int:
 def _require_access(client: redis.Redis, transport: Transport, tenants: Sequence[str]) -> None:
     names = EventNames(client, tenants)
     with mapped_errors():
-        streams = names.current()
+        streams = names.commands() if transport == "pubsub" else names.current()
         watch: list[Command] = [("WATCH", FENCE_KEY), ("UNWATCH",)]
         commands = _service_commands(names, transport)
         # Redis checks permissions when commands are queued. DISCARD: none is run.
         pipeline(client, [*watch, ("MULTI",), *commands, ("DISCARD",)])
-    if transport != "pubsub":
-        reader = StreamReader(client, "latest", 0)
-        reader.read(streams)
-        for name in reader.wrong_type_keys:
-            raise ConfigError(
-                f"the key {prefix_of(client)}{name} is a {reader.wrong_type_keys.type_of(name)}, "
-                "not a stream: nothing is read from it; rename it, or set "
-                "CONDUCTOR_TRANSPORT=pubsub"
-            )
+    reader = StreamReader(client, "latest", 0)
+    reader.read(streams)
+    for name in reader.wrong_type_keys:
+        advice = "rename it"
+        if not name.endswith(COMMANDS):
+            advice += ", or set CONDUCTOR_TRANSPORT=pubsub"
+        raise ConfigError(
+            f"the key {prefix_of(client)}{name} is a {reader.wrong_type_keys.type_of(name)}, "
+            f"not a stream: nothing is read from it; {advice}"
+        )
 
 
 def _service_commands(names: EventNames, transport: Transport) -> list[Command]:
@@ -111,6 +112,7 @@ def _service_commands(names: EventNames, transport: Transport) -> list[Command]:
         ("XRANGE", events[0], "-", "+"),
         ("TYPE", events[0]),
         *(("PUBLISH", prefixed(tenant, UPDATES), "") for tenant in tenants),
+        *(("XADD", prefixed(tenant, COMMANDS), "*", "data", "") for tenant in tenants),
     ]
     if transport != "streams":
         commands.append(("SUBSCRIBE", *names.channels()))

@@ -21,7 +21,9 @@ LETTER_BODY_BYTES: Final = 256
 LETTERS_PER_PAGE: Final = 500
 
 OPERATOR_GRANTS: Final = (
-    "~conductor:dead-letters ~sync-events ~platform.events.* ~*:sync-events ~*:platform.events.* "
+    "~conductor:dead-letters ~sync-events ~platform.events.* ~platform.sessions.* "
+    "~*:sync-events ~*:platform.events.* ~*:platform.sessions.* "
+    "~conductor:commands ~*:conductor:commands "
     "+xrange +xrevrange +xadd +xdel +multi +exec"
 )
 

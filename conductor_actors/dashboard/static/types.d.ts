@@ -15,6 +15,8 @@ export interface Update {
   readonly contributions: Contributions;
   readonly audience?: "unknown";
   readonly expected?: readonly [number, number];
+  readonly quietUntil?: string;
+  readonly chatOpen?: boolean;
 }
 
 /** The measurements of the window before a tick. Rates are per minute, shares 0…1. */

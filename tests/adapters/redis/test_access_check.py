@@ -33,6 +33,7 @@ def test_a_missing_grant_is_reported(valkey_url: str, client: redis.Redis, rule:
     rules = [each for each in granted_rules() if each != rule]
     client.xadd("acme:platform.events.chat.message.v1", {"data": b"x"})
     client.xadd("acme:sync-events", {"data": b"x"})
+    client.xadd("acme:platform.sessions.chat.v1", {"data": b"x"})
     with acl_user(client, *rules):
         results = check(as_user(valkey_url), tenants=("*",))
     failures = [result.line for result in results if not result.ok]
@@ -44,7 +45,7 @@ def test_a_missing_grant_is_reported(valkey_url: str, client: redis.Redis, rule:
 
 
 @pytest.mark.parametrize(
-    ("transport", "missing"), [("streams", "&sync-events"), ("pubsub", "+xread")]
+    ("transport", "missing"), [("streams", "&sync-events"), ("pubsub", "%R~sync-events")]
 )
 def test_an_unused_transport_needs_no_grant(
     valkey_url: str, client: redis.Redis, transport: str, missing: str

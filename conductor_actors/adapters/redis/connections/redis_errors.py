@@ -9,7 +9,7 @@ from redis import exceptions as failures
 from conductor_actors.adapters.redis.connections.primary import ReplicaRefused
 from conductor_actors.adapters.redis.connections.server_version import TOO_OLD
 from conductor_actors.adapters.redis.key_names import NAMESPACE_NOTE
-from conductor_actors.domain.events import DECODERS
+from conductor_actors.domain.events import EVENT_NAMES
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
 
@@ -18,8 +18,10 @@ from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
 SERVICE_GRANTS: Final = " ".join(
     (
         "ACL SETUSER conductor on >PASSWORD",
-        "%R~sync-events %R~platform.events.* %R~*:sync-events %R~*:platform.events.* ~conductor:*",
-        *(f"&{name} &*:{name}" for name in DECODERS),
+        "%R~sync-events %R~platform.events.* %R~platform.sessions.*",
+        "%R~*:sync-events %R~*:platform.events.* %R~*:platform.sessions.*",
+        "~conductor:* ~*:conductor:commands",
+        *(f"&{name} &*:{name}" for name in EVENT_NAMES),
         *(f"&{name} &*:{name}" for name in (UPDATES, ANOMALIES, ANOMALIES_ENDED)),
         "&conductor:requests",
         "+ping +select +info +time +scan +type +exists",

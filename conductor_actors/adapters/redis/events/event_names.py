@@ -1,4 +1,4 @@
-"""The Redis names to read events from: six names, bare and with the prefix of each tenant."""
+"""The Redis names to read events from: bare, and with the prefix of each tenant."""
 
 import time
 from collections.abc import Sequence
@@ -8,8 +8,14 @@ import redis
 
 from conductor_actors.adapters.redis.connections.namespaces import prefix_of
 from conductor_actors.adapters.redis.events.ignored_tenants import IgnoredTenants
-from conductor_actors.domain.events import DECODERS
-from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT, prefixed, split
+from conductor_actors.domain.events import DECODERS, EVENT_NAMES
+from conductor_actors.domain.identity import (
+    COMMANDS,
+    DEFAULT_TENANT,
+    EVERY_TENANT,
+    prefixed,
+    split,
+)
 from conductor_actors.ports import Clock
 
 TENANT_SCAN_S: Final = 10.0
@@ -40,19 +46,25 @@ class EventNames:
         ]
 
     def current(self) -> Sequence[str]:
-        """Return the names known now, in a stable order; new ones come at the end."""
+        """Return the streams known now, in a stable order; new ones come at the end."""
         if self._discovers_tenants and self._clock() - self._scanned_s >= TENANT_SCAN_S:
             self._scan()
             self._scanned_s = self._clock()
         return self._names
 
+    def commands(self) -> Sequence[str]:
+        """Return those of the current streams that have commands."""
+        return [name for name in self.current() if name.endswith(COMMANDS)]
+
     def channels(self) -> Sequence[str]:
         """Return the channels to subscribe to by name: those that no pattern matches."""
-        return list(DECODERS) if self._discovers_tenants else self._names
+        if self._discovers_tenants:
+            return EVENT_NAMES
+        return [name for name in self._names if not name.endswith(COMMANDS)]
 
     def channel_patterns(self) -> Sequence[str]:
         """Return the patterns that match the names of every tenant; none if tenants are named."""
-        return [f"*:{name}" for name in DECODERS] if self._discovers_tenants else []
+        return [f"*:{name}" for name in EVENT_NAMES] if self._discovers_tenants else []
 
     def _scan(self) -> None:
         known = set(self._names)
@@ -60,7 +72,11 @@ class EventNames:
         keys = self._client.scan_iter(match=match, count=KEYS_PER_SCAN, _type="stream")
         decoded = (key.decode("utf-8", "replace") for key in keys)
         found = sorted({name.removeprefix(self._prefix) for name in decoded} - known)
-        self._names = [*self._names, *filter(event_tenant, found)]
+        streams = dict.fromkeys(self._names)
         for name in found:
-            if event_tenant(name) is None:
+            tenant = event_tenant(name)
+            if tenant is None:
                 self.ignored_tenants.report(name)
+            else:  # its first command must not wait for a scan
+                streams |= {name: None, prefixed(tenant, COMMANDS): None}
+        self._names = [*streams]

@@ -1,4 +1,7 @@
-"""Read events from Redis: the streams and the pub/sub channels of the same names, merged."""
+"""Read events from Redis: the streams and the pub/sub channels of the same names, merged.
+
+Commands are read from their streams, whatever the transport of events is.
+"""
 
 import time
 from collections.abc import Sequence
@@ -108,11 +111,12 @@ class RedisSource:
 
     def _read(self) -> ReadResult:
         with mapped_errors():
-            names = self._names.current()
+            is_pubsub = self._options.transport == "pubsub"
+            names = self._names.commands() if is_pubsub else self._names.current()
         if self._options.transport != "streams":
             self._started_listener().wait_subscribed(REDIS_TIMEOUT_S)
         began_s = time.monotonic()
-        ordered = self._streams.read(names if self._options.transport != "pubsub" else ())
+        ordered = self._streams.read(names)
         messages, gaps = self._pop_messages(began_s, ordered)
         entries = ordered.entries
         if messages:

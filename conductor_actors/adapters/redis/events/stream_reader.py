@@ -37,7 +37,7 @@ from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.merging import Frontier, Merge
 from conductor_actors.errors import Unavailable
 
-ENTRIES_PER_READ: Final = 12_000  # shared by the streams, so that many tenants cost no more
+ENTRIES_PER_READ: Final = 16_000  # shared by the streams, so that many tenants cost no more
 MAX_ENTRIES_PER_STREAM: Final = 2_000
 MIN_ENTRIES_PER_STREAM: Final = 50
 BODY_FIELD: Final = b"data"

@@ -12,7 +12,7 @@ from conductor_actors.adapters.redis.events.event_names import (
     event_tenant,
 )
 from conductor_actors.domain.events import DECODERS
-from tests.support.event_samples import CHAT, EVENT_NAMES, SYNC
+from tests.support.event_samples import CHAT, COMMANDS, EVENT_NAMES, STREAM_NAMES, SYNC
 from tests.support.fakes.fake_clock import FakeClock
 
 
@@ -37,6 +37,11 @@ def add(client: redis.Redis, *keys: str | bytes) -> None:
         (f"acme:{SYNC}\n", None),
         (f"acme:globex:{SYNC}", None),
         (f"\ufffd:{SYNC}", None),
+        (COMMANDS, "default"),
+        (f"acme:{COMMANDS}", "acme"),
+        (f"conductor:{COMMANDS}", "conductor"),
+        (f"conductor:{SYNC}", "conductor"),
+        (f"acme:conductor:{COMMANDS}", None),
         ("acme:engagement:update", None),
         ("conductor:dead-letters", None),
         ("acme", None),
@@ -47,20 +52,32 @@ def test_the_tenant_of_a_name_is_its_prefix_if_that_is_valid(name: str, tenant: 
     assert event_tenant(name) == tenant
 
 
-def test_without_tenants_the_six_bare_names_are_read(client: redis.Redis) -> None:
+def test_without_tenants_the_bare_names_are_read(client: redis.Redis) -> None:
     names = EventNames(client, ())
     add(client, f"acme:{SYNC}")
-    assert sorted(names.current()) == sorted(EVENT_NAMES)
-    assert names.channels() == names.current()
+    assert sorted(names.current()) == sorted(STREAM_NAMES)
+    assert sorted(names.channels()) == sorted(EVENT_NAMES)
     assert names.channel_patterns() == []
 
 
-def test_each_named_tenant_has_all_six_names_even_if_they_do_not_exist(
+def test_commands_are_read_from_streams_alone(client: redis.Redis) -> None:
+    add(client, f"globex:{SYNC}")
+    for tenants in ((), ("acme",), ("*", "acme")):
+        names = EventNames(client, tenants)
+        commands = [name for name in names.current() if COMMANDS in name]
+        assert names.commands() == commands
+        heard = [*names.channels(), *names.channel_patterns()]
+        assert not [name for name in heard if COMMANDS in name]
+    assert commands == [COMMANDS, f"acme:{COMMANDS}", f"globex:{COMMANDS}"]
+
+
+def test_each_named_tenant_has_all_names_even_if_they_do_not_exist(
     client: redis.Redis,
 ) -> None:
     names = EventNames(client, ("acme", "globex"))
     expected = [prefix + name for prefix in ("", "acme:", "globex:") for name in DECODERS]
-    assert names.current() == names.channels() == expected
+    assert names.current() == expected
+    assert names.channels() == [name for name in expected if not name.endswith(COMMANDS)]
     assert names.channel_patterns() == []
 
 
@@ -69,21 +86,22 @@ def test_tenants_are_discovered_by_their_streams(client: redis.Redis) -> None:
     client.set(f"text:{SYNC}", "x")
     add(client, f"globex:{SYNC}", f"acme:{CHAT}", f"ACME:{SYNC}", "acme:other", b"\xff:" + b"x")
     names = EventNames(client, ("*",))
-    assert names.current() == [*DECODERS, f"acme:{CHAT}", f"globex:{SYNC}"]
+    found = [f"acme:{CHAT}", f"acme:{COMMANDS}", f"globex:{SYNC}", f"globex:{COMMANDS}"]
+    assert names.current() == [*DECODERS, *found]
 
 
 def test_a_channel_that_a_pattern_matches_is_not_subscribed_to_by_name(client: redis.Redis) -> None:
     add(client, f"globex:{SYNC}")
     names = EventNames(client, ("*", "acme"))
     assert f"globex:{SYNC}" in names.current()
-    assert names.channels() == list(DECODERS)
-    assert names.channel_patterns() == [f"*:{name}" for name in DECODERS]
+    assert sorted(names.channels()) == sorted(EVENT_NAMES)
+    assert names.channel_patterns() == [f"*:{name}" for name in names.channels()]
 
 
 def test_tenants_are_discovered_among_many_other_keys(client: redis.Redis) -> None:
     client.mset({f"cache:{number}": "x" for number in range(5000)})
     add(client, *(f"tenant-{number}:{SYNC}" for number in range(500)))
-    assert len(EventNames(client, ("*",)).current()) == 506
+    assert len(EventNames(client, ("*",)).current()) == len(STREAM_NAMES) + 2 * 500
 
 
 def test_tenants_are_discovered_every_ten_seconds_and_new_names_come_last(
@@ -97,7 +115,7 @@ def test_tenants_are_discovered_every_ten_seconds_and_new_names_come_last(
     clock.advance(TENANT_SCAN_S - 0.01)
     assert list(names.current()) == first
     clock.advance(0.01)
-    assert list(names.current()) == [*first, f"acme:{SYNC}"]
+    assert list(names.current()) == [*first, f"acme:{SYNC}", f"acme:{COMMANDS}"]
 
 
 def test_the_names_of_a_tenant_stay_after_its_streams_are_deleted(client: redis.Redis) -> None:

@@ -1,7 +1,7 @@
 """Events from a real Valkey, by both transports, for one tenant and many."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from threading import Thread
 
 import pytest
@@ -14,10 +14,9 @@ from conductor_actors.adapters.redis.events.event_source import (
     Transport,
 )
 from conductor_actors.domain.entries import Entry
-from conductor_actors.domain.events import DECODERS
 from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.ports import ReadResult
-from tests.support.event_samples import CHAT, EVENT_NAMES, REACTION, SYNC, VOTE
+from tests.support.event_samples import CHAT, COMMANDS, EVENT_NAMES, REACTION, SYNC, VOTE
 from tests.support.ticking import TickingIntake
 
 MAX_READS = 400  # ten seconds
@@ -81,8 +80,8 @@ def test_every_name_is_read_by_both_transports(opened: Opened, redis_client: red
     for name in EVENT_NAMES:
         redis_client.xadd(name, {"data": b"stream"})
         redis_client.publish(name, b"pubsub")
-    entries = read_until(source, 12)
-    expected = [(name, body) for name in DECODERS for body in (b"stream", b"pubsub")]
+    entries = read_until(source, 2 * len(EVENT_NAMES))
+    expected = [(name, body) for name in EVENT_NAMES for body in (b"stream", b"pubsub")]
     assert sorted(names_and_bodies(entries)) == sorted(expected)
 
 
@@ -96,6 +95,28 @@ def test_one_transport_can_be_read_alone(
         redis_client.xadd(SYNC, {"data": b"streams"})
     entries = [*read_until(source, 3), *source.read().entries, *source.read().entries]
     assert names_and_bodies(entries) == [(SYNC, transport.encode())] * 3
+
+
+@pytest.mark.parametrize("transport", ["both", "streams", "pubsub"])
+def test_commands_are_read_from_their_stream_by_every_transport(
+    opened: Opened, valkey_url: str, redis_client: redis.Redis, transport: Transport
+) -> None:
+    source = opened(SourceOptions(transport=transport, tenants=("acme",)))
+    for _ in range(2):
+        redis_client.publish(COMMANDS, b"published")
+        redis_client.publish(f"acme:{COMMANDS}", b"published")
+        redis_client.xadd(COMMANDS, {"data": b"stream"})
+        redis_client.xadd(f"acme:{COMMANDS}", {"data": b"stream"})
+    entries = [*read_until(source, 4), *source.read().entries, *source.read().entries]
+    assert sorted(names_and_bodies(entries)) == sorted(
+        [(COMMANDS, b"stream"), (f"acme:{COMMANDS}", b"stream")] * 2
+    )
+    position = source.position()
+    source.close()
+    redis_client.xadd(COMMANDS, {"data": b"next"})
+    with closing(RedisSource(valkey_url, SourceOptions(transport, ("acme",)))) as resumed:
+        resumed.resume(position)
+        assert names_and_bodies(read_until(resumed, 1)) == [(COMMANDS, b"next")]
 
 
 def test_a_message_has_the_time_of_its_receipt_by_the_clock_of_redis(

@@ -149,6 +149,20 @@ class UpdateSubscriber(Protocol):
         """
 
 
+class CommandWriter(Protocol):
+    """Write the commands of people, which the collector reads like events, on one event loop."""
+
+    async def write(self, tenant: str, command: bytes) -> str:
+        """Write a command of a tenant; return its id.
+
+        Raise `ConfigError` for what the operator must change. After `Unavailable`, the command may
+        be written or not: a command that is repeated has no further effect.
+        """
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
 class StoredScore(NamedTuple):
     """The score of a session at one tick, as stored in the database."""
 

@@ -15,6 +15,7 @@ from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStor
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis.access_check import report_shared_names
+from conductor_actors.adapters.redis.command_writer import RedisCommandWriter
 from conductor_actors.adapters.redis.dead_letter_stream import RedisDeadLetterQueue
 from conductor_actors.adapters.redis.events.event_source import RedisSource, SourceOptions
 from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionChannel
@@ -309,6 +310,7 @@ def _make_dashboard(
         RedisUpdateSubscriber(redis_url),
         PostgresHistoryReader(database_url),
         PostgresAnomalyStore(database_url),
+        RedisCommandWriter(redis_url),
     )
     return Dashboard(settings.dashboard(), upstreams, read_collector)
 

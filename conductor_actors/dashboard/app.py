@@ -18,6 +18,7 @@ from conductor_actors.dashboard.access.proxies import Proxies, ProxyMiddleware
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.http.api import Api, ApiSources
+from conductor_actors.dashboard.http.command_routes import CommandRoutes, GivenCommands
 from conductor_actors.dashboard.http.health_routes import HealthRoutes
 from conductor_actors.dashboard.http.page_files import page_routes
 from conductor_actors.dashboard.options import Options
@@ -83,6 +84,10 @@ class DashboardApp:
             *(options.scoring, options.tick_s, clocks.wall),
         )
         api = Api(sources, access.authenticator, metrics)
+        self._commands = GivenCommands(upstreams.commands, Outage("redis commands"))
+        self._command_routes = CommandRoutes(
+            self._commands, access.authenticator, metrics, clocks.wall
+        )
         self._serve_sockets(options, access, metrics, clocks)
         metrics.observe("sessions", "Live sessions known here.", lambda: len(live.sessions))
         metrics.observe("open_anomalies", "Open anomalies known here.", lambda: len(live.anomalies))
@@ -92,7 +97,8 @@ class DashboardApp:
     async def run(self) -> None:
         """Run every part until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for part in (self._updates, self._history, self._anomalies, self._fan_out):
+            parts = (self._updates, self._history, self._anomalies, self._fan_out, self._commands)
+            for part in parts:
                 group.create_task(part.run())
             group.create_task(self._clean_up())
 
@@ -134,12 +140,22 @@ class DashboardApp:
     def _combine(self, api: Api) -> ASGIApp:
         """Combine HTTP and Socket.IO in one application; requests have passed the origin check."""
         http = Starlette(
-            routes=[*api.routes(), *self.health.routes(), *page_routes()],
+            routes=[
+                *api.routes(),
+                *self._command_routes.routes(),
+                *self.health.routes(),
+                *page_routes(),
+            ],
             exception_handlers=dict.fromkeys(
                 (Denied, Unavailable, Overloaded, HTTPException, Exception), api.respond_to_error
             ),
             middleware=[
-                Middleware(CORSMiddleware, allow_origins=["*"], allow_headers=["Authorization"])
+                Middleware(
+                    CORSMiddleware,
+                    allow_origins=["*"],
+                    allow_methods=["GET", "POST"],
+                    allow_headers=["Authorization", "Content-Type"],
+                )
             ],
         )
         http.router.redirect_slashes = False

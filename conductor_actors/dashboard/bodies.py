@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -190,6 +190,18 @@ class Explanation(Body):
     category: Category
     signals: Sequence[SignalPart]
     audience: Audience | msgspec.UnsetType = msgspec.UNSET
+
+
+class QuietRequest(Body):
+    """The request to make a session quiet until a time, 24 hours at most; null ends that."""
+
+    until: Annotated[str, msgspec.Meta(max_length=64)] | None
+
+
+class CommandAccepted(Body):
+    """A command that was accepted, not yet carried out."""
+
+    id: str
 
 
 class Problem(Body):

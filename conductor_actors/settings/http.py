@@ -17,8 +17,8 @@ class HttpSettings(BaseModel):
         default=None,
         description="Key of tokens that are signed with HS256, at least 32 bytes. With a key, "
         "requests for data require a token with the claims `exp` and `tenant`, which gives access "
-        "to that tenant. A claim `sessions` restricts it to those sessions. Claims other than "
-        "these, `nbf` and `aud` are ignored.",
+        "to that tenant. A claim `sessions` restricts it to those sessions; a claim `conduct` that "
+        "is `true` allows to command them. Claims other than these, `nbf` and `aud` are ignored.",
     )
     jwt_public_key: str | None = Field(
         default=None,

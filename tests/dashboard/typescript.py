@@ -28,6 +28,8 @@ _ROOTS: Final = (
     bodies.AnomalyList,
     bodies.QualityReport,
     bodies.FeedbackRequest,
+    bodies.QuietRequest,
+    bodies.CommandAccepted,
     bodies.Refusal,
 )
 _NAMES: Final = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}

@@ -33,6 +33,8 @@ REFUSED = {
         ("XRANGE", "conductor:dead-letters", "-", "+"),
         ("XRANGE", CHAT, "-", "+"),
         ("XADD", SYNC, "*", "data", "x"),
+        ("XRANGE", "conductor:commands", "-", "+"),
+        ("XADD", "conductor:outbox", "*", "data", "x"),
         ("PUBLISH", "engagement:update", "x"),  # it can't make scores up
         ("PUBLISH", "conductor:requests", "x"),
         ("EVAL", "return 1", "0"),
@@ -45,6 +47,7 @@ REFUSED = {
         ("XREAD", "STREAMS", CHAT, "0"),
         ("XADD", f"acme:{CHAT}", "*", "data", "x"),
         ("XADD", "conductor:dead-letters", "*", "data", "x"),
+        ("XADD", "conductor:commands", "*", "data", "x"),  # it can't command
         ("PUBLISH", "engagement:update", "x"),
         ("SUBSCRIBE", CHAT),
         ("DEL", CHAT),
@@ -53,6 +56,7 @@ REFUSED = {
     "acme-producer": [
         ("XADD", CHAT, "*", "data", "x"),
         ("XADD", f"globex:{CHAT}", "*", "data", "x"),
+        ("XADD", "acme:conductor:commands", "*", "data", "x"),
         ("PUBLISH", f"globex:{SYNC}", "x"),
         ("PUBLISH", "acme:engagement:update", "x"),
         ("XRANGE", f"acme:{CHAT}", "-", "+"),

@@ -21,6 +21,7 @@ from conductor_actors.dashboard.options import Options
 from conductor_actors.domain.identity import DEFAULT_TENANT, TENANT
 from conductor_actors.errors import ConfigError
 
+CONDUCT_CLAIM: Final = "conduct"  # true: its bearer may give commands
 LEEWAY_S: Final = 5.0  # the difference between two machines' clocks
 MAX_TOKEN_CHARS: Final = 4096
 MIN_SECRET_BYTES: Final = 32  # of HS256: as long as its hash (RFC 7518, 3.2)
@@ -38,11 +39,15 @@ class Denied(Exception):  # noqa: N818 - a response, not a fault
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request: can see one tenant, all of its sessions or those that are named."""
+    """Who sends a request: can see one tenant, all of its sessions or those that are named.
+
+    Who `can_conduct` may give commands to these sessions.
+    """
 
     tenant: str
     sessions: frozenset[str] | None = None
     expires_at_s: float | None = None
+    can_conduct: bool = False
 
     def can_see(self, session_id: str) -> bool:
         """Check whether the caller can see this session of its tenant."""
@@ -109,10 +114,10 @@ class Authenticator:
 
     def _anonymous(self, tenant: str | None) -> Caller:
         if tenant is None or not self._is_loopback:
-            return Caller(DEFAULT_TENANT)
+            return Caller(DEFAULT_TENANT, can_conduct=self._is_loopback)
         if TENANT.fullmatch(tenant) is None:
             raise Denied(400, "invalid_tenant", f"a tenant matches {TENANT.pattern}")
-        return Caller(tenant)
+        return Caller(tenant, can_conduct=True)
 
     def _verified(self, token: str | None, key: _Key) -> Caller:
         if not token:
@@ -144,7 +149,8 @@ class Authenticator:
         if self._audience is not None and self._audience not in claims.audiences():
             raise _refused("its claim aud does not name CONDUCTOR_JWT_AUDIENCE")
         sessions = None if claims.sessions is None else frozenset(claims.sessions)
-        caller = Caller(tenant, sessions, claims.exp)
+        can_conduct = payload.get(CONDUCT_CLAIM) is True  # whatever else it means elsewhere
+        caller = Caller(tenant, sessions, claims.exp, can_conduct)
         if caller.is_expired(now_s):
             raise Denied(401, "token_expired", "the token has expired")
         return caller

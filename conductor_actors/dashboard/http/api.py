@@ -93,8 +93,8 @@ class Api:
             Route("/api/v1/openapi.json", self.openapi),
             Route("/api/v1/sessions", self.sessions),
             Route("/api/v1/histories", self.histories),
-            *_session_routes("history", self.history),
-            *_session_routes("explanation", self.explanation),
+            *session_routes("history", self.history),
+            *session_routes("explanation", self.explanation),
         ]
 
     async def openapi(self, request: Request) -> Response:
@@ -115,7 +115,7 @@ class Api:
             request.query_params, sources.wall_clock(), sources.tick_s
         )
         for session_id in requested.session_ids:
-            _check_access(caller, session_id)
+            check_access(caller, session_id)
         scores = await sources.history.scores(caller.tenant, *requested)
         step = query.format_step(None, sources.tick_s)
         histories = [
@@ -187,8 +187,8 @@ class Api:
 
     def _key(self, request: Request) -> SessionKey:
         caller = self._caller(request)
-        session_id = _session_id(request)
-        _check_access(caller, session_id)
+        session_id = session_id_of(request)
+        check_access(caller, session_id)
         return SessionKey(caller.tenant, session_id)
 
     def _json(self, body: object, status: int = 200) -> Response:
@@ -223,24 +223,26 @@ class _AnyText(PathConvertor):
 register_url_convertor("any", _AnyText())
 
 
-def _session_routes(name: str, handler: Handler) -> list[BaseRoute]:
+def session_routes(name: str, handler: Handler, method: str = "GET") -> list[BaseRoute]:
     """Return the routes of a session; the ids `.` and `..` have shorter ones.
 
     Most clients resolve these two in a path, even percent-encoded: they request
     `/api/v1/sessions/history` for the session `.`, and `/api/v1/history` for `..`.
     """
     paths = (f"sessions/{{id:any}}/{name}", f"sessions/{name}", name)
-    return [Route(f"/api/v1/{path}", handler) for path in paths]
+    return [Route(f"/api/v1/{path}", handler, methods=[method]) for path in paths]
 
 
-def _session_id(request: Request) -> str:
+def session_id_of(request: Request) -> str:
+    """Return the id of the session in the path of a request."""
     found: str | None = request.path_params.get("id")
     if found is not None:
         return found
     return "." if "/sessions/" in request.scope["path"] else ".."
 
 
-def _check_access(caller: Caller, session_id: str) -> None:
+def check_access(caller: Caller, session_id: str) -> None:
+    """Raise `Denied` if it is no id of a session, or of one that the caller can't see."""
     if not is_session_id(session_id):
         raise Denied(400, "invalid_session", "a session's id is text of 1 to 255 characters")
     if not caller.can_see(session_id):

@@ -7,8 +7,10 @@ from typing import Any, Final
 import msgspec
 
 from conductor_actors.dashboard.bodies import (
+    CommandAccepted,
     Explanation,
     History,
+    QuietRequest,
     Refusal,
     ScoreHistories,
     SessionList,
@@ -19,7 +21,7 @@ from conductor_actors.observability.health import Health, Readiness
 
 _BODIES: Final = (
     *(SessionList, History, StepHistory, ScoreHistories, Explanation),
-    *(Health, Readiness, Refusal),
+    *(QuietRequest, CommandAccepted, Health, Readiness, Refusal),
 )
 
 _ID: Final = {
@@ -118,6 +120,15 @@ def _paths() -> dict[str, Any]:
             Explanation,
             (_ID, _TENANT_PARAMETER),
         ),
+        "/api/v1/sessions/{id}/quiet": _post(
+            "Make a session quiet until a time: a break, or its end, is no anomaly then. Needs a "
+            "token with the claim `conduct: true`; without a key, it is accepted on loopback only. "
+            "The session's updates have `quietUntil` from the next tick on. A session that is not "
+            "live ignores it. A later request replaces an earlier one; `until: null`, or a time "
+            "that has passed, ends it.",
+            QuietRequest,
+            (_ID, _TENANT_PARAMETER),
+        ),
         "/api/v1/openapi.json": _open("Return this document.", 200, {"type": "object"}),
         "/health": _open(
             "Return the state of the process and of the servers it uses.", 200, Health
@@ -150,6 +161,31 @@ def _get(summary: str, body: Any, parameters: tuple[Any, ...], *, csv: bool = Fa
             "parameters": list(parameters),
             "security": [{"token": []}, {}],
             "responses": {"200": {"description": "Success.", "content": content}} | responses,
+        }
+    }
+
+
+def _post(summary: str, body: type, parameters: tuple[Any, ...]) -> Any:  # noqa: ANN401
+    refusals = {
+        "400": "The request is invalid.",
+        "401": "The token is missing or invalid.",
+        "403": "The token does not allow commands, or not to this tenant or session.",
+        "413": "The body is too large.",
+        "429": "Too many requests at once: repeat it after the seconds in `Retry-After`.",
+        "503": "Redis is unavailable: repeat it after the seconds in `Retry-After`.",
+    }
+    responses = {
+        code: {"description": meaning, "content": _content(Refusal)}
+        for code, meaning in refusals.items()
+    }
+    accepted = {"description": "Accepted.", "content": _content(CommandAccepted)}
+    return {
+        "post": {
+            "summary": summary,
+            "parameters": list(parameters),
+            "requestBody": {"required": True, "content": _content(body)},
+            "security": [{"token": []}, {}],
+            "responses": {"202": accepted} | responses,
         }
     }
 

@@ -14,6 +14,7 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Overloaded, Unavailable
 from conductor_actors.outages import Outage
 from conductor_actors.ports import (
+    CommandWriter,
     HistoryReader,
     HistoryStep,
     PublishedMessage,
@@ -33,6 +34,7 @@ class Upstreams(NamedTuple):
     updates: UpdateSubscriber
     history: HistoryReader
     anomalies: AnomalyStore
+    commands: CommandWriter
 
 
 class UpdateStream:

@@ -223,6 +223,16 @@ export interface FeedbackRequest {
   readonly verdict: "problem" | "not_a_problem";
 }
 
+/** The request to make a session quiet until a time, 24 hours at most; null ends that. */
+export interface QuietRequest {
+  readonly until: string | null;
+}
+
+/** A command that was accepted, not yet carried out. */
+export interface CommandAccepted {
+  readonly id: string;
+}
+
 /** The body of every error response. */
 export interface Refusal {
   readonly error: Problem;

@@ -82,8 +82,16 @@ REFUSED = {
         ("SCAN", "0"),
     ],
 }
-ALLOWED = {
-    "producer": [("XADD", CHAT, "MAXLEN", "~", "1000", "*", "data", "x"), ("PUBLISH", SYNC, "x")],
+ALLOWED: dict[str, list[tuple[str, ...]]] = {
+    "dashboard": [
+        ("XADD", name, "MAXLEN", "~", "10000", "*", "data", "x")
+        for name in ("conductor:commands", "acme:conductor:commands")
+    ],
+    "producer": [
+        ("XADD", CHAT, "MAXLEN", "~", "1000", "*", "data", "x"),
+        ("XADD", "platform.sessions.chat.v1", "*", "data", "x"),
+        ("PUBLISH", SYNC, "x"),
+    ],
     "acme-producer": [("XADD", f"acme:{SYNC}", "*", "data", "x"), ("PUBLISH", f"acme:{CHAT}", "x")],
     "inspector": [
         ("XREVRANGE", "conductor:dead-letters", "+", "-", "COUNT", "10"),

@@ -30,7 +30,8 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO conductor_writer, conductor_reader;
 
 -- These hold for every table, including those of later migrations. (The writer can therefore insert
--- into schema_migrations; `migrate` refuses a record that it does not know.)
+-- into schema_migrations; `migrate` refuses a record that it does not know. It also grants UPDATE of
+-- the metadata of anomalies to those who may insert them.)
 ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public
     GRANT SELECT, INSERT ON TABLES TO conductor_writer;
 ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public

@@ -19,12 +19,13 @@ from conductor_actors.errors import ConfigError
 from tests.deploy.conftest import PSQL, UserUrl, made, make_roles, user_url
 from tests.deploy.files import DEPLOY, text
 from tests.support.programs import select_rows
-from tests.support.score_rows import AT_MS, row
+from tests.support.score_rows import AT_MS, began, ended, row
 
 pytestmark = pytest.mark.e2e
 
 ROWS = [row(f"session {n % 7}", AT_MS + n * 86_400_000) for n in range(70)]  # many chunks
-
+ANOMALY = row("a", anomalies=(began(),))
+END = row("a", AT_MS + 5000, anomalies=(ended(),))
 
 OPERATIONS = text(DEPLOY / "OPERATIONS.md")
 
@@ -96,7 +97,7 @@ def back_up_and_restore(
         database_user, ("conductor_owner", "conductor_writer", "conductor_reader")
     )
     migrate(owner)
-    write(writer, ROWS)
+    write(writer, [*ROWS, ANOMALY])
     before = select_rows(reader)
     backup = str(tmp_path / "conductor.dump")
     run("backup.sh", owner, backup)
@@ -106,9 +107,12 @@ def back_up_and_restore(
     prepare(database_user("postgres"))
     run("restore.sh", backup, database_user("postgres"))
     assert select_rows(reader) == before
-    assert len(before) == len(ROWS)
+    assert len(before) == len(ROWS) + 1
     assert migrate(owner) == []
-    assert write(writer, [*ROWS, row("later")]) == 1  # the rest is there
+    assert write(writer, [*ROWS, ANOMALY, END]) == 1  # the rest is there
+    with psycopg.connect(reader) as connection:
+        found = connection.execute("SELECT metadata->>'ended_at' FROM anomalies").fetchall()
+    assert found == [("2026-01-04T12:00:05.000Z",)]
 
 
 def write(url: str, rows: Sequence[ScoreRow]) -> int:

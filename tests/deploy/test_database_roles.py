@@ -12,8 +12,9 @@ from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.anomaly_port import AnomalyFeedback
 from conductor_actors.errors import ConfigError
+from conductor_actors.ports import CheckResult
 from tests.deploy.conftest import UserUrl, make_roles, user_url
-from tests.support.score_rows import AT_MS, row
+from tests.support.score_rows import AT_MS, began, ended, row
 from tests.support.stored_anomalies import anomaly, store_anomalies
 
 NEVER = [
@@ -29,6 +30,7 @@ CHANGES = [
     "TRUNCATE engagement_metrics",
     "DROP TABLE engagement_metrics",
     "ALTER TABLE engagement_metrics ADD other text",
+    "DELETE FROM anomalies",
     "DELETE FROM schema_migrations",
     "UPDATE anomalies SET severity = 'WARNING'",
     "UPDATE interventions SET metadata = '{}'",
@@ -73,6 +75,32 @@ def test_the_writer_stores_rows_and_the_reader_reads_them(migrated: UserUrl) -> 
     with psycopg.connect(migrated("conductor_reader")) as reader:
         found = reader.execute("SELECT session_id FROM engagement_metrics ORDER BY 1").fetchall()
     assert found == [("a",), ("b",), ("c",)]
+
+
+def test_the_writer_stores_the_begin_and_the_end_of_an_anomaly(migrated: UserUrl) -> None:
+    with closing(PostgresRowStore(migrated("conductor_writer"))) as store:
+        store.write([row(anomalies=(began(),)), row(at_ms=AT_MS + 5000, anomalies=(ended(),))])
+    with psycopg.connect(migrated("conductor_reader")) as reader:
+        found = reader.execute("SELECT metadata->>'ended_at' FROM anomalies").fetchall()
+    assert found == [("2026-01-04T12:00:05.000Z",)]
+
+
+def test_rows_with_anomalies_wait_until_the_writer_may_end_them(migrated: UserUrl) -> None:
+    begin, end = row(anomalies=(began(),)), row(at_ms=AT_MS + 5000, anomalies=(ended(),))
+    with (
+        psycopg.connect(migrated("conductor_owner"), autocommit=True) as owner,
+        closing(PostgresRowStore(migrated("conductor_writer"))) as store,
+    ):
+        owner.execute("REVOKE UPDATE (metadata) ON anomalies FROM conductor_writer")
+        missing = "writing: the user lacks SELECT, INSERT and UPDATE (metadata) on anomalies"
+        assert store.check()[-1] == CheckResult(ok=False, line=missing)
+        assert store.write([row("a"), begin]).stored == 2
+        for rows in ([row("b"), end], [end]):
+            with pytest.raises(ConfigError, match="UPDATE on anomalies"):
+                store.write(rows, [row("b")])
+        owner.execute("GRANT UPDATE (metadata) ON anomalies TO conductor_writer")
+        assert not store.write([row("b"), end]).refused
+        assert owner.execute("SELECT FROM anomalies WHERE metadata ? 'ended_at'").rowcount == 1
 
 
 def test_the_writer_finds_nothing_to_migrate_and_needs_no_right_to(migrated: UserUrl) -> None:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from math import ceil, inf
 from time import monotonic
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import sql
@@ -23,6 +23,7 @@ from conductor_actors.adapters.server_urls import has_stray_at, is_name
 from conductor_actors.errors import ConfigError, Unavailable
 
 T = TypeVar("T")
+Statement: TypeAlias = tuple[sql.Composed, Sequence[object]]  # and its values
 
 DATABASE_DEADLINE_S: Final = 10.0
 APPLICATION_NAME: Final = "conductor-actors"  # as pg_stat_activity lists the service
@@ -182,10 +183,12 @@ def begin(connection: DatabaseConnection, deadline_s: float) -> None:
 def execute_in_transaction(
     connection: DatabaseConnection,
     deadline_s: float,
-    statement: tuple[sql.Composed, Sequence[object]],
+    statements: Sequence[Statement],
     *endings: bytes,
 ) -> int:
-    """Execute a statement in a transaction with these endings; return how many rows it affects.
+    """Execute statements in a transaction with these endings.
+
+    Return how many rows the first one affects.
 
     All is sent at once, and the replies are awaited once: after each wait, this thread waits again
     for the threads that are busy. Of the settings, only the deadline holds: pass values as binary.
@@ -194,10 +197,10 @@ def execute_in_transaction(
         with _pipeline(connection):
             connection.execute(b"BEGIN")
             connection.execute(_timeout_statement(_timeout_ms(deadline_s)))
-            affected = connection.execute(*statement)
+            cursors = [connection.execute(*statement) for statement in statements]
             for ending in endings:
                 connection.execute(ending)
-        return affected.rowcount
+        return cursors[0].rowcount
 
 
 @contextmanager

@@ -9,8 +9,14 @@ import msgspec
 import psycopg
 from psycopg import sql
 
+from conductor_actors.adapters.postgres.anomalies_table import (
+    anomaly_statements,
+    end_statements,
+    statements_without_values,
+)
 from conductor_actors.adapters.postgres.connection import (
     DatabaseConnection,
+    Statement,
     StatementRefused,
     execute_in_transaction,
     transaction,
@@ -54,6 +60,9 @@ _COPY_TYPES: Final = (*COLUMN_TYPES.values(), "text")
 _JSONB_VERSION: Final = "\1"  # jsonb is sent as this and its text
 MIN_COPIED_ROWS: Final = 101
 
+_encode: Final = msgspec.json.Encoder().encode
+_NO_METADATA: Final = "{}"
+
 # COPY does not support row-level security, nor a table that became a hypertable while COPY waited
 # for its lock; INSERT does.
 _NOT_SUPPORTED: Final = "0A000"
@@ -85,15 +94,25 @@ class MetricsTable:
         self._expects_stored_rows = stored < len(rows)
         return stored
 
+    def end_anomalies(self, rows: Sequence[ScoreRow]) -> None:
+        """Store the ends of anomalies again, whose begins were stored after them."""
+        if ends := end_statements(rows):
+            execute_in_transaction(self.connection, self._deadline_s, ends, b"COMMIT")
+
     def test(self, rows: Sequence[ScoreRow]) -> None:
         """Raise what `add` of these rows would raise, and store nothing."""
         self._insert(rows, _TEST_AND_ROLL_BACK)
 
+    def test_privileges(self, *, of_anomalies: bool) -> None:
+        """Raise what `add` of any rows would raise."""
+        statements = [_insert_statement(())]
+        if of_anomalies:
+            statements += statements_without_values()
+        execute_in_transaction(self.connection, self._deadline_s, statements, *_TEST_AND_ROLL_BACK)
+
     def _insert(self, rows: Sequence[ScoreRow], endings: Sequence[bytes] = (b"COMMIT",)) -> int:
-        values = (*_columns(rows), [*_metadata_of(rows)])
-        return execute_in_transaction(
-            self.connection, self._deadline_s, (_INSERT, values), *endings
-        )
+        statements = [_insert_statement(rows), *anomaly_statements(rows)]
+        return execute_in_transaction(self.connection, self._deadline_s, statements, *endings)
 
     def _copy(self, rows: Sequence[ScoreRow]) -> int | None:
         """Copy new rows into the table; None if that is not possible, and none was stored."""
@@ -106,13 +125,20 @@ class MetricsTable:
                     copy.set_types(_COPY_TYPES)
                     for record, metadata in zip(_records(rows), _metadata_of(rows), strict=True):
                         copy.write_row((*record, _JSONB_VERSION + metadata))
-                return cursor.rowcount
+                stored = cursor.rowcount
+                for statement in anomaly_statements(rows):
+                    cursor.execute(*statement)
         except psycopg.errors.UniqueViolation:  # a row is stored already
             return None
         except StatementRefused as refusal:
             if refusal.sqlstate != _NOT_SUPPORTED:
                 raise
             return None
+        return stored
+
+
+def _insert_statement(rows: Sequence[ScoreRow]) -> Statement:
+    return _INSERT, (*_columns(rows), [*_metadata_of(rows)])
 
 
 def _columns(rows: Sequence[ScoreRow]) -> Iterator[list[object]]:
@@ -134,15 +160,23 @@ def _records(rows: Sequence[ScoreRow]) -> Iterator[ScoreRecord[datetime]]:
 
 
 def _metadata_of(rows: Sequence[ScoreRow]) -> Iterator[str]:
-    return (_metadata(row.gap, row.is_audience_known) for row in rows)
+    """Return the metadata of each row as JSON."""
+    for row in rows:
+        metadata, expected = _metadata(row.gap, row.is_audience_known), row.expected
+        if expected is None:
+            yield metadata
+        else:  # each row has another
+            span = _encode((expected.low, expected.high)).decode()
+            comma = "" if metadata == _NO_METADATA else ","
+            yield f'{{"expected":{span}{comma}{metadata[1:]}'
 
 
 @lru_cache(64)  # of the few that a batch has
 def _metadata(gap: GapMark | None, is_audience_known: bool) -> str:
-    """Return the metadata as JSON."""
+    """Return the metadata as JSON, without what is expected."""
     metadata: dict[str, object] = {}
     if gap is not None:
         metadata["gap"] = gap
     if not is_audience_known:
         metadata["audience"] = UNKNOWN_AUDIENCE
-    return msgspec.json.encode(metadata).decode()
+    return _encode(metadata).decode()

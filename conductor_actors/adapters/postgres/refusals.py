@@ -12,19 +12,22 @@ rows wait until an operator ends it. So a row is refused only on evidence that i
 4. Right after a row is refused again, the server must accept another row, which is rolled back: the
    row that it accepted last, or one of the rows that wait. The former gets a time as late as that
    of the refused row, because a server may refuse every row of a new day, as when it can't create
-   a chunk. The latter end a batch of refused rows that nothing was accepted before.
+   a chunk. The latter end a batch of refused rows that nothing was accepted before. Both get an
+   anomaly if the refused row has one.
 
 Without this evidence the error is raised, and every row that is not stored waits.
 """
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import psycopg
 from msgspec.structs import replace
 
 from conductor_actors.adapters.postgres.connection import StatementRefused, primary_message
 from conductor_actors.adapters.postgres.metrics_table import MetricsTable
+from conductor_actors.domain.anomalies.changes import AnomalyBegan
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import RefusedRow, WriteResult
@@ -38,6 +41,10 @@ _ROW_ERRORS: Final = (
     psycopg.IntegrityError,
     UnicodeEncodeError,
     OverflowError,
+)
+
+_ANY_ANOMALY: Final = (
+    AnomalyBegan(str(UUID(int=0)), "SUDDEN_DROP", "WARNING", 0.0, 0.0, 0.0, 0, ""),
 )
 
 
@@ -77,6 +84,8 @@ class RefusalFinder:
             refused += refusals
             if not refusals:
                 self._refused_sessions.pop(row.key, None)
+        if any(row.anomalies for row in suspects):
+            table.end_anomalies(rows)
         self._remember_sessions(refused)
         return WriteResult(stored, tuple(RefusedRow(row, _reason(error)) for row, error in refused))
 
@@ -101,7 +110,7 @@ class RefusalFinder:
             if len(rows) == 1:
                 return 0, [_Refusal(rows[0], error)]
             if isinstance(error, StatementRefused):
-                table.test(())
+                table.test_privileges(of_anomalies=any(row.anomalies for row in rows))
         else:
             self._accepted = rows[-1]
             return stored, []
@@ -124,12 +133,13 @@ class RefusalFinder:
         self, table: MetricsTable, refusal: _Refusal, waiting: Sequence[ScoreRow]
     ) -> None:
         errors: list[Exception] = []
+        like_refused = {"anomalies": _ANY_ANOMALY if refusal.row.anomalies else ()}
         if self._accepted is not None:
             at_ms = max(self._accepted.at_ms, refusal.row.at_ms) + 1  # not that of a stored row
-            if _is_accepted(table, replace(self._accepted, at_ms=at_ms), errors):
+            if _is_accepted(table, replace(self._accepted, at_ms=at_ms, **like_refused), errors):
                 return
         for row in waiting:
-            if _is_accepted(table, row, errors):
+            if _is_accepted(table, replace(row, **like_refused), errors):
                 self._accepted = row
                 return
         raise (*errors, refusal.error)[0]

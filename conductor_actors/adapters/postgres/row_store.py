@@ -22,6 +22,17 @@ from conductor_actors.ports import CheckResult, WriteResult
 # SQL_ASCII stores any bytes, so also those of UTF-8.
 _ENCODINGS_OF_ALL_TEXT: Final = ("UTF8", "SQL_ASCII")
 
+_FIND_OBSTACLES: Final = """
+    SELECT current_setting('transaction_read_only') = 'on',
+           CASE WHEN to_regclass('engagement_metrics') IS NULL THEN 'engagement_metrics'
+                WHEN to_regclass('anomalies') IS NULL THEN 'anomalies' END,
+           has_table_privilege(to_regclass('engagement_metrics'), 'SELECT')
+               AND has_table_privilege(to_regclass('engagement_metrics'), 'INSERT'),
+           has_table_privilege(to_regclass('anomalies'), 'SELECT')
+               AND has_table_privilege(to_regclass('anomalies'), 'INSERT')
+               AND has_column_privilege(to_regclass('anomalies'), 'metadata', 'UPDATE')
+"""
+
 
 class PostgresRowStore:
     """A `RowStore` and `Retention`. It connects at the first call, and again after a failure.
@@ -136,19 +147,14 @@ def _check_encoding(connection: DatabaseConnection) -> Iterator[CheckResult]:
 
 def _obstacle(connection: DatabaseConnection) -> str | None:
     """Return why rows can't be written, if they can't."""
-    row = connection.execute(
-        """
-        SELECT current_setting('transaction_read_only') = 'on',
-               to_regclass('engagement_metrics') IS NULL,
-               has_table_privilege(to_regclass('engagement_metrics'), 'SELECT')
-                   AND has_table_privilege(to_regclass('engagement_metrics'), 'INSERT')
-        """
-    ).fetchone()
+    row = connection.execute(_FIND_OBSTACLES).fetchone()
     match row:
         case (True, *_):
             return "the server is read-only"
-        case (_, True, *_):
-            return "there is no table engagement_metrics"
-        case (*_, False):
+        case (_, table, *_) if table:
+            return f"there is no table {table}"
+        case (_, _, False, _):
             return "the user lacks SELECT and INSERT on engagement_metrics"
+        case (*_, False):
+            return "the user lacks SELECT, INSERT and UPDATE (metadata) on anomalies"
     return None

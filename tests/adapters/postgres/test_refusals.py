@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -12,7 +13,7 @@ from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from tests.faults.proxy import Direction, Proxy
-from tests.support.score_rows import AT_MS, row
+from tests.support.score_rows import AT_MS, began, ended, row
 
 DAY_MS = 86_400_000
 REFUSED_TENANT = "refused"
@@ -246,3 +247,44 @@ def test_a_trigger_that_refuses_every_row_for_a_moment_costs_no_row(
                 refused = refused_rows(store, rows)
         assert refused == [rows[3]]
     assert stored_rows(operator) == 5 * (MAX_TRANSACTIONS - 1)
+
+
+def create_anomaly_trigger(operator: psycopg.Connection, condition: str) -> None:
+    operator.execute(
+        f"CREATE TRIGGER fail BEFORE INSERT ON anomalies FOR EACH ROW WHEN ({condition})"
+        " EXECUTE FUNCTION fail()".encode()
+    )
+
+
+def test_a_row_whose_anomaly_is_refused_is_refused_alone(
+    store: PostgresRowStore, operator: psycopg.Connection
+) -> None:
+    create_anomaly_trigger(operator, IN_ITS_TENANT)
+    bad = row(tenant_id=REFUSED_TENANT, anomalies=(began(),))
+    good = row("good", anomalies=(began(str(UUID(int=2))),))
+    assert refused_rows(store, [*ACCEPTED, bad, good]) == [bad]
+    assert stored_rows(operator) == len(ACCEPTED) + 1
+    assert operator.execute("SELECT session_id FROM anomalies").fetchall() == [("good",)]
+
+
+def test_rows_wait_while_the_server_refuses_every_anomaly(
+    store: PostgresRowStore, operator: psycopg.Connection
+) -> None:
+    create_anomaly_trigger(operator, "true")
+    rows = [*ACCEPTED, row(anomalies=(began(),))]
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="raised by a trigger"):
+            store.write(rows, ACCEPTED)
+    operator.execute("DROP TRIGGER fail ON anomalies")
+    assert not store.write(rows).refused
+    assert operator.execute("SELECT FROM anomalies").rowcount == 1
+
+
+def test_an_anomaly_whose_begin_is_refused_for_a_moment_is_over_once_both_are_stored(
+    store: PostgresRowStore, operator: psycopg.Connection
+) -> None:
+    operator.execute("CREATE SEQUENCE attempts")
+    create_anomaly_trigger(operator, "nextval('attempts') <= 2")
+    rows = [row(anomalies=(began(),)), row(at_ms=AT_MS + 5000, anomalies=(ended(),))]
+    assert store.write(rows) == (2, ())
+    assert operator.execute("SELECT FROM anomalies WHERE metadata ? 'ended_at'").rowcount == 1

@@ -11,6 +11,7 @@ from psycopg import sql
 
 from conductor_actors.adapters.postgres.metrics_table import MIN_COPIED_ROWS
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
+from conductor_actors.domain.anomalies.changes import ExpectedScore
 from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.rows import VALUE_TYPES
 from conductor_actors.domain.scoring import ScoreRow
@@ -21,6 +22,8 @@ from tests.support.score_rows import AT_MS, SIGNALS, row
 _READ = sql.SQL(
     "SELECT (extract(epoch FROM time) * 1000)::bigint, {}, metadata FROM engagement_metrics"
 ).format(sql.SQL(", ").join(map(sql.Identifier, VALUE_TYPES)))
+
+_FIELDS = ScoreRow.__struct_fields__
 
 
 class StoreUnderTest(NamedTuple):
@@ -41,13 +44,15 @@ def tested(request: pytest.FixtureRequest) -> Iterator[StoreUnderTest]:
 
 
 def _stored_part(row: ScoreRow) -> tuple[Any, ...]:
-    *columns, signals, _, gap, is_audience_known = astuple(row)[:10]
+    columns = astuple(row)[: _FIELDS.index("signals")]
     metadata: dict[str, object] = {}
-    if gap:
-        metadata["gap"] = {"reason": gap.reason, "lost_events": gap.lost_events}
-    if not is_audience_known:
+    if row.gap:
+        metadata["gap"] = {"reason": row.gap.reason, "lost_events": row.gap.lost_events}
+    if not row.is_audience_known:
         metadata["audience"] = "unknown"
-    return (*columns, *astuple(signals), metadata)
+    if row.expected:
+        metadata["expected"] = [row.expected.low, row.expected.high]
+    return (*columns, *astuple(row.signals), metadata)
 
 
 def _stored(tested: StoreUnderTest, rows: Sequence[ScoreRow]) -> int:
@@ -78,6 +83,22 @@ def test_a_row_says_what_it_misses(tested: StoreUnderTest, others: int) -> None:
 def test_rows_of_an_unknown_audience_are_marked(tested: StoreUnderTest) -> None:
     rows = [row("a", is_audience_known=False), row("b")]
     assert _stored(tested, rows) == 2
+    _assert_stored(tested, rows)
+
+
+@pytest.mark.parametrize("others", [0, 200])
+def test_a_row_has_the_range_of_scores_that_was_expected(
+    tested: StoreUnderTest, others: int
+) -> None:
+    expected = ExpectedScore(0.1 + 0.2, 1.0)
+    rows = [row(f"s{n}", expected=ExpectedScore(n / 400, 0.5)) for n in range(others)]
+    rows += [
+        row("a", expected=expected),
+        row("b", expected=expected, gap=GapMark("trimmed", 7)),
+        row("c", expected=expected, is_audience_known=False),
+        row("d"),
+    ]
+    assert _stored(tested, rows) == len(rows)
     _assert_stored(tested, rows)
 
 

@@ -1,21 +1,32 @@
 """Rows in memory."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
+from conductor_actors.domain.anomalies.changes import AnomalyBegan, AnomalyEnded
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import RefusedRow, WriteResult
 
 _MAX_BIGINT = 2**63 - 1
 
 
+class StoredAnomaly(NamedTuple):
+    row: ScoreRow
+    begun: AnomalyBegan
+    ended_ms: int | None = None
+
+
 class MemoryStore:
     """Store rows in `rows`, by key; refuse what no database can store.
+
+    `anomalies` are stored by id and the tick at which they began.
 
     While `outage` is set, it is raised by every write.
     """
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str, int], ScoreRow] = {}
+        self.anomalies: dict[tuple[str, int], StoredAnomaly] = {}
         self.outage: Exception | None = None
         self.closed = False
 
@@ -30,7 +41,20 @@ class MemoryStore:
                 self.rows.setdefault((row.tenant_id, row.session_id, row.at_ms), row)
             else:
                 refused.append(RefusedRow(row, "no database can store this"))
+        self._store_anomalies(list(filter(_is_storable, rows)))
         return WriteResult(len(self.rows) - before, refused)
+
+    def _store_anomalies(self, rows: Sequence[ScoreRow]) -> None:
+        changes = [(row, change) for row in rows for change in row.anomalies]
+        for row, change in changes:
+            if isinstance(change, AnomalyBegan):
+                self.anomalies.setdefault((change.id, row.at_ms), StoredAnomaly(row, change))
+        for row, change in changes:
+            if isinstance(change, AnomalyEnded):
+                key = change.id, change.began_ms
+                stored = self.anomalies.get(key)
+                if stored is not None and stored.ended_ms is None:
+                    self.anomalies[key] = stored._replace(ended_ms=row.at_ms)
 
     def close(self) -> None:
         self.closed = True

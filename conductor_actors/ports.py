@@ -110,7 +110,7 @@ class Retention(Protocol):
 
 
 class UpdatePublisher(Protocol):
-    """Publish rows as updates."""
+    """Publish rows as updates, and their anomalies."""
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
         """Publish the rows in one round trip. After `Unavailable`, some may be published.
@@ -126,6 +126,7 @@ class UpdatePublisher(Protocol):
 UPDATES: Final = "engagement:update"
 ANOMALIES: Final = "anomaly:detected"
 ANOMALIES_ENDED: Final = "anomaly:ended"
+PUBLISHED_NAMES: Final = (UPDATES, ANOMALIES, ANOMALIES_ENDED)
 
 
 class PublishedMessage(NamedTuple):

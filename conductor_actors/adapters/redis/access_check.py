@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from itertools import product
 from typing import Any, Final
 
 import redis
@@ -30,7 +31,7 @@ from conductor_actors.adapters.redis.updates.update_publisher import PUBLISH_SCR
 from conductor_actors.domain.identity import COMMANDS, DEFAULT_TENANT, prefixed
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import NamesShared, emit
-from conductor_actors.ports import UPDATES, CheckResult
+from conductor_actors.ports import PUBLISHED_NAMES, CheckResult
 
 _SHARED_NAMES: Final = (
     "pub/sub knows no database number: services in other databases of this server receive what "
@@ -111,7 +112,7 @@ def _service_commands(names: EventNames, transport: Transport) -> list[Command]:
         ("EVAL", PUBLISH_SCRIPT, 1, FENCE_KEY, ""),
         ("XRANGE", events[0], "-", "+"),
         ("TYPE", events[0]),
-        *(("PUBLISH", prefixed(tenant, UPDATES), "") for tenant in tenants),
+        *(("PUBLISH", prefixed(*each), "") for each in product(tenants, PUBLISHED_NAMES)),
         *(("XADD", prefixed(tenant, COMMANDS), "*", "data", "") for tenant in tenants),
     ]
     if transport != "streams":

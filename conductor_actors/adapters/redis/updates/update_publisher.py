@@ -1,7 +1,7 @@
-"""Publish the updates of scores with one script, which checks the fence."""
+"""Publish updates and anomalies with one script, which checks the fence."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from conductor_actors.adapters.redis.connections.client import open_client
@@ -9,9 +9,14 @@ from conductor_actors.adapters.redis.connections.namespaces import prefix_of
 from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.ownership.fence import Fence
+from conductor_actors.anomaly_messages import (
+    Anomaly,
+    anomaly_messages_of,
+    encode_anomaly_message,
+)
 from conductor_actors.domain.identity import prefixed
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.ports import UPDATES
+from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
 from conductor_actors.updates import encode_update, update_of
 
 # Arguments: the fence token; then for each channel its name, the number of bodies, and the bodies.
@@ -37,15 +42,19 @@ class RedisUpdatePublisher:
         self._fence = fence
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
-        """Publish the rows in one round trip, each on its tenant's channel.
+        """Publish the rows and their anomalies in one round trip, on their tenants' channels.
 
         Raise `OwnershipLost` if another process is the owner.
         """
         bodies: defaultdict[str, list[bytes]] = defaultdict(list)
         for row in rows:
             bodies[row.tenant_id].append(encode_update(update_of(row)))
+        arguments = self._arguments(bodies)
+        for row in rows:
+            if row.anomalies:  # after all updates: the user may lack their channels
+                arguments += self._anomaly_arguments(row)
         with mapped_errors():
-            self._fence.run_script(self._client, PUBLISH_SCRIPT, self._arguments(bodies))
+            self._fence.run_script(self._client, PUBLISH_SCRIPT, arguments)
 
     def require_access(self) -> None:
         """Raise `ConfigError` if the user may not run the script. Publish nothing."""
@@ -62,3 +71,9 @@ class RedisUpdatePublisher:
             channel = prefix + prefixed(tenant_id, UPDATES)
             arguments += (channel, len(of_tenant), *of_tenant)
         return arguments
+
+    def _anomaly_arguments(self, row: ScoreRow) -> Iterator[Any]:
+        for message in anomaly_messages_of(row):
+            name = ANOMALIES if isinstance(message, Anomaly) else ANOMALIES_ENDED
+            channel = prefix_of(self._client) + prefixed(row.tenant_id, name)
+            yield from (channel, 1, encode_anomaly_message(message))

@@ -13,11 +13,11 @@ from conductor_actors.adapters.redis.key_names import FENCE_KEY
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
-from conductor_actors.ports import UPDATES
+from conductor_actors.ports import PUBLISHED_NAMES, UPDATES
 from tests.adapters.redis.acl_users import acl_user, as_user, granted_rules
 from tests.support.fences import take_ownership
 from tests.support.oldest_redis import redis_7_0
-from tests.support.score_rows import row
+from tests.support.score_rows import AT_MS, began, ended, row
 from tests.support.valkey_servers import ServerKind, ValkeyServer, valkey_server
 from tests.support.waiting import wait_until
 
@@ -112,12 +112,19 @@ def test_a_lease_that_is_taken_again_meanwhile_publishes_once(server: ValkeyServ
     assert channels == [UPDATES]
 
 
-@pytest.mark.parametrize("missing", ["+eval", "+get", "+publish", f"&*:{UPDATES}", "~conductor:*"])
+@pytest.mark.parametrize(
+    "missing",
+    [
+        *("+eval", "+get", "+publish", "~conductor:*"),
+        *(f"&*:{name}" for name in PUBLISHED_NAMES),
+    ],
+)
 def test_a_missing_grant_is_a_config_error_with_the_grants(
     server: ValkeyServer, missing: str
 ) -> None:
     rules = [rule for rule in granted_rules() if rule != missing]
-    url, rows = as_user(server.url), [row(tenant_id="acme")]
+    anomalies = ended(began_ms=AT_MS - 5000), began("2")
+    url, rows = as_user(server.url), [row(tenant_id="acme", anomalies=anomalies)]
     with (
         acl_user(server.client, *rules),
         publisher_of(url, take_ownership(server.url)) as publisher,

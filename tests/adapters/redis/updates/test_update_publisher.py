@@ -10,10 +10,12 @@ import redis
 from msgspec.structs import asdict
 
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
+from conductor_actors.anomaly_messages import anomaly_messages_of, encode_anomaly_message
+from conductor_actors.domain.anomalies.changes import ExpectedScore
 from conductor_actors.errors import OwnershipLost
-from conductor_actors.ports import UPDATES
+from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
 from tests.support.fences import take_ownership
-from tests.support.score_rows import AT_MS, row
+from tests.support.score_rows import AT_MS, began, ended, row
 
 
 @pytest.fixture
@@ -110,6 +112,44 @@ def test_ids_with_any_characters_are_published_unchanged(
         publisher.publish([row(text, event_id=text)])
         body: dict[str, Any] = json.loads(next(messages)[1])
     assert (body["sessionId"], body["eventId"]) == (text, text)
+
+
+def test_the_begin_and_the_end_of_an_anomaly_are_published_after_the_updates(
+    publisher: RedisUpdatePublisher, client: redis.Redis
+) -> None:
+    begin = row("s1", tenant_id="acme", anomalies=(began(),))
+    end = row("s2", AT_MS + 65_000, anomalies=(ended(),))
+    with subscribed(client) as messages:
+        publisher.publish([begin, end, row("s3")])
+        received = take(messages, 5)
+        client.publish("mark", b"")
+        assert next(messages) == ("mark", b"")
+    assert [channel for channel, _ in received] == [
+        *(f"acme:{UPDATES}", UPDATES, UPDATES),
+        *("acme:anomaly:detected", "anomaly:ended"),
+    ]
+    assert [body for _, body in received[3:]] == [
+        encode_anomaly_message(message)
+        for each in (begin, end)
+        for message in anomaly_messages_of(each)
+    ]
+
+
+def test_an_anomaly_may_end_at_the_tick_at_which_another_begins(
+    publisher: RedisUpdatePublisher, client: redis.Redis
+) -> None:
+    with subscribed(client) as messages:
+        publisher.publish([row(anomalies=(ended(began_ms=AT_MS - 5000), began("2")))])
+        channels = [channel for channel, _ in take(messages, 3)]
+    assert channels == [UPDATES, ANOMALIES_ENDED, ANOMALIES]
+
+
+def test_a_range_of_expected_scores_is_published(
+    publisher: RedisUpdatePublisher, client: redis.Redis
+) -> None:
+    with subscribed(client) as messages:
+        publisher.publish([row(expected=ExpectedScore(0.5, 0.75))])
+        assert json.loads(next(messages)[1])["expected"] == [0.5, 0.75]
 
 
 def test_ten_thousand_updates_are_published_in_one_call_and_in_order(

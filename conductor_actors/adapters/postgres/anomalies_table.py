@@ -32,7 +32,7 @@ _COLUMN_TYPES: Final = {
 }
 _SENT_AS_TEXT: Final = ("uuid", "jsonb")
 
-_BEGIN: Final = sql.SQL(
+_INSERT_BEGUN: Final = sql.SQL(
     "INSERT INTO anomalies ({columns}) SELECT {values} FROM unnest({arrays}) AS new ({columns})"
     " ON CONFLICT (id, timestamp) DO NOTHING"
 ).format(
@@ -48,7 +48,7 @@ _BEGIN: Final = sql.SQL(
 )
 
 # Of a hypertable, the span excludes the chunks that would be searched, and decompressed, in vain.
-_END: Final = sql.SQL(
+_UPDATE_ENDED: Final = sql.SQL(
     "UPDATE anomalies"
     " SET metadata = anomalies.metadata || jsonb_build_object('ended_at', new.ended_at)"
     " FROM unnest(%b::text[], %b::timestamptz[], %b::text[]) AS new (id, timestamp, ended_at)"
@@ -83,7 +83,7 @@ def end_statements(rows: Iterable[ScoreRow]) -> list[Statement]:
 
 def statements_without_values() -> list[Statement]:
     """Return statements that store nothing, and need the same privileges as the others."""
-    return [_begin_statement([]), (_END, ([], [], [], EPOCH, EPOCH))]
+    return [_begin_statement([]), (_UPDATE_ENDED, ([], [], [], EPOCH, EPOCH))]
 
 
 def _changes(rows: Iterable[ScoreRow]) -> Iterator[tuple[ScoreRow, AnomalyChange]]:
@@ -111,9 +111,9 @@ def _begun_values(row: ScoreRow, begun: AnomalyBegan) -> tuple[object, ...]:
 
 def _begin_statement(begun: Sequence[tuple[object, ...]]) -> Statement:
     columns = zip(*begun, strict=True) if begun else ((),) * len(_COLUMN_TYPES)
-    return _BEGIN, [*map(list, columns)]
+    return _INSERT_BEGUN, [*map(list, columns)]
 
 
 def _end_statement(ended: Sequence[tuple[str, object, str]]) -> Statement:
     ids, begins, ends = map(list, zip(*ended, strict=True))
-    return _END, (ids, begins, ends, min(begins), max(begins))
+    return _UPDATE_ENDED, (ids, begins, ends, min(begins), max(begins))

@@ -14,7 +14,7 @@ from conductor_actors.app.signals import exit_on_stop_signals
 from conductor_actors.commands import dead_letters, inspect, launch
 from conductor_actors.commands.check import check_servers
 from conductor_actors.commands.migrate import migrate_database
-from conductor_actors.commands.replay import replay_recording
+from conductor_actors.commands.replay import Outputs, replay_recording
 from conductor_actors.commands.terminal import print_stderr, set_encoding
 from conductor_actors.commands.verify import verify_recording
 from conductor_actors.errors import ConfigError, Unavailable
@@ -172,6 +172,12 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
         str | None,
         typer.Option(metavar="FILE", help="Write the rows to this CSV file; - is stdout."),
     ] = None,
+    anomalies: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Write the anomalies to this file, as JSON lines; - is stdout."
+        ),
+    ] = None,
     first: Annotated[
         str,
         typer.Option(
@@ -202,27 +208,33 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
 ) -> None:
     """Score recorded events again, as fast as possible, and write the rows to the database or CSV.
 
-    The settings must be those of the service. Rows that are in the database already do not change.
+    The settings must be those of the service. Rows that are in the database already do not change,
+    nor do anomalies. With --csv or --anomalies nothing is written to the database. A line of
+    --anomalies is what the service publishes, with its name as the key "name": anomaly:detected
+    or anomaly:ended.
 
-    --against compares the rows instead: it prints how many are missing, different or unexpected,
-    and the first difference. If there are any, the exit code is 1. The column metadata is not
-    compared.
+    --against compares the rows instead, and with the database the anomalies, too: it prints how
+    many are missing, different or unexpected, and the first difference. If there are any, the exit
+    code is 1. Of the column metadata of rows nothing is compared.
 
     Rows that may depend on events outside of the recording are not compared either; stderr shows
     how many. These are the rows of the last tick, unless the recording continues after it (a file
     ends with its last entry, or at --to). With --from they are also all rows of the first 6
-    hours (the presence timeout), and later rows of sessions that were active in that time.
+    hours (the presence timeout), and later rows of sessions that were active in that time. The
+    anomalies of sessions that have such early rows are not compared.
 
     Quarantines, and events that came by pub/sub, can't be replayed. A running service writes rows
     a little later than their events: use --to.
     """
+    outputs = Outputs(csv, anomalies)
     if against is None:
-        replay_recording(source, first, last, csv)
-    elif csv is None:
+        replay_recording(source, first, last, outputs)
+    elif not any(outputs):
         is_equal = verify_recording(source, first, last, against, cold_start=cold_start)
         _exit_with(0 if is_equal else 1)
     else:
-        raise ConfigError("--csv and --against: choose one")
+        named = "--csv" if csv is not None else "--anomalies"
+        raise ConfigError(f"{named} and --against: choose one")
 
 
 @letters_app.command("list", short_help="List dead letters, the newest first.")

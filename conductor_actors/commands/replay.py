@@ -1,22 +1,23 @@
-"""The `replay` command: score a recording again and write the rows to CSV or the database."""
+"""The `replay` command: score a recording again and write the rows to files or the database."""
 
 import gc
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
+from conductor_actors.adapters.recordings.anomaly_lines import AnomalyLines
 from conductor_actors.adapters.recordings.csv_rows import CsvRows
-from conductor_actors.adapters.server_urls import without_password
 from conductor_actors.app.collector import GC_THRESHOLDS
 from conductor_actors.app.startup import configure, open_servers
+from conductor_actors.commands.output_files import OutputFile, OutputFiles
 from conductor_actors.commands.recording import Recording, open_recording
 from conductor_actors.commands.terminal import STDERR, print_stderr, printable
 from conductor_actors.domain.entries import Entry
@@ -29,12 +30,21 @@ from conductor_actors.settings import Settings
 MAX_BATCHES_IN_FLIGHT: Final = 2  # one is being written, the other is ready
 
 
-def replay_recording(source: str, first: str, last: str, csv: str | None) -> None:
-    """Score the recorded events into a CSV file, if one is named, else into the database."""
+class Outputs(NamedTuple):
+    """The files to write rows and anomalies to, if any; `-` is stdout."""
+
+    csv: str | None = None
+    anomalies: str | None = None
+
+
+def replay_recording(source: str, first: str, last: str, outputs: Outputs) -> None:
+    """Score the recorded events into files, if any is named, else into the database."""
+    if outputs == ("-", "-"):
+        raise ConfigError("--csv - and --anomalies -: only one can be stdout")
     settings = configure(sys.stderr)
     with open_recording(source, settings, first, last) as recording:
-        if csv is not None:
-            replay_to_csv(recording, settings, csv)
+        if any(outputs):
+            replay_to_files(recording, settings, outputs)
             return
         with open_servers(settings, redis=False) as urls:
             replay_to_database(recording, settings, urls.database)
@@ -52,17 +62,19 @@ def score_recording(
     return summary
 
 
-def replay_to_csv(recording: Recording, settings: Settings, file_name: str) -> None:
-    """Write the rows to a CSV file. `-` is stdout; it is no error if its reader closes it early."""
-    to_stdout = file_name == "-"
-    target = sys.stdout.fileno() if to_stdout else file_name
-    try:
-        with open(target, "w", encoding="utf-8", newline="", closefd=not to_stdout) as file:
-            score_recording(recording, settings, CsvRows(file).write)
-    except BrokenPipeError:
-        return
-    except OSError as error:
-        raise ConfigError(f"--csv {without_password(file_name)}: {error.strerror}") from None
+def replay_to_files(recording: Recording, settings: Settings, outputs: Outputs) -> None:
+    """Write rows as CSV and anomalies as JSON lines, each if a file is named.
+
+    It is no error if the reader of stdout closes it early.
+    """
+    writers = ("--csv", outputs.csv, CsvRows), ("--anomalies", outputs.anomalies, AnomalyLines)
+    with ExitStack() as closed_at_end, suppress(BrokenPipeError):
+        files = []
+        for option, name, make_writer in writers:
+            if name is not None:
+                files.append(OutputFile(option, name, make_writer))
+                closed_at_end.callback(files[-1].close)
+        score_recording(recording, settings, OutputFiles(files).write)
 
 
 def replay_to_database(recording: Recording, settings: Settings, url: str) -> None:

@@ -1,9 +1,9 @@
-"""`replay --against`: compare the rows that a replay computes with the stored ones."""
+"""`replay --against`: compare the rows and anomalies of a replay with the stored ones."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import typer
 
@@ -13,14 +13,53 @@ from conductor_actors.app.startup import configure, open_servers
 from conductor_actors.commands.recording import Recording, open_recording
 from conductor_actors.commands.replay import score_recording
 from conductor_actors.commands.terminal import print_stderr, printable
+from conductor_actors.domain.anomaly_comparison import (
+    AnomalyColumns,
+    AnomalyComparison,
+    AnomalyDifference,
+    StoredAnomalies,
+)
 from conductor_actors.domain.comparison import Comparison, Coverage, Difference, StoredRows
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.rows import COLUMNS
+from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from conductor_actors.instants import to_iso
 from conductor_actors.settings import Settings
 
 _KEY_COLUMNS: Final = ("time", *SessionKey._fields)  # equal in both rows
+_ANOMALY_KEY_COLUMNS: Final = ("timestamp", *SessionKey._fields)
+
+
+class Comparisons(NamedTuple):
+    """What is compared. A CSV file has no anomalies."""
+
+    rows: Comparison
+    anomalies: AnomalyComparison | None = None
+
+    @property
+    def are_equal(self) -> bool:
+        """Whether both sides have the same rows and the same anomalies."""
+        return self.rows.is_equal and (self.anomalies is None or self.anomalies.is_equal)
+
+    def add_tick(self, rows: Sequence[ScoreRow]) -> None:
+        """Compare the replayed rows of one tick."""
+        self.rows.add_tick(rows)
+        if self.anomalies is not None:
+            self.anomalies.add_tick(rows)
+
+    def finish(self, last_tick_ms: int) -> None:
+        """Compare what is left, up to the last tick of the replay."""
+        self.rows.finish(last_tick_ms)
+        if self.anomalies is not None:
+            self.anomalies.finish(last_tick_ms)
+
+
+class Stored(NamedTuple):
+    """Functions that read what is stored. A CSV file has no anomalies."""
+
+    rows: StoredRows
+    anomalies: StoredAnomalies | None = None
 
 
 def verify_recording(source: str, first: str, last: str, against: str, *, cold_start: bool) -> bool:
@@ -31,47 +70,53 @@ def verify_recording(source: str, first: str, last: str, against: str, *, cold_s
             stored = read_csv_rows(recording, against)
             return _print_comparison(compare(recording, settings, stored, cold_start=cold_start))
         with open_servers(settings, redis=False) as urls:
-            stored = read_database_rows(recording, urls.database)
+            stored = read_database(recording, urls.database)
             return _print_comparison(compare(recording, settings, stored, cold_start=cold_start))
 
 
-def _print_comparison(comparison: Comparison) -> bool:
-    for line in result_lines(comparison):
+def _print_comparison(comparisons: Comparisons) -> bool:
+    for line in result_lines(comparisons):
         typer.echo(line)
-    return comparison.is_equal
+    return comparisons.are_equal
 
 
-def read_database_rows(recording: Recording, url: str) -> StoredRows:
-    """Return a function that reads the rows of a database."""
+def read_database(recording: Recording, url: str) -> Stored:
+    """Return the functions that read a database."""
     until_ms, tenants = recording.until_ms, recording.tenants
-    return lambda first_ms: stored_rows.read_rows(url, first_ms, until_ms, tenants)
+    return Stored(
+        lambda first_ms: stored_rows.read_rows(url, first_ms, until_ms, tenants),
+        lambda first_ms, last_ms: stored_rows.read_anomalies(url, first_ms, last_ms, tenants),
+    )
 
 
-def read_csv_rows(recording: Recording, name: str) -> StoredRows:
+def read_csv_rows(recording: Recording, name: str) -> Stored:
     """Return a function that reads the rows of a CSV file, as `--csv` writes them."""
-    return lambda first_ms: csv_rows.read_rows(Path(name), first_ms, recording.until_ms)
+    return Stored(lambda first_ms: csv_rows.read_rows(Path(name), first_ms, recording.until_ms))
 
 
 def compare(
-    recording: Recording, settings: Settings, stored: StoredRows, *, cold_start: bool
-) -> Comparison:
-    """Score the recording and compare its rows with the stored ones.
+    recording: Recording, settings: Settings, stored: Stored, *, cold_start: bool
+) -> Comparisons:
+    """Score the recording and compare its rows and anomalies with the stored ones.
 
     Print on stderr which rows are not compared, and why. Raise `ConfigError` if no row can be.
     """
     coverage = coverage_of(recording, settings, cold_start=cold_start)
-    comparison = Comparison(stored, coverage)
-    summary = score_recording(recording, settings, comparison.add_tick)
+    anomalies = None
+    if stored.anomalies is not None:
+        anomalies = AnomalyComparison(stored.anomalies, coverage)
+    comparisons = Comparisons(Comparison(stored.rows, coverage), anomalies)
+    summary = score_recording(recording, settings, comparisons.add_tick)
     if summary.last_tick_ms is not None:
-        comparison.finish(summary.last_tick_ms)
-    for line in _uncovered_lines(comparison, coverage):
+        comparisons.finish(summary.last_tick_ms)
+    for line in _uncovered_lines(comparisons.rows, coverage):
         print_stderr(f"not compared: {line}")
-    if comparison.uncovered.total() == summary.rows:
+    if comparisons.rows.uncovered.total() == summary.rows:
         raise ConfigError(
             "no row can be compared: the recording covers no tick; choose an earlier --from, a "
             "later --to, or a longer recording"
         )
-    return comparison
+    return comparisons
 
 
 def coverage_of(recording: Recording, settings: Settings, *, cold_start: bool) -> Coverage:
@@ -91,24 +136,48 @@ def coverage_of(recording: Recording, settings: Settings, *, cold_start: bool) -
     return Coverage(from_ms, recording.until_ms, False, forgotten_after_ms)  # noqa: FBT003
 
 
-def result_lines(comparison: Comparison) -> Iterator[str]:
+def result_lines(comparisons: Comparisons) -> Iterator[str]:
     """Return the result as lines of text."""
-    yield f"compared    {comparison.compared}"
-    yield f"missing     {comparison.missing}"
-    yield f"different   {comparison.different}"
-    yield f"unexpected  {comparison.unexpected}"
-    if comparison.first is not None:
-        yield from _difference_lines(comparison.first)
+    rows, anomalies = comparisons
+    yield f"compared    {rows.compared}"
+    yield f"missing     {rows.missing}"
+    yield f"different   {rows.different}"
+    yield f"unexpected  {rows.unexpected}"
+    if anomalies is not None:
+        yield (
+            f"anomalies   {anomalies.compared} compared, {anomalies.missing} missing, "
+            f"{anomalies.different} different, {anomalies.unexpected} unexpected"
+        )
+    if rows.first is not None:
+        yield from _difference_lines(rows.first)
+    if anomalies is not None and anomalies.first is not None:
+        yield from _anomaly_difference_lines(anomalies.first)
+
+
+def _anomaly_difference_lines(difference: AnomalyDifference) -> Iterator[str]:
+    record = difference.stored or difference.replayed
+    assert record is not None  # noqa: S101 - one side has it
+    key = printable(str(record.key))
+    yield f"first difference of anomalies: session {key}, tick {to_iso(record.timestamp)}"
+    no_anomaly = ["(no anomaly)"] * len(record)
+    stored, replayed = ([*map(_value_text, each)] if each else no_anomaly for each in difference)
+    yield from _column_lines(AnomalyColumns._fields, _ANOMALY_KEY_COLUMNS, stored, replayed)
 
 
 def _difference_lines(difference: Difference) -> Iterator[str]:
     at_ms, key = difference.row
     yield f"first difference: session {printable(str(key))}, tick {to_iso(at_ms)}"
-    yield f"  {'column':20}{'stored':26}replayed"
     no_row = ["(no row)"] * len(COLUMNS)
     stored, replayed = ([*map(_value_text, row)] if row else no_row for row in difference)
-    for name, *values in zip(COLUMNS, stored, replayed, strict=True):
-        if name not in _KEY_COLUMNS and values[0] != values[1]:
+    yield from _column_lines(COLUMNS, _KEY_COLUMNS, stored, replayed)
+
+
+def _column_lines(
+    columns: Sequence[str], keys: Collection[str], stored: Sequence[str], replayed: Sequence[str]
+) -> Iterator[str]:
+    yield f"  {'column':20}{'stored':26}replayed"
+    for name, *values in zip(columns, stored, replayed, strict=True):
+        if name not in keys and values[0] != values[1]:
             yield f"  {name:20}{values[0]:26}{values[1]}"
 
 

@@ -114,6 +114,9 @@ def test_replay_writes_the_rows_of_the_contract_to_csv_and_its_progress_to_stder
     written = run_to_end("replay", EVENTS, "--csv", "rows.csv", cwd=tmp_path)
     assert (written.exit_code, written.stdout) == (0, "")
     assert (tmp_path / "rows.csv").read_text() == EXPECTED
+    both = run_to_end("replay", EVENTS, "--csv", "-", "--anomalies", "none.jsonl", cwd=tmp_path)
+    assert (both.exit_code, both.stdout) == (0, EXPECTED)
+    assert not (tmp_path / "none.jsonl").read_text()
 
 
 def test_a_second_replay_into_the_database_adds_no_rows(postgres_url: str, tmp_path: Path) -> None:
@@ -149,6 +152,8 @@ def test_from_and_to_select_the_same_entries_of_streams_and_files(
         (["missing.jsonl", "--csv", "-"], ["missing.jsonl", "No such file"]),
         (["garbage", "--csv", "-"], ["garbage", "no line is a recorded event", '"id"']),
         ([EVENTS, "--csv", "/dev/full"], ["--csv /dev/full", "No space left"]),
+        ([EVENTS, "--anomalies", "/no/such"], ["--anomalies /no/such", "No such file"]),
+        ([EVENTS, "--csv", "-", "--anomalies", "-"], ["--csv -", "only one can be stdout"]),
         ([EVENTS, "--csv", "-", "--from", "noon"], ["'noon'", "2026-01-04T12:00:00Z"]),
     ],
 )

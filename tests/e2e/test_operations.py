@@ -20,6 +20,7 @@ from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.commands import verify
 from conductor_actors.commands.inspect.session_text import trace_line
+from conductor_actors.domain.anomaly_comparison import AnomalyComparison
 from conductor_actors.domain.comparison import Comparison, Coverage, Difference
 from conductor_actors.simulate import Simulation
 from tests.deploy.conftest import PASSWORD, PSQL, ROLES, UserUrl, made, postgres, user_url, valkey
@@ -202,7 +203,10 @@ def test_the_example_of_a_difference_is_what_the_command_prints() -> None:
     comparison.compared, comparison.different = 720_000, 1
     stored = record(row("keynote", AT_MS + 10_000))._replace(total_users=7)
     comparison.first = Difference(stored, stored._replace(total_users=6))
-    assert "\n".join(verify.result_lines(comparison)) == DIFFERENCE.output
+    anomalies = AnomalyComparison(lambda *_: (), Coverage(0, 0))
+    anomalies.compared = 15
+    comparisons = verify.Comparisons(comparison, anomalies)
+    assert "\n".join(verify.result_lines(comparisons)) == DIFFERENCE.output
 
 
 def test_the_example_of_a_trace_is_what_the_command_prints() -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import psycopg
 import pytest
 import redis
 
+from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.commands import verify
 from conductor_actors.commands.recording import open_recording
-from conductor_actors.commands.replay import replay_to_csv, replay_to_database
+from conductor_actors.commands.replay import Outputs, replay_to_database, replay_to_files
 from conductor_actors.domain.comparison import Comparison
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS
@@ -25,12 +27,14 @@ from tests.domain.test_replayer import curse, decode_poison
 from tests.support.databases import migrated_database
 from tests.support.event_samples import LIVE, REACTION, VOTE
 from tests.support.programs import Completed, run_to_end
-from tests.support.score_rows import AT_MS
+from tests.support.score_rows import AT_MS, began, row
 
 EVENTS, EXPECTED = str(SAMPLE / "events.jsonl"), str(SAMPLE / "expected.csv")
 AFTER_ALL = ("--to", "2026-01-04T12:02")
 SESSION = "6513270e-269e-4d37-b2a7-4de452e6b438"
-EQUAL = "compared    31\nmissing     0\ndifferent   0\nunexpected  0\n"
+EQUAL_ROWS = "compared    31\nmissing     0\ndifferent   0\nunexpected  0\n"
+EQUAL_ANOMALIES = "anomalies   0 compared, 0 missing, 0 different, 0 unexpected\n"
+EQUAL = EQUAL_ROWS + EQUAL_ANOMALIES
 
 
 @pytest.fixture
@@ -85,6 +89,7 @@ def test_what_is_missing_different_and_unexpected_is_counted_and_the_first_is_sh
         "missing     1",
         "different   1",
         "unexpected  2",
+        EQUAL_ANOMALIES.rstrip(),
         f"first difference: session default/{SESSION}, tick 2026-01-04T12:00:10Z",
         "  column              stored                    replayed",
         "  event_id            \\x1b[31m                  d23f0824-128b-4f33-8c5c-7fd0a6a3a450",
@@ -100,6 +105,22 @@ def test_a_row_that_one_side_lacks_is_shown_from_the_other_side(url: str, tmp_pa
     assert "  engagement_score    (no row)                  0.3866021492181718\n" in ended.stdout
 
 
+def test_a_stored_anomaly_that_the_replay_does_not_find_is_shown(url: str, tmp_path: Path) -> None:
+    at_ms = AT_MS + 10_000
+    anomaly = row(SESSION, at_ms, anomalies=(began(),))
+    with closing(PostgresRowStore(url)) as store:
+        store.write([anomaly])
+    ended = against_database(url, tmp_path, *AFTER_ALL)
+    assert ended.exit_code == 1
+    lines = ended.stdout.splitlines()
+    assert lines[:6] == [
+        *EQUAL_ROWS.splitlines(),
+        "anomalies   0 compared, 0 missing, 0 different, 1 unexpected",
+        f"first difference of anomalies: session default/{SESSION}, tick 2026-01-04T12:00:10Z",
+    ]
+    assert "  severity            CRITICAL                  (no anomaly)" in lines
+
+
 def test_the_last_tick_is_not_compared_unless_the_recording_goes_past_it(
     url: str, tmp_path: Path
 ) -> None:
@@ -113,7 +134,7 @@ def test_the_last_tick_is_not_compared_unless_the_recording_goes_past_it(
 
 def test_a_csv_file_can_be_compared_with_too(tmp_path: Path) -> None:
     same = run_to_end("replay", EVENTS, "--against", EXPECTED, *AFTER_ALL, cwd=tmp_path)
-    assert (same.exit_code, same.stdout) == (0, EQUAL)
+    assert (same.exit_code, same.stdout) == (0, EQUAL_ROWS)
     (tmp_path / "other.csv").write_text(Path(EXPECTED).read_text().replace(",6,6,", ",5,6,", 1))
     other = run_to_end("replay", EVENTS, "--against", "other.csv", *AFTER_ALL, cwd=tmp_path)
     assert other.exit_code == 1
@@ -124,6 +145,7 @@ def test_a_csv_file_can_be_compared_with_too(tmp_path: Path) -> None:
     ("options", "parts"),
     [
         (["--against", EXPECTED, "--csv", "-"], ["--csv", "--against", "choose one"]),
+        (["--against", EXPECTED, "--anomalies", "-"], ["--anomalies and --against: choose one"]),
         (["--against", "nothing.csv"], ["nothing.csv", "No such file"]),
         (["--against", EVENTS], ["events.jsonl", "first line is not time,tenant_id"]),
         (
@@ -168,13 +190,13 @@ def compared(path: Path, stored: Path, first: str, *, cold_start: bool = False) 
     settings = Settings(**SETTINGS)
     with open_recording(str(path), settings, first, "+") as recording:
         rows = verify.read_csv_rows(recording, str(stored))
-        return verify.compare(recording, settings, rows, cold_start=cold_start)
+        return verify.compare(recording, settings, rows, cold_start=cold_start).rows
 
 
 def scored(path: Path, first: str = "-") -> Path:
     settings, stored = Settings(**SETTINGS), path.with_suffix(f".{first[:4]}.csv")
     with open_recording(str(path), settings, first, "+") as recording:
-        replay_to_csv(recording, settings, str(stored))
+        replay_to_files(recording, settings, Outputs(csv=str(stored)))
     return stored
 
 
@@ -228,7 +250,7 @@ def test_streams_are_compared_up_to_now_and_trimmed_ones_from_where_they_begin(
     def found() -> Comparison:
         with open_recording(valkey_url, settings, "-", "+") as recording:
             rows = verify.read_csv_rows(recording, str(stored))
-            return verify.compare(recording, settings, rows, cold_start=False)
+            return verify.compare(recording, settings, rows, cold_start=False).rows
 
     whole = found()
     assert (whole.is_equal, whole.compared, whole.uncovered.total()) == (True, 36, 0)

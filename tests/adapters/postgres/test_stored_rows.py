@@ -2,16 +2,18 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from uuid import UUID
 
 import psycopg
 import pytest
 
 from conductor_actors.adapters.postgres import stored_rows
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
-from conductor_actors.adapters.postgres.stored_rows import read_rows
+from conductor_actors.adapters.postgres.stored_rows import read_anomalies, read_rows
+from conductor_actors.domain.anomaly_comparison import anomaly_record
 from conductor_actors.domain.scoring import ScoreRow, Signals
 from conductor_actors.errors import ConfigError, Unavailable
-from tests.support.score_rows import AT_MS, record, row
+from tests.support.score_rows import AT_MS, began, ended, record, row
 
 ODD = Signals(0.1 + 0.2, 5e-324, 2**53 + 1, 2**62, 1.7976931348623157e308, -0.0)
 
@@ -21,7 +23,7 @@ def url(request: pytest.FixtureRequest) -> Iterator[str]:
     url: str = request.getfixturevalue(request.param)
     yield url
     with psycopg.connect(url) as connection:
-        connection.execute("DELETE FROM engagement_metrics")
+        connection.execute("TRUNCATE engagement_metrics, anomalies")
 
 
 def write(url: str, rows: Sequence[ScoreRow]) -> None:
@@ -46,6 +48,23 @@ def test_they_come_in_the_order_of_their_ticks_however_many_at_once(
     found = list(read_rows(url, AT_MS, AT_MS + 20_000, None))
     assert [each.time for each in found] == [each.at_ms for each in rows]
     assert sorted(found) == list(map(record, rows))
+
+
+def test_anomalies_come_back_as_they_were_found(url: str) -> None:
+    first, other = began(str(UUID(int=1))), began(str(UUID(int=2)), anomaly_score=0.1 + 0.2)
+    rows = [
+        row("é\r\n😀", anomalies=(first,)),
+        row("b", AT_MS + 5000, tenant_id="acme", anomalies=(other,)),
+        row("é\r\n😀", AT_MS + 5000, anomalies=(ended(first.id),)),
+    ]
+    write(url, rows)
+    expected = [
+        anomaly_record(rows[0], first)._replace(ended_at=AT_MS + 5000),
+        anomaly_record(rows[1], other),
+    ]
+    assert list(read_anomalies(url, AT_MS, AT_MS + 5000, None)) == expected
+    assert list(read_anomalies(url, AT_MS + 1, AT_MS + 5000, None)) == expected[1:]
+    assert list(read_anomalies(url, 0, AT_MS + 5000, ["default"])) == expected[:1]
 
 
 def test_both_ends_of_the_span_are_in_it_and_only_these_tenants(url: str) -> None:

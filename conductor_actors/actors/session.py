@@ -22,6 +22,7 @@ from conductor_actors.actors.runtime.coalescing_mailbox import ItemMailbox
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.domain.checkpoints import encode_state
+from conductor_actors.domain.detection import with_anomalies
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.failures import salvage
@@ -116,9 +117,12 @@ class SessionActor(PooledActor):
     def _hand_over_row(self, tick: Tick) -> None:
         parts = self._parts
         row = row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring, tick.marks)
-        parts.writer.add(row)
-        if tick.is_live:
-            parts.publisher.add(row)
+        try:
+            row = with_anomalies(row, self._state)
+        finally:  # a detector that raises costs what it would have found, and not the row
+            parts.writer.add(row)
+            if tick.is_live:
+                parts.publisher.add(row)
 
     def _describe(self, describe: Describe) -> None:
         parts, introspect = self._parts, describe.introspect

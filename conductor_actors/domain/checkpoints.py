@@ -103,6 +103,8 @@ def encode_state(state: SessionState) -> bytes:
             [_pack_poll(poll, active) for poll in state.polls.values()],
             state.chat_is_open,
             state.quiet_until_ms,
+            (state.votes, state.departures, state.returns),
+            state.detector,
         )
     )
 
@@ -126,6 +128,8 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
     state.last_event_ms = packed.last_event_ms
     state.chat_is_open = packed.chat_is_open
     state.quiet_until_ms = packed.quiet_until_ms
+    state.votes, state.departures, state.returns = packed.totals
+    state.detector = packed.detector
     state.guests = len(active.keys() - state.connections.keys() - leavers.keys())
     return state
 

@@ -65,6 +65,7 @@ class Draft:
         "_chats",
         "_connected",
         "_connections",
+        "_departures",
         "_event_id",
         "_has_joins",
         "_leavers",
@@ -72,7 +73,9 @@ class Draft:
         "_polls",
         "_reactions",
         "_refused_users",
+        "_returns",
         "_state",
+        "_votes",
         "last_event_ms",
     )
 
@@ -85,6 +88,7 @@ class Draft:
         self._connections: dict[str, int] = {}  # of these users, 0 if no longer connected
         self._connected = len(state.connections)
         self._leavers: dict[str, int | None] = {}  # None: has come back
+        self._departures = self._returns = self._votes = 0
         self._polls: dict[str, Poll] | None = None  # all of them, once one changes
         self._has_joins = state.has_joins
         self._event_id = state.real_event_id
@@ -155,6 +159,7 @@ class Draft:
             for poll in self._polls.values():
                 poll.commit()
             state.polls = self._polls
+            state.votes += self._votes
         state.has_joins = self._has_joins
         state.real_event_id = self._event_id
         if self._arrangements:
@@ -174,6 +179,8 @@ class Draft:
     def _commit_connections(self) -> None:
         state = self._state
         connections, leavers = state.connections, state.leavers
+        state.departures += self._departures
+        state.returns += self._returns
         for user_id, count in self._connections.items():
             if user_id in state.active.times_ms and not state.is_present(user_id):
                 state.guests -= 1
@@ -235,6 +242,7 @@ class Draft:
             poll = Poll(vote.poll_id, self._connected, vote.at_ms)
         poll.vote(vote.user_id, vote.at_ms)
         polls[vote.poll_id] = poll
+        self._votes += 1
         if len(polls) > MAX_OPEN_POLLS:
             self._polls = polls = open_polls(polls, vote.at_ms, window_ms)
         if len(polls) > MAX_OPEN_POLLS:
@@ -259,6 +267,7 @@ class Draft:
                 self._refused_users += 1
                 return None if is_back else user_id
             self._connected += 1
+            self._returns += is_back
         self._connections[user_id] = connections + 1
         if left_ms is not None:
             self._leavers[user_id] = None
@@ -273,6 +282,7 @@ class Draft:
             self._connections[user_id] = connections - 1
         if connections == 1:
             self._connected -= 1
+            self._departures += 1
             self._leavers.pop(user_id, None)  # so that it moves to the end
             self._leavers[user_id] = at_ms
 

@@ -25,6 +25,14 @@ def salvage(
         return _one_by_one(step, state if copy is None else copy(state), items)
 
 
+def attempt(step: Callable[[], T]) -> tuple[T | None, Exception | None]:
+    """Return the result of a step, or the error that it raised."""
+    try:
+        return step(), None
+    except Exception as error:  # noqa: BLE001 - the same
+        return None, error
+
+
 def _one_by_one(
     step: Callable[[S, Sequence[T]], S], state: S, items: Sequence[T]
 ) -> tuple[S, Sequence[tuple[T, Exception]]]:

@@ -10,6 +10,8 @@ from typing import Self
 
 import msgspec
 
+from conductor_actors.domain.anomalies.detector import Detector
+
 MIN_FLAGGED_SHARE = 4  # one active user in so many: names of fewer take less than flags of all
 
 
@@ -66,3 +68,5 @@ class PackedState(msgspec.Struct, array_like=True, gc=False, tag=3):
     polls: list[PackedPoll]  # in the order of their last votes
     chat_is_open: bool = True
     quiet_until_ms: int = 0
+    totals: tuple[int, int, int] = (0, 0, 0)  # votes, departures and returns
+    detector: Detector | None = None

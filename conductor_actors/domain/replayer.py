@@ -12,9 +12,10 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from conductor_actors.domain.detection import with_anomalies
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.entries import Entry
-from conductor_actors.domain.failures import salvage
+from conductor_actors.domain.failures import attempt, salvage
 from conductor_actors.domain.intake import EventsBySession, Intake
 from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.scoring import ScoreRow, Scoring
@@ -127,7 +128,13 @@ class Replayer:
         self._rows += len(rows)
         self._failed += len(failed)
         self._last_tick_ms = at_ms
-        self._write(rows)
+        self._write([self._with_anomalies(row) for row in rows])
+
+    def _with_anomalies(self, row: ScoreRow) -> ScoreRow:
+        state = self._sessions[row.tenant_id, row.session_id]
+        completed, error = attempt(lambda: with_anomalies(row, state))
+        self._failed += error is not None
+        return row if completed is None else completed
 
     def _score_sessions(
         self,

@@ -5,6 +5,7 @@ Events change it through a draft. Source of every rule: the contract, section 2.
 
 from typing import NamedTuple
 
+from conductor_actors.domain.anomalies.detector import Detector
 from conductor_actors.domain.gaps import NO_MARKS, GapMarks, mark_for
 from conductor_actors.domain.polls import Poll, open_polls
 from conductor_actors.domain.scoring import (
@@ -44,6 +45,8 @@ class SessionState:
         "chat_is_open",
         "chats",
         "connections",
+        "departures",
+        "detector",
         "guests",
         "has_joins",
         "last_event_ms",
@@ -54,9 +57,11 @@ class SessionState:
         "reactions",
         "real_event_id",
         "refused_users",
+        "returns",
         "rules",
         "session_id",
         "steady_score",
+        "votes",
     )
 
     def __init__(self, session_id: str, rules: SessionRules) -> None:
@@ -77,6 +82,10 @@ class SessionState:
         self.refused_users = 0  # joins over the limit
         self.guests = 0  # active users who are not present
         self.steady_score: SteadyScore | None = None  # of the last tick, without an event since
+        self.votes = 0  # these three are counted from the session's begin on
+        self.departures = 0  # of users whose last connection ended
+        self.returns = 0  # of users who came back within a window
+        self.detector: Detector | None = None  # where there is something to watch
         self.chat_is_open = True  # else no chat is expected
         self.quiet_until_ms = 0  # by arrangement: until then nothing is expected
 
@@ -142,6 +151,8 @@ class SessionState:
         copy.last_event_ms = self.last_event_ms
         copy.refused_users = self.refused_users
         copy.guests = self.guests
+        copy.votes, copy.departures, copy.returns = self.votes, self.departures, self.returns
+        copy.detector = None if self.detector is None else self.detector.copy()
         copy.chat_is_open = self.chat_is_open
         copy.quiet_until_ms = self.quiet_until_ms
         return copy

@@ -58,6 +58,15 @@ class CountWindow:
             oldest_s += 1
         return (oldest_s + self.length_s + 1) * 1000
 
+    def last(self, seconds: int, at_ms: int) -> list[int]:
+        """Return the counts of the seconds before `at_ms`, in order; no event is later."""
+        counts, last = self.counts, [0] * seconds
+        if counts is not None:
+            behind = at_ms // 1000 - 1 - self.newest_s
+            for index in range(min(seconds - behind, len(counts))):
+                last[-1 - behind - index] = counts[-1 - index]
+        return last
+
     def copy(self) -> "CountWindow":
         """Return an independent copy."""
         copy = CountWindow(self.length_s)

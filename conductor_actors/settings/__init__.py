@@ -13,6 +13,7 @@ from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.quotas import MULTI_TENANT_LIMITS, MULTI_TENANT_MAX_USERS, Limits
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.settings.actors import ActorSettings
+from conductor_actors.settings.anomalies import AnomalySettings
 from conductor_actors.settings.backends import BackendSettings
 from conductor_actors.settings.http import HttpSettings
 from conductor_actors.settings.limits import LimitSettings
@@ -32,6 +33,7 @@ class Settings(
     LimitSettings,
     ActorSettings,
     StorageSettings,
+    AnomalySettings,
     ScoreSettings,
     ReadingSettings,
     BackendSettings,
@@ -57,7 +59,12 @@ class Settings(
         max_users = self._limit(self.session_users, MULTI_TENANT_MAX_USERS)
         presence_timeout_s = max(self.session_timeout_s, self.presence_timeout_s)
         return SessionRules(
-            self.window_s, self.session_timeout_s, presence_timeout_s, int(max_users)
+            self.window_s,
+            self.session_timeout_s,
+            presence_timeout_s,
+            int(max_users),
+            self.tick_s,
+            self.anomaly_parameters(),
         )
 
     def dashboard(self) -> Options:

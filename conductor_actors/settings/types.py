@@ -15,13 +15,14 @@ def _namespace(text: str) -> str:
     return text.removesuffix(":")
 
 
-def _split_at_commas(value: object) -> object:
+def split_at_commas(value: object) -> object:
+    """Return the parts of a text that commas separate."""
     if not isinstance(value, str):
         return value
     return tuple(part for text in value.split(",") if (part := text.strip()))
 
 
-CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_at_commas)]
+CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_at_commas)]
 Namespace = Annotated[str, AfterValidator(_namespace)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Weight = Annotated[float, Field(ge=0, le=1)]

@@ -68,7 +68,8 @@ def facts(state: SessionState) -> list[object]:
     rest = (state.session_id, state.rules, state.real_event_id, state.last_event_ms, state.guests)
     polls = [(key, values_of(poll)) for key, poll in state.polls.items()]
     arranged = (state.chat_is_open, state.quiet_until_ms)
-    return [counts, moments, state.connections, polls, state.has_joins, rest, arranged]
+    totals = (state.votes, state.departures, state.returns, state.detector)
+    return [counts, moments, state.connections, polls, state.has_joins, rest, arranged, totals]
 
 
 def copied(state: SessionState) -> SessionState:
@@ -382,7 +383,7 @@ def test_every_field_of_a_state_is_covered_here() -> None:
     assert attributes_of(SessionState) == {
         *("session_id", "rules", "chats", "reactions", "messages", "active", "leavers"),
         *("connections", "polls", "has_joins", "real_event_id", "last_event_ms"),
-        *("chat_is_open", "quiet_until_ms"),
+        *("chat_is_open", "quiet_until_ms", "votes", "departures", "returns", "detector"),
         "refused_users",  # reported at once, so it is not kept
         "guests",  # counted again
         "steady_score",  # found again

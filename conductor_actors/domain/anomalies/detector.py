@@ -1,0 +1,187 @@
+"""The detector of a session: it watches every tick, and reports what begins and what ends.
+
+A session is compared with its own past. Everything here is determined by its inputs: sums,
+products, quotients, square roots and logarithms in one order. Source of the types: the contract,
+section 2.
+"""
+
+from typing import Final
+from uuid import UUID, uuid5
+
+import msgspec
+
+from conductor_actors.domain.anomalies.baseline import Baseline, Bin
+from conductor_actors.domain.anomalies.changes import (
+    AnomalyBegan,
+    AnomalyChange,
+    AnomalyEnded,
+    AnomalyType,
+    ExpectedScore,
+)
+from conductor_actors.domain.anomalies.drops import Drops, has_recovered
+from conductor_actors.domain.anomalies.exits import Exits
+from conductor_actors.domain.anomalies.finding import Finding
+from conductor_actors.domain.anomalies.low_engagement import LowEngagement
+from conductor_actors.domain.anomalies.observation import Observation
+from conductor_actors.domain.anomalies.parameters import Parameters
+from conductor_actors.domain.identity import SessionKey
+
+ID_NAMESPACE: Final = UUID("5b8f6a34-7a0e-5c41-9d52-0f3f2f1c6e77")  # of the ids of anomalies
+
+
+class OpenAnomaly(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An anomaly that has begun and not ended."""
+
+    id: str
+    type: AnomalyType
+    began_ms: int
+
+
+class Detector(msgspec.Struct, array_like=True, gc=False):
+    """What is known of a session at its last judged tick. One anomaly at a time is open."""
+
+    at_ms: int
+    first_ms: int
+    votes: int = 0  # from the session's begin on
+    is_audience_known: bool = True
+    peak_people: int = 0
+    silent_until_ms: int = 0
+    baseline: Baseline = msgspec.field(default_factory=Baseline)
+    drops: Drops = msgspec.field(default_factory=Drops)
+    exits: Exits = msgspec.field(default_factory=Exits)
+    low: LowEngagement = msgspec.field(default_factory=LowEngagement)
+    anomaly: OpenAnomaly | None = None
+
+    def judge(
+        self, key: SessionKey, seen: Observation, tick_ms: int, parameters: Parameters
+    ) -> tuple[AnomalyChange, ...]:
+        """Judge a tick, each once and in order; return what begins or ends at it."""
+        has_missed = seen.at_ms - self.at_ms > tick_ms
+        votes, self.votes, self.at_ms = seen.votes - self.votes, seen.votes, seen.at_ms
+        self.exits.count(seen.at_ms, seen.departures, seen.returns)
+        self.peak_people = max(self.peak_people, seen.people)
+        if has_missed or seen.is_quiet:
+            self.silent_until_ms = seen.at_ms + parameters.hold_s * 1000
+        if has_missed or seen.is_quiet or seen.has_gap:
+            self._skip()
+            finding = None
+        else:
+            self._compare(seen, votes, parameters)
+            self.low.update(seen.at_ms, seen.score, tick_ms, parameters)
+            finding = self._find(seen, parameters)
+        if self.anomaly is not None:
+            return self._end(self.anomaly) if self._is_over(self.anomaly, seen, parameters) else ()
+        if finding is not None:
+            return self._begin(key, seen.score, finding)
+        self.baseline.learn(
+            seen.at_ms - parameters.delay_s * 1000, self.drops.suspect_ms(parameters), parameters
+        )
+        return ()
+
+    def expected_score(self, parameters: Parameters) -> ExpectedScore | None:
+        """Return the range of scores that is usual; None before there is a baseline."""
+        return self.baseline.expected_score(parameters)
+
+    def successor(self) -> "Detector | None":
+        """Return one that knows the open anomaly alone, so that it ends; None without one."""
+        if self.anomaly is None:
+            return None
+        successor = Detector(self.at_ms, self.at_ms, self.votes, self.is_audience_known)
+        successor.exits.departures = self.exits.departures
+        successor.exits.returns = self.exits.returns
+        successor.anomaly = self.anomaly
+        return successor
+
+    def copy(self) -> "Detector":
+        """Return an independent copy."""
+        return _decode(_encode(self))
+
+    def _skip(self) -> None:
+        """Pass over a tick whose counts say nothing."""
+        self.drops.clear()
+        self.low.since_ms = 0
+        self.baseline.bins.clear()
+
+    def _compare(self, seen: Observation, votes: int, parameters: Parameters) -> None:
+        """Compare the counts with the baseline, and keep them to learn from them later."""
+        if seen.is_audience_known != self.is_audience_known:  # rates were of another denominator
+            self.is_audience_known = seen.is_audience_known
+            self.baseline = Baseline()
+        have_left = seen.people < parameters.min_audience_share * self.peak_people
+        if have_left or self.anomaly is not None or seen.at_ms < self.silent_until_ms:
+            self.drops.clear()
+        else:
+            self.drops.weigh(seen, votes, self.baseline, parameters)
+        self.baseline.add(
+            Bin(
+                seen.at_ms,
+                len(seen.chats),
+                sum(seen.chats),
+                sum(seen.reactions),
+                seen.people,
+                seen.active,
+                int(seen.score * 1000.0),
+            )
+        )
+        if any(seen.reactions):
+            self.exits.watch_applause(seen.at_ms, seen.people, self.baseline, parameters)
+
+    def _find(self, seen: Observation, parameters: Parameters) -> Finding | None:
+        """Return what is wrong at this tick, the gravest first."""
+        if self.anomaly is not None:
+            return None
+        age_ms = seen.at_ms - self.first_ms
+        found = self.exits.find(seen.at_ms, seen.people, parameters)
+        if (
+            age_ms < parameters.min_age_s * 1000
+            or seen.at_ms < self.silent_until_ms
+            or seen.is_last
+        ):
+            return None
+        return (
+            found
+            or self.drops.find(seen, self.baseline, parameters)
+            or self.low.find(seen.at_ms, seen.people, age_ms, parameters)
+        )
+
+    def _begin(self, key: SessionKey, score: float, finding: Finding) -> tuple[AnomalyChange, ...]:
+        name = f"{key.tenant_id}/{key.session_id}/{finding.type}/{self.at_ms}"
+        self.anomaly = OpenAnomaly(str(uuid5(ID_NAMESPACE, name)), finding.type, self.at_ms)
+        self.exits.calm_since_ms = self.at_ms
+        self.drops.clear()
+        self.baseline.bins.clear()
+        usual = self.baseline.score
+        return (
+            AnomalyBegan(
+                self.anomaly.id,
+                finding.type,
+                finding.severity,
+                finding.degree,
+                usual,
+                score - usual,
+                finding.onset_ms,
+                finding.reason,
+            ),
+        )
+
+    def _is_over(self, anomaly: OpenAnomaly, seen: Observation, parameters: Parameters) -> bool:
+        """Check whether the open anomaly ends at this tick."""
+        if seen.is_quiet or seen.is_last:
+            return True
+        if seen.at_ms - anomaly.began_ms >= parameters.max_incident_s * 1000:
+            self.baseline = Baseline()  # what was usual is not usual any more
+            return True
+        if anomaly.type == "MASS_EXIT":
+            return self.exits.is_over(seen.at_ms, seen.people, parameters)
+        if anomaly.type == "LOW_ENGAGEMENT":
+            return self.low.mean >= parameters.low_rearmed_score
+        return has_recovered(seen, anomaly.began_ms, self.baseline, parameters)
+
+    def _end(self, anomaly: OpenAnomaly) -> tuple[AnomalyChange, ...]:
+        self.anomaly = None
+        self.baseline.bins.clear()
+        return (AnomalyEnded(anomaly.id, anomaly.type, anomaly.began_ms),)
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Detector).decode

@@ -1,0 +1,83 @@
+"""The parameters of the detector, and how the sensitivity changes them."""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from conductor_actors.domain.anomalies.changes import AnomalyType
+
+Sensitivity: TypeAlias = Literal["low", "normal", "high"]
+
+
+class Parameters(msgspec.Struct, frozen=True):
+    """When a session has a baseline, and what differs from it enough to be an anomaly.
+
+    Rates are of messages and reactions; shares are 0…1. Evidence is in nats: at most one false
+    alarm in about e^alarm_evidence seconds.
+    """
+
+    types_off: tuple[AnomalyType, ...] = ()
+    max_tick_s: int = 60  # with longer ticks nothing is detected
+
+    # The baseline.
+    delay_s: int = 60  # after which a bin of counts teaches the baseline
+    fast_s: float = 120.0
+    slow_s: float = 600.0
+    min_age_s: int = 150  # of a session that is judged
+    min_bins: int = 18
+    hold_s: int = 60  # without judgement after a quiet time or missed ticks
+    max_events_per_active: float = 2.0  # in a bin: more are one user's flood
+    min_active: float = 3.0  # users who are usually active
+
+    # A sudden drop, and a gradual decline.
+    min_expected_per_min: float = 10.0
+    min_audience_share: float = 0.3  # of the most people at once
+    drop_remainder: float = 0.05
+    drop_evidence: float = 7.5
+    busy_expected_per_min: float = 75.0
+    busy_drop_evidence: float = 6.0
+    decline_remainder: float = 0.3
+    decline_evidence: float = 7.5
+    decline_max_share: float = 0.35  # of the expected events, in the last minute
+    recovered_share: float = 0.5
+    recovered_s: int = 30
+    max_incident_s: int = 600
+
+    # A mass exit.
+    min_leavers: int = 4
+    min_leaver_share: float = 0.15
+    min_fast_leaver_share: float = 0.4
+    fast_exit_s: int = 15
+    max_returned_share: float = 0.15  # of those who left
+    applause_chat: float = 1.2  # times the expected
+    applause_reactions: float = 2.0
+    min_applause: int = 10  # messages and reactions in half a minute
+    applause_s: int = 120  # after which leaving is no ending any more
+
+    # Low engagement.
+    low_score: float = 0.08
+    low_rearmed_score: float = 0.2
+    low_for_s: int = 60
+    low_min_people: int = 10
+    low_min_age_s: int = 360
+
+    @property
+    def is_off(self) -> bool:
+        """Whether nothing can be detected."""
+        return len(self.types_off) == 4
+
+
+NORMAL = Parameters()
+
+
+def parameters_of(sensitivity: Sensitivity, types_off: tuple[AnomalyType, ...] = ()) -> Parameters:
+    """Return the parameters for a sensitivity, without some types."""
+    if sensitivity == "low":
+        return Parameters(
+            types_off, drop_evidence=10.0, busy_drop_evidence=8.0, decline_evidence=10.0
+        )
+    if sensitivity == "high":
+        return Parameters(
+            types_off, drop_evidence=6.0, busy_drop_evidence=5.0, decline_evidence=6.0
+        )
+    return Parameters(types_off)

@@ -62,6 +62,7 @@ class Snapshot:
     has_changed: bool
     sessions: Latch
     reply_to: Mailbox
+    follows_commit: bool = False  # the snapshot before is durable
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from conductor_actors.actors.runtime.coalescing_mailbox import ItemMailbox
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.domain.checkpoints import encode_state
-from conductor_actors.domain.detection import with_anomalies
+from conductor_actors.domain.detection import is_watching, with_anomalies
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.failures import salvage
@@ -62,6 +62,7 @@ class SessionActor(PooledActor):
         self._parts = parts
         self._poison: Sequence[tuple[Event, Exception]] = ()
         self._tick_ms: int | None = None
+        self._detector_is_sent = self._detector_is_saved = not is_watching(state)
 
     def on_receive(self, message: SessionMessage) -> None:
         try:
@@ -82,7 +83,7 @@ class SessionActor(PooledActor):
                     if message.tick is not None and not self.actor_stopped.is_set():  # not hung
                         self._score(message.tick)
             case Snapshot():
-                send_snapshot(message, self._key, self._state)
+                self._send_snapshot(message)
             case CheckForgotten(at_ms, report):
                 if self._state.is_forgotten_at(at_ms):
                     report(self._key, at_ms)
@@ -118,11 +119,23 @@ class SessionActor(PooledActor):
         parts = self._parts
         row = row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring, tick.marks)
         try:
+            was_watching = is_watching(self._state)
             row = with_anomalies(row, self._state)
+            if was_watching or is_watching(self._state):
+                self._detector_is_sent = self._detector_is_saved = False
         finally:  # a detector that raises costs what it would have found, and not the row
             parts.writer.add(row)
             if tick.is_live:
                 parts.publisher.add(row)
+
+    def _send_snapshot(self, snapshot: Snapshot) -> None:
+        """Send the state if it has changed: by events, or by ticks that its detector judged."""
+        if snapshot.follows_commit and self._detector_is_sent:
+            self._detector_is_saved = True
+        has_ended = self._state.is_forgotten_at(self._tick_ms or 0)
+        is_due = snapshot.has_changed or not (self._detector_is_saved or has_ended)
+        self._detector_is_sent = True
+        send_snapshot(snapshot, self._key, self._state, is_due=is_due)
 
     def _describe(self, describe: Describe) -> None:
         parts, introspect = self._parts, describe.introspect
@@ -146,9 +159,11 @@ class SessionActor(PooledActor):
         )
 
 
-def send_snapshot(snapshot: Snapshot, key: SessionKey, state: SessionState) -> None:
-    """Send a session's state if it has changed, and `AllSnapshotsTaken` after the last session."""
-    if snapshot.has_changed:
+def send_snapshot(
+    snapshot: Snapshot, key: SessionKey, state: SessionState, *, is_due: bool
+) -> None:
+    """Send a session's state if it is due, and `AllSnapshotsTaken` after the last session."""
+    if is_due:
         snapshot.reply_to.tell(SnapshotTaken(snapshot.number, key, encode_state(state)))
     if snapshot.sessions.is_last():
         snapshot.reply_to.tell(AllSnapshotsTaken(snapshot.number))

@@ -124,7 +124,8 @@ class SessionSupervisor:
         """
         entry = self._entries.get(request.mailbox)
         if entry is not None and entry.quarantine is not None:
-            send_snapshot(request.snapshot, entry.key, entry.quarantine.state)
+            snapshot, state = request.snapshot, entry.quarantine.state
+            send_snapshot(snapshot, entry.key, state, is_due=snapshot.has_changed)
 
     def handle_stop(self, mailbox: object) -> bool:
         """Remove a session that has stopped; return False if the mailbox is no session's."""

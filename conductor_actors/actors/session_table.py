@@ -34,6 +34,7 @@ class CheckpointContents(NamedTuple):
     changed: frozenset[SessionKey]
     ended: frozenset[SessionKey]
     is_full: bool
+    follows_commit: bool  # of the contents before
 
 
 class DirtySet:
@@ -65,7 +66,7 @@ class DirtySet:
 
     def begin_checkpoint(self, alive: Iterable[SessionKey]) -> CheckpointContents:
         """Return the contents of the next checkpoint. Later marks are for the one after it."""
-        living = frozenset(alive)
+        living, follows_commit = frozenset(alive), self._in_flight is None
         if self._in_flight is not None:  # it was not committed
             self._changed |= self._in_flight.changed
             self._ended |= self._in_flight.ended
@@ -74,7 +75,11 @@ class DirtySet:
         changed = living if self._is_full else frozenset(filter(has_changed, living))
         self._number += 1
         self._in_flight = CheckpointContents(
-            self._number, changed, frozenset(self._ended - living), self._is_full
+            self._number,
+            changed,
+            frozenset(self._ended - living),
+            self._is_full,
+            follows_commit,
         )
         self._changed, self._ended, self._is_full = set(), set(), False
         return self._in_flight
@@ -227,7 +232,7 @@ class SessionTable:
         listening += [(mailbox, False) for mailbox in stopping]
         sessions = Latch(len(listening) + len(quarantined), now_s, 0.0)
         with_state, without_state = (
-            Snapshot(contents.number, has_changed, sessions, reply_to)
+            Snapshot(contents.number, has_changed, sessions, reply_to, contents.follows_commit)
             for has_changed in (True, False)
         )
         if not sessions.total:

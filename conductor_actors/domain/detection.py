@@ -5,10 +5,10 @@ from typing import Final
 from conductor_actors.domain.anomalies.changes import AnomalyChange, ExpectedScore
 from conductor_actors.domain.anomalies.detector import Detector
 from conductor_actors.domain.anomalies.observation import Observation
-from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.domain.scoring import ScoreRow, Signals
 from conductor_actors.domain.session_state import SessionState
 
-MIN_PEOPLE: Final = 4  # with fewer and without events there is nothing to watch
+MIN_PEOPLE: Final = 3  # there is no anomaly of fewer
 
 
 def with_anomalies(row: ScoreRow, state: SessionState) -> ScoreRow:
@@ -17,30 +17,39 @@ def with_anomalies(row: ScoreRow, state: SessionState) -> ScoreRow:
     A detector that raises is forgotten but for the anomaly that is open.
     """
     rules, detector = state.rules, state.detector
-    if not _is_watched(row, state):
-        state.detector = None
-        return row
+    is_idle = _is_idle(row.signals)
     if detector is None:
+        if row.signals.total_users < MIN_PEOPLE or not rules.is_watched:
+            return row
         detector = Detector(
             row.at_ms - rules.tick_s * 1000, row.at_ms, state.votes, state.has_joins
         )
         detector.exits.departures, detector.exits.returns = state.departures, state.returns
+    elif is_idle and detector.is_resting:
+        return row
     state.detector = detector.successor()
-    changes = detector.judge(row.key, _observe(row, state), rules.tick_s * 1000, rules.anomalies)
+    seen = _observe(row, state)
+    changes = detector.judge(row.key, seen, rules.tick_s * 1000, rules.anomalies)
     expected = detector.expected_score(rules.anomalies)
+    if is_idle:
+        detector.rest(seen.people, rules.anomalies)
     state.detector = detector
     return row if expected is None and not changes else _completed(row, expected, changes)
 
 
-def _is_watched(row: ScoreRow, state: SessionState) -> bool:
-    if state.detector is not None and state.detector.anomaly is not None:
-        return True
-    signals = row.signals
-    if signals.total_users < MIN_PEOPLE and not (
-        signals.chat_msgs_per_min or signals.reactions_per_min
-    ):
-        return False
-    return state.rules.is_watched
+def is_watching(state: SessionState) -> bool:
+    """Check whether ticks change what the detector knows, even without events."""
+    return state.detector is not None and not state.detector.is_resting
+
+
+def _is_idle(signals: Signals) -> bool:
+    """Check that nothing has happened in the window: nobody wrote, reacted, voted, came or left."""
+    return not (
+        signals.active_users
+        or signals.chat_msgs_per_min
+        or signals.reactions_per_min
+        or signals.user_leave_rate
+    )
 
 
 def _observe(row: ScoreRow, state: SessionState) -> Observation:

@@ -332,6 +332,8 @@ def test_a_state_of_the_second_version_is_read() -> None:
         UserLeft(START_MS + 3000, None, "cyd"),
     ]
     state = decode_state(SECOND_STATE, new_state().session_id, SessionRules())
+    assert (state.votes, state.departures) == (0, 0)  # which that version does not have
+    state.votes, state.departures = 3, 1
     assert facts(state) == facts(after(new_state(), events))
 
 

@@ -51,12 +51,14 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
     exits: Exits = msgspec.field(default_factory=Exits)
     low: LowEngagement = msgspec.field(default_factory=LowEngagement)
     anomaly: OpenAnomaly | None = None
+    is_resting: bool = False
 
     def judge(
         self, key: SessionKey, seen: Observation, tick_ms: int, parameters: Parameters
     ) -> tuple[AnomalyChange, ...]:
         """Judge a tick, each once and in order; return what begins or ends at it."""
         has_missed = seen.at_ms - self.at_ms > tick_ms
+        self.is_resting = False
         votes, self.votes, self.at_ms = seen.votes - self.votes, seen.votes, seen.at_ms
         self.exits.count(seen.at_ms, seen.departures, seen.returns)
         self.peak_people = max(self.peak_people, seen.people)
@@ -77,6 +79,17 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
             seen.at_ms - parameters.delay_s * 1000, self.drops.suspect_ms(parameters), parameters
         )
         return ()
+
+    def rest(self, people: int, parameters: Parameters) -> None:
+        """Rest if nothing can begin before there are events again: until then, judge no tick."""
+        is_awaiting_low = (
+            people >= parameters.low_min_people
+            and self.low.is_armed
+            and "LOW_ENGAGEMENT" not in parameters.types_off
+        )
+        if self.anomaly is None and not self.exits.ticks and not is_awaiting_low:
+            self.is_resting = True
+            self._skip()
 
     def expected_score(self, parameters: Parameters) -> ExpectedScore | None:
         """Return the range of scores that is usual; None before there is a baseline."""

@@ -6,7 +6,7 @@ a session has. Source of every rule: the contract, section 2.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.events import (
@@ -108,12 +108,12 @@ class Draft:
 
     def apply(self, events: Iterable[Event]) -> None:
         """Apply events in the order of their times, with no timeout before or between them."""
-        messages, is_repeat, active = self._messages, self._state.messages.is_repeat, self._active
+        messages, window, active = self._messages, self._state.messages, self._active
         for event in events:
-            at_ms = event.at_ms
+            at_ms: Any = event.at_ms  # compiled, an `int` would leave its object, and get another
             if type(event) is ChatMessage:  # `isinstance` takes a lookup in the structs' metaclass
                 key = event.message_id
-                if key is not None and is_repeat(key, at_ms, messages):
+                if key is not None and window.is_repeat(key, at_ms, messages):
                     continue
                 self._chats.append(at_ms)
                 user_id = event.user_id

@@ -206,14 +206,16 @@ class Intake:
         """Add entries to the pending events. Only steps that few of them need are calls."""
         sources, passed_ms = self._sources, self._passed_ms
         plain_bytes, unchecked_events = self._plain_bytes, self.quotas.unchecked_events
+        backslash = BACKSLASH  # compiled, a global of another module is looked up
         for entry in entries:
-            ms, _, name, body = entry
+            typed: Entry = entry  # compiled, its items are read at once
+            ms, _, name, body = typed
             at_ms = ms if ms > passed_ms else passed_ms  # noqa: FURB136
             try:
                 tenant, decoder, bucket, sessions = sources[name]
                 if bucket is not None and not bucket.admit(at_ms, len(body)):
                     continue
-                if len(body) <= plain_bytes and (BACKSLASH not in body or NUL not in body):
+                if len(body) <= plain_bytes and (backslash not in body or NUL not in body):
                     if not body.isascii():
                         body.decode()
                     decoded = decoder(body, at_ms)

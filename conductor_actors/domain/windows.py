@@ -5,7 +5,6 @@ Times are milliseconds and never go back; a window at `t` is `[t - length, t)`.
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
 from itertools import islice, repeat
 from typing import Final, Self
 
@@ -26,7 +25,7 @@ class CountWindow:
         self.newest_s = 0
         self.total = 0
 
-    def add(self, times_ms: Sequence[int]) -> None:
+    def add(self, times_ms: list[int]) -> None:
         """Count events, in the order of their times."""
         if self.counts is None:
             self.counts = deque((0,), self.length_s)
@@ -34,9 +33,11 @@ class CountWindow:
         counts, begin, end = self.counts, 0, len(times_ms)
         while begin < end:
             first, second = begin, times_ms[begin] // 1000
+            begin += 1
+            if begin < end and times_ms[begin] // 1000 == second:
+                begin = bisect_left(times_ms, second * 1000 + 1000, begin + 1)
             if second != self.newest_s:
                 self._slide_to(counts, second)
-            begin = bisect_left(times_ms, second * 1000 + 1000, first + 1)
             counts[-1] += begin - first
             self.total += begin - first
 

@@ -84,6 +84,8 @@ class StateFigures(msgspec.Struct, frozen=True):
     score: ScoreFigures | None
     encoded_bytes: int
     open_polls: int = 0
+    quiet_until_ms: int = 0  # 0 if it is not quiet at the last tick
+    is_chat_open: bool = True
 
 
 class MailboxFigures(msgspec.Struct, frozen=True):
@@ -164,6 +166,8 @@ def state_figures(
         score,
         encoded_bytes,
         len(polls),
+        state.quiet_until_ms if state.quiet_until_ms > (tick_ms or 0) else 0,
+        state.chat_is_open,
     )
 
 

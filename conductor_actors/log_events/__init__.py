@@ -114,6 +114,7 @@ from conductor_actors.log_events.data_events import (
     UpdatesPublished,
 )
 from conductor_actors.log_events.external_events import (
+    CommandGiven,
     DashboardFailed,
     DashboardStarted,
     DashboardStopped,
@@ -173,13 +174,14 @@ AnyEvent: TypeAlias = (
     | CheckpointCommitted
     | CheckpointLoaded
     | CheckpointPostponed
-    | EntriesAhead
+    | CommandGiven
     | DashboardFailed
     | DashboardStarted
     | DashboardStopped
     | DatabaseConnected
     | DrainBegan
     | DrainIncomplete
+    | EntriesAhead
     | EventKeysIgnored
     | EventsInvalid
     | EventsRead
@@ -254,6 +256,7 @@ __all__ = [
     "CheckpointCommitted",
     "CheckpointLoaded",
     "CheckpointPostponed",
+    "CommandGiven",
     "DashboardFailed",
     "DashboardStarted",
     "DashboardStopped",

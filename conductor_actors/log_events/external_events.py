@@ -97,6 +97,13 @@ class DashboardStarted(LogEvent):
     needs_token: bool
 
 
+class CommandGiven(LogEvent):
+    """A person has given a command to a session. `entry_id` is that of its stream entry."""
+
+    command: Name
+    entry_id: Name
+
+
 class DashboardStopped(LogEvent):
     """The dashboard has closed every connection."""
 

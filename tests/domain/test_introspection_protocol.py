@@ -3,8 +3,9 @@
 import msgspec
 
 from conductor_actors.domain.checkpoints import encode_state
+from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.draft import apply_events
-from conductor_actors.domain.events import Event, PollClosed, PollVote, UserLeft
+from conductor_actors.domain.events import ChatSwitched, Event, PollClosed, PollVote, UserLeft
 from conductor_actors.domain.introspection_protocol import (
     IntrospectionAnswer,
     MailboxFigures,
@@ -46,6 +47,13 @@ def test_a_poll_has_its_voters_its_base_and_whether_it_is_open() -> None:
     poll = state_figures("acme", closed, Scoring(), TICK_MS).poll
     assert poll is not None
     assert not poll.is_open
+
+
+def test_what_is_arranged_is_described_while_it_lasts() -> None:
+    state = state_after(join(), QuietSet(AT_MS, LATE_MS), ChatSwitched(AT_MS, None, is_open=False))
+    quiet = state_figures("acme", state, Scoring(), TICK_MS)
+    assert (quiet.quiet_until_ms, quiet.is_chat_open) == (LATE_MS, False)
+    assert state_figures("acme", state, Scoring(), LATE_MS).quiet_until_ms == 0
 
 
 def test_leavers_are_counted_and_a_session_that_is_over_has_no_score() -> None:

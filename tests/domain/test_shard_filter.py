@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conductor_actors.domain.commands import encode_quiet
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.domain.identity import SessionKey, split
 from conductor_actors.domain.shards import ShardFilter, all_shards, owner_of
 from conductor_actors.errors import InvalidEvent
 from conductor_actors.simulate import Simulation
-from tests.support.event_samples import CHAT, CLOSED, SYNC
+from tests.support.event_samples import CHAT, CLOSED, COMMANDS, SYNC
 
 MOST_BYTES = 65536
 
@@ -70,6 +71,17 @@ def test_every_entry_belongs_to_exactly_one_shard(events: list[tuple[str, bytes]
         for entry in part:
             session = session_of(entry)
             assert session is None or owner_of(session, 3) == number
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=255))
+def test_a_command_goes_to_the_shard_of_its_session(session_id: str) -> None:
+    entries: list[Entry] = [
+        (1, 0, COMMANDS, encode_quiet(session_id, None)),
+        (1, 0, f"acme:{COMMANDS}", encode_quiet(session_id, None)),
+    ]
+    for tenant, entry in zip(("default", "acme"), entries, strict=True):
+        owner = owner_of(SessionKey(tenant, session_id), 3)
+        assert [part == [entry] for part in shares([entry])] == [n == owner for n in range(3)]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from conductor_actors.domain.rows import (
     record_of,
 )
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.instants import to_datetime
+from conductor_actors.instants import to_datetime, to_iso
 
 # The types of the columns, without metadata.
 COLUMN_TYPES: Final = {"time": "timestamptz"} | {
@@ -162,7 +162,8 @@ def _records(rows: Sequence[ScoreRow]) -> Iterator[ScoreRecord[datetime]]:
 def _metadata_of(rows: Sequence[ScoreRow]) -> Iterator[str]:
     """Return the metadata of each row as JSON."""
     for row in rows:
-        metadata, expected = _metadata(row.gap, row.is_audience_known), row.expected
+        metadata = _metadata(row.gap, row.is_audience_known, row.quiet_until_ms, row.is_chat_open)
+        expected = row.expected
         if expected is None:
             yield metadata
         else:  # each row has another
@@ -172,11 +173,17 @@ def _metadata_of(rows: Sequence[ScoreRow]) -> Iterator[str]:
 
 
 @lru_cache(64)  # of the few that a batch has
-def _metadata(gap: GapMark | None, is_audience_known: bool) -> str:
+def _metadata(
+    gap: GapMark | None, is_audience_known: bool, quiet_until_ms: int, is_chat_open: bool
+) -> str:
     """Return the metadata as JSON, without what is expected."""
     metadata: dict[str, object] = {}
     if gap is not None:
         metadata["gap"] = gap
     if not is_audience_known:
         metadata["audience"] = UNKNOWN_AUDIENCE
+    if not is_chat_open:
+        metadata["chat_open"] = False
+    if quiet_until_ms:
+        metadata["quiet_until"] = to_iso(quiet_until_ms, "milliseconds")
     return _encode(metadata).decode()

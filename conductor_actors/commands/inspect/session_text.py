@@ -45,6 +45,7 @@ def description_lines(one: SessionDescription, next_tick_ms: int | None) -> Iter
     users = f"{figures.active:,} active, {figures.connected:,} connected, {figures.leavers:,} left"
     yield _row("users", users)
     yield _row("poll", _poll(figures.poll, figures.open_polls))
+    yield from _arranged(figures)
     yield from _score(figures.score)
     stored = f"{figures.message_ids:,} message ids, {figures.encoded_bytes:,} bytes in a checkpoint"
     yield _row("state", stored)
@@ -88,6 +89,17 @@ def _poll(poll: PollFigures | None, open_polls: int) -> str:
         f"{printable(poll.id)}: {poll.voters:,} voters of {poll.base:,}, {state}, "
         f"last vote {_time(poll.last_vote_ms)}{others}"
     )
+
+
+def _arranged(figures: StateFigures) -> Iterable[str]:
+    """Return a line about what is arranged for the session, if anything is."""
+    arranged = []
+    if figures.quiet_until_ms:
+        arranged.append(f"quiet until {_time(figures.quiet_until_ms)} UTC")
+    if not figures.is_chat_open:
+        arranged.append("chat closed")
+    if arranged:
+        yield _row("arranged", ", ".join(arranged))
 
 
 def _score(score: ScoreFigures | None) -> Iterable[str]:

@@ -18,9 +18,11 @@ from conductor_actors.dashboard.access.origins import is_loopback
 from conductor_actors.dashboard.bodies import CommandAccepted, QuietRequest, encode
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http.api import check_access, session_id_of, session_routes
-from conductor_actors.domain.commands import MAX_QUIET_MS, encode_quiet
+from conductor_actors.domain.commands import MAX_QUIET_MS, QUIET, encode_quiet
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Overloaded, Unavailable
 from conductor_actors.instants import from_iso, to_iso, to_ms
+from conductor_actors.log_events import CommandGiven, emit
 from conductor_actors.outages import Outage
 from conductor_actors.ports import Clock, CommandWriter
 
@@ -45,19 +47,24 @@ class GivenCommands:
         finally:
             await self._writer.close()
 
-    async def give(self, tenant: str, command: bytes) -> str:
-        """Write a command; return its id. Raise `Denied` with 503 if Redis can't store it."""
+    async def give(self, key: SessionKey, name: str, command: bytes) -> str:
+        """Write a command to a session; return its id, or raise `Denied` with 503.
+
+        The log has who was commanded, and never what is in the command.
+        """
         if self._concurrent >= MAX_CONCURRENT_COMMANDS:
             raise Overloaded("too many commands at once")
         self._concurrent += 1
         try:
-            command_id = await self._writer.write(tenant, command)
+            command_id = await self._writer.write(key.tenant_id, command)
         except (Unavailable, ConfigError) as error:  # clients do not see it
             self._outage.record_failure(error)
             raise Denied(503, "redis_unavailable", "Redis can't store commands now") from None
         finally:
             self._concurrent -= 1
         self._outage.record_success()
+        tenant, session = key
+        emit(CommandGiven(tenant=tenant, session=session, command=name, entry_id=command_id))
         return command_id
 
 
@@ -89,7 +96,8 @@ class CommandRoutes:
         session_id = session_id_of(request)
         check_access(caller, session_id)
         until = _until(await _body(request), self._wall_clock())
-        command_id = await self._commands.give(caller.tenant, encode_quiet(session_id, until))
+        key, command = SessionKey(caller.tenant, session_id), encode_quiet(session_id, until)
+        command_id = await self._commands.give(key, QUIET, command)
         return self._accepted(command_id)
 
     def _conductor(self, request: Request) -> Caller:

@@ -16,6 +16,7 @@ from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.rows import VALUE_TYPES
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import RowStore
+from conductor_actors.updates import timestamp
 from tests.support.fakes.memory_store import MemoryStore
 from tests.support.score_rows import AT_MS, SIGNALS, row
 
@@ -52,6 +53,10 @@ def _stored_part(row: ScoreRow) -> tuple[Any, ...]:
         metadata["audience"] = "unknown"
     if row.expected:
         metadata["expected"] = [row.expected.low, row.expected.high]
+    if not row.is_chat_open:
+        metadata["chat_open"] = False
+    if row.quiet_until_ms:
+        metadata["quiet_until"] = timestamp(row.quiet_until_ms)
     return (*columns, *astuple(row.signals), metadata)
 
 
@@ -99,6 +104,15 @@ def test_a_row_has_the_range_of_scores_that_was_expected(
         row("d"),
     ]
     assert _stored(tested, rows) == len(rows)
+    _assert_stored(tested, rows)
+
+
+@pytest.mark.parametrize("others", [0, 200])
+def test_rows_of_a_quiet_session_say_what_was_arranged(tested: StoreUnderTest, others: int) -> None:
+    rows = [row("a", quiet_until_ms=AT_MS + 60_000), row("b", is_chat_open=False)]
+    rows += [row("c", quiet_until_ms=AT_MS + 1, is_chat_open=False, is_audience_known=False)]
+    rows += [row(f"other-{n}") for n in range(others)]
+    assert _stored(tested, rows) == 3 + others
     _assert_stored(tested, rows)
 
 

@@ -21,6 +21,7 @@ from conductor_actors.dashboard.http.command_routes import (
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.commands import MAX_QUIET_MS
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Overloaded
 from conductor_actors.instants import to_iso
 from conductor_actors.outages import Outage
@@ -33,6 +34,7 @@ from tests.support.fakes.memory_commands import MemoryCommands
 Give = Callable[..., httpx.Response]
 
 HOUR_MS = 3_600_000
+KEY = SessionKey("default", "keynote")
 
 
 def now_ms() -> int:
@@ -59,12 +61,17 @@ def commands(url: str, key: str = COMMANDS) -> list[tuple[str, Any]]:
     return [(id_.decode(), json.loads(fields[b"data"])) for id_, fields in entries]
 
 
-def test_a_break_is_accepted_with_the_id_of_its_command(serve: Serve, valkey_url: str) -> None:
+def test_a_break_is_accepted_with_the_id_of_its_command(
+    serve: Serve, valkey_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     until = to_iso(now_ms() + HOUR_MS, "milliseconds")
     accepted = post(serve(), {"until": until})
     assert accepted.status_code == 202
     expected = {"command": "quiet", "sessionId": "keynote", "until": until}
     assert commands(valkey_url) == [(accepted.json()["id"], expected)]
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "command_given" in line]
+    assert accepted.json()["id"] in line
+    assert "keynote" in line
 
 
 @pytest.mark.parametrize(
@@ -227,16 +234,16 @@ async def test_commands_over_the_limit_are_refused_at_once() -> None:
     writer.is_open.clear()
     given = GivenCommands(writer, Outage("redis commands"))
     waiting = [
-        asyncio.create_task(given.give("default", b"%d" % number))
+        asyncio.create_task(given.give(KEY, "quiet", b"%d" % number))
         for number in range(MAX_CONCURRENT_COMMANDS)
     ]
     await asyncio.sleep(0)
     with pytest.raises(Overloaded):
-        await given.give("default", b"one more")
+        await given.give(KEY, "quiet", b"one more")
     writer.is_open.set()
     ids = await asyncio.gather(*waiting)
     assert len(set(ids)) == len(writer.written) == MAX_CONCURRENT_COMMANDS
-    assert await given.give("default", b"again")
+    assert await given.give(KEY, "quiet", b"again")
 
 
 @pytest.mark.anyio
@@ -245,10 +252,10 @@ async def test_an_outage_is_reported_and_ends_with_the_next_command() -> None:
     given = GivenCommands(writer, outage)
     writer.is_away = True
     with pytest.raises(Denied) as refused:
-        await given.give("default", b"{}")
+        await given.give(KEY, "quiet", b"{}")
     assert (refused.value.status, outage.state) == (503, "away")
     writer.is_away = False
-    await given.give("default", b"{}")
+    await given.give(KEY, "quiet", b"{}")
     assert outage.state == "ok"
 
 

@@ -84,10 +84,10 @@ def _mapped(error: Exception) -> ConfigError | Unavailable:
             )
         case failures.ResponseError() if text.startswith("WRONGTYPE"):
             advice = (
-                "REDIS_URL: a key is taken by something else; event names, conductor:dead-letters "
-                "and conductor:outbox must be streams, conductor:owner and conductor:fence "
-                "strings, conductor:checkpoint and conductor:checkpoint:sessions hashes; "
-                f"rename that key ({NAMESPACE_NOTE})"
+                "REDIS_URL: a key is taken by something else; event names, conductor:commands, "
+                "conductor:dead-letters and conductor:outbox must be streams, conductor:owner and "
+                "conductor:fence strings, conductor:checkpoint and conductor:checkpoint:sessions "
+                f"hashes; rename that key ({NAMESPACE_NOTE})"
             )
         case failures.ResponseError() if text.startswith(_HELLO_ERRORS):
             advice = f"REDIS_URL: {text}; {TOO_OLD}"

@@ -124,7 +124,8 @@ class MetricsTable:
                 with cursor.copy(_COPY) as copy:
                     copy.set_types(_COPY_TYPES)
                     for record, metadata in zip(_records(rows), _metadata_of(rows), strict=True):
-                        copy.write_row((*record, _JSONB_VERSION + metadata))
+                        # `(*record, …)` would make a list first, and every row comes here.
+                        copy.write_row(record + (_JSONB_VERSION + metadata,))  # noqa: RUF005
                 stored = cursor.rowcount
                 for statement in anomaly_statements(rows):
                     cursor.execute(*statement)

@@ -264,9 +264,10 @@ class Dispatcher:
         waiting, turns, messages = self._run_queue.waiting, list[PooledMailbox](), 0
         while waiting and len(turns) < MAX_TURNS and messages < MAX_TURN_MESSAGES:
             mailbox = self._run_queue.pop()
-            mail = mailbox.mail
-            mailbox.mail = mail[MAX_TURN_MESSAGES:]
-            del mail[MAX_TURN_MESSAGES:]
+            mail, mailbox.mail = mailbox.mail, []
+            if len(mail) > MAX_TURN_MESSAGES:
+                mailbox.mail = mail[MAX_TURN_MESSAGES:]
+                del mail[MAX_TURN_MESSAGES:]
             if mailbox.priority:
                 mail, mailbox.priority = [*mailbox.priority, *mail], ()
             mail.reverse()
@@ -298,7 +299,8 @@ class Dispatcher:
         if mailbox.is_closed:  # during the turn, because its actor was quarantined
             self._refuse_mail(mailbox)
         mailbox.is_queued = False
-        self._queue(mailbox, now_s)
+        if mailbox.mail or mailbox.is_new or mailbox.priority:
+            self._queue(mailbox, now_s)
 
     def _put_turns_back(self, mailboxes: list[PooledMailbox]) -> None:
         """Put turns that have not begun to the front of the run queue; the next one is last."""

@@ -25,10 +25,13 @@ class RunQueue:
 
     def pop(self) -> PooledMailbox:
         """Remove and return the next mailbox; its tenant goes to the back."""
-        queue = self.waiting.popleft()
+        waiting = self.waiting
+        queue = waiting[0]
         mailbox = queue.popleft()
-        if queue:
-            self.waiting.append(queue)
+        if not queue:
+            waiting.popleft()
+        elif len(waiting) > 1:
+            waiting.rotate(-1)
         return mailbox
 
     def put_back(self, mailbox: PooledMailbox) -> None:

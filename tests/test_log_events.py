@@ -22,6 +22,7 @@ LOG = b"\n".join(
         ),
         *(line("gap_detected", tenant="acme", lost_events=lost) for lost in (3, None, 4)),
         line("gap_detected", tenant="*", lost_events=None),
+        *(of_session("anomaly_detected", type="MASS_EXIT") for _ in range(2)),
     ]
 )
 EXPECTED = {
@@ -30,6 +31,9 @@ EXPECTED = {
     "The session that keeps a thread busiest, every 5 s": [row("acme/busy", busy_share=0.5)],
     "What kinds of messages a traced session spent its time on, in seconds, once the log has "
     "ended": [{"kind": "EventBatch", "seconds": 0.25}, {"kind": "Tick", "seconds": 0.75}],
+    "Anomalies that began, by tenant and type, once the log has ended": [
+        {"tenant": "acme", "type": "MASS_EXIT", "anomalies": 2}
+    ],
     "Events that were lost, by tenant, once the log has ended": [
         {"tenant": "*", "lost": 0},
         {"tenant": "acme", "lost": 7},

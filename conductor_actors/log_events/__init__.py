@@ -24,7 +24,7 @@ What `inspect` shows comes from: `service_started`, `service_stats`, `drain_bega
 `actor_stopped`, `actor_failed`, `actor_restarted`, `restarts_exhausted`, `session_quarantined`,
 `session_released`, `handler_slow`, `message_traced`; `events_routed`, `events_invalid`,
 `event_keys_ignored`, `gap_detected`, `tick_completed`, `batch_written`, `rows_refused`,
-`updates_dropped`;
+`updates_dropped`; `anomaly_detected`, `anomaly_continues`, `anomaly_ended`;
 `outage_began`, `outage_continues`, `outage_ended`; `log_lines_dropped`. `session_stats` and
 `tenant_stats` have lists, of `SessionFigures` and `TenantFigures`. Sessions are those that lead in
 mailbox depth, age of the oldest message, messages or time, and those that don't run: a hundred at
@@ -61,6 +61,10 @@ What kinds of messages a traced session spent its time on, in seconds, once the 
     log | jq -sc 'map(select(.event == "message_traced")) | group_by(.kind)[]
         | {kind: .[0].kind, seconds: map(.duration_s) | add}'
 
+Anomalies that began, by tenant and type, once the log has ended:
+    log | jq -sc 'map(select(.event == "anomaly_detected")) | group_by([.tenant, .type])[]
+        | {tenant: .[0].tenant, type: .[0].type, anomalies: length}'
+
 Events that were lost, by tenant, once the log has ended:
     log | jq -sc 'map(select(.event == "gap_detected")) | group_by(.tenant)[]
         | {tenant: .[0].tenant, lost: map(.lost_events // 0) | add}'
@@ -86,6 +90,11 @@ from conductor_actors.log_events.actor_events import (
     TenantStats,
     TraceBegan,
     TraceEnded,
+)
+from conductor_actors.log_events.anomaly_events import (
+    AnomalyContinues,
+    AnomalyDetected,
+    AnomalyOver,
 )
 from conductor_actors.log_events.data_events import (
     BatchWritten,
@@ -170,6 +179,9 @@ AnyEvent: TypeAlias = (
     | ActorStarted
     | ActorStats
     | ActorStopped
+    | AnomalyContinues
+    | AnomalyDetected
+    | AnomalyOver
     | BatchWritten
     | CheckpointCommitted
     | CheckpointLoaded
@@ -251,6 +263,9 @@ __all__ = [
     "ActorStarted",
     "ActorStats",
     "ActorStopped",
+    "AnomalyContinues",
+    "AnomalyDetected",
+    "AnomalyOver",
     "AnyEvent",
     "BatchWritten",
     "CheckpointCommitted",

@@ -6,12 +6,14 @@ reasons and services are constants in the code. Sessions, tenants and users are 
 
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from conductor_actors import log_events as events
+from conductor_actors.domain.anomalies.changes import AnomalyType
 from conductor_actors.domain.gaps import CLOCK
 from conductor_actors.domain.quotas import (
     SESSION_EVENTS,
@@ -21,10 +23,13 @@ from conductor_actors.domain.quotas import (
 )
 from conductor_actors.domain.ticks import LIVE_MS
 from conductor_actors.log_events import LogEvent
+from conductor_actors.observability.open_anomalies import OpenAnomalies
 
 # Exported as 0 from the start: Prometheus sees no increase in the first value of a series.
 _GAPS: Final = (CLOCK, "flooded", "reconnected", "restarted", "trimmed")
 _LIMITS: Final = (TENANT_EVENTS, TENANT_SESSIONS, SESSION_EVENTS, SESSION_USERS)
+
+MIN_TENANT_SESSIONS: Final = 10  # in fewer, some anomalies are no storm
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 _ROWS: Final = (1, 10, 50, 100, 500, 1000, 2500, 5000)
@@ -174,6 +179,48 @@ class WriterMetrics:
                 self._outbox.set(0)
 
 
+class AnomalyMetrics:
+    """The anomalies of sessions.
+
+    A storm of anomalies in one tenant is told by the share of its sessions that have one.
+    """
+
+    def __init__(self, make: SeriesFactory) -> None:
+        self._begun = make.counter("anomalies_begun", "Anomalies that began, by type.", "type")
+        self._ended = make.counter("anomalies_ended", "Anomalies that ended, by type.", "type")
+        open_anomalies = make.gauge("anomalies_open", "Open anomalies, by type.", "type")
+        self._share = make.gauge(
+            "anomalies_tenant_share",
+            "Largest share of a tenant's sessions that have an open anomaly; tenants with few "
+            "sessions are left out.",
+        )
+        self._open = OpenAnomalies()
+        for kind in get_args(AnomalyType):
+            self._begun.labels(kind)
+            self._ended.labels(kind)
+            open_anomalies.labels(kind).set_function(partial(self._count_open, kind))
+
+    def observe(self, event: LogEvent) -> None:
+        """Count what the event reports, if it concerns these series."""
+        self._open.observe(event)
+        match event:
+            case events.AnomalyDetected():
+                self._begun.labels(event.type).inc()
+            case events.AnomalyOver():
+                self._ended.labels(event.type).inc()
+            case events.TenantStats():
+                in_tenant = self._open.by_tenant()
+                shares = (
+                    in_tenant[one.tenant] / one.sessions
+                    for one in event.tenants
+                    if one.sessions >= MIN_TENANT_SESSIONS
+                )
+                self._share.set(max(shares, default=0.0))
+
+    def _count_open(self, kind: str) -> float:
+        return self._open.by_type()[kind]
+
+
 class PublisherMetrics:
     """The updates that are published."""
 
@@ -299,6 +346,7 @@ class CollectorMetrics:
             TickMetrics(make),
             WriterMetrics(make),
             PublisherMetrics(make),
+            AnomalyMetrics(make),
             ActorMetrics(make),
         )
 

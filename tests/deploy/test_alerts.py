@@ -46,6 +46,7 @@ WELL = {
     'conductor_log_lines_dropped_total{output="stdout"}': "2x60",
     'conductor_actor_failures_total{kind="session"}': "1x60",
     "conductor_sessions_quarantined": "0x60",
+    "conductor_anomalies_tenant_share": "0.1x60",
     'conductor_dashboard_clients_closed_total{reason="slow"}': "7x60",
     'up{job="conductor-collector", instance="a"}': "1x60",
     'node_filesystem_avail_bytes{mountpoint="/data"}': "50x60",
@@ -86,6 +87,7 @@ WRONG = {
     },
     "ConductorActorsRestart": {'conductor_actor_failures_total{kind="session"}': "1x35 2x30"},
     "ConductorSessionsQuarantined": {"conductor_sessions_quarantined": "0x30 1x30"},
+    "ConductorAnomalyStorm": {"conductor_anomalies_tenant_share": "0.1x30 0.4x30"},
     "ConductorDashboardEvicts": {
         'conductor_dashboard_clients_closed_total{reason="slow"}': "7x35 27x30"
     },

@@ -207,3 +207,58 @@ def test_names_follow_the_conventions_of_prometheus(process: MeasuredProcess) ->
         assert family.name.startswith("conductor_")
         assert family.documentation.endswith(".")
         assert not family.name.endswith(("_s", "_ms", "_count"))
+
+
+def begin(session: str, tenant: str = "default", kind: str = "SUDDEN_DROP") -> None:
+    emit("anomaly_detected", tenant=tenant, session=session, type=kind)
+
+
+def end(session: str, tenant: str = "default", kind: str = "SUDDEN_DROP") -> None:
+    emit("anomaly_ended", tenant=tenant, session=session, type=kind)
+
+
+def test_anomalies_are_counted_by_type(process: MeasuredProcess) -> None:
+    for name in ("anomalies_begun_total", "anomalies_ended_total", "anomalies_open"):
+        assert process.value(name, type="GRADUAL_DECLINE") == 0
+    for session in "abc":
+        begin(session)
+    begin("d", kind="MASS_EXIT")
+    end("b")
+    for kind, begun, ended, still_open in (("SUDDEN_DROP", 3, 1, 2), ("MASS_EXIT", 1, 0, 1)):
+        assert process.value("anomalies_begun_total", type=kind) == begun
+        assert process.value("anomalies_ended_total", type=kind) == ended
+        assert process.value("anomalies_open", type=kind) == still_open
+
+
+def test_an_anomaly_that_is_reported_again_after_a_restart_is_open_once(
+    process: MeasuredProcess,
+) -> None:
+    emit("anomaly_continues", tenant="default", session="a", type="MASS_EXIT")
+    begin("a", kind="MASS_EXIT")
+    assert process.value("anomalies_open", type="MASS_EXIT") == 1
+    end("a", kind="MASS_EXIT")
+    end("a", kind="MASS_EXIT")
+    assert process.value("anomalies_open", type="MASS_EXIT") == 0
+
+
+def test_the_largest_share_of_a_tenants_sessions_with_an_anomaly_is_measured(
+    process: MeasuredProcess,
+) -> None:
+    def report() -> float | None:
+        figures = {"quarantined": 0, "mailbox_depth": 0, "handled_per_s": 0, "busy_share": 0}
+        tenants = [
+            {"tenant": tenant, "sessions": sessions, "oldest_s": 0, "refused": 0} | figures
+            for tenant, sessions in (("acme", 20), ("globex", 100), ("small", 9))
+        ]
+        emit("tenant_stats", count=3, tenants=tenants)
+        return process.value("anomalies_tenant_share")
+
+    assert report() == 0
+    for number in range(9):
+        begin(f"{number}", "small")
+        begin(f"{number}", "globex")
+        begin(f"{number}", "acme")
+    assert report() == 9 / 20
+    for number in range(9):
+        end(f"{number}", "acme")
+    assert report() == 9 / 100

@@ -1,4 +1,4 @@
-"""What happened to each session: failures, restarts and quarantines, with their causes.
+"""What happened to each session: failures, restarts, quarantines and anomalies, with their causes.
 
 Memory is bounded: 1000 sessions with the newest incidents, and 20 incidents of each.
 """
@@ -16,6 +16,8 @@ from conductor_actors.log_events import (
     ActorRestarted,
     ActorStarted,
     ActorStopped,
+    AnomalyDetected,
+    AnomalyOver,
     HandlerSlow,
     MessageTraced,
     SessionQuarantined,
@@ -35,6 +37,8 @@ SessionEvent: TypeAlias = (
     | SessionQuarantined
     | SessionReleased
     | HandlerSlow
+    | AnomalyDetected
+    | AnomalyOver
 )
 
 _STATES: Final[dict[type, str]] = {
@@ -45,7 +49,7 @@ _STATES: Final[dict[type, str]] = {
     SessionQuarantined: "quarantined",
     SessionReleased: "running",
 }
-_ROUTINE_EVENTS: Final = (ActorStarted, ActorStopped)
+_ROUTINE_EVENTS: Final = (ActorStarted, ActorStopped, AnomalyDetected, AnomalyOver)
 
 
 class Incident(msgspec.Struct, frozen=True):
@@ -90,7 +94,7 @@ class SessionHistory:
 class SessionHistories:
     """The history of each session, and the last messages of the followed one.
 
-    A session that only starts and stops has no history, unless it is followed.
+    A session that only starts, stops and has anomalies has no history, unless it is followed.
     """
 
     def __init__(self, followed: SessionKey | None) -> None:
@@ -161,5 +165,13 @@ def _detail(event: SessionEvent) -> str:
             return f"{event.lost_messages} messages lost"
         case HandlerSlow():
             return f"for {event.running_s:g} s"
+        case AnomalyDetected() | AnomalyOver():
+            return _anomaly_detail(event)
         case _:
             return ""
+
+
+def _anomaly_detail(event: AnomalyDetected | AnomalyOver) -> str:
+    if isinstance(event, AnomalyOver):
+        return f"{event.type} after {event.duration_s:g} s"
+    return f"{event.type}: {event.reason}"[:MAX_DETAIL_CHARS]

@@ -83,9 +83,11 @@ def _ticks(report: ServiceReport) -> Text:
     tick = report.flow.tick
     if tick is None:
         return _dim("no tick yet")
+    anomalies = report.flow.open_anomalies
     return _line(
         f"tick {tick.at:%H:%M:%S} UTC: {duration(tick.lag_s)} behind,"
         f" took {duration(tick.duration_s)} for {count(tick.sessions)} sessions"
+        f"{f' · {anomalies:,} with an anomaly' if anomalies else ''}"
     )
 
 

@@ -18,7 +18,9 @@ from conductor_actors.commands.inspect.service_model import (
     ServiceModel,
 )
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.instants import to_datetime
 from conductor_actors.log_events import SessionFigures, TenantFigures
+from conductor_actors.observability.open_anomalies import OpenAnomalyEvent
 
 REPORT_FORMAT: Final = 1
 SESSION_KIND: Final = "session"  # the kind whose restarts are those of all sessions
@@ -53,6 +55,7 @@ class DataFlow(msgspec.Struct, frozen=True):
     invalid_events: int
     refused_rows: int
     dropped_updates: int
+    open_anomalies: int = 0
 
 
 class ServiceOutage(msgspec.Struct, frozen=True):
@@ -76,6 +79,14 @@ class ActorReport(msgspec.Struct, frozen=True):
     restarts: int
 
 
+class SessionAnomaly(msgspec.Struct, frozen=True):
+    """The open anomaly of a session; `began_at` is its tick."""
+
+    type: str
+    began_at: datetime
+    reason: str
+
+
 class SessionReport(msgspec.Struct, frozen=True):
     """A session. Failures and restarts count since the first line read; figures may be unknown.
 
@@ -95,6 +106,7 @@ class SessionReport(msgspec.Struct, frozen=True):
     restarts: int = 0
     last_error: str | None = None
     handling_s: float | None = None
+    anomaly: SessionAnomaly | None = None
 
 
 class TenantReport(msgspec.Struct, frozen=True):
@@ -111,6 +123,7 @@ class TenantReport(msgspec.Struct, frozen=True):
     gaps: int
     lost_events: int
     handling_s: float | None = None
+    open_anomalies: int = 0
 
 
 class FollowedSession(msgspec.Struct, frozen=True):
@@ -214,6 +227,7 @@ def _flow(process: ProcessModel, at: datetime | None) -> DataFlow:
         invalid_events=process.invalid,
         refused_rows=process.refused_rows,
         dropped_updates=process.dropped_updates,
+        open_anomalies=len(process.anomalies.sessions()),
     )
 
 
@@ -232,8 +246,9 @@ def _actor(name: str, kind: ActorKind, process: ProcessModel) -> ActorReport:
 
 
 def _sessions(process: ProcessModel) -> Iterable[SessionReport]:
-    """Return the sessions with figures, and those with a history."""
-    keys = dict.fromkeys([*process.sessions, *process.histories.active_sessions()])
+    """Return the sessions with figures, those with a history, and those with an anomaly."""
+    with_history = process.histories.active_sessions()
+    keys = dict.fromkeys([*process.sessions, *with_history, *process.anomalies.sessions()])
     return [_session(key, process) for key in keys]
 
 
@@ -251,10 +266,18 @@ def _session(key: SessionKey, process: ProcessModel) -> SessionReport:
         restarts=history.restarts,
         last_error=history.last_error,
         handling_s=_handling_s(row) if row else None,
+        anomaly=_anomaly(process.anomalies.of(key)),
     )
 
 
+def _anomaly(event: OpenAnomalyEvent | None) -> SessionAnomaly | None:
+    if event is None:
+        return None
+    return SessionAnomaly(event.type, to_datetime(event.tick_at_ms), event.reason)
+
+
 def _tenants(process: ProcessModel) -> Iterable[TenantReport]:
+    open_anomalies = process.anomalies.by_tenant()
     return [
         TenantReport(
             row.tenant,
@@ -268,6 +291,7 @@ def _tenants(process: ProcessModel) -> Iterable[TenantReport]:
             process.gaps[row.tenant],
             process.lost[row.tenant],
             _handling_s(row),
+            open_anomalies[row.tenant],
         )
         for row in process.tenants.values()
     ]

@@ -23,6 +23,9 @@ from conductor_actors.log_events import (
     ActorStarted,
     ActorStats,
     ActorStopped,
+    AnomalyContinues,
+    AnomalyDetected,
+    AnomalyOver,
     AnyEvent,
     BatchWritten,
     DrainBegan,
@@ -49,9 +52,10 @@ from conductor_actors.log_events import (
     TickCompleted,
     UpdatesDropped,
 )
+from conductor_actors.observability.open_anomalies import OpenAnomalies
 
 MAX_LINE_BYTES: Final = 1 << 18
-MAX_NAMES: Final = 1000  # kinds, outages, tenants with gaps; a real log has far fewer
+MAX_NAMES: Final = 1000  # kinds, outages, tenants with gaps, open anomalies; most logs have fewer
 
 Phase: TypeAlias = Literal["unknown", "running", "draining", "stopped"]
 
@@ -118,6 +122,7 @@ class ProcessModel:
     invalid: int = 0
     refused_rows: int = 0
     dropped_updates: int = 0
+    anomalies: OpenAnomalies = field(default_factory=lambda: OpenAnomalies(MAX_NAMES))
 
 
 class ServiceModel:
@@ -173,6 +178,11 @@ class ServiceModel:
                 process.histories.add_message(SessionKey(event.tenant, event.session), event)
             case SessionQuarantined() | SessionReleased():
                 self._add_session_event(SessionKey(event.tenant, event.session), event)
+            case AnomalyDetected() | AnomalyOver():
+                process.anomalies.observe(event)
+                self._add_session_event(SessionKey(event.tenant, event.session), event)
+            case AnomalyContinues():
+                process.anomalies.observe(event)
             case ActorStarted() | ActorStopped() | ActorFailed() | ActorRestarted():
                 if event.session:
                     self._add_session_event(SessionKey(event.tenant, event.session), event)

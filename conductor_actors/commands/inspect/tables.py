@@ -106,6 +106,10 @@ def _state(state: str) -> Text:
     return Text(printable(state), style=_STATE_STYLES.get(state, "red"))
 
 
+def _anomaly(one: SessionReport) -> Text:
+    return Text(printable(one.anomaly.type) if one.anomaly else "", style="yellow")
+
+
 def _red_if_any(number: int) -> Text:
     return Text(count(number), style="red" if number else "")
 
@@ -127,6 +131,7 @@ TENANT_COLUMNS: Final[Sequence[TableColumn[TenantReport]]] = (
     TableColumn("oldest", 8, lambda one: duration(one.oldest_s), order="oldest"),
     TableColumn("takes", 7, lambda one: duration(one.handling_s), order="handling"),
     TableColumn("sessions", 8, lambda one: count(one.sessions)),
+    TableColumn("anomalies", 9, lambda one: count(one.open_anomalies)),
 )
 SESSION_COLUMNS: Final[Sequence[TableColumn[SessionReport]]] = (
     TableColumn(
@@ -138,4 +143,5 @@ SESSION_COLUMNS: Final[Sequence[TableColumn[SessionReport]]] = (
     TableColumn("oldest", 8, lambda one: duration(one.oldest_s), order="oldest"),
     TableColumn("takes", 7, lambda one: duration(one.handling_s), order="handling"),
     TableColumn("restarts", 8, lambda one: _red_if_any(one.restarts)),
+    TableColumn("anomaly", 15, _anomaly, "left"),
 )

@@ -257,3 +257,33 @@ def test_the_plain_output_has_everything_whatever_the_height(followed: SessionKe
     text = captured.get()
     assert text.count("actor_failed") == (16 if followed else 0)
     assert "q quit" not in text
+
+
+BEGAN = of_session(
+    "anomaly_detected",
+    at_s=5,
+    type="SUDDEN_DROP",
+    tick_at_ms=1_767_528_005_000,
+    reason="2 events in 9 s, 14 were expected.",
+)
+ENDED = of_session("anomaly_ended", at_s=70, type="SUDDEN_DROP", duration_s=65)
+
+
+def test_open_anomalies_are_counted_and_shown_with_their_sessions_and_tenants() -> None:
+    shown = draw(*LINES, BEGAN, width=120, height=60)
+    assert shown[1].rstrip().endswith("for 1,000 sessions · 1 with an anomaly")
+    with_anomaly = [text for text in shown if "SUDDEN_DROP" in text]
+    assert [text.split()[0] for text in with_anomaly] == ["acme/keynote"]
+    [acme] = [text.split() for text in shown if text.startswith("acme ")]
+    assert acme[-1] == "1"
+    over = draw(*LINES, BEGAN, ENDED, width=120, height=60)
+    assert "SUDDEN_DROP" not in "".join(over)
+    assert "anomaly" not in over[1]
+
+
+def test_a_followed_session_shows_the_begin_and_the_end_of_its_anomaly() -> None:
+    view = ScreenView(followed=SessionKey("acme", "keynote"))
+    shown = "\n".join(draw(*LINES, BEGAN, ENDED, view=view, width=120))
+    assert "12:00:05  anomaly_detected" in shown
+    assert "SUDDEN_DROP: 2 events in 9 s, 14 were expected." in shown
+    assert "SUDDEN_DROP after 65 s" in shown

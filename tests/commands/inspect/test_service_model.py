@@ -6,6 +6,7 @@ import pytest
 
 from conductor_actors.commands.inspect.report import (
     Selection,
+    SessionAnomaly,
     SessionReport,
     SortOrder,
     make_report,
@@ -273,3 +274,23 @@ def test_a_selected_tenant_alone_is_reported_and_counted() -> None:
     assert [one.tenant for one in report.tenants] == ["globex"]
     assert report.session_count == 200
     assert report_of(*lines, selection=Selection(tenant="umbrella")).session_count == 0
+
+
+def test_the_document_has_the_open_anomaly_of_a_session_also_one_from_before_a_restart() -> None:
+    lines = [
+        of_session(event, name, type="MASS_EXIT", tick_at_ms=1_767_528_000_000, reason="9 left.")
+        for event, name in (("anomaly_detected", "acme/a"), ("anomaly_continues", "acme/b"))
+    ]
+    report = report_of(*lines, tenants(tenant_row("acme")))
+    assert report.flow.open_anomalies == 2
+    assert report.tenants[0].open_anomalies == 2
+    assert [each.session for each in report.sessions] == ["a", "b"]
+    assert {each.anomaly for each in report.sessions} == {
+        SessionAnomaly("MASS_EXIT", NOON, "9 left.")
+    }
+
+
+def test_a_new_process_has_no_anomaly_that_it_has_not_reported() -> None:
+    began = of_session("anomaly_detected", type="MASS_EXIT")
+    report = report_of(service(0, 60), began, service(5, 1))
+    assert report.flow.open_anomalies == 0

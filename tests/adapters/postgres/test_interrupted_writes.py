@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from threading import Event, Thread
 from time import monotonic
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -27,7 +28,7 @@ from tests.adapters.postgres.interrupting_proxy import (
     drop_reply,
     stop_forwarding,
 )
-from tests.support.score_rows import AT_MS, row
+from tests.support.score_rows import AT_MS, began, ended, row
 from tests.support.servers import temporary_state_dir
 
 DEADLINE_S = 0.5
@@ -36,11 +37,19 @@ DEADLINE_S = 0.5
 # one message, inserted in several, and copied.
 INSERTED, INSERTED_IN_PARTS, COPIED = (1, 0), (3000, 1), (MIN_COPIED_ROWS, 0)
 WRITES = [INSERTED, INSERTED_IN_PARTS, COPIED]
-COPY_DONE = b"c\0\0\0\4"
+COPY_STEPS = (b"BEGIN", b"COPY engagement", b"c\0\0\0\4", b"INSERT INTO", b"COMMIT")
 
 
 def rows_of(count: int, tick: int = 0) -> list[ScoreRow]:
-    return [row(f"session-{number:04}", AT_MS + 5000 * tick) for number in range(count)]
+    """Return the rows of a tick. In the first session an anomaly begins and the last one ends."""
+    at_ms, before_ms = AT_MS + 5000 * tick, AT_MS + 5000 * (tick - 1)
+    changes = ended(anomaly_id(tick - 1), before_ms), began(anomaly_id(tick))
+    first, *others = (f"session-{number:04}" for number in range(count))
+    return [row(first, at_ms, anomalies=changes), *(row(other, at_ms) for other in others)]
+
+
+def anomaly_id(tick: int) -> str:
+    return str(UUID(int=tick + 1))
 
 
 @contextmanager
@@ -130,6 +139,13 @@ def _stored(url: str) -> int:
     return int(found[0])
 
 
+def _are_open(url: str) -> list[bool]:
+    """Return for each stored anomaly, in the order of their begins, whether it is open."""
+    with psycopg.connect(url) as reader:
+        found = reader.execute("SELECT NOT metadata ? 'ended_at' FROM anomalies ORDER BY timestamp")
+        return [is_open for (is_open,) in found]
+
+
 @contextmanager
 def interrupted(url: str, word: bytes, interrupt: Interruption) -> Iterator[PostgresRowStore]:
     with (
@@ -142,7 +158,7 @@ def interrupted(url: str, word: bytes, interrupt: Interruption) -> Iterator[Post
 @pytest.mark.parametrize(
     ("word", "count", "stored"),
     [
-        *((word, *COPIED) for word in (b"BEGIN", b"COPY engagement", COPY_DONE, b"COMMIT")),
+        *((word, *COPIED) for word in COPY_STEPS),
         *((b"INSERT INTO", *write) for write in (INSERTED, INSERTED_IN_PARTS)),
         (b"COMMIT", *INSERTED_IN_PARTS),
     ],
@@ -172,6 +188,7 @@ def test_a_disconnection_during_a_commit_loses_no_row_and_stores_none_twice(
             unlucky.write(rows)
         store.write(rows)
         assert _stored(database) == count * (number + 1)
+        assert _are_open(database) == [*[False] * number, True]
 
 
 @pytest.fixture
@@ -214,3 +231,4 @@ def test_a_crash_during_a_commit_loses_no_row_and_stores_none_twice(
         with closing(PostgresRowStore(own_database)) as store:
             retry_until(stop, outage, 0.2, partial(store.write, rows))
         assert _stored(own_database) == count * (number + 1)
+        assert _are_open(own_database) == [*[False] * number, True]

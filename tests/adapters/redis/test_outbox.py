@@ -49,6 +49,15 @@ def test_rows_with_unknown_fields_can_be_read(
     assert outbox.read_oldest(100).rows == [row()]
 
 
+def test_rows_of_a_version_without_anomalies_can_be_read(
+    outbox: RedisOutbox, redis_client: redis.Redis
+) -> None:
+    added = ("expected", "anomalies")
+    former = {key: value for key, value in asdict(row()).items() if key not in added}
+    redis_client.xadd(OUTBOX_KEY, {"version": "1", "rows": packed([former])})
+    assert outbox.read_oldest(100).rows == [row()]
+
+
 @pytest.mark.parametrize(
     "fields",
     [

@@ -6,10 +6,11 @@ from contextlib import closing
 import pytest
 
 from conductor_actors.adapters.redis.outbox import ROWS_PER_ENTRY, RedisOutbox
+from conductor_actors.domain.anomalies.changes import ExpectedScore
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import Outbox
 from tests.support.fakes.memory_outbox import MemoryOutbox
-from tests.support.score_rows import AT_MS, row
+from tests.support.score_rows import AT_MS, began, ended, row
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -40,6 +41,15 @@ def test_rows_are_returned_unchanged_and_in_order(outbox: Outbox) -> None:
     outbox.append(rows[2:])
     # repr, which distinguishes 0.0 from -0.0, and by which NaN equals NaN
     assert list(map(repr, outbox.read_oldest(1000).rows)) == list(map(repr, rows))
+
+
+def test_what_is_expected_and_what_begins_and_ends_comes_back_with_its_row(outbox: Outbox) -> None:
+    rows = [
+        row("a", expected=ExpectedScore(0.1 + 0.2, 1.0), anomalies=(began(),)),
+        row("a", AT_MS + 5000, anomalies=(ended(), began("2"))),
+    ]
+    outbox.append(rows)
+    assert outbox.read_oldest(1000).rows == rows
 
 
 def test_rows_stay_until_they_are_deleted(outbox: Outbox) -> None:

@@ -1,10 +1,13 @@
 """Report the anomalies of sessions to the log."""
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from conductor_actors.domain.anomalies.changes import AnomalyBegan, AnomalyEnded
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.log_events import AnomalyDetected, AnomalyOver, emit
+from conductor_actors.domain.session_state import SessionState
+from conductor_actors.log_events import AnomalyContinues, AnomalyDetected, AnomalyOver, emit
 
 
 def report_anomalies(row: ScoreRow) -> None:
@@ -22,6 +25,21 @@ def report_anomalies(row: ScoreRow) -> None:
                 )
             case _:
                 assert_never(change)
+
+
+def report_open_anomalies(states: Mapping[SessionKey, SessionState]) -> None:
+    """Report the anomalies that are open in the states of a checkpoint."""
+    for key, state in states.items():
+        if state.detector is not None and state.detector.anomaly is not None:
+            anomaly = state.detector.anomaly
+            emit(
+                AnomalyContinues(
+                    id=anomaly.id,
+                    type=anomaly.type,
+                    tick_at_ms=anomaly.began_ms,
+                    reason=anomaly.reason,
+                ).of_session(*key)
+            )
 
 
 def _report_begin(row: ScoreRow, begun: AnomalyBegan) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple, assert_never
 
+from conductor_actors.actors.anomaly_reports import report_anomalies
 from conductor_actors.actors.introspection import describe_session
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
@@ -127,6 +128,8 @@ class SessionActor(PooledActor):
             parts.writer.add(row)
             if tick.is_live:
                 parts.publisher.add(row)
+        if row.anomalies:
+            report_anomalies(row)
 
     def _send_snapshot(self, snapshot: Snapshot) -> None:
         """Send the state if it has changed: by events, or by ticks that its detector judged."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from threading import Event
 from typing import Final, NamedTuple, Protocol, TypeVar
 
+from conductor_actors.actors.anomaly_reports import report_open_anomalies
 from conductor_actors.adapters.redis.ownership.checkpoint_errors import mapped_checkpoint_errors
 from conductor_actors.app.sources import WrappedSource
 from conductor_actors.domain.checkpoints import Recovered, recover
@@ -105,6 +106,7 @@ class Takeover:
                 duration_s=round(time.monotonic() - began_s, 3),
             )
         )
+        report_open_anomalies(recovered.states)
         return recovered
 
     def _read(self) -> ReadResult:

@@ -68,6 +68,15 @@ class ScoreFigures(msgspec.Struct, frozen=True):
     contributions: Contributions
 
 
+class AnomalyFigures(msgspec.Struct, frozen=True):
+    """An open anomaly, which began at the tick `began_ms`, and why it was reported."""
+
+    id: str
+    type: str
+    began_ms: int
+    reason: str
+
+
 class StateFigures(msgspec.Struct, frozen=True):
     """The figures of a session's state. `encoded_bytes` is its size in a checkpoint."""
 
@@ -86,6 +95,7 @@ class StateFigures(msgspec.Struct, frozen=True):
     open_polls: int = 0
     quiet_until_ms: int = 0  # 0 if it is not quiet at the last tick
     is_chat_open: bool = True
+    anomaly: AnomalyFigures | None = None  # that is open
 
 
 class MailboxFigures(msgspec.Struct, frozen=True):
@@ -168,6 +178,7 @@ def state_figures(
         len(polls),
         state.quiet_until_ms if state.quiet_until_ms > (tick_ms or 0) else 0,
         state.chat_is_open,
+        _anomaly_figures(state),
     )
 
 
@@ -184,6 +195,13 @@ def _score_figures(
     return ScoreFigures(
         at_ms, at_ms == tick_ms, row.score, row.category, row.signals, row.contributions
     )
+
+
+def _anomaly_figures(state: SessionState) -> AnomalyFigures | None:
+    anomaly = state.detector.anomaly if state.detector else None
+    if anomaly is None:
+        return None
+    return AnomalyFigures(anomaly.id, anomaly.type, anomaly.began_ms, anomaly.reason)
 
 
 def _window_counts(window: CountWindow) -> WindowCounts:

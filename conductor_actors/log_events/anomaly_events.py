@@ -1,8 +1,6 @@
 """Log events of anomalies, each bound to its session. `id` is that of the stored anomaly."""
 
-from typing import ClassVar
-
-from conductor_actors.log_events.log_event import Level, LogEvent, Name, Number, TickMs
+from conductor_actors.log_events.log_event import LogEvent, Name, Number, TickMs
 
 
 class AnomalyDetected(LogEvent):
@@ -22,7 +20,6 @@ class AnomalyDetected(LogEvent):
 class AnomalyContinues(LogEvent):
     """The service resumes from a checkpoint in which this anomaly, of an earlier tick, is open."""
 
-    level: ClassVar[Level] = "debug"
     id: Name
     type: Name
     tick_at_ms: TickMs

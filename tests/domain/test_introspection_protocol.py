@@ -2,11 +2,13 @@
 
 import msgspec
 
+from conductor_actors.domain.anomalies.detector import Detector, OpenAnomaly
 from conductor_actors.domain.checkpoints import encode_state
 from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import ChatSwitched, Event, PollClosed, PollVote, UserLeft
 from conductor_actors.domain.introspection_protocol import (
+    AnomalyFigures,
     IntrospectionAnswer,
     MailboxFigures,
     PollFigures,
@@ -60,6 +62,15 @@ def test_leavers_are_counted_and_a_session_that_is_over_has_no_score() -> None:
     state = state_after(join(), UserLeft(AT_MS, None, "user-0"))
     assert state_figures("acme", state, Scoring(), TICK_MS).leavers == 1
     assert state_figures("acme", state, Scoring(), AT_MS + 1_800_000).score is None
+
+
+def test_an_open_anomaly_has_its_begin_and_its_reason() -> None:
+    state = state_after(join())
+    assert state_figures("acme", state, Scoring(), TICK_MS).anomaly is None
+    state.detector = Detector(AT_MS, AT_MS)
+    state.detector.anomaly = OpenAnomaly("1", "MASS_EXIT", AT_MS, "9 of 20 left.")
+    found = state_figures("acme", state, Scoring(), TICK_MS).anomaly
+    assert found == AnomalyFigures("1", "MASS_EXIT", AT_MS, "9 of 20 left.")
 
 
 def test_the_keys_of_an_answer_are_those_on_the_wire() -> None:

@@ -28,6 +28,7 @@ from conductor_actors.log_events import (
     AnomalyOver,
     AnyEvent,
     BatchWritten,
+    CheckpointLoaded,
     DrainBegan,
     EventsInvalid,
     EventsRouted,
@@ -131,6 +132,7 @@ class ServiceModel:
     def __init__(self, followed: SessionKey | None = None) -> None:
         self.followed = followed
         self.process = ProcessModel(SessionHistories(followed))
+        self._resumed: OpenAnomalies | None = None
         self.since: datetime | None = None
         self.at: datetime | None = None
         self.lines_read = 0
@@ -183,6 +185,8 @@ class ServiceModel:
                 self._add_session_event(SessionKey(event.tenant, event.session), event)
             case AnomalyContinues():
                 process.anomalies.observe(event)
+            case CheckpointLoaded():  # a new process reports what is open before its start
+                process.anomalies = self._resumed = OpenAnomalies(MAX_NAMES)
             case ActorStarted() | ActorStopped() | ActorFailed() | ActorRestarted():
                 if event.session:
                     self._add_session_event(SessionKey(event.tenant, event.session), event)
@@ -223,6 +227,8 @@ class ServiceModel:
         uptime_s = event.uptime_s if isinstance(event, ServiceStats) else 0.0
         if self._is_new_process(event, uptime_s):
             self.process = ProcessModel(SessionHistories(self.followed))
+            self.process.anomalies = self._resumed or self.process.anomalies
+        self._resumed = None
         process = self.process
         process.version, process.vocabulary = event.version, event.vocabulary
         process.uptime_s = uptime_s

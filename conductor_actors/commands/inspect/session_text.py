@@ -47,6 +47,10 @@ def description_lines(one: SessionDescription, next_tick_ms: int | None) -> Iter
     yield _row("poll", _poll(figures.poll, figures.open_polls))
     yield from _arranged(figures)
     yield from _score(figures.score)
+    if figures.anomaly is not None:
+        anomaly = figures.anomaly
+        since = f"{printable(anomaly.type)} since {_time(anomaly.began_ms)} UTC"
+        yield _row("anomaly", f"{since}: {printable(anomaly.reason)}")
     stored = f"{figures.message_ids:,} message ids, {figures.encoded_bytes:,} bytes in a checkpoint"
     yield _row("state", stored)
     yield from _supervision(one.supervision)

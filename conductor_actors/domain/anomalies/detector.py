@@ -35,6 +35,7 @@ class OpenAnomaly(msgspec.Struct, array_like=True, frozen=True, gc=False):
     id: str
     type: AnomalyType
     began_ms: int
+    reason: str = ""
 
 
 class Detector(msgspec.Struct, array_like=True, gc=False):
@@ -159,7 +160,8 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
 
     def _begin(self, key: SessionKey, score: float, finding: Finding) -> tuple[AnomalyChange, ...]:
         name = f"{key.tenant_id}/{key.session_id}/{finding.type}/{self.at_ms}"
-        self.anomaly = OpenAnomaly(str(uuid5(ID_NAMESPACE, name)), finding.type, self.at_ms)
+        anomaly_id = str(uuid5(ID_NAMESPACE, name))
+        self.anomaly = OpenAnomaly(anomaly_id, finding.type, self.at_ms, finding.reason)
         self.exits.calm_since_ms = self.at_ms
         self.drops.clear()
         self.baseline.bins.clear()

@@ -290,6 +290,17 @@ def test_the_document_has_the_open_anomaly_of_a_session_also_one_from_before_a_r
     }
 
 
+def test_what_a_new_process_resumes_from_a_checkpoint_stays_open() -> None:
+    report = report_of(
+        service(0, 60),
+        of_session("anomaly_detected", "acme/over", type="MASS_EXIT"),
+        line("checkpoint_loaded", 5),
+        of_session("anomaly_continues", "acme/open", at_s=5, type="MASS_EXIT"),
+        line("service_started", 6),
+    )
+    assert [each.session for each in report.sessions if each.anomaly] == ["open"]
+
+
 def test_a_new_process_has_no_anomaly_that_it_has_not_reported() -> None:
     began = of_session("anomaly_detected", type="MASS_EXIT")
     report = report_of(service(0, 60), began, service(5, 1))

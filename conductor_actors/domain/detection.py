@@ -63,6 +63,7 @@ def _observe(row: ScoreRow, state: SessionState) -> Observation:
         state.departures,
         state.returns,
         max(1, len(state.connections) + state.guests) if state.has_joins else 1,
+        state.guests if state.has_joins else 0,
         row.signals.active_users,
         row.score,
         state.has_joins,

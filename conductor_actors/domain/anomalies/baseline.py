@@ -10,9 +10,9 @@ from conductor_actors.domain.anomalies.parameters import Parameters
 
 BIN_S: Final = 5
 MAX_BINS: Final = 16  # more than a minute has
-# The mean of four minutes of counts is uncertain, and what is usual changes by 0.3 of itself.
+# The mean of four minutes of counts is uncertain, and what is usual changes by 0.36 of itself.
 UNCERTAINTY_S: Final = 240.0
-VARIATION: Final = 0.09
+VARIATION: Final = 0.13
 MIN_CAUTIOUS_SHARE: Final = 0.3
 MAX_DISPERSION: Final = 6.0
 MIN_SCORE_SPREAD: Final = 0.02
@@ -22,16 +22,16 @@ SCORE_SPREADS: Final = 2.0
 class Expected(msgspec.Struct, frozen=True, gc=False):
     """What the baseline expects of the people who are there, in events per second.
 
-    The cautious rates are what is expected at least, since no mean is certain. A dispersion is the
-    variance of a count as a multiple of its mean.
+    The cautious rates are what is expected at least, since no mean is certain. Events come in
+    clusters of these sizes, as answers to each other do.
     """
 
     chats: float = 0.0
     reactions: float = 0.0
     cautious_chats: float = 0.0
     cautious_reactions: float = 0.0
-    chat_dispersion: float = 1.0
-    reaction_dispersion: float = 1.0
+    chat_cluster: float = 1.0
+    reaction_cluster: float = 1.0
 
     @property
     def total(self) -> float:
@@ -47,46 +47,43 @@ class Bin(msgspec.Struct, frozen=True, array_like=True, gc=False):
     chats: int
     reactions: int
     people: int
+    guests: int
     active: int
     score: int
 
 
 class Stream(msgspec.Struct, array_like=True, gc=False):
-    """Events of one kind, chat messages or reactions: their means per person and second.
+    """Events of one kind, chat messages or reactions: their means per second.
 
-    `shortfall` is the mean square of what bins lacked, `expected` is the mean of what they should
-    have had.
+    `spread` is the mean square difference of neighbouring bins, which slow changes leave alone.
     """
 
     fast: float = 0.0
     slow: float = 0.0
-    shortfall: float = 0.0
-    expected: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        """The expected events per person and second: the lower of both means."""
-        return min(self.fast, self.slow)
+    spread: float = 0.0
+    last: float = 0.0  # the count of the last bin
 
     @property
     def dispersion(self) -> float:
-        """The variance of a count as a multiple of its mean, from shortfalls alone."""
-        if self.expected <= 0.0:
+        """The variance of a count as a multiple of its mean."""
+        if self.slow <= 0.0:
             return 1.0
-        return min(MAX_DISPERSION, max(1.0, 2.0 * self.shortfall / self.expected))
+        return min(MAX_DISPERSION, max(1.0, self.spread / self.slow))
 
-    def learn(self, count: float, person_s: float, fast: float, slow: float) -> None:
+    @property
+    def cluster(self) -> float:
+        """The mean size of a cluster, of which the dispersion is the square (Hawkes, 1971)."""
+        return sqrt(self.dispersion)
+
+    def learn(self, count: float, seconds: int, fast: float, slow: float) -> None:
         """Move the means towards a bin by these weights; a burst counts only in part."""
-        expected = self.rate * person_s
         if slow < fast:  # no longer among the first bins
-            usual = self.slow * person_s
+            usual = self.slow * seconds
             count = min(count, usual + 4.0 * sqrt(self.dispersion * usual) + 2.0)
-        lack = max(0.0, expected - count)
-        self.shortfall += slow * (lack * lack - self.shortfall)
-        self.expected += slow * (expected - self.expected)
-        per_person = count / person_s
-        self.fast += fast * (per_person - self.fast)
-        self.slow += slow * (per_person - self.slow)
+        change, self.last = count - self.last, count
+        self.spread += slow * (change * change / (2.0 * seconds) - self.spread)
+        self.fast += fast * (count / seconds - self.fast)
+        self.slow += slow * (count / seconds - self.slow)
 
 
 class Baseline(msgspec.Struct, array_like=True, gc=False):
@@ -98,32 +95,48 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
     active: float = 0.0  # mean of the active users
     score: float = 0.0  # mean
     score_variance: float = 0.0
+    fast_people: float = 0.0  # means
+    slow_people: float = 0.0
+    guests: float = 0.0
     bins: list[Bin] = []
 
     def expect(
-        self, people: int, parameters: Parameters, *, is_chat_open: bool, is_slow: bool = False
+        self, connected: int, parameters: Parameters, *, is_chat_open: bool, is_slow: bool = False
     ) -> Expected | None:
-        """Return what is expected of so many people; None if that is too little to judge."""
-        chat, reaction = self.chat, self.reaction
+        """Return what is expected of these people and the usual guests; None if that is little.
+
+        Fewer people do less. More do not yet do more than was ever seen.
+        """
         if self.learnt < parameters.min_bins or self.active < parameters.min_active:
             return None
-        chats = (chat.slow if is_slow else chat.rate) * people if is_chat_open else 0.0
-        reactions = (reaction.slow if is_slow else reaction.rate) * people
+        chat, reaction = self.chat, self.reaction
+        share = self._share(connected, self.slow_people)
+        chats, reactions = chat.slow * share, reaction.slow * share
+        if not is_slow:
+            share = self._share(connected, self.fast_people)
+            chats, reactions = min(chats, chat.fast * share), min(reactions, reaction.fast * share)
+        if not is_chat_open:
+            chats = 0.0
         if (chats + reactions) * 60.0 < parameters.min_expected_per_min:
             return None
-        chat_dispersion, reaction_dispersion = chat.dispersion, reaction.dispersion
+        known_s = min(UNCERTAINTY_S, float(BIN_S * self.learnt))
         return Expected(
             chats,
             reactions,
-            _cautious(chats, chat_dispersion),
-            _cautious(reactions, reaction_dispersion),
-            chat_dispersion,
-            reaction_dispersion,
+            _cautious(chats, chat.dispersion, known_s),
+            _cautious(reactions, reaction.dispersion, known_s),
+            chat.cluster,
+            reaction.cluster,
         )
 
-    def rate(self, people: int, *, is_chat_open: bool) -> float:
-        """Return the usual events per second of so many people."""
-        return (self.chat.rate * is_chat_open + self.reaction.rate) * people
+    def rate(self, connected: int, *, is_chat_open: bool) -> float:
+        """Return the usual events per second of these people and the usual guests."""
+        chats = self.chat.slow if is_chat_open else 0.0
+        return (chats + self.reaction.slow) * self._share(connected, self.slow_people)
+
+    def audience(self, connected: int) -> float:
+        """Return these people and the usual guests."""
+        return connected + self.guests
 
     def expected_score(self, parameters: Parameters) -> ExpectedScore | None:
         """Return the range of scores that is usual; None before there is a baseline."""
@@ -142,6 +155,7 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
                 last.chats + added.chats,
                 last.reactions + added.reactions,
                 added.people,
+                added.guests,
                 added.active,
                 added.score,
             )
@@ -172,17 +186,24 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
         fast = max(first, oldest.seconds / parameters.fast_s)
         slow = max(first, oldest.seconds / parameters.slow_s)
         limit = parameters.max_events_per_active * max(1, oldest.active)
-        person_s = float(max(1, oldest.people) * oldest.seconds)
-        self.chat.learn(min(oldest.chats, limit), person_s, fast, slow)
-        self.reaction.learn(min(oldest.reactions, limit), person_s, fast, slow)
+        self.chat.learn(min(oldest.chats, limit), oldest.seconds, fast, slow)
+        self.reaction.learn(min(oldest.reactions, limit), oldest.seconds, fast, slow)
+        self.fast_people += fast * (oldest.people - self.fast_people)
+        self.slow_people += slow * (oldest.people - self.slow_people)
+        self.guests += fast * (oldest.guests - self.guests)
         self.active += fast * (oldest.active - self.active)
         difference = oldest.score / 1000.0 - self.score
         self.score += fast * difference
         self.score_variance += fast * (difference * difference - self.score_variance)
 
+    def _share(self, connected: int, usual_people: float) -> float:
+        """Return the share of the usual people who are there, at most 1."""
+        people = self.audience(connected)
+        return people / usual_people if people < usual_people else 1.0
 
-def _cautious(expected: float, dispersion: float) -> float:
+
+def _cautious(expected: float, dispersion: float, known_s: float) -> float:
     if expected <= 0.0:
         return 0.0
-    spread = sqrt(dispersion / (UNCERTAINTY_S * expected) + VARIATION)
+    spread = sqrt(dispersion / (known_s * expected) + VARIATION + BIN_S / known_s)
     return expected * max(MIN_CAUTIOUS_SHARE, 1.0 - spread)

@@ -76,9 +76,8 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
             return self._end(self.anomaly) if self._is_over(self.anomaly, seen, parameters) else ()
         if finding is not None:
             return self._begin(key, seen.score, finding)
-        self.baseline.learn(
-            seen.at_ms - parameters.delay_s * 1000, self.drops.suspect_ms(parameters), parameters
-        )
+        suspect_ms = self.drops.suspect_ms(seen.at_ms, parameters)
+        self.baseline.learn(seen.at_ms - parameters.delay_s * 1000, suspect_ms, parameters)
         return ()
 
     def rest(self, people: int, parameters: Parameters) -> None:
@@ -121,7 +120,8 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
         if seen.is_audience_known != self.is_audience_known:  # rates were of another denominator
             self.is_audience_known = seen.is_audience_known
             self.baseline = Baseline()
-        have_left = seen.people < parameters.min_audience_share * self.peak_people
+        audience = self.baseline.audience(seen.connected)
+        have_left = audience < parameters.min_audience_share * self.peak_people
         if have_left or self.anomaly is not None or seen.at_ms < self.silent_until_ms:
             self.drops.clear()
         else:
@@ -133,19 +133,20 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
                 sum(seen.chats),
                 sum(seen.reactions),
                 seen.people,
+                seen.guests,
                 seen.active,
                 int(seen.score * 1000.0),
             )
         )
-        if any(seen.reactions):
-            self.exits.watch_applause(seen.at_ms, seen.people, self.baseline, parameters)
+        if any(seen.reactions) or any(seen.chats):
+            self.exits.watch_applause(seen.at_ms, self.baseline, parameters)
 
     def _find(self, seen: Observation, parameters: Parameters) -> Finding | None:
         """Return what is wrong at this tick, the gravest first."""
         if self.anomaly is not None:
             return None
         age_ms = seen.at_ms - self.first_ms
-        found = self.exits.find(seen.at_ms, seen.people, parameters)
+        found = self.exits.find(seen.at_ms, seen.people, self.peak_people, parameters)
         if (
             age_ms < parameters.min_age_s * 1000
             or seen.at_ms < self.silent_until_ms
@@ -154,9 +155,19 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
             return None
         return (
             found
-            or self.drops.find(seen, self.baseline, parameters)
+            or self._find_drop(seen, parameters)
             or self.low.find(seen.at_ms, seen.people, age_ms, parameters)
         )
+
+    def _find_drop(self, seen: Observation, parameters: Parameters) -> Finding | None:
+        """Return a drop or a decline, unless it is the end: people have applauded, and leave."""
+        times = 1.0
+        if self.exits.has_applause(seen.at_ms, parameters):
+            if self.exits.is_leaving(seen.at_ms, seen.people, parameters):
+                return None
+            if not seen.is_audience_known:
+                times = parameters.applause_evidence
+        return self.drops.find(seen, self.baseline, parameters, times)
 
     def _begin(self, key: SessionKey, score: float, finding: Finding) -> tuple[AnomalyChange, ...]:
         name = f"{key.tenant_id}/{key.session_id}/{finding.type}/{self.at_ms}"
@@ -164,6 +175,8 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
         self.anomaly = OpenAnomaly(anomaly_id, finding.type, self.at_ms, finding.reason)
         self.exits.calm_since_ms = self.at_ms
         self.drops.clear()
+        if finding.type in {"SUDDEN_DROP", "GRADUAL_DECLINE"}:
+            self.low.is_armed = False  # a low score is no further news
         self.baseline.bins.clear()
         usual = self.baseline.score
         return (

@@ -25,46 +25,61 @@ class Drops(msgspec.Struct, array_like=True, gc=False):
         self, seen: Observation, votes: int, baseline: Baseline, parameters: Parameters
     ) -> None:
         """Add what was seen since the last tick to the evidence."""
-        usual = baseline.expect(seen.people, parameters, is_chat_open=seen.is_chat_open)
+        usual = baseline.expect(seen.connected, parameters, is_chat_open=seen.is_chat_open)
         if usual is None:
             self.clear()
             return
         begin_ms = seen.at_ms - len(seen.chats) * 1000
         remainder = parameters.drop_remainder
         self.sudden.add_seconds(begin_ms, seen.chats, seen.reactions, usual, remainder)
-        self.sudden.add_votes(votes, remainder, usual.chat_dispersion)
+        self.sudden.add_votes(votes, remainder, usual.chat_cluster)
         usual = baseline.expect(
-            seen.people, parameters, is_chat_open=seen.is_chat_open, is_slow=True
+            seen.connected, parameters, is_chat_open=seen.is_chat_open, is_slow=True
         )
         if usual is None:
             self.gradual.clear()
             return
         remainder = parameters.decline_remainder
         self.gradual.add_seconds(begin_ms, seen.chats, seen.reactions, usual, remainder)
-        self.gradual.add_votes(votes, remainder, usual.chat_dispersion)
+        self.gradual.add_votes(votes, remainder, usual.chat_cluster)
 
-    def find(self, seen: Observation, baseline: Baseline, parameters: Parameters) -> Finding | None:
-        """Return a drop or a decline, if the evidence suffices."""
+    def find(
+        self, seen: Observation, baseline: Baseline, parameters: Parameters, times: float = 1.0
+    ) -> Finding | None:
+        """Return a drop or a decline, if the evidence suffices, or is so many times as much."""
         off = parameters.types_off
         if self.sudden.level > 0.0 and "SUDDEN_DROP" not in off:
-            usual = baseline.expect(seen.people, parameters, is_chat_open=seen.is_chat_open)
-            if usual is not None and self.sudden.level >= _needed(usual, parameters):
+            usual = baseline.expect(seen.connected, parameters, is_chat_open=seen.is_chat_open)
+            stop_ms = seen.at_ms - self.sudden.onset_ms
+            if (
+                usual is not None
+                and self.sudden.level >= times * _needed(usual, parameters)
+                and stop_ms >= parameters.min_stop_s * 1000
+            ):
                 return _finding(self.sudden, seen, is_sudden=True)
-        if self.gradual.level >= parameters.decline_evidence and "GRADUAL_DECLINE" not in off:
+        needed = times * parameters.decline_evidence
+        if self.gradual.level >= needed and "GRADUAL_DECLINE" not in off:
             usual = baseline.expect(
-                seen.people, parameters, is_chat_open=seen.is_chat_open, is_slow=True
+                seen.connected, parameters, is_chat_open=seen.is_chat_open, is_slow=True
             )
             if usual is not None and _is_low(seen.at_ms, usual, baseline, parameters):
                 return _finding(self.gradual, seen, is_sudden=False)
         return None
 
-    def suspect_ms(self, parameters: Parameters) -> int | None:
-        """Return since when the counts are suspect, so that they must not teach; None: not."""
+    def suspect_ms(self, at_ms: int, parameters: Parameters) -> int | None:
+        """Return since when the counts are suspect, so that they must not teach; None: not.
+
+        What has been suspect for minutes, and was no anomaly, is usual.
+        """
         suspects = []
-        if self.sudden.level > 0.0:
-            suspects.append(self.sudden.onset_ms)
-        if self.gradual.level > parameters.decline_evidence / 2:
-            suspects.append(self.gradual.onset_ms)
+        sudden, gradual = self.sudden, self.gradual
+        if sudden.level > 0.0 and at_ms - sudden.onset_ms < parameters.drop_suspect_s * 1000:
+            suspects.append(sudden.onset_ms)
+        if (
+            gradual.level > parameters.decline_evidence / 2
+            and at_ms - gradual.onset_ms < parameters.decline_suspect_s * 1000
+        ):
+            suspects.append(gradual.onset_ms)
         return min(suspects, default=None)
 
 
@@ -72,7 +87,7 @@ def has_recovered(
     seen: Observation, began_ms: int, baseline: Baseline, parameters: Parameters
 ) -> bool:
     """Check whether enough of what is usual is back, for long enough."""
-    usual = baseline.rate(seen.people, is_chat_open=seen.is_chat_open)
+    usual = baseline.rate(seen.connected, is_chat_open=seen.is_chat_open)
     since_ms = max(began_ms, seen.at_ms - parameters.recovered_s * 1000)
     chats, reactions, seconds = baseline.counts_since(since_ms)
     needed = parameters.recovered_share * usual * seconds

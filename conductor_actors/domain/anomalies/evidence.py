@@ -41,11 +41,11 @@ class Evidence(msgspec.Struct, array_like=True, gc=False):
         """Add the counts of some seconds, in order, from `begin_ms` on."""
         level, missing = self.level, log(remainder)
         gain = (1.0 - remainder) * (
-            expected.cautious_chats / expected.chat_dispersion
-            + expected.cautious_reactions / expected.reaction_dispersion
+            expected.cautious_chats / expected.chat_cluster
+            + expected.cautious_reactions / expected.reaction_cluster
         )
-        per_chat = missing / expected.chat_dispersion
-        per_reaction = missing / expected.reaction_dispersion
+        per_chat = missing / expected.chat_cluster
+        per_reaction = missing / expected.reaction_cluster
         total, at_ms = expected.total, begin_ms
         for chat, reaction in zip(chats, reactions, strict=True):
             if level <= 0.0:
@@ -61,10 +61,10 @@ class Evidence(msgspec.Struct, array_like=True, gc=False):
         else:
             self.level = level
 
-    def add_votes(self, votes: int, remainder: float, dispersion: float) -> None:
+    def add_votes(self, votes: int, remainder: float, cluster: float) -> None:
         """Add votes, of which none is expected."""
         if votes and self.level > 0.0:
-            self.level += votes * log(remainder) / dispersion
+            self.level += votes * log(remainder) / cluster
             self.seen += votes
             if self.level <= 0.0:
                 self.clear()

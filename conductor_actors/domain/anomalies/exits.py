@@ -1,20 +1,28 @@
 """Mass exits: many leave within a minute, do not come back, and nobody has applauded."""
 
+from math import log, sqrt
 from typing import Final
 
 import msgspec
 
 from conductor_actors.domain.anomalies import reasons
-from conductor_actors.domain.anomalies.baseline import Baseline
+from conductor_actors.domain.anomalies.baseline import Baseline, Stream
 from conductor_actors.domain.anomalies.changes import Severity
 from conductor_actors.domain.anomalies.finding import Finding
 from conductor_actors.domain.anomalies.parameters import Parameters
 
 WITHIN_S: Final = 60
-MASS_TICKS: Final = 2
 CRITICAL_SHARE: Final = 0.4
 ONSET_SHARE: Final = 0.9  # of those who left, since when it began
-APPLAUSE_S: Final = 30
+# At an ending people go on leaving: that so few do by chance is rare.
+STOPPED_S: Final = 15
+MIN_EXPECTED_LEAVERS: Final = 4.0
+MAX_STOPPED_SHARE: Final = 0.15
+MIN_LEAVING_S: Final = 10.0
+# Applause is short or long, and far from what chance does.
+APPLAUSE_S: Final = (15, 30)
+MIN_SURGE: Final = 4
+SURGE_SPREADS: Final = 2.0
 
 
 class Leaving(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +45,7 @@ class Exits(msgspec.Struct, array_like=True, gc=False):
     ticks: list[tuple[int, int, int]] = []
     departures: int = 0  # from the session's begin on
     returns: int = 0
-    mass_ticks: int = 0  # in a row, at which too many had left
+    mass_since_ms: int = 0  # since when too many have left; 0: they have not
     calm_since_ms: int = 0
     applause_ms: int = 0  # when there was some last
 
@@ -50,20 +58,40 @@ class Exits(msgspec.Struct, array_like=True, gc=False):
         while self.ticks and self.ticks[0][0] <= at_ms - WITHIN_S * 1000:
             del self.ticks[0]
 
-    def find(self, at_ms: int, people: int, parameters: Parameters) -> Finding | None:
+    def find(
+        self, at_ms: int, people: int, peak_people: int, parameters: Parameters
+    ) -> Finding | None:
         """Return the mass exit that there is at a tick; each tick is to be judged once."""
         if not self.ticks:
-            self.mass_ticks = 0
+            self.mass_since_ms = 0
             return None
-        slow = self._leaving(at_ms, WITHIN_S, people)
-        is_mass = _is_mass(slow, parameters.min_leaver_share, parameters)
-        self.mass_ticks = self.mass_ticks + 1 if is_mass else 0
-        if "MASS_EXIT" in parameters.types_off or self._is_ending(at_ms, parameters):
+        leaving = self._leaving(at_ms, WITHIN_S, people)
+        if not _is_mass(leaving, parameters):
+            self.mass_since_ms = 0
+        elif not self.mass_since_ms:
+            self.mass_since_ms = at_ms
+        is_ending = self.has_applause(at_ms, parameters)
+        if is_ending and leaving.share >= parameters.ending_leaver_share:
+            self.applause_ms = max(self.applause_ms, at_ms - parameters.applause_s * 500)
+        if (
+            not self.mass_since_ms
+            or at_ms - self.mass_since_ms < parameters.exit_for_s * 1000
+            or "MASS_EXIT" in parameters.types_off
+        ):
             return None
-        fast = self._leaving(at_ms, parameters.fast_exit_s, people)
-        if _is_mass(fast, parameters.min_fast_leaver_share, parameters):
-            return self._finding(at_ms, fast)
-        return self._finding(at_ms, slow) if self.mass_ticks >= MASS_TICKS else None
+        has_remaining = people >= parameters.min_audience_share * peak_people
+        if is_ending and not (has_remaining and self._has_stopped(at_ms, people, leaving)):
+            return None
+        return self._finding(at_ms, leaving)
+
+    def has_applause(self, at_ms: int, parameters: Parameters) -> bool:
+        """Check whether there was applause lately, or many have been leaving since then."""
+        return self.applause_ms > 0 and at_ms - self.applause_ms <= parameters.applause_s * 1000
+
+    def is_leaving(self, at_ms: int, people: int, parameters: Parameters) -> bool:
+        """Check whether more people leave than usually."""
+        share = self._leaving(at_ms, WITHIN_S, people).share
+        return share >= parameters.ending_leaver_share
 
     def is_over(self, at_ms: int, people: int, parameters: Parameters) -> bool:
         """Check whether few have left for a while."""
@@ -71,22 +99,22 @@ class Exits(msgspec.Struct, array_like=True, gc=False):
             self.calm_since_ms = at_ms
         return at_ms - self.calm_since_ms >= parameters.recovered_s * 1000
 
-    def watch_applause(
-        self, at_ms: int, people: int, baseline: Baseline, parameters: Parameters
-    ) -> None:
-        """Record when so much more than usual was done that it is the applause of an ending."""
-        chats, reactions, seconds = baseline.counts_since(at_ms - APPLAUSE_S * 1000)
-        usual_chats = baseline.chat.rate * people * seconds
-        usual_reactions = baseline.reaction.rate * people * seconds
-        if (
-            chats >= parameters.applause_chat * usual_chats
-            and reactions >= parameters.applause_reactions * usual_reactions
-            and chats + reactions >= parameters.min_applause
-        ):
-            self.applause_ms = at_ms
+    def watch_applause(self, at_ms: int, baseline: Baseline, parameters: Parameters) -> None:
+        """Record when there are so many reactions, or messages, that it may be applause."""
+        for within_s in APPLAUSE_S:
+            chats, reactions, seconds = baseline.counts_since(at_ms - within_s * 1000)
+            if _is_surge(
+                reactions, seconds, baseline.reaction, parameters.applause_reactions
+            ) or _is_surge(chats, seconds, baseline.chat, parameters.applause_chat):
+                self.applause_ms = at_ms
 
-    def _is_ending(self, at_ms: int, parameters: Parameters) -> bool:
-        return self.applause_ms > 0 and at_ms - self.applause_ms <= parameters.applause_s * 1000
+    def _has_stopped(self, at_ms: int, people: int, leaving: Leaving) -> bool:
+        """Check whether fewer leave than if all of them were leaving, as at an ending."""
+        leaving_s = (at_ms - self._onset_ms(at_ms, leaving.left)) / 1000 - STOPPED_S
+        per_s = log(leaving.people / people) / max(MIN_LEAVING_S, leaving_s)
+        expected = per_s * people * STOPPED_S
+        left = self._leaving(at_ms, STOPPED_S, people).left
+        return expected >= MIN_EXPECTED_LEAVERS and left <= MAX_STOPPED_SHARE * expected
 
     def _leaving(self, at_ms: int, within_s: int, people: int) -> Leaving:
         departed = returned = 0
@@ -116,10 +144,17 @@ class Exits(msgspec.Struct, array_like=True, gc=False):
         return begin_ms
 
 
-def _is_mass(leaving: Leaving, min_share: float, parameters: Parameters) -> bool:
+def _is_mass(leaving: Leaving, parameters: Parameters) -> bool:
     departed = leaving.left + leaving.returned
     return (
         leaving.left >= parameters.min_leavers
-        and leaving.share >= min_share
+        and leaving.share >= parameters.min_leaver_share
         and leaving.returned < parameters.max_returned_share * departed
     )
+
+
+def _is_surge(count: int, seconds: int, usual: Stream, ratio: float) -> bool:
+    """Check whether there are more events than so many times the usual, for certain."""
+    expected = max(usual.fast, usual.slow) * seconds
+    spread = sqrt(usual.dispersion * (expected + 0.5))
+    return count >= MIN_SURGE and count >= ratio * expected + SURGE_SPREADS * spread

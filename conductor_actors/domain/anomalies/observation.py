@@ -9,7 +9,8 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     """What happened in a session since its last tick, and who is there.
 
     `chats` and `reactions` have a count for each second. `people` are 1 where the audience is
-    unknown. `votes`, `departures` and `returns` are counted from the session's begin on.
+    unknown; `guests` are those of them who have not joined, and count while they are active.
+    `votes`, `departures` and `returns` are counted from the session's begin on.
     """
 
     at_ms: int
@@ -19,6 +20,7 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     departures: int
     returns: int
     people: int
+    guests: int
     active: int
     score: float
     is_audience_known: bool = True
@@ -26,3 +28,8 @@ class Observation(msgspec.Struct, frozen=True, gc=False):
     is_quiet: bool = False  # by arrangement
     has_gap: bool = False
     is_last: bool = False  # no row follows, unless there is an event
+
+    @property
+    def connected(self) -> int:
+        """The people who do not vanish by being silent."""
+        return self.people - self.guests

@@ -32,13 +32,17 @@ class Parameters(msgspec.Struct, frozen=True):
     # A sudden drop, and a gradual decline.
     min_expected_per_min: float = 10.0
     min_audience_share: float = 0.3  # of the most people at once
-    drop_remainder: float = 0.05
-    drop_evidence: float = 7.5
+    drop_remainder: float = 0.08
+    drop_evidence: float = 9.0
     busy_expected_per_min: float = 75.0
-    busy_drop_evidence: float = 6.0
+    busy_drop_evidence: float = 8.0
+    min_stop_s: int = 5
+    drop_suspect_s: int = 180  # after which less than before is usual
     decline_remainder: float = 0.3
-    decline_evidence: float = 7.5
-    decline_max_share: float = 0.35  # of the expected events, in the last minute
+    decline_evidence: float = 12.0
+    decline_max_share: float = 0.2  # of the expected events, in the last minute
+    decline_suspect_s: int = 400
+    applause_evidence: float = 1.3  # times as much, after applause of an unknown audience
     recovered_share: float = 0.5
     recovered_s: int = 30
     max_incident_s: int = 600
@@ -46,13 +50,12 @@ class Parameters(msgspec.Struct, frozen=True):
     # A mass exit.
     min_leavers: int = 4
     min_leaver_share: float = 0.15
-    min_fast_leaver_share: float = 0.4
-    fast_exit_s: int = 15
+    exit_for_s: int = 10  # while people who lost their connection come back
     max_returned_share: float = 0.15  # of those who left
-    applause_chat: float = 1.2  # times the expected
-    applause_reactions: float = 2.0
-    min_applause: int = 10  # messages and reactions in half a minute
+    applause_chat: float = 1.5  # times the usual
+    applause_reactions: float = 1.5
     applause_s: int = 120  # after which leaving is no ending any more
+    ending_leaver_share: float = 0.06  # in a minute, after applause
 
     # Low engagement.
     low_score: float = 0.08
@@ -74,10 +77,10 @@ def parameters_of(sensitivity: Sensitivity, types_off: tuple[AnomalyType, ...] =
     """Return the parameters for a sensitivity, without some types."""
     if sensitivity == "low":
         return Parameters(
-            types_off, drop_evidence=10.0, busy_drop_evidence=8.0, decline_evidence=10.0
+            types_off, drop_evidence=12.0, busy_drop_evidence=11.0, decline_evidence=16.0
         )
     if sensitivity == "high":
         return Parameters(
-            types_off, drop_evidence=6.0, busy_drop_evidence=5.0, decline_evidence=6.0
+            types_off, drop_evidence=7.0, busy_drop_evidence=6.0, decline_evidence=9.0
         )
     return Parameters(types_off)

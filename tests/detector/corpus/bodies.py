@@ -3,11 +3,12 @@
 from random import Random
 from typing import Final
 
+from conductor_actors.domain.commands import encode_quiet
 from conductor_actors.domain.entries import Entry
-from tests.support.event_samples import CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE
+from conductor_actors.domain.identity import COMMANDS
+from conductor_actors.instants import to_iso
+from tests.support.event_samples import CHAT, CHAT_SWITCH, CLOSED, LIVE, REACTION, SYNC, VOTE
 
-CHAT_STATUS: Final = "platform.sessions.chat.v1"
-COMMANDS: Final = "conductor:commands"
 _REACTIONS: Final = ("👏", "❤️", "😂", "🎉", "🔥")
 _TEXTS: Final = ("hello", "can you hear us?", "great point", "+1", "is there a recording?")
 
@@ -72,12 +73,12 @@ class Producer:
                 self._presence("user_leave", user_id, max(joins_s, leaves_s), last_s)
 
     def chat_status(self, at_s: float, *, is_open: bool) -> None:
-        self._add(at_s, CHAT_STATUS, f'{{{self._ids},"chatOpen":{str(is_open).lower()}}}')
+        self._add(at_s, CHAT_SWITCH, f'{{{self._ids},"chatOpen":{str(is_open).lower()}}}')
 
     def quiet(self, at_s: float, until_s: float) -> None:
         """Arrange a quiet time."""
-        until_ms = self.ms(until_s)
-        self._add(at_s, COMMANDS, f'{{"type":"quiet",{self._head},"until":{until_ms}}}')
+        until = to_iso(self.ms(until_s))
+        self._add(at_s, COMMANDS, encode_quiet(self._session_id, until).decode())
 
     def _presence(self, kind: str, user_id: str, at_s: float, last_s: float) -> None:
         if at_s < last_s:

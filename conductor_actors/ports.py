@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from conductor_actors.domain.anomalies.changes import ExpectedScore
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import SessionKey
@@ -173,6 +174,7 @@ class StoredScore(NamedTuple):
     category: str
     signals: Signals
     is_audience_known: bool = True
+    expected: ExpectedScore | None = None
 
 
 class TickScore(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from conductor_actors.domain.anomalies.changes import ExpectedScore
 from conductor_actors.domain.identity import Id
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
 from conductor_actors.instants import from_iso, to_iso, to_ms
@@ -81,10 +82,15 @@ def update_of(row: ScoreRow) -> Update:
         row.signals,
         row.contributions,
         msgspec.UNSET if row.is_audience_known else "unknown",
-        msgspec.UNSET if row.expected is None else (row.expected.low, row.expected.high),
+        expected_range(row.expected),
         timestamp(row.quiet_until_ms) if row.quiet_until_ms else msgspec.UNSET,
         msgspec.UNSET if row.is_chat_open else False,
     )
+
+
+def expected_range(expected: ExpectedScore | None) -> ExpectedRange | msgspec.UnsetType:
+    """Return the range as updates have it; absent without a baseline."""
+    return msgspec.UNSET if expected is None else (expected.low, expected.high)
 
 
 def decode_update(tenant: str, body: bytes) -> Update | None:

@@ -17,6 +17,7 @@ from conductor_actors.dashboard.access.origins import OriginMiddleware, Origins
 from conductor_actors.dashboard.access.proxies import Proxies, ProxyMiddleware
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
+from conductor_actors.dashboard.http.anomaly_routes import AnomalyRoutes
 from conductor_actors.dashboard.http.api import Api, ApiSources
 from conductor_actors.dashboard.http.command_routes import CommandRoutes, GivenCommands
 from conductor_actors.dashboard.http.health_routes import HealthRoutes
@@ -88,6 +89,9 @@ class DashboardApp:
         self._command_routes = CommandRoutes(
             self._commands, access.authenticator, metrics, clocks.wall
         )
+        self._anomaly_routes = AnomalyRoutes(
+            self._anomalies, access.authenticator, metrics, clocks.wall
+        )
         self._serve_sockets(options, access, metrics, clocks)
         metrics.observe("sessions", "Live sessions known here.", lambda: len(live.sessions))
         metrics.observe("open_anomalies", "Open anomalies known here.", lambda: len(live.anomalies))
@@ -143,6 +147,7 @@ class DashboardApp:
             routes=[
                 *api.routes(),
                 *self._command_routes.routes(),
+                *self._anomaly_routes.routes(),
                 *self.health.routes(),
                 *page_routes(),
             ],

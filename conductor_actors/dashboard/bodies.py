@@ -12,7 +12,7 @@ from conductor_actors.anomaly_messages import Anomaly
 from conductor_actors.anomaly_port import Verdict
 from conductor_actors.domain.identity import Id
 from conductor_actors.domain.scoring import Signals
-from conductor_actors.updates import Audience, Category, Share, Timestamp, Update
+from conductor_actors.updates import Audience, Category, ExpectedRange, Share, Timestamp, Update
 
 
 class Body(msgspec.Struct, rename="camel", gc=False):
@@ -102,12 +102,13 @@ class SubscriptionError(Body):
 
 
 class HistoryPoint(Body):
-    """A stored score."""
+    """A stored score. `expected` is absent while the session had no baseline."""
 
     timestamp: Timestamp
     score: Share
     category: Category
     signals: Signals
+    expected: ExpectedRange | msgspec.UnsetType = msgspec.UNSET
 
 
 class MostUsers(msgspec.Struct, gc=False):
@@ -180,7 +181,11 @@ class SignalPart(Body):
 
 
 class Explanation(Body):
-    """The latest score of a session, by signal."""
+    """The latest score of a session, by signal.
+
+    `noticeableS` is after how many seconds of silence an anomaly can be detected, at the session's
+    rate of chat messages and reactions; null below 10 a minute, where it can't.
+    """
 
     session_id: Id
     event_id: Id
@@ -189,6 +194,7 @@ class Explanation(Body):
     score: Share
     category: Category
     signals: Sequence[SignalPart]
+    noticeable_s: float | None
     audience: Audience | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -24,6 +24,9 @@ class DashboardMetrics:
         self.clients_closed = self._counter("clients_closed", "Clients cut off.", "reason")
         self.clients_refused = self._counter("clients_refused", "Clients not let in.", "reason")
         self.requests = self._counter("http_requests", "Answers of the HTTP API.", "code")
+        self.feedback = self._counter(
+            "anomaly_feedback", "Feedback on anomalies, by type.", "type", "verdict"
+        )
         self.history_seconds = Histogram(
             "conductor_dashboard_history_query_seconds",
             "Time the database took for a history.",

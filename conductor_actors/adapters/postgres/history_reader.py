@@ -8,6 +8,7 @@ from typing import Any, Final, LiteralString
 from psycopg import sql
 
 from conductor_actors.adapters.postgres.query_pool import QueryPool
+from conductor_actors.domain.anomalies.changes import ExpectedScore
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.rows import COLUMNS, UNKNOWN_AUDIENCE
 from conductor_actors.domain.scoring import Signals
@@ -19,7 +20,7 @@ MAX_HISTORY_CONNECTIONS: Final = 4
 _AGGREGATE_STEP: Final = timedelta(minutes=1)  # the step of the view engagement_1m
 
 _SELECT_SESSION: Final = sql.SQL(
-    "SELECT {}, metadata->>'audience' FROM engagement_metrics"
+    "SELECT {}, metadata->>'audience', metadata->'expected' FROM engagement_metrics"
     " WHERE tenant_id = %s AND session_id = %s"
 ).format(
     sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS if name not in SessionKey._fields)
@@ -108,6 +109,20 @@ class PostgresHistoryReader:
 
 
 def _stored_score(record: tuple[Any, ...]) -> StoredScore:
-    at, event_id, score, category, *signals, audience = record
-    is_audience_known = audience != UNKNOWN_AUDIENCE
-    return StoredScore(to_ms(at), event_id, score, category, Signals(*signals), is_audience_known)
+    at, event_id, score, category, *signals, audience, expected = record
+    return StoredScore(
+        to_ms(at),
+        event_id,
+        score,
+        category,
+        Signals(*signals),
+        audience != UNKNOWN_AUDIENCE,
+        _expected_score(expected),
+    )
+
+
+def _expected_score(expected: object) -> ExpectedScore | None:
+    match expected:
+        case [float() | int() as low, float() | int() as high]:
+            return ExpectedScore(low, high)
+    return None

@@ -48,6 +48,7 @@ class Caller:
     sessions: frozenset[str] | None = None
     expires_at_s: float | None = None
     can_conduct: bool = False
+    subject: str | None = None
 
     def can_see(self, session_id: str) -> bool:
         """Check whether the caller can see this session of its tenant."""
@@ -150,7 +151,9 @@ class Authenticator:
             raise _refused("its claim aud does not name CONDUCTOR_JWT_AUDIENCE")
         sessions = None if claims.sessions is None else frozenset(claims.sessions)
         can_conduct = payload.get(CONDUCT_CLAIM) is True  # whatever else it means elsewhere
-        caller = Caller(tenant, sessions, claims.exp, can_conduct)
+        subject = payload.get("sub")
+        named = subject if is_session_id(subject) else None  # else the database can't store it
+        caller = Caller(tenant, sessions, claims.exp, can_conduct, named)
         if caller.is_expired(now_s):
             raise Denied(401, "token_expired", "the token has expired")
         return caller

@@ -31,19 +31,26 @@ from conductor_actors.dashboard.bodies import (
     SignalPart,
     StepHistory,
     StepPoint,
-    encode,
 )
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http import openapi, query
+from conductor_actors.dashboard.http.responder import Responder
 from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.recent_history import score_row
 from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.dashboard.scores.upstreams import StoredHistory
+from conductor_actors.domain.anomalies.noticeable import noticeable_s
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, Signals, category
 from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.ports import Clock, HistoryStep, StoredScore, TickScore
-from conductor_actors.updates import Update, decode_update, timestamp, update_of
+from conductor_actors.updates import (
+    Update,
+    decode_update,
+    expected_range,
+    timestamp,
+    update_of,
+)
 
 RETRY_AFTER_S: Final = {429: 1, 503: 5}  # by status code
 
@@ -86,6 +93,7 @@ class Api:
         self._sources = sources
         self._authenticator = authenticator
         self._metrics = metrics
+        self._responder = Responder(metrics)
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes."""
@@ -100,12 +108,12 @@ class Api:
     async def openapi(self, request: Request) -> Response:
         """Return the OpenAPI document."""
         servers = [{"url": request.state.base_path or "/"}]
-        return self._json(openapi.document() | {"servers": servers})
+        return self._responder.json(openapi.document() | {"servers": servers})
 
     async def sessions(self, request: Request) -> Response:
         """Return the live sessions of the caller's tenant."""
         caller = self._caller(request)
-        return self._response(self._sources.overview.body(caller.tenant, caller.sessions))
+        return self._responder.encoded(self._sources.overview.body(caller.tenant, caller.sessions))
 
     async def histories(self, request: Request) -> Response:
         """Return the stored scores of several sessions of the caller's tenant."""
@@ -122,7 +130,7 @@ class Api:
             ScoreHistory(session_id, [_score(one) for one in scores.get(session_id, ())])
             for session_id in requested.session_ids
         ]
-        return self._json(ScoreHistories(step, histories))
+        return self._responder.json(ScoreHistories(step, histories))
 
     async def history(self, request: Request) -> Response:
         """Return a session's stored scores."""
@@ -141,7 +149,7 @@ class Api:
             body = StepHistory(key.session_id, step, [_step(each) for each in steps])
         if "text/csv" in request.headers.get("accept", ""):
             return self._csv(body)
-        return self._json(body)
+        return self._responder.json(body)
 
     async def explanation(self, request: Request) -> Response:
         """Return the latest score, signal by signal."""
@@ -149,7 +157,7 @@ class Api:
         update = await self._latest(key)
         if update is None:
             raise Denied(404, "unknown_session", "nothing is known of this session")
-        return self._json(_explained(update, self._sources.scoring))
+        return self._responder.json(_explained(update, self._sources.scoring))
 
     async def respond_to_error(self, _: Request, error: Exception) -> Response:
         """Return the response to an error: its status, and its reason as JSON."""
@@ -165,7 +173,7 @@ class Api:
                 problem = Problem(error.detail.lower().replace(" ", "_"), error.detail)
             case _:
                 status, problem = 500, Problem("internal_error", "a fault of this service")
-        response = self._json(Refusal(problem), status)
+        response = self._responder.json(Refusal(problem), status)
         if status == 401:
             response.headers["WWW-Authenticate"] = "Bearer"
         if status in RETRY_AFTER_S:
@@ -190,14 +198,6 @@ class Api:
         session_id = session_id_of(request)
         check_access(caller, session_id)
         return SessionKey(caller.tenant, session_id)
-
-    def _json(self, body: object, status: int = 200) -> Response:
-        return self._response(encode(body), status)
-
-    def _response(self, body: bytes, status: int = 200) -> Response:
-        self._metrics.requests.labels(str(status)).inc()
-        headers = {"Cache-Control": "no-store"}
-        return Response(body, status, headers, media_type="application/json")
 
     def _csv(self, history: History | StepHistory) -> Response:
         self._metrics.requests.labels("200").inc()
@@ -250,7 +250,13 @@ def check_access(caller: Caller, session_id: str) -> None:
 
 
 def _tick(row: StoredScore) -> HistoryPoint:
-    return HistoryPoint(timestamp(row.at_ms), row.score, row.category, row.signals)  # type: ignore[arg-type] # only these are stored
+    return HistoryPoint(
+        timestamp(row.at_ms),
+        row.score,
+        row.category,  # type: ignore[arg-type] # only these are stored
+        row.signals,
+        expected_range(row.expected),
+    )
 
 
 def _score(one: TickScore) -> ScorePoint:
@@ -290,5 +296,6 @@ def _explained(update: Update, scoring: Scoring) -> Explanation:
         update.score,
         update.category,
         parts,
+        noticeable_s(update.signals),
         update.audience,
     )

@@ -15,9 +15,11 @@ from starlette.routing import BaseRoute
 
 from conductor_actors.dashboard.access.auth import Authenticator, Caller, Denied, bearer_token
 from conductor_actors.dashboard.access.origins import is_loopback
-from conductor_actors.dashboard.bodies import CommandAccepted, QuietRequest, encode
+from conductor_actors.dashboard.bodies import CommandAccepted, QuietRequest
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http.api import check_access, session_id_of, session_routes
+from conductor_actors.dashboard.http.request_body import read_body
+from conductor_actors.dashboard.http.responder import Responder
 from conductor_actors.domain.commands import MAX_QUIET_MS, QUIET, encode_quiet
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Overloaded, Unavailable
@@ -26,7 +28,6 @@ from conductor_actors.log_events import CommandGiven, emit
 from conductor_actors.outages import Outage
 from conductor_actors.ports import Clock, CommandWriter
 
-MAX_COMMAND_BYTES: Final = 4096
 MAX_CONCURRENT_COMMANDS: Final = 16  # each has a connection to Redis
 
 _decode_quiet: Final = msgspec.json.Decoder(QuietRequest).decode
@@ -80,7 +81,7 @@ class CommandRoutes:
     ) -> None:
         self._commands = commands
         self._authenticator = authenticator
-        self._metrics = metrics
+        self._responder = Responder(metrics)
         self._wall_clock = wall_clock
 
     def routes(self) -> list[BaseRoute]:
@@ -95,10 +96,10 @@ class CommandRoutes:
         caller = self._conductor(request)
         session_id = session_id_of(request)
         check_access(caller, session_id)
-        until = _until(await _body(request), self._wall_clock())
+        until = _until(await read_body(request), self._wall_clock())
         key, command = SessionKey(caller.tenant, session_id), encode_quiet(session_id, until)
         command_id = await self._commands.give(key, QUIET, command)
-        return self._accepted(command_id)
+        return self._responder.json(CommandAccepted(command_id), 202)
 
     def _conductor(self, request: Request) -> Caller:
         """Return the caller; raise `Denied` if it may not give commands."""
@@ -113,21 +114,6 @@ class CommandRoutes:
                 "accepted on loopback only",
             )
         return caller
-
-    def _accepted(self, command_id: str) -> Response:
-        self._metrics.requests.labels("202").inc()
-        headers = {"Cache-Control": "no-store"}
-        body = encode(CommandAccepted(command_id))
-        return Response(body, 202, headers, media_type="application/json")
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_COMMAND_BYTES:
-            raise Denied(413, "too_large", f"the body has more than {MAX_COMMAND_BYTES:,} bytes")
-    return body
 
 
 def _until(body: bytes, now_s: float) -> str | None:

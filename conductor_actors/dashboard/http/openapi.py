@@ -7,32 +7,37 @@ from typing import Any, Final
 import msgspec
 
 from conductor_actors.dashboard.bodies import (
+    AnomalyList,
     CommandAccepted,
     Explanation,
+    FeedbackRequest,
     History,
+    QualityReport,
     QuietRequest,
     Refusal,
     ScoreHistories,
     SessionList,
     StepHistory,
 )
+from conductor_actors.dashboard.http.anomaly_paths import anomaly_paths
+from conductor_actors.dashboard.http.openapi_parts import (
+    SESSION_ID,
+    TENANT_PARAMETER,
+    content,
+    get,
+    post,
+    reference,
+    time_parameter,
+)
 from conductor_actors.dashboard.http.query import MAX_POINTS, MAX_SESSIONS
 from conductor_actors.observability.health import Health, Readiness
 
 _BODIES: Final = (
     *(SessionList, History, StepHistory, ScoreHistories, Explanation),
-    *(QuietRequest, CommandAccepted, Health, Readiness, Refusal),
+    *(QuietRequest, CommandAccepted, AnomalyList, QualityReport, FeedbackRequest),
+    *(Health, Readiness, Refusal),
 )
 
-_ID: Final = {
-    "name": "id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-    "description": "The id of the session, percent-encoded. For clients that resolve `.` and `..` "
-    "in paths, `/api/v1/sessions/history` is that of the session `.`, and "
-    "`/api/v1/history` that of `..`.",
-}
 _SESSIONS: Final = {
     "name": "session",
     "in": "query",
@@ -47,23 +52,9 @@ _SESSIONS: Final = {
     "explode": True,
     "description": "The id of a session; repeat it for each one, such as `session=a&session=b`.",
 }
-_TENANT_PARAMETER: Final = {
-    "name": "tenant",
-    "in": "query",
-    "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]{0,62}$", "default": "default"},
-    "description": "The tenant of the sessions. With a token, only its own tenant is allowed. "
-    "Without a key, any tenant is allowed on loopback.",
-}
-
-
-def _time(name: str, description: str) -> dict[str, Any]:
-    schema = {"type": "string", "format": "date-time"}
-    return {"name": name, "in": "query", "schema": schema, "description": description}
-
-
 _RANGE: Final = (
-    _time("from", "Start of the range, inclusive. Default: one hour before `to`."),
-    _time("to", "End of the range, exclusive. Default: now."),
+    time_parameter("from", "Start of the range, inclusive. Default: one hour before `to`."),
+    time_parameter("to", "End of the range, exclusive. Default: now."),
 )
 _STEPS: Final = (
     *_RANGE,
@@ -100,35 +91,41 @@ def document() -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     return {
-        "/api/v1/sessions": _get(
-            "List the live sessions of a tenant.", SessionList, (_TENANT_PARAMETER,)
+        "/api/v1/sessions": get(
+            "List the live sessions of a tenant.", SessionList, (TENANT_PARAMETER,)
         ),
-        "/api/v1/sessions/{id}/history": _get(
+        "/api/v1/sessions/{id}/history": get(
             "Return the stored scores of a session, as JSON or CSV.",
-            {"oneOf": [_ref(History), _ref(StepHistory)]},
-            (_ID, *_STEPS, _TENANT_PARAMETER),
-            csv=True,
+            {"oneOf": [reference(History), reference(StepHistory)]},
+            (SESSION_ID, *_STEPS, TENANT_PARAMETER),
+            has_csv=True,
         ),
-        "/api/v1/histories": _get(
+        "/api/v1/histories": get(
             "Return the stored scores of several sessions, without signals. The points of all "
             f"sessions may be {MAX_POINTS:,} at most.",
             ScoreHistories,
-            (_SESSIONS, *_RANGE, _TENANT_PARAMETER),
+            (_SESSIONS, *_RANGE, TENANT_PARAMETER),
         ),
-        "/api/v1/sessions/{id}/explanation": _get(
+        "/api/v1/sessions/{id}/explanation": get(
             "Return the contribution of each signal to the latest score.",
             Explanation,
-            (_ID, _TENANT_PARAMETER),
+            (SESSION_ID, TENANT_PARAMETER),
         ),
-        "/api/v1/sessions/{id}/quiet": _post(
+        "/api/v1/sessions/{id}/quiet": post(
             "Make a session quiet until a time: a break, or its end, is no anomaly then. Needs a "
             "token with the claim `conduct: true`; without a key, it is accepted on loopback only. "
             "The session's updates have `quietUntil` from the next tick on. A session that is not "
             "live ignores it. A later request replaces an earlier one; `until: null`, or a time "
             "that has passed, ends it.",
-            QuietRequest,
-            (_ID, _TENANT_PARAMETER),
+            (QuietRequest, {"202": CommandAccepted}),
+            (SESSION_ID, TENANT_PARAMETER),
+            {
+                "403": "The token does not allow commands, or not to this tenant or session.",
+                "404": None,
+                "503": "Redis is unavailable: repeat it after the seconds in `Retry-After`.",
+            },
         ),
+        **anomaly_paths(),
         "/api/v1/openapi.json": _open("Return this document.", 200, {"type": "object"}),
         "/health": _open(
             "Return the state of the process and of the servers it uses.", 200, Health
@@ -139,67 +136,8 @@ def _paths() -> dict[str, Any]:
     }
 
 
-def _get(summary: str, body: Any, parameters: tuple[Any, ...], *, csv: bool = False) -> Any:  # noqa: ANN401
-    content = _content(body)
-    if csv:
-        content["text/csv"] = {"schema": {"type": "string"}}
-    refusals = {
-        "400": "The request is invalid.",
-        "401": "The token is missing or invalid.",
-        "403": "The token does not give access to this tenant or session.",
-        "404": "The session is not known.",
-        "429": "Too many requests at once: repeat it after the seconds in `Retry-After`.",
-        "503": "The database is unavailable.",
-    }
-    responses = {
-        code: {"description": meaning, "content": _content(Refusal)}
-        for code, meaning in refusals.items()
-    }
-    return {
-        "get": {
-            "summary": summary,
-            "parameters": list(parameters),
-            "security": [{"token": []}, {}],
-            "responses": {"200": {"description": "Success.", "content": content}} | responses,
-        }
-    }
-
-
-def _post(summary: str, body: type, parameters: tuple[Any, ...]) -> Any:  # noqa: ANN401
-    refusals = {
-        "400": "The request is invalid.",
-        "401": "The token is missing or invalid.",
-        "403": "The token does not allow commands, or not to this tenant or session.",
-        "413": "The body is too large.",
-        "429": "Too many requests at once: repeat it after the seconds in `Retry-After`.",
-        "503": "Redis is unavailable: repeat it after the seconds in `Retry-After`.",
-    }
-    responses = {
-        code: {"description": meaning, "content": _content(Refusal)}
-        for code, meaning in refusals.items()
-    }
-    accepted = {"description": "Accepted.", "content": _content(CommandAccepted)}
-    return {
-        "post": {
-            "summary": summary,
-            "parameters": list(parameters),
-            "requestBody": {"required": True, "content": _content(body)},
-            "security": [{"token": []}, {}],
-            "responses": {"202": accepted} | responses,
-        }
-    }
-
-
 def _open(summary: str, status: int, body: Any, *, or_503: type | None = None) -> Any:  # noqa: ANN401
-    responses = {str(status): {"description": "Success.", "content": _content(body)}}
+    responses = {str(status): {"description": "Success.", "content": content(body)}}
     if or_503 is not None:
-        responses["503"] = {"description": "Not ready.", "content": _content(or_503)}
+        responses["503"] = {"description": "Not ready.", "content": content(or_503)}
     return {"get": {"summary": summary, "security": [], "responses": responses}}
-
-
-def _content(body: Any) -> dict[str, Any]:  # noqa: ANN401 - a type or a schema
-    return {"application/json": {"schema": body if isinstance(body, dict) else _ref(body)}}
-
-
-def _ref(body: type) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{body.__name__}"}

@@ -46,8 +46,8 @@ def parse_range(query: Mapping[str, str], now_s: float, tick_s: int) -> HistoryR
 
     Raise `Denied` for what is invalid.
     """
-    _check_names(query, "from", "to", "step")
-    first_ms, until_ms = _parse_instants(query, now_s)
+    check_names(query, "from", "to", "step")
+    first_ms, until_ms = parse_instants(query, now_s)
     step = _parse_step(query.get("step"), tick_s)
     if (until_ms - first_ms) / _ms(step or timedelta(seconds=tick_s)) > MAX_POINTS:
         raise Denied(
@@ -63,8 +63,8 @@ def parse_histories(query: QueryParams, now_s: float, tick_s: int) -> HistoriesQ
 
     Raise `Denied` for what is invalid, except for ids that are.
     """
-    _check_names(query, "session", "from", "to")
-    first_ms, until_ms = _parse_instants(query, now_s)
+    check_names(query, "session", "from", "to")
+    first_ms, until_ms = parse_instants(query, now_s)
     session_ids = list(dict.fromkeys(query.getlist("session")))
     if not session_ids:
         raise Denied(400, "session_missing", "name the sessions, e.g. session=a&session=b")
@@ -87,15 +87,18 @@ def format_step(step: timedelta | None, tick_s: int) -> str:
     return f"{seconds}s"
 
 
-def _check_names(query: Mapping[str, str], *known: str) -> None:
+def check_names(query: Mapping[str, str], *known: str) -> None:
+    """Raise `Denied` if a parameter is not known."""
     if query.keys() - {*known, "tenant"}:
         raise Denied(400, "unknown_parameter", f"known are {', '.join(known)}")
 
 
-def _parse_instants(query: Mapping[str, str], now_s: float) -> tuple[int, int]:
-    """Return `from` and `to` in milliseconds since 1970."""
+def parse_instants(
+    query: Mapping[str, str], now_s: float, default_range: timedelta = DEFAULT_RANGE
+) -> tuple[int, int]:
+    """Return `from` and `to` in milliseconds since 1970; raise `Denied` for what is invalid."""
     until_ms = _parse_instant(query, "to", round(now_s * 1000) + 1)
-    first_ms = _parse_instant(query, "from", until_ms - _ms(DEFAULT_RANGE))
+    first_ms = _parse_instant(query, "from", until_ms - _ms(default_range))
     if first_ms >= until_ms:
         raise Denied(400, "invalid_range", "from must be before to")
     if until_ms - first_ms > _ms(MAX_RANGE):

@@ -121,6 +121,11 @@ class LiveAnomalies:
         now_s = self._clock()
         return _bodies(one for one in self._session(*key).values() if one.expires_s > now_s)
 
+    def session_of(self, tenant: str, anomaly_id: str) -> str | None:
+        """Return the session of an anomaly, if it is one of these."""
+        sessions = self._tenants.get(tenant, {})
+        return next((each for each, found in sessions.items() if (anomaly_id,) in found), None)
+
     def remove_expired(self) -> None:
         """Remove the anomalies that ended long ago, or whose end will not be known."""
         now_s = self._clock()

@@ -77,4 +77,5 @@ def score_row(key: SessionKey, stored: StoredScore, scoring: Scoring) -> ScoreRo
         stored.signals,
         scoring.contributions(stored.signals),
         is_audience_known=stored.is_audience_known,
+        expected=stored.expected,
     )

@@ -77,6 +77,10 @@ class StoredAnomalies:
         self._on_missed(missed)
         return True
 
+    def live_session(self, tenant_id: str, anomaly_id: str) -> str | None:
+        """Return the session of an anomaly that may not be stored yet; None if it is not live."""
+        return self._live.session_of(tenant_id, anomaly_id)
+
     async def find(self, selection: AnomalySelection, page: AnomalyPage) -> Sequence[StoredAnomaly]:
         """Return a page of the anomalies."""
         return await self._reads.call(lambda: self._store.find(selection, page))

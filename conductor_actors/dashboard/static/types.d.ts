@@ -123,12 +123,13 @@ export interface History {
   readonly points: readonly HistoryPoint[];
 }
 
-/** A stored score. */
+/** A stored score. `expected` is absent while the session had no baseline. */
 export interface HistoryPoint {
   readonly timestamp: string;
   readonly score: number;
   readonly category: "VERY_HIGH" | "HIGH" | "MODERATE" | "LOW" | "VERY_LOW";
   readonly signals: Signals;
+  readonly expected?: readonly [number, number];
 }
 
 /** The stored scores of a session, aggregated in larger steps, such as `1m`. */
@@ -183,6 +184,7 @@ export interface Explanation {
   readonly score: number;
   readonly category: "VERY_HIGH" | "HIGH" | "MODERATE" | "LOW" | "VERY_LOW";
   readonly signals: readonly SignalPart[];
+  readonly noticeableS: number | null;
   readonly audience?: "unknown";
 }
 

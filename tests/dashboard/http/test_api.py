@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from conductor_actors.dashboard.server import Dashboard
 from tests.dashboard.clients import SECRET, token
@@ -136,6 +137,42 @@ def test_an_explanation_lists_the_signals_of_the_newest_update(
     assert leave["contribution"] == pytest.approx(-0.002)
     for signal in body["signals"]:
         assert signal["contribution"] == pytest.approx(signal["normalised"] * signal["weight"])
+
+
+@pytest.mark.parametrize(
+    ("chats", "reactions", "noticeable_s"), [(50.0, 10.0, 9.0), (7.0, 3.0, 54.0), (9.0, 0.0, None)]
+)
+def test_an_explanation_has_the_seconds_of_silence_that_can_be_noticed(
+    fetch: Fetch,
+    store: Write,
+    *,
+    session_id: str,
+    chats: float,
+    reactions: float,
+    noticeable_s: float | None,
+) -> None:
+    signals = replace(SIGNALS, chat_msgs_per_min=chats, reactions_per_min=reactions)
+    store(row(session_id, AT_MS, signals=signals))
+    body = fetch(f"/api/v1/sessions/{session_id}/explanation").json()
+    assert body["noticeableS"] == noticeable_s
+
+
+def test_a_point_has_the_range_of_scores_that_was_expected(
+    fetch: Fetch, store: Write, session_id: str, shared_database: str
+) -> None:
+    store(row(session_id, AT_MS), row(session_id, AT_MS + TICK_MS))
+    with psycopg.connect(shared_database) as database:
+        database.execute(
+            "UPDATE engagement_metrics SET metadata = '{\"expected\": [0.25, 1]}'"
+            " WHERE session_id = %s AND time > '2026-01-04T12:00:00Z'",
+            (session_id,),
+        )
+    path, query = f"/api/v1/sessions/{session_id}/history", {"from": iso(AT_MS)}
+    query["to"] = iso(AT_MS + 2 * TICK_MS)
+    first, second = fetch(path, params=query).json()["points"]
+    assert ("expected" in first, second["expected"]) == (False, [0.25, 1.0])
+    table = fetch(path, params=query, headers={"Accept": "text/csv"}).text
+    assert "expected" not in table
 
 
 def test_a_session_that_is_not_live_is_explained_from_its_last_row(

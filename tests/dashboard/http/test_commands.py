@@ -14,10 +14,10 @@ import redis
 from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.dashboard.access.auth import Denied
 from conductor_actors.dashboard.http.command_routes import (
-    MAX_COMMAND_BYTES,
     MAX_CONCURRENT_COMMANDS,
     GivenCommands,
 )
+from conductor_actors.dashboard.http.request_body import MAX_BODY_BYTES
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.commands import MAX_QUIET_MS
@@ -119,7 +119,7 @@ def test_an_invalid_request_is_refused_with_its_reason(
 
 
 def test_a_large_body_is_refused(serve: Serve, valkey_url: str) -> None:
-    large = b'{"until": null}' + b" " * MAX_COMMAND_BYTES
+    large = b'{"until": null}' + b" " * MAX_BODY_BYTES
     assert error(post(serve(), large)) == (413, "too_large")
     assert commands(valkey_url) == []
 

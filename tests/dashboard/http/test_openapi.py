@@ -3,6 +3,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urljoin
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -13,6 +14,7 @@ from conductor_actors.observability import health
 from tests.dashboard.conftest import Serve
 from tests.dashboard.http.conftest import Fetch
 from tests.support.score_rows import AT_MS, row
+from tests.support.stored_anomalies import anomaly, store_anomalies
 
 Write = Callable[..., None]
 
@@ -56,11 +58,21 @@ def test_every_reference_has_a_schema() -> None:
             bodies.ScoreHistories,
         ),
         ("/api/v1/sessions/s/explanation", bodies.Explanation),
+        ("/api/v1/sessions/s/anomalies?from=2026-01-04T12:00:00Z", bodies.Refusal),
+        (
+            "/api/v1/sessions/s/anomalies?from=2026-01-04T12:00:00Z&to=2026-01-04T12:01:00Z",
+            bodies.AnomalyList,
+        ),
+        ("/api/v1/anomalies?open=true&limit=1", bodies.AnomalyList),
+        ("/api/v1/anomalies/quality", bodies.QualityReport),
         ("/api/v1/nothing", bodies.Refusal),
     ],
 )
-def test_responses_match_their_schemas(fetch: Fetch, store: Write, path: str, body: type) -> None:
+def test_responses_match_their_schemas(
+    fetch: Fetch, store: Write, shared_database: str, path: str, body: type
+) -> None:
     store(row("s", AT_MS))
+    store_anomalies(shared_database, anomaly(uuid4().int, session_id="s"))
     answer = fetch(path)
     read: object = msgspec.json.decode(answer.content, type=body)
     assert msgspec.to_builtins(read) == answer.json()

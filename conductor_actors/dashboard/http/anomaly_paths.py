@@ -23,14 +23,14 @@ from conductor_actors.dashboard.http.openapi_parts import (
 
 _ID_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255}
 _UNTIL: Final = time_parameter("to", "End of the range, exclusive. Default: now.")
-_RANGE: Final = (
+_DAY: Final = (
     time_parameter(
         "from", "Begin of the first anomaly, at the earliest. Default: a day before `to`."
     ),
     _UNTIL,
 )
 _PAGE: Final = (
-    *_RANGE,
+    *_DAY,
     query_parameter("open", {"type": "boolean"}, "Only anomalies that are open, or that are over."),
     query_parameter(
         "order", {"type": "string", "enum": ["newest", "oldest"], "default": "newest"}, "First."

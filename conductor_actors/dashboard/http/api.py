@@ -39,7 +39,7 @@ from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.recent_history import score_row
 from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.dashboard.scores.upstreams import StoredHistory
-from conductor_actors.domain.anomalies.noticeable import noticeable_s
+from conductor_actors.domain.anomalies.evidence import noticeable_s
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, Signals, category
 from conductor_actors.errors import Overloaded, Unavailable
@@ -296,6 +296,6 @@ def _explained(update: Update, scoring: Scoring) -> Explanation:
         update.score,
         update.category,
         parts,
-        noticeable_s(update.signals),
+        noticeable_s(update.signals.chat_msgs_per_min + update.signals.reactions_per_min),
         update.audience,
     )

@@ -21,7 +21,7 @@ TENANT_PARAMETER: Final = {
     "description": "The tenant of the sessions. With a token, only its own tenant is allowed. "
     "Without a key, any tenant is allowed on loopback.",
 }
-_REFUSALS: Final[dict[str, str | None]] = {
+_USUAL_REFUSALS: Final[dict[str, str | None]] = {
     "400": "The request is invalid.",
     "401": "The token is missing or invalid.",
     "403": "The token does not give access to this tenant or session.",
@@ -92,7 +92,7 @@ def _refusals(others: Mapping[str, str | None]) -> dict[str, Any]:
     """Return the descriptions of refusals; `others` replace the usual ones, or remove them."""
     return {
         status: {"description": meaning, "content": content(Refusal)}
-        for status, meaning in sorted((_REFUSALS | dict(others)).items())
+        for status, meaning in sorted((_USUAL_REFUSALS | dict(others)).items())
         if meaning is not None
     }
 

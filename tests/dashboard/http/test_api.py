@@ -139,22 +139,15 @@ def test_an_explanation_lists_the_signals_of_the_newest_update(
         assert signal["contribution"] == pytest.approx(signal["normalised"] * signal["weight"])
 
 
-@pytest.mark.parametrize(
-    ("chats", "reactions", "noticeable_s"), [(50.0, 10.0, 9.0), (7.0, 3.0, 54.0), (9.0, 0.0, None)]
-)
 def test_an_explanation_has_the_seconds_of_silence_that_can_be_noticed(
-    fetch: Fetch,
-    store: Write,
-    *,
-    session_id: str,
-    chats: float,
-    reactions: float,
-    noticeable_s: float | None,
+    fetch: Fetch, store: Write, session_id: str
 ) -> None:
-    signals = replace(SIGNALS, chat_msgs_per_min=chats, reactions_per_min=reactions)
-    store(row(session_id, AT_MS, signals=signals))
-    body = fetch(f"/api/v1/sessions/{session_id}/explanation").json()
-    assert body["noticeableS"] == noticeable_s
+    rates = {(50.0, 10.0): 9.0, (7.0, 3.0): 54.0, (9.0, 0.0): None}
+    for tick, ((chats, reactions), noticeable_s) in enumerate(rates.items()):
+        signals = replace(SIGNALS, chat_msgs_per_min=chats, reactions_per_min=reactions)
+        store(row(session_id, AT_MS + tick * TICK_MS, signals=signals))
+        body = fetch(f"/api/v1/sessions/{session_id}/explanation").json()
+        assert body["noticeableS"] == noticeable_s
 
 
 def test_a_point_has_the_range_of_scores_that_was_expected(

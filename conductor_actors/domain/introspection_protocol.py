@@ -176,7 +176,7 @@ def state_figures(
         score,
         encoded_bytes,
         len(polls),
-        state.quiet_until_ms if state.quiet_until_ms > (tick_ms or 0) else 0,
+        state.quiet_until_ms if (tick_ms or 0) <= state.quiet_until_ms else 0,
         state.chat_is_open,
         _anomaly_figures(state),
     )

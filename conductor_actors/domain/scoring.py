@@ -44,7 +44,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
 
     `gap` is what its window misses. Without joins the audience is unknown, and shares are of the
     users who were active. `expected` is None while the session has no baseline. `anomalies` begin
-    or end at this tick. `quiet_until_ms` is 0 unless quiet was arranged beyond this tick.
+    or end at this tick. `quiet_until_ms` is 0 unless quiet was arranged until then or later.
     """
 
     at_ms: int

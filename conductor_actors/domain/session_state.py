@@ -215,7 +215,7 @@ def row_at(
         contributions,
         mark_for(tenant_id, marks),
         state.has_joins,
-        quiet_until_ms=state.quiet_until_ms if state.quiet_until_ms > at_ms else 0,
+        quiet_until_ms=state.quiet_until_ms if at_ms <= state.quiet_until_ms else 0,
         is_chat_open=state.chat_is_open,
     )
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import redis
 
+from conductor_actors.adapters.redis.command_writer import RedisCommandWriter
+from conductor_actors.domain.commands import encode_quiet
 from tests.deploy import acl
 from tests.deploy.conftest import UserUrl
 from tests.deploy.files import text
@@ -139,6 +141,14 @@ def test_check_finds_nothing_missing_for_the_collector(
         done = run_to_end("check", cwd=tmp_path, DATABASE_URL=url, **variables)
     assert done.exit_code == 0, done
     assert "redis: events can be read, updates can be published" in done.stdout
+
+
+@pytest.mark.anyio
+async def test_the_dashboard_gives_commands_of_every_tenant(redis_user: UserUrl) -> None:
+    writer = RedisCommandWriter(redis_user("dashboard"))
+    for tenant in ("default", "acme"):
+        assert await writer.write(tenant, encode_quiet("s", None))
+    await writer.close()
 
 
 def test_an_operator_sends_dead_letters_again(redis_user: UserUrl, tmp_path: Path) -> None:

@@ -137,14 +137,12 @@ def test_a_chat_is_opened_and_closed(*, is_open: bool) -> None:
 
 def test_a_row_says_until_when_it_is_quiet_and_whether_chat_is_closed() -> None:
     state = state_after(chat(0), quiet(1, 10_000), switched(2))
-    rows = [row_of(START_MS + at_ms, state) for at_ms in (5000, 10_000)]
+    rows = [row_of(START_MS + at_ms, state) for at_ms in (5000, 10_000, 15_000)]
     until_ms = START_MS + 10_000
-    assert [(row.quiet_until_ms, row.is_chat_open) for row in rows] == [
-        (until_ms, False),
-        (0, False),
-    ]
-    opened = after(state, [switched(10_001, is_open=True), quiet(10_001, 10_000)])
-    row = row_of(START_MS + 15_000, opened)
+    assert [row.quiet_until_ms for row in rows] == [until_ms, until_ms, 0]
+    assert not any(row.is_chat_open for row in rows)
+    opened = after(state, [switched(15_001, is_open=True), quiet(15_001, 15_000)])
+    row = row_of(START_MS + 20_000, opened)
     assert (row.quiet_until_ms, row.is_chat_open) == (0, True)
 
 

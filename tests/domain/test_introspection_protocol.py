@@ -55,7 +55,7 @@ def test_what_is_arranged_is_described_while_it_lasts() -> None:
     state = state_after(join(), QuietSet(AT_MS, LATE_MS), ChatSwitched(AT_MS, None, is_open=False))
     quiet = state_figures("acme", state, Scoring(), TICK_MS)
     assert (quiet.quiet_until_ms, quiet.is_chat_open) == (LATE_MS, False)
-    assert state_figures("acme", state, Scoring(), LATE_MS).quiet_until_ms == 0
+    assert state_figures("acme", state, Scoring(), LATE_MS + 5000).quiet_until_ms == 0
 
 
 def test_leavers_are_counted_and_a_session_that_is_over_has_no_score() -> None:

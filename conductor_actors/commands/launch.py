@@ -9,7 +9,7 @@ from conductor_actors.app.service import DashboardService, Service
 from conductor_actors.app.sharding import collector_workers, dashboard_worker
 from conductor_actors.app.signals import Stoppable, exit_on_stop_signals, run_until_stopped
 from conductor_actors.app.startup import ServerUrls, configure, open_servers
-from conductor_actors.commands.demo.background import simulate_and_show
+from conductor_actors.commands.demo.background import begin_simulation, simulate_and_show
 from conductor_actors.commands.demo.environment import log_to_file, with_free_ports
 from conductor_actors.commands.terminal import print_stderr
 from conductor_actors.errors import Unavailable
@@ -61,8 +61,9 @@ def demo(sessions: int) -> int:
     settings = with_free_ports(load_settings())
     exit_on_stop_signals(0)
     with log_to_file(settings), open_servers(settings) as urls:
+        simulation, settings = begin_simulation(urls.redis, sessions, settings)
         service = Service(settings, urls.redis, urls.database)
-        with simulate_and_show(urls.redis, sessions, settings, service.stop):
+        with simulate_and_show(urls.redis, simulation, settings, service.stop):
             return run_until_stopped(service)
 
 

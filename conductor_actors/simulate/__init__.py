@@ -2,12 +2,13 @@
 
 `programme` lists the sessions, `audience` simulates what people do in one of them, and `producer`
 sends the events that a platform sends about it, with the quirks of real producers (the contract,
-section 1). Only `feed` reads a clock: elsewhere the caller passes the time, so that the same seed
-and the same steps return the same events.
+section 1). Only `feed` and `past` read a clock: elsewhere the caller passes the time, so that the
+same seed and the same steps return the same events.
 """
 
 from conductor_actors.simulate.bulk import bulk
 from conductor_actors.simulate.feed import feed
+from conductor_actors.simulate.past import add_past
 from conductor_actors.simulate.simulation import Simulation
 
-__all__ = ["Simulation", "bulk", "feed"]
+__all__ = ["Simulation", "add_past", "bulk", "feed"]

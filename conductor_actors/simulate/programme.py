@@ -39,36 +39,43 @@ _LIVELY: Final = (
     Scene(25, 0.9, 140, 120, 0.7),
 )
 _STEADY: Final = (
-    Scene(25, 0.8, 10, 5),
+    Scene(25, 0.86, 10, 5),
     Scene(30, 0.9, 18, 5, 0.5),
     Scene(45, 0.9, 5, 1),
 )
 _FADING: Final = (
     Scene(20, 0.9, 30, 10),
-    Scene(25, 0.8, 8, 1),
-    Scene(90, 0.6, 1),
-    Scene(20, 0.8, 20, 6, 0.5),
+    Scene(25, 0.86, 8, 1),
+    Scene(90, 0.84, 1),
+    Scene(20, 0.88, 20, 6, 0.5),
+)
+# Later than the detector's first ticks, and again every four minutes: nobody can hear the speaker.
+_SOUND_FAILS: Final = (
+    Scene(60, 0.95, 90, 60),
+    Scene(40, 1.0, 110, 80, 0.6),
+    Scene(55, 1.0, 0),
+    Scene(85, 1.0, 100, 70),
 )
 _EXODUS: Final = (
-    Scene(28, 1.0, 50, 20, 0.5),
-    Scene(95, 0.1, 2),
-    Scene(40, 0.7, 30, 12),
+    Scene(110, 1.0, 50, 20, 0.5),
+    Scene(75, 0.15, 4),
+    Scene(115, 0.9, 40, 16),
 )
 _WAVES: Final = (
-    Scene(15, 0.8, 8, 2),
-    Scene(20, 0.9, 60, 50),
-    Scene(60, 0.7, 1),
-    Scene(25, 1.0, 80, 70),
+    Scene(15, 0.92, 30, 12),
+    Scene(20, 0.95, 60, 50),
+    Scene(60, 0.92, 25, 9),
+    Scene(25, 0.98, 80, 70),
 )
 _QUIET: Final = (
-    Scene(40, 0.8, 3, 1),
+    Scene(40, 0.85, 3, 1),
     Scene(30, 0.9, 7, 3),
-    Scene(20, 0.8, 2, 0, 0.3),
+    Scene(20, 0.85, 2, 0, 0.3),
 )
 
 _PROGRAMME: Final = (
     Script("keynote-opening", 90, _LIVELY),
-    Script("panel-open-data", 60, _WAVES),
+    Script("panel-open-data", 60, _SOUND_FAILS),
     Script("workshop-databases", 35, _STEADY),
     Script("class-statistics", 40, _FADING),
     Script("town-hall-budget", 70, _EXODUS),

@@ -14,16 +14,28 @@ from conductor_actors.adapters.redis.updates.update_reader import RedisUpdateRea
 from conductor_actors.commands.demo import screen
 from conductor_actors.dashboard.options import page_url
 from conductor_actors.settings import Settings
-from conductor_actors.simulate import Simulation, feed
+from conductor_actors.simulate import Simulation, add_past, feed
 
 JOIN_TIMEOUT_S: Final = 5.0
 
 
+def begin_simulation(
+    redis_url: str, sessions: int, settings: Settings
+) -> tuple[Simulation, Settings]:
+    """Return a simulation whose past is in Redis, and the settings by which a service reads it."""
+    simulation = Simulation(sessions, seed=time.time_ns())
+    with closing(open_client(redis_url)) as client:
+        has_only_this = add_past(client, simulation, prefix_of(client))
+    if has_only_this and "start" not in settings.model_fields_set:
+        settings = settings.model_copy(update={"start": "earliest"})
+    return simulation, settings
+
+
 @contextmanager
 def simulate_and_show(
-    redis_url: str, sessions: int, settings: Settings, on_exit: Callable[[], None]
+    redis_url: str, simulation: Simulation, settings: Settings, on_exit: Callable[[], None]
 ) -> Iterator[None]:
-    """Simulate sessions and show their scores until the block ends.
+    """Continue a simulation and show its scores until the block ends.
 
     `on_exit` is called when either thread ends, also with an error: the demo is over then.
     """
@@ -32,7 +44,6 @@ def simulate_and_show(
 
     def simulate() -> None:
         client = open_client(redis_url)
-        simulation = Simulation(sessions, seed=time.time_ns())
         feed(client, simulation, stop, prefix_of(client))
 
     def show() -> None:

@@ -1,0 +1,66 @@
+import time
+from typing import cast
+
+import fakeredis
+import pytest
+
+from conductor_actors.domain.events import DECODERS
+from conductor_actors.simulate import Simulation, add_past
+from conductor_actors.simulate.past import PAST_S
+from tests.support.event_samples import CHAT, LIVE
+
+
+@pytest.fixture
+def client() -> fakeredis.FakeRedis:
+    return fakeredis.FakeRedis()
+
+
+def times_s(client: fakeredis.FakeRedis, name: str) -> list[float]:
+    """Return the times of a stream's entries."""
+    entries = cast("list[tuple[bytes, object]]", client.xrange(name))
+    return [int(entry_id.split(b"-")[0]) / 1000 for entry_id, _ in entries]
+
+
+def test_the_entries_of_the_past_have_the_ids_of_the_five_minutes_before_now(
+    client: fakeredis.FakeRedis,
+) -> None:
+    now_s = time.time()
+
+    assert add_past(client, Simulation(sessions=3))
+
+    found = times_s(client, CHAT)
+    assert found == sorted(found)
+    assert found[0] == pytest.approx(now_s - PAST_S, abs=2)
+    assert found[-1] == pytest.approx(now_s, abs=2)
+    assert found[-1] <= time.time()
+    assert all(client.xlen(name) for name in DECODERS)
+
+
+def test_the_past_begins_after_the_newest_entry(client: fakeredis.FakeRedis) -> None:
+    newest_ms = int((time.time() - 60) * 1000)
+    client.xadd(LIVE, {"data": b"{}"}, id=f"{newest_ms}-7")
+
+    assert not add_past(client, Simulation(sessions=3))
+
+    assert newest_ms / 1000 < times_s(client, CHAT)[0] < newest_ms / 1000 + 3
+    assert client.xinfo_stream(LIVE)["last-generated-id"] > f"{newest_ms}-7".encode()
+
+
+def test_nothing_is_added_before_an_entry_of_now(client: fakeredis.FakeRedis) -> None:
+    client.xadd(LIVE, {"data": b"{}"})
+
+    assert not add_past(client, Simulation(sessions=3))
+
+    assert client.xlen(LIVE) == 1
+    assert not client.exists(CHAT)
+
+
+def test_the_simulation_continues_where_its_past_ends(client: fakeredis.FakeRedis) -> None:
+    simulation = Simulation(sessions=1)
+    add_past(client, simulation)
+    joins = client.xlen(LIVE)
+
+    events = simulation.step(time.time(), 5)
+
+    assert joins > 90
+    assert 0 < len(events) < 100  # everybody is already present

@@ -1,13 +1,12 @@
 """A fake service with scripted data: `python -m tests.dashboard.fake_server [sessions]`."""
 
 import asyncio
-import math
 import socket
 import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,13 +26,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import conductor_actors.dashboard
 from conductor_actors.dashboard import bodies
-from conductor_actors.domain.scoring import Scoring, Signals, category, clamped
-from conductor_actors.updates import Update, timestamp
+from conductor_actors.domain.scoring import Scoring, Signals
+from tests.dashboard.sample_bodies import (
+    TICK_MS,
+    Body,
+    plain,
+    record,
+    session_names,
+    varied_update,
+)
 
 STATIC: Final = Path(conductor_actors.dashboard.__file__).parent / "static"
 NAMESPACE: Final = "/events"
-NOON_MS: Final = 1_767_528_000_000  # 2026-01-04T12:00:00Z
-TICK_MS: Final = 5_000
 WAIT_S: Final = 10.0
 CSP: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -42,42 +46,7 @@ CSP: Final = (
 )
 _UNITS: Final = {"chat_msgs_per_min": "messages/min", "reactions_per_min": "reactions/min"}
 
-Body = dict[str, Any]
-
-
-def update(session: str, at_ms: int, signals: Signals, event: str = "conf-2026") -> Body:
-    """Return the body of an update as the service makes it of these signals."""
-    added = Scoring().contributions(signals)
-    score = clamped(added.total())
-    body = Update(
-        *(timestamp(at_ms), "default", session, event),
-        *(score, category(score), signals, added),  # type: ignore[arg-type] # one of the five
-    )
-    return _plain(body)
-
-
-def update_with_score(session: str, at_ms: int, score: float, event: str = "conf-2026") -> Body:
-    """Return an update with exactly this score; its signals are only plausible."""
-    users = round(score * 200)
-    signals = Signals(30 * score**2, score * 0.8, users, 200, 12 * score**2, (1 - score) / 10)
-    return update(session, at_ms, signals, event) | {"score": score, "category": category(score)}
-
-
-def anomaly(session: str, at_ms: int, severity: str, expected: float, actual: float) -> Body:
-    """Return the body of an anomaly."""
-    return {
-        "sessionId": session,
-        "eventId": "conf-2026",
-        "tenantId": "default",
-        "timestamp": timestamp(at_ms),
-        "type": "SUDDEN_DROP",
-        "severity": severity,
-        "currentEngagement": actual,
-        "expectedEngagement": expected,
-        "anomalyScore": 3.2,
-        "deviation": actual - expected,
-        "signals": {},
-    }
+Endpoint = Callable[[Request, bytes], Response]
 
 
 @dataclass
@@ -88,6 +57,10 @@ class FakeService:
     """
 
     points: dict[str, list[Body]] = field(default_factory=dict)
+    anomalies: list[Body] = field(default_factory=list)  # stored ones
+    feedback: list[tuple[str, Body]] = field(default_factory=list)
+    breaks: list[tuple[str, Body]] = field(default_factory=list)
+    may_conduct: bool = True
     token: str | None = None
     refused_sessions: set[str] = field(default_factory=set)
     refusal_reason: str | None = None
@@ -141,10 +114,16 @@ class FakeService:
         self._run(self._send_tick(updates))
 
     def send_anomaly(self, body: Body) -> None:
-        """Send an anomaly to the subscribers of its session."""
-        self._run(
-            self._sockets.emit("anomaly:detected", body, body["sessionId"], namespace=NAMESPACE)
-        )
+        """Send an anomaly to the subscribers of its session and of the list, and store it."""
+        self.anomalies.append(record(body))
+        self._run(self._send_about("anomaly:detected", body))
+
+    def end_anomaly(self, body: Body) -> None:
+        """Send the end of an anomaly to the same, and store it."""
+        for stored in self.anomalies:
+            if stored.get("id") == body["id"]:
+                stored |= {"endedAt": body["timestamp"], "durationS": body["durationS"]}
+        self._run(self._send_about("anomaly:ended", body))
 
     def disconnect_clients(self) -> None:
         """Disconnect every client, as a service does that refuses them."""
@@ -159,13 +138,23 @@ class FakeService:
     def _run(self, coroutine: Any) -> None:
         asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(WAIT_S)
 
+    async def _send_about(self, event: str, body: Body) -> None:
+        session = body["sessionId"]
+        await self._sockets.emit(event, body, session, namespace=NAMESPACE)
+        await self._send_list(self.points.get(session, [])[-1:])
+
     async def _send_tick(self, updates: tuple[Body, ...]) -> None:
         for one in updates:
             await self._sockets.emit(
                 "engagement:update", one, one["sessionId"], namespace=NAMESPACE
             )
-        body = {"sessions": list(updates)}
-        await self._sockets.emit("sessions:update", body, "sessions", namespace=NAMESPACE)
+        await self._send_list(updates)
+
+    async def _send_list(self, updates: Sequence[Body], to: str = "sessions") -> None:
+        listed = {one["sessionId"] for one in updates}
+        found = [one for one in self._open_anomalies() if one["sessionId"] in listed]
+        body = {"sessions": list(updates)} | ({"anomalies": found} if found else {})
+        await self._sockets.emit("sessions:update", body, to, namespace=NAMESPACE)
 
     async def _disconnect_all(self) -> None:
         for sid, _ in list(self._sockets.manager.get_participants(NAMESPACE, None)):
@@ -193,9 +182,11 @@ class FakeService:
             return {"ok": True}
         await self._enter(sid, session)
         if event == "subscribe:sessions":
-            await self._sockets.emit("sessions:update", self._live(), sid, namespace=NAMESPACE)
+            await self._send_list(self._live()["sessions"], sid)
         elif session != "never-answers":
             body = {"sessionId": session, "points": self.points.get(session, [])[-60:]}
+            if recent := [one for one in self.anomalies if one["sessionId"] == session]:
+                body["anomalies"] = recent
             await self._sockets.emit("engagement:history", body, sid, namespace=NAMESPACE)
         return {"ok": True}
 
@@ -225,26 +216,59 @@ class FakeService:
                 Route("/", lambda _: FileResponse(STATIC / "index.html")),
                 Mount("/static", StaticFiles(directory=STATIC)),
                 Mount("/own", StaticFiles(directory=self.extra_pages, check_dir=False)),
-                Route("/api/v1/sessions", self._with_token(lambda _: JSONResponse(self._live()))),
+                Route("/api/v1/sessions", self._with_token(lambda *_: JSONResponse(self._live()))),
                 Route("/api/v1/histories", self._with_token(self._histories)),
-                Route(
-                    "/api/v1/sessions/{id:path}/explanation", self._with_token(self._explanation)
+                Route("/api/v1/anomalies", self._with_token(self._all_open_anomalies)),
+                *(
+                    Route(f"/api/v1/{path}", self._with_token(answer), methods=[method])
+                    for method, path, answer in self._endpoints_of_one()
                 ),
             ],
             middleware=[Middleware(_Headers)],
         )
 
-    def _with_token(self, answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
-        def endpoint(request: Request) -> Response:
+    def _endpoints_of_one(self) -> Iterable[tuple[str, str, Endpoint]]:
+        """Return method, path and endpoint of what concerns one session or anomaly."""
+        yield "GET", "sessions/{id:path}/explanation", self._explanation
+        yield "GET", "sessions/{id:path}/anomalies", self._anomalies_of_session
+        yield "POST", "sessions/{id:path}/quiet", self._arrange_quiet
+        yield "POST", "anomalies/{id:path}/feedback", self._store_feedback
+
+    def _with_token(self, answer: Endpoint) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
             self.requested_paths.append(str(request.url.path))
             if self.token is None or request.headers.get("authorization") == f"Bearer {self.token}":
-                return answer(request)
-            error = {"code": "token_missing", "message": "a token is needed"}
-            return JSONResponse({"error": error}, 401)
+                return answer(request, await request.body())
+            return _refusal(401, "token_missing", "a token is needed")
 
         return endpoint
 
-    def _histories(self, request: Request) -> Response:
+    def _open_anomalies(self) -> list[Body]:
+        return [one for one in self.anomalies if one["endedAt"] is None]
+
+    def _all_open_anomalies(self, request: Request, _: bytes) -> Response:
+        assert request.query_params["open"] == "true"
+        return JSONResponse({"anomalies": self._open_anomalies()[::-1], "next": None})
+
+    def _anomalies_of_session(self, request: Request, _: bytes) -> Response:
+        session = request.path_params["id"]
+        found = [one for one in self.anomalies if one["sessionId"] == session and "id" in one]
+        return JSONResponse({"anomalies": found[::-1], "next": None})
+
+    def _store_feedback(self, request: Request, body: bytes) -> Response:
+        anomaly_id, verdict = request.path_params["id"], msgspec.json.decode(body)
+        self.feedback.append((anomaly_id, verdict))
+        [stored] = [one for one in self.anomalies if one.get("id") == anomaly_id]
+        stored["feedback"] = verdict
+        return JSONResponse(stored)
+
+    def _arrange_quiet(self, request: Request, body: bytes) -> Response:
+        if not self.may_conduct:
+            return _refusal(403, "forbidden", "the token has no claim conduct")
+        self.breaks.append((request.path_params["id"], msgspec.json.decode(body)))
+        return JSONResponse({"id": "1-0"}, 202)
+
+    def _histories(self, request: Request, _: bytes) -> Response:
         sessions = request.query_params.getlist("session")
         histories = [
             {"sessionId": session, "points": self.points.get(session, [])[-60:]}
@@ -252,11 +276,10 @@ class FakeService:
         ]
         return JSONResponse({"step": "5s", "histories": histories})
 
-    def _explanation(self, request: Request) -> Response:
+    def _explanation(self, request: Request, _: bytes) -> Response:
         points = self.points.get(request.path_params["id"])
         if not points:
-            error = {"code": "unknown_session", "message": "no such session is live"}
-            return JSONResponse({"error": error}, 404)
+            return _refusal(404, "unknown_session", "no such session is live")
         latest = points[-1]
         explained = Scoring().explain(Signals(**latest["signals"]))
         parts = [
@@ -265,7 +288,7 @@ class FakeService:
         ]
         head = {key: latest[key] for key in ("sessionId", "eventId", "tenantId", "timestamp")}
         rest = {"score": latest["score"], "category": latest["category"]}
-        return JSONResponse(head | rest | {"signals": [_plain(part) for part in parts]})
+        return JSONResponse(head | rest | {"signals": [plain(part) for part in parts]})
 
 
 class _Events(socketio.AsyncNamespace):  # type: ignore[misc] # the library has no types
@@ -312,43 +335,8 @@ def running(service: FakeService) -> Iterator[FakeService]:
         service.stop()
 
 
-def varied_update(session: str, index: int, at_ms: int) -> Body:
-    """Return a session's update at an instant: plausible, and the same each time."""
-    at_s = at_ms / 1000
-    base = 0.5 + 0.42 * math.sin(index * 2.4) + 0.1 * math.sin(at_s / 61 + index)
-    activity = min(1, max(0.02, base + 0.05 * math.sin(at_s / 7 + 3 * index)))
-    users = 24 + (index * 37) % 180
-    active = round(users * min(1, 0.25 + 0.75 * activity))
-    poll = 0.0 if index % 3 == 1 and activity < 0.6 else min(1.0, activity * 0.85)
-    signals = Signals(
-        round(28 * activity**2),
-        poll,
-        active,
-        users,
-        round(14 * activity**2),
-        0.12 * (1 - activity) ** 2,
-    )
-    return update(session, at_ms, signals, f"conf-2026-day-{1 + index % 3}")
-
-
-def _plain(body: Any) -> Body:
-    plain: Body = msgspec.to_builtins(body)
-    return plain
-
-
-_NAMES: Final = (
-    *("keynote-opening", "panel-open-data", "workshop-databases", "class-statistics"),
-    *("town-hall-budget", "fireside-chat", "lightning-talks", "product-demo"),
-    *("networking-lounge", "class-writing", "panel-remote-work", "closing-ceremony"),
-)
-
-
-def session_names(count: int) -> list[str]:
-    """Return this number of names of sessions."""
-    return [
-        f"{_NAMES[index % 12]}{f'-{index // 12 + 1}' if index >= 12 else ''}"
-        for index in range(count)
-    ]
+def _refusal(status: int, code: str, message: str) -> Response:
+    return JSONResponse({"error": {"code": code, "message": message}}, status)
 
 
 def main() -> None:

@@ -11,10 +11,13 @@
  *     stream.close();
  */
 
+import { ListSubscription, notify, SessionSubscription } from "./subscriptions.js";
 import { io } from "./vendor/socket.io.esm.min.js";
 
+export { MAX_POINTS, WINDOW_MS } from "./subscriptions.js";
+
 /**
- * @import { Anomaly, EngagementHistory, SessionList, Update } from "./types.d.ts"
+ * @import { Anomaly, AnomalyEnd, AnomalyRecord, EngagementHistory, SessionList, Update } from "./types.d.ts"
  */
 
 /** @typedef {"connecting" | "live" | "reconnecting" | "disconnected"} Phase */
@@ -29,26 +32,28 @@ import { io } from "./vendor/socket.io.esm.min.js";
 
 /**
  * The state of one session. `points` are the newest 60 of the last 5 minutes, oldest first.
- * `anomaly` is the latest anomaly of these 5 minutes. `status` is `ready` once the server has sent
- * the session's history, which may be empty.
+ * `anomalies` are those that are open or ended in these 5 minutes, and `anomaly` is the latest.
+ * `status` is `ready` once the server has sent the session's history, which may be empty.
  * @typedef {Readonly<{
  *   sessionId: string,
  *   status: "loading" | "ready" | "refused",
  *   error: string | null,
  *   points: readonly Update[],
  *   latest: Update | null,
- *   anomaly: Anomaly | null,
+ *   anomaly: AnomalyRecord | null,
+ *   anomalies: readonly AnomalyRecord[],
  *   connection: ConnectionSnapshot,
  * }>} SessionSnapshot
  */
 
 /**
  * A change of the list of live sessions. `isWhole`: `changed` lists all live sessions; sessions
- * that it does not list are over.
+ * that it does not list are over. `anomalies` are all open ones of the sessions in `changed`.
  * @typedef {Readonly<{
  *   status: "loading" | "ready" | "refused",
  *   error: string | null,
  *   changed: readonly Update[],
+ *   anomalies: readonly AnomalyRecord[],
  *   isWhole: boolean,
  *   connection: ConnectionSnapshot,
  * }>} SessionsSnapshot
@@ -57,10 +62,6 @@ import { io } from "./vendor/socket.io.esm.min.js";
 /** @typedef {Readonly<{ok: boolean, error?: string}>} Acknowledgement */
 
 /** @typedef {{token?: string | null, attempts?: number}} StreamOptions */
-
-/** The length of a session's window, and the maximum number of its points. */
-export const WINDOW_MS = 300_000;
-export const MAX_POINTS = 60;
 
 const ACKNOWLEDGEMENT_TIMEOUT_MS = 10_000;
 const MIN_RECONNECT_DELAY_MS = 500;
@@ -196,9 +197,9 @@ export class EngagementStream {
     socket.on("connect_error", (error) => this.#onConnectError(error));
     socket.io.on("reconnect_attempt", (attempt) => this.#setPhase("reconnecting", { attempt }));
     socket.io.on("reconnect_failed", () => this.#onAttemptsExhausted());
-    socket.on("engagement:history", (/** @type {EngagementHistory} */ history) => {
+    socket.on("engagement:history", (/** @type {EngagementHistory} */ { sessionId, points, anomalies = [] }) => {
       this.#onData();
-      for (const each of this.#subscriptionsTo(history.sessionId)) each.onHistory(history.points);
+      for (const each of this.#subscriptionsTo(sessionId)) each.onHistory(points, anomalies);
     });
     socket.on("engagement:update", (/** @type {Update} */ update) => {
       this.#onData();
@@ -207,9 +208,12 @@ export class EngagementStream {
     socket.on("anomaly:detected", (/** @type {Anomaly} */ anomaly) => {
       for (const each of this.#subscriptionsTo(anomaly.sessionId)) each.onAnomaly(anomaly);
     });
-    socket.on("sessions:update", (/** @type {SessionList} */ { sessions }) => {
+    socket.on("anomaly:ended", (/** @type {AnomalyEnd} */ end) => {
+      for (const each of this.#subscriptionsTo(end.sessionId)) each.onAnomalyEnd(end);
+    });
+    socket.on("sessions:update", (/** @type {SessionList} */ { sessions, anomalies = [] }) => {
       this.#onData();
-      this.#list?.onUpdate(sessions);
+      this.#list?.onUpdate(sessions, anomalies);
     });
   }
 
@@ -331,174 +335,5 @@ function httpResponse({ description: status, context }) {
     return { status, reason: String(body.error.message) };
   } catch {
     return { status, reason: `HTTP status ${status}` };
-  }
-}
-
-/** A subscription to one session. */
-class SessionSubscription {
-  event = "subscribe:engagement";
-  #listener;
-  #window = new PointWindow();
-  /** @type {SessionSnapshot} */
-  #snapshot;
-
-  /**
-   * @param {string} sessionId
-   * @param {(session: SessionSnapshot) => void} listener
-   * @param {ConnectionSnapshot} connection
-   */
-  constructor(sessionId, listener, connection) {
-    this.sessionId = sessionId;
-    this.request = { sessionId };
-    this.#listener = listener;
-    this.#snapshot = {
-      ...{ sessionId, status: "loading", error: null, connection },
-      ...{ points: [], latest: null, anomaly: null },
-    };
-    this.#change({});
-  }
-
-  onSubscribe() {}
-
-  /** @param {Acknowledgement} acknowledgement */
-  onAcknowledgement({ ok, error }) {
-    // "ok" is followed by the history; only that makes the session `ready`.
-    if (!ok) this.#change({ status: "refused", error: error ?? "refused" });
-    else if (this.#snapshot.error !== null) this.#change({ status: "loading", error: null });
-  }
-
-  /** @param {readonly Update[]} points */
-  onHistory(points) {
-    this.#window.merge(points);
-    this.#onPoints();
-  }
-
-  /** @param {Update} update */
-  onUpdate(update) {
-    this.#window.merge([update]);
-    this.#onPoints();
-  }
-
-  /** @param {Anomaly} anomaly */
-  onAnomaly(anomaly) {
-    this.#change({ anomaly });
-  }
-
-  /** @param {ConnectionSnapshot} connection */
-  onConnection(connection) {
-    this.#change({ connection });
-  }
-
-  #onPoints() {
-    const { anomaly } = this.#snapshot;
-    this.#change({
-      status: "ready",
-      error: null,
-      points: this.#window.points,
-      latest: this.#window.latest,
-      anomaly: anomaly && this.#window.covers(anomaly.timestamp) ? anomaly : null,
-    });
-  }
-
-  /** @param {Partial<SessionSnapshot>} changes */
-  #change(changes) {
-    this.#snapshot = Object.freeze({ ...this.#snapshot, ...changes });
-    notify(this.#listener, this.#snapshot);
-  }
-}
-
-/** The newest points of a session: each once, oldest first, in whatever order they arrive. */
-class PointWindow {
-  /** @type {readonly Update[]} */
-  points = Object.freeze([]);
-
-  get latest() {
-    return this.points.at(-1) ?? null;
-  }
-
-  /** @param {readonly Update[]} added */
-  merge(added) {
-    const byTime = new Map([...this.points, ...added].map((point) => [timeOf(point.timestamp), point]));
-    const times = [...byTime.keys()].sort((a, b) => a - b);
-    const newest = times.at(-1) ?? 0;
-    const kept = times.slice(-MAX_POINTS).filter((at) => newest - at < WINDOW_MS);
-    this.points = Object.freeze(
-      kept.map((at) => /** @type {Update} */ (byTime.get(at))),
-    );
-  }
-
-  /**
-   * Return whether a time is within the window.
-   * @param {string} timestamp
-   */
-  covers(timestamp) {
-    return this.latest === null || timeOf(this.latest.timestamp) - timeOf(timestamp) < WINDOW_MS;
-  }
-}
-
-/** @param {string} timestamp */
-function timeOf(timestamp) {
-  return Date.parse(timestamp);
-}
-
-/** The subscription to the list of live sessions. It passes on changes; listeners keep the list. */
-class ListSubscription {
-  event = "subscribe:sessions";
-  request = {};
-  #listener;
-  #isNextWhole = true;
-  /** @type {SessionsSnapshot} */
-  #snapshot;
-
-  /**
-   * @param {(snapshot: SessionsSnapshot) => void} listener
-   * @param {ConnectionSnapshot} connection
-   */
-  constructor(listener, connection) {
-    this.#listener = listener;
-    this.#snapshot = { status: "loading", error: null, changed: [], isWhole: false, connection };
-    this.#change({});
-  }
-
-  onSubscribe() {
-    this.#isNextWhole = true;
-  }
-
-  /** @param {Acknowledgement} acknowledgement */
-  onAcknowledgement({ ok, error }) {
-    if (ok) this.#change({ status: "ready", error: null });
-    else this.#change({ status: "refused", error: error ?? "refused" });
-  }
-
-  /** @param {readonly Update[]} changed */
-  onUpdate(changed) {
-    const isWhole = this.#isNextWhole;
-    this.#isNextWhole = false;
-    this.#change({ status: "ready", error: null, changed, isWhole });
-  }
-
-  /** @param {ConnectionSnapshot} connection */
-  onConnection(connection) {
-    this.#change({ connection });
-  }
-
-  /** @param {Partial<SessionsSnapshot>} changes */
-  #change(changes) {
-    this.#snapshot = Object.freeze({ ...this.#snapshot, changed: [], isWhole: false, ...changes });
-    notify(this.#listener, this.#snapshot);
-  }
-}
-
-/**
- * Call a listener. An error in it is reported and does not affect other listeners.
- * @template T
- * @param {(value: T) => void} listener
- * @param {T} value
- */
-function notify(listener, value) {
-  try {
-    listener(value);
-  } catch (error) {
-    reportError(error);
   }
 }

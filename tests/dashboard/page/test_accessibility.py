@@ -4,8 +4,17 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.fake_server import NOON_MS, TICK_MS, FakeService, anomaly, update_with_score
+from conductor_actors.updates import timestamp
+from tests.dashboard.fake_server import FakeService
 from tests.dashboard.page.conftest import Open, Window
+from tests.dashboard.sample_bodies import (
+    NOON_MS,
+    TICK_MS,
+    anomaly,
+    incident,
+    record,
+    update_with_score,
+)
 
 _FULL = [NOON_MS - back * TICK_MS for back in reversed(range(60))]
 
@@ -37,6 +46,46 @@ def _warning(window: Window) -> None:
     expect(page.locator(".notice")).to_have_attribute("data-severity", "warning")
 
 
+def _open_anomaly(window: Window) -> None:
+    window.service.anomalies.append(record(incident("town-hall", NOON_MS)))
+    page = window.open("town-hall")
+    expect(page.locator(".card-points").first).to_contain_text("of 30")
+    expect(page.locator(".past-item")).to_have_count(1)
+    page.locator(".chart").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".tooltip-more")).to_be_visible()
+
+
+def _recovered(window: Window) -> None:
+    feedback = {"verdict": "not_a_problem", "at": timestamp(NOON_MS), "by": None}
+    end = {"endedAt": timestamp(NOON_MS), "durationS": 60, "feedback": feedback}
+    window.service.anomalies.append(record(incident("town-hall", NOON_MS - 60_000), **end))
+    page = window.open("town-hall")
+    expect(page.locator(".card-points").first).to_contain_text("of 30")
+    expect(page.locator(".notice")).to_have_attribute("data-severity", "ended")
+
+
+def _list_with_anomalies(window: Window) -> None:
+    for session, severity in (("town-hall", "CRITICAL"), ("workshop", "WARNING")):
+        window.service.anomalies.append(record(incident(session, NOON_MS, severity)))
+    page = window.open()
+    page.get_by_role("checkbox", name="With anomalies").check()
+    expect(page.locator(".row")).to_have_count(2)
+
+
+def _break(window: Window) -> None:
+    page = window.open("keynote")
+    quiet = {"quietUntil": timestamp(NOON_MS + 600_000)}
+    window.service.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.6) | quiet)
+    expect(page.locator(".break-state")).to_be_visible()
+
+
+def _break_dialog(window: Window) -> None:
+    page = window.open("keynote")
+    page.get_by_role("button", name="Break until …").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
 def _session_without_scores(window: Window) -> None:
     page = window.open("quiet-room")
     expect(page.locator(".chart-state")).to_contain_text("No scores")
@@ -62,6 +111,11 @@ _STATES = [
     _session,
     _critical_anomaly,
     _warning,
+    _open_anomaly,
+    _recovered,
+    _list_with_anomalies,
+    _break,
+    _break_dialog,
     _session_without_scores,
     _disconnected,
     _token_dialog,

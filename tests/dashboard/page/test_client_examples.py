@@ -8,19 +8,15 @@ from typing import Final
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.fake_server import (
-    NOON_MS,
-    STATIC,
-    TICK_MS,
-    FakeService,
-    anomaly,
-    running,
-    update_with_score,
-)
+from tests.dashboard.fake_server import STATIC, FakeService, running
 from tests.dashboard.page.conftest import Window
+from tests.dashboard.sample_bodies import NOON_MS, TICK_MS, anomaly, update_with_score
 from tests.support.documents import CLIENT, examples
 
-COPIED: Final = ("engagement-stream.js", "types.d.ts", "vendor/socket.io.esm.min.js")
+COPIED: Final = (
+    *("engagement-stream.js", "subscriptions.js", "types.d.ts"),
+    "vendor/socket.io.esm.min.js",
+)
 WATCH, STOP, HOOK = (example.text for example in examples(CLIENT, "js"))
 PAGE: Final = """\
 <!doctype html>

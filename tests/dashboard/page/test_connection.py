@@ -1,8 +1,9 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.dashboard.fake_server import NOON_MS, TICK_MS, FakeService, update_with_score
+from tests.dashboard.fake_server import FakeService
 from tests.dashboard.page.conftest import OUTAGE_ERRORS, Window
+from tests.dashboard.sample_bodies import NOON_MS, TICK_MS, update_with_score
 
 
 def test_after_a_restart_of_the_service_the_page_reconnects_and_loads_what_it_missed(

@@ -1,14 +1,9 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.dashboard.fake_server import (
-    NOON_MS,
-    TICK_MS,
-    FakeService,
-    session_names,
-    update_with_score,
-)
+from tests.dashboard.fake_server import FakeService
 from tests.dashboard.page.conftest import Open, Window
+from tests.dashboard.sample_bodies import NOON_MS, TICK_MS, session_names, update_with_score
 
 SCORES = {"beta": 0.9, "alpha": 0.55, "delta": 0.12, "gamma": 0.35}
 

@@ -2,15 +2,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from conductor_actors.domain.scoring import Signals
-from tests.dashboard.fake_server import (
-    NOON_MS,
-    TICK_MS,
-    FakeService,
-    anomaly,
-    update,
-    update_with_score,
-)
+from tests.dashboard.fake_server import FakeService
 from tests.dashboard.page.conftest import Open, Window
+from tests.dashboard.sample_bodies import NOON_MS, TICK_MS, anomaly, update, update_with_score
 
 GREEN, PURPLE, ORANGE, RED = (19, 122, 57), (109, 59, 212), (180, 73, 11), (200, 30, 43)
 ACTIVE = Signals(12.0, 0.4, 31, 50, 9.0, 0.02)
@@ -172,7 +166,7 @@ def test_the_tooltip_shows_time_score_and_category_of_the_point_under_the_mouse(
     page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 20)
 
     expect(page.locator(".tooltip")).to_be_visible()
-    expect(page.locator(".tooltip > *")).to_have_text(["11:59:00", "65%", "High"])
+    expect(page.locator(".tooltip > *")).to_have_text(["11:59:00", "65%", "High", ""])
     page.mouse.move(0, 0)
     expect(page.locator(".tooltip")).to_be_hidden()
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 from playwright.sync_api import Page, Route, expect
 
 from tests.dashboard.conftest import Serve, this_tick_ms
-from tests.dashboard.fake_server import varied_update
 from tests.dashboard.page.conftest import Open
+from tests.dashboard.sample_bodies import varied_update
 from tests.support.score_rows import row
 
 Write = Callable[..., None]

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.dashboard.fake_server import NOON_MS, TICK_MS, FakeService, update_with_score
+from tests.dashboard.fake_server import FakeService
 from tests.dashboard.page.conftest import ARGUMENTS, CHROMIUM, Open, Window
+from tests.dashboard.sample_bodies import NOON_MS, TICK_MS, update_with_score
 
 BLOCKED = {"profile": {"default_content_setting_values": {"cookies": 2}}}
 _FULL = """Storage.prototype.setItem = () => {

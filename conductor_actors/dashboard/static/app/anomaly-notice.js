@@ -1,76 +1,160 @@
-/** The notice above a session's figures: the latest anomaly, with expected and actual score. */
+/** The notice above a session's figures: the latest anomaly, why, since when, and its end. */
 
 import { iconUrl } from "./addresses.js";
 import { announce, announceNow } from "./announcer.js";
 import { find, html, setText, show } from "./element.js";
 import { percent, time, wholePercent } from "./format.js";
+import { beginMs, isOpen, keyOf, lengthOf, severityName, span, typeName } from "./incidents.js";
 
-/** @import { Anomaly } from "../types.d.ts" */
+/** @import { AnomalyRecord } from "../types.d.ts" */
+/** @import { FeedbackButton } from "./feedback.js" */
+/** @import { TickClock } from "./tick-clock.js" */
 
-/** @type {Readonly<Record<string, string>>} */
-const TYPES = {
-  SUDDEN_DROP: "Sudden drop",
-  GRADUAL_DECLINE: "Gradual decline",
-  LOW_ENGAGEMENT: "Low engagement",
-  MASS_EXIT: "Many people are leaving",
-};
-/** @type {Readonly<Record<string, string>>} */
-const SEVERITIES = { WARNING: "Warning", CRITICAL: "Critical" };
+const REFRESH_MS = 1_000; // of the duration, while an anomaly is open
 
 /** Always visible and of constant height, so that an anomaly causes no layout shift. */
 export class AnomalyNotice {
   #root;
-  /** @type {Anomaly | null} */
+  #clock;
+  #feedback;
+  /** @type {AnomalyRecord | null} */
   #shown = null;
-  /** @type {Anomaly | null} */
-  #dismissed = null;
+  #quietUntil = "";
+  #isFresh = true;
+  /** The keys of anomalies. @type {Set<string>} */
+  #dismissed = new Set();
+  /** What was announced of the session: a key, and whether it has ended. @type {Set<string>} */
+  #announced = new Set();
 
-  /** @param {HTMLElement} root */
-  constructor(root) {
+  /**
+   * @param {HTMLElement} root
+   * @param {TickClock} clock
+   * @param {FeedbackButton} feedback
+   */
+  constructor(root, clock, feedback) {
     this.#root = root;
+    this.#clock = clock;
+    this.#feedback = feedback;
     html(root, ".notice-close").addEventListener("click", () => {
-      this.#dismissed = this.#shown;
-      this.show(null);
+      if (this.#shown) this.#dismissed.add(keyOf(this.#shown));
+      this.#render(null);
+      this.#feedback.show(null);
     });
+    setInterval(() => this.#drawTime(), REFRESH_MS);
   }
 
   /**
-   * Show an anomaly that the user has not dismissed, or that there is none.
-   * @param {Anomaly | null} latest
+   * Show the newest open anomaly, else the newest that has ended, unless the user has dismissed it.
+   * @param {readonly AnomalyRecord[]} incidents oldest first
+   * @param {string} quietUntil until when quiet is arranged; empty: it is not
    */
-  show(latest) {
-    const anomaly = latest === this.#dismissed ? null : latest;
-    if (anomaly === this.#shown) return;
-    this.#shown = anomaly;
-    show(html(this.#root, ".notice-figures"), anomaly !== null);
-    show(html(this.#root, ".notice-close"), anomaly !== null);
-    const use = find(this.#root, ".notice-icon use", SVGUseElement);
-    use.setAttribute("href", iconUrl(anomaly ? "alert" : "check"));
-    this.#root.dataset["severity"] = anomaly?.severity.toLowerCase() ?? "none";
-    if (anomaly) this.#render(anomaly);
-    else this.#write("No anomaly reported", "Unusual drops in engagement appear here.");
+  show(incidents, quietUntil) {
+    const candidates = incidents.filter((each) => !this.#dismissed.has(keyOf(each)));
+    const incident = candidates.findLast(isOpen) ?? candidates.at(-1) ?? null;
+    if (this.#isFresh || incident !== this.#shown || quietUntil !== this.#quietUntil) {
+      this.#quietUntil = quietUntil;
+      this.#render(incident);
+    }
+    this.#feedback.show(incident); // which may be marked in the list
   }
 
-  /** @param {Anomaly} anomaly */
-  #render(anomaly) {
-    const { severity, type, expectedEngagement: expected, currentEngagement: actual } = anomaly;
-    const title = `${SEVERITIES[severity] ?? severity}: ${TYPES[type] ?? type}`;
-    const text = `${difference(expected, actual)}, at ${time(Date.parse(anomaly.timestamp))}.`;
-    this.#write(title, text);
-    setText(html(this.#root, ".notice-expected"), percent(expected));
-    setText(html(this.#root, ".notice-actual"), percent(actual));
-    const announceAnomaly = severity === "CRITICAL" ? announceNow : announce;
-    announceAnomaly(`${title}. Expected ${percent(expected)}, actual ${percent(actual)}.`);
+  /** Forget the session that was shown. */
+  reset() {
+    this.#dismissed.clear();
+    this.#announced.clear();
+    this.#isFresh = true;
   }
 
-  /**
-   * @param {string} title
-   * @param {string} text
-   */
-  #write(title, text) {
-    setText(html(this.#root, ".notice-title"), title);
+  /** @param {AnomalyRecord | null} incident */
+  #render(incident) {
+    this.#isFresh = false;
+    this.#shown = incident;
+    const state = stateOf(incident);
+    this.#root.dataset["severity"] = state;
+    find(this.#root, ".notice-icon use", SVGUseElement).setAttribute(
+      "href",
+      iconUrl(state === "none" || state === "ended" ? "check" : "alert"),
+    );
+    show(html(this.#root, ".notice-figures"), incident !== null);
+    show(html(this.#root, ".notice-close"), incident !== null);
+    if (incident) this.#drawIncident(incident);
+    else this.#drawNone();
+  }
+
+  #drawNone() {
+    const isQuiet = this.#quietUntil !== "";
+    this.#write(isQuiet ? `Break until ${this.#quietUntil}` : "No anomaly reported", "");
+    const text = isQuiet ? "No anomaly is reported until then." : "Unusual drops in engagement appear here.";
     setText(html(this.#root, ".notice-text"), text);
   }
+
+  /** @param {AnomalyRecord} incident */
+  #drawIncident(incident) {
+    const { expectedEngagement: expected, currentEngagement: actual } = incident;
+    const text = incident.reason ?? `${difference(expected, actual)}, at ${time(beginMs(incident))}.`;
+    setText(html(this.#root, ".notice-text"), text);
+    html(this.#root, ".notice-text").title = text;
+    setText(html(this.#root, ".notice-expected"), percent(expected));
+    setText(html(this.#root, ".notice-actual"), percent(actual));
+    this.#drawTime();
+    this.#announce(incident);
+  }
+
+  /** Show what changes while an anomaly is open. It is no live region. */
+  #drawTime() {
+    const incident = this.#shown;
+    if (!incident || this.#root.offsetParent === null) return;
+    const { nowMs } = this.#clock;
+    this.#write(title(incident, nowMs), when(incident, nowMs));
+  }
+
+  /** @param {AnomalyRecord} incident */
+  #announce(incident) {
+    const isEnded = incident.endedAt !== null;
+    const key = `${keyOf(incident)} ${isEnded}`;
+    if (this.#announced.has(key)) return;
+    this.#announced.add(key);
+    const { reason, severity, expectedEngagement: expected, currentEngagement: actual } = incident;
+    if (isEnded) announce(`${title(incident, 0)}: ${typeName(incident)}.`);
+    else {
+      const announceAnomaly = severity === "CRITICAL" ? announceNow : announce;
+      const why = reason ? ` ${reason}` : "";
+      announceAnomaly(`${title(incident, 0)}.${why} Expected ${percent(expected)}, actual ${percent(actual)}.`);
+    }
+  }
+
+  /**
+   * @param {string} titleText
+   * @param {string} timeText
+   */
+  #write(titleText, timeText) {
+    setText(html(this.#root, ".notice-title"), titleText);
+    setText(html(this.#root, ".notice-time"), timeText);
+  }
+}
+
+/** @param {AnomalyRecord | null} incident */
+function stateOf(incident) {
+  if (incident === null) return "none";
+  return incident.endedAt === null ? incident.severity.toLowerCase() : "ended";
+}
+
+/**
+ * @param {AnomalyRecord} incident
+ * @param {number} nowMs
+ */
+function title(incident, nowMs) {
+  if (incident.endedAt !== null) return `Recovered after ${lengthOf(incident, nowMs)}`;
+  return `${severityName(incident)}: ${typeName(incident)}`;
+}
+
+/**
+ * @param {AnomalyRecord} incident
+ * @param {number} nowMs
+ */
+function when(incident, nowMs) {
+  if (incident.endedAt !== null) return `${typeName(incident)}, ${span(incident)}`;
+  return isOpen(incident) ? `${span(incident)}, for ${lengthOf(incident, nowMs)}` : "";
 }
 
 /**

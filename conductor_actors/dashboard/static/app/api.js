@@ -3,7 +3,7 @@
 import { SERVICE_URL } from "./addresses.js";
 import { savedToken } from "./token.js";
 
-/** @import { Explanation, ScoreHistories } from "../types.d.ts" */
+/** @import { AnomalyList, Explanation, ScoreHistories } from "../types.d.ts" */
 
 /**
  * A failed request. `status` is 0 if there was no response, and `retryAfterMs` if the service
@@ -44,6 +44,40 @@ export function fetchHistories(sessionIds, from, to) {
 }
 
 /**
+ * Fetch the newest anomalies of a session.
+ * @param {string} sessionId
+ * @returns {Promise<AnomalyList>}
+ */
+export function fetchAnomalies(sessionId) {
+  return get(`sessions/${encodeURIComponent(sessionId)}/anomalies`);
+}
+
+/**
+ * Fetch the open anomalies of all sessions.
+ * @returns {Promise<AnomalyList>}
+ */
+export function fetchOpenAnomalies() {
+  return get("anomalies?open=true");
+}
+
+/**
+ * Store that an anomaly was not a problem.
+ * @param {string} anomalyId
+ */
+export function sendFeedback(anomalyId) {
+  return post(`anomalies/${encodeURIComponent(anomalyId)}/feedback`, { verdict: "not_a_problem" });
+}
+
+/**
+ * Arrange quiet for a session until a time; null ends it.
+ * @param {string} sessionId
+ * @param {Date | null} until
+ */
+export function sendQuiet(sessionId, until) {
+  return post(`sessions/${encodeURIComponent(sessionId)}/quiet`, { until: until?.toISOString() ?? null });
+}
+
+/**
  * Return why the API rejects the current token, or requires one; null: it does not.
  * @returns {Promise<string | null>}
  */
@@ -57,11 +91,27 @@ export async function tokenRejection() {
 }
 
 /** @param {string} path */
-async function get(path) {
+function get(path) {
+  return send(path, {});
+}
+
+/**
+ * @param {string} path
+ * @param {object} body
+ */
+function post(path, body) {
+  const headers = { "Content-Type": "application/json" };
+  return send(path, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+/**
+ * @param {string} path
+ * @param {{method?: string, headers?: Record<string, string>, body?: string}} request
+ */
+async function send(path, { headers = {}, ...request }) {
   const token = savedToken();
-  /** @type {Record<string, string>} */
-  const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
-  const response = await fetch(`${SERVICE_URL}/api/v1/${path}`, { headers }).catch(() => null);
+  if (token !== null) headers = { ...headers, Authorization: `Bearer ${token}` };
+  const response = await fetch(`${SERVICE_URL}/api/v1/${path}`, { ...request, headers }).catch(() => null);
   if (response === null) throw new ApiError(0, "no response");
   const body = await response.json().catch(() => null);
   if (response.ok && body !== null) return body;

@@ -2,10 +2,11 @@
 
 import { html, setText, show } from "./element.js";
 import { percent, time } from "./format.js";
+import { beginMs, endMs, typeName } from "./incidents.js";
 import { categoryName, levelOf } from "./levels.js";
 import { ScoreChart } from "./score-chart.js";
 
-/** @import { Update } from "../types.d.ts" */
+/** @import { AnomalyRecord, Update } from "../types.d.ts" */
 
 const STEPS = /** @type {Readonly<Record<string, number>>} */ ({
   ...{ ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 },
@@ -19,6 +20,8 @@ export class ChartPointer {
   #chart;
   /** @type {readonly Update[]} */
   #points = [];
+  /** @type {readonly AnomalyRecord[]} */
+  #incidents = [];
   /** @type {Update | null} */
   #selected = null;
   #byKey = false;
@@ -36,11 +39,15 @@ export class ChartPointer {
     box.addEventListener("pointermove", () => (this.#byKey = false));
   }
 
-  /** @param {readonly Update[]} points */
-  show(points) {
+  /**
+   * @param {readonly Update[]} points
+   * @param {readonly AnomalyRecord[]} incidents
+   */
+  show(points, incidents) {
     const before = this.#selected;
     this.#points = points;
-    this.#chart.show(points); // moves another point under the mouse
+    this.#incidents = incidents;
+    this.#chart.show(points, incidents); // moves another point under the mouse
     if (this.#byKey) this.#reselect(before);
     this.#describe();
   }
@@ -57,6 +64,9 @@ export class ChartPointer {
     setText(html(this.#tooltip, ".tooltip-time"), time(Date.parse(point.timestamp)));
     setText(html(this.#tooltip, ".tooltip-score"), percent(point.score));
     setText(html(this.#tooltip, ".tooltip-category"), categoryName(point.category));
+    const more = this.#moreAbout(point);
+    show(html(this.#tooltip, ".tooltip-more"), more !== "");
+    setText(html(this.#tooltip, ".tooltip-more"), more.replace(", ", "\n"));
     this.#tooltip.dataset["level"] = levelOf(point.score);
     const half = this.#tooltip.offsetWidth / 2;
     const x = Math.min(this.#box.clientWidth - half, Math.max(half, left));
@@ -108,7 +118,8 @@ export class ChartPointer {
     if (!shown && document.activeElement === this.#box) return;
     const point = shown ?? last;
     const at = time(Date.parse(point.timestamp));
-    const text = `${at}, ${percent(point.score)}, ${categoryName(point.category)}`;
+    const more = this.#moreAbout(point);
+    const text = `${at}, ${percent(point.score)}, ${categoryName(point.category)}${more && `, ${more}`}`;
     this.#set({
       ...{ role: "slider", tabindex: "0", "aria-valuetext": text },
       ...{ "aria-label": "Score over the last 5 minutes. Arrow keys move through it." },
@@ -116,6 +127,17 @@ export class ChartPointer {
       "aria-valuemax": String(Date.parse(last.timestamp) / 1000),
       "aria-valuenow": String(Date.parse(point.timestamp) / 1000),
     });
+  }
+
+  /**
+   * Return what was expected at a point, and the anomaly there.
+   * @param {Update} point
+   */
+  #moreAbout({ timestamp, expected }) {
+    const at = Date.parse(timestamp);
+    const incident = this.#incidents.findLast((each) => beginMs(each) <= at && at <= (endMs(each) ?? at));
+    const range = expected ? `expected ${percent(expected.low)} to ${percent(expected.high)}` : "";
+    return [range, incident ? typeName(incident).toLowerCase() : ""].filter(Boolean).join(", ");
   }
 
   #removeDescription() {

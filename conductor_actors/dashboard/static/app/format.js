@@ -6,6 +6,7 @@ const TIME = new Intl.DateTimeFormat(undefined, {
 const MINUTE = new Intl.DateTimeFormat(undefined, {
   ...{ hour: "2-digit", minute: "2-digit", hourCycle: "h23" },
 });
+const DATE = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const COUNT = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const MINUS = "\u2212";
 
@@ -64,6 +65,30 @@ export function time(atMs) {
 /** @param {number} atMs */
 export function minute(atMs) {
   return MINUTE.format(atMs);
+}
+
+/** @param {number} atMs */
+export function date(atMs) {
+  return DATE.format(atMs);
+}
+
+/**
+ * Format a length of time with its two largest units.
+ * @param {number} lengthMs
+ */
+export function duration(lengthMs) {
+  const seconds = Math.max(0, Math.round(lengthMs / 1000));
+  const minutes = Math.floor(seconds / 60);
+  if (minutes >= 60) return join([Math.floor(minutes / 60), "h"], [minutes % 60, "min"]);
+  return minutes > 0 ? join([minutes, "min"], [seconds % 60, "s"]) : `${seconds} s`;
+}
+
+/**
+ * @param {[number, string]} larger
+ * @param {[number, string]} smaller
+ */
+function join(larger, smaller) {
+  return smaller[0] > 0 ? `${larger.join(" ")} ${smaller.join(" ")}` : larger.join(" ");
 }
 
 /**

@@ -5,6 +5,8 @@ import { SERVICE_URL } from "./addresses.js";
 import { tokenRejection } from "./api.js";
 import { showConnection } from "./connection-badge.js";
 import { find, html } from "./element.js";
+import { Notifications } from "./notifications.js";
+import { OpenAnomalies } from "./open-anomalies.js";
 import { Overview } from "./overview.js";
 import { SessionView } from "./session-view.js";
 import { startTheme } from "./theme.js";
@@ -12,10 +14,12 @@ import { savedToken, tokenDialog } from "./token.js";
 
 startTheme();
 const stream = new EngagementStream(SERVICE_URL, { token: savedToken() });
-const overview = new Overview(stream);
-const session = new SessionView(stream);
+const anomalies = new OpenAnomalies(stream);
+const overview = new Overview(stream, anomalies);
+const session = new SessionView(stream, anomalies);
 const dialog = tokenDialog((token) => stream.retry(token));
 
+new Notifications(find(document, ".notify", HTMLButtonElement), anomalies);
 showConnection(stream);
 requestTokenWhenRefused();
 addEventListener("token-stored", () => stream.retry(savedToken()));

@@ -1,4 +1,4 @@
-/** The list view: all live sessions, by score or by name, with a search. */
+/** The list view: all live sessions, open anomalies first or by name, with a search and a filter. */
 
 import { Backfill } from "./backfill.js";
 import { find, html, oncePerFrame, setText, show } from "./element.js";
@@ -6,9 +6,11 @@ import { count, percent, time } from "./format.js";
 import { LEVELS, levelOf } from "./levels.js";
 import { SessionBoard } from "./session-board.js";
 import { SessionList } from "./session-list.js";
+import { setTitle } from "./tab-title.js";
 import { onThemeChange } from "./theme.js";
 
 /** @import { EngagementStream, SessionsSnapshot } from "../engagement-stream.js" */
+/** @import { OpenAnomalies } from "./open-anomalies.js" */
 /** @import { Line, Order } from "./session-board.js" */
 
 const HOLD_ORDER_MS = 2_000; // rows keep their order while the pointer moves over them
@@ -18,10 +20,12 @@ const ORDER_KEY = "order";
 export class Overview {
   #root = html(document, ".overview");
   #search = find(this.#root, "#search", HTMLInputElement);
+  #onlyAnomalies = find(this.#root, "#only-anomalies", HTMLInputElement);
   #state = html(this.#root, ".overview-state");
   #board = new SessionBoard();
   #list = new SessionList(html(this.#root, ".list"));
   #stream;
+  #anomalies;
   /** @type {(() => void) | null} */
   #stop = null;
   /** @type {SessionsSnapshot | null} */
@@ -35,11 +39,17 @@ export class Overview {
   #render = oncePerFrame(() => this.#draw());
   #backfill = new Backfill(this.#render);
 
-  /** @param {EngagementStream} stream */
-  constructor(stream) {
+  /**
+   * @param {EngagementStream} stream
+   * @param {OpenAnomalies} anomalies
+   */
+  constructor(stream, anomalies) {
     this.#stream = stream;
+    this.#anomalies = anomalies;
+    anomalies.watch(() => this.#onAnomalies());
     this.#restoreOrder();
     this.#search.addEventListener("input", () => this.#reorder());
+    this.#onlyAnomalies.addEventListener("change", () => this.#reorder());
     this.#root.addEventListener("change", (event) => this.#onOrderChange(event));
     html(this.#root, ".list").addEventListener("pointermove", () => {
       this.#orderHeldUntil = performance.now() + HOLD_ORDER_MS;
@@ -52,7 +62,8 @@ export class Overview {
   /** Show the list at its last scroll position. */
   open() {
     show(this.#root, true);
-    document.title = "Engagement";
+    setTitle("Engagement");
+    this.#anomalies.stopPolling();
     this.#stop ??= this.#stream.watchSessions((snapshot) => this.#onSnapshot(snapshot));
     this.#draw();
     scrollTo(0, this.#scrollY);
@@ -69,8 +80,18 @@ export class Overview {
   /** @param {SessionsSnapshot} snapshot */
   #onSnapshot(snapshot) {
     this.#snapshot = snapshot;
-    const { changed, isWhole } = snapshot;
-    if (changed.length > 0 || isWhole) this.#board.update(changed, isWhole);
+    const { changed, anomalies, isWhole } = snapshot;
+    if (changed.length > 0 || isWhole) {
+      this.#board.update(changed, isWhole);
+      this.#anomalies.update(isWhole ? null : changed.map(({ sessionId }) => sessionId), anomalies);
+    }
+    this.#render();
+  }
+
+  #onAnomalies() {
+    const { bySession } = this.#anomalies;
+    this.#board.setAnomalies(bySession);
+    setText(html(this.#root, ".filter-count"), count(bySession.size));
     this.#render();
   }
 
@@ -91,7 +112,7 @@ export class Overview {
 
   #draw() {
     if (this.#root.hidden) return;
-    const sorted = this.#board.sorted(this.#order, this.#search.value);
+    const sorted = this.#board.sorted(this.#order, this.#search.value, this.#onlyAnomalies.checked);
     this.#lines = performance.now() < this.#orderHeldUntil ? inPreviousOrder(this.#lines, sorted) : sorted;
     this.#list.show(this.#lines, this.#board.newestAt);
     this.#backfill.fill(this.#list.visible);
@@ -135,6 +156,9 @@ export class Overview {
   /** @returns {[title: string, text: string]} */
   #emptyState() {
     if (this.#lines.length > 0) return ["", ""];
+    if (this.#board.size > 0 && this.#onlyAnomalies.checked && this.#search.value.trim() === "") {
+      return ["No open anomalies", "A session appears here while an anomaly is open."];
+    }
     if (this.#board.size > 0) {
       return ["No sessions match", "Search for a part of a session or event name."];
     }

@@ -1,14 +1,18 @@
-/** The area chart of a session's last 5 minutes. Missing ticks are gaps; colours show the level. */
+/**
+ * The area chart of a session's last 5 minutes. Missing ticks are gaps; colours show the level. Behind
+ * the curve are the scores that were expected, and the times of anomalies.
+ */
 
 import { WINDOW_MS } from "../engagement-stream.js";
 import uPlot from "../vendor/uPlot.esm.js";
+import { drawExpected, drawIncidents } from "./chart-layers.js";
 import { oncePerFrame } from "./element.js";
 import { minute } from "./format.js";
 import { CRITICAL_BELOW, LEVELS, levelOf } from "./levels.js";
 import { runs } from "./sparkline.js";
 import { colour, onThemeChange } from "./theme.js";
 
-/** @import { Update } from "../types.d.ts" */
+/** @import { AnomalyRecord, Update } from "../types.d.ts" */
 
 const WINDOW_S = WINDOW_MS / 1000;
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
@@ -21,6 +25,8 @@ export class ScoreChart {
   #plot;
   /** @type {readonly Update[]} */
   #points = [];
+  /** @type {readonly AnomalyRecord[]} */
+  #incidents = [];
 
   /**
    * @param {HTMLElement} box
@@ -36,9 +42,13 @@ export class ScoreChart {
     });
   }
 
-  /** @param {readonly Update[]} points */
-  show(points) {
+  /**
+   * @param {readonly Update[]} points
+   * @param {readonly AnomalyRecord[]} incidents
+   */
+  show(points, incidents) {
     this.#points = points;
+    this.#incidents = incidents;
     const until = seconds(points.at(-1)) || WINDOW_S;
     this.#plot.batch((/** @type {uPlot} */ plot) => {
       plot.setData(withGaps(points), false);
@@ -92,6 +102,10 @@ export class ScoreChart {
         { stroke: levels, fill, width: 2, points: { show: true, filter: isolated, size: 6, fill: dotColour } },
       ],
       hooks: {
+        drawClear: [
+          (plot) => drawIncidents(plot, this.#incidents),
+          (plot) => drawExpected(plot, this.#points),
+        ],
         drawAxes: [drawThreshold],
         draw: [drawNewest],
         setCursor: [(plot) => this.#onCursor(plot, onPoint)],

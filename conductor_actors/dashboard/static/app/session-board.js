@@ -2,7 +2,7 @@
 
 import { WINDOW_MS } from "../engagement-stream.js";
 
-/** @import { Update } from "../types.d.ts" */
+/** @import { AnomalyRecord, Update } from "../types.d.ts" */
 
 /** @typedef {"worst" | "name"} Order */
 /** @typedef {Readonly<{at: number, score: number}>} Point */
@@ -18,6 +18,8 @@ export class Line {
   /** The number of changes, which tells whether a row is outdated. */
   version = 0;
   isBackfilled = false;
+  /** The open anomaly. @type {AnomalyRecord | null} */
+  anomaly = null;
 
   /** @param {Update} update */
   constructor(update) {
@@ -73,6 +75,8 @@ export class Line {
 export class SessionBoard {
   /** @type {Map<string, Line>} */
   #lines = new Map();
+  /** The open anomalies by session. @type {ReadonlyMap<string, AnomalyRecord>} */
+  #anomalies = new Map();
   /** The time of the newest update. */
   newestAt = 0;
 
@@ -103,20 +107,42 @@ export class SessionBoard {
       this.#lines.set(update.sessionId, kept);
       this.newestAt = Math.max(this.newestAt, kept.at);
     }
+    this.#setAnomalies();
     for (const [id, line] of this.#lines) {
       if (this.newestAt - line.at > SESSION_TIMEOUT_MS) this.#lines.delete(id);
     }
   }
 
   /**
+   * Set the open anomalies.
+   * @param {ReadonlyMap<string, AnomalyRecord>} bySession
+   */
+  setAnomalies(bySession) {
+    this.#anomalies = bySession;
+    this.#setAnomalies();
+  }
+
+  /**
    * Return the lines that match a search, in an order.
    * @param {Order} order
    * @param {string} search
+   * @param {boolean} [onlyAnomalies] only sessions with an open anomaly
    */
-  sorted(order, search) {
+  sorted(order, search, onlyAnomalies = false) {
     const text = search.trim().toLowerCase();
-    const found = [...this.#lines.values()].filter((line) => line.searchText.includes(text));
-    return found.sort(order === "worst" ? byScore : byName);
+    const found = [...this.#lines.values()].filter(
+      (line) => line.searchText.includes(text) && (!onlyAnomalies || line.anomaly),
+    );
+    return found.sort(order === "worst" ? byNeed : byName);
+  }
+
+  #setAnomalies() {
+    for (const [id, line] of this.#lines) {
+      const anomaly = this.#anomalies.get(id) ?? null;
+      if (anomaly === line.anomaly) continue;
+      line.anomaly = anomaly;
+      line.version += 1;
+    }
   }
 }
 
@@ -129,9 +155,16 @@ function byName(a, b) {
 }
 
 /**
+ * Open anomalies come first, the critical ones before the others; then the lowest scores.
  * @param {Line} a
  * @param {Line} b
  */
-function byScore(a, b) {
-  return a.latest.score - b.latest.score || byName(a, b);
+function byNeed(a, b) {
+  return need(b) - need(a) || a.latest.score - b.latest.score || byName(a, b);
+}
+
+/** @param {Line} line */
+function need({ anomaly }) {
+  if (anomaly === null) return 0;
+  return anomaly.severity === "CRITICAL" ? 2 : 1;
 }

@@ -1,7 +1,8 @@
 /** One row of the list: created once per session, updated only where something has changed. */
 
-import { find, fromTemplate, html, setText } from "./element.js";
+import { find, fromTemplate, html, setText, show } from "./element.js";
 import { count, percent, printable, trend } from "./format.js";
+import { lengthOf, typeName } from "./incidents.js";
 import { categoryName, levelOf } from "./levels.js";
 import { drawSparkline } from "./sparkline.js";
 
@@ -13,6 +14,7 @@ export class SessionRow {
   link = find(this.element, ".row-link", HTMLAnchorElement);
   #spark = find(this.element, ".row-spark", HTMLCanvasElement);
   #cells = {
+    anomaly: html(this.element, ".row-anomaly"),
     event: html(this.element, ".row-event"),
     active: html(this.element, ".row-active"),
     chat: html(this.element, ".row-chat"),
@@ -62,7 +64,18 @@ export class SessionRow {
     cells.trend.dataset["direction"] = change.direction;
     setText(cells.score, percent(latest.score));
     setText(cells.category, categoryName(latest.category));
+    this.#drawAnomaly(untilMs);
     drawSparkline(this.#spark, this.line.points, untilMs);
+  }
+
+  /** @param {number} untilMs */
+  #drawAnomaly(untilMs) {
+    const { anomaly } = this.line;
+    show(this.#cells.anomaly, anomaly !== null);
+    if (anomaly === null) return;
+    this.#cells.anomaly.dataset["severity"] = anomaly.severity.toLowerCase();
+    setText(html(this.#cells.anomaly, ".row-anomaly-type"), typeName(anomaly));
+    setText(html(this.#cells.anomaly, ".row-anomaly-length"), lengthOf(anomaly, untilMs));
   }
 
   /** Redraw the whole row at the next `render`, for another theme or width. */

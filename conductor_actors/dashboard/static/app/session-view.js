@@ -1,27 +1,43 @@
-/** The session view: one session's score, its contributions, and its latest anomaly. */
+/** The session view: one session's score, its contributions, and its anomalies. */
 
+import { WINDOW_MS } from "../engagement-stream.js";
 import { announce } from "./announcer.js";
 import { AnomalyNotice } from "./anomaly-notice.js";
 import { fetchExplanation } from "./api.js";
+import { BreakControl } from "./break-control.js";
 import { ChartPointer } from "./chart-pointer.js";
 import { copyOnClick } from "./clipboard.js";
-import { html, oncePerFrame, setText, show } from "./element.js";
+import { find, html, oncePerFrame, setText, show } from "./element.js";
+import { FeedbackButton, onMarked } from "./feedback.js";
 import { percent, printable, time, trend, wholePercent } from "./format.js";
 import { categoryName, levelOf } from "./levels.js";
+import { PastAnomalies } from "./past-anomalies.js";
+import { SessionAnomalies } from "./session-anomalies.js";
 import { TREND_MS } from "./session-board.js";
 import { SignalCards } from "./signal-cards.js";
+import { setTitle } from "./tab-title.js";
+import { TickClock } from "./tick-clock.js";
 
 /** @import { EngagementStream, SessionSnapshot } from "../engagement-stream.js" */
-/** @import { Update } from "../types.d.ts" */
+/** @import { AnomalyRecord, Update } from "../types.d.ts" */
+/** @import { OpenAnomalies } from "./open-anomalies.js" */
 
 /** Shows one session at a time. */
 export class SessionView {
   #root = html(document, ".session");
   #title = html(this.#root, "#session-title");
   #chartState = html(this.#root, ".chart-state");
-  #notice = new AnomalyNotice(html(this.#root, ".notice"));
+  #clock = new TickClock();
+  #notice = new AnomalyNotice(
+    html(this.#root, ".notice"),
+    this.#clock,
+    new FeedbackButton(find(this.#root, ".notice-feedback", HTMLButtonElement)),
+  );
+  #break;
+  #past = new PastAnomalies(html(this.#root, ".past"));
   #cards = new SignalCards(this.#root);
   #stream;
+  #openAnomalies;
   /** @type {ChartPointer | null} */
   #chart = null;
   /** @type {(() => void) | null} */
@@ -31,10 +47,18 @@ export class SessionView {
   #announced = "";
   #isFetching = false;
   #render = oncePerFrame(() => this.#draw());
+  #anomalies = new SessionAnomalies(this.#render);
+  #phase = "";
 
-  /** @param {EngagementStream} stream */
-  constructor(stream) {
+  /**
+   * @param {EngagementStream} stream
+   * @param {OpenAnomalies} openAnomalies
+   */
+  constructor(stream, openAnomalies) {
     this.#stream = stream;
+    this.#openAnomalies = openAnomalies;
+    this.#break = new BreakControl(html(this.#root, ".break"), this.#clock, this.#render);
+    onMarked(this.#render);
     copyOnClick(html(this.#root, "[data-copies=session]"), () => this.#session?.sessionId ?? "");
     copyOnClick(html(this.#root, "[data-copies=event]"), () => this.#session?.latest?.eventId ?? "");
     html(this.#chartState, ".state-action").addEventListener("click", () => stream.retry());
@@ -52,12 +76,14 @@ export class SessionView {
     show(this.#root, true);
     scrollTo(0, 0);
     this.#announced = "";
+    this.#phase = "";
+    this.#clock.set(undefined);
+    this.#notice.reset();
+    this.#anomalies.open(sessionId);
+    this.#break.open(sessionId);
     setText(html(this.#title, "bdi"), printable(sessionId));
     this.#title.title = printable(sessionId);
-    this.#stop = this.#stream.watchSession(sessionId, (session) => {
-      this.#session = session;
-      this.#render();
-    });
+    this.#stop = this.#stream.watchSession(sessionId, (session) => this.#onSession(session));
     this.#draw();
     this.#title.focus({ preventScroll: true });
   }
@@ -70,17 +96,35 @@ export class SessionView {
     show(this.#root, false);
   }
 
+  /** @param {SessionSnapshot} session */
+  #onSession(session) {
+    const { phase } = session.connection;
+    this.#session = session;
+    this.#clock.set(session.latest?.timestamp);
+    this.#anomalies.merge(session.anomalies);
+    if (session.status === "ready") this.#openAnomalies.update([session.sessionId], session.anomalies);
+    if (phase === "live" && phase !== this.#phase) {
+      void this.#anomalies.load();
+      this.#openAnomalies.startPolling();
+    }
+    this.#phase = phase;
+    this.#render();
+  }
+
   #draw() {
     const session = this.#session;
     if (this.#root.hidden || !session) return;
     const { latest, points } = session;
+    const recent = this.#anomalies.since(this.#clock.nowMs - WINDOW_MS);
     this.#chart ??= new ChartPointer(html(this.#root, ".chart"));
-    this.#chart.show(points);
+    this.#chart.show(points, recent);
+    this.#drawLegend(points, recent);
     this.#drawScore(session);
     this.#drawFacts(points);
     this.#drawState(session);
     this.#drawEvent(latest);
-    this.#notice.show(session.anomaly);
+    this.#notice.show(recent, this.#break.show(latest?.quietUntil));
+    this.#past.show(this.#anomalies, this.#clock.nowMs);
     this.#cards.show(latest);
     if (latest && !this.#cards.hasWeights) void this.#fetchWeights(session.sessionId);
     this.#announce(latest);
@@ -91,12 +135,23 @@ export class SessionView {
     const panel = html(this.#root, ".score-panel");
     panel.dataset["level"] = latest ? levelOf(latest.score) : "none";
     const name = printable(sessionId);
-    document.title = latest ? `${percent(latest.score)} ${name} · Engagement` : `${name} · Engagement`;
+    setTitle(latest ? `${percent(latest.score)} ${name} · Engagement` : `${name} · Engagement`);
     setText(html(panel, ".score-number"), latest ? String(wholePercent(latest.score)) : "–");
     setText(html(panel, ".category"), latest ? categoryName(latest.category) : "No score");
     const { long } = trend(changeOf(points));
     setText(html(panel, ".score-trend"), latest ? `${long} in the last minute` : "\u00a0");
     html(panel, ".scale-mark").style.transform = `translateX(${(latest?.score ?? 0) * 100}%)`;
+  }
+
+  /**
+   * Explain what the chart shows, and nothing else.
+   * @param {readonly Update[]} points
+   * @param {readonly AnomalyRecord[]} incidents
+   */
+  #drawLegend(points, incidents) {
+    const hasExpected = points.some(({ expected }) => expected);
+    html(this.#root, ".legend-expected").dataset["shown"] = String(hasExpected);
+    html(this.#root, ".legend-incident").dataset["shown"] = String(incidents.length > 0);
   }
 
   /** @param {readonly Update[]} points */

@@ -18,7 +18,7 @@ const SIGNALS = [
   {
     ...{ signal: "chat_msgs_per_min", part: "chat", icon: "chat", title: "Chat" },
     value: (signals) => count(signals.chat_msgs_per_min),
-    detail: () => "messages per minute",
+    detail: (_, { chatOpen }) => (chatOpen === false ? "messages per minute; the chat is closed" : "messages per minute"),
   },
   {
     ...{ signal: "active_users", part: "active_users", icon: "people", title: "Active users" },

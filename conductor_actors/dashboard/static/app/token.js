@@ -12,6 +12,33 @@ export function savedToken() {
   return tabStorage.get(KEY);
 }
 
+/** A token that may not arrange breaks, as the service says. @type {string | null | undefined} */
+let refused;
+
+/** Whether the token may arrange breaks, as far as is known: its claim `conduct` says so. */
+export function mayConduct() {
+  const token = savedToken();
+  return token !== refused && (token === null || claimsOf(token)?.["conduct"] === true);
+}
+
+/** Note that the service refuses it to this token. */
+export function refuseConduct() {
+  refused = savedToken();
+}
+
+/**
+ * Return the claims of a token, which the service verifies; null: they can't be read.
+ * @param {string} token
+ * @returns {Record<string, unknown> | null}
+ */
+function claimsOf(token) {
+  try {
+    return JSON.parse(atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")));
+  } catch {
+    return null;
+  }
+}
+
 /**
  * Return functions that open and close the token dialog. Each token entered is stored and passed on.
  * @param {(token: string) => void} onToken

@@ -2,7 +2,8 @@
 
     background ──▶ simulate.feed ──▶ Redis ──▶ service ──▶ Redis ──▶ screen ──▶ board, score_table
 
-`environment` chooses the log file and the ports, `background` runs the simulation and the screen
-beside the service, `screen` reads updates and shows them, `board` holds the newest ones, and
-`score_table` draws them.
+`environment` chooses the log file and the ports. `background` adds the last minutes before the
+service starts, and runs the simulation and the screen beside it. `screen` reads updates and
+anomalies and shows them, `board` holds the newest ones, `score_table` draws them, and `news_lines`
+writes each as a line where there is no terminal.
 """

@@ -1,12 +1,21 @@
-"""The state of the scoreboard: live sessions, their newest updates and their last minute."""
+"""The state of the scoreboard: live sessions, their last minute, and their open anomalies."""
 
 from collections import deque
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
+from conductor_actors.anomaly_messages import (
+    Anomaly,
+    AnomalyEnd,
+    AnomalyMessage,
+    decode_anomaly,
+    decode_anomaly_end,
+)
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.ports import PublishedMessage
+from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, PublishedMessage
 from conductor_actors.updates import Update, decode_update
+
+News: TypeAlias = Update | AnomalyMessage
 
 MEMORY: Final = timedelta(minutes=1)  # the time of a trend; a session silent for longer is over
 
@@ -16,6 +25,7 @@ class BoardLine:
 
     def __init__(self, update: Update) -> None:
         self._updates = deque([update])
+        self.anomaly: Anomaly | None = None  # the open one
 
     @property
     def newest(self) -> Update:
@@ -48,12 +58,33 @@ class Scoreboard:
 
     def __init__(self) -> None:
         self._lines: dict[SessionKey, BoardLine] = {}
+        self._anomalies: dict[SessionKey, Anomaly] = {}
         self.last_tick_at: datetime | None = None
         self.is_connected = True
 
-    def add(self, message: PublishedMessage) -> Update | None:
-        """Add an update and return it; return None if it is invalid or not new."""
-        update = decode_update(message.tenant, message.body)
+    def add(self, message: PublishedMessage) -> News | None:
+        """Add a message and return it; return None if it is invalid or not new."""
+        tenant, name, body = message
+        if name == ANOMALIES:
+            return self._begin(decode_anomaly(tenant, body))
+        if name == ANOMALIES_ENDED:
+            return self._end(decode_anomaly_end(tenant, body))
+        return self._update(decode_update(tenant, body))
+
+    @property
+    def worst_first(self) -> list[BoardLine]:
+        """The lines in the order in which they need attention."""
+        for key, line in self._lines.items():
+            line.anomaly = self._anomalies.get(key)
+        lines = sorted(self._lines.items(), key=lambda one: (one[1].newest.score, one[0]))
+        return [line for _, line in sorted(lines, key=lambda one: one[1].anomaly is None)]
+
+    @property
+    def has_tenants(self) -> bool:
+        """Whether there is more than one tenant."""
+        return len({tenant for tenant, _ in self._lines}) > 1
+
+    def _update(self, update: Update | None) -> Update | None:
         if update is None:
             return None
         key = SessionKey(update.tenant_id, update.session_id)
@@ -65,16 +96,15 @@ class Scoreboard:
         self._advance_to(update.at)
         return update
 
-    @property
-    def worst_first(self) -> list[BoardLine]:
-        """The lines in the order in which they need attention."""
-        lines = self._lines.items()
-        return [line for _, line in sorted(lines, key=lambda one: (one[1].newest.score, one[0]))]
+    def _begin(self, anomaly: Anomaly | None) -> Anomaly | None:
+        if anomaly is not None and isinstance(anomaly.id, str):  # without an id, it has no end
+            self._anomalies[SessionKey(anomaly.tenant_id, anomaly.session_id)] = anomaly
+        return anomaly
 
-    @property
-    def has_tenants(self) -> bool:
-        """Whether there is more than one tenant."""
-        return len({tenant for tenant, _ in self._lines}) > 1
+    def _end(self, end: AnomalyEnd | None) -> AnomalyEnd | None:
+        if end is not None:
+            self._anomalies.pop(SessionKey(end.tenant_id, end.session_id), None)
+        return end
 
     def _advance_to(self, tick_at: datetime) -> None:
         if self.last_tick_at is None or tick_at > self.last_tick_at:

@@ -1,15 +1,18 @@
-"""The scoreboard drawn as a table for a terminal of any size, and an update as a line of text."""
+"""The scoreboard drawn as a table for a terminal of any size, the open anomalies below it."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from conductor_actors.anomaly_messages import Anomaly
 from conductor_actors.commands.demo.board import MEMORY, BoardLine, Scoreboard
+from conductor_actors.commands.demo.news_lines import duration, title
 from conductor_actors.commands.terminal import printable
-from conductor_actors.updates import Update
+from conductor_actors.instants import from_iso
 
 _MIN_TREND: Final = 0.02  # smaller changes are shown as steady
 _BAR_CELLS: Final = 8
@@ -18,6 +21,7 @@ _SPARK_CHARS: Final = "▁▂▃▄▅▆▇█"
 _MIN_SESSION_CELLS: Final = 16
 _MAX_SESSION_CELLS: Final = 36
 _GAP_CELLS: Final = 2
+_MAX_ANOMALIES: Final = 3  # below the table
 _OTHER_LINES: Final = 5  # header, titles, count of hidden sessions, footer, cursor
 
 
@@ -36,25 +40,15 @@ def render_board(
 ) -> RenderableType:
     """Draw the board for a terminal of this size."""
     lines = board.worst_first
-    visible = lines[: max(1, height - _OTHER_LINES)]
+    anomalies = [line.anomaly for line in lines if line.anomaly][:_MAX_ANOMALIES]
+    visible = lines[: max(1, height - _OTHER_LINES - len(anomalies))]
     parts: list[RenderableType] = [_header(board, len(lines))]
     if visible:
         parts.append(_table(visible, width, with_tenant=board.has_tenants))
     if hidden := len(lines) - len(visible):
         parts.append(_dim(f"… and {hidden} more with higher scores"))
+    parts += [_anomaly(one, board.last_tick_at) for one in anomalies]
     return Group(*parts, _dim(footer))
-
-
-def format_update(update: Update) -> str:
-    """Return an update as one line of text."""
-    signals = update.signals
-    return (
-        f"{update.at:%Y-%m-%dT%H:%M:%SZ} {printable(update.tenant_id)}"
-        f" {printable(update.session_id)} {update.score:.0%} {update.category}"
-        f" chat/min={signals.chat_msgs_per_min:.0f} poll={signals.poll_participation:.0%}"
-        f" active={signals.active_users}/{signals.total_users}"
-        f" reactions/min={signals.reactions_per_min:.0f} leave_rate={signals.user_leave_rate:.0%}"
-    )
 
 
 def _header(board: Scoreboard, sessions: int) -> Text:
@@ -67,6 +61,18 @@ def _header(board: Scoreboard, sessions: int) -> Text:
     else:
         header.append(f"last tick {board.last_tick_at:%H:%M:%S} UTC")
     return header
+
+
+def _anomaly(anomaly: Anomaly, now: datetime | None) -> Text:
+    text = Text("▼ ", style="red", no_wrap=True, overflow="ellipsis")
+    text.append(printable(anomaly.session_id), style="bold")
+    text.append(f": {title(anomaly)}")
+    begun = from_iso(anomaly.onset if isinstance(anomaly.onset, str) else anomaly.timestamp)
+    if now is not None:
+        text.append(f" for {duration((now - begun).total_seconds())}")
+    if isinstance(anomaly.reason, str):
+        text.append(f". {printable(anomaly.reason)}", style="default")
+    return text
 
 
 def _table(lines: Sequence[BoardLine], width: int, *, with_tenant: bool) -> Table:
@@ -92,7 +98,8 @@ def _cells(columns: Sequence[ScoreColumn]) -> int:
 
 
 def _session(line: BoardLine) -> Text:
-    return Text(printable(line.newest.session_id))
+    name = printable(line.newest.session_id)
+    return Text(f"▼ {name}", style="red") if line.anomaly else Text(name)
 
 
 def _tenant(line: BoardLine) -> Text:

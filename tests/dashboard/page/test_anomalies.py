@@ -19,7 +19,7 @@ from tests.dashboard.sample_bodies import (
 
 REASON = "2 messages and reactions in the last 20 s; 58 were expected of 60 people."
 _FULL = [NOON_MS - back * TICK_MS for back in reversed(range(60))]
-_EXPECTED = {"low": 0.55, "high": 0.75}
+_EXPECTED = [0.55, 0.75]
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ def subscriptions_to_all_tenants(*names: str) -> Subscriptions:
     return Subscriptions(names, [f"*:{name}" for name in names])
 
 
-def subscriptions_to_tenant(tenant: str, name: str) -> Subscriptions:
-    """Return the subscription to one name of one tenant."""
-    return Subscriptions([identity.prefixed(tenant, name)])
+def subscriptions_to_tenant(tenant: str, *names: str) -> Subscriptions:
+    """Return the subscriptions to these names of one tenant."""
+    return Subscriptions([identity.prefixed(tenant, name) for name in names])
 
 
 def published_message(reply: Sequence[Any]) -> PublishedMessage | None:

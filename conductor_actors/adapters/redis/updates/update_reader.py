@@ -26,18 +26,18 @@ class RedisUpdateReader:
         self._subscriptions: Subscriptions | None = None
         self._subscription: Subscription | None = None
 
-    def select(self, tenant: str | None) -> None:
-        """Select the tenant of the next reads: one, `EVERY_TENANT`, or none."""
+    def select(self, tenant: str | None, names: Sequence[str] = (UPDATES,)) -> None:
+        """Select the tenant of the next reads: one, `EVERY_TENANT`, or none; and the messages."""
         self._unsubscribe()
         if tenant is None:
             self._subscriptions = None
         elif tenant == EVERY_TENANT:
-            self._subscriptions = update_channels.subscriptions_to_all_tenants(UPDATES)
+            self._subscriptions = update_channels.subscriptions_to_all_tenants(*names)
         else:
-            self._subscriptions = update_channels.subscriptions_to_tenant(tenant, UPDATES)
+            self._subscriptions = update_channels.subscriptions_to_tenant(tenant, *names)
 
     def read(self, timeout_s: float = 0) -> Sequence[PublishedMessage]:
-        """Return the updates that have arrived; wait for one if there is none.
+        """Return the messages that have arrived; wait for one if there is none.
 
         Raise `Unavailable` if Redis is away, and `ConfigError` for what the operator must grant.
         """

@@ -16,7 +16,7 @@ const MARK_PX = 7; // the height of the triangles that mark a beginning and an e
  */
 export function drawExpected(plot, points) {
   const expected = points.flatMap(({ timestamp, expected: range }) =>
-    range ? [{ at: Date.parse(timestamp) / 1000, ...range }] : [],
+    range ? [{ at: Date.parse(timestamp) / 1000, low: range[0], high: range[1] }] : [],
   );
   const { ctx } = plot;
   ctx.save();

@@ -136,7 +136,7 @@ export class ChartPointer {
   #moreAbout({ timestamp, expected }) {
     const at = Date.parse(timestamp);
     const incident = this.#incidents.findLast((each) => beginMs(each) <= at && at <= (endMs(each) ?? at));
-    const range = expected ? `expected ${percent(expected.low)} to ${percent(expected.high)}` : "";
+    const range = expected ? `expected ${percent(expected[0])} to ${percent(expected[1])}` : "";
     return [range, incident ? typeName(incident).toLowerCase() : ""].filter(Boolean).join(", ");
   }
 

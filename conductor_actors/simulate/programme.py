@@ -44,17 +44,16 @@ _STEADY: Final = (
     Scene(45, 0.9, 5, 1),
 )
 _FADING: Final = (
-    Scene(20, 0.9, 30, 10),
-    Scene(25, 0.86, 8, 1),
-    Scene(90, 0.84, 1),
-    Scene(20, 0.88, 20, 6, 0.5),
+    Scene(20, 0.9, 20, 4),
+    Scene(25, 0.86, 7, 1),
+    Scene(90, 0.84, 2),
+    Scene(20, 0.88, 9, 2, 0.5),
 )
 # Later than the detector's first ticks, and again every four minutes: nobody can hear the speaker.
 _SOUND_FAILS: Final = (
-    Scene(60, 0.95, 90, 60),
-    Scene(40, 1.0, 110, 80, 0.6),
-    Scene(55, 1.0, 0),
-    Scene(85, 1.0, 100, 70),
+    Scene(100, 0.95, 90, 60),
+    Scene(55, 0.98, 0),
+    Scene(85, 0.98, 100, 70),
 )
 _EXODUS: Final = (
     Scene(110, 1.0, 50, 20, 0.5),

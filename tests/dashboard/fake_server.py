@@ -218,7 +218,7 @@ class FakeService:
                 Mount("/own", StaticFiles(directory=self.extra_pages, check_dir=False)),
                 Route("/api/v1/sessions", self._with_token(lambda *_: JSONResponse(self._live()))),
                 Route("/api/v1/histories", self._with_token(self._histories)),
-                Route("/api/v1/anomalies", self._with_token(self._all_open_anomalies)),
+                Route("/api/v1/anomalies", self._with_token(self._stored_anomalies)),
                 *(
                     Route(f"/api/v1/{path}", self._with_token(answer), methods=[method])
                     for method, path, answer in self._endpoints_of_one()
@@ -230,7 +230,6 @@ class FakeService:
     def _endpoints_of_one(self) -> Iterable[tuple[str, str, Endpoint]]:
         """Return method, path and endpoint of what concerns one session or anomaly."""
         yield "GET", "sessions/{id:path}/explanation", self._explanation
-        yield "GET", "sessions/{id:path}/anomalies", self._anomalies_of_session
         yield "POST", "sessions/{id:path}/quiet", self._arrange_quiet
         yield "POST", "anomalies/{id:path}/feedback", self._store_feedback
 
@@ -246,13 +245,12 @@ class FakeService:
     def _open_anomalies(self) -> list[Body]:
         return [one for one in self.anomalies if one["endedAt"] is None]
 
-    def _all_open_anomalies(self, request: Request, _: bytes) -> Response:
-        assert request.query_params["open"] == "true"
-        return JSONResponse({"anomalies": self._open_anomalies()[::-1], "next": None})
-
-    def _anomalies_of_session(self, request: Request, _: bytes) -> Response:
-        session = request.path_params["id"]
-        found = [one for one in self.anomalies if one["sessionId"] == session and "id" in one]
+    def _stored_anomalies(self, request: Request, _: bytes) -> Response:
+        """Return the open ones of all sessions, or all of one."""
+        found = [one for one in self._open_anomalies() if "id" in one]
+        if session := request.query_params.get("session"):
+            of_session = [one for one in self.anomalies if one["sessionId"] == session]
+            found = [one for one in of_session if "id" in one]
         return JSONResponse({"anomalies": found[::-1], "next": None})
 
     def _store_feedback(self, request: Request, body: bytes) -> Response:

@@ -4,10 +4,9 @@ from typing import cast
 import fakeredis
 import pytest
 
-from conductor_actors.domain.events import DECODERS
 from conductor_actors.simulate import Simulation, add_past
 from conductor_actors.simulate.past import PAST_S
-from tests.support.event_samples import CHAT, LIVE
+from tests.support.event_samples import CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE
 
 
 @pytest.fixture
@@ -33,7 +32,7 @@ def test_the_entries_of_the_past_have_the_ids_of_the_five_minutes_before_now(
     assert found[0] == pytest.approx(now_s - PAST_S, abs=2)
     assert found[-1] == pytest.approx(now_s, abs=2)
     assert found[-1] <= time.time()
-    assert all(client.xlen(name) for name in DECODERS)
+    assert all(client.xlen(name) for name in (CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE))
 
 
 def test_the_past_begins_after_the_newest_entry(client: fakeredis.FakeRedis) -> None:

@@ -71,6 +71,21 @@ def test_the_notice_shows_what_began_why_since_when_and_for_how_long(
     expect(notice.locator(".notice-time")).not_to_have_text(first)  # it is live
 
 
+def test_the_notice_follows_the_score_while_an_anomaly_is_open(
+    window: Window, keynote: FakeService
+) -> None:
+    page = window.open("keynote")
+    began = incident("keynote", NOON_MS)
+    keynote.send_anomaly(began)
+    expect(page.locator(".notice-expected")).to_have_text("62%")
+    expect(page.locator(".notice-actual")).to_have_text("28%")
+
+    keynote.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.05))
+    expect(page.locator(".notice-actual")).to_have_text("5%")
+    _end(keynote, began, NOON_MS + 2 * TICK_MS)
+    expect(page.locator(".notice-figures")).to_be_hidden()
+
+
 def test_the_duration_stands_still_while_no_ticks_arrive(
     window: Window, keynote: FakeService
 ) -> None:
@@ -315,7 +330,9 @@ def test_stored_anomalies_that_cannot_be_read_leave_the_rest_of_the_page_as_it_i
 ) -> None:
     window.ignore("503")
     body = '{"error": {"code": "x", "message": "the database is away"}}'
-    window.page.route("**/keynote/anomalies", lambda route: route.fulfill(status=503, body=body))
+    window.page.route(
+        "**/anomalies?session=keynote", lambda route: route.fulfill(status=503, body=body)
+    )
     page = window.open("keynote")
 
     expect(page.locator(".past-state")).to_contain_text("the database is away")

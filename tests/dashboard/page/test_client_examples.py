@@ -10,14 +10,21 @@ from playwright.sync_api import Page, expect
 
 from tests.dashboard.fake_server import STATIC, FakeService, running
 from tests.dashboard.page.conftest import Window
-from tests.dashboard.sample_bodies import NOON_MS, TICK_MS, anomaly, update_with_score
+from tests.dashboard.sample_bodies import (
+    NOON_MS,
+    TICK_MS,
+    incident,
+    incident_end,
+    record,
+    update_with_score,
+)
 from tests.support.documents import CLIENT, examples
 
 COPIED: Final = (
     *("engagement-stream.js", "subscriptions.js", "types.d.ts"),
     "vendor/socket.io.esm.min.js",
 )
-WATCH, STOP, HOOK = (example.text for example in examples(CLIENT, "js"))
+WATCH, OPEN, STOP, HOOK = (example.text for example in examples(CLIENT, "js"))
 PAGE: Final = """\
 <!doctype html>
 <link rel="icon" href="/static/icons/favicon.svg">
@@ -72,13 +79,16 @@ def test_the_example_receives_updates_until_it_stops_watching(
     logged = list[str]()
     page.on("console", lambda message: logged.append(message.text))
     service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.6)]
-    stop = f"\nglobalThis.stopWatching = () => {{\n{STOP}\n}};"
+    stop = f"\n{OPEN}\nglobalThis.stopWatching = () => {{\n{STOP}\n}};"
     with page.expect_console_message(lambda message: message.text == "60% HIGH, 1 points"):
         open_page(page, service, tmp_path, WATCH + stop)
     service.wait_for_subscribers("keynote", 1)
-    text = "CRITICAL: expected 0.6"
+    began = incident("keynote", NOON_MS, reason="Nobody writes.")
+    with page.expect_console_message(lambda message: message.text == "SUDDEN_DROP: Nobody writes."):
+        service.send_anomaly(began)
+    text = "SUDDEN_DROP: over after 60 s"
     with page.expect_console_message(lambda message: message.text == text):
-        service.send_anomaly(anomaly("keynote", NOON_MS, "CRITICAL", 0.6, 0.2))
+        service.end_anomaly(incident_end(began, NOON_MS + 60_000))
     assert logged[0] == "connecting"
     page.evaluate("stopWatching()")
     service.wait_for_subscribers("keynote", 0)
@@ -86,6 +96,18 @@ def test_the_example_receives_updates_until_it_stops_watching(
     service.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.7))
     page.evaluate("0")
     assert len(logged) == count
+
+
+def test_the_example_has_the_open_anomalies_of_all_sessions(
+    page: Page, service: FakeService, tmp_path: Path
+) -> None:
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.6)]
+    began = incident("keynote", NOON_MS)
+    service.anomalies.append(record(began))
+    with page.expect_console_message(lambda message: message.text == "1 open"):
+        open_page(page, service, tmp_path, f"{WATCH}\n{OPEN}")
+    with page.expect_console_message(lambda message: message.text == "0 open"):
+        service.end_anomaly(incident_end(began, NOON_MS + 60_000))
 
 
 def test_the_hook_watches_the_session_that_the_component_shows(

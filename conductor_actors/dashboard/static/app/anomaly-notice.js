@@ -47,8 +47,9 @@ export class AnomalyNotice {
    * Show the newest open anomaly, else the newest that has ended, unless the user has dismissed it.
    * @param {readonly AnomalyRecord[]} incidents oldest first
    * @param {string} quietUntil until when quiet is arranged; empty: it is not
+   * @param {number | undefined} score the newest
    */
-  show(incidents, quietUntil) {
+  show(incidents, quietUntil, score) {
     const candidates = incidents.filter((each) => !this.#dismissed.has(keyOf(each)));
     const incident = candidates.findLast(isOpen) ?? candidates.at(-1) ?? null;
     if (this.#isFresh || incident !== this.#shown || quietUntil !== this.#quietUntil) {
@@ -56,6 +57,8 @@ export class AnomalyNotice {
       this.#render(incident);
     }
     this.#feedback.show(incident); // which may be marked in the list
+    const actual = incident && isOpen(incident) ? score : undefined;
+    if (incident) this.#drawScore(actual ?? incident.currentEngagement);
   }
 
   /** Forget the session that was shown. */
@@ -75,7 +78,7 @@ export class AnomalyNotice {
       "href",
       iconUrl(state === "none" || state === "ended" ? "check" : "alert"),
     );
-    show(html(this.#root, ".notice-figures"), incident !== null);
+    show(html(this.#root, ".notice-figures"), incident?.endedAt === null);
     show(html(this.#root, ".notice-close"), incident !== null);
     if (incident) this.#drawIncident(incident);
     else this.#drawNone();
@@ -95,9 +98,13 @@ export class AnomalyNotice {
     setText(html(this.#root, ".notice-text"), text);
     html(this.#root, ".notice-text").title = text;
     setText(html(this.#root, ".notice-expected"), percent(expected));
-    setText(html(this.#root, ".notice-actual"), percent(actual));
     this.#drawTime();
     this.#announce(incident);
+  }
+
+  /** @param {number} actual */
+  #drawScore(actual) {
+    setText(html(this.#root, ".notice-actual"), percent(actual));
   }
 
   /** Show what changes while an anomaly is open. It is no live region. */

@@ -44,12 +44,12 @@ export function fetchHistories(sessionIds, from, to) {
 }
 
 /**
- * Fetch the newest anomalies of a session.
+ * Fetch the newest anomalies of a session in the last day.
  * @param {string} sessionId
  * @returns {Promise<AnomalyList>}
  */
 export function fetchAnomalies(sessionId) {
-  return get(`sessions/${encodeURIComponent(sessionId)}/anomalies`);
+  return get(`anomalies?session=${encodeURIComponent(sessionId)}`);
 }
 
 /**

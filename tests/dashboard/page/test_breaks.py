@@ -87,6 +87,22 @@ def test_a_break_that_somebody_else_ended_is_not_shown(
     expect(page.get_by_role("button", name="Break until …")).to_be_visible()
 
 
+def test_a_break_that_the_collector_ignores_is_not_shown_for_long(
+    window: Window, keynote: FakeService
+) -> None:
+    page = window.open("keynote")
+    page.get_by_role("button", name="Break until …").click()
+    page.get_by_role("button", name="15 min").click()
+    expect(page.locator(".break-state")).to_be_visible()
+
+    for ticks, score in ((1, 0.6), (2, 0.7)):
+        expect(page.locator(".break-state")).to_be_visible()
+        keynote.tick(update_with_score("keynote", NOON_MS + ticks * TICK_MS, score))
+        expect(page.locator(".score-number")).to_have_text(f"{score * 100:.0f}")
+
+    expect(page.locator(".break-state")).to_be_hidden()
+
+
 def test_the_dialog_closes_without_a_break(window: Window, keynote: FakeService) -> None:
     page = window.open("keynote")
     page.get_by_role("button", name="Break until …").click()

@@ -6,10 +6,12 @@ import { find, html, setText, show } from "./element.js";
 import { minute } from "./format.js";
 import { mayConduct, refuseConduct } from "./token.js";
 
+/** @import { Update } from "../types.d.ts" */
 /** @import { TickClock } from "./tick-clock.js" */
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
+const TICKS_UNTIL_REPORTED = 2; // the next one may have been under way
 
 /** The button, its dialog, and the state of the break. Absent if the token does not allow breaks. */
 export class BreakControl {
@@ -18,9 +20,11 @@ export class BreakControl {
   #clock;
   #onChange;
   #sessionId = "";
-  /** What was arranged here and is not yet in an update. @type {number | null} */
+  /** What was arranged here and need not be in an update yet. @type {number | null} */
   #arrangedMs = null;
+  #ticksSince = 0;
   #reportedMs = 0;
+  #timestamp = "";
 
   /**
    * @param {HTMLElement} root
@@ -54,13 +58,15 @@ export class BreakControl {
   }
 
   /**
-   * Show the break that an update reports, if any; return its end for people, or an empty text.
-   * @param {string | undefined} quietUntil
+   * Show the break that the newest update reports, if any; return its end for people, or an empty text.
+   * @param {Update | null} latest
    */
-  show(quietUntil) {
-    const reportedMs = quietUntil === undefined ? 0 : Date.parse(quietUntil);
-    if (reportedMs !== this.#reportedMs) this.#arrangedMs = null;
-    this.#reportedMs = reportedMs;
+  show(latest) {
+    const { timestamp = "", quietUntil } = latest ?? {};
+    if (timestamp !== this.#timestamp) this.#ticksSince += 1;
+    this.#timestamp = timestamp;
+    this.#reportedMs = quietUntil === undefined ? 0 : Date.parse(quietUntil);
+    if (this.#ticksSince >= TICKS_UNTIL_REPORTED) this.#arrangedMs = null;
     return this.#draw();
   }
 
@@ -98,6 +104,7 @@ export class BreakControl {
       return;
     }
     this.#arrangedMs = untilMs ?? 0;
+    this.#ticksSince = 0;
     this.#draw();
     this.#onChange();
     announce(untilMs === null ? "The break has ended" : `Break until ${minute(untilMs)}`);

@@ -123,7 +123,7 @@ export class SessionView {
     this.#drawFacts(points);
     this.#drawState(session);
     this.#drawEvent(latest);
-    this.#notice.show(recent, this.#break.show(latest?.quietUntil), latest?.score);
+    this.#notice.show(recent, this.#break.show(latest), latest?.score);
     this.#past.show(this.#anomalies, this.#clock.nowMs);
     this.#cards.show(latest);
     if (latest && !this.#cards.hasWeights) void this.#fetchWeights(session.sessionId);

@@ -49,16 +49,16 @@ _FADING: Final = (
     Scene(90, 0.84, 2),
     Scene(20, 0.88, 9, 2, 0.5),
 )
-# Later than the detector's first ticks, and again every four minutes: nobody can hear the speaker.
+# Nobody can hear the speaker, every four minutes.
 _SOUND_FAILS: Final = (
     Scene(100, 0.95, 90, 60),
     Scene(55, 0.98, 0),
     Scene(85, 0.98, 100, 70),
 )
 _EXODUS: Final = (
-    Scene(110, 1.0, 50, 20, 0.5),
-    Scene(75, 0.15, 4),
-    Scene(115, 0.9, 40, 16),
+    Scene(110, 1.0, 60, 60),
+    Scene(60, 0.35, 40, 36),
+    Scene(130, 0.95, 58, 58),
 )
 _WAVES: Final = (
     Scene(15, 0.92, 30, 12),

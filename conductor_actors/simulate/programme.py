@@ -57,8 +57,8 @@ _SOUND_FAILS: Final = (
 )
 _EXODUS: Final = (
     Scene(110, 1.0, 60, 60),
-    Scene(60, 0.35, 40, 36),
-    Scene(130, 0.95, 58, 58),
+    Scene(75, 0.35, 40, 36),
+    Scene(115, 0.95, 58, 58),
 )
 _WAVES: Final = (
     Scene(15, 0.92, 30, 12),

@@ -27,9 +27,9 @@ def with_anomalies(row: ScoreRow, state: SessionState) -> ScoreRow:
         detector.exits.departures, detector.exits.returns = state.departures, state.returns
     elif is_idle and detector.is_resting:
         return row
-    state.detector = detector.successor()
+    state.detector = None if detector.anomaly is None else detector.successor()
     seen = _observe(row, state)
-    changes = detector.judge(row.key, seen, rules.tick_s * 1000, rules.anomalies)
+    changes = detector.judge(row, seen, rules.tick_s * 1000, rules.anomalies)
     expected = detector.expected_score(rules.anomalies)
     if is_idle:
         detector.rest(seen.people, rules.anomalies)

@@ -62,8 +62,8 @@ class CountWindow:
     def last(self, seconds: int, at_ms: int) -> list[int]:
         """Return the counts of the seconds before `at_ms`, in order; no event is later."""
         counts, last = self.counts, [0] * seconds
-        if counts is not None:
-            behind = at_ms // 1000 - 1 - self.newest_s
+        behind = at_ms // 1000 - 1 - self.newest_s
+        if counts is not None and behind < seconds:
             for index in range(min(seconds - behind, len(counts))):
                 last[-1 - behind - index] = counts[-1 - index]
         return last

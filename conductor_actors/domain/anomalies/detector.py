@@ -5,7 +5,7 @@ products, quotients, square roots and logarithms in one order. Source of the typ
 section 2.
 """
 
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID, uuid5
 
 import msgspec
@@ -24,9 +24,18 @@ from conductor_actors.domain.anomalies.finding import Finding
 from conductor_actors.domain.anomalies.low_engagement import LowEngagement
 from conductor_actors.domain.anomalies.observation import Observation
 from conductor_actors.domain.anomalies.parameters import Parameters
-from conductor_actors.domain.identity import SessionKey
 
 ID_NAMESPACE: Final = UUID("5b8f6a34-7a0e-5c41-9d52-0f3f2f1c6e77")  # of the ids of anomalies
+
+
+class Identified(Protocol):
+    """Names a session."""
+
+    @property
+    def tenant_id(self) -> str: ...
+
+    @property
+    def session_id(self) -> str: ...
 
 
 class OpenAnomaly(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -55,9 +64,12 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
     is_resting: bool = False
 
     def judge(
-        self, key: SessionKey, seen: Observation, tick_ms: int, parameters: Parameters
+        self, key: Identified, seen: Observation, tick_ms: int, parameters: Parameters
     ) -> tuple[AnomalyChange, ...]:
-        """Judge a tick, each once and in order; return what begins or ends at it."""
+        """Judge a tick, each once and in order; return what begins or ends at it.
+
+        `key` is the session's key, or a row of it: of these, few need a key.
+        """
         has_missed = seen.at_ms - self.at_ms > tick_ms
         self.is_resting = False
         votes, self.votes, self.at_ms = seen.votes - self.votes, seen.votes, seen.at_ms
@@ -169,7 +181,7 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
                 times = parameters.applause_evidence
         return self.drops.find(seen, self.baseline, parameters, times)
 
-    def _begin(self, key: SessionKey, score: float, finding: Finding) -> tuple[AnomalyChange, ...]:
+    def _begin(self, key: Identified, score: float, finding: Finding) -> tuple[AnomalyChange, ...]:
         name = f"{key.tenant_id}/{key.session_id}/{finding.type}/{self.at_ms}"
         anomaly_id = str(uuid5(ID_NAMESPACE, name))
         self.anomaly = OpenAnomaly(anomaly_id, finding.type, self.at_ms, finding.reason)

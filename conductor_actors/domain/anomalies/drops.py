@@ -80,7 +80,7 @@ class Drops(msgspec.Struct, array_like=True, gc=False):
             and at_ms - gradual.onset_ms < parameters.decline_suspect_s * 1000
         ):
             suspects.append(gradual.onset_ms)
-        return min(suspects, default=None)
+        return min(suspects) if suspects else None  # `default` takes longer
 
 
 def has_recovered(

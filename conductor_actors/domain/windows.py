@@ -61,11 +61,13 @@ class CountWindow:
 
     def last(self, seconds: int, at_ms: int) -> list[int]:
         """Return the counts of the seconds before `at_ms`, in order; no event is later."""
-        counts, last = self.counts, [0] * seconds
-        behind = at_ms // 1000 - 1 - self.newest_s
-        if counts is not None and behind < seconds:
-            for index in range(min(seconds - behind, len(counts))):
-                last[-1 - behind - index] = counts[-1 - index]
+        counts, behind = self.counts, at_ms // 1000 - 1 - self.newest_s
+        if counts is None or behind >= seconds:
+            return [0] * seconds
+        last = [0] * behind  # the newest first
+        last += islice(reversed(counts), seconds - behind)
+        last += [0] * (seconds - len(last))
+        last.reverse()
         return last
 
     def copy(self) -> "CountWindow":

@@ -66,9 +66,10 @@ class Stream(msgspec.Struct, array_like=True, gc=False):
     @property
     def dispersion(self) -> float:
         """The variance of a count as a multiple of its mean."""
-        if self.slow <= 0.0:
+        slow = self.slow
+        if slow <= 0.0 or self.spread <= slow:
             return 1.0
-        return min(MAX_DISPERSION, max(1.0, self.spread / self.slow))
+        return min(MAX_DISPERSION, self.spread / slow)
 
     @property
     def cluster(self) -> float:

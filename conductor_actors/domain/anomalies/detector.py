@@ -32,10 +32,12 @@ class Identified(Protocol):
     """Names a session."""
 
     @property
-    def tenant_id(self) -> str: ...
+    def tenant_id(self) -> str:
+        """Its tenant."""
 
     @property
-    def session_id(self) -> str: ...
+    def session_id(self) -> str:
+        """Its id."""
 
 
 class OpenAnomaly(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -39,7 +39,8 @@ class Evidence(msgspec.Struct, array_like=True, gc=False):
         remainder: float,
     ) -> None:
         """Add the counts of some seconds, in order, from `begin_ms` on."""
-        level, missing = self.level, log(remainder)
+        level, seen, expected_so_far = self.level, self.seen, self.expected
+        missing = log(remainder)
         gain = (1.0 - remainder) * (
             expected.cautious_chats / expected.chat_cluster
             + expected.cautious_reactions / expected.reaction_cluster
@@ -49,17 +50,15 @@ class Evidence(msgspec.Struct, array_like=True, gc=False):
         total, at_ms = expected.total, begin_ms
         for chat, reaction in zip(chats, reactions, strict=True):
             if level <= 0.0:
-                self.clear()
-                self.onset_ms = at_ms
-                level = 0.0
+                level, seen, expected_so_far, self.onset_ms = 0.0, 0, 0.0, at_ms
             level += gain + per_chat * chat + per_reaction * reaction
-            self.seen += chat + reaction
-            self.expected += total
+            seen += chat + reaction
+            expected_so_far += total
             at_ms += 1000
         if level <= 0.0:
             self.clear()
         else:
-            self.level = level
+            self.level, self.seen, self.expected = level, seen, expected_so_far
 
     def add_votes(self, votes: int, remainder: float, cluster: float) -> None:
         """Add votes, of which none is expected."""

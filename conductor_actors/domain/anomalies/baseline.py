@@ -174,11 +174,12 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
     def counts_since(self, begin_ms: int) -> tuple[int, int, int]:
         """Return the chats, the reactions and the seconds of the bins that begin since then."""
         chats = reactions = seconds = 0
-        for each in self.bins:
-            if each.end_ms - each.seconds * 1000 >= begin_ms:
-                chats += each.chats
-                reactions += each.reactions
-                seconds += each.seconds
+        for each in reversed(self.bins):
+            if each.end_ms - each.seconds * 1000 < begin_ms:
+                break
+            chats += each.chats
+            reactions += each.reactions
+            seconds += each.seconds
         return chats, reactions, seconds
 
     def _learn(self, oldest: Bin, parameters: Parameters) -> None:

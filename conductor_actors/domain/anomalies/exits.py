@@ -155,6 +155,8 @@ def _is_mass(leaving: Leaving, parameters: Parameters) -> bool:
 
 def _is_surge(count: int, seconds: int, usual: Stream, ratio: float) -> bool:
     """Check whether there are more events than so many times the usual, for certain."""
+    if count < MIN_SURGE:
+        return False
     expected = max(usual.fast, usual.slow) * seconds
     spread = sqrt(usual.dispersion * (expected + 0.5))
-    return count >= MIN_SURGE and count >= ratio * expected + SURGE_SPREADS * spread
+    return count >= ratio * expected + SURGE_SPREADS * spread

@@ -6,6 +6,7 @@ from subprocess import TimeoutExpired
 from typing import Final, NamedTuple, TypeAlias
 
 from tests.faults import (
+    anomaly_faults,
     clock_faults,
     database_faults,
     input_faults,
@@ -13,6 +14,7 @@ from tests.faults import (
     redis_faults,
     takeovers,
 )
+from tests.faults.anomaly_faults import Talk
 from tests.faults.report import Report
 from tests.faults.testbed import Testbed, new_testbed
 
@@ -40,6 +42,22 @@ EXPERIMENTS: Final = (
         "0 rows missing, 0 different, 0 duplicates",
         partial(process_faults.kill_repeatedly, times=4, longest_s=1.5, deletes_lease=True),
         partial(process_faults.kill_repeatedly, times=20, longest_s=15.0, deletes_lease=False),
+    ),
+    Experiment(
+        "killed-in-incidents",
+        "0 anomalies missing, 0 doubled, 0 different, 0 rows missing",
+        partial(
+            anomaly_faults.kill_in_incidents,
+            times=3,
+            talk=Talk(sessions=4, minutes=10),
+            bytes_per_s=300_000,
+        ),
+        partial(
+            anomaly_faults.kill_in_incidents,
+            times=20,
+            talk=Talk(sessions=8, minutes=25),
+            bytes_per_s=150_000,
+        ),
     ),
     Experiment(
         "terminated",

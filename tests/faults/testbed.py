@@ -1,5 +1,6 @@
 """The testbed of one experiment: servers, a proxy before each, and the programs on them."""
 
+import json
 import os
 import signal
 from collections.abc import Callable, Collection, Iterator
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
-from conductor_actors.instants import to_datetime
+from conductor_actors.instants import to_datetime, to_iso, to_ms
 from tests.faults.oracle import at_ms, difference
 from tests.faults.proxy import Proxy
 from tests.faults.report import Report
@@ -21,11 +22,13 @@ from tests.faults.traffic import impatient_client
 from tests.support.processes import ROOT
 from tests.support.programs import (
     QUICK,
+    Completed,
     Line,
     Program,
     Row,
     replay_rows,
     rows_until,
+    run_to_end,
     running,
     select_rows,
 )
@@ -163,6 +166,34 @@ class Testbed:
     def replayed(self) -> list[Row]:
         """Return the rows of a replay of the streams, up to the first tick after their end."""
         return replay_rows(self.redis_url, self._folder, **self.variables)
+
+    def replayed_anomalies(self) -> dict[str, tuple[str, ...]]:
+        """Return the begin and the end of each anomaly that a replay finds, by id."""
+        ended = run_to_end(
+            "replay", self.redis_url, "--anomalies", "-", cwd=self._folder, **self.variables
+        )
+        assert ended.exit_code == 0, ended.stderr
+        found: dict[str, tuple[str, ...]] = {}
+        for line in map(json.loads, ended.stdout.splitlines()):
+            found[line["id"]] = *found.get(line["id"], ()), line["timestamp"]
+        return found
+
+    def stored_anomalies(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the id of each stored anomaly, with its begin and, if it is over, its end."""
+        found = self.sql("SELECT id::text, timestamp, metadata->>'ended_at' FROM anomalies")
+        return [
+            (one, (to_iso(to_ms(at), "milliseconds"), *filter(None, [ended_at])))
+            for one, at, ended_at in found
+        ]
+
+    def compared_with_database(self) -> Completed:
+        """Return the result of comparing a replay with what is stored."""
+        return run_to_end(
+            *("replay", self.redis_url, "--against", "database"),
+            cwd=self._folder,
+            **self.variables,
+            DATABASE_URL=self.database_url,
+        )
 
     def settle(
         self,

@@ -1,28 +1,18 @@
 """The program is killed while anomalies are open, and must find the same ones as if it were not."""
 
-import json
-from collections.abc import Iterator
 from math import inf
-from random import Random
-from typing import Final, NamedTuple
+from typing import Final
 
 import redis
 
 from tests.faults.proxy import Direction
 from tests.faults.report import Report
 from tests.faults.testbed import DEFAULT_INTERVALS, SHORT_INTERVALS, Testbed
-from tests.support.event_samples import CHAT, LIVE, REACTION
 from tests.support.programs import Program
+from tests.support.recorded_talk import Talk
 
-SEED: Final = 9
 PATIENCE_S: Final = 30.0
-USERS: Final = 30
-EVENTS_PER_S: Final = 3
-FIRST_DROP_S: Final = 240
-DROP_S: Final = 60
-BETWEEN_DROPS_S: Final = 240
 TIMEOUT_S: Final = 120
-LAST_EVENT_S: Final = 300  # after all others: until then their sessions are over
 AGO_S: Final = 7200  # when the recording begins
 TENANTS: Final = ",".join(f"tenant-{number}" for number in range(40))  # so each read is small
 SETTINGS: Final = DEFAULT_INTERVALS | {
@@ -31,13 +21,6 @@ SETTINGS: Final = DEFAULT_INTERVALS | {
     "CONDUCTOR_SESSION_TIMEOUT_S": f"{TIMEOUT_S}",
     "CONDUCTOR_PRESENCE_TIMEOUT_S": f"{TIMEOUT_S}",
 }
-
-
-class Talk(NamedTuple):
-    """How many sessions there are, and how long they last. Their drops begin one by one."""
-
-    sessions: int
-    minutes: int
 
 
 def kill_in_incidents(
@@ -96,44 +79,7 @@ def record_talk(client: redis.Redis, talk: Talk) -> None:
     seconds, microseconds = client.time()
     first_ms = seconds * 1000 + microseconds // 1000 - AGO_S * 1000
     pipeline = client.pipeline(transaction=False)
-    for at_s, name, body in sorted(_events(talk)):
+    for at_s, name, body in talk.events():
         entry_id = f"{first_ms + round(at_s * 1000)}-*"
         pipeline.xadd(name, {"data": body}, id=entry_id)
     pipeline.execute()
-
-
-def _events(talk: Talk) -> Iterator[tuple[float, str, str]]:
-    chance = Random(SEED)
-    duration_s = talk.minutes * 60
-    for number in range(talk.sessions):
-        session = f"session-{number}"
-        drops_s = _drops(number * (BETWEEN_DROPS_S / talk.sessions), duration_s)
-        for user in range(USERS):
-            yield user / 10, LIVE, _presence("user_join", session, user)
-        for second in range(10, duration_s):
-            if not any(begin_s <= second < begin_s + DROP_S for begin_s in drops_s):
-                yield from _events_of_a_second(chance, session, second)
-        for user in range(USERS // 2 if number % 2 else 0):  # half of the people leave
-            yield duration_s - 90 + user, LIVE, _presence("user_leave", session, user)
-    yield duration_s + LAST_EVENT_S, REACTION, '{"sessionId":"last"}'
-
-
-def _drops(after_s: float, until_s: float) -> list[float]:
-    first_s = FIRST_DROP_S + after_s
-    return [first_s + n * BETWEEN_DROPS_S for n in range(int(until_s // BETWEEN_DROPS_S))]
-
-
-def _events_of_a_second(
-    chance: Random, session: str, second: int
-) -> Iterator[tuple[float, str, str]]:
-    for _ in range(EVENTS_PER_S):
-        at_s, user = second + chance.random(), f"user-{chance.randrange(USERS)}"
-        if chance.random() < 0.6:
-            message = {"id": f"{chance.getrandbits(64):x}", "authorId": user}
-            yield at_s, CHAT, json.dumps({"sessionId": session, "message": message})
-        elif chance.random() < 0.5:
-            yield at_s, REACTION, json.dumps({"sessionId": session, "userId": user})
-
-
-def _presence(kind: str, session: str, user: int) -> str:
-    return json.dumps({"type": kind, "sessionId": session, "userId": f"user-{user}"})

@@ -14,9 +14,9 @@ from tests.faults import (
     redis_faults,
     takeovers,
 )
-from tests.faults.anomaly_faults import Talk
 from tests.faults.report import Report
 from tests.faults.testbed import Testbed, new_testbed
+from tests.support.recorded_talk import Talk
 
 Run: TypeAlias = Callable[[Testbed, Report], None]
 

@@ -27,6 +27,7 @@ from tests.domain.test_replayer import curse, decode_poison
 from tests.support.databases import migrated_database
 from tests.support.event_samples import LIVE, REACTION, VOTE
 from tests.support.programs import Completed, run_to_end
+from tests.support.recorded_talk import Talk
 from tests.support.score_rows import AT_MS, began, row
 
 EVENTS, EXPECTED = str(SAMPLE / "events.jsonl"), str(SAMPLE / "expected.csv")
@@ -119,6 +120,35 @@ def test_a_stored_anomaly_that_the_replay_does_not_find_is_shown(url: str, tmp_p
         f"first difference of anomalies: session default/{SESSION}, tick 2026-01-04T12:00:10Z",
     ]
     assert "  severity            CRITICAL                  (no anomaly)" in lines
+
+
+def test_a_replay_stores_the_anomalies_that_it_writes_as_json_lines(
+    migrated_url: str, tmp_path: Path
+) -> None:
+    talk = tmp_path / "talk.jsonl"
+    talk.write_text(
+        "".join(
+            f'{{"id":"{AT_MS + round(at_s * 1000)}-{number}","name":"{name}","data":{body}}}\n'
+            for number, (at_s, name, body) in enumerate(Talk(sessions=1, minutes=9).events())
+        )
+    )
+
+    def replay(*options: str) -> Completed:
+        return run_to_end("replay", "talk.jsonl", *options, cwd=tmp_path, DATABASE_URL=migrated_url)
+
+    written = [json.loads(line) for line in replay("--anomalies", "-").stdout.splitlines()]
+    begun = [line for line in written if line["name"] == "anomaly:detected"]
+    over = [line for line in written if line["name"] == "anomaly:ended"]
+    assert over
+    assert [line["id"] for line in begun[: len(over)]] == [line["id"] for line in over]
+    for _ in range(2):
+        assert replay().exit_code == 0
+    with psycopg.connect(migrated_url) as connection:
+        stored = connection.execute("SELECT id::text FROM anomalies ORDER BY timestamp").fetchall()
+    assert [one for (one,) in stored] == [line["id"] for line in begun]
+    ended = replay("--against", "database")
+    assert ended.exit_code == 0
+    assert f"anomalies   {len(begun)} compared, 0 missing, 0 different, 0 " in ended.stdout
 
 
 def test_the_last_tick_is_not_compared_unless_the_recording_goes_past_it(

@@ -56,7 +56,8 @@ from conductor_actors.log_events import (
 from conductor_actors.observability.open_anomalies import OpenAnomalies
 
 MAX_LINE_BYTES: Final = 1 << 18
-MAX_NAMES: Final = 1000  # kinds, outages, tenants with gaps, open anomalies; most logs have fewer
+MAX_NAMES: Final = 1000  # kinds, outages, tenants with gaps; a real log has far fewer
+MAX_SESSIONS_WITH_ANOMALY: Final = 10_000
 
 Phase: TypeAlias = Literal["unknown", "running", "draining", "stopped"]
 
@@ -123,7 +124,9 @@ class ProcessModel:
     invalid: int = 0
     refused_rows: int = 0
     dropped_updates: int = 0
-    anomalies: OpenAnomalies = field(default_factory=lambda: OpenAnomalies(MAX_NAMES))
+    anomalies: OpenAnomalies = field(
+        default_factory=lambda: OpenAnomalies(MAX_SESSIONS_WITH_ANOMALY)
+    )
 
 
 class ServiceModel:
@@ -186,7 +189,7 @@ class ServiceModel:
             case AnomalyContinues():
                 process.anomalies.observe(event)
             case CheckpointLoaded():  # a new process reports what is open before its start
-                process.anomalies = self._resumed = OpenAnomalies(MAX_NAMES)
+                process.anomalies = self._resumed = OpenAnomalies(MAX_SESSIONS_WITH_ANOMALY)
             case ActorStarted() | ActorStopped() | ActorFailed() | ActorRestarted():
                 if event.session:
                     self._add_session_event(SessionKey(event.tenant, event.session), event)

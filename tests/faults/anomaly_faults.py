@@ -1,7 +1,7 @@
 """The program is killed while anomalies are open, and must find the same ones as if it were not."""
 
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 import redis
 
@@ -23,28 +23,42 @@ SETTINGS: Final = DEFAULT_INTERVALS | {
 }
 
 
+class SlowReading(NamedTuple):
+    """A recording, and how fast it can be read, so that its incidents last."""
+
+    talk: Talk
+    bytes_per_s: float
+
+
 def kill_in_incidents(
-    testbed: Testbed, report: Report, times: int, talk: Talk, bytes_per_s: float
+    testbed: Testbed, report: Report, times: int, reading: SlowReading, *, has_standby: bool
 ) -> None:
-    """Kill it each time an anomaly has begun; events are read so slowly that it is still open."""
+    """Kill it each time an anomaly has begun; events are read so slowly that it is still open.
+
+    Then start it again, or let its standby take over.
+    """
     testbed.variables |= SETTINGS
-    record_talk(testbed.client, talk)
+    record_talk(testbed.client, reading.talk)
     expected = testbed.replayed_anomalies()
     response = testbed.redis.conditions[Direction.RESPONSE]
-    response.bytes_per_s = bytes_per_s
-    kills = 0
+    response.bytes_per_s = reading.bytes_per_s
+    kills, standby = 0, None
     for _ in range(times):
-        program = testbed.start_and_wait()
+        program = standby or testbed.start()
+        program.wait_for("service_started", PATIENCE_S)
+        if has_standby:
+            standby = testbed.start()
+            standby.wait_for("lease_awaited", PATIENCE_S)
         program.wait_for("checkpoint_committed", PATIENCE_S)
         program.wait_for("anomaly_detected", PATIENCE_S)
         program.kill()
         kills += bool(_open_anomalies(program))
         testbed.delete_lease()
     response.bytes_per_s = inf
-    testbed.start_and_wait()
+    (standby or testbed.start()).wait_for("service_started", PATIENCE_S)
     testbed.settle(report, within_s=PATIENCE_S)
     report.record(kills=times, kills_in_incidents=kills, anomalies=len(expected))
-    report.require(len(expected) >= talk.sessions, f"too few anomalies: {len(expected)}")
+    report.require(len(expected) >= reading.talk.sessions, f"too few anomalies: {len(expected)}")
     report.require(kills > 0, "no anomaly was open when it was killed")
     _compare(testbed, report, expected)
 

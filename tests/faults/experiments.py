@@ -14,6 +14,7 @@ from tests.faults import (
     redis_faults,
     takeovers,
 )
+from tests.faults.anomaly_faults import SlowReading
 from tests.faults.report import Report
 from tests.faults.testbed import Testbed, new_testbed
 from tests.support.recorded_talk import Talk
@@ -35,6 +36,9 @@ class Experiment(NamedTuple):
 
 _SILENT: Final = {"silent": database_faults.silent}
 _REJECTING: Final = {"read_only": database_faults.read_only, "full": database_faults.full}
+_KILL_IN_INCIDENTS: Final = anomaly_faults.kill_in_incidents
+_SHORT_READING: Final = SlowReading(Talk(sessions=4, minutes=10), bytes_per_s=300_000)
+_FULL_READING: Final = SlowReading(Talk(sessions=8, minutes=25), bytes_per_s=150_000)
 
 EXPERIMENTS: Final = (
     Experiment(
@@ -46,18 +50,14 @@ EXPERIMENTS: Final = (
     Experiment(
         "killed-in-incidents",
         "0 anomalies missing, 0 doubled, 0 different, 0 rows missing",
-        partial(
-            anomaly_faults.kill_in_incidents,
-            times=3,
-            talk=Talk(sessions=4, minutes=10),
-            bytes_per_s=300_000,
-        ),
-        partial(
-            anomaly_faults.kill_in_incidents,
-            times=20,
-            talk=Talk(sessions=8, minutes=25),
-            bytes_per_s=150_000,
-        ),
+        partial(_KILL_IN_INCIDENTS, times=3, has_standby=False, reading=_SHORT_READING),
+        partial(_KILL_IN_INCIDENTS, times=20, has_standby=False, reading=_FULL_READING),
+    ),
+    Experiment(
+        "owner-killed-in-incidents",
+        "the standby goes on: 0 anomalies missing, 0 doubled, 0 different, 0 rows missing",
+        partial(_KILL_IN_INCIDENTS, times=2, has_standby=True, reading=_SHORT_READING),
+        partial(_KILL_IN_INCIDENTS, times=20, has_standby=True, reading=_FULL_READING),
     ),
     Experiment(
         "terminated",

@@ -1,6 +1,7 @@
 """Published anomalies: the one definition of their JSON, for the publisher and every subscriber.
 
-Others may publish anomalies, too: of them any ISO 8601 time, any type and further keys are read.
+After a crash, a message may be published again, with the same `id`. Others may publish anomalies,
+too: of them any ISO 8601 time, any type and further keys are read.
 """
 
 from collections.abc import Callable, Iterator

@@ -72,7 +72,7 @@ class PublisherActor(SystemActor):
 
     def _publish(self, rows: list[ScoreRow]) -> None:
         if not _attempt(lambda: self._updates.publish(rows), self._updates_outage):
-            # Not sent again: the next tick's update is newer.
+            # Not sent again: the next tick's update is newer, and anomalies are stored, too.
             emit(UpdatesDropped(updates=len(rows), dead_letters=0))
 
     def _retain(self, letters: list[DeadLetter]) -> None:

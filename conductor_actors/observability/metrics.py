@@ -5,7 +5,7 @@ reasons and services are constants in the code. Sessions, tenants and users are 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
 from typing import Final, get_args
@@ -195,6 +195,7 @@ class AnomalyMetrics:
             "sessions are left out.",
         )
         self._open = OpenAnomalies()
+        self._sessions: dict[str, int] = {}  # of each tenant
         for kind in get_args(AnomalyType):
             self._begun.labels(kind)
             self._ended.labels(kind)
@@ -209,13 +210,15 @@ class AnomalyMetrics:
             case events.AnomalyOver():
                 self._ended.labels(event.type).inc()
             case events.TenantStats():
-                in_tenant = self._open.by_tenant()
-                shares = (
-                    in_tenant[one.tenant] / one.sessions
-                    for one in event.tenants
-                    if one.sessions >= MIN_TENANT_SESSIONS
-                )
-                self._share.set(max(shares, default=0.0))
+                # Only the busiest are in it, and who has a storm may not be: remember the others.
+                self._sessions |= {one.tenant: one.sessions for one in event.tenants}
+                self._share.set(max(self._shares(), default=0.0))
+
+    def _shares(self) -> Iterator[float]:
+        for tenant, count in self._open.by_tenant().items():
+            sessions = self._sessions.get(tenant, 0)
+            if sessions >= MIN_TENANT_SESSIONS:
+                yield min(1.0, count / sessions)
 
     def _count_open(self, kind: str) -> float:
         return self._open.by_type()[kind]

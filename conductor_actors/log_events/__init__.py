@@ -108,6 +108,7 @@ from conductor_actors.log_events.data_events import (
     EventsRefused,
     EventsRouted,
     GapDetected,
+    MessagesUnreadable,
     OutboxDrained,
     OutboxEntryUnreadable,
     OutboxFound,
@@ -196,6 +197,7 @@ AnyEvent: TypeAlias = (
     | EntriesAhead
     | EventKeysIgnored
     | EventsInvalid
+    | MessagesUnreadable
     | EventsRead
     | EventsRefused
     | EventsRouted
@@ -294,6 +296,7 @@ __all__ = [
     "LogEvent",
     "LogLinesDropped",
     "MessageTraced",
+    "MessagesUnreadable",
     "MigrationApplied",
     "NamesShared",
     "OutageBegan",

@@ -30,6 +30,18 @@ class EventsInvalid(LogEvent):
     events: Count
 
 
+class MessagesUnreadable(LogEvent):
+    """Published updates or anomalies could not be read since the last such line.
+
+    `source` and `reason` are those of the last one.
+    """
+
+    level: ClassVar[Level] = "warning"
+    source: Name
+    reason: Name
+    messages: Count
+
+
 class EventKeysIgnored(LogEvent):
     """An optional key could not be used, and counted as absent, since the last such line."""
 

@@ -72,8 +72,8 @@ class PostgresRowStore:
             return editions.apply_retention(connection, edition, days, self._deadline_s)
 
     def check(self) -> list[CheckResult]:
-        """Check whether rows can be written, and any text, without changing anything."""
-        return self._check(_check_access, _check_encoding)
+        """Check whether rows can be written, any text, and feedback, without changing anything."""
+        return self._check(_check_access, _check_encoding, _check_feedback)
 
     def check_access(self) -> list[CheckResult]:
         """Check whether rows can be written, without changing anything."""
@@ -143,6 +143,18 @@ def _check_encoding(connection: DatabaseConnection) -> Iterator[CheckResult]:
             line=f"encoding: {encoding} can't hold all text, and rows with other ids are refused; "
             "move to a database that was created with ENCODING 'UTF8'",
         )
+
+
+def _check_feedback(connection: DatabaseConnection) -> Iterator[CheckResult]:
+    """Warn of a user who reads anomalies, as that of a dashboard, and can't store feedback."""
+    found = connection.execute(
+        "SELECT has_table_privilege(to_regclass('anomalies'), 'SELECT')"
+        " AND NOT has_table_privilege(to_regclass('anomalies'), 'INSERT')"
+        " AND NOT has_column_privilege(to_regclass('anomalies'), 'metadata', 'UPDATE')"
+    ).fetchone()
+    if found == (True,):
+        line = "feedback: can't be stored, because the user lacks UPDATE (metadata) on anomalies"
+        yield CheckResult(ok=True, line=line, is_warning=True)
 
 
 def _obstacle(connection: DatabaseConnection) -> str | None:

@@ -9,6 +9,7 @@ from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.realtime.anomaly_fan_out import AnomalyFanOut
 from conductor_actors.dashboard.realtime.broadcast import Broadcast, Client, Message
 from conductor_actors.dashboard.realtime.changed_sessions import ChangedSessions
+from conductor_actors.dashboard.realtime.invalid_messages import InvalidMessages
 from conductor_actors.dashboard.scores.live_anomalies import MissedMessages
 from conductor_actors.dashboard.scores.live_scores import LiveScores
 from conductor_actors.domain.identity import SessionKey
@@ -30,6 +31,7 @@ class FanOut:
         self._clocks = clocks
         self._changed = ChangedSessions(broadcast, clocks.monotonic)
         self._anomalies = AnomalyFanOut(live.anomalies, broadcast, self._changed)
+        self._invalid = InvalidMessages(clocks.monotonic)
         self._receivers = {
             UPDATES: self._receive_update,
             ANOMALIES: self._anomalies.receive_begin,
@@ -42,6 +44,7 @@ class FanOut:
         tenant, name, body = message
         if not self._receivers[name](tenant, body):
             self._metrics.updates_invalid.inc()
+            self._invalid.add(message)
 
     def send_missed(self, missed: MissedMessages) -> None:
         """Send the begins and ends of anomalies that were not received."""

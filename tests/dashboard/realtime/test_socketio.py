@@ -205,11 +205,11 @@ async def test_an_invalid_update_is_counted_and_later_ones_are_sent(
     client = await connect(dashboard)
     await client.subscribe(session_id)
     await client.body("engagement:history")
-    redis_client.publish("engagement:update", junk)
-    redis_client.publish("anomaly:detected", junk)
+    for channel in ("engagement:update", "anomaly:detected", "anomaly:ended"):
+        redis_client.publish(channel, junk)
     publish(row(session_id, this_tick_ms()))
     await client.body("engagement:update")
-    assert metric(dashboard, "updates_invalid_total") == 2
+    assert metric(dashboard, "updates_invalid_total") == 3
 
 
 async def test_tenants_with_the_same_session_id_get_only_their_own_updates(

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import conductor_actors.dashboard
 from conductor_actors.dashboard import bodies
+from conductor_actors.domain.anomalies.evidence import noticeable_s
 from conductor_actors.domain.scoring import Scoring, Signals
 from tests.dashboard.sample_bodies import (
     TICK_MS,
@@ -285,7 +286,10 @@ class FakeService:
             for one in explained
         ]
         head = {key: latest[key] for key in ("sessionId", "eventId", "tenantId", "timestamp")}
-        rest = {"score": latest["score"], "category": latest["category"]}
+        rest = {key: latest[key] for key in ("score", "category")}
+        signals = latest["signals"]
+        events_per_min = signals["chat_msgs_per_min"] + signals["reactions_per_min"]
+        rest["noticeableS"] = noticeable_s(events_per_min)
         return JSONResponse(head | rest | {"signals": [plain(part) for part in parts]})
 
 

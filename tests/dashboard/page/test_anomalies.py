@@ -5,6 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from conductor_actors.domain.scoring import Signals
 from tests.dashboard.fake_server import FakeService
 from tests.dashboard.page.conftest import Open, Window
 from tests.dashboard.sample_bodies import (
@@ -14,6 +15,7 @@ from tests.dashboard.sample_bodies import (
     incident,
     incident_end,
     record,
+    update,
     update_with_score,
 )
 
@@ -310,6 +312,24 @@ def test_the_list_has_the_anomalies_of_the_session_the_newest_first(
     expect(items.nth(1).locator(".past-reason")).to_contain_text("50 were expected")
     _end(keynote, incident("keynote", NOON_MS), NOON_MS + 60_000)
     expect(items.nth(0).locator(".past-head")).to_have_text("Sudden drop Critical")
+
+
+@pytest.mark.parametrize(
+    ("chats_per_min", "text"),
+    [
+        (54.0, "At this rate of messages and reactions, a stop is noticeable after 10 s."),
+        (3.0, "Too few messages and reactions to tell a stop from chance."),
+    ],
+)
+def test_the_notice_says_after_how_long_a_stop_is_noticeable(
+    window: Window, service: FakeService, chats_per_min: float, text: str
+) -> None:
+    signals = Signals(chats_per_min, 0, 20, 50, 0, 0)
+    service.points["keynote"] = [update("keynote", NOON_MS, signals)]
+    page = window.open("keynote")
+
+    expect(page.locator(".notice-title")).to_have_text("No anomaly reported")
+    expect(page.locator(".notice-text")).to_have_text(text)
 
 
 def test_a_session_without_anomalies_shows_that_there_are_none(

@@ -3,7 +3,7 @@
 import { iconUrl } from "./addresses.js";
 import { announce, announceNow } from "./announcer.js";
 import { find, html, setText, show } from "./element.js";
-import { percent, time, wholePercent } from "./format.js";
+import { duration, percent, time, wholePercent } from "./format.js";
 import { beginMs, isOpen, keyOf, lengthOf, severityName, span, typeName } from "./incidents.js";
 
 /** @import { AnomalyRecord } from "../types.d.ts" */
@@ -20,6 +20,8 @@ export class AnomalyNotice {
   /** @type {AnomalyRecord | null} */
   #shown = null;
   #quietUntil = "";
+  /** After how many seconds a stop is noticed; null: it can't be. @type {number | null | undefined} */
+  #noticeableS;
   #isFresh = true;
   /** The keys of anomalies. @type {Set<string>} */
   #dismissed = new Set();
@@ -61,8 +63,18 @@ export class AnomalyNotice {
     if (incident) this.#drawScore(actual ?? incident.currentEngagement);
   }
 
+  /**
+   * Set after how many seconds of silence an anomaly can be detected; null: it can't.
+   * @param {number | null} noticeableS
+   */
+  setNoticeable(noticeableS) {
+    this.#noticeableS = noticeableS;
+    if (this.#shown === null) this.#drawNone();
+  }
+
   /** Forget the session that was shown. */
   reset() {
+    this.#noticeableS = undefined;
     this.#dismissed.clear();
     this.#announced.clear();
     this.#isFresh = true;
@@ -87,8 +99,16 @@ export class AnomalyNotice {
   #drawNone() {
     const isQuiet = this.#quietUntil !== "";
     this.#write(isQuiet ? `Break until ${this.#quietUntil}` : "No anomaly reported", "");
-    const text = isQuiet ? "No anomaly is reported until then." : "Unusual drops in engagement appear here.";
+    const text = isQuiet ? "No anomaly is reported until then." : this.#promise();
     setText(html(this.#root, ".notice-text"), text);
+  }
+
+  /** What can be detected in this session. */
+  #promise() {
+    const seconds = this.#noticeableS;
+    if (seconds === undefined) return "Unusual drops in engagement appear here.";
+    if (seconds === null) return "Too few messages and reactions to tell a stop from chance.";
+    return `At this rate of messages and reactions, a stop is noticeable after ${duration(seconds * 1000)}.`;
   }
 
   /** @param {AnomalyRecord} incident */

@@ -22,6 +22,8 @@ import { TickClock } from "./tick-clock.js";
 /** @import { AnomalyRecord, Update } from "../types.d.ts" */
 /** @import { OpenAnomalies } from "./open-anomalies.js" */
 
+const EXPLAIN_INTERVAL_MS = 60_000; // the rate of events changes
+
 /** Shows one session at a time. */
 export class SessionView {
   #root = html(document, ".session");
@@ -45,7 +47,7 @@ export class SessionView {
   /** @type {SessionSnapshot | null} */
   #session = null;
   #announced = "";
-  #isFetching = false;
+  #explainAgainMs = 0;
   #render = oncePerFrame(() => this.#draw());
   #anomalies = new SessionAnomalies(this.#render);
   #phase = "";
@@ -77,6 +79,7 @@ export class SessionView {
     scrollTo(0, 0);
     this.#announced = "";
     this.#phase = "";
+    this.#explainAgainMs = 0;
     this.#clock.set(undefined);
     this.#notice.reset();
     this.#anomalies.open(sessionId);
@@ -126,7 +129,7 @@ export class SessionView {
     this.#notice.show(recent, this.#break.show(latest), latest?.score);
     this.#past.show(this.#anomalies, this.#clock.nowMs);
     this.#cards.show(latest);
-    if (latest && !this.#cards.hasWeights) void this.#fetchWeights(session.sessionId);
+    if (latest && this.#clock.nowMs >= this.#explainAgainMs) void this.#explain(session.sessionId);
     this.#announce(latest);
   }
 
@@ -181,13 +184,15 @@ export class SessionView {
   }
 
   /** @param {string} sessionId */
-  async #fetchWeights(sessionId) {
-    if (this.#isFetching) return;
-    this.#isFetching = true;
+  async #explain(sessionId) {
+    this.#explainAgainMs = this.#clock.nowMs + EXPLAIN_INTERVAL_MS;
     // Without an explanation, the cards show no maximum. The next tick requests it again.
     const explanation = await fetchExplanation(sessionId).catch(() => null);
-    this.#isFetching = false;
-    if (explanation) this.#cards.setWeights(explanation);
+    if (explanation === null) this.#explainAgainMs = 0;
+    else if (sessionId === this.#session?.sessionId) {
+      this.#cards.setWeights(explanation);
+      this.#notice.setNoticeable(explanation.noticeableS);
+    }
   }
 
   /** @param {Update | null} latest */

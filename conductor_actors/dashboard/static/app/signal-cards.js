@@ -76,11 +76,6 @@ export class SignalCards {
     this.show(this.#shown);
   }
 
-  /** Whether the weights are known. */
-  get hasWeights() {
-    return this.#weights.size > 0;
-  }
-
   /**
    * @param {Signal} signal
    * @param {HTMLElement} element

@@ -6,7 +6,7 @@ a session has. Source of every rule: the contract, section 2.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, assert_never
+from typing import Final, assert_never
 
 from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.events import (
@@ -22,6 +22,7 @@ from conductor_actors.domain.events import (
 )
 from conductor_actors.domain.polls import MAX_OPEN_POLLS, Poll, open_polls
 from conductor_actors.domain.session_state import SessionState, is_forgotten
+from conductor_actors.domain.windows import SharedMs
 
 _PLACEHOLDER_EVENT_ID: Final = "unknown"
 _NON_WAKING: Final = (PollClosed, UserLeft)
@@ -84,7 +85,7 @@ class Draft:
         self._chats: list[int] = []  # their times
         self._reactions: list[int] = []
         self._messages: dict[str, int] = {}
-        self._active: dict[str, int] = {}
+        self._active: dict[str, SharedMs] = {}
         self._connections: dict[str, int] = {}  # of these users, 0 if no longer connected
         self._connected = len(state.connections)
         self._leavers: dict[str, int | None] = {}  # None: has come back
@@ -110,7 +111,7 @@ class Draft:
         """Apply events in the order of their times, with no timeout before or between them."""
         messages, window, active = self._messages, self._state.messages, self._active
         for event in events:
-            at_ms: Any = event.at_ms  # compiled, an `int` would leave its object, and get another
+            at_ms: SharedMs = event.at_ms
             if type(event) is ChatMessage:  # `isinstance` takes a lookup in the structs' metaclass
                 key = event.message_id
                 if key is not None and window.is_repeat(key, at_ms, messages):

@@ -30,6 +30,7 @@ from conductor_actors.domain.identity import COMMANDS, split
 from conductor_actors.domain.intake_state import IntakeRules, IntakeState
 from conductor_actors.domain.quotas import Quotas
 from conductor_actors.domain.ticks import TickPosition, Watermark, tick_from
+from conductor_actors.domain.windows import SharedMs
 from conductor_actors.errors import InvalidEvent
 
 # Events wait for their tick, unless so many are pending: enough for each session to make a message
@@ -210,7 +211,7 @@ class Intake:
         for entry in entries:
             typed: Entry = entry  # compiled, its items are read at once
             ms, _, name, body = typed
-            at_ms = ms if ms > passed_ms else passed_ms  # noqa: FURB136
+            at_ms: SharedMs = entry[0] if ms > passed_ms else passed_ms
             try:
                 tenant, decoder, bucket, sessions = sources[name]
                 if bucket is not None and not bucket.admit(at_ms, len(body)):

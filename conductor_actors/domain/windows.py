@@ -6,9 +6,12 @@ Times are milliseconds and never go back; a window at `t` is `[t - length, t)`.
 from bisect import bisect_left
 from collections import deque
 from itertools import islice, repeat
-from typing import Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 NEVER_MS: Final = 1 << 60
+
+# Milliseconds. Compiled code copies an `int` into a new object for each place that stores it.
+SharedMs: TypeAlias = Any
 
 
 class CountWindow:
@@ -144,7 +147,7 @@ class RepeatWindow(PresenceWindow):
 
     __slots__ = ()
 
-    def is_repeat(self, key: str, at_ms: int, new: dict[str, int]) -> bool:
+    def is_repeat(self, key: str, at_ms: SharedMs, new: dict[str, int]) -> bool:
         """Check whether the key came within one length before `at_ms`; if not, add it to `new`.
 
         `new` has the keys since the last `update`.
@@ -160,6 +163,9 @@ class RepeatWindow(PresenceWindow):
     def update(self, new: dict[str, int]) -> None:
         """Add the keys that `is_repeat` has added to `new`."""
         times_ms = self.times_ms
+        if not times_ms:
+            self.times_ms = new
+            return
         if not times_ms.keys().isdisjoint(new):
             for key in new:
                 times_ms.pop(key, None)  # so that it moves to the end

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from conductor_actors.domain import draft, polls, windows
 from conductor_actors.domain.draft import Draft, apply_events
-from conductor_actors.domain.events import Event, UserJoined
+from conductor_actors.domain.events import ChatMessage, Event, UserJoined
 from conductor_actors.domain.failures import salvage
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState
@@ -106,6 +106,13 @@ def test_an_event_that_raises_costs_only_itself(
     state, failed = salvage(apply_events, new_state(rules), with_poison, SessionState.copy)
     assert len(failed) == len(places)
     assert facts(state) == facts(after(new_state(rules), events))
+
+
+def test_a_session_keeps_the_time_of_an_event_once() -> None:
+    at_ms = int(f"{START_MS}")
+    state = apply_events(new_state(), [ChatMessage(at_ms, None, "ada", "message")])
+    assert state.messages.times_ms["message"] is at_ms
+    assert state.active.times_ms["ada"] is at_ms
 
 
 def test_refused_users_are_still_counted_after_a_session_begins_anew() -> None:

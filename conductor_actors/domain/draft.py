@@ -6,7 +6,7 @@ a session has. Source of every rule: the contract, section 2.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.events import (
@@ -111,7 +111,8 @@ class Draft:
         """Apply events in the order of their times, with no timeout before or between them."""
         messages, window, active = self._messages, self._state.messages, self._active
         for event in events:
-            at_ms: SharedMs = event.at_ms
+            untyped: Any = event
+            at_ms: SharedMs = untyped.at_ms  # and not copied, as a typed one would be
             if type(event) is ChatMessage:  # `isinstance` takes a lookup in the structs' metaclass
                 key = event.message_id
                 if key is not None and window.is_repeat(key, at_ms, messages):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import redis
@@ -23,6 +24,7 @@ from conductor_actors.ports import Clock
 MAX_MESSAGES_PER_READ: Final = 1000
 
 _MESSAGE_KINDS: Final = (b"message", b"pmessage")
+_kind: Final = itemgetter(0)  # of a reply
 
 Message: TypeAlias = Sequence[Any]  # kind, perhaps the pattern, channel, body
 
@@ -46,6 +48,15 @@ class Subscriptions(NamedTuple):
 def is_message(reply: Sequence[Any]) -> bool:
     """Return whether a reply is a published message, and not the answer to a command."""
     return bool(reply) and reply[0] in _MESSAGE_KINDS
+
+
+def _are_messages(replies: Sequence[Any]) -> bool:
+    """Check whether all replies are messages of the same kind, as most often."""
+    try:
+        kinds = [*map(_kind, replies)]
+    except (TypeError, LookupError):  # an error, or the answer to HELLO
+        return False
+    return not kinds or (kinds[0] in _MESSAGE_KINDS and kinds.count(kinds[0]) == len(kinds))
 
 
 class Subscription:
@@ -116,14 +127,11 @@ class Subscription:
             messages += self._messages(pop_buffered_replies(self._connection, most - len(messages)))
         return messages
 
-    def _messages(self, replies: Sequence[Any]) -> list[Message]:
+    def _messages(self, replies: list[Any]) -> list[Message]:
         """Return the messages among replies; the other replies are checked."""
-        messages: list[Message] = [
-            reply
-            for reply in replies
-            if isinstance(reply, list) and reply and reply[0] in _MESSAGE_KINDS
-        ]
-        if len(messages) < len(replies):
+        messages = replies
+        if not _are_messages(replies):
+            messages = [each for each in replies if isinstance(each, list) and is_message(each)]
             self._check_others(replies)
         if self._prefix:
             return [remove_prefix(message, self._prefix) for message in messages]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import TypeAlias
 
-from conductor_actors.domain.buckets import units
+from conductor_actors.domain.buckets import UNIT_BYTES, units
 
 PubSubMessage: TypeAlias = tuple[str, bytes]  # channel and body
 
@@ -108,4 +108,5 @@ class TenantBuffer:
 
 
 def _units(messages: Sequence[PubSubMessage]) -> int:
-    return sum([units(len(body)) for _, body in messages])
+    sizes = [len(body) for _, body in messages]
+    return len(sizes) if max(sizes) < UNIT_BYTES else sum(map(units, sizes))

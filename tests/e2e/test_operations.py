@@ -64,11 +64,21 @@ class Site:
         self.superuser_url = superuser_url
         self.sentinel_port = sentinel_port
         self.metrics_port = free_port()
+        self.dashboard_port = free_port()
         self.pod = SETTINGS | {
             "REDIS_URL": redis_user("collector"),
             "DATABASE_URL": user_url(superuser_url, "conductor_writer"),
             "CONDUCTOR_METRICS_PORT": f"{self.metrics_port}",
             "CONDUCTOR_TENANT": "acme",  # a misspelt setting
+        }
+
+    def dashboard(self) -> dict[str, str]:
+        """Return the settings of a dashboard with users of its own."""
+        return {
+            "REDIS_URL": self.redis_user("dashboard"),
+            "DATABASE_URL": user_url(self.superuser_url, "conductor_reader"),
+            "CONDUCTOR_HTTP_PORT": f"{self.dashboard_port}",
+            "CONDUCTOR_METRICS_PORT": "0",
         }
 
     def send_events(self) -> None:
@@ -104,6 +114,7 @@ class Site:
             "HOST:6379": _address(self.redis_user("admin")),
             "HOST:5432": _address(self.superuser_url),
             "localhost:9464": f"localhost:{self.metrics_port}",
+            "localhost:3002": f"localhost:{self.dashboard_port}",
             "SENTINEL -p 26379": f"127.0.0.1 -p {self.sentinel_port}",
             "NUMBER": f"{newest - 1}",
             "--for 10": "--for 2",
@@ -148,9 +159,17 @@ def collector(site: Site) -> Iterator[Program]:
 
 
 @pytest.fixture(scope="module")
-def shell(site: Site, collector: Program) -> Shell:
-    """Return a shell in which the document's names are those of the site."""
+def dashboard(site: Site, collector: Program) -> Iterator[Program]:
     collector.wait_for("service_started")
+    with running("dashboard", cwd=site.folder, **site.dashboard()) as program:
+        program.wait_for("dashboard_started")
+        yield program
+
+
+@pytest.fixture(scope="module")
+def shell(site: Site, collector: Program, dashboard: Program) -> Shell:
+    """Return a shell in which the document's names are those of the site."""
+    assert not dashboard.has_ended
     site.send_events()
     collector.wait_for("events_invalid")
     tick = collector.wait_for("tick_completed", sessions=6)
@@ -171,6 +190,8 @@ def test_each_example_does_what_it_says(example: Example, shell: Shell) -> None:
     for command, stdout in printed:
         if " jq " in command:
             assert_finds_every_key(command, stdout)
+        if command.endswith("ends it"):
+            assert list(json.loads(stdout)) == ["id"], stdout
     if example is not DIFFERENCE:
         stdout = "".join(each.stdout for each in printed)
         assert labels(example.output) <= labels(stdout)

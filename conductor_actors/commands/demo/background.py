@@ -3,9 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import Final
 
+import redis
 from rich.console import Console
 
 from conductor_actors.adapters.redis.connections.client import open_client
@@ -22,9 +23,13 @@ JOIN_TIMEOUT_S: Final = 5.0
 def begin_simulation(
     redis_url: str, sessions: int, settings: Settings
 ) -> tuple[Simulation, Settings]:
-    """Return a simulation whose past is in Redis, and the settings by which a service reads it."""
+    """Return a simulation whose past is in Redis, and the settings by which a service reads it.
+
+    Without Redis there is no past; the service then reports the outage.
+    """
     simulation = Simulation(sessions, seed=time.time_ns())
-    with closing(open_client(redis_url)) as client:
+    has_only_this = False
+    with closing(open_client(redis_url)) as client, suppress(redis.RedisError):
         has_only_this = add_past(client, simulation, prefix_of(client))
     if has_only_this and "start" not in settings.model_fields_set:
         settings = settings.model_copy(update={"start": "earliest"})

@@ -176,14 +176,16 @@ class _Session:
                     producer.chat(self._rng.uniform(span.begin_s, span.end_s), "bot")
 
     def _arrange(self, producer: Producer) -> None:
-        """Announce breaks, some endings, and that the chat is closed."""
-        rng = self._rng
+        """Announce breaks, that the chat is closed, and the end where nobody is seen to leave."""
+        rng, is_unseen = self._rng, not self._traits.has_presence or self._cut_s > 0
         for span in self._programme.spans:
             if span.name == "chat closed":
                 producer.chat_status(span.begin_s - 0.1, is_open=False)
                 producer.chat_status(span.end_s, is_open=True)
-            elif span.name == "break" or (span.name == "ending" and rng.random() < 0.3):
+            elif span.name == "break":
                 producer.quiet(span.begin_s - rng.uniform(0, 10), span.end_s + 30)
+            elif span.name == "ending" and (rng.random() < 0.3 or is_unseen):
+                producer.quiet(span.begin_s - rng.uniform(0, 30), span.end_s + 30)
 
     def _incidents(self, producer: Producer, activity_ms: list[int]) -> list[Incident]:
         if self._low_s:

@@ -8,6 +8,8 @@ from tests.detector.corpus.formats import Traits, log_uniform
 
 OPENING_S: Final = 240  # nothing but greetings happens before
 ENDING_S: Final = 240
+LULL_APART_S: Final = 60
+LULL_FACTOR: Final = (0.45, 0.75)  # less would be a partial drop, which leaves up to 0.25
 # Where no incident begins, since nobody could tell it from this.
 EXCLUSIVE: Final = ("break", "unannounced break", "chat closed", "lull", "storm", "ending", "flood")
 
@@ -45,6 +47,7 @@ class Programme:
         hours = self.duration_s / 3600
         if rng.random() < 0.6:
             self._scale(Span("greetings", 0, rng.uniform(40, 150), rng.uniform(1.2, 3)), ramp_s=20)
+        self._add_pauses()
         for _ in range(_poisson(rng, traits.format.lulls * hours)):
             self._add_lull()
         for _ in range(_poisson(rng, 3 * hours)):
@@ -56,7 +59,6 @@ class Programme:
             self._add_poll()
         for _ in range(_poisson(rng, traits.format.talks * hours)):
             self._applaud(self._somewhere(), "applause")
-        self._add_pauses()
         self._add_ending()
 
     def is_free(self, begin_s: float, end_s: float) -> bool:
@@ -79,17 +81,24 @@ class Programme:
         return self._rng.uniform(OPENING_S, last_s)
 
     def _add_lull(self) -> None:
-        begin_s, length_s = self._somewhere(), log_uniform(self._rng, (40, 300))
-        factor = self._rng.uniform(0.35, 0.75)
-        self._scale(
-            Span("lull", begin_s, begin_s + length_s, factor),
-            ramp_s=log_uniform(self._rng, (4, 40)),
+        """Add a lull apart from others: two at once would be as little as a partial drop."""
+        rng, length_s = self._rng, log_uniform(self._rng, (40, 300))
+        begin_s = self._somewhere()
+        if not self._has_pause(begin_s - LULL_APART_S, begin_s + length_s + LULL_APART_S):
+            lull = Span("lull", begin_s, begin_s + length_s, rng.uniform(*LULL_FACTOR))
+            self._scale(lull, ramp_s=log_uniform(rng, (4, 40)))
+
+    def _has_pause(self, begin_s: float, end_s: float) -> bool:
+        return any(
+            span.begin_s < end_s and begin_s < span.end_s
+            for span in self.spans
+            if span.name in {"lull", "break", "unannounced break"}
         )
 
     def _add_poll(self) -> None:
         begin_s, length_s = self._somewhere(), self._rng.uniform(30, 120)
         self.polls.append(Poll(begin_s, begin_s + length_s, self._rng.uniform(0.1, 0.7)))
-        factor = self._rng.uniform(0.55, 1.0)
+        factor = self._rng.uniform(0.7, 1.0)
         self._scale(Span("poll", begin_s, begin_s + length_s, factor), ramp_s=5)
 
     def _applaud(self, begin_s: float, name: str) -> None:
@@ -107,7 +116,7 @@ class Programme:
             if rng.random() < 0.65:
                 self._scale(Span("break", begin_s, end_s, rng.uniform(0.02, 0.25)), ramp_s=20)
             else:
-                factor = rng.uniform(0.35, 0.55)
+                factor = rng.uniform(*LULL_FACTOR)
                 self._scale(Span("unannounced break", begin_s, end_s, factor), ramp_s=60)
         if self.traits.chat_share < 0.9 and rng.random() < 0.06:
             begin_s, length_s = self._somewhere(), rng.uniform(120, 600)

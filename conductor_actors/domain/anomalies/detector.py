@@ -85,6 +85,8 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
         else:
             self._compare(seen, votes, parameters)
             self.low.update(seen.at_ms, seen.score, tick_ms, parameters)
+            if not seen.is_chat_open:
+                self.low.since_ms = 0  # the score is low by arrangement
             finding = self._find(seen, parameters)
         if self.anomaly is not None:
             return self._end(self.anomaly) if self._is_over(self.anomaly, seen, parameters) else ()
@@ -175,13 +177,11 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
 
     def _find_drop(self, seen: Observation, parameters: Parameters) -> Finding | None:
         """Return a drop or a decline, unless it is the end: people have applauded, and leave."""
-        times = 1.0
-        if self.exits.has_applause(seen.at_ms, parameters):
-            if self.exits.is_leaving(seen.at_ms, seen.people, parameters):
-                return None
-            if not seen.is_audience_known:
-                times = parameters.applause_evidence
-        return self.drops.find(seen, self.baseline, parameters, times)
+        if self.exits.has_applause(seen.at_ms, parameters) and self.exits.is_leaving(
+            seen.at_ms, seen.people, parameters
+        ):
+            return None
+        return self.drops.find(seen, self.baseline, parameters)
 
     def _begin(self, key: Identified, score: float, finding: Finding) -> tuple[AnomalyChange, ...]:
         name = f"{key.tenant_id}/{key.session_id}/{finding.type}/{self.at_ms}"

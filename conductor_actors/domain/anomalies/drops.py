@@ -43,22 +43,19 @@ class Drops(msgspec.Struct, array_like=True, gc=False):
         self.gradual.add_seconds(begin_ms, seen.chats, seen.reactions, usual, remainder)
         self.gradual.add_votes(votes, remainder, usual.chat_cluster)
 
-    def find(
-        self, seen: Observation, baseline: Baseline, parameters: Parameters, times: float = 1.0
-    ) -> Finding | None:
-        """Return a drop or a decline, if the evidence suffices, or is so many times as much."""
+    def find(self, seen: Observation, baseline: Baseline, parameters: Parameters) -> Finding | None:
+        """Return a drop or a decline, if the evidence suffices."""
         off = parameters.types_off
         if self.sudden.level > 0.0 and "SUDDEN_DROP" not in off:
             usual = baseline.expect(seen.connected, parameters, is_chat_open=seen.is_chat_open)
             stop_ms = seen.at_ms - self.sudden.onset_ms
             if (
                 usual is not None
-                and self.sudden.level >= times * _needed(usual, parameters)
+                and self.sudden.level >= _needed(usual, parameters)
                 and stop_ms >= parameters.min_stop_s * 1000
             ):
                 return _finding(self.sudden, seen, is_sudden=True)
-        needed = times * parameters.decline_evidence
-        if self.gradual.level >= needed and "GRADUAL_DECLINE" not in off:
+        if self.gradual.level >= parameters.decline_evidence and "GRADUAL_DECLINE" not in off:
             usual = baseline.expect(
                 seen.connected, parameters, is_chat_open=seen.is_chat_open, is_slow=True
             )
@@ -95,8 +92,11 @@ def has_recovered(
 
 
 def _needed(usual: Expected, parameters: Parameters) -> float:
-    if usual.total * 60.0 >= parameters.busy_expected_per_min:
+    expected_per_min = usual.total * 60.0
+    if expected_per_min >= parameters.busy_expected_per_min:
         return parameters.busy_drop_evidence
+    if expected_per_min < parameters.scarce_expected_per_min:
+        return parameters.scarce_drop_evidence
     return parameters.drop_evidence
 
 

@@ -17,12 +17,12 @@ ONSET_SHARE: Final = 0.9  # of those who left, since when it began
 # At an ending people go on leaving: that so few do by chance is rare.
 STOPPED_S: Final = 15
 MIN_EXPECTED_LEAVERS: Final = 4.0
-MAX_STOPPED_SHARE: Final = 0.15
+MAX_STOPPED_SHARE: Final = 0.1
 MIN_LEAVING_S: Final = 10.0
-# Applause is short or long, and far from what chance does.
+# Applause is short or long. Much else is as loud, so it only delays the report of an exit.
 APPLAUSE_S: Final = (15, 30)
 MIN_SURGE: Final = 4
-SURGE_SPREADS: Final = 2.0
+SURGE_SPREADS: Final = 0.5
 
 
 class Leaving(msgspec.Struct, frozen=True, gc=False):

@@ -23,28 +23,29 @@ class Parameters(msgspec.Struct, frozen=True):
     delay_s: int = 60  # after which a bin of counts teaches the baseline
     fast_s: float = 120.0
     slow_s: float = 600.0
-    min_age_s: int = 150  # of a session that is judged
+    min_age_s: int = 180  # of a session that is judged
     min_bins: int = 18
     hold_s: int = 60  # without judgement after a quiet time or missed ticks
     max_events_per_active: float = 2.0  # in a bin: more are one user's flood
     min_active: float = 3.0  # users who are usually active
 
     # A sudden drop, and a gradual decline.
-    min_expected_per_min: float = 10.0
+    min_expected_per_min: float = 12.0
     min_audience_share: float = 0.3  # of the most people at once
     drop_remainder: float = 0.08
-    drop_evidence: float = 9.0
+    scarce_expected_per_min: float = 30.0
+    scarce_drop_evidence: float = 8.5
+    drop_evidence: float = 7.5
     busy_expected_per_min: float = 75.0
     busy_drop_evidence: float = 8.0
     min_stop_s: int = 5
     drop_suspect_s: int = 180  # after which less than before is usual
     decline_remainder: float = 0.3
     decline_evidence: float = 12.0
-    decline_max_share: float = 0.2  # of the expected events, in the last minute
+    decline_max_share: float = 0.18  # of the expected events, in the last minute
     decline_suspect_s: int = 400
-    applause_evidence: float = 1.3  # times as much, after applause of an unknown audience
-    recovered_share: float = 0.5
-    recovered_s: int = 30
+    recovered_share: float = 0.6
+    recovered_s: int = 45
     max_incident_s: int = 600
 
     # A mass exit.
@@ -53,7 +54,7 @@ class Parameters(msgspec.Struct, frozen=True):
     exit_for_s: int = 10  # while people who lost their connection come back
     max_returned_share: float = 0.15  # of those who left
     applause_chat: float = 1.5  # times the usual
-    applause_reactions: float = 1.5
+    applause_reactions: float = 1.3
     applause_s: int = 120  # after which leaving is no ending any more
     ending_leaver_share: float = 0.06  # in a minute, after applause
 
@@ -77,10 +78,18 @@ def parameters_of(sensitivity: Sensitivity, types_off: tuple[AnomalyType, ...] =
     """Return the parameters for a sensitivity, without some types."""
     if sensitivity == "low":
         return Parameters(
-            types_off, drop_evidence=12.0, busy_drop_evidence=11.0, decline_evidence=16.0
+            types_off,
+            scarce_drop_evidence=12.0,
+            drop_evidence=11.0,
+            busy_drop_evidence=12.0,
+            decline_evidence=16.0,
         )
     if sensitivity == "high":
         return Parameters(
-            types_off, drop_evidence=7.0, busy_drop_evidence=6.0, decline_evidence=9.0
+            types_off,
+            scarce_drop_evidence=6.5,
+            drop_evidence=6.0,
+            busy_drop_evidence=6.0,
+            decline_evidence=9.0,
         )
     return Parameters(types_off)

@@ -26,5 +26,5 @@ def test_a_stop_is_reported_once_and_ends_when_activity_is_back() -> None:
         "No message, vote or reaction in the last 10 s, where 15 were expected from 20 people."
     )
     assert began.anomaly_score == 1.0
-    assert (ended_s, ended.id, ended.began_ms) == (735, began.id, BEGIN_MS + 610_000)
+    assert (ended_s, ended.id, ended.began_ms) == (750, began.id, BEGIN_MS + 610_000)
     assert ended.type == "SUDDEN_DROP"

@@ -42,6 +42,14 @@ from conductor_actors.outages import Outage
 CLEANUP_INTERVAL_S: Final = 1.0
 RESUME_DELAY_S: Final = 10.0  # after an outage, until the collector has caught up, too
 
+# Requests have passed the check of their origin.
+_CORS: Final = Middleware(
+    CORSMiddleware,
+    allow_origins=["*"],
+    allow_methods=["GET", "POST"],
+    allow_headers=["Authorization", "Content-Type"],
+)
+
 
 class AccessControl:
     """Who has access. Raises `ConfigError` for options that do not protect."""
@@ -69,34 +77,27 @@ class DashboardApp:
         clocks = Clocks(time.monotonic, time.time)
         redis, database = Outage("redis updates"), Outage("database history")
         self._history = StoredHistory(upstreams.history, metrics, database)
-        live = self._live = self._make_live_scores(options, clocks)
-        overview = SessionOverview(live.sessions, live.anomalies)
+        self._live = self._make_live_scores(options, clocks)
+        overview = SessionOverview(self._live.sessions, self._live.anomalies)
         self._broadcast = Broadcast(overview, metrics)
-        self._fan_out = FanOut(live, self._broadcast, metrics, clocks)
-        self._anomalies = StoredAnomalies(
-            upstreams.anomalies, live.anomalies, self._fan_out.send_missed, clocks.wall
-        )
+        self._fan_out = FanOut(self._live, self._broadcast, metrics, clocks)
         self._updates = UpdateStream(
             upstreams.updates, self._fan_out.receive, self._resume_soon, redis
         )
-        self.health = HealthRoutes(live.sessions, redis, database, read_collector)
+        self._anomalies = StoredAnomalies(
+            upstreams.anomalies, self._live.anomalies, self._fan_out.send_missed, clocks.wall
+        )
+        self._commands = GivenCommands(upstreams.commands, Outage("redis commands"))
+        self.health = HealthRoutes(self._live.sessions, redis, database, read_collector)
+        self._observe_live_scores(metrics)
+        self._serve_sockets(options, access, metrics, clocks)
         sources = ApiSources(
-            *(live.sessions, overview, self._history),
+            *(self._live.sessions, overview, self._history),
             *(options.scoring, options.tick_s, clocks.wall),
         )
-        api = Api(sources, access.authenticator, metrics)
-        self._commands = GivenCommands(upstreams.commands, Outage("redis commands"))
-        self._command_routes = CommandRoutes(
-            self._commands, access.authenticator, metrics, clocks.wall
-        )
-        self._anomaly_routes = AnomalyRoutes(
-            self._anomalies, access.authenticator, metrics, clocks.wall
-        )
-        self._serve_sockets(options, access, metrics, clocks)
-        metrics.observe("sessions", "Live sessions known here.", lambda: len(live.sessions))
-        metrics.observe("open_anomalies", "Open anomalies known here.", lambda: len(live.anomalies))
-        checked = OriginMiddleware(self._combine(api), access.origins)
-        self.asgi = ProxyMiddleware(checked, access.proxies)
+        http = self._serve_http(sources, access.authenticator, metrics)
+        app = socketio.ASGIApp(self._server, http, socketio_path=SOCKETIO_PATH)
+        self.asgi = ProxyMiddleware(OriginMiddleware(app, access.origins), access.proxies)
 
     async def run(self) -> None:
         """Run every part until cancelled."""
@@ -116,6 +117,11 @@ class DashboardApp:
         sessions = LiveSessions(options.tick_s, clocks.monotonic)
         recent = RecentHistory(sessions, self._history, options.scoring, clocks)
         return LiveScores(sessions, recent, LiveAnomalies(clocks.wall))
+
+    def _observe_live_scores(self, metrics: DashboardMetrics) -> None:
+        sessions, anomalies = self._live.sessions, self._live.anomalies
+        metrics.observe("sessions", "Live sessions known here.", lambda: len(sessions))
+        metrics.observe("open_anomalies", "Open anomalies known here.", lambda: len(anomalies))
 
     def _resume_soon(self) -> None:
         """Send what was missed in an outage of Redis, once the collector has stored it."""
@@ -141,31 +147,27 @@ class DashboardApp:
         )
         self._handlers.register(self._server)
 
-    def _combine(self, api: Api) -> ASGIApp:
-        """Combine HTTP and Socket.IO in one application; requests have passed the origin check."""
+    def _serve_http(
+        self, sources: ApiSources, authenticator: Authenticator, metrics: DashboardMetrics
+    ) -> ASGIApp:
+        api = Api(sources, authenticator, metrics)
         http = Starlette(
             routes=[
                 *api.routes(),
-                *self._command_routes.routes(),
-                *self._anomaly_routes.routes(),
+                *CommandRoutes(self._commands, authenticator, metrics, sources.wall_clock).routes(),
+                *AnomalyRoutes(
+                    self._anomalies, authenticator, metrics, sources.wall_clock
+                ).routes(),
                 *self.health.routes(),
                 *page_routes(),
             ],
             exception_handlers=dict.fromkeys(
                 (Denied, Unavailable, Overloaded, HTTPException, Exception), api.respond_to_error
             ),
-            middleware=[
-                Middleware(
-                    CORSMiddleware,
-                    allow_origins=["*"],
-                    allow_methods=["GET", "POST"],
-                    allow_headers=["Authorization", "Content-Type"],
-                )
-            ],
+            middleware=[_CORS],
         )
         http.router.redirect_slashes = False
-        app: ASGIApp = socketio.ASGIApp(self._server, http, socketio_path=SOCKETIO_PATH)
-        return app
+        return http
 
     async def _clean_up(self) -> None:
         while True:

@@ -162,8 +162,9 @@ def _values(selection: AnomalySelection) -> dict[str, object]:
 
 
 def _stored_anomaly(record: tuple[Any, ...]) -> StoredAnomaly:
-    id_, at, *values, metadata = record
-    stored = StoredAnomaly(str(id_), to_ms(at), *values)
+    id_, at, *values, signals, metadata = record
+    columns = (str(id_), to_ms(at), *values, signals if isinstance(signals, Mapping) else {})
+    stored = StoredAnomaly(*columns)
     if not isinstance(metadata, Mapping):
         return stored
     reason = metadata.get("reason")

@@ -206,15 +206,15 @@ class Broadcast:
             client.drop(_SESSIONS_SLOT[1])
 
     def send_to_watchers(self, tenant: str, changed: set[str]) -> None:
-        """Send the sessions that changed to the tenant's watchers, in one message."""
-        watchers = self._watchers.get(tenant)
-        if not watchers:
+        """Send the live sessions that changed to the tenant's watchers, in one message."""
+        watchers, live = self._watchers.get(tenant), changed & self._overview.ids(tenant)
+        if not watchers or not live:
             return
-        to_all = Message("sessions:update", self._overview.body(tenant, changed))
+        to_all = Message("sessions:update", self._overview.body(tenant, live))
         for client in watchers:
             if client.caller.sessions is None and client.can_send:
                 self.send(client, _SESSIONS_SLOT, to_all)
-            elif ids := self._visible(client, changed):
+            elif ids := self._visible(client, live):
                 self._send_sessions(client, ids)
 
     def send(self, client: Client, slot: Slot, message: Sendable) -> None:

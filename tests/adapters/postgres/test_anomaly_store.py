@@ -88,10 +88,10 @@ async def until_it_waits(url: str) -> None:
 async def test_what_another_program_stored_in_the_metadata_is_ignored(
     url: str, metadata: str
 ) -> None:
-    bare = anomaly(onset_ms=None, reason=None)
+    bare = anomaly(onset_ms=None, reason=None, signals={})
     store_anomalies(url, bare)
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("UPDATE anomalies SET metadata = %s", (metadata,))
+        connection.execute("UPDATE anomalies SET metadata = %s, signals = '[1]'", (metadata,))
     async with opened(url) as store:
         assert await store.find(ALL, PAGE) == [bare]
         (quality,) = await store.quality(ALL)

@@ -23,6 +23,7 @@ from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from tests.dashboard.clients import SECRET, Client, token
 from tests.dashboard.conftest import Connect, Serve, metric, this_tick_ms
 from tests.dashboard.realtime.test_broadcast import FakeClient
+from tests.dashboard.scores.test_live_sessions import update
 from tests.support.score_rows import row
 from tests.support.stored_anomalies import anomaly, begin_of, end_of, store_anomalies
 
@@ -206,6 +207,21 @@ async def test_an_end_that_was_missed_for_another_reason_is_found_at_an_interval
     await subscriber.body("anomaly:detected")
     store_anomalies(shared_database, one._replace(ended_ms=one.at_ms + 5_000))
     assert (await subscriber.body("anomaly:ended"))["durationS"] == 5.0
+
+
+def test_watchers_get_no_message_about_the_anomaly_of_a_session_that_is_not_live() -> None:
+    sessions, anomalies = LiveSessions(5, lambda: 0.0), LiveAnomalies(time.time)
+    broadcast = Broadcast(SessionOverview(sessions, anomalies), DashboardMetrics())
+    fake = FakeClient(broadcast)
+    broadcast.watch(fake.client)
+    assert fake.read() == [("sessions:update", {"sessions": []})]
+    anomalies.begin(begin_of(incident("s")))
+    broadcast.send_to_watchers("default", {"s"})
+    assert fake.read() == []
+    sessions.add(update())
+    broadcast.send_to_watchers("default", {"s"})
+    ((_, body),) = fake.read()
+    assert (len(body["sessions"]), len(body["anomalies"])) == (1, 1)
 
 
 def test_few_anomalies_wait_for_a_client_that_reads_nothing() -> None:

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from conductor_actors.domain.anomalies.changes import AnomalyChange, ExpectedScore
+from msgspec.structs import replace
+
 from conductor_actors.domain.anomalies.detector import Detector
 from conductor_actors.domain.anomalies.observation import Observation
 from conductor_actors.domain.scoring import ScoreRow, Signals
@@ -34,7 +35,9 @@ def with_anomalies(row: ScoreRow, state: SessionState) -> ScoreRow:
     if is_idle:
         detector.rest(seen.people, rules.anomalies)
     state.detector = detector
-    return row if expected is None and not changes else _completed(row, expected, changes)
+    if expected is None and not changes:
+        return row
+    return replace(row, expected=expected, anomalies=changes)
 
 
 def is_watching(state: SessionState) -> bool:
@@ -71,24 +74,4 @@ def _observe(row: ScoreRow, state: SessionState) -> Observation:
         row.at_ms <= state.quiet_until_ms,
         row.gap is not None,
         not state.has_row_at(row.at_ms + seconds * 1000),
-    )
-
-
-def _completed(
-    row: ScoreRow, expected: ExpectedScore | None, changes: tuple[AnomalyChange, ...]
-) -> ScoreRow:
-    """Return the row with these; `replace` takes three times as long."""
-    return ScoreRow(
-        row.at_ms,
-        row.tenant_id,
-        row.session_id,
-        row.event_id,
-        row.score,
-        row.category,
-        row.signals,
-        row.contributions,
-        row.gap,
-        row.is_audience_known,
-        expected,
-        changes,
     )

@@ -21,9 +21,10 @@ from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, Chil
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts
+from conductor_actors.domain.anomalies.detector import Detector
 from conductor_actors.domain.checkpoints import decode_state
 from conductor_actors.domain.draft import apply_events
-from conductor_actors.domain.events import Event
+from conductor_actors.domain.events import Event, UserJoined
 from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow, Scoring
@@ -252,8 +253,46 @@ def test_a_tick_is_complete_even_if_a_row_failed(dispatcher: Dispatcher) -> None
     assert [line["event"] for line in lines] == ["tick_completed"]
 
 
-def snapshot(number: int = 1, total: int = 1, *, has_changed: bool = True) -> Snapshot:
-    return Snapshot(number, has_changed, Latch(total, 0.0, 0.0), RecordingMailbox())
+def crowd() -> EventBatch:
+    return EventBatch([UserJoined(AT_MS, None, f"u{number}") for number in range(12)])
+
+
+def test_a_detector_that_fails_costs_its_verdict_and_not_the_row(
+    one_session: OneSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Detector, "judge", fail)
+    one_session.tell(crowd(), tick())
+    [row] = one_session.rows()
+    assert (row.at_ms, row.anomalies, row.signals.total_users) == (TICK_MS, (), 12)
+    failure = one_session.supervisor.take(ChildFailed)
+    assert isinstance(failure.error, ZeroDivisionError)
+    assert isinstance(failure.handover, SessionState)
+    assert failure.handover.detector is None
+
+
+def fail(*_: object) -> None:
+    raise ZeroDivisionError
+
+
+def snapshot(
+    number: int = 1, total: int = 1, *, has_changed: bool = True, follows_commit: bool = False
+) -> Snapshot:
+    latch = Latch(total, 0.0, 0.0)
+    return Snapshot(number, has_changed, latch, RecordingMailbox(), follows_commit)
+
+
+def test_a_detector_that_a_tick_changed_is_sent_until_that_is_durable(
+    one_session: OneSession,
+) -> None:
+    one_session.tell(crowd(), tick(), snapshot())
+    has_sent = []
+    for ticks_at_ms, follows_commit in ((TICK_MS + 5000, True), (0, False), (0, True), (0, True)):
+        if ticks_at_ms:
+            one_session.tell(tick(ticks_at_ms))
+        request = snapshot(has_changed=False, follows_commit=follows_commit)
+        one_session.tell(request)
+        has_sent.append(len(replies_to(request)) == 2)
+    assert has_sent == [True, True, False, False]
 
 
 def replies_to(request: Snapshot) -> list[object]:

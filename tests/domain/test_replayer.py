@@ -91,6 +91,20 @@ def test_a_row_that_raises_is_left_out_at_that_tick_alone(
     assert summary.failed == 1
 
 
+def test_a_detector_that_raises_costs_its_verdict_and_not_the_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entries = [reaction(0, "a")] * 3
+    expected, _ = replayed(entries)
+
+    def fail(*_: object) -> ScoreRow:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(replayer, "with_anomalies", fail)
+    ticks, summary = replayed(entries)
+    assert (ticks, summary.failed) == (expected, 1)
+
+
 def curse(monkeypatch: pytest.MonkeyPatch, *ticks_ms: int) -> None:
     """Make sessions with a poll raise at these ticks."""
 

@@ -102,7 +102,13 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
     bins: list[Bin] = []
 
     def expect(
-        self, connected: int, parameters: Parameters, *, is_chat_open: bool, is_slow: bool = False
+        self,
+        connected: int,
+        parameters: Parameters,
+        *,
+        is_chat_open: bool,
+        is_slow: bool = False,
+        before_ms: int | None = None,
     ) -> Expected | None:
         """Return what is expected of these people and the usual guests; None if that is little.
 
@@ -120,6 +126,9 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
             chats = 0.0
         if (chats + reactions) * 60.0 < parameters.min_expected_per_min:
             return None
+        if before_ms is not None:
+            recent = self._recent_share(chats, reactions, before_ms, parameters)
+            chats, reactions = chats * recent, reactions * recent
         known_s = min(UNCERTAINTY_S, float(BIN_S * self.learnt))
         return Expected(
             chats,
@@ -197,6 +206,21 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
         difference = oldest.score / 1000.0 - self.score
         self.score += fast * difference
         self.score_variance += fast * (difference * difference - self.score_variance)
+
+    def _recent_share(
+        self, chats: float, reactions: float, before_ms: int, parameters: Parameters
+    ) -> float:
+        """Return the share of the expected rates that the last minute may have had, at most 1."""
+        count = seconds = 0
+        for each in self.bins:
+            if each.end_ms <= before_ms:
+                count += each.chats + each.reactions if chats > 0.0 else each.reactions
+                seconds += each.seconds
+        if seconds < parameters.min_recent_s:
+            return 1.0
+        dispersion = max(self.chat.dispersion, self.reaction.dispersion)
+        most = count + parameters.recent_spreads * sqrt(dispersion * count) + 1.0
+        return min(1.0, most / ((chats + reactions) * seconds))
 
     def _share(self, connected: int, usual_people: float) -> float:
         """Return the share of the usual people who are there, at most 1."""

@@ -92,6 +92,9 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
             return self._end(self.anomaly) if self._is_over(self.anomaly, seen, parameters) else ()
         if finding is not None:
             return self._begin(key, seen.score, finding)
+        is_arriving = seen.at_ms - self.first_ms < parameters.arrival_s * 1000
+        if is_arriving or seen.at_ms < self.silent_until_ms:
+            self.baseline.bins.clear()
         suspect_ms = self.drops.suspect_ms(seen.at_ms, parameters)
         self.baseline.learn(seen.at_ms - parameters.delay_s * 1000, suspect_ms, parameters)
         return ()

@@ -25,7 +25,10 @@ class Drops(msgspec.Struct, array_like=True, gc=False):
         self, seen: Observation, votes: int, baseline: Baseline, parameters: Parameters
     ) -> None:
         """Add what was seen since the last tick to the evidence."""
-        usual = baseline.expect(seen.connected, parameters, is_chat_open=seen.is_chat_open)
+        before_ms = self.sudden.onset_ms if self.sudden.level > 0.0 else seen.at_ms
+        usual = baseline.expect(
+            seen.connected, parameters, is_chat_open=seen.is_chat_open, before_ms=before_ms
+        )
         if usual is None:
             self.clear()
             return
@@ -52,7 +55,7 @@ class Drops(msgspec.Struct, array_like=True, gc=False):
             if (
                 usual is not None
                 and self.sudden.level >= _needed(usual, parameters)
-                and stop_ms >= parameters.min_stop_s * 1000
+                and parameters.min_stop_s * 1000 <= stop_ms <= parameters.max_stop_s * 1000
             ):
                 return _finding(self.sudden, seen, is_sudden=True)
         if self.gradual.level >= parameters.decline_evidence and "GRADUAL_DECLINE" not in off:

@@ -1,6 +1,6 @@
 """The parameters of the detector, and how the sensitivity changes them."""
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -24,6 +24,7 @@ class Parameters(msgspec.Struct, frozen=True):
     fast_s: float = 120.0
     slow_s: float = 600.0
     min_age_s: int = 180  # of a session that is judged
+    arrival_s: int = 60  # whose counts don't teach: everybody who arrives is active
     min_bins: int = 18
     hold_s: int = 60  # without judgement after a quiet time or missed ticks
     max_events_per_active: float = 2.0  # in a bin: more are one user's flood
@@ -34,14 +35,17 @@ class Parameters(msgspec.Struct, frozen=True):
     min_audience_share: float = 0.3  # of the most people at once
     drop_remainder: float = 0.08
     scarce_expected_per_min: float = 30.0
-    scarce_drop_evidence: float = 8.5
-    drop_evidence: float = 7.5
+    scarce_drop_evidence: float = 7.5
+    drop_evidence: float = 7.0
     busy_expected_per_min: float = 75.0
-    busy_drop_evidence: float = 8.0
+    busy_drop_evidence: float = 6.5
     min_stop_s: int = 5
+    max_stop_s: int = 90  # what takes longer is a decline
+    min_recent_s: int = 30  # before a stop: it must be less than that, too
+    recent_spreads: float = 0.5
     drop_suspect_s: int = 180  # after which less than before is usual
     decline_remainder: float = 0.3
-    decline_evidence: float = 12.0
+    decline_evidence: float = 20.0
     decline_max_share: float = 0.18  # of the expected events, in the last minute
     decline_suspect_s: int = 400
     recovered_share: float = 0.6
@@ -71,25 +75,17 @@ class Parameters(msgspec.Struct, frozen=True):
         return len(self.types_off) == 4
 
 
-NORMAL = Parameters()
+NORMAL: Final = Parameters()
+EVIDENCE_TIMES: Final[dict[Sensitivity, float]] = {"low": 1.4, "normal": 1.0, "high": 0.75}
 
 
 def parameters_of(sensitivity: Sensitivity, types_off: tuple[AnomalyType, ...] = ()) -> Parameters:
     """Return the parameters for a sensitivity, without some types."""
-    if sensitivity == "low":
-        return Parameters(
-            types_off,
-            scarce_drop_evidence=12.0,
-            drop_evidence=11.0,
-            busy_drop_evidence=12.0,
-            decline_evidence=16.0,
-        )
-    if sensitivity == "high":
-        return Parameters(
-            types_off,
-            scarce_drop_evidence=6.5,
-            drop_evidence=6.0,
-            busy_drop_evidence=6.0,
-            decline_evidence=9.0,
-        )
-    return Parameters(types_off)
+    times = EVIDENCE_TIMES[sensitivity]
+    return Parameters(
+        types_off,
+        scarce_drop_evidence=NORMAL.scarce_drop_evidence * times,
+        drop_evidence=NORMAL.drop_evidence * times,
+        busy_drop_evidence=NORMAL.busy_drop_evidence * times,
+        decline_evidence=NORMAL.decline_evidence * times,
+    )

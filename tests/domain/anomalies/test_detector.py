@@ -1,4 +1,8 @@
+from msgspec.structs import replace
+
 from conductor_actors.domain.anomalies.changes import AnomalyBegan, AnomalyEnded
+from conductor_actors.domain.scoring import Scoring
+from conductor_actors.domain.session_state import row_at
 from tests.domain.anomalies.watched_session import BEGIN_MS, WatchedSession, every
 
 
@@ -28,3 +32,14 @@ def test_a_stop_is_reported_once_and_ends_when_activity_is_back() -> None:
     assert began.anomaly_score == 1.0
     assert (ended_s, ended.id, ended.began_ms) == (750, began.id, BEGIN_MS + 610_000)
     assert ended.type == "SUDDEN_DROP"
+
+
+def test_a_row_with_an_expected_range_is_otherwise_as_before() -> None:
+    session = steady_session()
+    session.state.chat_is_open = False
+    session.run(5)
+    row = session.rows[-1]
+    assert row.expected is not None
+    plain = row_at(row.at_ms, "default", session.state, Scoring())
+    assert replace(row, expected=None) == plain
+    assert not row.is_chat_open

@@ -17,9 +17,9 @@ class AnomalySettings(BaseModel):
 
     anomaly_sensitivity: Sensitivity = Field(
         default="normal",
-        description="How soon a drop or a decline is reported: `low`, `normal` or `high`. A sudden "
-        "stop is reported a fifth sooner by `high`, with several times the false alarms, and a "
-        "third later by `low`, with a tenth of them.",
+        description="How soon a drop or a decline is reported: `low`, `normal` or `high`. Of "
+        "sudden stops at 20 events a minute and more, half are reported within 24, 18 or 14 s, "
+        "and there are 0.1, 0.4 or 1.9 false alarms of drops in 10 hours of sessions.",
     )
     anomaly_types_off: AnomalyTypes = Field(
         default=(),

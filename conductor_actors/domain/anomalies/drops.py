@@ -49,7 +49,7 @@ class Drops(msgspec.Struct, array_like=True, gc=False):
     def find(self, seen: Observation, baseline: Baseline, parameters: Parameters) -> Finding | None:
         """Return a drop or a decline, if the evidence suffices."""
         off = parameters.types_off
-        if self.sudden.level > 0.0 and "SUDDEN_DROP" not in off:
+        if self.sudden.level >= parameters.least_drop_evidence and "SUDDEN_DROP" not in off:
             usual = baseline.expect(seen.connected, parameters, is_chat_open=seen.is_chat_open)
             stop_ms = seen.at_ms - self.sudden.onset_ms
             if (

@@ -70,6 +70,11 @@ class Parameters(msgspec.Struct, frozen=True):
     low_min_age_s: int = 360
 
     @property
+    def least_drop_evidence(self) -> float:
+        """The least evidence for a sudden drop at any rate."""
+        return min(self.scarce_drop_evidence, self.drop_evidence, self.busy_drop_evidence)
+
+    @property
     def is_off(self) -> bool:
         """Whether nothing can be detected."""
         return len(self.types_off) == 4

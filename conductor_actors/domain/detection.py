@@ -26,7 +26,7 @@ def with_anomalies(row: ScoreRow, state: SessionState) -> ScoreRow:
             row.at_ms - rules.tick_s * 1000, row.at_ms, state.votes, state.has_joins
         )
         detector.exits.departures, detector.exits.returns = state.departures, state.returns
-    elif is_idle and detector.is_resting:
+    elif is_idle and (detector.is_resting or _awaits_score(detector, row, state)):
         return row
     state.detector = None if detector.anomaly is None else detector.successor()
     seen = _observe(row, state)
@@ -43,6 +43,16 @@ def with_anomalies(row: ScoreRow, state: SessionState) -> ScoreRow:
 def is_watching(state: SessionState) -> bool:
     """Check whether ticks change what the detector knows, even without events."""
     return state.detector is not None and not state.detector.is_resting
+
+
+def _awaits_score(detector: Detector, row: ScoreRow, state: SessionState) -> bool:
+    """Add the row's score to the mean, if nothing else of the row can matter to the detector."""
+    if not detector.is_awaiting_score or row.gap is not None or row.quiet_until_ms:
+        return False
+    rules = state.rules
+    tick_ms = rules.tick_s * 1000
+    is_last = not state.has_row_at(row.at_ms + tick_ms)
+    return not is_last and detector.await_score(row.at_ms, row.score, tick_ms, rules.anomalies)
 
 
 def _is_idle(signals: Signals) -> bool:

@@ -64,6 +64,7 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
     low: LowEngagement = msgspec.field(default_factory=LowEngagement)
     anomaly: OpenAnomaly | None = None
     is_resting: bool = False
+    is_awaiting_score: bool = False  # rests but for the mean of the score
 
     def judge(
         self, key: Identified, seen: Observation, tick_ms: int, parameters: Parameters
@@ -73,7 +74,7 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
         `key` is the session's key, or a row of it: of these, few need a key.
         """
         has_missed = seen.at_ms - self.at_ms > tick_ms
-        self.is_resting = False
+        self.is_resting = self.is_awaiting_score = False
         votes, self.votes, self.at_ms = seen.votes - self.votes, seen.votes, seen.at_ms
         self.exits.count(seen.at_ms, seen.departures, seen.returns)
         self.peak_people = max(self.peak_people, seen.people)
@@ -100,15 +101,39 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
         return ()
 
     def rest(self, people: int, parameters: Parameters) -> None:
-        """Rest if nothing can begin before there are events again: until then, judge no tick."""
-        is_awaiting_low = (
-            people >= parameters.low_min_people
-            and self.low.is_armed
-            and "LOW_ENGAGEMENT" not in parameters.types_off
-        )
-        if self.anomaly is None and not self.exits.ticks and not is_awaiting_low:
+        """Rest if nothing can begin or end before there are events again, or the score changes."""
+        if self.exits.ticks:
+            return
+        if self.anomaly is not None:
+            self.is_awaiting_score = self.anomaly.type == "LOW_ENGAGEMENT"
+        elif (
+            people < parameters.low_min_people
+            or not self.low.is_armed
+            or "LOW_ENGAGEMENT" in parameters.types_off
+        ):
             self.is_resting = True
+        else:
+            self.is_awaiting_score = True
+        if self.is_awaiting_score and self.baseline.learnt >= parameters.min_bins:
+            self.is_awaiting_score = False  # it is compared with what is usual
+        if self.is_resting or self.is_awaiting_score:
             self._skip()
+
+    def await_score(self, at_ms: int, score: float, tick_ms: int, parameters: Parameters) -> bool:
+        """Add the score of an idle tick; return False if the tick must be judged instead."""
+        low, anomaly = self.low, self.anomaly
+        if not self.is_awaiting_score or at_ms - self.at_ms > tick_ms:
+            return False
+        if anomaly is None:
+            must_judge = low.is_due(at_ms, at_ms - self.first_ms, parameters)
+        else:
+            age_ms = at_ms - anomaly.began_ms
+            must_judge = score > low.mean or age_ms >= parameters.max_incident_s * 1000
+        if must_judge:
+            return False
+        low.update(at_ms, score, tick_ms, parameters)
+        self.at_ms = at_ms
+        return True
 
     def expected_score(self, parameters: Parameters) -> ExpectedScore | None:
         """Return the range of scores that is usual; None before there is a baseline."""

@@ -18,8 +18,10 @@ class LowEngagement(msgspec.Struct, array_like=True, gc=False):
     def update(self, at_ms: int, score: float, tick_ms: int, parameters: Parameters) -> None:
         """Add the score of a tick."""
         self.ticks += 1
-        weight = max(1.0 / self.ticks, tick_ms / (parameters.low_for_s * 1000.0))
-        self.mean += min(1.0, weight) * (score - self.mean)
+        first, weight = 1.0 / self.ticks, tick_ms / (parameters.low_for_s * 1000.0)
+        if weight < first or weight > 1.0:  # `min` and `max` take as long as all else
+            weight = first if weight < first else 1.0
+        self.mean += weight * (score - self.mean)
         if self.mean > parameters.low_score:
             self.since_ms = 0
             if self.mean >= parameters.low_rearmed_score:
@@ -27,14 +29,20 @@ class LowEngagement(msgspec.Struct, array_like=True, gc=False):
         elif not self.since_ms:
             self.since_ms = at_ms
 
+    def is_due(self, at_ms: int, age_ms: int, parameters: Parameters) -> bool:
+        """Check whether the mean has been low for long enough, in a session that is old enough."""
+        return (
+            self.since_ms > 0
+            and at_ms - self.since_ms >= parameters.low_for_s * 1000
+            and age_ms >= parameters.low_min_age_s * 1000
+        )
+
     def find(self, at_ms: int, people: int, age_ms: int, parameters: Parameters) -> Finding | None:
         """Return low engagement, if there is some that was not yet reported."""
         if (
-            not self.since_ms
-            or not self.is_armed
-            or at_ms - self.since_ms < parameters.low_for_s * 1000
+            not self.is_armed
+            or not self.is_due(at_ms, age_ms, parameters)
             or people < parameters.low_min_people
-            or age_ms < parameters.low_min_age_s * 1000
             or "LOW_ENGAGEMENT" in parameters.types_off
         ):
             return None

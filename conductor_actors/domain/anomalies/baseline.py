@@ -23,7 +23,8 @@ class Expected(msgspec.Struct, frozen=True, gc=False):
     """What the baseline expects of the people who are there, in events per second.
 
     The cautious rates are what is expected at least, since no mean is certain. Events come in
-    clusters of these sizes, as answers to each other do.
+    clusters of these mean sizes, as answers to each other do: a size is the square root of the
+    dispersion (Hawkes, 1971).
     """
 
     chats: float = 0.0
@@ -66,21 +67,19 @@ class Stream(msgspec.Struct, array_like=True, gc=False):
     @property
     def dispersion(self) -> float:
         """The variance of a count as a multiple of its mean."""
-        slow = self.slow
-        if slow <= 0.0 or self.spread <= slow:
+        slow, spread = self.slow, self.spread
+        if slow <= 0.0 or spread <= slow:
             return 1.0
-        return min(MAX_DISPERSION, self.spread / slow)
-
-    @property
-    def cluster(self) -> float:
-        """The mean size of a cluster, of which the dispersion is the square (Hawkes, 1971)."""
-        return sqrt(self.dispersion)
+        dispersion = spread / slow
+        return dispersion if dispersion < MAX_DISPERSION else MAX_DISPERSION
 
     def learn(self, count: float, seconds: int, fast: float, slow: float) -> None:
         """Move the means towards a bin by these weights; a burst counts only in part."""
         if slow < fast:  # no longer among the first bins
             usual = self.slow * seconds
-            count = min(count, usual + 4.0 * sqrt(self.dispersion * usual) + 2.0)
+            most = usual + 4.0 * sqrt(self.dispersion * usual) + 2.0
+            if most < count:
+                count = most
         change, self.last = count - self.last, count
         self.spread += slow * (change * change / (2.0 * seconds) - self.spread)
         self.fast += fast * (count / seconds - self.fast)
@@ -121,22 +120,27 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
         chats, reactions = chat.slow * share, reaction.slow * share
         if not is_slow:
             share = self._share(connected, self.fast_people)
-            chats, reactions = min(chats, chat.fast * share), min(reactions, reaction.fast * share)
+            fast_chats, fast_reactions = chat.fast * share, reaction.fast * share
+            chats = fast_chats if fast_chats < chats else chats
+            reactions = fast_reactions if fast_reactions < reactions else reactions
         if not is_chat_open:
             chats = 0.0
         if (chats + reactions) * 60.0 < parameters.min_expected_per_min:
             return None
+        of_chats, of_reactions = chat.dispersion, reaction.dispersion
         if before_ms is not None:
-            recent = self._recent_share(chats, reactions, before_ms, parameters)
+            dispersion = of_reactions if of_reactions > of_chats else of_chats
+            recent = self._recent_share(chats, reactions, before_ms, dispersion, parameters)
             chats, reactions = chats * recent, reactions * recent
-        known_s = min(UNCERTAINTY_S, float(BIN_S * self.learnt))
+        known_s = float(BIN_S * self.learnt)
+        known_s = known_s if known_s < UNCERTAINTY_S else UNCERTAINTY_S
         return Expected(
             chats,
             reactions,
-            _cautious(chats, chat.dispersion, known_s),
-            _cautious(reactions, reaction.dispersion, known_s),
-            chat.cluster,
-            reaction.cluster,
+            _cautious(chats, of_chats, known_s),
+            _cautious(reactions, of_reactions, known_s),
+            sqrt(of_chats),
+            sqrt(of_reactions),
         )
 
     def rate(self, connected: int, *, is_chat_open: bool) -> float:
@@ -157,8 +161,9 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
 
     def add(self, added: Bin) -> None:
         """Add the counts since the last tick; short ones are added to the last bin."""
-        if self.bins and self.bins[-1].seconds + added.seconds <= BIN_S:
-            last = self.bins.pop()
+        bins = self.bins
+        if bins and bins[-1].seconds + added.seconds <= BIN_S:
+            last = bins.pop()
             added = Bin(
                 added.end_ms,
                 last.seconds + added.seconds,
@@ -169,9 +174,9 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
                 added.active,
                 added.score,
             )
-        self.bins.append(added)
-        if len(self.bins) > MAX_BINS:
-            del self.bins[0]
+        bins.append(added)
+        if len(bins) > MAX_BINS:
+            del bins[0]
 
     def learn(self, before_ms: int, suspect_ms: int | None, parameters: Parameters) -> None:
         """Learn from the bins that end before a time, but not from those after `suspect_ms`."""
@@ -193,12 +198,13 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
 
     def _learn(self, oldest: Bin, parameters: Parameters) -> None:
         self.learnt += 1
-        first = 1.0 / self.learnt
-        fast = max(first, oldest.seconds / parameters.fast_s)
-        slow = max(first, oldest.seconds / parameters.slow_s)
-        limit = parameters.max_events_per_active * max(1, oldest.active)
-        self.chat.learn(min(oldest.chats, limit), oldest.seconds, fast, slow)
-        self.reaction.learn(min(oldest.reactions, limit), oldest.seconds, fast, slow)
+        first, seconds = 1.0 / self.learnt, oldest.seconds
+        fast, slow = seconds / parameters.fast_s, seconds / parameters.slow_s
+        fast, slow = first if first > fast else fast, first if first > slow else slow
+        limit = parameters.max_events_per_active * (oldest.active or 1)
+        chats, reactions = oldest.chats, oldest.reactions
+        self.chat.learn(limit if limit < chats else chats, seconds, fast, slow)
+        self.reaction.learn(limit if limit < reactions else reactions, seconds, fast, slow)
         self.fast_people += fast * (oldest.people - self.fast_people)
         self.slow_people += slow * (oldest.people - self.slow_people)
         self.guests += fast * (oldest.guests - self.guests)
@@ -208,28 +214,34 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
         self.score_variance += fast * (difference * difference - self.score_variance)
 
     def _recent_share(
-        self, chats: float, reactions: float, before_ms: int, parameters: Parameters
+        self,
+        chats: float,
+        reactions: float,
+        before_ms: int,
+        dispersion: float,
+        parameters: Parameters,
     ) -> float:
         """Return the share of the expected rates that the last minute may have had, at most 1."""
         count = seconds = 0
+        has_chats = chats > 0.0
         for each in self.bins:
-            if each.end_ms <= before_ms:
-                count += each.chats + each.reactions if chats > 0.0 else each.reactions
-                seconds += each.seconds
+            if each.end_ms > before_ms:
+                break
+            count += each.chats + each.reactions if has_chats else each.reactions
+            seconds += each.seconds
         if seconds < parameters.min_recent_s:
             return 1.0
-        dispersion = max(self.chat.dispersion, self.reaction.dispersion)
         most = count + parameters.recent_spreads * sqrt(dispersion * count) + 1.0
         return min(1.0, most / ((chats + reactions) * seconds))
 
     def _share(self, connected: int, usual_people: float) -> float:
         """Return the share of the usual people who are there, at most 1."""
-        people = self.audience(connected)
+        people = connected + self.guests
         return people / usual_people if people < usual_people else 1.0
 
 
 def _cautious(expected: float, dispersion: float, known_s: float) -> float:
     if expected <= 0.0:
         return 0.0
-    spread = sqrt(dispersion / (known_s * expected) + VARIATION + BIN_S / known_s)
-    return expected * max(MIN_CAUTIOUS_SHARE, 1.0 - spread)
+    share = 1.0 - sqrt(dispersion / (known_s * expected) + VARIATION + BIN_S / known_s)
+    return expected * (share if share > MIN_CAUTIOUS_SHARE else MIN_CAUTIOUS_SHARE)

@@ -40,6 +40,7 @@ class Evidence(msgspec.Struct, array_like=True, gc=False):
     ) -> None:
         """Add the counts of some seconds, in order, from `begin_ms` on."""
         level, seen, expected_so_far = self.level, self.seen, self.expected
+        onset_ms = self.onset_ms
         missing = log(remainder)
         gain = (1.0 - remainder) * (
             expected.cautious_chats / expected.chat_cluster
@@ -50,11 +51,12 @@ class Evidence(msgspec.Struct, array_like=True, gc=False):
         total, at_ms = expected.total, begin_ms
         for chat, reaction in zip(chats, reactions, strict=True):
             if level <= 0.0:
-                level, seen, expected_so_far, self.onset_ms = 0.0, 0, 0.0, at_ms
+                level, seen, expected_so_far, onset_ms = 0.0, 0, 0.0, at_ms
             level += gain + per_chat * chat + per_reaction * reaction
             seen += chat + reaction
             expected_so_far += total
             at_ms += 1000
+        self.onset_ms = onset_ms
         if level <= 0.0:
             self.clear()
         else:

@@ -157,6 +157,9 @@ def _is_surge(count: int, seconds: int, usual: Stream, ratio: float) -> bool:
     """Check whether there are more events than so many times the usual, for certain."""
     if count < MIN_SURGE:
         return False
-    expected = max(usual.fast, usual.slow) * seconds
+    fast, slow = usual.fast, usual.slow
+    expected = (slow if slow > fast else fast) * seconds
+    if count < ratio * expected:  # most often; the spread adds to it
+        return False
     spread = sqrt(usual.dispersion * (expected + 0.5))
     return count >= ratio * expected + SURGE_SPREADS * spread

@@ -170,19 +170,20 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
             self.drops.clear()
         else:
             self.drops.weigh(seen, votes, self.baseline, parameters)
+        chats, reactions = sum(seen.chats), sum(seen.reactions)
         self.baseline.add(
             Bin(
                 seen.at_ms,
                 len(seen.chats),
-                sum(seen.chats),
-                sum(seen.reactions),
+                chats,
+                reactions,
                 seen.people,
                 seen.guests,
                 seen.active,
                 int(seen.score * 1000.0),
             )
         )
-        if any(seen.reactions) or any(seen.chats):
+        if chats or reactions:
             self.exits.watch_applause(seen.at_ms, self.baseline, parameters)
 
     def _find(self, seen: Observation, parameters: Parameters) -> Finding | None:

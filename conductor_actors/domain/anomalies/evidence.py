@@ -50,11 +50,13 @@ class Evidence(msgspec.Struct, array_like=True, gc=False):
         per_reaction = missing / expected.reaction_cluster
         total, at_ms = expected.total, begin_ms
         for chat, reaction in zip(chats, reactions, strict=True):
-            if level <= 0.0:
-                level, seen, expected_so_far, onset_ms = 0.0, 0, 0.0, at_ms
-            level += gain + per_chat * chat + per_reaction * reaction
-            seen += chat + reaction
-            expected_so_far += total
+            added = gain + per_chat * chat + per_reaction * reaction
+            if level > 0.0:
+                level += added
+                seen += chat + reaction
+                expected_so_far += total
+            elif added > 0.0:
+                level, seen, expected_so_far, onset_ms = added, chat + reaction, total, at_ms
             at_ms += 1000
         self.onset_ms = onset_ms
         if level <= 0.0:

@@ -26,7 +26,7 @@ def with_anomalies(row: ScoreRow, state: SessionState) -> ScoreRow:
             row.at_ms - rules.tick_s * 1000, row.at_ms, state.votes, state.has_joins
         )
         detector.exits.departures, detector.exits.returns = state.departures, state.returns
-    elif is_idle and (detector.is_resting or _awaits_score(detector, row, state)):
+    elif (is_idle and detector.is_resting) or _has_only_score(row, state, detector):
         return row
     state.detector = None if detector.anomaly is None else detector.successor()
     seen = _observe(row, state)
@@ -45,14 +45,19 @@ def is_watching(state: SessionState) -> bool:
     return state.detector is not None and not state.detector.is_resting
 
 
-def _awaits_score(detector: Detector, row: ScoreRow, state: SessionState) -> bool:
-    """Add the row's score to the mean, if nothing else of the row can matter to the detector."""
-    if not detector.is_awaiting_score or row.gap is not None or row.quiet_until_ms:
-        return False
-    rules = state.rules
+def _has_only_score(row: ScoreRow, state: SessionState, detector: Detector) -> bool:
+    """Add the score of a tick without events, if nothing else of it matters to the detector."""
+    at_ms, rules = row.at_ms, state.rules
     tick_ms = rules.tick_s * 1000
-    is_last = not state.has_row_at(row.at_ms + tick_ms)
-    return not is_last and detector.await_score(row.at_ms, row.score, tick_ms, rules.anomalies)
+    return (
+        (state.last_event_ms or 0) < at_ms - tick_ms
+        and row.gap is None
+        and not row.quiet_until_ms
+        and state.has_row_at(at_ms + tick_ms)
+        and detector.add_score(
+            at_ms, row.score, tick_ms, rules.anomalies, is_chat_open=state.chat_is_open
+        )
+    )
 
 
 def _is_idle(signals: Signals) -> bool:

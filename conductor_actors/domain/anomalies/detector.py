@@ -95,43 +95,53 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
             return self._begin(key, seen.score, finding)
         is_arriving = seen.at_ms - self.first_ms < parameters.arrival_s * 1000
         if is_arriving or seen.at_ms < self.silent_until_ms:
-            self.baseline.bins.clear()
+            self.baseline.bins = ()
         suspect_ms = self.drops.suspect_ms(seen.at_ms, parameters)
         self.baseline.learn(seen.at_ms - parameters.delay_s * 1000, suspect_ms, parameters)
         return ()
 
     def rest(self, people: int, parameters: Parameters) -> None:
-        """Rest if nothing can begin or end before there are events again, or the score changes."""
+        """Rest if nothing can begin or end before there are events again, or for a low score."""
         if self.exits.ticks:
             return
-        if self.anomaly is not None:
-            self.is_awaiting_score = self.anomaly.type == "LOW_ENGAGEMENT"
-        elif (
-            people < parameters.low_min_people
-            or not self.low.is_armed
-            or "LOW_ENGAGEMENT" in parameters.types_off
-        ):
+        is_awaiting_low = (
+            people >= parameters.low_min_people
+            and self.low.is_armed
+            and "LOW_ENGAGEMENT" not in parameters.types_off
+        )
+        if self.anomaly is None and not is_awaiting_low:
             self.is_resting = True
-        else:
-            self.is_awaiting_score = True
-        if self.is_awaiting_score and self.baseline.learnt >= parameters.min_bins:
-            self.is_awaiting_score = False  # it is compared with what is usual
-        if self.is_resting or self.is_awaiting_score:
             self._skip()
+        elif (
+            self.anomaly is None or self.anomaly.type == "LOW_ENGAGEMENT"
+        ) and self.baseline.learnt < parameters.min_bins:  # so there is no other evidence
+            self.is_awaiting_score = True
+            self.baseline.bins = ()
 
-    def await_score(self, at_ms: int, score: float, tick_ms: int, parameters: Parameters) -> bool:
-        """Add the score of an idle tick; return False if the tick must be judged instead."""
+    def add_score(
+        self, at_ms: int, score: float, tick_ms: int, parameters: Parameters, *, is_chat_open: bool
+    ) -> bool:
+        """Add the score of a tick without events, if that is all that can matter of it.
+
+        Return False if it must be judged. Of the people who arrive, nothing else is learnt, either.
+        """
         low, anomaly = self.low, self.anomaly
-        if not self.is_awaiting_score or at_ms - self.at_ms > tick_ms:
+        age_ms = at_ms - self.first_ms
+        if at_ms - self.at_ms > tick_ms:
             return False
-        if anomaly is None:
-            must_judge = low.is_due(at_ms, at_ms - self.first_ms, parameters)
-        else:
-            age_ms = at_ms - anomaly.began_ms
-            must_judge = score > low.mean or age_ms >= parameters.max_incident_s * 1000
-        if must_judge:
+        if anomaly is not None:
+            open_ms = at_ms - anomaly.began_ms
+            can_end = score > low.mean or open_ms >= parameters.max_incident_s * 1000
+            if can_end or not self.is_awaiting_score:
+                return False
+        elif self.is_awaiting_score:
+            if low.is_due(at_ms, age_ms, parameters):
+                return False
+        elif age_ms >= parameters.arrival_s * 1000 or self.exits.ticks or self.exits.mass_since_ms:
             return False
         low.update(at_ms, score, tick_ms, parameters)
+        if not is_chat_open:
+            low.since_ms = 0
         self.at_ms = at_ms
         return True
 
@@ -157,7 +167,7 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
         """Pass over a tick whose counts say nothing."""
         self.drops.clear()
         self.low.since_ms = 0
-        self.baseline.bins.clear()
+        self.baseline.bins = ()
 
     def _compare(self, seen: Observation, votes: int, parameters: Parameters) -> None:
         """Compare the counts with the baseline, and keep them to learn from them later."""
@@ -220,7 +230,7 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
         self.drops.clear()
         if finding.type in {"SUDDEN_DROP", "GRADUAL_DECLINE"}:
             self.low.is_armed = False  # a low score is no further news
-        self.baseline.bins.clear()
+        self.baseline.bins = ()
         usual = self.baseline.score
         return (
             AnomalyBegan(
@@ -250,7 +260,7 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
 
     def _end(self, anomaly: OpenAnomaly) -> tuple[AnomalyChange, ...]:
         self.anomaly = None
-        self.baseline.bins.clear()
+        self.baseline.bins = ()
         return (AnomalyEnded(anomaly.id, anomaly.type, anomaly.began_ms),)
 
 

@@ -42,7 +42,7 @@ class Leaving(msgspec.Struct, frozen=True, gc=False):
 class Exits(msgspec.Struct, array_like=True, gc=False):
     """The departures and returns of the last minute, by the ticks that had any."""
 
-    ticks: list[tuple[int, int, int]] = []
+    ticks: tuple[tuple[int, int, int], ...] = ()
     departures: int = 0  # from the session's begin on
     returns: int = 0
     mass_since_ms: int = 0  # since when too many have left; 0: they have not
@@ -54,9 +54,9 @@ class Exits(msgspec.Struct, array_like=True, gc=False):
         departed, returned = departures - self.departures, returns - self.returns
         if departed or returned:
             self.departures, self.returns = departures, returns
-            self.ticks.append((at_ms, departed, returned))
+            self.ticks = (*self.ticks, (at_ms, departed, returned))
         while self.ticks and self.ticks[0][0] <= at_ms - WITHIN_S * 1000:
-            del self.ticks[0]
+            self.ticks = self.ticks[1:]
 
     def find(
         self, at_ms: int, people: int, peak_people: int, parameters: Parameters

@@ -99,6 +99,9 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
     slow_people: float = 0.0
     guests: float = 0.0
     bins: tuple[Bin, ...] = ()  # an empty list takes 56 bytes in each of many idle sessions
+    chats: int = 0  # the sums of the bins
+    reactions: int = 0
+    seconds: int = 0
 
     def expect(
         self,
@@ -162,6 +165,9 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
     def add(self, added: Bin) -> None:
         """Add the counts since the last tick; short ones are added to the last bin."""
         bins = self.bins
+        self.chats += added.chats
+        self.reactions += added.reactions
+        self.seconds += added.seconds
         if bins and bins[-1].seconds + added.seconds <= BIN_S:
             last, bins = bins[-1], bins[:-1]
             added = Bin(
@@ -174,25 +180,43 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
                 added.active,
                 added.score,
             )
-        self.bins = (*bins[1 - MAX_BINS :], added)
+        self.bins = (*bins, added)
+        if len(self.bins) > MAX_BINS:
+            self._remove_oldest()
 
     def learn(self, before_ms: int, suspect_ms: int | None, parameters: Parameters) -> None:
         """Learn from the bins that end before a time, but not from those after `suspect_ms`."""
         while self.bins and self.bins[0].end_ms <= before_ms:
-            oldest, self.bins = self.bins[0], self.bins[1:]
+            oldest = self._remove_oldest()
             if suspect_ms is None or oldest.end_ms <= suspect_ms:
                 self._learn(oldest, parameters)
+
+    def forget_bins(self) -> None:
+        """Learn nothing from the bins, and compare nothing with them."""
+        if self.bins:
+            self.bins = ()
+            self.chats = self.reactions = self.seconds = 0
 
     def counts_since(self, begin_ms: int) -> tuple[int, int, int]:
         """Return the chats, the reactions and the seconds of the bins that begin since then."""
         chats = reactions = seconds = 0
         for each in reversed(self.bins):
-            if each.end_ms - each.seconds * 1000 < begin_ms:
+            if each.end_ms <= begin_ms:  # most often, what ends by then begins before
+                break
+            bin_s = each.seconds
+            if each.end_ms - bin_s * 1000 < begin_ms:
                 break
             chats += each.chats
             reactions += each.reactions
-            seconds += each.seconds
+            seconds += bin_s
         return chats, reactions, seconds
+
+    def _remove_oldest(self) -> Bin:
+        oldest, self.bins = self.bins[0], self.bins[1:]
+        self.chats -= oldest.chats
+        self.reactions -= oldest.reactions
+        self.seconds -= oldest.seconds
+        return oldest
 
     def _learn(self, oldest: Bin, parameters: Parameters) -> None:
         self.learnt += 1
@@ -220,13 +244,14 @@ class Baseline(msgspec.Struct, array_like=True, gc=False):
         parameters: Parameters,
     ) -> float:
         """Return the share of the expected rates that the last minute may have had, at most 1."""
-        count = seconds = 0
-        has_chats = chats > 0.0
-        for each in self.bins:
-            if each.end_ms > before_ms:
+        all_chats, all_reactions, seconds = self.chats, self.reactions, self.seconds
+        for each in reversed(self.bins):
+            if each.end_ms <= before_ms:
                 break
-            count += each.chats + each.reactions if has_chats else each.reactions
-            seconds += each.seconds
+            all_chats -= each.chats
+            all_reactions -= each.reactions
+            seconds -= each.seconds
+        count = all_chats + all_reactions if chats > 0.0 else all_reactions
         if seconds < parameters.min_recent_s:
             return 1.0
         most = count + parameters.recent_spreads * sqrt(dispersion * count) + 1.0

@@ -95,7 +95,7 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
             return self._begin(key, seen.score, finding)
         is_arriving = seen.at_ms - self.first_ms < parameters.arrival_s * 1000
         if is_arriving or seen.at_ms < self.silent_until_ms:
-            self.baseline.bins = ()
+            self.baseline.forget_bins()
         suspect_ms = self.drops.suspect_ms(seen.at_ms, parameters)
         self.baseline.learn(seen.at_ms - parameters.delay_s * 1000, suspect_ms, parameters)
         return ()
@@ -116,7 +116,7 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
             self.anomaly is None or self.anomaly.type == "LOW_ENGAGEMENT"
         ) and self.baseline.learnt < parameters.min_bins:  # so there is no other evidence
             self.is_awaiting_score = True
-            self.baseline.bins = ()
+            self.baseline.forget_bins()
 
     def add_score(
         self, at_ms: int, score: float, tick_ms: int, parameters: Parameters, *, is_chat_open: bool
@@ -167,7 +167,7 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
         """Pass over a tick whose counts say nothing."""
         self.drops.clear()
         self.low.since_ms = 0
-        self.baseline.bins = ()
+        self.baseline.forget_bins()
 
     def _compare(self, seen: Observation, votes: int, parameters: Parameters) -> None:
         """Compare the counts with the baseline, and keep them to learn from them later."""
@@ -230,7 +230,7 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
         self.drops.clear()
         if finding.type in {"SUDDEN_DROP", "GRADUAL_DECLINE"}:
             self.low.is_armed = False  # a low score is no further news
-        self.baseline.bins = ()
+        self.baseline.forget_bins()
         usual = self.baseline.score
         return (
             AnomalyBegan(
@@ -260,7 +260,7 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
 
     def _end(self, anomaly: OpenAnomaly) -> tuple[AnomalyChange, ...]:
         self.anomaly = None
-        self.baseline.bins = ()
+        self.baseline.forget_bins()
         return (AnomalyEnded(anomaly.id, anomaly.type, anomaly.began_ms),)
 
 

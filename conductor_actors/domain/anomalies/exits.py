@@ -101,12 +101,14 @@ class Exits(msgspec.Struct, array_like=True, gc=False):
 
     def watch_applause(self, at_ms: int, baseline: Baseline, parameters: Parameters) -> None:
         """Record when there are so many reactions, or messages, that it may be applause."""
+        chat, reaction = baseline.chat, baseline.reaction
         for within_s in APPLAUSE_S:
             chats, reactions, seconds = baseline.counts_since(at_ms - within_s * 1000)
-            if _is_surge(
-                reactions, seconds, baseline.reaction, parameters.applause_reactions
-            ) or _is_surge(chats, seconds, baseline.chat, parameters.applause_chat):
+            if _is_surge(reactions, seconds, reaction, parameters.applause_reactions) or _is_surge(
+                chats, seconds, chat, parameters.applause_chat
+            ):
                 self.applause_ms = at_ms
+                return
 
     def _has_stopped(self, at_ms: int, people: int, leaving: Leaving) -> bool:
         """Check whether fewer leave than if all of them were leaving, as at an ending."""

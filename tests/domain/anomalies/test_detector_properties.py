@@ -118,3 +118,16 @@ def test_nothing_begins_in_quiet_at_gaps_or_in_the_first_thirty_ticks(
         if phase.has_gap or (phase.is_quiet and phase.ticks <= 12):
             assert len(session.began) == before
     assert all(row.anomalies == () for row in session.rows[:29])
+
+
+@settings(max_examples=40, deadline=None)
+@given(phases)
+def test_the_sums_of_a_baseline_are_those_of_its_bins(story: Sequence[Phase]) -> None:
+    session = WatchedSession(RULES)
+    for phase in story:
+        run(session, phase, phase.ticks)
+        if session.state.detector is not None:
+            baseline = session.state.detector.baseline
+            counts = [(each.chats, each.reactions, each.seconds) for each in baseline.bins]
+            sums = (baseline.chats, baseline.reactions, baseline.seconds)
+            assert sums == tuple(map(sum, zip((0, 0, 0), *counts, strict=True)))

@@ -18,7 +18,7 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
-from conductor_actors.domain.checkpoints import encode_header
+from conductor_actors.domain.checkpoints.encoding import encode_header
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import CheckpointCommitted, CheckpointPostponed, emit

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.runtime.base import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
-from conductor_actors.domain.checkpoints import Header
+from conductor_actors.domain.checkpoints.encoding import Header
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.gaps import NO_MARKS, GapMarks
 from conductor_actors.domain.identity import SessionKey

@@ -26,7 +26,7 @@ from conductor_actors.actors.runtime.mailbox import (
 )
 from conductor_actors.actors.session_table import SessionTable
 from conductor_actors.actors.stats import report_refused
-from conductor_actors.domain.checkpoints import Header
+from conductor_actors.domain.checkpoints.encoding import Header
 from conductor_actors.domain.entries import id_of
 from conductor_actors.domain.intake import EventsBySession, Intake, Rejected
 from conductor_actors.domain.ticks import TickPosition, Watermark

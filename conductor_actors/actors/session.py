@@ -22,7 +22,7 @@ from conductor_actors.actors.runtime.base import ActorContext, Poisoned, PooledA
 from conductor_actors.actors.runtime.coalescing_mailbox import ItemMailbox
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
-from conductor_actors.domain.checkpoints import encode_state
+from conductor_actors.domain.checkpoints.encoding import encode_state
 from conductor_actors.domain.detection import is_watching, with_anomalies
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import Event

@@ -36,7 +36,7 @@ from conductor_actors.actors.writer import Sinks, WriterActor
 from conductor_actors.app.signals import DRAIN_TIMEOUT_S
 from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickActivity
 from conductor_actors.domain.backlog import Backlog, Batch
-from conductor_actors.domain.checkpoints import Recovered
+from conductor_actors.domain.checkpoints.encoding import Recovered
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.intake import Intake
 from conductor_actors.domain.scoring import ScoreRow

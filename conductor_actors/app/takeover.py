@@ -8,7 +8,7 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 from conductor_actors.actors.anomaly_reports import report_open_anomalies
 from conductor_actors.adapters.redis.ownership.checkpoint_errors import mapped_checkpoint_errors
 from conductor_actors.app.sources import WrappedSource
-from conductor_actors.domain.checkpoints import Recovered, recover
+from conductor_actors.domain.checkpoints.encoding import Recovered, recover
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_events import CheckpointLoaded, LeaseAwaited, emit

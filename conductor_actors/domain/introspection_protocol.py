@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 
-from conductor_actors.domain.checkpoints import encode_state
+from conductor_actors.domain.checkpoints.encoding import encode_state
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.scoring import Contributions, Scoring, Signals

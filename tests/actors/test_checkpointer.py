@@ -19,7 +19,7 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.domain.checkpoints import Header, encode_header
+from conductor_actors.domain.checkpoints.encoding import Header, encode_header
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake_state import IntakeState
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable

@@ -22,7 +22,7 @@ from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts
 from conductor_actors.domain.anomalies.detector import Detector
-from conductor_actors.domain.checkpoints import decode_state
+from conductor_actors.domain.checkpoints.encoding import decode_state
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import Event, UserJoined
 from conductor_actors.domain.gaps import GapMark

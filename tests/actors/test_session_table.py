@@ -16,7 +16,7 @@ from conductor_actors.actors.session_table import (
     DirtySet,
     SessionTable,
 )
-from conductor_actors.domain.checkpoints import decode_state
+from conductor_actors.domain.checkpoints.encoding import decode_state
 from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import ChatSwitched, Event, UserJoined, UserLeft

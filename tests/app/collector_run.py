@@ -8,7 +8,7 @@ import pykka
 from hypothesis import strategies as st
 
 from conductor_actors.app.collector import Collector, Ports
-from conductor_actors.domain.checkpoints import Recovered, recover
+from conductor_actors.domain.checkpoints.encoding import Recovered, recover
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from conductor_actors.domain.anomalies.changes import AnomalyBegan, AnomalyChange
-from conductor_actors.domain.checkpoints import recover
+from conductor_actors.domain.checkpoints.encoding import recover
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from conductor_actors.domain.checkpoints import recover
+from conductor_actors.domain.checkpoints.encoding import recover
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap, GapMark
 from conductor_actors.ports import Checkpoint, ReadResult

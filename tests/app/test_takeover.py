@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from conductor_actors.app.takeover import STANDBY_REMINDER_INTERVAL_S, Ownership, Takeover, _Standby
-from conductor_actors.domain.checkpoints import Header, encode_header, encode_state
+from conductor_actors.domain.checkpoints.encoding import Header, encode_header, encode_state
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake_state import IntakeState

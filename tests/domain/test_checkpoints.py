@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.domain import checkpoints
-from conductor_actors.domain.checkpoints import (
+from conductor_actors.domain.checkpoints import encoding
+from conductor_actors.domain.checkpoints.encoding import (
     FormatError,
     Header,
     UnreadableHeaderError,
@@ -281,7 +281,7 @@ def test_a_checkpoint_with_another_window_is_refused() -> None:
 
 def test_a_checkpoint_of_another_format_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as later:
-        later.setattr(checkpoints, "CHECKPOINT_VERSION", 4)
+        later.setattr(encoding, "CHECKPOINT_VERSION", 4)
         header = encode_header(header_of(SessionRules()))
     with pytest.raises(FormatError) as caught:
         recover(header, {}, SessionRules())

@@ -3,7 +3,7 @@
 import msgspec
 
 from conductor_actors.domain.anomalies.detector import Detector, OpenAnomaly
-from conductor_actors.domain.checkpoints import encode_state
+from conductor_actors.domain.checkpoints.encoding import encode_state
 from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import ChatSwitched, Event, PollClosed, PollVote, UserLeft

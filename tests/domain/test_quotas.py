@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.domain.checkpoints import Header, encode_header, recover
+from conductor_actors.domain.checkpoints.encoding import Header, encode_header, recover
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import UserJoined, UserLeft

@@ -30,7 +30,7 @@ from conductor_actors.adapters.redis.ownership.checkpoint_store import (
     checkpoint_commands,
 )
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
-from conductor_actors.domain.checkpoints import encode_header, merge_headers, read_header
+from conductor_actors.domain.checkpoints.encoding import encode_header, merge_headers, read_header
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.shards import SINGLE_SHARD, Shard, all_shards, owner_of
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable

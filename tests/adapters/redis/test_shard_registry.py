@@ -11,7 +11,7 @@ from conductor_actors.adapters.redis.outbox import RedisOutbox
 from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.shard_registry import ShardRegistry
-from conductor_actors.domain.checkpoints import Header, encode_header, read_header
+from conductor_actors.domain.checkpoints.encoding import Header, encode_header, read_header
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake_state import IntakeState
 from conductor_actors.domain.shards import SINGLE_SHARD, Shard, all_shards, owner_of

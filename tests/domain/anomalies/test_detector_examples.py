@@ -7,7 +7,7 @@ import pytest
 from conductor_actors.domain.anomalies.detector import Detector
 from conductor_actors.domain.anomalies.evidence import noticeable_s
 from conductor_actors.domain.anomalies.parameters import parameters_of
-from conductor_actors.domain.checkpoints import decode_state, encode_state
+from conductor_actors.domain.checkpoints.encoding import decode_state, encode_state
 from conductor_actors.domain.events import ChatMessage, UserJoined
 from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.session_rules import SessionRules

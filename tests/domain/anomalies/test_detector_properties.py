@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conductor_actors.domain.anomalies.changes import AnomalyBegan, AnomalyEnded
-from conductor_actors.domain.checkpoints import decode_state, encode_state
+from conductor_actors.domain.checkpoints.encoding import decode_state, encode_state
 from conductor_actors.domain.gaps import NO_MARKS, GapMark
 from conductor_actors.domain.session_rules import SessionRules
 from tests.domain.anomalies.watched_session import TICK_S, WatchedSession

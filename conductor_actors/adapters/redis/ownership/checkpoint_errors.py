@@ -9,7 +9,7 @@ from conductor_actors.adapters.redis.key_names import (
     CHECKPOINT_SESSIONS_KEY,
     NAMESPACE_NOTE,
 )
-from conductor_actors.domain.checkpoints import (
+from conductor_actors.domain.checkpoints.encoding import (
     CHECKPOINT_VERSION,
     CheckpointError,
     FormatError,

@@ -1,7 +1,7 @@
 import pytest
 
 from conductor_actors.adapters.redis.ownership.checkpoint_errors import mapped_checkpoint_errors
-from conductor_actors.domain.checkpoints import (
+from conductor_actors.domain.checkpoints.encoding import (
     CheckpointError,
     FormatError,
     UnreadableHeaderError,

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from conductor_actors.domain.packed_states import (
+from conductor_actors.domain.checkpoints.packed_states import (
     PackedCounts,
     PackedPoll,
     PackedState,

@@ -9,15 +9,15 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from conductor_actors.domain.earlier_states import decode_earlier_state
-from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.intake_state import IntakeState
-from conductor_actors.domain.packed_states import (
+from conductor_actors.domain.checkpoints.earlier_states import decode_earlier_state
+from conductor_actors.domain.checkpoints.packed_states import (
     PackedCounts,
     PackedPoll,
     PackedState,
     PackedUsers,
 )
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.intake_state import IntakeState
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState

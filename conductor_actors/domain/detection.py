@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from conductor_actors.domain.anomalies.baseline import Bin
 from conductor_actors.domain.anomalies.detector import Detector
 from conductor_actors.domain.anomalies.observation import Observation
 from conductor_actors.domain.scoring import ScoreRow, Signals
@@ -26,7 +27,7 @@ def with_anomalies(row: ScoreRow, state: SessionState) -> ScoreRow:
             row.at_ms - rules.tick_s * 1000, row.at_ms, state.votes, state.has_joins
         )
         detector.exits.departures, detector.exits.returns = state.departures, state.returns
-    elif (is_idle and detector.is_resting) or _has_only_score(row, state, detector):
+    elif (is_idle and detector.is_resting) or _has_only_added(row, state, detector, is_idle):
         return row
     state.detector = None if detector.anomaly is None else detector.successor()
     seen = _observe(row, state)
@@ -45,19 +46,26 @@ def is_watching(state: SessionState) -> bool:
     return state.detector is not None and not state.detector.is_resting
 
 
-def _has_only_score(row: ScoreRow, state: SessionState, detector: Detector) -> bool:
-    """Add the score of a tick without events, if nothing else of it matters to the detector."""
-    at_ms, rules = row.at_ms, state.rules
+def _has_only_added(row: ScoreRow, state: SessionState, detector: Detector, is_idle: bool) -> bool:
+    """Add a tick without events to what is known, if nothing can begin or end at it."""
+    at_ms, rules, is_open = row.at_ms, state.rules, state.chat_is_open
     tick_ms = rules.tick_s * 1000
-    return (
-        (state.last_event_ms or 0) < at_ms - tick_ms
-        and row.gap is None
-        and not row.quiet_until_ms
-        and state.has_row_at(at_ms + tick_ms)
-        and detector.add_score(
-            at_ms, row.score, tick_ms, rules.anomalies, is_chat_open=state.chat_is_open
-        )
-    )
+    if (
+        (state.last_event_ms or 0) >= at_ms - tick_ms
+        or row.gap is not None
+        or row.quiet_until_ms
+        or not state.has_row_at(at_ms + tick_ms)
+    ):
+        return False
+    if detector.add_score(at_ms, row.score, tick_ms, rules.anomalies, is_chat_open=is_open):
+        return True
+    if is_idle or not detector.is_only_learning(at_ms, tick_ms, rules.anomalies):
+        return False
+    people, guests = _people(state)
+    active, score = row.signals.active_users, int(row.score * 1000.0)
+    silence = Bin(at_ms, rules.tick_s, 0, 0, people, guests, active, score)
+    detector.add_silence(silence, row.score, rules.anomalies, is_chat_open=is_open)
+    return True
 
 
 def _is_idle(signals: Signals) -> bool:
@@ -70,9 +78,17 @@ def _is_idle(signals: Signals) -> bool:
     )
 
 
+def _people(state: SessionState) -> tuple[int, int]:
+    """Return the people who are there, 1 if that is unknown, and how many of them are guests."""
+    if not state.has_joins:
+        return 1, 0
+    return max(1, len(state.connections) + state.guests), state.guests
+
+
 def _observe(row: ScoreRow, state: SessionState) -> Observation:
     """Return what happened since the last tick, and who is there."""
     seconds = state.rules.tick_s
+    people, guests = _people(state)
     return Observation(
         row.at_ms,
         state.chats.last(seconds, row.at_ms),
@@ -80,8 +96,8 @@ def _observe(row: ScoreRow, state: SessionState) -> Observation:
         state.votes,
         state.departures,
         state.returns,
-        max(1, len(state.connections) + state.guests) if state.has_joins else 1,
-        state.guests if state.has_joins else 0,
+        people,
+        guests,
         row.signals.active_users,
         row.score,
         state.has_joins,

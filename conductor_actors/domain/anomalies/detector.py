@@ -145,6 +145,29 @@ class Detector(msgspec.Struct, array_like=True, gc=False):
         self.at_ms = at_ms
         return True
 
+    def is_only_learning(self, at_ms: int, tick_ms: int, parameters: Parameters) -> bool:
+        """Check whether a tick without events can only teach: there is no baseline yet."""
+        return (
+            self.baseline.learnt + 1 < parameters.min_bins
+            and self.anomaly is None
+            and at_ms - self.at_ms <= tick_ms
+            and at_ms >= self.silent_until_ms
+            and not self.exits.ticks
+            and not self.exits.mass_since_ms
+            and not self.low.is_due(at_ms, at_ms - self.first_ms, parameters)
+        )
+
+    def add_silence(
+        self, silence: Bin, score: float, parameters: Parameters, *, is_chat_open: bool
+    ) -> None:
+        """Learn from a tick without events."""
+        self.at_ms = silence.end_ms
+        self.low.update(silence.end_ms, score, silence.seconds * 1000, parameters)
+        if not is_chat_open:
+            self.low.since_ms = 0
+        self.baseline.add(silence)
+        self.baseline.learn(silence.end_ms - parameters.delay_s * 1000, None, parameters)
+
     def expected_score(self, parameters: Parameters) -> ExpectedScore | None:
         """Return the range of scores that is usual; None before there is a baseline."""
         return self.baseline.expected_score(parameters)

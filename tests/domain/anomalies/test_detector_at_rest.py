@@ -51,3 +51,14 @@ def test_who_arrives_without_doing_anything_is_not_looked_at() -> None:
     detector = detector_of(session)
     assert (detector.at_ms, detector.low.ticks) == (session.now_ms, 6)
     assert detector.baseline.bins == ()
+
+
+def test_ticks_without_events_teach_that_there_were_none() -> None:
+    session = WatchedSession()
+    session.join(12)
+    session.run(100, every(15))
+    bins = detector_of(session).baseline.bins
+    assert [each.end_ms for each in bins] == [
+        session.now_ms - ago_s * 1000 for ago_s in range(40, -1, -5)
+    ][-len(bins) :]
+    assert {each.chats for each in bins} == {0, 1}

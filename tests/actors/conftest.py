@@ -8,9 +8,10 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
+from conductor_actors.actors.session_table import SessionTable
 from tests.actors.pooled_handlers import MAX_WAIT_S
 from tests.actors.scripted_actors import Model, PooledModel, PykkaModel, SystemModel
-from tests.actors.session_harness import SessionHarness
+from tests.actors.session_harness import TIMEOUT_S, SessionHarness
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,11 @@ def dispatcher() -> Iterator[Dispatcher]:
 @pytest.fixture
 def sessions(dispatcher: Dispatcher) -> SessionHarness:
     return SessionHarness(dispatcher)
+
+
+@pytest.fixture
+def session_table(sessions: SessionHarness) -> SessionTable:
+    return SessionTable(sessions.dispatcher, sessions.supervisor_mailbox, TIMEOUT_S)
 
 
 def _ours(name: str) -> Iterator[SystemModel | PooledModel]:

@@ -19,8 +19,10 @@ from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionParts
 from conductor_actors.actors.session_supervisor import SessionLimits, SessionSupervisor
+from conductor_actors.actors.session_table import CheckpointContents, SessionTable
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.intake import EventsBySession
 from conductor_actors.domain.introspection_protocol import (
     IntrospectionAnswer,
     IntrospectionRequest,
@@ -31,6 +33,11 @@ from conductor_actors.ports import DeadLetter
 from tests.actors.pooled_handlers import MAX_WAIT_S
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.recording_mailbox import RecordingMailbox
+from tests.support.score_rows import AT_MS
+
+TIMEOUT_S = 1800
+OVER_MS = AT_MS + TIMEOUT_S * 1000
+KEY = SessionKey("default", "s")
 
 
 class SessionHarness:
@@ -113,3 +120,26 @@ class SessionHarness:
                 assert self.supervisor.handle_failure(message)
             case ChildStopped():
                 assert self.supervisor.handle_stop(message.mailbox)
+
+
+def batch(events: list[Event], session_id: str = "s") -> EventsBySession:
+    return EventsBySession({("default", session_id): events})
+
+
+def tick(at_ms: int) -> Tick:
+    return Tick(at_ms, is_live=False, sessions=Latch(1, 0.0, 0.0))
+
+
+def begin_checkpoint(session_table: SessionTable) -> tuple[CheckpointContents, RecordingMailbox]:
+    """Begin a checkpoint, as the Router does."""
+    answers = RecordingMailbox()
+    contents = session_table.begin_checkpoint()
+    session_table.request_snapshots(contents, answers, 0.0)
+    return contents, answers
+
+
+def passivate(sessions: SessionHarness, session_table: SessionTable, now_ms: int) -> None:
+    """Ask the sessions without recent events, and remove those that are forgotten."""
+    session_table.passivate(now_ms)
+    sessions.settle()
+    session_table.passivate(now_ms)

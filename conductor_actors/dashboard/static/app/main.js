@@ -1,14 +1,18 @@
-/** The page: one stream, two views, and a router that shows the view of the address. */
+/**
+ * The page: one stream, two views, and a router that shows the view of the address.
+ *
+ * `overview/` is the view of all sessions, `session/` that of one, and this folder what they share.
+ */
 
 import { EngagementStream } from "../engagement-stream.js";
 import { SERVICE_URL } from "./addresses.js";
 import { tokenRejection } from "./api.js";
 import { showConnection } from "./connection-badge.js";
 import { find, html } from "./element.js";
-import { Notifications } from "./notifications.js";
 import { OpenAnomalies } from "./open-anomalies.js";
-import { Overview } from "./overview.js";
-import { SessionView } from "./session-view.js";
+import { Notifications } from "./overview/notifications.js";
+import { Overview } from "./overview/overview.js";
+import { SessionView } from "./session/session-view.js";
 import { startTheme } from "./theme.js";
 import { savedToken, tokenDialog } from "./token.js";
 

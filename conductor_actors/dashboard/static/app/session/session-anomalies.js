@@ -1,10 +1,10 @@
 /** The anomalies of one session: those that are stored, and those that begin and end meanwhile. */
 
-import { ApiError, fetchAnomalies } from "./api.js";
+import { ApiError, fetchAnomalies } from "../api.js";
+import { beginMs, endMs, isOpen, keyOf } from "../incidents.js";
 import { setMarked } from "./feedback.js";
-import { beginMs, endMs, isOpen, keyOf } from "./incidents.js";
 
-/** @import { AnomalyRecord } from "../types.d.ts" */
+/** @import { AnomalyRecord } from "../../types.d.ts" */
 
 /** Requests what is stored, and merges it with what the stream sends. */
 export class SessionAnomalies {

@@ -1,12 +1,12 @@
 /** The notice above a session's figures: the latest anomaly, why, since when, and its end. */
 
-import { iconUrl } from "./addresses.js";
-import { announce, announceNow } from "./announcer.js";
-import { find, html, setText, show } from "./element.js";
-import { duration, percent, time, wholePercent } from "./format.js";
-import { beginMs, isOpen, keyOf, lengthOf, severityName, span, typeName } from "./incidents.js";
+import { iconUrl } from "../addresses.js";
+import { announce, announceNow } from "../announcer.js";
+import { find, html, setText, show } from "../element.js";
+import { duration, percent, time, wholePercent } from "../format.js";
+import { beginMs, isOpen, keyOf, lengthOf, severityName, span, typeName } from "../incidents.js";
 
-/** @import { AnomalyRecord } from "../types.d.ts" */
+/** @import { AnomalyRecord } from "../../types.d.ts" */
 /** @import { FeedbackButton } from "./feedback.js" */
 /** @import { TickClock } from "./tick-clock.js" */
 

@@ -1,16 +1,16 @@
 /** The list view: all live sessions, open anomalies first or by name, with a search and a filter. */
 
+import { find, html, oncePerFrame, setText, show } from "../element.js";
+import { count, percent, time } from "../format.js";
+import { LEVELS, levelOf } from "../levels.js";
+import { setTitle } from "../tab-title.js";
+import { onThemeChange } from "../theme.js";
 import { Backfill } from "./backfill.js";
-import { find, html, oncePerFrame, setText, show } from "./element.js";
-import { count, percent, time } from "./format.js";
-import { LEVELS, levelOf } from "./levels.js";
 import { SessionBoard } from "./session-board.js";
 import { SessionList } from "./session-list.js";
-import { setTitle } from "./tab-title.js";
-import { onThemeChange } from "./theme.js";
 
-/** @import { EngagementStream, SessionsSnapshot } from "../engagement-stream.js" */
-/** @import { OpenAnomalies } from "./open-anomalies.js" */
+/** @import { EngagementStream, SessionsSnapshot } from "../../engagement-stream.js" */
+/** @import { OpenAnomalies } from "../open-anomalies.js" */
 /** @import { Line, Order } from "./session-board.js" */
 
 const HOLD_ORDER_MS = 2_000; // rows keep their order while the pointer moves over them

@@ -3,16 +3,16 @@
  * the curve are the scores that were expected, and the times of anomalies.
  */
 
-import { WINDOW_MS } from "../engagement-stream.js";
-import uPlot from "../vendor/uPlot.esm.js";
+import { WINDOW_MS } from "../../engagement-stream.js";
+import uPlot from "../../vendor/uPlot.esm.js";
+import { oncePerFrame } from "../element.js";
+import { minute } from "../format.js";
+import { CRITICAL_BELOW, LEVELS, levelOf } from "../levels.js";
+import { runs } from "../points.js";
+import { colour, onThemeChange } from "../theme.js";
 import { drawExpected, drawIncidents } from "./chart-layers.js";
-import { oncePerFrame } from "./element.js";
-import { minute } from "./format.js";
-import { CRITICAL_BELOW, LEVELS, levelOf } from "./levels.js";
-import { runs } from "./sparkline.js";
-import { colour, onThemeChange } from "./theme.js";
 
-/** @import { AnomalyRecord, Update } from "../types.d.ts" */
+/** @import { AnomalyRecord, Update } from "../../types.d.ts" */
 
 const WINDOW_S = WINDOW_MS / 1000;
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';

@@ -1,11 +1,11 @@
 /** The list of a session's anomalies, newest first. */
 
-import { find, fromTemplate, html, setText, show } from "./element.js";
+import { find, fromTemplate, html, setText, show } from "../element.js";
+import { date, time } from "../format.js";
+import { beginMs, isOpen, keyOf, lengthOf, severityName, span, typeName } from "../incidents.js";
 import { FeedbackButton } from "./feedback.js";
-import { date, time } from "./format.js";
-import { beginMs, isOpen, keyOf, lengthOf, severityName, span, typeName } from "./incidents.js";
 
-/** @import { AnomalyRecord } from "../types.d.ts" */
+/** @import { AnomalyRecord } from "../../types.d.ts" */
 /** @import { SessionAnomalies } from "./session-anomalies.js" */
 
 const MAX_SHOWN = 50;

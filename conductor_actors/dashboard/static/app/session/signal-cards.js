@@ -1,10 +1,10 @@
 /** One card per signal: its current value, and its contribution to the score. */
 
-import { iconUrl } from "./addresses.js";
-import { find, fromTemplate, html, setText } from "./element.js";
-import { count, percent, points } from "./format.js";
+import { iconUrl } from "../addresses.js";
+import { find, fromTemplate, html, setText } from "../element.js";
+import { count, percent, points } from "../format.js";
 
-/** @import { Contributions, Update, Explanation, Signals } from "../types.d.ts" */
+/** @import { Contributions, Update, Explanation, Signals } from "../../types.d.ts" */
 
 /**
  * @typedef {Readonly<{

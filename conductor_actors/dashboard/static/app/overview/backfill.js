@@ -1,9 +1,9 @@
 /** Fills the sparklines of visible rows with stored scores, many in one request. */
 
-import { WINDOW_MS } from "../engagement-stream.js";
-import { ApiError, fetchHistories } from "./api.js";
+import { WINDOW_MS } from "../../engagement-stream.js";
+import { ApiError, fetchHistories } from "../api.js";
 
-/** @import { ScoreHistory } from "../types.d.ts" */
+/** @import { ScoreHistory } from "../../types.d.ts" */
 /** @import { Line } from "./session-board.js" */
 
 const BATCH_DELAY_MS = 50; // to collect the rows that become visible while the user scrolls

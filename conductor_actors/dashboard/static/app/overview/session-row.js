@@ -1,9 +1,9 @@
 /** One row of the list: created once per session, updated only where something has changed. */
 
-import { find, fromTemplate, html, setText, show } from "./element.js";
-import { count, percent, printable, trend } from "./format.js";
-import { lengthOf, typeName } from "./incidents.js";
-import { categoryName, levelOf } from "./levels.js";
+import { find, fromTemplate, html, setText, show } from "../element.js";
+import { count, percent, printable, trend } from "../format.js";
+import { lengthOf, typeName } from "../incidents.js";
+import { categoryName, levelOf } from "../levels.js";
 import { drawSparkline } from "./sparkline.js";
 
 /** @import { Line } from "./session-board.js" */

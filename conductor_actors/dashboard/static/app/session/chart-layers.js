@@ -1,11 +1,11 @@
 /** What the chart shows behind its curve: the expected scores, and the times of anomalies. */
 
-import { beginMs, endMs } from "./incidents.js";
-import { runs } from "./sparkline.js";
-import { colour } from "./theme.js";
+import { beginMs, endMs } from "../incidents.js";
+import { runs } from "../points.js";
+import { colour } from "../theme.js";
 
-/** @import uPlot from "../vendor/uPlot.esm.js" */
-/** @import { AnomalyRecord, Update } from "../types.d.ts" */
+/** @import { AnomalyRecord, Update } from "../../types.d.ts" */
+/** @import uPlot from "../../vendor/uPlot.esm.js" */
 
 const MARK_PX = 7; // the height of the triangles that mark a beginning and an end
 

@@ -1,26 +1,26 @@
 /** The session view: one session's score, its contributions, and its anomalies. */
 
-import { WINDOW_MS } from "../engagement-stream.js";
-import { announce } from "./announcer.js";
+import { WINDOW_MS } from "../../engagement-stream.js";
+import { announce } from "../announcer.js";
+import { fetchExplanation } from "../api.js";
+import { find, html, oncePerFrame, setText, show } from "../element.js";
+import { percent, printable, time, trend, wholePercent } from "../format.js";
+import { categoryName, levelOf } from "../levels.js";
+import { TREND_MS } from "../points.js";
+import { setTitle } from "../tab-title.js";
 import { AnomalyNotice } from "./anomaly-notice.js";
-import { fetchExplanation } from "./api.js";
 import { BreakControl } from "./break-control.js";
 import { ChartPointer } from "./chart-pointer.js";
 import { copyOnClick } from "./clipboard.js";
-import { find, html, oncePerFrame, setText, show } from "./element.js";
 import { FeedbackButton, onMarked } from "./feedback.js";
-import { percent, printable, time, trend, wholePercent } from "./format.js";
-import { categoryName, levelOf } from "./levels.js";
 import { PastAnomalies } from "./past-anomalies.js";
 import { SessionAnomalies } from "./session-anomalies.js";
-import { TREND_MS } from "./session-board.js";
 import { SignalCards } from "./signal-cards.js";
-import { setTitle } from "./tab-title.js";
 import { TickClock } from "./tick-clock.js";
 
-/** @import { EngagementStream, SessionSnapshot } from "../engagement-stream.js" */
-/** @import { AnomalyRecord, Update } from "../types.d.ts" */
-/** @import { OpenAnomalies } from "./open-anomalies.js" */
+/** @import { EngagementStream, SessionSnapshot } from "../../engagement-stream.js" */
+/** @import { AnomalyRecord, Update } from "../../types.d.ts" */
+/** @import { OpenAnomalies } from "../open-anomalies.js" */
 
 const EXPLAIN_INTERVAL_MS = 60_000; // the rate of events changes
 

@@ -1,10 +1,10 @@
 /** The button "Not a problem", which stores with an anomaly that it was none. */
 
-import { announce } from "./announcer.js";
-import { ApiError, sendFeedback } from "./api.js";
-import { setText, show } from "./element.js";
+import { announce } from "../announcer.js";
+import { ApiError, sendFeedback } from "../api.js";
+import { setText, show } from "../element.js";
 
-/** @import { AnomalyRecord } from "../types.d.ts" */
+/** @import { AnomalyRecord } from "../../types.d.ts" */
 
 /** The ids of the anomalies that are marked, here or before. @type {Set<string>} */
 const marked = new Set();

@@ -1,12 +1,12 @@
 /** Notifications of the browser about anomalies that begin while another page or tab is in use. */
 
-import { announce } from "./announcer.js";
-import { show } from "./element.js";
-import { printable } from "./format.js";
-import { severityName, typeName } from "./incidents.js";
+import { announce } from "../announcer.js";
+import { show } from "../element.js";
+import { printable } from "../format.js";
+import { severityName, typeName } from "../incidents.js";
 
-/** @import { AnomalyRecord } from "../types.d.ts" */
-/** @import { OpenAnomalies } from "./open-anomalies.js" */
+/** @import { AnomalyRecord } from "../../types.d.ts" */
+/** @import { OpenAnomalies } from "../open-anomalies.js" */
 
 const KEY = "notifications";
 

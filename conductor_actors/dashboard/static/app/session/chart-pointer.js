@@ -1,12 +1,12 @@
 /** The chart's tooltip, for mouse and touch, and for the keyboard as a slider over time. */
 
-import { html, setText, show } from "./element.js";
-import { percent, time } from "./format.js";
-import { beginMs, endMs, typeName } from "./incidents.js";
-import { categoryName, levelOf } from "./levels.js";
+import { html, setText, show } from "../element.js";
+import { percent, time } from "../format.js";
+import { beginMs, endMs, typeName } from "../incidents.js";
+import { categoryName, levelOf } from "../levels.js";
 import { ScoreChart } from "./score-chart.js";
 
-/** @import { AnomalyRecord, Update } from "../types.d.ts" */
+/** @import { AnomalyRecord, Update } from "../../types.d.ts" */
 
 const STEPS = /** @type {Readonly<Record<string, number>>} */ ({
   ...{ ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 },

@@ -1,12 +1,12 @@
 /** A break that is arranged for a session: no anomaly is reported until it ends. */
 
-import { announce } from "./announcer.js";
-import { ApiError, sendQuiet } from "./api.js";
-import { find, html, setText, show } from "./element.js";
-import { minute } from "./format.js";
-import { mayConduct, refuseConduct } from "./token.js";
+import { announce } from "../announcer.js";
+import { ApiError, sendQuiet } from "../api.js";
+import { find, html, setText, show } from "../element.js";
+import { minute } from "../format.js";
+import { mayConduct, refuseConduct } from "../token.js";
 
-/** @import { Update } from "../types.d.ts" */
+/** @import { Update } from "../../types.d.ts" */
 /** @import { TickClock } from "./tick-clock.js" */
 
 const MINUTE_MS = 60_000;

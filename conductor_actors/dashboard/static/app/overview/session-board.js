@@ -1,13 +1,13 @@
 /** The live sessions of the list: their newest updates, their last 5 minutes, their order. */
 
-import { WINDOW_MS } from "../engagement-stream.js";
+import { WINDOW_MS } from "../../engagement-stream.js";
+import { TREND_MS } from "../points.js";
 
-/** @import { AnomalyRecord, Update } from "../types.d.ts" */
+/** @import { AnomalyRecord, Update } from "../../types.d.ts" */
 
 /** @typedef {"worst" | "name"} Order */
 /** @typedef {Readonly<{at: number, score: number}>} Point */
 
-export const TREND_MS = 60_000;
 const SESSION_TIMEOUT_MS = 60_000; // a session without an update for longer is no longer live
 const NAMES = new Intl.Collator("en", { numeric: true });
 

@@ -1,7 +1,7 @@
 /** Copies a text on a click, also where the browser has no clipboard API (plain HTTP). */
 
-import { announce } from "./announcer.js";
-import { find } from "./element.js";
+import { announce } from "../announcer.js";
+import { find } from "../element.js";
 
 const CHECK_MARK_MS = 1_500;
 

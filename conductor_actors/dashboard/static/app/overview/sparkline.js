@@ -1,8 +1,9 @@
 /** A session's last 5 minutes as a small line chart. Missing ticks are gaps. */
 
-import { WINDOW_MS } from "../engagement-stream.js";
-import { levelOf } from "./levels.js";
-import { colour } from "./theme.js";
+import { WINDOW_MS } from "../../engagement-stream.js";
+import { levelOf } from "../levels.js";
+import { runs } from "../points.js";
+import { colour } from "../theme.js";
 
 /** @import { Point } from "./session-board.js" */
 
@@ -38,34 +39,6 @@ export function drawSparkline(canvas, points, untilMs) {
   context.beginPath();
   context.arc(...place(last), 2.25, 0, 2 * Math.PI);
   context.fill();
-}
-
-/**
- * Split points where ticks are missing. The tick is the shortest time between two points.
- * @template {{at: number}} P
- * @param {readonly P[]} points
- * @returns {P[][]}
- */
-export function runs(points) {
-  const tick = tickOf(points);
-  /** @type {P[][]} */
-  const result = [];
-  let previous = -Infinity;
-  for (const point of points) {
-    if (point.at - previous > 1.5 * tick) result.push([]);
-    result.at(-1)?.push(point);
-    previous = point.at;
-  }
-  return result;
-}
-
-/** @param {readonly {at: number}[]} points */
-function tickOf(points) {
-  let shortest = Infinity;
-  for (let index = 1; index < points.length; index += 1) {
-    shortest = Math.min(shortest, (points[index]?.at ?? 0) - (points[index - 1]?.at ?? 0));
-  }
-  return shortest;
 }
 
 /** @param {HTMLCanvasElement} canvas */

@@ -58,6 +58,30 @@ def test_people_who_leave_after_applause_are_no_mass_exit() -> None:
     assert not session.began
 
 
+@pytest.mark.parametrize(("reactions", "expected"), [(lambda _: 60, []), (every(2), ["MASS_EXIT"])])
+def test_two_thousand_who_leave_within_a_minute_are_a_mass_exit_unless_they_have_applauded(
+    reactions: Callable[[int], int], expected: list[str]
+) -> None:
+    session = steady(seconds=400, people=2000)
+    session.run(30, every(1), reactions)
+    for first in range(0, 2000, 200):
+        session.leave(range(first, first + 200))
+        session.run(5, every(1), NONE)
+    session.run(300)
+    assert types(session) == expected
+    assert len(session.ended) == len(expected)
+
+
+def test_a_gap_in_the_middle_of_an_anomaly_neither_ends_nor_repeats_it() -> None:
+    session = steady()
+    session.run(20)
+    session.run(60, NONE, NONE, MARKS)
+    session.run(60)
+    assert types(session) == ["SUDDEN_DROP"]
+    session.run(120, every(1), every(2))
+    assert (types(session), len(session.ended)) == (["SUDDEN_DROP"], 1)
+
+
 def test_a_crowd_that_does_nothing_is_reported_after_six_minutes_once() -> None:
     session = WatchedSession()
     session.join(12)

@@ -159,6 +159,7 @@ async def test_a_watcher_gets_all_sessions_and_then_those_that_change(
     assert await _names(client) == ["b", "c"]
     assert await client.call("unsubscribe:sessions") == {"ok": True}
     publish(row("a", this_tick_ms(-1)))
+    assert [await _names(first), await _names(first)] == [["b", "c"], ["a"]]
     await client.subscribe("a")
     assert (await client.next())[0] == "engagement:history"
 

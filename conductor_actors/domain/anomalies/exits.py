@@ -13,7 +13,6 @@ from conductor_actors.domain.anomalies.parameters import Parameters
 
 WITHIN_S: Final = 60
 CRITICAL_SHARE: Final = 0.4
-ONSET_SHARE: Final = 0.9  # of those who left, since when it began
 # At an ending people go on leaving: that so few do by chance is rare.
 STOPPED_S: Final = 15
 MIN_EXPECTED_LEAVERS: Final = 4.0

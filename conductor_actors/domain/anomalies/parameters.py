@@ -13,7 +13,7 @@ class Parameters(msgspec.Struct, frozen=True):
     """When a session has a baseline, and what differs from it enough to be an anomaly.
 
     Rates are of messages and reactions; shares are 0…1. Evidence is in nats: at most one false
-    alarm in about e^alarm_evidence seconds.
+    alarm in about e^evidence seconds.
     """
 
     types_off: tuple[AnomalyType, ...] = ()

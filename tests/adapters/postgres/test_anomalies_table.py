@@ -115,8 +115,14 @@ def test_an_anomaly_written_again_is_stored_once_and_stays_over(
     tested: StoreUnderTest, batches: Sequence[Sequence[ScoreRow]]
 ) -> None:
     for batch in batches:
-        tested.store.write(batch)
+        assert not tested.store.write(batch).refused
     assert tested.anomalies() == [OVER if any(END in batch for batch in batches) else OPEN]
+
+
+def test_the_end_that_was_stored_first_stays(tested: StoreUnderTest) -> None:
+    for at_ms in (ENDED_MS, ENDED_MS + TICK_MS):
+        tested.store.write([BEGIN, row(at_ms=at_ms, anomalies=(ended(),))])
+    assert tested.anomalies() == [OVER]
 
 
 def test_one_anomaly_may_end_and_another_begin_at_a_tick(tested: StoreUnderTest) -> None:

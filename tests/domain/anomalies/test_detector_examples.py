@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from conductor_actors.domain.anomalies.baseline import Baseline
 from conductor_actors.domain.anomalies.detector import Detector
 from conductor_actors.domain.anomalies.evidence import noticeable_s
 from conductor_actors.domain.anomalies.parameters import parameters_of
@@ -281,6 +282,17 @@ def test_an_idle_session_has_no_detector_or_one_that_rests() -> None:
     few.run(300)
     assert few.state.detector is not None
     assert few.state.detector.is_resting
+
+
+def test_a_detector_that_raises_in_the_middle_of_a_tick_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    session = steady()
+    with monkeypatch.context() as broken:
+        broken.setattr(Baseline, "learn", None)
+        with pytest.raises(TypeError):
+            session.run(5, every(1), every(2))
+    assert session.state.detector is None
 
 
 def test_an_anomaly_ends_although_its_detector_has_raised(monkeypatch: pytest.MonkeyPatch) -> None:

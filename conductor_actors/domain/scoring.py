@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from conductor_actors.domain.anomalies.changes import AnomalyChange, ExpectedScore
+from conductor_actors.domain.conductor.interventions import AgentState, Intervention
 from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.identity import SessionKey
 
@@ -45,6 +46,8 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     `gap` is what its window misses. Without joins the audience is unknown, and shares are of the
     users who were active. `expected` is None while the session has no baseline. `anomalies` begin
     or end at this tick. `quiet_until_ms` is 0 unless quiet was arranged until then or later.
+    `interventions` changed at this tick; `agent` is None while the conductor has its default mode
+    and only watches.
     """
 
     at_ms: int
@@ -61,6 +64,8 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     anomalies: tuple[AnomalyChange, ...] = ()
     quiet_until_ms: int = 0
     is_chat_open: bool = True
+    interventions: tuple[Intervention, ...] = ()
+    agent: AgentState | None = None
 
     @property
     def key(self) -> SessionKey:

@@ -1,0 +1,1 @@
+"""The conductor: what it does about anomalies, and what that changed."""

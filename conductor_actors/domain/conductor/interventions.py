@@ -54,7 +54,7 @@ class Choice(msgspec.Struct, frozen=True):
     draw: float
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class MeasuredOutcome(msgspec.Struct, frozen=True):
     """What followed: the mean score 30 to 120 s after, against what doing nothing gives.
 
     `after`, `reward` and `success` are None if it could not be measured; `censored` says why:
@@ -92,7 +92,7 @@ class Intervention(msgspec.Struct, frozen=True):
     expires_ms: int = 0
     send_by_ms: int = 0
     steps: dict[InterventionStatus, int] = {}
-    outcome: Outcome | None = None
+    outcome: MeasuredOutcome | None = None
     note: str | None = None
 
     @property

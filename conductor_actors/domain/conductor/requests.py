@@ -43,7 +43,7 @@ class ManualRequested(msgspec.Struct, frozen=True, tag="manual"):
 
     at_ms: int
     intervention_id: str
-    type: ActionType
+    action: ActionType
     reason: str
     content: dict[str, Any] | None = None
 

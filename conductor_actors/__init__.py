@@ -14,8 +14,8 @@ how servers are reached. Code depends in one direction, which import-linter chec
 
 __main__ > cli > commands > app > settings
     > actors | adapters | dashboard | simulate > observability
-    > ports | outages | anomaly_messages | anomaly_port > updates
-    > compiled | log_events | instants > domain > errors
+    > ports | outages | anomaly_messages | anomaly_port | conductor_port | intervention_messages
+    > intervention_bodies > updates > compiled | log_events | instants > domain > errors
 
 Glossary:
 

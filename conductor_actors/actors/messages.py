@@ -11,6 +11,7 @@ from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.runtime.base import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.domain.checkpoints.encoding import Header
+from conductor_actors.domain.conductor.interventions import Intervention
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.gaps import NO_MARKS, GapMarks
 from conductor_actors.domain.identity import SessionKey
@@ -191,7 +192,7 @@ class Undeliverable:
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """To Writer and Publisher: store what you received before this, then reply `Flushed`."""
+    """To an actor that stores something: store what you received before, then reply `Flushed`."""
 
     number: int
     reply_to: Mailbox
@@ -204,6 +205,27 @@ class Flushed:
     number: int
     by: str
 
+
+@dataclass(frozen=True, slots=True)
+class InterventionsChanged:
+    """To the Courier: interventions of a session that changed, or are not known to be sent yet."""
+
+    tenant_id: str
+    session_id: str
+    records: Sequence[Intervention]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialsMeasured:
+    """To the Conductor: interventions of a session whose outcome was measured at a tick."""
+
+    tenant_id: str
+    session_id: str
+    records: Sequence[Intervention]
+
+
+CourierMessage: TypeAlias = InterventionsChanged | IntervalElapsed
+ConductorMessage: TypeAlias = TrialsMeasured | IntervalElapsed | Flush
 
 WriterMessage: TypeAlias = Scored | TickScored | IntervalElapsed | Flush
 PublisherMessage: TypeAlias = Scored | TickScored | Undeliverable | IntervalElapsed | Flush

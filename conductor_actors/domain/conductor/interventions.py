@@ -74,8 +74,9 @@ class Intervention(msgspec.Struct, frozen=True):
 
     `at_ms` is the tick of the decision. `choice` is None for what a person started. `content` is
     None for HOLD. A suggestion expires at `expires_ms`; what is APPROVED must be sent by
-    `send_by_ms`. `steps` has the time of each status so far, in milliseconds since 1970. `note`
-    says why it was dismissed, expired or failed.
+    `send_by_ms`. `steps` has the tick of each status so far, in milliseconds since 1970. `note`
+    says why it was dismissed, expired or failed. `estimated_impact` is what acting is expected to
+    add to the score, by what was learnt.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Intervention(msgspec.Struct, frozen=True):
     steps: dict[InterventionStatus, int] = {}
     outcome: MeasuredOutcome | None = None
     note: str | None = None
+    estimated_impact: float = 0.0
 
     @property
     def is_to_send(self) -> bool:

@@ -24,6 +24,9 @@ from conductor_actors.domain.polls import MAX_OPEN_POLLS, Poll, open_polls
 from conductor_actors.domain.session_state import SessionState, is_forgotten
 from conductor_actors.domain.windows import SharedMs
 
+# From here on it is cheaper to find out who of these came more than once.
+MANY_USERS: Final = 64
+
 _PLACEHOLDER_EVENT_ID: Final = "unknown"
 _NON_WAKING: Final = (PollClosed, UserLeft)
 _NON_STARTING: Final = (*_NON_WAKING, ChatSwitched, QuietSet)  # with which no session begins
@@ -61,7 +64,6 @@ class Draft:
     """The changes to one state. What is not in them is in the state."""
 
     __slots__ = (
-        "_active",
         "_arrangements",
         "_chats",
         "_connected",
@@ -76,6 +78,8 @@ class Draft:
         "_refused_users",
         "_returns",
         "_state",
+        "_times_ms",
+        "_users",
         "_votes",
         "last_event_ms",
     )
@@ -84,8 +88,9 @@ class Draft:
         self._state = state
         self._chats: list[int] = []  # their times
         self._reactions: list[int] = []
-        self._messages: dict[str, int] = {}
-        self._active: dict[str, SharedMs] = {}
+        self._messages: dict[str, SharedMs] = {}
+        self._users: list[str] = []  # who was active, and when
+        self._times_ms: list[SharedMs] = []
         self._connections: dict[str, int] = {}  # of these users, 0 if no longer connected
         self._connected = len(state.connections)
         self._leavers: dict[str, int | None] = {}  # None: has come back
@@ -109,31 +114,34 @@ class Draft:
 
     def apply(self, events: Iterable[Event]) -> None:
         """Apply events in the order of their times, with no timeout before or between them."""
-        messages, window, active = self._messages, self._state.messages, self._active
+        messages, window = self._messages, self._state.messages
+        users, times_ms = self._users, self._times_ms
+        chat_message, reaction = ChatMessage, Reaction  # compiled, globals are looked up
         for event in events:
             untyped: Any = event
             at_ms: SharedMs = untyped.at_ms  # and not copied, as a typed one would be
-            if type(event) is ChatMessage:  # `isinstance` takes a lookup in the structs' metaclass
-                key = event.message_id
+            kind = type(untyped)  # `isinstance` takes a lookup in the structs' metaclass
+            user_id: str | None
+            if kind is chat_message:
+                key: str | None = untyped.message_id
                 if key is not None and window.is_repeat(key, at_ms, messages):
                     continue
                 self._chats.append(at_ms)
-                user_id = event.user_id
-            elif type(event) is Reaction:
+                user_id = untyped.user_id
+            elif kind is reaction:
                 self._reactions.append(at_ms)
-                user_id = event.user_id
-            elif type(event) is ChatSwitched or type(event) is QuietSet:
-                self._arrange(event)
+                user_id = untyped.user_id
+            elif kind is ChatSwitched or kind is QuietSet:
+                self._arrange(untyped)
                 continue  # it is no activity, and postpones no timeout
             else:
-                user_id = self._apply_other(event)
+                user_id = self._apply_other(untyped)
             self.last_event_ms = at_ms
             if self._event_id is None:
-                self._set_event_id(event.event_id)
+                self._set_event_id(untyped.event_id)
             if user_id is not None:
-                if user_id in active:
-                    del active[user_id]  # so that it moves to the end
-                active[user_id] = at_ms
+                users.append(user_id)
+                times_ms.append(at_ms)
 
     def apply_asleep(self, event: Event) -> None:
         """Apply an event to a session that is asleep: a leave or a poll's end does not wake it."""
@@ -155,7 +163,7 @@ class Draft:
             state.messages.update(self._messages)
         if self._connections:
             self._commit_connections()
-        if self._active:
+        if self._users:
             self._commit_active()
         if self._polls is not None:
             for poll in self._polls.values():
@@ -198,14 +206,18 @@ class Draft:
 
     def _commit_active(self) -> None:
         state = self._state
-        times_ms, connections = state.active.times_ms, state.connections
+        active, connections = state.active.times_ms, state.connections
         leavers = state.leavers.times_ms
-        for user_id, at_ms in self._active.items():
-            if user_id in times_ms:
-                del times_ms[user_id]  # so that it moves to the end
+        users, times_ms = self._users, self._times_ms
+        if len(users) > MANY_USERS:
+            users, times_ms = _last_times(users, times_ms)
+        for index in range(len(users)):
+            user_id = users[index]
+            if user_id in active:
+                del active[user_id]  # so that it moves to the end
             elif user_id not in connections and user_id not in leavers:
                 state.guests += 1
-            times_ms[user_id] = at_ms
+            active[user_id] = times_ms[index]
 
     def _arrange(self, event: Arrangement) -> None:
         self._arrangements.append(event)
@@ -215,8 +227,9 @@ class Draft:
     def _apply_other(self, event: PollVote | UserJoined | UserLeft | PollClosed) -> str | None:
         """Apply an event; return the user that is active by it."""
         if type(event) is PollVote:
-            self._vote(event)
-            return event.user_id
+            user_id = event.user_id
+            self._vote(event, user_id)
+            return user_id
         if type(event) is UserJoined:
             return self._join(event.user_id, event.at_ms)
         if type(event) is UserLeft:
@@ -237,16 +250,17 @@ class Draft:
             self._polls = {key: poll.draft() for key, poll in self._state.polls.items()}
         return self._polls
 
-    def _vote(self, vote: PollVote) -> None:
-        polls, window_ms = self._drafted_polls(), self._state.rules.window_s * 1000
-        poll = polls.pop(vote.poll_id, None)
-        if poll is None or not poll.is_open_at(vote.at_ms, window_ms):
-            poll = Poll(vote.poll_id, self._connected, vote.at_ms)
-        poll.vote(vote.user_id, vote.at_ms)
-        polls[vote.poll_id] = poll
+    def _vote(self, vote: PollVote, user_id: str | None) -> None:
+        polls, window_ms = self._drafted_polls(), self._state.active.length_ms
+        poll_id, at_ms = vote.poll_id, vote.at_ms
+        poll = polls.pop(poll_id, None)
+        if poll is None or not poll.is_open_at(at_ms, window_ms):
+            poll = Poll(poll_id, self._connected, at_ms)
+        poll.vote(user_id, at_ms)
+        polls[poll_id] = poll
         self._votes += 1
         if len(polls) > MAX_OPEN_POLLS:
-            self._polls = polls = open_polls(polls, vote.at_ms, window_ms)
+            self._polls = polls = open_polls(polls, at_ms, window_ms)
         if len(polls) > MAX_OPEN_POLLS:
             del polls[next(iter(polls))]  # voted on longest ago
 
@@ -296,3 +310,13 @@ class Draft:
         if user_id in self._leavers:
             return self._leavers[user_id]
         return self._state.leavers.times_ms.get(user_id)
+
+
+def _last_times(users: list[str], times_ms: list[SharedMs]) -> tuple[list[str], list[SharedMs]]:
+    """Return each user once, with the last of their times, in the order of those."""
+    last: dict[str, SharedMs] = {}
+    for index in range(len(users) - 1, -1, -1):
+        user_id = users[index]
+        if user_id not in last:
+            last[user_id] = times_ms[index]
+    return [*last][::-1], [*last.values()][::-1]

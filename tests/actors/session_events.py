@@ -23,9 +23,9 @@ def join(number: int = 0, at_ms: int = AT_MS) -> Event:
 
 
 def poison(at_ms: int = AT_MS) -> Event:
-    """Return an event that fails when it is applied: its user's id is not hashable."""
+    """Return an event that fails when it is applied: its message's id is not hashable."""
     unhashable: Any = ["no", "id"]
-    return msgspec.structs.replace(Reaction(at_ms, None, None), user_id=unhashable)
+    return msgspec.structs.replace(ChatMessage(at_ms, None, None, None), message_id=unhashable)
 
 
 class CallingEvents(list[Event]):

@@ -57,10 +57,11 @@ def test_a_session_restarts_and_only_the_event_that_failed_is_a_dead_letter(
     assert (letter.source, letter.entry_id) == ("session:default/s", f"{AT_MS + 7}-0")
     assert letter.reason == "handler_failed"
     assert json.loads(letter.body) == {
-        "type": "Reaction",
+        "type": "ChatMessage",
         "at_ms": AT_MS + 7,
         "event_id": None,
-        "user_id": ["no", "id"],
+        "user_id": None,
+        "message_id": ["no", "id"],
     }
     assert sessions.supervisor.failures == 1
 

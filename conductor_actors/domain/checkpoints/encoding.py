@@ -3,7 +3,6 @@
 The header begins with the version of the format, so that no other version misreads it.
 """
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -182,7 +181,7 @@ def read_header(data: bytes) -> Header:
 
 def _unpack_counts(packed: PackedCounts, length_s: int) -> CountWindow:
     window = CountWindow(length_s)
-    window.counts = deque(packed.counts, length_s) if packed.counts else None
+    window.counts = packed.counts or None
     window.newest_s = packed.newest_s
     window.total = sum(packed.counts)
     return window

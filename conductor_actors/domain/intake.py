@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, repeat
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -54,32 +54,48 @@ class Rejected(NamedTuple):
     reason: str
 
 
-# What an event of a name needs: its tenant, how to decode it, the tenant's bucket if it has one,
-# and the tenant's pending events by session. A plain tuple, for speed.
-Source: TypeAlias = tuple[str, Decoder, Bucket | None, dict[str, list[Event]]]
+class Source:
+    """What events of a name need: their tenant's bucket, if it has one, and pending events."""
+
+    __slots__ = ("bucket", "decoder", "sessions", "tenant")
+
+    def __init__(
+        self,
+        tenant: str,
+        decoder: Decoder,
+        bucket: Bucket | None,
+        sessions: dict[str, list[Event]],
+    ) -> None:
+        self.tenant = tenant
+        self.decoder = decoder
+        self.bucket = bucket
+        self.sessions = sessions
 
 
-class Sources(dict[str, Source]):
-    """The sources of events by their names; an unknown name raises `InvalidEvent`.
+class Sources:
+    """The sources of events `by_name`.
 
     Pending events are in a dict of each tenant, because looking up a tuple costs twice as much as
     looking up a string.
     """
 
     def __init__(self, quotas: Quotas) -> None:
-        super().__init__()
+        self.by_name: dict[str, Source] = {}
         self._quotas = quotas
         self._pending: dict[str, dict[str, list[Event]]] = {}
 
-    def __missing__(self, name: str) -> Source:
+    def find(self, name: str) -> Source:
+        """Return the source of a name; raise `InvalidEvent` if no events come under it."""
+        source = self.by_name.get(name)
+        if source is not None:
+            return source
         parts = split(name)
         if parts is None or parts[1] not in DECODERS:
             raise InvalidEvent("unknown_name")
-        tenant, decoder = parts[0], DECODERS[parts[1]]
-        sessions = self._pending.setdefault(tenant, {})
+        sessions = self._pending.setdefault(parts[0], {})
         # People send commands, most of all in a flood, which must not keep them out.
-        bucket = None if parts[1] == COMMANDS else self._quotas.bucket(tenant)
-        source = self[name] = tenant, decoder, bucket, sessions
+        bucket = None if parts[1] == COMMANDS else self._quotas.bucket(parts[0])
+        source = self.by_name[name] = Source(parts[0], DECODERS[parts[1]], bucket, sessions)
         return source
 
     def pending_sessions(self) -> int:
@@ -205,21 +221,25 @@ class Intake:
 
     def _add(self, entries: Iterable[AnyEntry]) -> None:
         """Add entries to the pending events. Only steps that few of them need are calls."""
-        sources, passed_ms = self._sources, self._passed_ms
+        sources, passed_ms = self._sources.by_name, self._passed_ms
+        late_ms: SharedMs = passed_ms
         plain_bytes, unchecked_events = self._plain_bytes, self.quotas.unchecked_events
-        backslash = BACKSLASH  # compiled, a global of another module is looked up
+        backslash, is_ascii = BACKSLASH, bytes.isascii  # compiled, globals are looked up
         for entry in entries:
-            typed: Entry = entry  # compiled, its items are read at once
-            ms, _, name, body = typed
-            at_ms: SharedMs = entry[0] if ms > passed_ms else passed_ms
+            typed: tuple[SharedMs, Any, str, bytes] = entry
+            at_ms, _, name, body = typed
+            ms: int = at_ms
+            if ms < passed_ms:
+                at_ms = late_ms
             try:
-                tenant, decoder, bucket, sessions = sources[name]
+                source = sources.get(name) or self._sources.find(name)
+                bucket = source.bucket
                 if bucket is not None and not bucket.admit(at_ms, len(body)):
                     continue
                 if len(body) <= plain_bytes and (backslash not in body or NUL not in body):
-                    if not body.isascii():
+                    if not is_ascii(body):
                         body.decode()
-                    decoded = decoder(body, at_ms)
+                    decoded = source.decoder(body, at_ms)
                 else:
                     decoded = self._decode(entry, at_ms)
             except (InvalidEvent, msgspec.DecodeError, UnicodeDecodeError):
@@ -228,10 +248,10 @@ class Intake:
                 self.skipped += 1
                 continue
             session_id, event = decoded
-            events = sessions.get(session_id)
+            events = source.sessions.get(session_id)
             if events is not None and len(events) < unchecked_events:
                 events.append(event)
-            elif not self._admit((tenant, session_id), event, sessions):
+            elif not self._admit((source.tenant, session_id), event, source.sessions):
                 continue
             self._last_event_ms = at_ms
             self._pending_events += 1
@@ -240,7 +260,7 @@ class Intake:
         """Decode an entry with any body; reject it if it is no event."""
         _, _, name, body = entry
         try:
-            _, decoder, _, _ = self._sources[name]
+            decoder = self._sources.find(name).decoder
             return decode(decoder, body, at_ms, self._max_bytes, self.ignored_keys)
         except InvalidEvent as invalid:
             self.rejected.append(Rejected(entry, invalid.reason))
@@ -249,14 +269,19 @@ class Intake:
 
     def _admit(self, key: tuple[str, str], event: Event, sessions: dict[str, list[Event]]) -> bool:
         """Add an event that the quotas have to admit; return False if they refuse it."""
-        events, is_command = sessions.get(key[1]), isinstance(event, QuietSet)
+        events, quotas = sessions.get(key[1]), self.quotas
+        if quotas.has_session_limits:
+            is_command = type(event) is QuietSet
+            if events is None:
+                if not quotas.admit_session(key, event.at_ms, is_command=is_command):
+                    return False
+            elif not is_command and quotas.refuse_event(key, events, event.at_ms):
+                return False
         if events is None:
-            is_admitted = self.quotas.admit_session(key, event.at_ms, is_command=is_command)
+            sessions[key[1]] = [event]
         else:
-            is_admitted = is_command or not self.quotas.refuse_event(key, events, event.at_ms)
-        if is_admitted:
-            sessions.setdefault(key[1], []).append(event)
-        return is_admitted
+            events.append(event)
+        return True
 
     def _watermarks_until(self, until_ms: int) -> Iterator[EventsBySession | Watermark]:
         while self._next_tick_ms is not None and self._next_tick_ms <= until_ms:

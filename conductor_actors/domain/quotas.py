@@ -76,7 +76,7 @@ class Quotas:
         self._refused: Counter[tuple[str, str]] = Counter()
         per_tick = round(limits.session_events_per_s * tick_ms / 1000)
         self._max_events = max(1, per_tick) if limits.session_events_per_s else 0
-        self._counts_sessions = bool(limits.tenant_sessions or self._max_events)
+        self.has_session_limits = bool(limits.tenant_sessions or self._max_events)
         # So many events of a session may be pending before each needs `refuse_event`.
         self.unchecked_events = self._max_events or UNLIMITED
         if state is not None:
@@ -93,8 +93,6 @@ class Quotas:
 
         A command is admitted also where its session has had enough events.
         """
-        if not self._counts_sessions:
-            return True
         tenant, session_id = key
         window = self._sessions.get(tenant)
         if window is None:
@@ -169,7 +167,7 @@ class Quotas:
 
     def restore_sessions(self, sessions: Iterable[tuple[tuple[str, str], int]]) -> None:
         """Set when sessions had their last event, if that is not known: limits were set later."""
-        if not self._counts_sessions or self._sessions:
+        if not self.has_session_limits or self._sessions:
             return
         for (tenant, session_id), last_ms in sorted(sessions, key=itemgetter(1)):
             window = self._sessions.setdefault(tenant, PresenceWindow(self._timeout_ms))

@@ -4,12 +4,14 @@ The row has the rest: tenant, session, event, tick, signals and score. Source of
 contract, section 2.
 """
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
 AnomalyType: TypeAlias = Literal["SUDDEN_DROP", "GRADUAL_DECLINE", "MASS_EXIT", "LOW_ENGAGEMENT"]
 Severity: TypeAlias = Literal["WARNING", "CRITICAL"]
+
+ANOMALY_TYPES: Final[tuple[AnomalyType, ...]] = get_args(AnomalyType)
 
 
 class AnomalyBegan(msgspec.Struct, frozen=True, gc=False, tag_field="change", tag="began"):

@@ -116,15 +116,21 @@ class SessionState:
             leavers / total if leavers else 0.0,
         )
 
-    def steady_until_ms(self) -> int:
-        """Return how long the signals of the last tick hold if no event comes."""
-        until_ms = NEVER_MS
+    def steady_until_ms(self, at_ms: int) -> int:
+        """Return how long the signals of the tick `at_ms` hold if no event comes.
+
+        Return `at_ms` if not even until the next tick, which is soon found in a busy session.
+        """
+        next_ms, until_ms = at_ms + self.rules.tick_s * 1000, NEVER_MS
+        for window in (self.active, self.messages, self.leavers):
+            if window.times_ms:
+                expires_ms = window.expires_ms()
+                if expires_ms <= next_ms:
+                    return at_ms
+                until_ms = min(until_ms, expires_ms)
         for counts in (self.chats, self.reactions):
             if counts.total:
                 until_ms = min(until_ms, counts.expires_ms())
-        for window in (self.messages, self.active, self.leavers):
-            if window.times_ms:
-                until_ms = min(until_ms, window.expires_ms())
         for poll in self.polls.values():
             until_ms = min(until_ms, poll.expires_ms(self.rules.window_s * 1000))
         return until_ms
@@ -208,12 +214,12 @@ def row_at(
         at_ms,
         tenant_id,
         state.session_id,
-        state.event_id,
+        state.real_event_id or state.session_id,
         score,
         category_of_score,
         signals,
         contributions,
-        mark_for(tenant_id, marks),
+        mark_for(tenant_id, marks) if marks else None,
         state.has_joins,
         quiet_until_ms=state.quiet_until_ms if at_ms <= state.quiet_until_ms else 0,
         is_chat_open=state.chat_is_open,
@@ -221,11 +227,13 @@ def row_at(
 
 
 def _score_at(at_ms: int, state: SessionState, scoring: Scoring) -> SteadyScore:
-    """Score a tick. How long the score holds is only worth finding out for a quiet session."""
-    is_quiet = state.steady_score is not None
-    signals = state.signals(at_ms)
-    contributions = scoring.contributions(signals)
-    score = clamped(contributions.total())
-    until_ms = state.steady_until_ms() if is_quiet else at_ms
-    scored = (at_ms, until_ms, scoring, signals, contributions, score, category(score))
+    """Score a tick. How long the score holds is only worth finding out once it has not changed."""
+    last, signals = state.steady_score, state.signals(at_ms)
+    scored: tuple[object, ...]
+    if last is not None and last[2] is scoring and last[3] == signals:
+        scored = (at_ms, state.steady_until_ms(at_ms), *last[2:])
+    else:
+        contributions = scoring.contributions(signals)
+        score = clamped(contributions.total())
+        scored = (at_ms, at_ms, scoring, signals, contributions, score, category(score))
     return tuple.__new__(SteadyScore, scored)  # the constructor takes three times as long

@@ -68,7 +68,12 @@ def facts(state: SessionState) -> list[object]:
     rest = (state.session_id, state.rules, state.real_event_id, state.last_event_ms, state.guests)
     polls = [(key, values_of(poll)) for key, poll in state.polls.items()]
     arranged = (state.chat_is_open, state.quiet_until_ms)
-    totals = (state.votes, state.departures, state.returns, state.detector)
+    totals = (
+        state.votes,
+        state.departures,
+        state.returns,
+        state.detector and state.detector.pack(),
+    )
     return [counts, moments, state.connections, polls, state.has_joins, rest, arranged, totals]
 
 

@@ -1,112 +1,155 @@
 """Sudden drops and gradual declines: the people are there, and do much less than before."""
 
-import msgspec
+from math import sqrt
 
 from conductor_actors.domain.anomalies import reasons
-from conductor_actors.domain.anomalies.baseline import Baseline, Expected
-from conductor_actors.domain.anomalies.evidence import Evidence
+from conductor_actors.domain.anomalies.baseline import Baseline, is_little
+from conductor_actors.domain.anomalies.evidence import Evidence, Expected
 from conductor_actors.domain.anomalies.finding import Finding
 from conductor_actors.domain.anomalies.observation import Observation
-from conductor_actors.domain.anomalies.parameters import Parameters
+from conductor_actors.domain.anomalies.packed_detector import PackedDrops
+from conductor_actors.domain.anomalies.parameters import (
+    BUSY_EXPECTED_PER_MIN,
+    DECLINE_MAX_SHARE,
+    DECLINE_REMAINDER,
+    DECLINE_SUSPECT_MS,
+    DROP_REMAINDER,
+    DROP_SUSPECT_MS,
+    MAX_STOP_MS,
+    MIN_RECENT_S,
+    MIN_STOP_MS,
+    RECENT_SPREADS,
+    RECOVERED_S,
+    RECOVERED_SHARE,
+    SCARCE_EXPECTED_PER_MIN,
+    Parameters,
+)
+from conductor_actors.domain.windows import NEVER_MS
 
 
-class Drops(msgspec.Struct, array_like=True, gc=False):
+class Drops:
     """The evidence for either."""
 
-    sudden: Evidence = msgspec.field(default_factory=Evidence)
-    gradual: Evidence = msgspec.field(default_factory=Evidence)
+    __slots__ = ("gradual", "sudden")
+
+    def __init__(self) -> None:
+        self.sudden = Evidence()
+        self.gradual = Evidence()
 
     def clear(self) -> None:
         """Forget the evidence."""
         self.sudden.clear()
         self.gradual.clear()
 
-    def weigh(
-        self, seen: Observation, votes: int, baseline: Baseline, parameters: Parameters
-    ) -> None:
+    def weigh(self, seen: Observation, votes: int, baseline: Baseline) -> None:
         """Add what was seen since the last tick to the evidence."""
-        before_ms = self.sudden.onset_ms if self.sudden.level > 0.0 else seen.at_ms
-        usual = baseline.expect(
-            seen.connected, parameters, is_chat_open=seen.is_chat_open, before_ms=before_ms
-        )
-        if usual is None:
+        connected, is_chat_open = seen.people - seen.guests, seen.is_chat_open
+        chats, reactions = baseline.rates(connected, is_chat_open=is_chat_open)
+        if is_little(chats, reactions):
             self.clear()
             return
+        sudden, gradual = self.sudden, self.gradual
+        before_ms = sudden.onset_ms if sudden.level > 0.0 else seen.at_ms
+        share = _recent_share(chats, reactions, before_ms, baseline)
+        usual = Expected(chats * share, reactions * share, baseline)
         begin_ms = seen.at_ms - len(seen.chats) * 1000
-        remainder = parameters.drop_remainder
-        self.sudden.add_seconds(begin_ms, seen.chats, seen.reactions, usual, remainder)
-        self.sudden.add_votes(votes, remainder, usual.chat_cluster)
-        usual = baseline.expect(
-            seen.connected, parameters, is_chat_open=seen.is_chat_open, is_slow=True
-        )
-        if usual is None:
-            self.gradual.clear()
-            return
-        remainder = parameters.decline_remainder
-        self.gradual.add_seconds(begin_ms, seen.chats, seen.reactions, usual, remainder)
-        self.gradual.add_votes(votes, remainder, usual.chat_cluster)
+        sudden.add_seconds(begin_ms, seen.chats, seen.reactions, usual, DROP_REMAINDER)
+        chats, reactions = baseline.slow_rates(connected, is_chat_open=is_chat_open)
+        usual = Expected(chats, reactions, baseline)
+        gradual.add_seconds(begin_ms, seen.chats, seen.reactions, usual, DECLINE_REMAINDER)
+        if votes:
+            sudden.add_votes(votes, DROP_REMAINDER, usual.chat_cluster)
+            gradual.add_votes(votes, DECLINE_REMAINDER, usual.chat_cluster)
 
     def find(self, seen: Observation, baseline: Baseline, parameters: Parameters) -> Finding | None:
-        """Return a drop or a decline, if the evidence suffices."""
-        off = parameters.types_off
-        if self.sudden.level >= parameters.least_drop_evidence and "SUDDEN_DROP" not in off:
-            usual = baseline.expect(seen.connected, parameters, is_chat_open=seen.is_chat_open)
-            stop_ms = seen.at_ms - self.sudden.onset_ms
-            if (
-                usual is not None
-                and self.sudden.level >= _needed(usual, parameters)
-                and parameters.min_stop_s * 1000 <= stop_ms <= parameters.max_stop_s * 1000
-            ):
-                return _finding(self.sudden, seen, is_sudden=True)
-        if self.gradual.level >= parameters.decline_evidence and "GRADUAL_DECLINE" not in off:
-            usual = baseline.expect(
-                seen.connected, parameters, is_chat_open=seen.is_chat_open, is_slow=True
-            )
-            if usual is not None and _is_low(seen.at_ms, usual, baseline, parameters):
-                return _finding(self.gradual, seen, is_sudden=False)
+        """Return a drop or a decline, if the evidence suffices; the tick was weighed."""
+        sudden, gradual = self.sudden, self.gradual
+        if (
+            sudden.level > 0.0
+            and sudden.level >= parameters.least_drop_evidence
+            and "SUDDEN_DROP" not in parameters.types_off
+            and MIN_STOP_MS <= seen.at_ms - sudden.onset_ms <= MAX_STOP_MS
+        ):
+            connected = seen.people - seen.guests
+            chats, reactions = baseline.rates(connected, is_chat_open=seen.is_chat_open)
+            if sudden.level >= _needed(chats + reactions, parameters):
+                return _finding(sudden, seen, is_sudden=True)
+        if (
+            gradual.level > 0.0
+            and gradual.level >= parameters.decline_evidence
+            and "GRADUAL_DECLINE" not in parameters.types_off
+            and _is_low(seen, baseline)
+        ):
+            return _finding(gradual, seen, is_sudden=False)
         return None
 
-    def suspect_ms(self, at_ms: int, parameters: Parameters) -> int | None:
-        """Return since when the counts are suspect, so that they must not teach; None: not.
+    def suspect_ms(self, at_ms: int, parameters: Parameters) -> int:
+        """Return since when the counts are suspect, so that they must not teach.
 
         What has been suspect for minutes, and was no anomaly, is usual.
         """
-        suspects = []
-        sudden, gradual = self.sudden, self.gradual
-        if sudden.level > 0.0 and at_ms - sudden.onset_ms < parameters.drop_suspect_s * 1000:
-            suspects.append(sudden.onset_ms)
+        sudden, gradual, since_ms = self.sudden, self.gradual, NEVER_MS
+        if sudden.level > 0.0 and at_ms - sudden.onset_ms < DROP_SUSPECT_MS:
+            since_ms = sudden.onset_ms
         if (
-            gradual.level > parameters.decline_evidence / 2
-            and at_ms - gradual.onset_ms < parameters.decline_suspect_s * 1000
+            gradual.level > 0.0
+            and gradual.onset_ms < since_ms
+            and at_ms - gradual.onset_ms < DECLINE_SUSPECT_MS
+            and gradual.level > parameters.decline_evidence / 2
         ):
-            suspects.append(gradual.onset_ms)
-        return min(suspects) if suspects else None  # `default` takes longer
+            since_ms = gradual.onset_ms
+        return since_ms
+
+    def pack(self) -> PackedDrops:
+        """Return them as a checkpoint stores them."""
+        return PackedDrops(self.sudden.pack(), self.gradual.pack())
 
 
-def has_recovered(
-    seen: Observation, began_ms: int, baseline: Baseline, parameters: Parameters
-) -> bool:
+def unpack_drops(packed: PackedDrops) -> Drops:
+    """Return the drops that were stored."""
+    drops = Drops()
+    drops.sudden, drops.gradual = Evidence(*packed.sudden), Evidence(*packed.gradual)
+    return drops
+
+
+def has_recovered(seen: Observation, began_ms: int, baseline: Baseline) -> bool:
     """Check whether enough of what is usual is back, for long enough."""
-    usual = baseline.rate(seen.connected, is_chat_open=seen.is_chat_open)
-    since_ms = max(began_ms, seen.at_ms - parameters.recovered_s * 1000)
+    usual = baseline.rate(seen.people - seen.guests, is_chat_open=seen.is_chat_open)
+    since_ms = max(began_ms, seen.at_ms - RECOVERED_S * 1000)
     chats, reactions, seconds = baseline.counts_since(since_ms)
-    needed = parameters.recovered_share * usual * seconds
-    return seconds >= parameters.recovered_s and chats + reactions >= needed
+    return seconds >= RECOVERED_S and chats + reactions >= RECOVERED_SHARE * usual * seconds
 
 
-def _needed(usual: Expected, parameters: Parameters) -> float:
-    expected_per_min = usual.total * 60.0
-    if expected_per_min >= parameters.busy_expected_per_min:
+def _recent_share(chats: float, reactions: float, before_ms: int, baseline: Baseline) -> float:
+    """Return the share of the expected rates that the last minute may have had, at most 1."""
+    recent_chats, count, seconds = baseline.counts_until(before_ms)
+    if chats > 0.0:
+        count += recent_chats
+    if seconds < MIN_RECENT_S:
+        return 1.0
+    dispersion, of_reactions = baseline.chat.dispersion, baseline.reaction.dispersion
+    if of_reactions > dispersion:
+        dispersion = of_reactions
+    most = count + RECENT_SPREADS * sqrt(dispersion * count) + 1.0
+    share = most / ((chats + reactions) * seconds)
+    return share if share < 1.0 else 1.0
+
+
+def _needed(expected_per_s: float, parameters: Parameters) -> float:
+    expected_per_min = expected_per_s * 60.0
+    if expected_per_min >= BUSY_EXPECTED_PER_MIN:
         return parameters.busy_drop_evidence
-    if expected_per_min < parameters.scarce_expected_per_min:
+    if expected_per_min < SCARCE_EXPECTED_PER_MIN:
         return parameters.scarce_drop_evidence
     return parameters.drop_evidence
 
 
-def _is_low(at_ms: int, usual: Expected, baseline: Baseline, parameters: Parameters) -> bool:
+def _is_low(seen: Observation, baseline: Baseline) -> bool:
     """Check whether the last minute has so little as to be a decline."""
-    chats, reactions, seconds = baseline.counts_since(at_ms - 60_000)
-    return chats + reactions <= parameters.decline_max_share * usual.total * seconds
+    connected = seen.people - seen.guests
+    usual = sum(baseline.slow_rates(connected, is_chat_open=seen.is_chat_open))
+    chats, reactions, seconds = baseline.counts_since(seen.at_ms - 60_000)
+    return chats + reactions <= DECLINE_MAX_SHARE * usual * seconds
 
 
 def _finding(evidence: Evidence, seen: Observation, *, is_sudden: bool) -> Finding:

@@ -3,13 +3,25 @@
 from math import log, sqrt
 from typing import Final
 
-import msgspec
-
 from conductor_actors.domain.anomalies import reasons
-from conductor_actors.domain.anomalies.baseline import Baseline, Stream
+from conductor_actors.domain.anomalies.baseline import Baseline
 from conductor_actors.domain.anomalies.changes import Severity
 from conductor_actors.domain.anomalies.finding import Finding
-from conductor_actors.domain.anomalies.parameters import Parameters
+from conductor_actors.domain.anomalies.packed_detector import PackedExits
+from conductor_actors.domain.anomalies.parameters import (
+    APPLAUSE_CHAT,
+    APPLAUSE_REACTIONS,
+    ENDING_LEAVER_SHARE,
+    ENDING_MS,
+    EXIT_FOR_MS,
+    MAX_RETURNED_SHARE,
+    MIN_AUDIENCE_SHARE,
+    MIN_LEAVER_SHARE,
+    MIN_LEAVERS,
+    RECOVERED_S,
+    Parameters,
+)
+from conductor_actors.domain.anomalies.stream import Stream
 
 WITHIN_S: Final = 60
 CRITICAL_SHARE: Final = 0.4
@@ -24,29 +36,38 @@ MIN_SURGE: Final = 4
 SURGE_SPREADS: Final = 0.5
 
 
-class Leaving(msgspec.Struct, frozen=True, gc=False):
+class Leaving:
     """Of the people who were there `within_s` before, so many left, and so many came back."""
 
-    left: int
-    people: int
-    returned: int
-    within_s: int
+    __slots__ = ("left", "people", "returned", "share", "within_s")
 
-    @property
-    def share(self) -> float:
-        """The share of those who left."""
-        return self.left / self.people
+    def __init__(self, left: int, people: int, returned: int, within_s: int) -> None:
+        self.left = left
+        self.people = people
+        self.returned = returned
+        self.within_s = within_s
+        self.share = left / people
 
 
-class Exits(msgspec.Struct, array_like=True, gc=False):
+class Exits:
     """The departures and returns of the last minute, by the ticks that had any."""
 
-    ticks: tuple[tuple[int, int, int], ...] = ()
-    departures: int = 0  # from the session's begin on
-    returns: int = 0
-    mass_since_ms: int = 0  # since when too many have left; 0: they have not
-    calm_since_ms: int = 0
-    applause_ms: int = 0  # when there was some last
+    __slots__ = (
+        "applause_ms",
+        "calm_since_ms",
+        "departures",
+        "mass_since_ms",
+        "returns",
+        "ticks",
+    )
+
+    def __init__(self, departures: int = 0, returns: int = 0) -> None:
+        self.ticks: tuple[tuple[int, int, int], ...] = ()
+        self.departures = departures  # from the session's begin on
+        self.returns = returns
+        self.mass_since_ms = 0  # since when too many have left; 0: they have not
+        self.calm_since_ms = 0
+        self.applause_ms = 0  # when there was some last
 
     def count(self, at_ms: int, departures: int, returns: int) -> None:
         """Count up to these totals at a tick."""
@@ -65,49 +86,49 @@ class Exits(msgspec.Struct, array_like=True, gc=False):
             self.mass_since_ms = 0
             return None
         leaving = self._leaving(at_ms, WITHIN_S, people)
-        if not _is_mass(leaving, parameters):
+        if not _is_mass(leaving):
             self.mass_since_ms = 0
         elif not self.mass_since_ms:
             self.mass_since_ms = at_ms
-        is_ending = self.has_applause(at_ms, parameters)
-        if is_ending and leaving.share >= parameters.ending_leaver_share:
-            self.applause_ms = max(self.applause_ms, at_ms - parameters.applause_s * 500)
+        is_ending = self.has_applause(at_ms)
+        if is_ending and leaving.share >= ENDING_LEAVER_SHARE:
+            self.applause_ms = max(self.applause_ms, at_ms - ENDING_MS // 2)
         if (
             not self.mass_since_ms
-            or at_ms - self.mass_since_ms < parameters.exit_for_s * 1000
+            or at_ms - self.mass_since_ms < EXIT_FOR_MS
             or "MASS_EXIT" in parameters.types_off
         ):
             return None
-        has_remaining = people >= parameters.min_audience_share * peak_people
+        has_remaining = people >= MIN_AUDIENCE_SHARE * peak_people
         if is_ending and not (has_remaining and self._has_stopped(at_ms, people, leaving)):
             return None
         return self._finding(at_ms, leaving)
 
-    def has_applause(self, at_ms: int, parameters: Parameters) -> bool:
+    def has_applause(self, at_ms: int) -> bool:
         """Check whether there was applause lately, or many have been leaving since then."""
-        return self.applause_ms > 0 and at_ms - self.applause_ms <= parameters.applause_s * 1000
+        return self.applause_ms > 0 and at_ms - self.applause_ms <= ENDING_MS
 
-    def is_leaving(self, at_ms: int, people: int, parameters: Parameters) -> bool:
+    def is_leaving(self, at_ms: int, people: int) -> bool:
         """Check whether more people leave than usually."""
         share = self._leaving(at_ms, WITHIN_S, people).share
-        return share >= parameters.ending_leaver_share
+        return share >= ENDING_LEAVER_SHARE
 
-    def is_over(self, at_ms: int, people: int, parameters: Parameters) -> bool:
+    def is_over(self, at_ms: int, people: int) -> bool:
         """Check whether few have left for a while."""
-        if self._leaving(at_ms, WITHIN_S, people).share >= parameters.min_leaver_share / 2:
+        if self._leaving(at_ms, WITHIN_S, people).share >= MIN_LEAVER_SHARE / 2:
             self.calm_since_ms = at_ms
-        return at_ms - self.calm_since_ms >= parameters.recovered_s * 1000
+        return at_ms - self.calm_since_ms >= RECOVERED_S * 1000
 
-    def watch_applause(self, at_ms: int, baseline: Baseline, parameters: Parameters) -> None:
-        """Record when there are so many reactions, or messages, that it may be applause."""
-        chat, reaction = baseline.chat, baseline.reaction
-        for within_s in APPLAUSE_S:
-            chats, reactions, seconds = baseline.counts_since(at_ms - within_s * 1000)
-            if _is_surge(reactions, seconds, reaction, parameters.applause_reactions) or _is_surge(
-                chats, seconds, chat, parameters.applause_chat
-            ):
-                self.applause_ms = at_ms
-                return
+    def pack(self) -> PackedExits:
+        """Return them as a checkpoint stores them."""
+        return PackedExits(
+            self.ticks,
+            self.departures,
+            self.returns,
+            self.mass_since_ms,
+            self.calm_since_ms,
+            self.applause_ms,
+        )
 
     def _has_stopped(self, at_ms: int, people: int, leaving: Leaving) -> bool:
         """Check whether fewer leave than if all of them were leaving, as at an ending."""
@@ -145,12 +166,34 @@ class Exits(msgspec.Struct, array_like=True, gc=False):
         return begin_ms
 
 
-def _is_mass(leaving: Leaving, parameters: Parameters) -> bool:
+def unpack_exits(packed: PackedExits) -> Exits:
+    """Return the exits that were stored."""
+    exits = Exits(packed.departures, packed.returns)
+    exits.ticks = packed.ticks
+    exits.mass_since_ms = packed.mass_since_ms
+    exits.calm_since_ms = packed.calm_since_ms
+    exits.applause_ms = packed.applause_ms
+    return exits
+
+
+def is_applause(at_ms: int, baseline: Baseline) -> bool:
+    """Check whether there are so many reactions, or messages, that it may be applause."""
+    chat, reaction = baseline.chat, baseline.reaction
+    for within_s in APPLAUSE_S:
+        chats, reactions, seconds = baseline.counts_since(at_ms - within_s * 1000)
+        if _is_surge(reactions, seconds, reaction, APPLAUSE_REACTIONS) or _is_surge(
+            chats, seconds, chat, APPLAUSE_CHAT
+        ):
+            return True
+    return False
+
+
+def _is_mass(leaving: Leaving) -> bool:
     departed = leaving.left + leaving.returned
     return (
-        leaving.left >= parameters.min_leavers
-        and leaving.share >= parameters.min_leaver_share
-        and leaving.returned < parameters.max_returned_share * departed
+        leaving.left >= MIN_LEAVERS
+        and leaving.share >= MIN_LEAVER_SHARE
+        and leaving.returned < MAX_RETURNED_SHARE * departed
     )
 
 

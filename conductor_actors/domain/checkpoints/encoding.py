@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from conductor_actors.domain.anomalies.detector import unpack_detector
 from conductor_actors.domain.checkpoints.earlier_states import decode_earlier_state
 from conductor_actors.domain.checkpoints.packed_states import (
     PackedCounts,
@@ -103,7 +104,7 @@ def encode_state(state: SessionState) -> bytes:
             state.chat_is_open,
             state.quiet_until_ms,
             (state.votes, state.departures, state.returns),
-            state.detector,
+            None if state.detector is None else state.detector.pack(),
         )
     )
 
@@ -128,7 +129,8 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
     state.chat_is_open = packed.chat_is_open
     state.quiet_until_ms = packed.quiet_until_ms
     state.votes, state.departures, state.returns = packed.totals
-    state.detector = packed.detector
+    if packed.detector is not None:
+        state.detector = unpack_detector(packed.detector)
     state.guests = len(active.keys() - state.connections.keys() - leavers.keys())
     return state
 

@@ -10,7 +10,7 @@ from typing import Self
 
 import msgspec
 
-from conductor_actors.domain.anomalies.detector import Detector
+from conductor_actors.domain.anomalies.packed_detector import PackedDetector
 
 MIN_FLAGGED_SHARE = 4  # one active user in so many: names of fewer take less than flags of all
 
@@ -69,4 +69,4 @@ class PackedState(msgspec.Struct, array_like=True, gc=False, tag=3):
     chat_is_open: bool = True
     quiet_until_ms: int = 0
     totals: tuple[int, int, int] = (0, 0, 0)  # votes, departures and returns
-    detector: Detector | None = None
+    detector: PackedDetector | None = None

@@ -26,8 +26,7 @@ from conductor_actors.domain.rows import (
     COLUMNS,
     UNKNOWN_AUDIENCE,
     VALUE_TYPES,
-    ScoreRecord,
-    record_of,
+    values_of,
 )
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.instants import to_datetime, to_iso
@@ -123,9 +122,11 @@ class MetricsTable:
             ):
                 with cursor.copy(_COPY) as copy:
                     copy.set_types(_COPY_TYPES)
-                    for record, metadata in zip(_records(rows), _metadata_of(rows), strict=True):
-                        # `(*record, …)` would make a list first, and every row comes here.
-                        copy.write_row(record + (_JSONB_VERSION + metadata,))  # noqa: RUF005
+                    at = _Times()
+                    for row in rows:
+                        metadata = _JSONB_VERSION + _metadata_of(row)
+                        # `(*values, …)` would make a list first, and every row comes here.
+                        copy.write_row(values_of(row, at[row.at_ms]) + (metadata,))  # noqa: RUF005
                 stored = cursor.rowcount
                 for statement in anomaly_statements(rows):
                     cursor.execute(*statement)
@@ -138,39 +139,37 @@ class MetricsTable:
         return stored
 
 
+class _Times(dict[int, datetime]):
+    """The times of ticks: a batch has few, and the time of each is made once."""
+
+    def __missing__(self, at_ms: int) -> datetime:
+        at = self[at_ms] = to_datetime(at_ms)
+        return at
+
+
 def _insert_statement(rows: Sequence[ScoreRow]) -> Statement:
-    return _INSERT, (*_columns(rows), [*_metadata_of(rows)])
+    return _INSERT, (*_columns(rows), [*map(_metadata_of, rows)])
 
 
 def _columns(rows: Sequence[ScoreRow]) -> Iterator[list[object]]:
     """Return the columns of the rows without metadata, each of one type as the driver requires."""
-    times, *columns = zip(*_records(rows), strict=True) if rows else ((),) * len(COLUMNS)
+    at = _Times()
+    values = [values_of(row, at[row.at_ms]) for row in rows]
+    times, *columns = zip(*values, strict=True) if rows else ((),) * len(COLUMNS)
     yield [*times]
-    for kind, values in zip(VALUE_TYPES.values(), columns, strict=True):
-        yield [*map(kind, values)]
+    for kind, of_column in zip(VALUE_TYPES.values(), columns, strict=True):
+        yield [*map(kind, of_column)]
 
 
-def _records(rows: Sequence[ScoreRow]) -> Iterator[ScoreRecord[datetime]]:
-    """Return the rows as records. A batch has few ticks: the time of each is made once."""
-    times: dict[int, datetime] = {}
-    for row in rows:
-        at = times.get(row.at_ms)
-        if at is None:
-            at = times[row.at_ms] = to_datetime(row.at_ms)
-        yield record_of(row, at)
-
-
-def _metadata_of(rows: Sequence[ScoreRow]) -> Iterator[str]:
-    """Return the metadata of each row as JSON."""
-    for row in rows:
-        metadata = _metadata(row.gap, row.is_audience_known, row.quiet_until_ms, row.is_chat_open)
-        expected = row.expected
-        if expected is None:
-            yield metadata
-        else:  # each row has another
-            span = _encode((expected.low, expected.high)).decode()
-            comma = "" if metadata == _NO_METADATA else ","
-            yield f'{{"expected":{span}{comma}{metadata[1:]}'
+def _metadata_of(row: ScoreRow) -> str:
+    """Return the metadata of a row as JSON."""
+    metadata = _metadata(row.gap, row.is_audience_known, row.quiet_until_ms, row.is_chat_open)
+    expected = row.expected
+    if expected is None:
+        return metadata
+    span = _encode((expected.low, expected.high)).decode()  # each row has another
+    comma = "" if metadata == _NO_METADATA else ","
+    return f'{{"expected":{span}{comma}{metadata[1:]}'
 
 
 @lru_cache(64)  # of the few that a batch has

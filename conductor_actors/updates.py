@@ -1,6 +1,6 @@
 """Published updates: the one definition of their JSON, for the publisher and every subscriber."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Final, Literal
@@ -68,6 +68,17 @@ _decoder: Final = msgspec.json.Decoder(Update)
 _others_decoder: Final = msgspec.json.Decoder(_OthersUpdate)
 
 encode_update: Final[Callable[[Update], bytes]] = msgspec.json.Encoder().encode
+_encode_lines: Final = msgspec.json.Encoder().encode_lines
+
+
+def encode_updates(rows: Iterable[ScoreRow]) -> list[bytes]:
+    """Return the encoded updates of rows, in their order.
+
+    To encode many at once costs less than one by one, and JSON has no line breaks.
+    """
+    lines: list[bytes] = _encode_lines(map(update_of, rows)).split(b"\n")
+    lines.pop()  # the last line ends, too
+    return lines
 
 
 def update_of(row: ScoreRow) -> Update:

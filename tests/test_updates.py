@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from conductor_actors.domain.anomalies.changes import ExpectedScore
 from conductor_actors.instants import to_datetime
-from conductor_actors.updates import decode_update, encode_update, update_of
+from conductor_actors.updates import decode_update, encode_update, encode_updates, update_of
 from tests.support.score_rows import AT_MS, row
 
 BODY = json.loads(encode_update(update_of(row())))
@@ -31,6 +31,12 @@ def test_an_update_reads_back_as_it_was_published(
     update = update_of(row(session_id, at_ms, score=score))
     assert decode_update("default", encode_update(update)) == update
     assert (update.at_ms, update.at) == (at_ms, to_datetime(at_ms))
+
+
+def test_many_updates_are_encoded_as_each_of_them() -> None:
+    rows = [row("line\nbreak", at_ms) for at_ms in range(AT_MS, AT_MS + 10_000, 5_000)]
+    assert encode_updates(rows) == [encode_update(update_of(each)) for each in rows]
+    assert encode_updates([]) == []
 
 
 def test_only_an_update_of_an_unknown_audience_has_the_key_audience() -> None:

@@ -17,7 +17,7 @@ from conductor_actors.anomaly_messages import (
 from conductor_actors.domain.identity import prefixed
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
-from conductor_actors.updates import encode_update, update_of
+from conductor_actors.updates import encode_updates
 
 # Arguments: the fence token; then for each channel its name, the number of bodies, and the bodies.
 PUBLISH_SCRIPT: Final = """
@@ -46,10 +46,10 @@ class RedisUpdatePublisher:
 
         Raise `OwnershipLost` if another process is the owner.
         """
-        bodies: defaultdict[str, list[bytes]] = defaultdict(list)
+        by_tenant: defaultdict[str, list[ScoreRow]] = defaultdict(list)
         for row in rows:
-            bodies[row.tenant_id].append(encode_update(update_of(row)))
-        arguments = self._arguments(bodies)
+            by_tenant[row.tenant_id].append(row)
+        arguments = self._arguments(by_tenant)
         for row in rows:
             if row.anomalies:  # after all updates: the user may lack their channels
                 arguments += self._anomaly_arguments(row)
@@ -65,11 +65,11 @@ class RedisUpdatePublisher:
         """Close every connection."""
         self._client.close()
 
-    def _arguments(self, bodies: Mapping[str, Sequence[bytes]]) -> list[Any]:
+    def _arguments(self, by_tenant: Mapping[str, Sequence[ScoreRow]]) -> list[Any]:
         prefix, arguments = prefix_of(self._client), list[Any]()
-        for tenant_id, of_tenant in bodies.items():
-            channel = prefix + prefixed(tenant_id, UPDATES)
-            arguments += (channel, len(of_tenant), *of_tenant)
+        for tenant_id, rows in by_tenant.items():
+            arguments += (prefix + prefixed(tenant_id, UPDATES), len(rows))
+            arguments += encode_updates(rows)
         return arguments
 
     def _anomaly_arguments(self, row: ScoreRow) -> Iterator[Any]:

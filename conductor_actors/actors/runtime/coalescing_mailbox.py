@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from collections.abc import Callable
-from itertools import count
 from typing import Final, Generic, Protocol, TypeVar
 
 from conductor_actors.actors.runtime.mailbox import AnyEnvelope, Envelope, Mailbox, ThreadMailbox
@@ -25,8 +24,8 @@ class CoalescingMailbox(ThreadMailbox, Generic[T]):
     """Delivers all waiting items to the actor as one message.
 
     Thousands of sessions send a row to the same actor at a tick. A lock, a message and a thread
-    switch for each would cost more than the score itself, so only every thousandth item wakes the
-    actor. So does the next message, which is delivered after the items.
+    switch for each would cost more than the score itself, so only a thousand items wake the actor.
+    So does the next message, which is delivered after the items.
     """
 
     def __init__(
@@ -37,13 +36,13 @@ class CoalescingMailbox(ThreadMailbox, Generic[T]):
         super().__init__(clock)
         self._coalesce = coalesce
         self._items: deque[T] = deque()
-        self._number = count(1)
         self._has_many = False
 
     def add(self, item: T) -> None:
         """Add an item; never blocks for long, never raises."""
-        self._items.append(item)  # one step of the interpreter, as is `next`: no lock is needed
-        if not next(self._number) % ITEMS_PER_WAKE:
+        items = self._items
+        items.append(item)  # one step of the interpreter: no lock is needed
+        if len(items) >= ITEMS_PER_WAKE and not self._has_many:
             with self._mail_came:
                 self._has_many = True
                 self._mail_came.notify()
@@ -57,7 +56,8 @@ class CoalescingMailbox(ThreadMailbox, Generic[T]):
             self._has_many = False
             if not self._items:
                 return super().get()
-            items = [self._items.popleft() for _ in range(len(self._items))]
+            pop = self._items.popleft
+            items = [pop() for _ in range(len(self._items))]
             self.handled += len(items)
             return Envelope(self._coalesce(items))
 

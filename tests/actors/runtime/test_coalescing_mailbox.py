@@ -21,6 +21,11 @@ def add(mailbox: CoalescingMailbox[int], count: int) -> None:
         mailbox.add(number)
 
 
+def add_and_tell(mailbox: CoalescingMailbox[int], count: int) -> None:
+    add(mailbox, count)
+    mailbox.tell([])  # wakes the actor for the last items
+
+
 def test_items_are_delivered_as_one_message_before_the_next_message(
     mailbox: CoalescingMailbox[int],
 ) -> None:
@@ -62,7 +67,7 @@ def test_items_of_many_threads_are_neither_lost_nor_duplicated(
     mailbox: CoalescingMailbox[int],
 ) -> None:
     with ThreadPoolExecutor(3) as threads:
-        done = [threads.submit(add, mailbox, 5 * ITEMS_PER_WAKE) for _ in range(3)]
+        done = [threads.submit(add_and_tell, mailbox, 5 * ITEMS_PER_WAKE) for _ in range(3)]
         received: list[int] = []
         while len(received) < 15 * ITEMS_PER_WAKE:
             received += mailbox.get().message

@@ -61,28 +61,15 @@ class SessionActor(PooledActor):
         self._tenant_id = key.tenant_id
         self._state = state
         self._parts = parts
-        self._poison: Sequence[tuple[Event, Exception]] = ()
         self._tick_ms: int | None = None
         self._detector_is_sent = self._detector_is_saved = not is_watching(state)
 
     def on_receive(self, message: SessionMessage) -> None:
-        try:
-            self._handle(message)
-        finally:  # a row that can't be made hides no event that could not be applied
-            if self._poison:
-                poison, self._poison = self._poison, ()
-                raise Poisoned(poison) from poison[0][1]
-
-    def _handle(self, message: SessionMessage) -> None:
         match message:
             case Tick():
                 self._score(message)
             case EventBatch():
-                try:
-                    self._apply(message.events)
-                finally:  # the tick is due, whatever its events were
-                    if message.tick is not None and not self.actor_stopped.is_set():  # not hung
-                        self._score(message.tick)
+                self._handle_events(message)
             case Snapshot():
                 self._send_snapshot(message)
             case CheckForgotten(at_ms, report):
@@ -99,13 +86,27 @@ class SessionActor(PooledActor):
         """Return a copy of the state from before the failure: a handler that hangs may go on."""
         return self._state.copy()
 
-    def _apply(self, events: Sequence[Event]) -> None:
+    def _handle_events(self, batch: EventBatch) -> None:
+        poison: Sequence[tuple[Event, Exception]] = ()
+        try:
+            try:
+                poison = self._apply(batch.events)
+            finally:  # the tick is due, whatever its events were
+                if batch.tick is not None and not self.actor_stopped.is_set():  # not hung
+                    self._score(batch.tick)
+        finally:  # a row that can't be made hides no event that could not be applied
+            if poison:
+                raise Poisoned(poison) from poison[0][1]
+
+    def _apply(self, events: Sequence[Event]) -> Sequence[tuple[Event, Exception]]:
+        """Apply the events; return those that could not be applied, each with its error."""
         before = self._state.refused_users
-        self._state, self._poison = salvage(apply_events, self._state, events, SessionState.copy)
+        self._state, poison = salvage(apply_events, self._state, events, SessionState.copy)
         if self._state.refused_users > before:
             refused = self._state.refused_users - before
             tenant_id = self._key.tenant_id
             self._context.supervisor.tell(RefusedEvents(tenant_id, SESSION_USERS, refused))
+        return poison
 
     def _score(self, tick: Tick) -> None:
         self._tick_ms = tick.at_ms

@@ -59,7 +59,7 @@ class Moments(NamedTuple):
 Cells: TypeAlias = Mapping[tuple[InterventionType, AnomalyType], Moments]
 
 
-class Effects(NamedTuple):
+class JointEffects(NamedTuple):
     """The effects of some actions after a type of anomaly: means and covariances."""
 
     means: Sequence[float]
@@ -98,7 +98,7 @@ class Posterior(NamedTuple):
         """Return the expected score after doing nothing; it may be outside 0…1."""
         return LEVEL + self.means[_NOTHING[anomaly_type]] + self.slope * (before - LEVEL)
 
-    def effects(self, anomaly_type: AnomalyType, actions: Sequence[ActionType]) -> Effects:
+    def effects(self, anomaly_type: AnomalyType, actions: Sequence[ActionType]) -> JointEffects:
         """Return the effects of the actions against doing nothing."""
         nothing, matrix = _NOTHING[anomaly_type], self.covariances
         parts = []
@@ -120,7 +120,7 @@ class Posterior(NamedTuple):
             ]
             for a, w, _ in parts
         ]
-        return Effects(means, covariances)
+        return JointEffects(means, covariances)
 
 
 def posterior(cells: Cells) -> Posterior:

@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from conductor_actors.domain.anomalies.changes import ExpectedScore
+from conductor_actors.domain.conductor.interventions import AgentState, AgentStatus, Mode
 from conductor_actors.domain.identity import Id
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
 from conductor_actors.instants import from_iso, to_iso, to_ms
@@ -27,10 +28,19 @@ ExpectedRange = tuple[Share, Share]
 INVALID_BODY: Final = (ValueError, RecursionError, OverflowError)
 
 
+class UpdateAgent(msgspec.Struct, rename="camel", gc=False):
+    """Mode and status of the conductor in a session; the open decision, if there is one."""
+
+    mode: Mode
+    status: AgentStatus
+    decision_id: Id | msgspec.UnsetType = msgspec.UNSET
+
+
 class Update(msgspec.Struct, rename="camel", gc=False):
     """`engagement:update`: one session's score at one tick.
 
-    `expected` is absent while the session has no baseline.
+    `expected` is absent while the session has no baseline. `agent` is absent while the conductor
+    has its default mode and only watches.
     """
 
     timestamp: Timestamp
@@ -45,6 +55,7 @@ class Update(msgspec.Struct, rename="camel", gc=False):
     expected: ExpectedRange | msgspec.UnsetType = msgspec.UNSET
     quiet_until: Timestamp | msgspec.UnsetType = msgspec.UNSET  # quiet was arranged until then
     chat_open: bool | msgspec.UnsetType = msgspec.UNSET  # false, if chat is closed
+    agent: UpdateAgent | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def at(self) -> datetime:
@@ -96,7 +107,12 @@ def update_of(row: ScoreRow) -> Update:
         expected_range(row.expected),
         timestamp(row.quiet_until_ms) if row.quiet_until_ms else msgspec.UNSET,
         msgspec.UNSET if row.is_chat_open else False,
+        msgspec.UNSET if row.agent is None else _update_agent(row.agent),
     )
+
+
+def _update_agent(agent: AgentState) -> UpdateAgent:
+    return UpdateAgent(agent.mode, agent.status, agent.decision_id or msgspec.UNSET)
 
 
 def expected_range(expected: ExpectedScore | None) -> ExpectedRange | msgspec.UnsetType:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conductor_actors.domain.anomalies.changes import ExpectedScore
+from conductor_actors.domain.conductor.interventions import AgentState
 from conductor_actors.instants import to_datetime
 from conductor_actors.updates import decode_update, encode_update, encode_updates, update_of
 from tests.support.score_rows import AT_MS, row
@@ -69,6 +70,16 @@ def test_only_an_update_of_a_quiet_session_has_the_keys_of_what_was_arranged() -
     assert json.loads(encode_update(quiet)) == BODY | arranged
     assert decode_update("default", encode_update(quiet)) == quiet
     assert not BODY.keys() & arranged.keys()
+
+
+def test_only_an_update_of_a_session_where_the_conductor_does_something_has_its_state() -> None:
+    waiting = update_of(row(agent=AgentState("MANUAL", "WAITING_APPROVAL", "d-1")))
+    agent = {"mode": "MANUAL", "status": "WAITING_APPROVAL", "decisionId": "d-1"}
+    assert json.loads(encode_update(waiting)) == BODY | {"agent": agent}
+    assert decode_update("default", encode_update(waiting)) == waiting
+    off = update_of(row(agent=AgentState("OFF", "IDLE")))
+    assert json.loads(encode_update(off))["agent"] == {"mode": "OFF", "status": "IDLE"}
+    assert "agent" not in BODY
 
 
 def test_the_tenant_of_an_update_is_that_of_its_channel() -> None:

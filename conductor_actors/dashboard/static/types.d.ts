@@ -17,6 +17,7 @@ export interface Update {
   readonly expected?: readonly [number, number];
   readonly quietUntil?: string;
   readonly chatOpen?: boolean;
+  readonly agent?: UpdateAgent;
 }
 
 /** The measurements of the window before a tick. Rates are per minute, shares 0…1. */
@@ -36,6 +37,13 @@ export interface Contributions {
   readonly active_users: number;
   readonly reactions: number;
   readonly leave_rate: number;
+}
+
+/** Mode and status of the conductor in a session; the open decision, if there is one. */
+export interface UpdateAgent {
+  readonly mode: "OFF" | "MANUAL" | "SEMI_AUTO" | "AUTO";
+  readonly status: "MONITORING" | "ANOMALY_DETECTED" | "WAITING_APPROVAL" | "INTERVENING" | "LEARNING" | "IDLE";
+  readonly decisionId?: string;
 }
 
 /** `anomaly:detected`: an anomaly of a session's engagement begins at `timestamp`. */

@@ -3,9 +3,9 @@
             Supervisor: starts, watches, restarts and drains all others
 
 Redis ──▶ Router ──▶ Session (one each) ──┬──▶ Writer ─────▶ TimescaleDB ◀── Retention
-            │ ▲         ▲                 └──▶ Publisher ──▶ Redis ──▶ dashboard ──▶ browser
-  watermark ▼ │         │ Tick
-            Ticker ─────┘
+            │ ▲         ▲                 ├──▶ Publisher ──▶ Redis ──▶ dashboard ──▶ browser
+  watermark ▼ │         │ Tick            ├──▶ Courier ────▶ Redis ──▶ platform
+            Ticker ─────┘                 └──▶ Conductor ──▶ Redis (policy)
 
             Checkpointer · LeaseKeeper · Introspection ◀──▶ Redis
 
@@ -40,6 +40,9 @@ barrier      the point in the events to which a checkpoint belongs
 outbox       rows that wait in Redis for the database
 spill        move rows from memory to the outbox
 dead letter  an event or row that could not be processed
+trial        a random choice of an intervention, whose outcome is measured
+policy       what trials have taught: the sums that choices follow from
+directive    what holds for all sessions of a tenant, such as its policy
 quarantine   the time during which a failed session is not scored
 asleep       a session with connected users, but no recent events
 passivate    stop the actor of a forgotten session

@@ -34,6 +34,7 @@ from conductor_actors.updates import INVALID_BODY, timestamp
 T = TypeVar("T")
 
 ACTIONS_CHANNEL: Final = "agent.interventions"
+CONDUCTOR_CHANNELS: Final = (ACTIONS_CHANNEL, "session:*:events", "agent:notifications:*")  # all
 HIGH_PRIORITY: Final = 0.75  # the confidence from which the conductor acts alone
 
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import conductor_actors
 from conductor_actors.cli import app
-from conductor_actors.domain.events import EVENT_NAMES
+from conductor_actors.domain.events import EVENT_STREAMS, OWN_NAMES
 from conductor_actors.domain.scoring import Scoring
 from tests.benchmarks.__main__ import FAMILIES
 from tests.support.documents import BENCHMARKS, CLIENT, OPERATIONS, README, examples, prose
@@ -148,8 +148,9 @@ def test_every_command_takes_its_options(document: Path) -> None:
 
 def test_the_readme_names_every_event() -> None:
     text = section(README, "Use your own servers").replace("…", "platform.events.")
-    named = set(re.findall(r"(?:platform\.\w+\.[\w.]+\.v1|(?<=`)sync-events)", text))
-    assert named == set(EVENT_NAMES)
+    named = set(re.findall(r"(?:platform\.\w+\.[\w.-]+\.v1|(?<=`)sync-events)", text))
+
+    assert named == set(EVENT_STREAMS) - set(OWN_NAMES)
 
 
 def test_the_readmes_contributions_are_the_default_weights() -> None:

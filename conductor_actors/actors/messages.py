@@ -11,6 +11,7 @@ from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.runtime.base import ChildFailed, ChildStopped
 from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.domain.checkpoints.encoding import Header
+from conductor_actors.domain.conductor.directives import NO_DIRECTIVES, DirectivesByTenant
 from conductor_actors.domain.conductor.interventions import Intervention
 from conductor_actors.domain.events import Event
 from conductor_actors.domain.gaps import NO_MARKS, GapMarks
@@ -30,14 +31,15 @@ from conductor_actors.ports import DeadLetter
 class Tick:
     """To every session: add a row for `at_ms`. All earlier events were delivered before.
 
-    `marks` says which rows miss events. Rows of a tick that is not live are stored, but not
-    published.
+    `marks` says which rows miss events, `directives` what holds for the sessions of each tenant.
+    Rows of a tick that is not live are stored, but not published.
     """
 
     at_ms: int
     is_live: bool
     sessions: Latch
     marks: GapMarks = field(default_factory=lambda: NO_MARKS)
+    directives: DirectivesByTenant = field(default_factory=lambda: NO_DIRECTIVES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from conductor_actors.actors.messages import (
     CheckForgotten,
     Describe,
     EventBatch,
+    InterventionsChanged,
     Passivate,
     RefusedEvents,
     SessionMessage,
@@ -17,12 +18,15 @@ from conductor_actors.actors.messages import (
     SnapshotTaken,
     Tick,
     TickScored,
+    TrialsMeasured,
 )
 from conductor_actors.actors.runtime.base import ActorContext, Poisoned, PooledActor
 from conductor_actors.actors.runtime.coalescing_mailbox import ItemMailbox
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
-from conductor_actors.actors.runtime.mailbox import PooledMailbox
+from conductor_actors.actors.runtime.mailbox import Mailbox, PooledMailbox
 from conductor_actors.domain.checkpoints.encoding import encode_state
+from conductor_actors.domain.conducting.conducted_rows import with_interventions
+from conductor_actors.domain.conductor.directives import DirectivesByTenant
 from conductor_actors.domain.detection import is_watching, with_anomalies
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import Event
@@ -44,6 +48,8 @@ class SessionParts(NamedTuple):
     publisher: ItemMailbox[ScoreRow]
     dispatcher: Dispatcher
     clock: Clock
+    courier: Mailbox
+    conductor: Mailbox
 
 
 class SessionActor(PooledActor):
@@ -62,7 +68,7 @@ class SessionActor(PooledActor):
         self._state = state
         self._parts = parts
         self._tick_ms: int | None = None
-        self._detector_is_sent = self._detector_is_saved = not is_watching(state)
+        self._tick_changes_are_sent = self._tick_changes_are_saved = not is_watching(state)
 
     def on_receive(self, message: SessionMessage) -> None:
         match message:
@@ -121,24 +127,44 @@ class SessionActor(PooledActor):
         parts = self._parts
         row = row_at(tick.at_ms, self._tenant_id, self._state, parts.scoring, tick.marks)
         try:
-            was_watching = is_watching(self._state)
-            row = with_anomalies(row, self._state)
-            if was_watching or is_watching(self._state):
-                self._detector_is_sent = self._detector_is_saved = False
+            row = self._judge(row, tick.directives)
         finally:  # a detector that raises costs what it would have found, and not the row
             parts.writer.add(row)
             if tick.is_live:
                 parts.publisher.add(row)
         if row.anomalies:
             report_anomalies(row)
+        if self._state.conduct is not None or row.interventions:
+            self._tell_conductor(row)
+
+    def _judge(self, row: ScoreRow, directives: DirectivesByTenant) -> ScoreRow:
+        """Return the row with what its tick changes in detector and conductor."""
+        state, conduct, was_watching = self._state, self._state.conduct, is_watching(self._state)
+        try:
+            row = with_anomalies(row, state)
+            return with_interventions(row, state, directives)
+        finally:
+            if was_watching or is_watching(state) or state.conduct is not conduct:
+                self._tick_changes_are_sent = self._tick_changes_are_saved = False
+
+    def _tell_conductor(self, row: ScoreRow) -> None:
+        """Offer what is to be sent until it is known to be, and report what was measured."""
+        conduct = self._state.conduct
+        changed = {each.id: each for each in row.interventions}
+        unsent = {} if conduct is None else {each.id: each for each in conduct.unsent}
+        if records := unsent | changed:
+            message = InterventionsChanged(*self._key, tuple(records.values()))
+            self._parts.courier.tell(message)
+        if measured := tuple(each for each in row.interventions if each.is_learnt):
+            self._parts.conductor.tell(TrialsMeasured(*self._key, measured))
 
     def _send_snapshot(self, snapshot: Snapshot) -> None:
-        """Send the state if it has changed: by events, or by ticks that its detector judged."""
-        if snapshot.follows_commit and self._detector_is_sent:
-            self._detector_is_saved = True
+        """Send the state if it has changed: by events, or by ticks."""
+        if snapshot.follows_commit and self._tick_changes_are_sent:
+            self._tick_changes_are_saved = True
         has_ended = self._state.is_forgotten_at(self._tick_ms or 0)
-        is_due = snapshot.has_changed or not (self._detector_is_saved or has_ended)
-        self._detector_is_sent = True
+        is_due = snapshot.has_changed or not (self._tick_changes_are_saved or has_ended)
+        self._tick_changes_are_sent = True
         send_snapshot(snapshot, self._key, self._state, is_due=is_due)
 
     def _describe(self, describe: Describe) -> None:

@@ -74,7 +74,8 @@ class TickerActor(SystemActor):
         began_s = self._context.mailbox.clock()
         latch = Latch(self._sessions.count_listening(), began_s, lag_ms / 1000)
         emit(TickBroadcast(tick_at_ms=due.at_ms, sessions=latch.total, lag_s=lag_ms / 1000))
-        self._sessions.broadcast(Tick(due.at_ms, lag_ms <= LIVE_MS, latch, due.marks))
+        tick = Tick(due.at_ms, lag_ms <= LIVE_MS, latch, due.marks, due.directives)
+        self._sessions.broadcast(tick)
 
     def _reply(self) -> None:
         self._router.tell(TicksBroadcast(self._schedule.position))

@@ -172,6 +172,7 @@ class WriterActor(SystemActor):
 
     def _write(self, rows: Sequence[ScoreRow]) -> None:
         began_s = self._clock()
+        self._backlog.begin_write(began_s)
         with self._writes.attempt():
             try:
                 written = self._store.write(rows, self._backlog.sample(MAX_WAITING_ROWS))

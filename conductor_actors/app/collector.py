@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 import pykka
 
 from conductor_actors.actors.checkpointer import CheckpointerActor
+from conductor_actors.actors.conductor import ConductorActor
+from conductor_actors.actors.courier import CourierActor
 from conductor_actors.actors.introspection import IntrospectionActor, ServiceFacts
 from conductor_actors.actors.lease_keeper import LeaseKeeperActor
 from conductor_actors.actors.messages import Drain, Scored
@@ -35,6 +37,7 @@ from conductor_actors.actors.timer import Timer, TimerEntry
 from conductor_actors.actors.writer import Sinks, WriterActor
 from conductor_actors.app.signals import DRAIN_TIMEOUT_S
 from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickActivity
+from conductor_actors.conductor_port import ActionSender, PolicyStore
 from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.checkpoints.encoding import Recovered
 from conductor_actors.domain.failures import RestartBudget
@@ -67,6 +70,8 @@ DATABASE_MAX_BACKOFF_S: Final = 15.0
 LEASE_RENEWAL_INTERVAL_S: Final = 2.5  # the lease expires after 8 s
 MAX_FLUSH_INTERVAL_S: Final = 0.5  # flushes a batch when no further rows come
 SUPERVISION_INTERVAL_S: Final = 1.0
+CONDUCT_INTERVAL_S: Final = 0.5  # retries what Redis did not take
+MAX_DATABASE_AWAY_S: Final = 15.0  # then nothing is sent: what it leads to could not be stored
 RETENTION_INTERVAL_S: Final = 3600.0
 
 MAX_RESTARTS: Final = 3
@@ -85,6 +90,8 @@ class Ports(NamedTuple):
     outbox: Outbox
     checkpoints: CheckpointStore
     introspection: IntrospectionChannel
+    actions: ActionSender
+    policies: PolicyStore
 
 
 class Collector:
@@ -108,6 +115,7 @@ class Collector:
         self._intake = self._recovered_intake()
         self._schedule = self._recovered_schedule()
         names = ["supervisor", "introspection", "lease_keeper", "checkpointer", ROUTER, "ticker"]
+        names += ["courier", "conductor"]
         if settings.retention_days:
             names.append("retention")
         self._mailboxes = {name: ThreadMailbox() for name in names}
@@ -169,6 +177,8 @@ class Collector:
             self._to_publisher,
             self._dispatcher,
             time.monotonic,
+            self._mailboxes["courier"],
+            self._mailboxes["conductor"],
         )
 
     def _children(self) -> list[Child]:
@@ -193,6 +203,8 @@ class Collector:
                 mail[ROUTER],
                 downstream.is_full,
             ),
+            self._child("courier", CourierActor, ports.actions, self._is_database_away),
+            self._child("conductor", ConductorActor, ports.policies),
             self._child("publisher", PublisherActor, ports.publisher, ports.dead_letters),
             self._child(
                 "writer",
@@ -207,7 +219,7 @@ class Collector:
                 CheckpointerActor,
                 ports.checkpoints,
                 mail[ROUTER],
-                (mail["writer"], mail["publisher"]),
+                (mail["writer"], mail["publisher"], mail["conductor"]),
                 self._is_aborted,
             ),
             self._child(
@@ -242,6 +254,9 @@ class Collector:
     def _is_aborted(self) -> bool:
         """Check whether a drain can no longer complete."""
         return self._give_up.is_set() or self._outcome.wait_failed(0)
+
+    def _is_database_away(self) -> bool:
+        return self._backlog.is_away(time.monotonic(), MAX_DATABASE_AWAY_S)
 
     def _recovered_schedule(self) -> TickSchedule:
         rules, recovered = self._settings.intake_rules(), self._recovered
@@ -294,6 +309,8 @@ class Collector:
             TimerEntry(mail["supervisor"], SUPERVISION_INTERVAL_S),
             TimerEntry(mail["lease_keeper"], LEASE_RENEWAL_INTERVAL_S),
             TimerEntry(mail["checkpointer"], self._settings.checkpoint_s),
+            TimerEntry(mail["courier"], CONDUCT_INTERVAL_S),
+            TimerEntry(mail["conductor"], CONDUCT_INTERVAL_S),
         ]
         if self._settings.retention_days:
             entries.append(TimerEntry(mail["retention"], RETENTION_INTERVAL_S))

@@ -18,6 +18,8 @@ from conductor_actors.adapters.redis.access_check import report_shared_names
 from conductor_actors.adapters.redis.command_writer import RedisCommandWriter
 from conductor_actors.adapters.redis.dead_letter_stream import RedisDeadLetterQueue
 from conductor_actors.adapters.redis.events.event_source import RedisSource, SourceOptions
+from conductor_actors.adapters.redis.interventions.action_sender import RedisActionSender
+from conductor_actors.adapters.redis.interventions.policy_store import RedisPolicyStore
 from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionChannel
 from conductor_actors.adapters.redis.log_stream import RedisLog
 from conductor_actors.adapters.redis.outbox import RedisOutbox
@@ -240,8 +242,11 @@ class Service:
         )
         outbox = RedisOutbox(self._redis_url, self._shard)
         channel = RedisIntrospectionChannel(self._redis_url)
+        actions = RedisActionSender(self._redis_url, self._lease.fence)
+        policies = RedisPolicyStore(self._redis_url, self._lease.fence)
         for port in (
             *(source, publisher, dead_letters, outbox, channel, checkpoints),
+            *(actions, policies),
             *(store, old_rows, self._lease),
         ):
             to_close.callback(port.close)
@@ -256,6 +261,8 @@ class Service:
             outbox,
             MonitoredCheckpoints(checkpoints, progress),
             channel,
+            actions,
+            policies,
         )
 
     def _filter_source(self, source: EventSource) -> EventSource:

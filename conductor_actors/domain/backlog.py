@@ -88,6 +88,7 @@ class Backlog(Generic[T]):
         self._removed = 0  # rows that have left memory since the start
         self._flush_until = 0  # so many must have, before anything else is done
         self._outbox_has_rows: bool | None = None  # not known at the start
+        self._unanswered_s: float | None = None  # when the first write without success began
         self._is_fast = True  # the last write succeeded within SLOW_WRITE_S
         self._attempt_s = -inf
         self._must_drain = False
@@ -169,8 +170,22 @@ class Backlog(Generic[T]):
         self._outbox_has_rows = has_rows
         self._must_drain = self._is_fast
 
+    def begin_write(self, now_s: float) -> None:
+        """Record that a write begins."""
+        if self._unanswered_s is None:
+            self._unanswered_s = now_s
+
+    def is_away(self, now_s: float, for_s: float) -> bool:
+        """Check whether no write has succeeded for longer than this, although some were tried.
+
+        Other threads may call it.
+        """
+        since_s = self._unanswered_s
+        return since_s is not None and now_s - since_s > for_s
+
     def write_succeeded(self, duration_s: float, now_s: float) -> None:
         """Record a successful write: the next may be twice as large, up to a full batch."""
+        self._unanswered_s = None
         self._record_attempt(now_s, is_fast=duration_s <= SLOW_WRITE_S)
         self._halvings = max(0, self._halvings - 1)
 

@@ -6,9 +6,11 @@ a session has. Source of every rule: the contract, section 2.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, assert_never
+from typing import Any, Final, assert_never, get_args
 
 from conductor_actors.domain.commands import QuietSet
+from conductor_actors.domain.conductor.requests import ConductRequest
+from conductor_actors.domain.conductor.session_conduct import NO_CONDUCT
 from conductor_actors.domain.events import (
     Arrangement,
     ChatMessage,
@@ -29,7 +31,9 @@ MANY_USERS: Final = 64
 
 _PLACEHOLDER_EVENT_ID: Final = "unknown"
 _NON_WAKING: Final = (PollClosed, UserLeft)
-_NON_STARTING: Final = (*_NON_WAKING, ChatSwitched, QuietSet)  # with which no session begins
+_CONDUCT: Final = get_args(ConductRequest)
+_ARRANGEMENTS: Final = frozenset((ChatSwitched, QuietSet, *_CONDUCT))
+_NON_STARTING: Final = (*_NON_WAKING, *_ARRANGEMENTS)  # with which no session begins
 
 
 def can_begin(events: Iterable[Event]) -> bool:
@@ -131,7 +135,7 @@ class Draft:
             elif kind is reaction:
                 self._reactions.append(at_ms)
                 user_id = untyped.user_id
-            elif kind is ChatSwitched or kind is QuietSet:
+            elif kind in _ARRANGEMENTS:
                 self._arrange(untyped)
                 continue  # it is no activity, and postpones no timeout
             else:
@@ -185,6 +189,8 @@ class Draft:
                 self._state.chat_is_open = event.is_open
             elif type(event) is QuietSet:
                 self._state.quiet_until_ms = event.until_ms
+            elif isinstance(event, _CONDUCT):
+                self._state.conduct = (self._state.conduct or NO_CONDUCT).after(event)
 
     def _commit_connections(self) -> None:
         state = self._state

@@ -7,12 +7,15 @@ Source of names, shapes and of the facts about real producers: the contract, sec
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, TypeAlias, final
+from typing import Final, TypeAlias, final, get_args
 
 import msgspec
 
 from conductor_actors.domain.commands import QuietSet, decode_command
-from conductor_actors.domain.identity import COMMANDS, Id
+from conductor_actors.domain.conductor.directives import Directive, decode_policy
+from conductor_actors.domain.conductor.reports import decode_reported, decode_sent
+from conductor_actors.domain.conductor.requests import ConductRequest
+from conductor_actors.domain.identity import COMMANDS, POLICY, SENT, Id
 from conductor_actors.domain.optional_keys import remove_unusable_keys
 from conductor_actors.errors import InvalidEvent
 
@@ -92,7 +95,9 @@ class ChatSwitched(msgspec.Struct, frozen=True, gc=False):
     is_open: bool
 
 
-Arrangement: TypeAlias = ChatSwitched | QuietSet  # what is arranged for a session: no activity
+# What is arranged for a session, or for all of a tenant: no activity.
+Arrangement: TypeAlias = ChatSwitched | QuietSet | ConductRequest | Directive
+COMMANDED: Final = (QuietSet, *get_args(ConductRequest))
 Event: TypeAlias = (
     ChatMessage | PollVote | PollClosed | Reaction | UserJoined | UserLeft | Arrangement
 )
@@ -263,6 +268,10 @@ def _author(message: _Message, user_id: str | None) -> str | None:
     return message.authorId or (message.author.id if message.author else None) or user_id
 
 
+# Unlike all others, these have one name as a stream and another one as a channel.
+_REPORTS_STREAM: Final = "platform.agent.intervention-outcomes.v1"
+_REPORTS_CHANNEL: Final = "agent.intervention-outcomes"
+
 DECODERS: Final[dict[str, Decoder]] = {
     "platform.events.chat.message.v1": decode_chat,
     "platform.events.poll.vote.v1": decode_vote,
@@ -271,10 +280,18 @@ DECODERS: Final[dict[str, Decoder]] = {
     "platform.events.live.sync.v1": decode_sync,
     "platform.events.live.reaction.v1": decode_reaction,
     "platform.sessions.chat.v1": decode_chat_switch,
+    _REPORTS_STREAM: decode_reported,
+    _REPORTS_CHANNEL: decode_reported,
     COMMANDS: decode_command,
+    SENT: decode_sent,
+    POLICY: decode_policy,
 }
-# The names under which platforms send events, in both transports. Commands are in a stream alone.
-EVENT_NAMES: Final = tuple(name for name in DECODERS if name != COMMANDS)
+# What this service writes: read from streams alone.
+OWN_NAMES: Final = (COMMANDS, SENT, POLICY)
+EVENT_STREAMS: Final = tuple(name for name in DECODERS if name != _REPORTS_CHANNEL)
+EVENT_CHANNELS: Final = tuple(
+    name for name in DECODERS if name not in (_REPORTS_STREAM, *OWN_NAMES)
+)
 
 
 def decode(

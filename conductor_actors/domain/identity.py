@@ -11,7 +11,9 @@ import msgspec
 
 DEFAULT_TENANT: Final = "default"  # whose names have no prefix
 EVERY_TENANT: Final = "*"
-COMMANDS: Final = "conductor:commands"  # the one name with a colon that is not a tenant's
+COMMANDS: Final = "conductor:commands"  # these have a colon that is not a tenant's
+SENT: Final = "conductor:sent"
+POLICY: Final = "conductor:policy"
 TENANT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -43,7 +45,7 @@ def prefixed(tenant: str, name: str) -> str:
 def split(name: str) -> tuple[str, str] | None:
     """Split a name into tenant and bare name; None if its prefix is no tenant."""
     prefix, colon, bare_name = name.partition(":")
-    if not colon or name == COMMANDS:
+    if not colon or name in (COMMANDS, SENT, POLICY):
         return DEFAULT_TENANT, name
     if prefix == DEFAULT_TENANT or TENANT.fullmatch(prefix) is None:
         return None

@@ -13,20 +13,22 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from conductor_actors.domain.buckets import Bucket
-from conductor_actors.domain.commands import QuietSet
+from conductor_actors.domain.directive_table import DirectiveTable
 from conductor_actors.domain.entries import AnyEntry, Entry
 from conductor_actors.domain.events import (
     BACKSLASH,
+    COMMANDED,
     DECODERS,
     MAX_PLAIN_BYTES,
     NUL,
+    OWN_NAMES,
     Decoded,
     Decoder,
     Event,
     decode,
 )
 from conductor_actors.domain.gaps import Gaps
-from conductor_actors.domain.identity import COMMANDS, split
+from conductor_actors.domain.identity import split
 from conductor_actors.domain.intake_state import IntakeRules, IntakeState
 from conductor_actors.domain.quotas import Quotas
 from conductor_actors.domain.ticks import TickPosition, Watermark, tick_from
@@ -79,9 +81,10 @@ class Sources:
     looking up a string.
     """
 
-    def __init__(self, quotas: Quotas) -> None:
+    def __init__(self, quotas: Quotas, directives: DirectiveTable) -> None:
         self.by_name: dict[str, Source] = {}
         self._quotas = quotas
+        self._directives = directives
         self._pending: dict[str, dict[str, list[Event]]] = {}
 
     def find(self, name: str) -> Source:
@@ -92,10 +95,12 @@ class Sources:
         parts = split(name)
         if parts is None or parts[1] not in DECODERS:
             raise InvalidEvent("unknown_name")
-        sessions = self._pending.setdefault(parts[0], {})
+        tenant = parts[0]
+        sessions = self._pending.setdefault(tenant, {})
         # People send commands, most of all in a flood, which must not keep them out.
-        bucket = None if parts[1] == COMMANDS else self._quotas.bucket(parts[0])
-        source = self.by_name[name] = Source(parts[0], DECODERS[parts[1]], bucket, sessions)
+        bucket = None if parts[1] in OWN_NAMES else self._quotas.bucket(tenant)
+        decoder = self._directives.decoder(tenant, parts[1])
+        source = self.by_name[name] = Source(tenant, decoder, bucket, sessions)
         return source
 
     def pending_sessions(self) -> int:
@@ -134,7 +139,8 @@ class Intake:
         self.window_s = rules.window_s
         self.gaps = Gaps(rules.window_s, state.gaps)
         self.quotas = Quotas(rules.limits, self._tick_ms, self._timeout_ms, state.quotas)
-        self._sources = Sources(self.quotas)
+        self._directives = DirectiveTable(state.directives)
+        self._sources = Sources(self.quotas, self._directives)
         self._pending_events = 0
         self._batch_limit = MIN_BATCH_EVENTS
         self.rejected: list[Rejected] = []
@@ -160,6 +166,7 @@ class Intake:
             self._last_event_ms,
             self.gaps.active(),
             self.quotas.state(self._passed_ms),
+            dict(self._directives.current),
         )
 
     def start_ticks_at(self, at_ms: int) -> None:
@@ -271,7 +278,7 @@ class Intake:
         """Add an event that the quotas have to admit; return False if they refuse it."""
         events, quotas = sessions.get(key[1]), self.quotas
         if quotas.has_session_limits:
-            is_command = type(event) is QuietSet
+            is_command = isinstance(event, COMMANDED)
             if events is None:
                 if not quotas.admit_session(key, event.at_ms, is_command=is_command):
                     return False
@@ -290,4 +297,5 @@ class Intake:
             yield self._watermark(until_ms)
 
     def _watermark(self, at_ms: int) -> Watermark:
-        return Watermark(at_ms, self._last_event_ms, self.gaps.active())
+        gaps, directives = self.gaps.active(), self._directives.current
+        return Watermark(at_ms, self._last_event_ms, gaps, directives)

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from conductor_actors.domain.conductor.directives import Directives
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.quotas import NO_LIMITS, Limits, QuotasState
 from conductor_actors.domain.ticks import TickPosition
@@ -25,6 +26,7 @@ class IntakeState(msgspec.Struct, frozen=True, array_like=True):
     last_event_ms: int | None = None
     gaps: tuple[Gap, ...] = ()
     quotas: QuotasState | None = None
+    directives: dict[str, Directives] = {}
 
     @property
     def position(self) -> TickPosition:

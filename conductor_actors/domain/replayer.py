@@ -12,6 +12,8 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from conductor_actors.domain.conducting.conducted_rows import with_interventions
+from conductor_actors.domain.conductor.directives import DirectivesByTenant
 from conductor_actors.domain.detection import with_anomalies
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.entries import Entry
@@ -102,8 +104,8 @@ class Replayer:
             match step:
                 case EventsBySession():
                     self._apply(step)
-                case TickDue(at_ms):
-                    self._score(at_ms)
+                case TickDue():
+                    self._score(step)
         self._invalid.update(rejected.reason for rejected in self._intake.rejected)
         self._intake.rejected.clear()
 
@@ -116,7 +118,8 @@ class Replayer:
             self._sessions[key], poison = salvage(apply_events, state, events)
             self._failed += len(poison)
 
-    def _score(self, at_ms: int) -> None:
+    def _score(self, due: TickDue) -> None:
+        at_ms = due.at_ms
         if self._has_new_sessions:
             self._sessions = dict(sorted(self._sessions.items()))
             self._has_new_sessions = False
@@ -128,13 +131,18 @@ class Replayer:
         self._rows += len(rows)
         self._failed += len(failed)
         self._last_tick_ms = at_ms
-        self._write([self._with_anomalies(row) for row in rows])
+        self._write([self._completed(row, due.directives) for row in rows])
 
-    def _with_anomalies(self, row: ScoreRow) -> ScoreRow:
+    def _completed(self, row: ScoreRow, directives: DirectivesByTenant) -> ScoreRow:
+        """Return the row with its anomalies and interventions, as far as nothing raises."""
         state = self._sessions[row.tenant_id, row.session_id]
-        completed, error = attempt(lambda: with_anomalies(row, state))
+        watched, error = attempt(lambda: with_anomalies(row, state))
         self._failed += error is not None
-        return row if completed is None else completed
+        if watched is None:
+            return row
+        conducted, error = attempt(lambda: with_interventions(watched, state, directives))
+        self._failed += error is not None
+        return watched if conducted is None else conducted
 
     def _score_sessions(
         self,

@@ -3,6 +3,7 @@
 import msgspec
 
 from conductor_actors.domain.anomalies.parameters import NORMAL, Parameters
+from conductor_actors.domain.conductor.conduct_rules import ConductRules
 
 
 class SessionRules(msgspec.Struct, frozen=True):
@@ -14,6 +15,7 @@ class SessionRules(msgspec.Struct, frozen=True):
     max_users: int = 0  # connected at once; 0: no limit
     tick_s: int = 5
     anomalies: Parameters = NORMAL
+    conduct: ConductRules = ConductRules()
 
     @property
     def is_watched(self) -> bool:

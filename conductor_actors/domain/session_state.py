@@ -6,6 +6,7 @@ Events change it through a draft. Source of every rule: the contract, section 2.
 from typing import NamedTuple
 
 from conductor_actors.domain.anomalies.detector import Detector
+from conductor_actors.domain.conductor.session_conduct import SessionConduct
 from conductor_actors.domain.gaps import NO_MARKS, GapMarks, mark_for
 from conductor_actors.domain.polls import Poll, open_polls
 from conductor_actors.domain.scoring import (
@@ -44,6 +45,7 @@ class SessionState:
         "active",
         "chat_is_open",
         "chats",
+        "conduct",
         "connections",
         "departures",
         "detector",
@@ -88,6 +90,7 @@ class SessionState:
         self.detector: Detector | None = None  # where there is something to watch
         self.chat_is_open = True  # else no chat is expected
         self.quiet_until_ms = 0  # by arrangement: until then nothing is expected
+        self.conduct: SessionConduct | None = None  # where the conductor has something to do
 
     def has_row_at(self, at_ms: int) -> bool:
         """Check whether the session has begun, and had an event within its timeout."""
@@ -161,6 +164,7 @@ class SessionState:
         copy.detector = None if self.detector is None else self.detector.copy()
         copy.chat_is_open = self.chat_is_open
         copy.quiet_until_ms = self.quiet_until_ms
+        copy.conduct = self.conduct
         return copy
 
     def _expire(self, at_ms: int) -> None:

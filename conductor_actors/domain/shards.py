@@ -10,8 +10,9 @@ from typing import Final, NamedTuple, Self, TypeAlias
 
 import msgspec
 
+from conductor_actors.domain.conductor.reports import decode_reported
 from conductor_actors.domain.entries import Entry
-from conductor_actors.domain.events import DECODERS, decode_closed
+from conductor_actors.domain.events import DECODERS, OWN_NAMES, decode_closed
 from conductor_actors.domain.identity import SessionKey, split
 
 
@@ -65,14 +66,28 @@ class _ClosedAddress(_Address, gc=False):
     poll: _Address | None = None
 
 
+class _ReportedAddress(msgspec.Struct, gc=False):
+    session_id: str | None = None
+
+
 # The parser's own limit of nesting is far above that of events, so no valid event meets it.
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _NO_ADDRESS: Final = _Address()
 _address: Final = msgspec.json.Decoder(_Address).decode
+_reported: Final = msgspec.json.Decoder(_ReportedAddress).decode
 _closed: Final = msgspec.json.Decoder(_ClosedAddress).decode
 
 Peek: TypeAlias = Callable[[bytes], _Address]
+
+
+class _Name(NamedTuple):
+    """What a name's entries need. `takes_rest`: those that are of no session are selected."""
+
+    peek: Peek
+    sessions: dict[str, bool]
+    tenant: str
+    takes_rest: bool
 
 
 class ShardFilter:
@@ -81,48 +96,54 @@ class ShardFilter:
     def __init__(self, shard: Shard, max_event_bytes: int) -> None:
         self._shard = shard
         self._max_bytes = max_event_bytes
-        self._names: dict[str, tuple[Peek, dict[str | None, bool], str]] = {}
-        self._tenants: dict[str, dict[str | None, bool]] = {}
+        self._names: dict[str, _Name] = {}
+        self._tenants: dict[str, dict[str, bool]] = {}
 
     def select(self, entries: Iterable[Entry]) -> list[Entry]:
         """Return the shard's own entries, in the same order."""
         selected, names, max_bytes = [], self._names, self._max_bytes
         for entry in entries:
             _, _, name, body = entry
-            peek, known, tenant = names.get(name) or self._add_name(name)
+            peek, known, tenant, takes_rest = names.get(name) or self._add_name(name)
             try:
-                session = peek(body).sessionId if len(body) <= max_bytes else None
+                is_readable = len(body) <= max_bytes
+                session = peek(body).sessionId if is_readable else None
             except _UNREADABLE:
-                session = None
-            is_own = known.get(session)
-            if is_own or (is_own is None and self._add_session(known, tenant, session)):
+                is_readable, session = False, None
+            if not is_readable:
+                takes_rest = self._shard.number == 0
+            is_own = takes_rest if session is None else known.get(session)
+            if is_own or (is_own is None and self._add_session(known, tenant, session or "")):
                 selected.append(entry)
         return selected
 
-    def _add_name(self, name: str) -> tuple[Peek, dict[str | None, bool], str]:
+    def _add_name(self, name: str) -> _Name:
         tenant, bare_name = split(name) or ("", "")
-        known = self._tenants.setdefault(tenant, self._no_sessions())
-        added = self._names[name] = (_peek(bare_name), known, tenant)
+        known = self._tenants.setdefault(tenant, {})
+        # What holds for a whole tenant is for every shard; what is of no session, for the first.
+        takes_rest = bare_name in OWN_NAMES or self._shard.number == 0
+        added = self._names[name] = _Name(_peek(bare_name), known, tenant, takes_rest)
         return added
 
-    def _add_session(self, known: dict[str | None, bool], tenant: str, session: str | None) -> bool:
-        if len(known) > MAX_KNOWN_SESSIONS:
+    def _add_session(self, known: dict[str, bool], tenant: str, session: str) -> bool:
+        if len(known) >= MAX_KNOWN_SESSIONS:
             known.clear()
-            known |= self._no_sessions()
-        key = SessionKey(tenant, session or "")
+        key = SessionKey(tenant, session)
         is_own = known[session] = owner_of(key, self._shard.of) == self._shard.number
         return is_own
-
-    def _no_sessions(self) -> dict[str | None, bool]:
-        """Return the start of a tenant: an entry without a session belongs to the first shard."""
-        return {None: self._shard.number == 0}
 
 
 def _peek(bare_name: str) -> Peek:
     decoder = DECODERS.get(bare_name)
     if decoder is None:
         return lambda _: _NO_ADDRESS
+    if decoder is decode_reported:
+        return _reported_address
     return _closed_address if decoder is decode_closed else _address
+
+
+def _reported_address(body: bytes) -> _Address:
+    return _Address(_reported(body).session_id)
 
 
 def _closed_address(body: bytes) -> _Address:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
+from conductor_actors.domain.conductor.directives import NO_DIRECTIVES, DirectivesByTenant
 from conductor_actors.domain.gaps import NO_MARKS, Gap, GapMarks, marks_at
 
 LIVE_MS: Final = 15_000  # ticks older than this are stored, no longer published
@@ -17,13 +18,18 @@ class Watermark(NamedTuple):
     at_ms: int
     last_event_ms: int | None
     gaps: Sequence[Gap] = ()
+    directives: DirectivesByTenant = NO_DIRECTIVES
 
 
 class TickDue(NamedTuple):
-    """A tick to broadcast. `marks` names the tenants whose windows miss events."""
+    """A tick to broadcast. `marks` names the tenants whose windows miss events.
+
+    `directives` are those that came before it.
+    """
 
     at_ms: int
     marks: GapMarks = NO_MARKS
+    directives: DirectivesByTenant = NO_DIRECTIVES
 
 
 class TickPosition(NamedTuple):
@@ -80,7 +86,7 @@ class TickSchedule:
                 self._passed_ms = self._next_ms - self._tick_ms
             else:
                 marks = marks_at(self._next_ms, watermark.gaps, self._window_ms)
-                yield TickDue(self._next_ms, marks)
+                yield TickDue(self._next_ms, marks, watermark.directives)
                 self._passed_ms = self._next_ms
                 self._next_ms += self._tick_ms
 

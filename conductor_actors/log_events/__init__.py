@@ -143,6 +143,16 @@ from conductor_actors.log_events.external_events import (
     SimulationInterrupted,
     SimulationResumed,
 )
+from conductor_actors.log_events.intervention_events import (
+    DecisionMade,
+    InterventionDelivered,
+    InterventionGivenUp,
+    InterventionMoved,
+    InterventionRefused,
+    OutcomeMeasured,
+    PolicyUpdated,
+    TrialsDropped,
+)
 from conductor_actors.log_events.log_event import (
     NEVER,
     VERSION,
@@ -192,6 +202,7 @@ AnyEvent: TypeAlias = (
     | DashboardStarted
     | DashboardStopped
     | DatabaseConnected
+    | DecisionMade
     | DrainBegan
     | DrainIncomplete
     | EntriesAhead
@@ -206,6 +217,10 @@ AnyEvent: TypeAlias = (
     | FolderOpened
     | GapDetected
     | HandlerSlow
+    | InterventionDelivered
+    | InterventionGivenUp
+    | InterventionMoved
+    | InterventionRefused
     | LeaseAwaited
     | LibraryComplained
     | LogLinesDropped
@@ -218,7 +233,9 @@ AnyEvent: TypeAlias = (
     | OutboxDrained
     | OutboxEntryUnreadable
     | OutboxFound
+    | OutcomeMeasured
     | OwnershipTaken
+    | PolicyUpdated
     | PrimaryChanged
     | PrimaryLost
     | RedisClockStepped
@@ -252,6 +269,7 @@ AnyEvent: TypeAlias = (
     | TicksStalled
     | TraceBegan
     | TraceEnded
+    | TrialsDropped
     | UpdatesDropped
     | UpdatesPublished
     | VariableIgnored
@@ -278,6 +296,7 @@ __all__ = [
     "DashboardStarted",
     "DashboardStopped",
     "DatabaseConnected",
+    "DecisionMade",
     "DrainBegan",
     "DrainIncomplete",
     "EntriesAhead",
@@ -291,6 +310,10 @@ __all__ = [
     "FolderOpened",
     "GapDetected",
     "HandlerSlow",
+    "InterventionDelivered",
+    "InterventionGivenUp",
+    "InterventionMoved",
+    "InterventionRefused",
     "LeaseAwaited",
     "LibraryComplained",
     "LogEvent",
@@ -305,7 +328,9 @@ __all__ = [
     "OutboxDrained",
     "OutboxEntryUnreadable",
     "OutboxFound",
+    "OutcomeMeasured",
     "OwnershipTaken",
+    "PolicyUpdated",
     "PrimaryChanged",
     "PrimaryLost",
     "RedisClockStepped",
@@ -341,6 +366,7 @@ __all__ = [
     "TicksStalled",
     "TraceBegan",
     "TraceEnded",
+    "TrialsDropped",
     "UpdatesDropped",
     "UpdatesPublished",
     "VariableIgnored",

@@ -13,6 +13,7 @@ from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.quotas import MULTI_TENANT_LIMITS, MULTI_TENANT_MAX_USERS, Limits
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.settings.actors import ActorSettings
+from conductor_actors.settings.agent import AgentSettings
 from conductor_actors.settings.anomalies import AnomalySettings
 from conductor_actors.settings.backends import BackendSettings
 from conductor_actors.settings.http import HttpSettings
@@ -33,6 +34,7 @@ class Settings(
     LimitSettings,
     ActorSettings,
     StorageSettings,
+    AgentSettings,
     AnomalySettings,
     ScoreSettings,
     ReadingSettings,
@@ -65,6 +67,7 @@ class Settings(
             int(max_users),
             self.tick_s,
             self.anomaly_parameters(),
+            self.conduct_rules(),
         )
 
     def dashboard(self) -> Options:

@@ -52,9 +52,16 @@ class SessionHarness:
         self.dispatcher = dispatcher
         self.clock = FakeClock()
         self.writer, self.publisher = RecordingMailbox(), RecordingMailbox()
+        self.courier, self.conductor = RecordingMailbox(), RecordingMailbox()
         self.supervisor_mailbox = RecordingMailbox()
         parts = SessionParts(
-            scoring or Scoring(), self.writer, self.publisher, dispatcher, self.clock
+            scoring or Scoring(),
+            self.writer,
+            self.publisher,
+            dispatcher,
+            self.clock,
+            self.courier,
+            self.conductor,
         )
         self.supervisor = SessionSupervisor(
             parts, SessionRules(), limits or SessionLimits(), self.supervisor_mailbox

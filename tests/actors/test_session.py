@@ -49,6 +49,7 @@ class OneSession:
         self.dispatcher = dispatcher
         self.clock = FakeClock()
         self.writer, self.publisher = RecordingMailbox(), RecordingMailbox()
+        self.courier, self.conductor = RecordingMailbox(), RecordingMailbox()
         self.supervisor = RecordingMailbox()
         self.mailbox = PooledMailbox(str(KEY), dispatcher)
         self._scoring = scoring or Scoring()
@@ -56,7 +57,13 @@ class OneSession:
 
     def start(self, state: SessionState) -> Ref:
         parts = SessionParts(
-            self._scoring, self.writer, self.publisher, self.dispatcher, self.clock
+            self._scoring,
+            self.writer,
+            self.publisher,
+            self.dispatcher,
+            self.clock,
+            self.courier,
+            self.conductor,
         )
         context = ActorContext(str(KEY), self.mailbox, self.supervisor)
         return SessionActor.start(context, KEY, state, parts)

@@ -65,7 +65,9 @@ class SupervisorHarness:
         to_publisher: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored, self.clock)
         self.mail |= {"writer": to_writer, "publisher": to_publisher}
         self.on_stop: dict[str, Callable[[], object]] = {}
-        parts = SessionParts(Scoring(), to_writer, to_publisher, dispatcher, self.clock)
+        parts = SessionParts(
+            Scoring(), to_writer, to_publisher, dispatcher, self.clock, self.mailbox, self.mailbox
+        )
         self.sessions = SessionSupervisor(parts, SessionRules(), SessionLimits(), self.mailbox)
 
     def start(self) -> Ref:

@@ -16,11 +16,13 @@ from conductor_actors.ports import ReadResult
 from conductor_actors.settings import Settings
 from conductor_actors.simulate import Simulation
 from tests.support.event_samples import CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE
+from tests.support.fakes.memory_actions import MemoryActionSender
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
 from tests.support.fakes.memory_dead_letters import MemoryDeadLetterQueue
 from tests.support.fakes.memory_introspection_channel import MemoryIntrospectionChannel
 from tests.support.fakes.memory_lease import MemoryLease
 from tests.support.fakes.memory_outbox import MemoryOutbox
+from tests.support.fakes.memory_policy import MemoryPolicyStore
 from tests.support.fakes.memory_publisher import MemoryUpdatePublisher
 from tests.support.fakes.memory_retention import MemoryRetention
 from tests.support.fakes.memory_store import MemoryStore
@@ -47,6 +49,7 @@ class CollectorRun:
         self.dead_letters = MemoryDeadLetterQueue()
         self.store = store or MemoryStore()
         self.checkpoints = checkpoints or MemoryCheckpoints()
+        self.actions, self.policies = MemoryActionSender(), MemoryPolicyStore()
         ports = Ports(
             self.source,
             self.store,
@@ -57,6 +60,8 @@ class CollectorRun:
             MemoryOutbox(),
             self.checkpoints,
             MemoryIntrospectionChannel(),
+            self.actions,
+            self.policies,
         )
         settings = make_settings(**variables)
         self.collector = Collector(settings, ports, self._recover(settings))

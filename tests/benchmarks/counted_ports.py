@@ -19,10 +19,12 @@ from conductor_actors.app.collector import Ports
 from conductor_actors.app.sources import WrappedSource
 from conductor_actors.ports import ReadResult
 from tests.benchmarks.scripted_redis import FENCE_TOKEN
+from tests.support.fakes.memory_actions import MemoryActionSender
 from tests.support.fakes.memory_dead_letters import MemoryDeadLetterQueue
 from tests.support.fakes.memory_introspection_channel import MemoryIntrospectionChannel
 from tests.support.fakes.memory_lease import MemoryLease
 from tests.support.fakes.memory_outbox import MemoryOutbox
+from tests.support.fakes.memory_policy import MemoryPolicyStore
 from tests.support.fakes.memory_retention import MemoryRetention
 
 
@@ -106,4 +108,6 @@ def counted_ports(url: str, source: SwitchedSource) -> Ports:
         MemoryOutbox(),
         RedisCheckpointStore(url, fence),
         MemoryIntrospectionChannel(),
+        MemoryActionSender(),
+        MemoryPolicyStore(),
     )

@@ -139,3 +139,15 @@ def test_a_sample_is_spread_over_the_rows_in_memory() -> None:
     assert backlog_of(3).sample(3) == [0, 1, 2]
     assert backlog_of(9).sample(3) == [0, 3, 6]
     assert backlog_of(10).sample(3) == [0, 4, 8]
+
+
+def test_the_database_is_away_when_no_write_has_succeeded_for_so_long() -> None:
+    backlog = Backlog[int](Batch(10, 1.0), 100)
+    assert not backlog.is_away(1000.0, for_s=15.0)
+    backlog.begin_write(1000.0)
+    assert not backlog.is_away(1015.0, for_s=15.0)
+    backlog.write_failed(1010.0)
+    backlog.begin_write(1012.0)
+    assert backlog.is_away(1015.1, for_s=15.0)
+    backlog.write_succeeded(duration_s=1.0, now_s=1016.0)
+    assert not backlog.is_away(2000.0, for_s=15.0)

@@ -73,6 +73,7 @@ def facts(state: SessionState) -> list[object]:
         state.departures,
         state.returns,
         state.detector and state.detector.pack(),
+        state.conduct,
     )
     return [counts, moments, state.connections, polls, state.has_joins, rest, arranged, totals]
 
@@ -391,6 +392,7 @@ def test_every_field_of_a_state_is_covered_here() -> None:
         *("session_id", "rules", "chats", "reactions", "messages", "active", "leavers"),
         *("connections", "polls", "has_joins", "real_event_id", "last_event_ms"),
         *("chat_is_open", "quiet_until_ms", "votes", "departures", "returns", "detector"),
+        "conduct",
         "refused_users",  # reported at once, so it is not kept
         "guests",  # counted again
         "steady_score",  # found again

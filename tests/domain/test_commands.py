@@ -3,14 +3,36 @@
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.domain.commands import MAX_QUIET_MS, QuietSet, encode_quiet
+from conductor_actors.domain.commands import (
+    MAX_QUIET_MS,
+    QuietSet,
+    encode_approval,
+    encode_dismissal,
+    encode_event_mode,
+    encode_manual,
+    encode_quiet,
+    encode_session_mode,
+    encode_templates,
+)
+from conductor_actors.domain.conductor.directives import (
+    EVERY_SESSION,
+    EventModeSet,
+    TemplatesSet,
+)
+from conductor_actors.domain.conductor.interventions import ActionType, Mode
+from conductor_actors.domain.conductor.requests import (
+    Approved,
+    Dismissed,
+    ManualRequested,
+    ModeSet,
+)
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS, ChatSwitched, Decoded, Event, decode
 from conductor_actors.domain.intake_state import IntakeRules
@@ -49,12 +71,47 @@ def read(body: object, name: str = COMMANDS) -> Decoded:
     return decode(DECODERS[name], raw, START_MS, MAX_BYTES, Counter())
 
 
+def manual_body(**changes: object) -> dict[str, object]:
+    body = {"command": "manual", "sessionId": "s", "interventionId": "i"}
+    return body | {"interventionType": "BROADCAST", **changes}
+
+
 def quiet(at_ms: int, until_ms: int) -> QuietSet:
     return QuietSet(START_MS + at_ms, START_MS + until_ms)
 
 
 def switched(at_ms: int, event_id: str | None = None, *, is_open: bool = False) -> ChatSwitched:
     return ChatSwitched(START_MS + at_ms, event_id, is_open)
+
+
+@given(ID, ID, st.sampled_from([None, {"message": "Hello"}]))
+def test_requests_are_read_as_they_were_written(
+    session_id: str, decision_id: str, content: dict[str, Any] | None
+) -> None:
+    assert read(encode_approval(session_id, decision_id, content)) == (
+        session_id,
+        Approved(START_MS, decision_id, content),
+    )
+    assert read(encode_dismissal(session_id, decision_id, "no")) == (
+        session_id,
+        Dismissed(START_MS, decision_id, "no"),
+    )
+    assert read(encode_manual(session_id, decision_id, "BROADCAST", "why", content)) == (
+        session_id,
+        ManualRequested(START_MS, decision_id, "BROADCAST", "why", content),
+    )
+    for mode in (None, *get_args(Mode)):
+        assert read(encode_session_mode(session_id, mode)) == (session_id, ModeSet(START_MS, mode))
+        assert read(encode_event_mode(decision_id, mode)) == (
+            EVERY_SESSION,
+            EventModeSet(START_MS, decision_id, mode),
+        )
+
+
+def test_templates_are_read_as_they_were_written() -> None:
+    templates: dict[ActionType, dict[str, Any]] = {"BROADCAST": {"message": "Hello"}}
+    read_templates = TemplatesSet(START_MS, templates)
+    assert read(encode_templates(templates)) == (EVERY_SESSION, read_templates)
 
 
 @given(ID, instants)
@@ -89,7 +146,17 @@ def test_quiet_until_null_ends_it() -> None:
         ({"command": "quiet", "until": None}, "missing_id"),
         ({"sessionId": "s", "until": None}, "missing_id"),
         ({"command": "quiet", "sessionId": "s"}, "missing_id"),
-        ({"command": "approve", "sessionId": "s"}, "unknown_type"),
+        ({"command": "approve", "sessionId": "s"}, "missing_id"),
+        ({"command": "dismiss", "sessionId": "s", "decisionId": ""}, "wrong_shape"),
+        ({"command": "dismiss", "sessionId": "s", "decisionId": "d\0"}, "nul_in_id"),
+        ({"command": "mode", "mode": "OFF"}, "missing_id"),
+        ({"command": "mode", "sessionId": "s", "mode": "FAST"}, "wrong_shape"),
+        ({"command": "manual", "sessionId": "s", "interventionId": "i"}, "missing_id"),
+        (manual_body(interventionType="HOLD"), "wrong_shape"),
+        (manual_body(content={"text": 1}), "wrong_shape"),
+        (manual_body(reason="x" * 501), "wrong_shape"),
+        ({"command": "templates", "templates": {"POLL": {}}}, "wrong_shape"),
+        ({"command": "templates", "templates": {"HOLD": {}}}, "wrong_shape"),
         ({"command": "", "sessionId": "s"}, "unknown_type"),
         ({"command": "QUIET", "sessionId": "s", "until": None}, "unknown_type"),
         ({"command": 1, "sessionId": "s", "until": None}, "wrong_shape"),

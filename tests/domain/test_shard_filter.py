@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.domain.commands import encode_quiet
+from conductor_actors.domain.commands import encode_event_mode, encode_quiet, encode_templates
 from conductor_actors.domain.entries import Entry
-from conductor_actors.domain.events import DECODERS, decode
-from conductor_actors.domain.identity import SessionKey, split
+from conductor_actors.domain.events import DECODERS, OWN_NAMES, decode
+from conductor_actors.domain.identity import POLICY, SessionKey, split
 from conductor_actors.domain.shards import ShardFilter, all_shards, owner_of
 from conductor_actors.errors import InvalidEvent
 from conductor_actors.simulate import Simulation
@@ -63,14 +63,35 @@ NAMES = st.sampled_from([*DECODERS, "acme:" + CHAT, "acme:" + CLOSED])
 
 
 @given(st.lists(st.tuples(NAMES, JSON.map(msgspec.json.encode) | st.binary(max_size=9))))
-def test_every_entry_belongs_to_exactly_one_shard(events: list[tuple[str, bytes]]) -> None:
+def test_every_entry_goes_to_one_shard_unless_it_is_for_a_whole_tenant(
+    events: list[tuple[str, bytes]],
+) -> None:
     entries: list[Entry] = [(1, number, *event) for number, event in enumerate(events)]
     parts = shares(entries)
-    assert sorted(entry for part in parts for entry in part) == entries
-    for number, part in enumerate(parts):
-        for entry in part:
-            session = session_of(entry)
-            assert session is None or owner_of(session, 3) == number
+    copies = Counter(entry for part in parts for entry in part)
+    assert sorted(copies) == entries
+    for entry, count in copies.items():
+        session = session_of(entry)
+        assert count == 1 or (entry[2] in OWN_NAMES and not session)
+        if session:
+            assert entry in parts[owner_of(session, 3)]
+
+
+@pytest.mark.parametrize("prefix", ["", "acme:"])
+def test_a_directive_goes_to_every_shard(prefix: str) -> None:
+    entries: list[Entry] = [
+        (1, 0, prefix + COMMANDS, encode_event_mode("event", "OFF")),
+        (1, 1, prefix + COMMANDS, encode_templates({})),
+        (1, 2, prefix + POLICY, b'{"version":1,"cells":{}}'),
+    ]
+    assert shares(entries) == [entries] * 3
+
+
+def test_a_report_goes_to_the_shard_of_its_session() -> None:
+    body = b'{"success":true,"intervention_id":"i","session_id":"keynote"}'
+    entry = (1, 0, "agent.intervention-outcomes", body)
+    owner = owner_of(SessionKey("default", "keynote"), 3)
+    assert [part == [entry] for part in shares([entry])] == [n == owner for n in range(3)]
 
 
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=255))

@@ -18,7 +18,13 @@ SYNC: Final = "sync-events"
 CHAT_SWITCH: Final = "platform.sessions.chat.v1"
 EVENT_NAMES: Final = (CHAT, VOTE, CLOSED, REACTION, LIVE, SYNC, CHAT_SWITCH)
 COMMANDS: Final = "conductor:commands"
-STREAM_NAMES: Final = (*EVENT_NAMES, COMMANDS)
+SENT: Final = "conductor:sent"
+POLICY: Final = "conductor:policy"
+OWN_NAMES: Final = (COMMANDS, SENT, POLICY)
+REPORTS_STREAM: Final = "platform.agent.intervention-outcomes.v1"
+REPORTS_CHANNEL: Final = "agent.intervention-outcomes"
+STREAM_NAMES: Final = (*EVENT_NAMES, REPORTS_STREAM, *OWN_NAMES)
+CHANNEL_NAMES: Final = (*EVENT_NAMES, REPORTS_CHANNEL)
 
 MAX_BYTES: Final = 65536
 

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from conductor_actors.domain.commands import QuietSet
 from conductor_actors.domain.events import (
+    COMMANDED,
     ChatMessage,
     ChatSwitched,
     Event,
@@ -76,7 +76,7 @@ def current_life(
         is_gone = event.at_ms - last_ms >= timeouts.presence_ms
         if life and is_silent and (is_gone or not connected_after(life)):
             life = []
-        is_activity = not isinstance(event, ChatSwitched | QuietSet)
+        is_activity = not isinstance(event, (ChatSwitched, *COMMANDED))
         can_wake = is_activity and not isinstance(event, UserLeft | PollClosed)
         if not life and not can_wake:
             continue
@@ -100,8 +100,9 @@ def is_repeat(event: Event, life: Sequence[Event], window_ms: int) -> bool:
 
 def event_id_of(session_id: str, life: Sequence[Event]) -> str:
     for event in life:
-        if not isinstance(event, QuietSet) and event.event_id not in (None, "unknown", session_id):
-            return str(event.event_id)
+        event_id = getattr(event, "event_id", None)
+        if event_id not in (None, "unknown", session_id):
+            return str(event_id)
     return session_id
 
 

@@ -25,11 +25,18 @@ from conductor_actors.adapters.redis.key_names import (
     DEAD_LETTERS_KEY,
     FENCE_KEY,
     OWNER_KEY,
+    POLICY_KEY,
     REQUEST_CHANNEL,
+    SENT_KEY,
 )
 from conductor_actors.adapters.redis.updates.update_publisher import PUBLISH_SCRIPT
 from conductor_actors.domain.identity import COMMANDS, DEFAULT_TENANT, prefixed
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.intervention_messages import (
+    ACTIONS_CHANNEL,
+    notification_channel,
+    session_channel,
+)
 from conductor_actors.log_events import NamesShared, emit
 from conductor_actors.ports import PUBLISHED_NAMES, CheckResult
 
@@ -37,6 +44,14 @@ _SHARED_NAMES: Final = (
     "pub/sub knows no database number: services in other databases of this server receive what "
     "this one publishes, and the reverse; set CONDUCTOR_NAMESPACE, and publish events with it"
 )
+
+_CHANNELS: Final = (
+    *PUBLISHED_NAMES,
+    ACTIONS_CHANNEL,
+    session_channel("check"),
+    notification_channel("check"),
+)
+_STREAMS: Final = (COMMANDS, SENT_KEY, POLICY_KEY)
 
 
 def check(
@@ -75,7 +90,7 @@ def _shared_database(client: redis.Redis) -> int:
 def _require_access(client: redis.Redis, transport: Transport, tenants: Sequence[str]) -> None:
     names = EventNames(client, tenants)
     with mapped_errors():
-        streams = names.commands() if transport == "pubsub" else names.current()
+        streams = names.own() if transport == "pubsub" else names.current()
         watch: list[Command] = [("WATCH", FENCE_KEY), ("UNWATCH",)]
         commands = _service_commands(names, transport)
         # Redis checks permissions when commands are queued. DISCARD: none is run.
@@ -112,8 +127,14 @@ def _service_commands(names: EventNames, transport: Transport) -> list[Command]:
         ("EVAL", PUBLISH_SCRIPT, 1, FENCE_KEY, ""),
         ("XRANGE", events[0], "-", "+"),
         ("TYPE", events[0]),
-        *(("PUBLISH", prefixed(*each), "") for each in product(tenants, PUBLISHED_NAMES)),
-        *(("XADD", prefixed(tenant, COMMANDS), "*", "data", "") for tenant in tenants),
+        *(("PUBLISH", prefixed(*each), "") for each in product(tenants, _CHANNELS)),
+        *(("XADD", prefixed(*each), "*", "data", "") for each in product(tenants, _STREAMS)),
+        *(("HINCRBY", f"{prefixed(tenant, POLICY_KEY)}:sums", "check", 1) for tenant in tenants),
+        ("HGETALL", f"{POLICY_KEY}:sums"),
+        ("ZADD", f"{POLICY_KEY}:trials", 1, "check"),
+        ("ZCARD", f"{POLICY_KEY}:trials"),
+        ("ZREM", f"{POLICY_KEY}:trials", "check"),
+        ("ZREMRANGEBYSCORE", f"{POLICY_KEY}:trials", 0, 1),
     ]
     if transport != "streams":
         commands.append(("SUBSCRIBE", *names.channels()))

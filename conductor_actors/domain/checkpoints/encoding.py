@@ -105,6 +105,7 @@ def encode_state(state: SessionState) -> bytes:
             state.quiet_until_ms,
             (state.votes, state.departures, state.returns),
             None if state.detector is None else state.detector.pack(),
+            state.conduct,
         )
     )
 
@@ -131,6 +132,7 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
     state.votes, state.departures, state.returns = packed.totals
     if packed.detector is not None:
         state.detector = unpack_detector(packed.detector)
+    state.conduct = packed.conduct
     state.guests = len(active.keys() - state.connections.keys() - leavers.keys())
     return state
 
@@ -165,6 +167,7 @@ def merge_headers(headers: Sequence[Header], position: bytes) -> Header:
         max(intake.passed_ms for intake in intakes),
         max(events, default=None),
         max((intake.gaps for intake in intakes), key=len),
+        directives=intakes[0].directives,  # all have read the same ones
     )
     number = max(header.number for header in headers)
     return Header(number, headers[0].window_s, position, intake)

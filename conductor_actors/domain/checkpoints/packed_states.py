@@ -11,6 +11,7 @@ from typing import Self
 import msgspec
 
 from conductor_actors.domain.anomalies.packed_detector import PackedDetector
+from conductor_actors.domain.conductor.session_conduct import SessionConduct
 
 MIN_FLAGGED_SHARE = 4  # one active user in so many: names of fewer take less than flags of all
 
@@ -70,3 +71,4 @@ class PackedState(msgspec.Struct, array_like=True, gc=False, tag=3):
     quiet_until_ms: int = 0
     totals: tuple[int, int, int] = (0, 0, 0)  # votes, departures and returns
     detector: PackedDetector | None = None
+    conduct: SessionConduct | None = None

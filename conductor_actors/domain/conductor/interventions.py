@@ -35,6 +35,19 @@ ACTIONS: Final[tuple[ActionType, ...]] = get_args(ActionType)
 INTERVENTION_TYPES: Final[tuple[InterventionType, ...]] = (HOLD, *ACTIONS)  # as they are drawn
 MICRO: Final = 1_000_000  # scores and probabilities are kept in millionths where they are added
 
+# A status is only followed by one of a higher rank.
+STATUS_RANKS: Final[Mapping[InterventionStatus, int]] = {
+    "HELD": 0,
+    "SUGGESTED": 0,
+    "APPROVED": 1,
+    "DISMISSED": 2,
+    "EXPIRED": 2,
+    "SENT": 3,
+    "EXECUTED": 4,
+    "FAILED": 4,
+    "COMPLETED": 5,
+}
+
 # Content of an action, as `agent.interventions` has it: the keys depend on the type.
 Content: TypeAlias = Mapping[str, Any]
 

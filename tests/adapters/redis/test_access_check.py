@@ -34,6 +34,7 @@ def test_a_missing_grant_is_reported(valkey_url: str, client: redis.Redis, rule:
     client.xadd("acme:platform.events.chat.message.v1", {"data": b"x"})
     client.xadd("acme:sync-events", {"data": b"x"})
     client.xadd("acme:platform.sessions.chat.v1", {"data": b"x"})
+    client.xadd("acme:platform.agent.intervention-outcomes.v1", {"data": b"x"})
     with acl_user(client, *rules):
         results = check(as_user(valkey_url), tenants=("*",))
     failures = [result.line for result in results if not result.ok]

@@ -20,7 +20,8 @@ _ALL_KEYS: Final = frozenset(("DEL", "EXISTS", "WATCH", "SUBSCRIBE", "PSUBSCRIBE
 _ONE_KEY: Final = frozenset(
     (
         *("GET", "SET", "INCR", "PEXPIRE", "TYPE", "RPUSH", "PUBLISH"),
-        *("HGET", "HSET", "HDEL", "HSCAN"),
+        *("HGET", "HSET", "HDEL", "HSCAN", "HINCRBY", "HGETALL"),
+        *("ZADD", "ZCARD", "ZREM", "ZREMRANGEBYSCORE"),
         *("XADD", "XDEL", "XTRIM", "XLEN", "XRANGE", "XREVRANGE"),
     )
 )

@@ -9,8 +9,9 @@ from redis import exceptions as failures
 from conductor_actors.adapters.redis.connections.primary import ReplicaRefused
 from conductor_actors.adapters.redis.connections.server_version import TOO_OLD
 from conductor_actors.adapters.redis.key_names import NAMESPACE_NOTE
-from conductor_actors.domain.events import EVENT_NAMES
+from conductor_actors.domain.events import EVENT_CHANNELS
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.intervention_messages import CONDUCTOR_CHANNELS
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
 
 # All that the service needs, for every tenant. Redis compares a pattern to subscribe to with the
@@ -18,16 +19,18 @@ from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
 SERVICE_GRANTS: Final = " ".join(
     (
         "ACL SETUSER conductor on >PASSWORD",
-        "%R~sync-events %R~platform.events.* %R~platform.sessions.*",
-        "%R~*:sync-events %R~*:platform.events.* %R~*:platform.sessions.*",
-        "~conductor:* ~*:conductor:commands",
-        *(f"&{name} &*:{name}" for name in EVENT_NAMES),
+        "%R~sync-events %R~platform.events.* %R~platform.sessions.* %R~platform.agent.*",
+        "%R~*:sync-events %R~*:platform.events.* %R~*:platform.sessions.* %R~*:platform.agent.*",
+        "~conductor:* ~*:conductor:commands ~*:conductor:sent* ~*:conductor:policy*",
+        *(f"&{name} &*:{name}" for name in EVENT_CHANNELS),
         *(f"&{name} &*:{name}" for name in (UPDATES, ANOMALIES, ANOMALIES_ENDED)),
+        *(f"&{name} &*:{name}" for name in CONDUCTOR_CHANNELS),
         "&conductor:requests",
         "+ping +select +info +time +scan +type +exists",
         "+multi +exec +discard +watch +unwatch +eval",
         "+xread +xrange +xinfo|stream +xadd +xlen +xdel +xtrim +publish +subscribe +psubscribe",
         "+set +get +incr +del +pexpire +hset +hdel +hget +hscan +rpush",
+        "+hincrby +hgetall +zadd +zcard +zrem +zremrangebyscore",
     )
 )
 
@@ -85,9 +88,11 @@ def _mapped(error: Exception) -> ConfigError | Unavailable:
         case failures.ResponseError() if text.startswith("WRONGTYPE"):
             advice = (
                 "REDIS_URL: a key is taken by something else; event names, conductor:commands, "
-                "conductor:dead-letters and conductor:outbox must be streams, conductor:owner and "
-                "conductor:fence strings, conductor:checkpoint and conductor:checkpoint:sessions "
-                f"hashes; rename that key ({NAMESPACE_NOTE})"
+                "conductor:dead-letters, conductor:outbox, conductor:sent and conductor:policy "
+                "must be streams, conductor:owner and conductor:fence strings, "
+                "conductor:checkpoint, conductor:checkpoint:sessions and conductor:policy:sums "
+                "hashes, and conductor:policy:trials a sorted set; rename that key "
+                f"({NAMESPACE_NOTE})"
             )
         case failures.ResponseError() if text.startswith(_HELLO_ERRORS):
             advice = f"REDIS_URL: {text}; {TOO_OLD}"

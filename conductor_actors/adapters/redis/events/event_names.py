@@ -8,9 +8,8 @@ import redis
 
 from conductor_actors.adapters.redis.connections.namespaces import prefix_of
 from conductor_actors.adapters.redis.events.ignored_tenants import IgnoredTenants
-from conductor_actors.domain.events import DECODERS, EVENT_NAMES
+from conductor_actors.domain.events import DECODERS, EVENT_CHANNELS, EVENT_STREAMS, OWN_NAMES
 from conductor_actors.domain.identity import (
-    COMMANDS,
     DEFAULT_TENANT,
     EVERY_TENANT,
     prefixed,
@@ -40,10 +39,8 @@ class EventNames:
         self._discovers_tenants = EVERY_TENANT in tenants
         self._scanned_s = float("-inf")
         self.ignored_tenants = IgnoredTenants()
-        named = [each for each in tenants if each != EVERY_TENANT]
-        self._names = [
-            prefixed(tenant, name) for tenant in (DEFAULT_TENANT, *named) for name in DECODERS
-        ]
+        self._named = (DEFAULT_TENANT, *(each for each in tenants if each != EVERY_TENANT))
+        self._names = [prefixed(tenant, name) for tenant in self._named for name in EVENT_STREAMS]
 
     def current(self) -> Sequence[str]:
         """Return the streams known now, in a stable order; new ones come at the end."""
@@ -52,19 +49,19 @@ class EventNames:
             self._scanned_s = self._clock()
         return self._names
 
-    def commands(self) -> Sequence[str]:
-        """Return those of the current streams that have commands."""
-        return [name for name in self.current() if name.endswith(COMMANDS)]
+    def own(self) -> Sequence[str]:
+        """Return those of the current streams that only this service writes."""
+        return [name for name in self.current() if name.endswith(OWN_NAMES)]
 
     def channels(self) -> Sequence[str]:
         """Return the channels to subscribe to by name: those that no pattern matches."""
         if self._discovers_tenants:
-            return EVENT_NAMES
-        return [name for name in self._names if not name.endswith(COMMANDS)]
+            return EVENT_CHANNELS
+        return [prefixed(tenant, name) for tenant in self._named for name in EVENT_CHANNELS]
 
     def channel_patterns(self) -> Sequence[str]:
         """Return the patterns that match the names of every tenant; none if tenants are named."""
-        return [f"*:{name}" for name in EVENT_NAMES] if self._discovers_tenants else []
+        return [f"*:{name}" for name in EVENT_CHANNELS] if self._discovers_tenants else []
 
     def _scan(self) -> None:
         known = set(self._names)
@@ -77,6 +74,6 @@ class EventNames:
             tenant = event_tenant(name)
             if tenant is None:
                 self.ignored_tenants.report(name)
-            else:  # its first command must not wait for a scan
-                streams |= {name: None, prefixed(tenant, COMMANDS): None}
+            else:  # what is first written to its own streams must not wait for a scan
+                streams |= dict.fromkeys((name, *(prefixed(tenant, own) for own in OWN_NAMES)))
         self._names = [*streams]

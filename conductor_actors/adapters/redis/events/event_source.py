@@ -112,7 +112,7 @@ class RedisSource:
     def _read(self) -> ReadResult:
         with mapped_errors():
             is_pubsub = self._options.transport == "pubsub"
-            names = self._names.commands() if is_pubsub else self._names.current()
+            names = self._names.own() if is_pubsub else self._names.current()
         if self._options.transport != "streams":
             self._started_listener().wait_subscribed(REDIS_TIMEOUT_S)
         began_s = time.monotonic()

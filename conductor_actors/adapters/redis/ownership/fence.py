@@ -47,17 +47,21 @@ class Fence:
                 self._require_current(token)
                 return connection.transaction(commands)
 
-    def run_script(self, client: redis.Redis, script: str, arguments: Sequence[Any]) -> None:
-        """Run a script that changes nothing unless this process is the owner.
+    def run_script(
+        self, client: redis.Redis, script: str, arguments: Sequence[Any]
+    ) -> Sequence[Any]:
+        """Run a script that changes nothing unless this process is the owner; return its results.
 
-        It gets this key and token as its first key and argument, and returns the owner's token.
-        Raise what `transaction` raises. With EVAL, servers need not know the script beforehand.
+        It gets this key and token as its first key and argument, and returns a list: the owner's
+        token, then its results. Raise what `transaction` raises. With EVAL, servers need not know
+        the script beforehand.
         """
         while True:
             token = self.token
-            [found] = pipeline(client, [("EVAL", script, 1, self.key, token, *arguments)])
+            [reply] = pipeline(client, [("EVAL", script, 1, self.key, token, *arguments)])
+            found, results = reply[0], reply[1:]
             if found == token:
-                return
+                return list(results)
             self._require_current(found)  # another thread has just taken the lease again
 
     def _require_current(self, token: bytes | None) -> None:

@@ -30,7 +30,7 @@ if token == ARGV[1] then
     for index = first, next - 1 do redis.call('PUBLISH', channel, ARGV[index]) end
   end
 end
-return token
+return {token}
 """
 
 

@@ -11,8 +11,7 @@ from conductor_actors.adapters.redis.events.event_names import (
     EventNames,
     event_tenant,
 )
-from conductor_actors.domain.events import DECODERS
-from tests.support.event_samples import CHAT, COMMANDS, EVENT_NAMES, STREAM_NAMES, SYNC
+from tests.support.event_samples import CHANNEL_NAMES, CHAT, COMMANDS, OWN_NAMES, STREAM_NAMES, SYNC
 from tests.support.fakes.fake_clock import FakeClock
 
 
@@ -56,28 +55,33 @@ def test_without_tenants_the_bare_names_are_read(client: redis.Redis) -> None:
     names = EventNames(client, ())
     add(client, f"acme:{SYNC}")
     assert sorted(names.current()) == sorted(STREAM_NAMES)
-    assert sorted(names.channels()) == sorted(EVENT_NAMES)
+    assert sorted(names.channels()) == sorted(CHANNEL_NAMES)
     assert names.channel_patterns() == []
 
 
-def test_commands_are_read_from_streams_alone(client: redis.Redis) -> None:
+@pytest.mark.parametrize("own_name", OWN_NAMES)
+def test_what_only_the_service_writes_is_read_from_streams_alone(
+    client: redis.Redis, own_name: str
+) -> None:
     add(client, f"globex:{SYNC}")
     for tenants in ((), ("acme",), ("*", "acme")):
         names = EventNames(client, tenants)
-        commands = [name for name in names.current() if COMMANDS in name]
-        assert names.commands() == commands
+        own = [name for name in names.current() if own_name in name]
+        assert [name for name in names.own() if own_name in name] == own
         heard = [*names.channels(), *names.channel_patterns()]
-        assert not [name for name in heard if COMMANDS in name]
-    assert commands == [COMMANDS, f"acme:{COMMANDS}", f"globex:{COMMANDS}"]
+        assert not [name for name in heard if own_name in name]
+    assert own == [own_name, f"acme:{own_name}", f"globex:{own_name}"]
 
 
 def test_each_named_tenant_has_all_names_even_if_they_do_not_exist(
     client: redis.Redis,
 ) -> None:
     names = EventNames(client, ("acme", "globex"))
-    expected = [prefix + name for prefix in ("", "acme:", "globex:") for name in DECODERS]
-    assert names.current() == expected
-    assert names.channels() == [name for name in expected if not name.endswith(COMMANDS)]
+    prefixes = ("", "acme:", "globex:")
+    streams = [prefix + name for prefix in prefixes for name in STREAM_NAMES]
+    assert sorted(names.current()) == sorted(streams)
+    channels = [prefix + name for prefix in prefixes for name in CHANNEL_NAMES]
+    assert sorted(names.channels()) == sorted(channels)
     assert names.channel_patterns() == []
 
 
@@ -86,22 +90,23 @@ def test_tenants_are_discovered_by_their_streams(client: redis.Redis) -> None:
     client.set(f"text:{SYNC}", "x")
     add(client, f"globex:{SYNC}", f"acme:{CHAT}", f"ACME:{SYNC}", "acme:other", b"\xff:" + b"x")
     names = EventNames(client, ("*",))
-    found = [f"acme:{CHAT}", f"acme:{COMMANDS}", f"globex:{SYNC}", f"globex:{COMMANDS}"]
-    assert names.current() == [*DECODERS, *found]
+    acme, globex = ([f"{tenant}:{name}" for name in OWN_NAMES] for tenant in ("acme", "globex"))
+    found = [f"acme:{CHAT}", *acme, f"globex:{SYNC}", *globex]
+    assert names.current()[len(STREAM_NAMES) :] == found
 
 
 def test_a_channel_that_a_pattern_matches_is_not_subscribed_to_by_name(client: redis.Redis) -> None:
     add(client, f"globex:{SYNC}")
     names = EventNames(client, ("*", "acme"))
     assert f"globex:{SYNC}" in names.current()
-    assert sorted(names.channels()) == sorted(EVENT_NAMES)
+    assert sorted(names.channels()) == sorted(CHANNEL_NAMES)
     assert names.channel_patterns() == [f"*:{name}" for name in names.channels()]
 
 
 def test_tenants_are_discovered_among_many_other_keys(client: redis.Redis) -> None:
     client.mset({f"cache:{number}": "x" for number in range(5000)})
     add(client, *(f"tenant-{number}:{SYNC}" for number in range(500)))
-    assert len(EventNames(client, ("*",)).current()) == len(STREAM_NAMES) + 2 * 500
+    assert len(EventNames(client, ("*",)).current()) == len(STREAM_NAMES) + 4 * 500
 
 
 def test_tenants_are_discovered_every_ten_seconds_and_new_names_come_last(
@@ -115,7 +120,8 @@ def test_tenants_are_discovered_every_ten_seconds_and_new_names_come_last(
     clock.advance(TENANT_SCAN_S - 0.01)
     assert list(names.current()) == first
     clock.advance(0.01)
-    assert list(names.current()) == [*first, f"acme:{SYNC}", f"acme:{COMMANDS}"]
+    acme = (f"acme:{name}" for name in (SYNC, *OWN_NAMES))
+    assert list(names.current()) == [*first, *acme]
 
 
 def test_the_names_of_a_tenant_stay_after_its_streams_are_deleted(client: redis.Redis) -> None:

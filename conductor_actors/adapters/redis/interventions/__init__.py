@@ -1,0 +1,1 @@
+"""Send interventions to the platform, and store what was learnt from them."""

@@ -19,7 +19,13 @@ from conductor_actors.domain.conductor.interventions import (
     Mode,
     intervention_id,
 )
-from conductor_actors.domain.conductor.policy import confidence, draw, drawn, probabilities
+from conductor_actors.domain.conductor.policy import (
+    confidence,
+    draw,
+    drawn,
+    expected_effect,
+    probabilities,
+)
 from conductor_actors.domain.conductor.templates import rendered
 from conductor_actors.domain.scoring import ScoreRow
 
@@ -97,6 +103,7 @@ def _action(
         expires_ms=0 if acts else at_ms + SUGGESTION_MS,
         send_by_ms=at_ms + SEND_WITHIN_MS if acts else 0,
         steps={"APPROVED" if acts else "SUGGESTED": at_ms},
+        estimated_impact=expected_effect(situation.directives.policy, anomaly.type, action),
     )
 
 

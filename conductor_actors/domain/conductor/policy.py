@@ -89,6 +89,11 @@ def confidence(policy: Policy, anomaly_type: AnomalyType, action: ActionType) ->
     return normal_cdf(effects.means[0] / effects.deviation(0))
 
 
+def expected_effect(policy: Policy, anomaly_type: AnomalyType, action: ActionType) -> float:
+    """Return what an action is expected to add to the score, against doing nothing."""
+    return _posterior(_Same(policy)).effects(anomaly_type, (action,)).means[0]
+
+
 def probabilities(
     policy: Policy, anomaly_type: AnomalyType, allowed: Sequence[ActionType]
 ) -> Probabilities:

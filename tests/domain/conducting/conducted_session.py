@@ -6,6 +6,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from conductor_actors.domain.anomalies.changes import AnomalyBegan
+from conductor_actors.domain.checkpoints.encoding import decode_state, encode_state
 from conductor_actors.domain.conducting.conducted_rows import with_interventions
 from conductor_actors.domain.conductor.directives import Directives
 from conductor_actors.domain.conductor.interventions import AgentState, Intervention
@@ -52,6 +53,11 @@ class ConductedSession:
         self.state = apply_events(
             self.state, [replace(each, at_ms=self.at_ms) for each in requests]
         )
+
+    def checkpoint(self) -> None:
+        """Continue from a checkpoint of the state, as after a crash."""
+        rules, session_id = self.state.rules, self.state.session_id
+        self.state = decode_state(encode_state(self.state), session_id, rules)
 
     def tick(
         self,

@@ -3,7 +3,7 @@
 Events change it through a draft. Source of every rule: the contract, section 2.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from conductor_actors.domain.anomalies.detector import Detector
 from conductor_actors.domain.conductor.session_conduct import SessionConduct
@@ -213,7 +213,8 @@ def row_at(
     steady = state.steady_score
     if steady is None or steady[2] is not scoring or not steady[0] <= at_ms < steady[1]:
         steady = state.steady_score = _score_at(at_ms, state, scoring)
-    _, _, _, signals, contributions, score, category_of_score = steady
+    values: tuple[Any, ...] = steady  # compiled, a float would be made anew for each row
+    _, _, _, signals, contributions, score, category_of_score = values
     return ScoreRow(
         at_ms,
         tenant_id,

@@ -42,6 +42,9 @@ class CollectorRun:
         script: Sequence[Step] | ScriptedSource,
         store: MemoryStore | None = None,
         checkpoints: MemoryCheckpoints | None = None,
+        actions: MemoryActionSender | None = None,
+        policies: MemoryPolicyStore | None = None,
+        /,
         **variables: float,
     ) -> None:
         self.source = script if isinstance(script, ScriptedSource) else ScriptedSource(script)
@@ -49,7 +52,8 @@ class CollectorRun:
         self.dead_letters = MemoryDeadLetterQueue()
         self.store = store or MemoryStore()
         self.checkpoints = checkpoints or MemoryCheckpoints()
-        self.actions, self.policies = MemoryActionSender(), MemoryPolicyStore()
+        self.actions = actions or MemoryActionSender()
+        self.policies = policies or MemoryPolicyStore()
         ports = Ports(
             self.source,
             self.store,

@@ -175,7 +175,7 @@ def test_rows_whose_window_overlaps_a_gap_are_marked_also_after_a_restart() -> N
     reads[at] = reads[at]._replace(gaps=[gap])
     run, states = run_with_checkpoints(reads, 10)
     for state in states[:: len(states) // 8]:
-        again = CollectorRun(reads, checkpoints=state.restore_checkpoints())
+        again = CollectorRun(reads, None, state.restore_checkpoints())
         again.run_to_end()
         for row in [*run.store.rows.values(), *again.store.rows.values()]:
             is_touched = reads[at].entries[0][0] < row.at_ms <= gap.to_ms + 60_000

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pytest
 from structlog.testing import capture_logs
 
+from conductor_actors.actors import session
 from conductor_actors.actors.latch import Latch
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
@@ -21,7 +22,6 @@ from conductor_actors.actors.runtime.base import ActorContext, ChildFailed, Chil
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.actors.runtime.mailbox import PooledMailbox
 from conductor_actors.actors.session import SessionActor, SessionParts
-from conductor_actors.domain.anomalies.detector import Detector
 from conductor_actors.domain.checkpoints.encoding import decode_state
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import Event, UserJoined
@@ -267,7 +267,7 @@ def crowd() -> EventBatch:
 def test_a_detector_that_fails_costs_its_verdict_and_not_the_row(
     one_session: OneSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Detector, "judge", fail)
+    monkeypatch.setattr(session, "with_anomalies", fail)
     one_session.tell(crowd(), tick())
     [row] = one_session.rows()
     assert (row.at_ms, row.anomalies, row.signals.total_users) == (TICK_MS, (), 12)

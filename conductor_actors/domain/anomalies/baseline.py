@@ -5,7 +5,7 @@ from typing import Final
 
 from conductor_actors.domain.anomalies.bin import BIN_S, MAX_BINS, Bin
 from conductor_actors.domain.anomalies.changes import ExpectedScore
-from conductor_actors.domain.anomalies.packed_detector import PackedBaseline
+from conductor_actors.domain.anomalies.packed_detector import Packed, PackedBaseline
 from conductor_actors.domain.anomalies.parameters import (
     FAST_S,
     MAX_EVENTS_PER_ACTIVE,
@@ -146,9 +146,9 @@ class Baseline:
             seconds -= each.seconds
         return chats, reactions, seconds
 
-    def pack(self) -> PackedBaseline:
+    def pack(self) -> Packed:
         """Return it as a checkpoint stores it."""
-        return PackedBaseline(
+        return (
             self.chat.pack(),
             self.reaction.pack(),
             self.learnt,

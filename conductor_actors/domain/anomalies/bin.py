@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from conductor_actors.domain.anomalies.packed_detector import PackedBin
+from conductor_actors.domain.anomalies.packed_detector import Packed
 
 BIN_S: Final = 5
 MAX_BINS: Final = 16  # more than a minute has
@@ -44,9 +44,9 @@ class Bin:
         self.active = later.active
         self.score = later.score
 
-    def pack(self) -> PackedBin:
+    def pack(self) -> Packed:
         """Return it as a checkpoint stores it."""
-        packed = (
+        return (
             self.end_ms,
             self.seconds,
             self.chats,
@@ -56,4 +56,3 @@ class Bin:
             self.active,
             self.score,
         )
-        return tuple.__new__(PackedBin, packed)  # the constructor takes three times as long

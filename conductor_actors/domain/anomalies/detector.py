@@ -8,6 +8,8 @@ made when it is needed. Source of the types: the contract, section 2.
 from typing import Final, Protocol
 from uuid import UUID, uuid5
 
+from msgspec import convert
+
 from conductor_actors.domain.anomalies.baseline import Baseline, unpack_baseline
 from conductor_actors.domain.anomalies.bin import Bin
 from conductor_actors.domain.anomalies.changes import (
@@ -23,7 +25,7 @@ from conductor_actors.domain.anomalies.finding import Finding
 from conductor_actors.domain.anomalies.low_engagement import LowEngagement
 from conductor_actors.domain.anomalies.observation import Observation
 from conductor_actors.domain.anomalies.packed_detector import (
-    PackedAnomaly,
+    Packed,
     PackedBaseline,
     PackedDetector,
     PackedDrops,
@@ -71,6 +73,10 @@ class OpenAnomaly:
         self.type = type_
         self.began_ms = began_ms
         self.reason = reason
+
+    def pack(self) -> Packed:
+        """Return it as a checkpoint stores it."""
+        return (self.id, self.type, self.began_ms, self.reason)
 
 
 class Detector:
@@ -217,12 +223,12 @@ class Detector:
 
     def copy(self) -> "Detector":
         """Return an independent copy."""
-        return unpack_detector(self.pack())
+        return unpack_detector(convert(self.pack(), PackedDetector))
 
-    def pack(self) -> PackedDetector:
+    def pack(self) -> Packed:
         """Return it as a checkpoint stores it."""
         anomaly = self.anomaly
-        return PackedDetector(
+        return (
             self.at_ms,
             self.first_ms,
             self.votes,
@@ -233,9 +239,7 @@ class Detector:
             NO_DROPS if self.drops is None else self.drops.pack(),
             NO_EXITS if self.exits is None else self.exits.pack(),
             self.low.pack(),
-            None
-            if anomaly is None
-            else PackedAnomaly(anomaly.id, anomaly.type, anomaly.began_ms, anomaly.reason),
+            None if anomaly is None else anomaly.pack(),
             self.is_resting,
             self.is_awaiting_score,
         )

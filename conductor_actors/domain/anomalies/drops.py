@@ -7,7 +7,7 @@ from conductor_actors.domain.anomalies.baseline import Baseline, is_little
 from conductor_actors.domain.anomalies.evidence import Evidence, Expected
 from conductor_actors.domain.anomalies.finding import Finding
 from conductor_actors.domain.anomalies.observation import Observation
-from conductor_actors.domain.anomalies.packed_detector import PackedDrops
+from conductor_actors.domain.anomalies.packed_detector import Packed, PackedDrops
 from conductor_actors.domain.anomalies.parameters import (
     BUSY_EXPECTED_PER_MIN,
     DECLINE_MAX_SHARE,
@@ -100,9 +100,9 @@ class Drops:
             since_ms = gradual.onset_ms
         return since_ms
 
-    def pack(self) -> PackedDrops:
+    def pack(self) -> Packed:
         """Return them as a checkpoint stores them."""
-        return PackedDrops(self.sudden.pack(), self.gradual.pack())
+        return (self.sudden.pack(), self.gradual.pack())
 
 
 def unpack_drops(packed: PackedDrops) -> Drops:

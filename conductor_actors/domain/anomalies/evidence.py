@@ -5,7 +5,7 @@ from typing import Final
 
 from conductor_actors.domain.anomalies.baseline import Baseline
 from conductor_actors.domain.anomalies.bin import BIN_S
-from conductor_actors.domain.anomalies.packed_detector import PackedEvidence
+from conductor_actors.domain.anomalies.packed_detector import Packed
 
 # The mean of four minutes of counts is uncertain, and what is usual changes by 0.36 of itself.
 UNCERTAINTY_S: Final = 240.0
@@ -99,9 +99,9 @@ class Evidence:
             if self.level <= 0.0:
                 self.clear()
 
-    def pack(self) -> PackedEvidence:
+    def pack(self) -> Packed:
         """Return it as a checkpoint stores it."""
-        return PackedEvidence(self.level, self.onset_ms, self.seen, self.expected)
+        return (self.level, self.onset_ms, self.seen, self.expected)
 
 
 def noticeable_s(events_per_min: float) -> float | None:

@@ -7,7 +7,7 @@ from conductor_actors.domain.anomalies import reasons
 from conductor_actors.domain.anomalies.baseline import Baseline
 from conductor_actors.domain.anomalies.changes import Severity
 from conductor_actors.domain.anomalies.finding import Finding
-from conductor_actors.domain.anomalies.packed_detector import PackedExits
+from conductor_actors.domain.anomalies.packed_detector import Packed, PackedExits
 from conductor_actors.domain.anomalies.parameters import (
     APPLAUSE_CHAT,
     APPLAUSE_REACTIONS,
@@ -119,9 +119,9 @@ class Exits:
             self.calm_since_ms = at_ms
         return at_ms - self.calm_since_ms >= RECOVERED_S * 1000
 
-    def pack(self) -> PackedExits:
+    def pack(self) -> Packed:
         """Return them as a checkpoint stores them."""
-        return PackedExits(
+        return (
             self.ticks,
             self.departures,
             self.returns,

@@ -2,7 +2,7 @@
 
 from conductor_actors.domain.anomalies import reasons
 from conductor_actors.domain.anomalies.finding import Finding
-from conductor_actors.domain.anomalies.packed_detector import PackedLowEngagement
+from conductor_actors.domain.anomalies.packed_detector import Packed
 from conductor_actors.domain.anomalies.parameters import (
     LOW_FOR_MS,
     LOW_MIN_AGE_MS,
@@ -61,6 +61,6 @@ class LowEngagement:
         reason = reasons.of_low_engagement(self.mean, (at_ms - self.since_ms) // 1000, people)
         return Finding("LOW_ENGAGEMENT", "WARNING", degree, self.since_ms, reason)
 
-    def pack(self) -> PackedLowEngagement:
+    def pack(self) -> Packed:
         """Return it as a checkpoint stores it."""
-        return PackedLowEngagement(self.mean, self.since_ms, self.ticks, self.is_armed)
+        return (self.mean, self.since_ms, self.ticks, self.is_armed)

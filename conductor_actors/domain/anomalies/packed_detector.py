@@ -1,11 +1,14 @@
 """What a detector knows, as a checkpoint stores it. Fields that are added later have defaults.
 
-Apart from the classes that it describes, which are compiled.
+It is read into these classes, and written from plain tuples, which take a third of the steps. Apart
+from the classes of the detector, which are compiled.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from conductor_actors.domain.anomalies.changes import AnomalyType
+
+Packed: TypeAlias = tuple[object, ...]  # the fields of one of these, in order
 
 
 class PackedStream(NamedTuple):

@@ -3,7 +3,7 @@
 from math import sqrt
 from typing import Final
 
-from conductor_actors.domain.anomalies.packed_detector import PackedStream
+from conductor_actors.domain.anomalies.packed_detector import Packed
 
 MAX_DISPERSION: Final = 6.0
 
@@ -44,9 +44,9 @@ class Stream:
         self.slow, self.spread = slow_mean, spread
         self.dispersion = _dispersion(slow_mean, spread)
 
-    def pack(self) -> PackedStream:
+    def pack(self) -> Packed:
         """Return it as a checkpoint stores it."""
-        return PackedStream(self.fast, self.slow, self.spread, self.last)
+        return (self.fast, self.slow, self.spread, self.last)
 
 
 def _dispersion(mean: float, spread: float) -> float:

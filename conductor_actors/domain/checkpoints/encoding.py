@@ -4,7 +4,7 @@ The header begins with the version of the format, so that no other version misre
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -87,6 +87,7 @@ def encode_header(header: Header) -> bytes:
 def encode_state(state: SessionState) -> bytes:
     """Return a session's state as bytes; the state stays unchanged."""
     active, connections = state.active.times_ms, state.connections
+    detector: Any = None if state.detector is None else state.detector.pack()
     has_devices = sum(connections.values()) > len(connections)
     return _encode(
         PackedState(
@@ -104,7 +105,7 @@ def encode_state(state: SessionState) -> bytes:
             state.chat_is_open,
             state.quiet_until_ms,
             (state.votes, state.departures, state.returns),
-            None if state.detector is None else state.detector.pack(),
+            detector,
             state.conduct,
         )
     )

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
-from conductor_actors.domain.anomalies.baseline import Baseline
-from conductor_actors.domain.anomalies.detector import Detector
 from conductor_actors.domain.anomalies.evidence import noticeable_s
 from conductor_actors.domain.anomalies.parameters import parameters_of
 from conductor_actors.domain.checkpoints.encoding import decode_state, encode_state
+from conductor_actors.domain.detection import with_anomalies
 from conductor_actors.domain.events import ChatMessage, UserJoined
 from conductor_actors.domain.gaps import GapMark
+from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.session_state import row_at
 from tests.domain.anomalies.watched_session import BEGIN_MS, WatchedSession, every
 
 MARKS = {"default": GapMark("trimmed", None)}
@@ -284,24 +286,23 @@ def test_an_idle_session_has_no_detector_or_one_that_rests() -> None:
     assert few.state.detector.is_resting
 
 
-def test_a_detector_that_raises_in_the_middle_of_a_tick_is_forgotten(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def fail_at_the_next_tick(session: WatchedSession) -> None:
+    session.second += session.rules.tick_s
+    row = row_at(session.now_ms, "default", session.state, Scoring())
+    with pytest.raises(TypeError):
+        with_anomalies(replace(row, score=None), session.state)
+
+
+def test_a_detector_that_raises_in_the_middle_of_a_tick_is_forgotten() -> None:
     session = steady()
-    with monkeypatch.context() as broken:
-        broken.setattr(Baseline, "learn", None)
-        with pytest.raises(TypeError):
-            session.run(5, every(1), every(2))
+    fail_at_the_next_tick(session)
     assert session.state.detector is None
 
 
-def test_an_anomaly_ends_although_its_detector_has_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_anomaly_ends_although_its_detector_has_raised() -> None:
     session = steady()
     session.run(20)
-    with monkeypatch.context() as broken:
-        broken.setattr(Detector, "judge", None)
-        with pytest.raises(TypeError):
-            session.run(5)
+    fail_at_the_next_tick(session)
     session.run(300, every(1), every(2))
     assert len(session.began) == len(session.ended) == 1
     assert session.began[0][1].id == session.ended[0][1].id

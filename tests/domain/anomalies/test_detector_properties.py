@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conductor_actors.domain.anomalies.changes import AnomalyBegan, AnomalyEnded
-from conductor_actors.domain.anomalies.packed_detector import PackedDetector
+from conductor_actors.domain.anomalies.packed_detector import Packed
 from conductor_actors.domain.checkpoints.encoding import decode_state, encode_state
 from conductor_actors.domain.gaps import NO_MARKS, GapMark
 from conductor_actors.domain.session_rules import SessionRules
@@ -84,7 +84,7 @@ def test_each_anomaly_begins_once_and_ends_once(story: Sequence[Phase]) -> None:
         assert_alternate(session)
 
 
-def known(session: WatchedSession) -> PackedDetector | None:
+def known(session: WatchedSession) -> Packed | None:
     detector = session.state.detector
     return None if detector is None else detector.pack()
 

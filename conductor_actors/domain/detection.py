@@ -59,8 +59,8 @@ def _new_detector(row: ScoreRow, state: SessionState) -> Detector:
 
 def _has_only_added(row: ScoreRow, state: SessionState, detector: Detector, is_idle: bool) -> bool:
     """Add a tick without events to what is known, if nothing can begin or end at it."""
-    at_ms, tick_s, last_ms = row.at_ms, state.rules.tick_s, state.last_event_ms
-    tick_ms = tick_s * 1000
+    at_ms, rules, last_ms = row.at_ms, state.rules, state.last_event_ms
+    tick_ms = rules.tick_s * 1000
     if (
         last_ms is None
         or last_ms >= at_ms - tick_ms
@@ -69,15 +69,16 @@ def _has_only_added(row: ScoreRow, state: SessionState, detector: Detector, is_i
         or not state.has_row_at(at_ms + tick_ms)
     ):
         return False
-    score, is_open = row.score, state.chat_is_open
-    if detector.add_score(at_ms, score, tick_ms, is_chat_open=is_open):
-        return True
-    if is_idle or not detector.is_only_learning(at_ms, tick_ms):
+    score = row.score
+    if not is_idle and detector.is_only_learning(at_ms, tick_ms):
+        people, guests = _people(state)
+        active = row.signals.active_users
+        silence = Bin(at_ms, rules.tick_s, 0, 0, people, guests, active, int(score * 1000.0))
+        detector.add_silence(silence, score)
+    elif not detector.add_score(at_ms, score, tick_ms):
         return False
-    people, guests = _people(state)
-    active = row.signals.active_users
-    silence = Bin(at_ms, tick_s, 0, 0, people, guests, active, int(score * 1000.0))
-    detector.add_silence(silence, score, is_chat_open=is_open)
+    if not state.chat_is_open:
+        detector.low.since_ms = 0  # the score is low by arrangement
     return True
 
 

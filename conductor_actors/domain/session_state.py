@@ -125,7 +125,7 @@ class SessionState:
         Return `at_ms` if not even until the next tick, which is soon found in a busy session.
         """
         next_ms, until_ms = at_ms + self.rules.tick_s * 1000, NEVER_MS
-        for window in (self.active, self.messages, self.leavers):
+        for window in (self.messages, self.active, self.leavers):
             if window.times_ms:
                 expires_ms = window.expires_ms()
                 if expires_ms <= next_ms:

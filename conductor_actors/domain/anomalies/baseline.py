@@ -59,21 +59,21 @@ class Baseline:
         """Check whether enough is known, of a session that has enough active users."""
         return self.learnt >= MIN_BINS and self.active >= MIN_ACTIVE
 
-    def slow_rates(self, connected: int, *, is_chat_open: bool) -> tuple[float, float]:
+    def slow_rates(self, connected: int) -> tuple[float, float]:
         """Return the usual chats and reactions per second of these people and the usual guests.
 
         Fewer people do less. More do not yet do more than was ever seen.
         """
-        chats, reactions = self.chat.slow if is_chat_open else 0.0, self.reaction.slow
+        chats, reactions = self.chat.slow, self.reaction.slow
         people, usual_people = connected + self.guests, self.slow_people
         if people < usual_people:
             share = people / usual_people
             return chats * share, reactions * share
         return chats, reactions
 
-    def rates(self, connected: int, *, is_chat_open: bool) -> tuple[float, float]:
+    def rates(self, connected: int) -> tuple[float, float]:
         """Return the same, or what was usual in the last minutes if that is less."""
-        chats, reactions = self.slow_rates(connected, is_chat_open=is_chat_open)
+        chats, reactions = self.slow_rates(connected)
         fast_chats, fast_reactions = self.chat.fast, self.reaction.fast
         people, usual_people = connected + self.guests, self.fast_people
         if people < usual_people:
@@ -106,7 +106,7 @@ class Baseline:
         if seconds < BIN_S and bins and bins[-1].seconds + seconds <= BIN_S:
             bins[-1].add(added)
             return
-        self.bins = (*bins, added)
+        self.bins = bins + (added,)  # noqa: RUF005 - that would make a list first
         if len(bins) >= MAX_BINS:
             self._remove_oldest()
 

@@ -135,7 +135,9 @@ class Detector:
             self._skip()
         else:
             self._compare(seen, votes)
-            self.low.update(at_ms, seen.score, tick_ms, is_chat_open=seen.is_chat_open)
+            self.low.update(at_ms, seen.score, tick_ms)
+            if not seen.is_chat_open:
+                self.low.since_ms = 0  # the score is low by arrangement
             if self.anomaly is None:
                 finding = self._find(seen, parameters)
         if self.anomaly is not None:
@@ -164,7 +166,7 @@ class Detector:
             self.is_awaiting_score = True
             self._forget_bins()
 
-    def add_score(self, at_ms: int, score: float, tick_ms: int, *, is_chat_open: bool) -> bool:
+    def add_score(self, at_ms: int, score: float, tick_ms: int) -> bool:
         """Add the score of a tick without events, if that is all that can matter of it.
 
         Return False if it must be judged. Of the people who arrive, nothing else is learnt, either.
@@ -182,26 +184,28 @@ class Detector:
                 return False
         elif age_ms >= ARRIVAL_MS or (exits is not None and (exits.ticks or exits.mass_since_ms)):
             return False
-        low.update(at_ms, score, tick_ms, is_chat_open=is_chat_open)
+        low.update(at_ms, score, tick_ms)
         self.at_ms = at_ms
         return True
 
     def is_only_learning(self, at_ms: int, tick_ms: int) -> bool:
         """Check whether a tick without events can only teach: there is no baseline yet."""
-        baseline, exits = self.baseline, self.exits
+        baseline, exits, age_ms = self.baseline, self.exits, at_ms - self.first_ms
         return (
             (baseline is None or baseline.learnt + 1 < MIN_BINS)
+            and age_ms >= ARRIVAL_MS
+            and not self.is_awaiting_score
             and self.anomaly is None
             and at_ms - self.at_ms <= tick_ms
             and at_ms >= self.silent_until_ms
             and (exits is None or not (exits.ticks or exits.mass_since_ms))
-            and not self.low.is_due(at_ms, at_ms - self.first_ms)
+            and not (self.low.since_ms and self.low.is_due(at_ms, age_ms))
         )
 
-    def add_silence(self, silence: Bin, score: float, *, is_chat_open: bool) -> None:
+    def add_silence(self, silence: Bin, score: float) -> None:
         """Learn from a tick without events."""
         self.at_ms = at_ms = silence.end_ms
-        self.low.update(at_ms, score, silence.seconds * 1000, is_chat_open=is_chat_open)
+        self.low.update(at_ms, score, silence.seconds * 1000)
         if self.baseline is None:
             self.baseline = Baseline()
         self.baseline.add(silence)

@@ -43,8 +43,9 @@ class Drops:
 
     def weigh(self, seen: Observation, votes: int, baseline: Baseline) -> None:
         """Add what was seen since the last tick to the evidence."""
-        connected, is_chat_open = seen.people - seen.guests, seen.is_chat_open
-        chats, reactions = baseline.rates(connected, is_chat_open=is_chat_open)
+        connected, has_chat = seen.people - seen.guests, seen.is_chat_open
+        chats, reactions = baseline.rates(connected)
+        chats = chats if has_chat else 0.0
         if is_little(chats, reactions):
             self.clear()
             return
@@ -54,8 +55,8 @@ class Drops:
         usual = Expected(chats * share, reactions * share, baseline)
         begin_ms = seen.at_ms - len(seen.chats) * 1000
         sudden.add_seconds(begin_ms, seen.chats, seen.reactions, usual, DROP_REMAINDER)
-        chats, reactions = baseline.slow_rates(connected, is_chat_open=is_chat_open)
-        usual = Expected(chats, reactions, baseline)
+        chats, reactions = baseline.slow_rates(connected)
+        usual = Expected(chats if has_chat else 0.0, reactions, baseline)
         gradual.add_seconds(begin_ms, seen.chats, seen.reactions, usual, DECLINE_REMAINDER)
         if votes:
             sudden.add_votes(votes, DROP_REMAINDER, usual.chat_cluster)
@@ -70,9 +71,9 @@ class Drops:
             and "SUDDEN_DROP" not in parameters.types_off
             and MIN_STOP_MS <= seen.at_ms - sudden.onset_ms <= MAX_STOP_MS
         ):
-            connected = seen.people - seen.guests
-            chats, reactions = baseline.rates(connected, is_chat_open=seen.is_chat_open)
-            if sudden.level >= _needed(chats + reactions, parameters):
+            chats, reactions = baseline.rates(seen.people - seen.guests)
+            usual = chats + reactions if seen.is_chat_open else reactions
+            if sudden.level >= _needed(usual, parameters):
                 return _finding(sudden, seen, is_sudden=True)
         if (
             gradual.level > 0.0
@@ -146,8 +147,8 @@ def _needed(expected_per_s: float, parameters: Parameters) -> float:
 
 def _is_low(seen: Observation, baseline: Baseline) -> bool:
     """Check whether the last minute has so little as to be a decline."""
-    connected = seen.people - seen.guests
-    usual = sum(baseline.slow_rates(connected, is_chat_open=seen.is_chat_open))
+    chats_per_s, reactions_per_s = baseline.slow_rates(seen.people - seen.guests)
+    usual = chats_per_s + reactions_per_s if seen.is_chat_open else reactions_per_s
     chats, reactions, seconds = baseline.counts_since(seen.at_ms - 60_000)
     return chats + reactions <= DECLINE_MAX_SHARE * usual * seconds
 

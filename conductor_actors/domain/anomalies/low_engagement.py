@@ -26,8 +26,8 @@ class LowEngagement:
         self.ticks = ticks
         self.is_armed = is_armed
 
-    def update(self, at_ms: int, score: float, tick_ms: int, *, is_chat_open: bool) -> None:
-        """Add the score of a tick; without chat, it is low by arrangement."""
+    def update(self, at_ms: int, score: float, tick_ms: int) -> None:
+        """Add the score of a tick."""
         self.ticks = ticks = self.ticks + 1
         first, weight = 1.0 / ticks, tick_ms / LOW_FOR_MS
         if weight < first or weight > 1.0:  # `min` and `max` take as long as all else
@@ -39,8 +39,6 @@ class LowEngagement:
                 self.is_armed = True
         elif not self.since_ms:
             self.since_ms = at_ms
-        if not is_chat_open:
-            self.since_ms = 0
 
     def is_due(self, at_ms: int, age_ms: int) -> bool:
         """Check whether the mean has been low for long enough, in a session that is old enough."""

@@ -5,7 +5,7 @@ from math import erfc, fsum, prod, sqrt
 from typing import Final
 
 MIN_DEVIATION: Final = 1e-6  # so that a known value is a normal one, too
-NODES: Final = tuple(z / 3 for z in range(-15, 16))  # of each value, in deviations from its mean
+NODES: Final = tuple(z / 2 for z in range(-10, 11))  # of each value, in deviations from its mean
 
 
 def normal_cdf(z: float) -> float:

@@ -3,8 +3,9 @@
 For each action, trials of it and of HOLD are compared in a regression of the score after on the
 action, the type of the anomaly and the score before. A trial weighs 1 / the probability with which
 it was drawn, so each arm stands for all decisions, however its probability changed; the weights of
-an arm are scaled to a mean of 1. The interval is of Student's t with HC3 errors, which hold
-when noise differs between trials.
+an arm are scaled to a mean of 1. The interval is of Student's t with HC3 errors, which hold when
+noise differs between trials. Its degrees of freedom are Satterthwaite's: a few trials with much
+weight make an estimate less sure than their number suggests.
 
 Acting and suggesting are estimated apart: a suggestion counts whatever became of it. Trials of HOLD
 are in both, if the action could have been drawn instead. No numpy: with one column to estimate,
@@ -71,7 +72,7 @@ class Estimate(NamedTuple):
 
     value: float
     error: float
-    freedom: int
+    freedom: float
 
 
 def effects_of(trials: Sequence[Trial]) -> list[Effect]:
@@ -120,14 +121,15 @@ def _estimate(arm: Sequence[Trial], hold: Sequence[Trial]) -> Estimate | None:
         return None
     effect = _product(weights, acted, after) / squares
     noise = _residuals(_residuals(after, before, weights), acted, weights)
-    variance = fsum(
-        (weight * a / squares * e / (1 - leverage)) ** 2
-        for weight, a, e, leverage in zip(
-            weights, acted, noise, _leverages(weights, types, (before, acted)), strict=True
-        )
-        if leverage < 1 - _TINY  # else the residual is 0, whatever the noise
-    )
-    return Estimate(effect, sqrt(variance), len(trials) - len(set(types)) - 2)
+    leverages = _leverages(weights, types, (before, acted))
+    variances, expected = [], []
+    for weight, a, e, leverage in zip(weights, acted, noise, leverages, strict=True):
+        if leverage < 1 - _TINY:  # else the residual is 0, whatever the noise
+            share = (weight * a / squares) ** 2 / (1 - leverage)
+            variances.append(share * e**2 / (1 - leverage))
+            expected.append(share)
+    freedom = fsum(expected) ** 2 / fsum(share**2 for share in expected)
+    return Estimate(effect, sqrt(fsum(variances)), freedom)
 
 
 def _weights(arm: Sequence[Trial]) -> list[float]:
@@ -178,7 +180,7 @@ def _product(weights: Sequence[float], left: Sequence[float], right: Sequence[fl
     return fsum(w * a * b for w, a, b in zip(weights, left, right, strict=True))
 
 
-def t_quantile(freedom: int) -> float:
+def t_quantile(freedom: float) -> float:
     """Return the value that 97.5 % of Student's t are below, to 5 digits from 10 degrees on.
 
     Source: the expansion about the normal quantile, Abramowitz and Stegun 26.7.5.

@@ -12,6 +12,7 @@ from conductor_actors.domain.conductor.effects import (
     MIN_TRIALS,
     Effect,
     Trial,
+    _estimate,
     effects_of,
     t_quantile,
 )
@@ -77,13 +78,31 @@ def test_nothing_is_known_before_ten_trials_of_each_arm(polls: int, holds: int) 
     assert (found.effect is None) == (found.needed > 0) == (min(polls, holds) < 10)
 
 
-def test_the_estimate_is_that_of_other_statistical_software() -> None:
-    """From statsmodels 0.15: WLS of the same weights, with `cov_type="HC3", use_t=True`."""
-    found = poll([pattern(n) for n in range(60)])
+def test_the_estimate_and_its_error_are_those_of_other_statistical_software() -> None:
+    """From statsmodels 0.15: WLS of the same weights, with `cov_type="HC3"`."""
+    trials = [pattern(n) for n in range(60)]
+    found = poll(trials)
     assert (found.n, found.n_hold) == (20, 40)
-    assert (found.effect, found.low, found.high) == pytest.approx(
-        (-0.01062623, -0.17905145, 0.15779900), abs=1e-6
+    assert found.effect == pytest.approx(-0.0106262271, abs=1e-9)
+    estimate = _estimate(
+        [each for each in trials if each.type == "POLL"],
+        [each for each in trials if each.type == "HOLD"],
     )
+    assert estimate is not None
+    assert estimate.error == pytest.approx(0.0840076634, abs=1e-9)
+
+
+def test_an_estimate_that_few_trials_determine_has_fewer_degrees_of_freedom() -> None:
+    trials = [trial(kind, 0.3 + n / 100) for kind in ("HOLD", "POLL") for n in range(20)]
+    even = _estimate(trials[20:], trials[:20])
+    rare: dict[InterventionType, float] = {"HOLD": 0.5, "POLL": 0.02}
+    trials[-1] = trials[-1]._replace(probabilities=rare)
+    trials[-2] = trials[-2]._replace(probabilities=rare)
+    uneven = _estimate(trials[20:], trials[:20])
+    assert uneven is not None
+    assert uneven.freedom < 5
+    assert even is not None
+    assert even.freedom == pytest.approx(40, abs=2)
 
 
 @pytest.mark.parametrize(("freedom", "quantile"), [(14, 2.144787), (30, 2.042272), (200, 1.971896)])

@@ -23,6 +23,7 @@ HOT_PATH = (
     "actors/session_table",
     "actors/top_sessions",
     "adapters/redis/events/entry_ids",
+    "adapters/redis/events/raw_entries",
     "domain/anomalies/baseline",
     "domain/anomalies/bin",
     "domain/anomalies/detector",

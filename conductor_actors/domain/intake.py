@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, repeat
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -100,7 +101,7 @@ class Sources:
         # People send commands, most of all in a flood, which must not keep them out.
         bucket = None if parts[1] in OWN_NAMES else self._quotas.bucket(tenant)
         decoder = self._directives.decoder(tenant, parts[1])
-        source = self.by_name[name] = Source(tenant, decoder, bucket, sessions)
+        source = self.by_name[intern(name)] = Source(tenant, decoder, bucket, sessions)
         return source
 
     def pending_sessions(self) -> int:

@@ -18,7 +18,7 @@ from conductor_actors.adapters.redis.events.entry_ids import (
     parse_id,
 )
 from conductor_actors.adapters.redis.events.event_names import EventNames
-from conductor_actors.adapters.redis.events.stream_reader import entries_of
+from conductor_actors.adapters.redis.events.raw_entries import entries_of
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.merging import Frontier, Merge
 from conductor_actors.errors import ConfigError

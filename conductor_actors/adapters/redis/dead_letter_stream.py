@@ -9,7 +9,7 @@ from redis.exceptions import NoPermissionError
 from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline, transaction
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
-from conductor_actors.adapters.redis.events.stream_reader import entries_of
+from conductor_actors.adapters.redis.events.raw_entries import entries_of
 from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.domain.entries import Entry

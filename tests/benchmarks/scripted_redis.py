@@ -147,7 +147,7 @@ class _Connection(socketserver.BaseRequestHandler):
         return _bulk(FENCE_TOKEN)
 
     def _run_eval(self, *_: bytes) -> bytes:
-        return _bulk(FENCE_TOKEN)  # as scripts that check the fence return it
+        return _array(_bulk(FENCE_TOKEN))  # as scripts that check the fence return it
 
     def _run_xinfo(self, _: bytes, name: bytes) -> bytes:
         return self.server.streams[name].info()

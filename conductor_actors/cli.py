@@ -14,6 +14,7 @@ from conductor_actors.app.signals import exit_on_stop_signals
 from conductor_actors.commands import dead_letters, inspect, launch
 from conductor_actors.commands.check import check_servers
 from conductor_actors.commands.migrate import migrate_database
+from conductor_actors.commands.policy_lines import replay_policy
 from conductor_actors.commands.replay import Outputs, replay_recording
 from conductor_actors.commands.terminal import print_stderr, set_encoding
 from conductor_actors.commands.verify import verify_recording
@@ -235,6 +236,40 @@ def replay(  # noqa: PLR0913, PLR0917 - each is an option
     else:
         named = "--csv" if csv is not None else "--anomalies"
         raise ConfigError(f"{named} and --against: choose one")
+
+
+@app.command(short_help="Replay anomalies and outcomes into the conductor's choices and effects.")
+def policy(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="JSON lines as described; - is stdin.")
+    ],
+) -> None:
+    """Replay anomalies and outcomes into the choices and effects that follow from them.
+
+    Use it to check the conductor against a calculation of your own. Servers are not used. Each line
+    of the file is an anomaly, or the outcome of an earlier one, in the order in which they happen:
+
+    {"anomaly": {"id": "a1", "type": "SUDDEN_DROP", "before": 0.41}}
+
+    {"outcome": {"anomalyId": "a1", "after": 0.33}}
+
+    Scores are 0 to 1: "before" at the anomaly, "after" the mean of 30 to 120 s later. An anomaly
+    may have "tenant" (default: default), and "allowed", the types of action that can be chosen
+    (default: all four).
+
+    For each anomaly it prints {"decision": {"anomalyId", "tenant", "policyVersion",
+    "probabilities", "draw", "choice"}}. Probabilities and draw are in millionths: the types share
+    0 to 1,000,000 in the order HOLD, POLL, BROADCAST, NOTIFICATION, GAMIFICATION, and that which
+    contains the draw is chosen. The draw follows from the id and CONDUCTOR_DECISION_SALT. The
+    policy's version is the number of outcomes before.
+
+    At the end it prints for each tenant and type {"tenant", "effect": {"type", "origin", "n",
+    "n_hold", "effect", "low", "high", "needed"}}: the difference to doing nothing with its 95 %
+    interval. They are null while "needed" more trials are missing.
+
+    A line that is wrong ends it with exit code 2 and the number of the line.
+    """
+    replay_policy(file)
 
 
 @letters_app.command("list", short_help="List dead letters, the newest first.")

@@ -97,6 +97,23 @@ class RewardBody(msgspec.Struct, kw_only=True):
 SessionEventData: TypeAlias = DecisionBody | StatusBody | ExecutedBody | RewardBody
 
 
+class PerformanceMetadata(msgspec.Struct, kw_only=True):
+    """The metadata of a measured trial in the database: what effects are estimated from.
+
+    `probability` is that of the type that was drawn; probabilities are in millionths.
+    """
+
+    event_id: str
+    origin: str
+    anomaly_type: str
+    probability: int
+    probabilities: dict[str, int]
+    before: float
+    after: float
+    reward: float | None
+    policy_version: int
+
+
 class SessionEvent(msgspec.Struct, kw_only=True):
     """A message of `session:<id>:events`. The keys of `data` depend on the type."""
 

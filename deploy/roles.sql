@@ -37,6 +37,9 @@ ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public
 ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public
     GRANT SELECT ON TABLES TO conductor_reader;
 
--- The end of an anomaly and feedback on it are added to its metadata; `migrate` grants this, too.
+-- The end of an anomaly and feedback on it are added to its metadata, and each change of an
+-- intervention to its row; `migrate` grants this, too.
 SELECT 'GRANT UPDATE (metadata) ON anomalies TO conductor_writer, conductor_reader'
 WHERE to_regclass('anomalies') IS NOT NULL \gexec
+SELECT 'GRANT UPDATE (status, outcome, metadata) ON interventions TO conductor_writer'
+WHERE to_regclass('interventions') IS NOT NULL \gexec

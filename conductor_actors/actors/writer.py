@@ -1,7 +1,7 @@
 """The actor that writes rows to the database; in an outage they wait in memory or the outbox."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple, assert_never
 
@@ -188,9 +188,8 @@ class WriterActor(SystemActor):
         )
         if written.refused:
             emit(RowsRefused(rows=len(written.refused), reason=written.refused[0].reason))
-            self._dead_letters.tell(
-                Undeliverable([_letter(*refused) for refused in written.refused])
-            )
+            letters = [letter for refused in written.refused for letter in _letters(*refused)]
+            self._dead_letters.tell(Undeliverable(letters))
 
     def on_stop(self) -> None:
         """Write the backlog or spill it, whichever works first, until the drain is given up."""
@@ -201,6 +200,8 @@ class WriterActor(SystemActor):
             self._run_steps()
 
 
-def _letter(row: ScoreRow, reason: str) -> DeadLetter:
-    source = f"{ROW_SOURCE}{row.key}"
-    return DeadLetter(source, f"{row.at_ms}-0", reason, msgspec.json.encode(row))
+def _letters(row: ScoreRow, reason: str) -> Iterator[DeadLetter]:
+    """Return the letters of a refused row, and of what is refused with it: few bytes are kept."""
+    source, entry_id = f"{ROW_SOURCE}{row.key}", f"{row.at_ms}-0"
+    for body in (row, *row.anomalies, *row.interventions):
+        yield DeadLetter(source, entry_id, reason, msgspec.json.encode(body))

@@ -20,10 +20,12 @@ _RULES: Final = {
     "dashboard": "&engagement:update &*:engagement:update &anomaly:detected &*:anomaly:detected "
     "&anomaly:ended &*:anomaly:ended "
     f"%W~conductor:commands %W~*:conductor:commands {_TALK} +subscribe +psubscribe +xadd",
-    "producer": "%W~sync-events %W~platform.events.* %W~platform.sessions.* "
-    f"&sync-events &platform.events.* &platform.sessions.* {_TALK} +xadd +publish",
+    "producer": "%W~sync-events %W~platform.events.* %W~platform.sessions.* %W~platform.agent.* "
+    "&sync-events &platform.events.* &platform.sessions.* &agent.intervention-outcomes "
+    f"{_TALK} +xadd +publish",
     "acme-producer": "%W~acme:sync-events %W~acme:platform.events.* %W~acme:platform.sessions.* "
-    f"&acme:sync-events &acme:platform.events.* &acme:platform.sessions.* {_TALK} +xadd +publish",
+    "%W~acme:platform.agent.* &acme:sync-events &acme:platform.events.* &acme:platform.sessions.* "
+    f"&acme:agent.intervention-outcomes {_TALK} +xadd +publish",
     "inspector": f"%R~conductor:* ~conductor:answer:* &conductor:requests {_TALK} "
     "+info +time +xread +xrange +xrevrange +xlen +publish +blpop",
     "operator": f"%R~conductor:* {dead_letter_stream.OPERATOR_GRANTS} {_TALK} +time +xread +xlen",

@@ -21,6 +21,10 @@ from conductor_actors.adapters.postgres.connection import (
     execute_in_transaction,
     transaction,
 )
+from conductor_actors.adapters.postgres.interventions_table import (
+    intervention_statements,
+    intervention_statements_without_values,
+)
 from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.rows import (
     COLUMNS,
@@ -102,15 +106,17 @@ class MetricsTable:
         """Raise what `add` of these rows would raise, and store nothing."""
         self._insert(rows, _TEST_AND_ROLL_BACK)
 
-    def test_privileges(self, *, of_anomalies: bool) -> None:
-        """Raise what `add` of any rows would raise."""
+    def test_privileges(self, rows: Sequence[ScoreRow]) -> None:
+        """Raise what `add` of any rows with as much as these would raise."""
         statements = [_insert_statement(())]
-        if of_anomalies:
+        if any(row.anomalies for row in rows):
             statements += statements_without_values()
+        if any(row.interventions for row in rows):
+            statements += intervention_statements_without_values()
         execute_in_transaction(self.connection, self._deadline_s, statements, *_TEST_AND_ROLL_BACK)
 
     def _insert(self, rows: Sequence[ScoreRow], endings: Sequence[bytes] = (b"COMMIT",)) -> int:
-        statements = [_insert_statement(rows), *anomaly_statements(rows)]
+        statements = [_insert_statement(rows), *_change_statements(rows)]
         return execute_in_transaction(self.connection, self._deadline_s, statements, *endings)
 
     def _copy(self, rows: Sequence[ScoreRow]) -> int | None:
@@ -128,7 +134,7 @@ class MetricsTable:
                         # `(*values, …)` would make a list first, and every row comes here.
                         copy.write_row(values_of(row, at[row.at_ms]) + (metadata,))  # noqa: RUF005
                 stored = cursor.rowcount
-                for statement in anomaly_statements(rows):
+                for statement in _change_statements(rows):
                     cursor.execute(*statement)
         except psycopg.errors.UniqueViolation:  # a row is stored already
             return None
@@ -145,6 +151,10 @@ class _Times(dict[int, datetime]):
     def __missing__(self, at_ms: int) -> datetime:
         at = self[at_ms] = to_datetime(at_ms)
         return at
+
+
+def _change_statements(rows: Sequence[ScoreRow]) -> list[Statement]:
+    return [*anomaly_statements(rows), *intervention_statements(rows)]
 
 
 def _insert_statement(rows: Sequence[ScoreRow]) -> Statement:

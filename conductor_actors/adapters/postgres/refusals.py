@@ -13,7 +13,7 @@ rows wait until an operator ends it. So a row is refused only on evidence that i
    row that it accepted last, or one of the rows that wait. The former gets a time as late as that
    of the refused row, because a server may refuse every row of a new day, as when it can't create
    a chunk. The latter end a batch of refused rows that nothing was accepted before. Both get an
-   anomaly if the refused row has one.
+   anomaly if the refused row has one, and an intervention.
 
 Without this evidence the error is raised, and every row that is not stored waits.
 """
@@ -28,6 +28,11 @@ from msgspec.structs import replace
 from conductor_actors.adapters.postgres.connection import StatementRefused, primary_message
 from conductor_actors.adapters.postgres.metrics_table import MetricsTable
 from conductor_actors.domain.anomalies.changes import AnomalyBegan
+from conductor_actors.domain.conductor.interventions import (
+    Choice,
+    Intervention,
+    MeasuredOutcome,
+)
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import RefusedRow, WriteResult
@@ -45,6 +50,14 @@ _ROW_ERRORS: Final = (
 
 _ANY_ANOMALY: Final = (
     AnomalyBegan(str(UUID(int=0)), "SUDDEN_DROP", "WARNING", 0.0, 0.0, 0.0, 0, ""),
+)
+_ANY_INTERVENTION: Final = (
+    Intervention(
+        str(UUID(int=0)),
+        *(0, "", "HOLD", "hold", "HELD", 0.0, "", 0.0),
+        choice=Choice(str(UUID(int=0)), "SUDDEN_DROP", 0, {}, 0.0),
+        outcome=MeasuredOutcome(0, 0.0, 0.0),
+    ),
 )
 
 
@@ -110,7 +123,7 @@ class RefusalFinder:
             if len(rows) == 1:
                 return 0, [_Refusal(rows[0], error)]
             if isinstance(error, StatementRefused):
-                table.test_privileges(of_anomalies=any(row.anomalies for row in rows))
+                table.test_privileges(rows)
         else:
             self._accepted = rows[-1]
             return stored, []
@@ -133,7 +146,10 @@ class RefusalFinder:
         self, table: MetricsTable, refusal: _Refusal, waiting: Sequence[ScoreRow]
     ) -> None:
         errors: list[Exception] = []
-        like_refused = {"anomalies": _ANY_ANOMALY if refusal.row.anomalies else ()}
+        like_refused = {
+            "anomalies": _ANY_ANOMALY if refusal.row.anomalies else (),
+            "interventions": _ANY_INTERVENTION if refusal.row.interventions else (),
+        }
         if self._accepted is not None:
             at_ms = max(self._accepted.at_ms, refusal.row.at_ms) + 1  # not that of a stored row
             if _is_accepted(table, replace(self._accepted, at_ms=at_ms, **like_refused), errors):

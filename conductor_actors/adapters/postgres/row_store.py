@@ -25,12 +25,21 @@ _ENCODINGS_OF_ALL_TEXT: Final = ("UTF8", "SQL_ASCII")
 _FIND_OBSTACLES: Final = """
     SELECT current_setting('transaction_read_only') = 'on',
            CASE WHEN to_regclass('engagement_metrics') IS NULL THEN 'engagement_metrics'
-                WHEN to_regclass('anomalies') IS NULL THEN 'anomalies' END,
+                WHEN to_regclass('anomalies') IS NULL THEN 'anomalies'
+                WHEN to_regclass('interventions') IS NULL THEN 'interventions'
+                WHEN to_regclass('agent_performance') IS NULL THEN 'agent_performance' END,
            has_table_privilege(to_regclass('engagement_metrics'), 'SELECT')
                AND has_table_privilege(to_regclass('engagement_metrics'), 'INSERT'),
            has_table_privilege(to_regclass('anomalies'), 'SELECT')
                AND has_table_privilege(to_regclass('anomalies'), 'INSERT')
-               AND has_column_privilege(to_regclass('anomalies'), 'metadata', 'UPDATE')
+               AND has_column_privilege(to_regclass('anomalies'), 'metadata', 'UPDATE'),
+           has_table_privilege(to_regclass('interventions'), 'SELECT')
+               AND has_table_privilege(to_regclass('interventions'), 'INSERT')
+               AND has_column_privilege(to_regclass('interventions'), 'status', 'UPDATE')
+               AND has_column_privilege(to_regclass('interventions'), 'outcome', 'UPDATE')
+               AND has_column_privilege(to_regclass('interventions'), 'metadata', 'UPDATE')
+               AND has_table_privilege(to_regclass('agent_performance'), 'SELECT')
+               AND has_table_privilege(to_regclass('agent_performance'), 'INSERT')
 """
 
 
@@ -167,6 +176,11 @@ def _obstacle(connection: DatabaseConnection) -> str | None:
             return f"there is no table {table}"
         case (_, _, False, _):
             return "the user lacks SELECT and INSERT on engagement_metrics"
-        case (*_, False):
+        case (_, _, _, False, _):
             return "the user lacks SELECT, INSERT and UPDATE (metadata) on anomalies"
+        case (*_, False):
+            return (
+                "the user lacks SELECT, INSERT and UPDATE (status, outcome, metadata) on "
+                "interventions, or SELECT and INSERT on agent_performance"
+            )
     return None

@@ -14,6 +14,7 @@ from conductor_actors.anomaly_port import AnomalyFeedback
 from conductor_actors.errors import ConfigError
 from conductor_actors.ports import CheckResult
 from tests.deploy.conftest import UserUrl, make_roles, user_url
+from tests.support.interventions import MEASURED, intervention
 from tests.support.score_rows import AT_MS, began, ended, row
 from tests.support.stored_anomalies import anomaly, store_anomalies
 
@@ -33,7 +34,9 @@ CHANGES = [
     "DELETE FROM anomalies",
     "DELETE FROM schema_migrations",
     "UPDATE anomalies SET severity = 'WARNING'",
-    "UPDATE interventions SET metadata = '{}'",
+    "UPDATE interventions SET type = 'POLL'",
+    "UPDATE agent_performance SET success = true",
+    "DELETE FROM interventions",
     "DELETE FROM anomalies",
 ]
 INSERT = "INSERT INTO anomalies SELECT * FROM anomalies"
@@ -83,6 +86,35 @@ def test_the_writer_stores_the_begin_and_the_end_of_an_anomaly(migrated: UserUrl
     with psycopg.connect(migrated("conductor_reader")) as reader:
         found = reader.execute("SELECT metadata->>'ended_at' FROM anomalies").fetchall()
     assert found == [("2026-01-04T12:00:05.000Z",)]
+
+
+def test_the_writer_stores_each_change_of_an_intervention(migrated: UserUrl) -> None:
+    changes = [
+        row(interventions=(intervention(status="SUGGESTED"),)),
+        row(at_ms=AT_MS + 5000, interventions=(intervention(outcome=MEASURED),)),
+    ]
+    with closing(PostgresRowStore(migrated("conductor_writer"))) as store:
+        for changed in changes:
+            assert not store.write([changed]).refused
+    with psycopg.connect(migrated("conductor_reader")) as reader:
+        found = reader.execute(
+            "SELECT status, success FROM interventions JOIN agent_performance USING (id)"
+        ).fetchall()
+    assert found == [("APPROVED", True)]
+
+
+def test_rows_with_interventions_wait_until_the_writer_may_store_them(migrated: UserUrl) -> None:
+    changed = row(interventions=(intervention(),))
+    with (
+        closing(PostgresRowStore(migrated("conductor_writer"))) as store,
+        psycopg.connect(migrated("conductor_owner"), autocommit=True) as owner,
+    ):
+        owner.execute("REVOKE UPDATE (outcome) ON interventions FROM conductor_writer")
+        assert "UPDATE (status, outcome, metadata) on interventions" in store.check()[-1].line
+        with pytest.raises(ConfigError, match="UPDATE on"):
+            store.write([row("other"), changed])
+        owner.execute("GRANT UPDATE (outcome) ON interventions TO conductor_writer")
+        assert store.write([row("other"), changed]).stored == 2
 
 
 def test_rows_with_anomalies_wait_until_the_writer_may_end_them(migrated: UserUrl) -> None:

@@ -174,7 +174,7 @@ def _obstacle(connection: DatabaseConnection) -> str | None:
             return "the server is read-only"
         case (_, table, *_) if table:
             return f"there is no table {table}"
-        case (_, _, False, _):
+        case (_, _, False, *_):
             return "the user lacks SELECT and INSERT on engagement_metrics"
         case (_, _, _, False, _):
             return "the user lacks SELECT, INSERT and UPDATE (metadata) on anomalies"

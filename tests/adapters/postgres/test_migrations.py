@@ -26,7 +26,8 @@ TABLES = ["001_tables"]
 HYPERTABLES = ["002_hypertables.timescaledb"]
 COMMUNITY = ["003_columnstore.community", "004_engagement_1m.community"]
 ANOMALIES = ["005_anomalies"]
-PLAIN = TABLES + ANOMALIES
+INTERVENTIONS = ["006_interventions"]
+PLAIN = TABLES + ANOMALIES + INTERVENTIONS
 
 # Databases hold these: a file that changes is refused by them.
 CHECKSUMS = {
@@ -35,6 +36,7 @@ CHECKSUMS = {
     "003_columnstore.community": "3e08313ccc73",
     "004_engagement_1m.community": "2e490c567f44",
     "005_anomalies": "9c5ae89c6f55",
+    "006_interventions": "5d9505459a2e",
 }
 
 # As the contract lists them.
@@ -65,10 +67,13 @@ INDEXES = {
     "interventions": {
         "interventions_pkey": "id, timestamp",
         "idx_intervention_session": "session_id, timestamp",
+        "idx_intervention_event": "event_id, timestamp",
+        "idx_intervention_time": "timestamp",
     },
     "agent_performance": {
         "agent_performance_pkey": "id, time",
         "idx_agent_performance": "agent_id, time",
+        "idx_performance_tenant": "tenant_id, time",
     },
     "anomalies": {
         "anomalies_pkey": "id, timestamp",
@@ -108,8 +113,8 @@ def _applied(connection: DatabaseConnection) -> list[str]:
 def _expected(connection: DatabaseConnection) -> list[str]:
     return {
         Edition.PLAIN: PLAIN,
-        Edition.APACHE: TABLES + HYPERTABLES + ANOMALIES,
-        Edition.COMMUNITY: TABLES + HYPERTABLES + COMMUNITY + ANOMALIES,
+        Edition.APACHE: TABLES + HYPERTABLES + ANOMALIES + INTERVENTIONS,
+        Edition.COMMUNITY: TABLES + HYPERTABLES + COMMUNITY + ANOMALIES + INTERVENTIONS,
     }[detect_server(connection).edition]
 
 
@@ -191,8 +196,8 @@ def test_what_a_server_is_not_for_stays_pending(plain: DatabaseConnection) -> No
         return [migration.name for migration in migrations.pending(plain, edition)]
 
     assert names(Edition.PLAIN) == PLAIN
-    assert names(Edition.APACHE) == TABLES + HYPERTABLES + ANOMALIES
-    assert names(Edition.COMMUNITY) == TABLES + HYPERTABLES + COMMUNITY + ANOMALIES
+    assert names(Edition.APACHE) == TABLES + HYPERTABLES + ANOMALIES + INTERVENTIONS
+    assert names(Edition.COMMUNITY) == TABLES + HYPERTABLES + COMMUNITY + ANOMALIES + INTERVENTIONS
 
 
 def test_numbers_tell_the_order_and_each_is_used_once() -> None:

@@ -111,7 +111,7 @@ class Retention(Protocol):
 
 
 class UpdatePublisher(Protocol):
-    """Publish rows as updates, and their anomalies."""
+    """Publish rows as updates, and what changed at them: anomalies and interventions."""
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
         """Publish the rows in one round trip. After `Unavailable`, some may be published.

@@ -233,7 +233,9 @@ class Service:
 
     def _open_ports(self, to_close: ExitStack) -> Ports:
         source = RedisSource(self._redis_url, self._source_options())
-        publisher = RedisUpdatePublisher(self._redis_url, self._lease.fence)
+        publisher = RedisUpdatePublisher(
+            self._redis_url, self._lease.fence, self._settings.agent_mode
+        )
         dead_letters = RedisDeadLetterQueue(self._redis_url, self._lease.fence)
         checkpoints = RedisCheckpointStore(self._redis_url, self._lease.fence, self._shard)
         store, old_rows = (

@@ -1,7 +1,7 @@
-"""Publish updates and anomalies with one script, which checks the fence."""
+"""Publish updates, anomalies and interventions with one script, which checks the fence."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from conductor_actors.adapters.redis.connections.client import open_client
@@ -9,13 +9,20 @@ from conductor_actors.adapters.redis.connections.namespaces import prefix_of
 from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.ownership.fence import Fence
+from conductor_actors.adapters.redis.updates.published_statuses import PublishedStatuses
 from conductor_actors.anomaly_messages import (
     Anomaly,
     anomaly_messages_of,
     encode_anomaly_message,
 )
+from conductor_actors.domain.conductor.interventions import Mode
 from conductor_actors.domain.identity import prefixed
 from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.intervention_messages import (
+    ChannelMessage,
+    messages_of,
+    status_message_of,
+)
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
 from conductor_actors.updates import encode_updates
 
@@ -37,12 +44,13 @@ return {token}
 class RedisUpdatePublisher:
     """An `UpdatePublisher`. A process that lost the ownership publishes nothing."""
 
-    def __init__(self, url: str, fence: Fence) -> None:
+    def __init__(self, url: str, fence: Fence, default_mode: Mode = "SEMI_AUTO") -> None:
         self._client = open_client(url)
         self._fence = fence
+        self._statuses = PublishedStatuses(default_mode)
 
     def publish(self, rows: Sequence[ScoreRow]) -> None:
-        """Publish the rows and their anomalies in one round trip, on their tenants' channels.
+        """Publish the rows and what changed at them in one round trip, on their tenants' channels.
 
         Raise `OwnershipLost` if another process is the owner.
         """
@@ -53,8 +61,15 @@ class RedisUpdatePublisher:
         for row in rows:
             if row.anomalies:  # after all updates: the user may lack their channels
                 arguments += self._anomaly_arguments(row)
+        statuses = [*self._statuses.changes(rows)]
+        for row in rows:
+            if row.anomalies or row.interventions:
+                arguments += self._message_arguments(row, messages_of(row))
+        for row, state in statuses:
+            arguments += self._message_arguments(row, [status_message_of(row, state)])
         with mapped_errors():
             self._fence.run_script(self._client, PUBLISH_SCRIPT, arguments)
+        self._statuses.record(statuses)
 
     def require_access(self) -> None:
         """Raise `ConfigError` if the user may not run the script. Publish nothing."""
@@ -77,3 +92,10 @@ class RedisUpdatePublisher:
             name = ANOMALIES if isinstance(message, Anomaly) else ANOMALIES_ENDED
             channel = prefix_of(self._client) + prefixed(row.tenant_id, name)
             yield from (channel, 1, encode_anomaly_message(message))
+
+    def _message_arguments(
+        self, row: ScoreRow, messages: Iterable[ChannelMessage]
+    ) -> Iterator[Any]:
+        for message in messages:
+            channel = prefix_of(self._client) + prefixed(row.tenant_id, message.channel)
+            yield from (channel, 1, message.body)

@@ -17,7 +17,7 @@ from conductor_actors.adapters.redis.key_names import DEAD_LETTERS_KEY
 from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
-from conductor_actors.domain.events import DECODERS
+from conductor_actors.domain.events import EVENT_STREAMS
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Checkpoint, DeadLetter
@@ -155,7 +155,7 @@ def test_a_redis_without_free_memory_still_publishes_updates_and_renews_the_leas
 
 
 def test_the_documented_grants_suffice(valkey_url: str, client: redis.Redis) -> None:
-    for name in DECODERS:
+    for name in EVENT_STREAMS:
         client.xadd(name, {"data": b"1"})
         client.xadd(f"acme:{name}", {"data": b"1"})
     url = as_user(valkey_url)
@@ -168,9 +168,9 @@ def test_the_documented_grants_suffice(valkey_url: str, client: redis.Redis) -> 
                 while not (read := source.read()).gaps:
                     entries += read.entries
                 assert [gap.reason for gap in read.gaps] == ["reconnected"]
-            assert len(entries) == 2 * len(DECODERS)
+            assert len(entries) == 2 * len(EVENT_STREAMS)
             with closing(StreamRange(url, tenants, "-", "+")) as stream_range:
-                assert sum(map(len, stream_range.chunks())) == 2 * len(DECODERS)
+                assert sum(map(len, stream_range.chunks())) == 2 * len(EVENT_STREAMS)
         with ExitStack() as stack:
             lease = stack.enter_context(closing(RedisLease(url)))
             publisher = stack.enter_context(closing(RedisUpdatePublisher(url, lease.fence)))

@@ -12,9 +12,11 @@ from msgspec.structs import asdict
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
 from conductor_actors.anomaly_messages import anomaly_messages_of, encode_anomaly_message
 from conductor_actors.domain.anomalies.changes import ExpectedScore
+from conductor_actors.domain.conductor.interventions import AgentState
 from conductor_actors.errors import OwnershipLost
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
 from tests.support.fences import take_ownership
+from tests.support.interventions import INTERVENTION_ID, intervention
 from tests.support.score_rows import AT_MS, began, ended, row
 
 
@@ -122,6 +124,7 @@ def test_the_begin_and_the_end_of_an_anomaly_are_published_after_the_updates(
     with subscribed(client) as messages:
         publisher.publish([begin, end, row("s3")])
         received = take(messages, 5)
+        assert next(messages)[0] == "acme:agent:notifications:event"
         client.publish("mark", b"")
         assert next(messages) == ("mark", b"")
     assert [channel for channel, _ in received] == [
@@ -188,3 +191,45 @@ def test_signals_and_contributions_are_those_of_the_row(
         body = json.loads(next(messages)[1])
     assert body["signals"] == asdict(row().signals)
     assert body["contributions"] == asdict(row().contributions)
+
+
+def test_interventions_are_published_to_session_and_event_after_updates_and_anomalies(
+    publisher: RedisUpdatePublisher, client: redis.Redis
+) -> None:
+    executed = intervention(status="EXECUTED", steps={"EXECUTED": AT_MS})
+    state = AgentState("SEMI_AUTO", "INTERVENING", INTERVENTION_ID)
+    rows = [
+        row("a", tenant_id="acme", interventions=(executed,), agent=state),
+        row("b", tenant_id="acme", anomalies=(began(),)),
+    ]
+    with subscribed(client) as messages:
+        publisher.publish(rows)
+        published = take(messages, 8)
+    bodies = [json.loads(body) for _, body in published]
+    assert [
+        (channel, body.get("type")) for (channel, _), body in zip(published, bodies, strict=True)
+    ] == [
+        ("acme:engagement:update", None),
+        ("acme:engagement:update", None),
+        ("acme:anomaly:detected", "SUDDEN_DROP"),
+        ("acme:session:a:events", "agent.decision"),
+        ("acme:session:a:events", "agent.intervention.executed"),
+        ("acme:agent:notifications:event", "intervention_executed"),
+        ("acme:agent:notifications:event", "anomaly_detected"),
+        ("acme:session:a:events", "agent.status"),
+    ]
+
+
+def test_a_status_that_could_not_be_published_is_published_at_the_next_tick(
+    publisher: RedisUpdatePublisher, client: redis.Redis, valkey_url: str
+) -> None:
+    watched = row("a", agent=AgentState("MANUAL", "MONITORING"))
+    take_ownership(valkey_url, 8)
+    with pytest.raises(OwnershipLost):
+        publisher.publish([watched])
+    take_ownership(valkey_url, 7)
+    with subscribed(client) as messages:
+        publisher.publish([watched])
+        publisher.publish([watched, row("b")])
+        published = [channel for channel, _ in take(messages, 4)]
+    assert published == [UPDATES, "session:a:events", UPDATES, UPDATES]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, assert_never
 
 from conductor_actors.actors.anomaly_reports import report_anomalies
+from conductor_actors.actors.intervention_reports import report_interventions
 from conductor_actors.actors.introspection import describe_session
 from conductor_actors.actors.messages import (
     AllSnapshotsTaken,
@@ -134,6 +135,8 @@ class SessionActor(PooledActor):
                 parts.publisher.add(row)
         if row.anomalies:
             report_anomalies(row)
+        if row.interventions:
+            report_interventions(row)
         if self._state.conduct is not None or row.interventions:
             self._tell_conductor(row)
 

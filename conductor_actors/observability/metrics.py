@@ -10,7 +10,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import Final, get_args
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry
 
 from conductor_actors import log_events as events
 from conductor_actors.domain.anomalies.changes import AnomalyType
@@ -23,7 +23,9 @@ from conductor_actors.domain.quotas import (
 )
 from conductor_actors.domain.ticks import LIVE_MS
 from conductor_actors.log_events import LogEvent
+from conductor_actors.observability.conductor_metrics import ConductorMetrics
 from conductor_actors.observability.open_anomalies import OpenAnomalies
+from conductor_actors.observability.series import SeriesFactory
 
 # Exported as 0 from the start: Prometheus sees no increase in the first value of a series.
 _GAPS: Final = (CLOCK, "flooded", "reconnected", "restarted", "trimmed")
@@ -33,36 +35,6 @@ MIN_TENANT_SESSIONS: Final = 10  # in fewer, some anomalies are no storm
 
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 _ROWS: Final = (1, 10, 50, 100, 500, 1000, 2500, 5000)
-
-
-class SeriesFactory:
-    """Creates series whose names begin with `conductor_`, all in one registry."""
-
-    def __init__(self, registry: CollectorRegistry, now: Callable[[], float]) -> None:
-        self._registry = registry
-        self._now = now
-        self._last_success = self.gauge(
-            "last_success_timestamp_seconds",
-            "Unix time at which a step last succeeded; 0 if never.",
-            "step",
-        )
-
-    def counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        """Create a counter; Prometheus adds `_total` to its name."""
-        return Counter(f"conductor_{name}", meaning, labels, registry=self._registry)
-
-    def gauge(self, name: str, meaning: str, *labels: str) -> Gauge:
-        """Create a gauge."""
-        return Gauge(f"conductor_{name}", meaning, labels, registry=self._registry)
-
-    def histogram(self, name: str, meaning: str, buckets: tuple[float, ...]) -> Histogram:
-        """Create a histogram with these upper bounds."""
-        return Histogram(f"conductor_{name}", meaning, buckets=buckets, registry=self._registry)
-
-    def success(self, step: str) -> Callable[[], None]:
-        """Return the function to call after each success of a step."""
-        last = self._last_success.labels(step)
-        return lambda: last.set(self._now())
 
 
 class EventMetrics:
@@ -350,6 +322,7 @@ class CollectorMetrics:
             WriterMetrics(make),
             PublisherMetrics(make),
             AnomalyMetrics(make),
+            ConductorMetrics(make),
             ActorMetrics(make),
         )
 

@@ -47,6 +47,12 @@ WELL = {
     'conductor_actor_failures_total{kind="session"}': "1x60",
     "conductor_sessions_quarantined": "0x60",
     "conductor_anomalies_tenant_share": "0.1x60",
+    'conductor_interventions_sent_total{type="POLL"}': "0+1x60",
+    'conductor_interventions_unsent_total{reason="late"}': "2x60",
+    'conductor_interventions_moved_total{status="EXECUTED"}': "0+1x60",
+    'conductor_interventions_moved_total{status="FAILED"}': "2x60",
+    'conductor_outage{service="redis policy"}': "0x60",
+    "conductor_trials_dropped_total": "0x60",
     'conductor_dashboard_clients_closed_total{reason="slow"}': "7x60",
     'up{job="conductor-collector", instance="a"}': "1x60",
     'node_filesystem_avail_bytes{mountpoint="/data"}': "50x60",
@@ -88,6 +94,15 @@ WRONG = {
     "ConductorActorsRestart": {'conductor_actor_failures_total{kind="session"}': "1x35 2x30"},
     "ConductorSessionsQuarantined": {"conductor_sessions_quarantined": "0x30 1x30"},
     "ConductorAnomalyStorm": {"conductor_anomalies_tenant_share": "0.1x30 0.4x30"},
+    "ConductorActionsUnsent": {'conductor_interventions_unsent_total{reason="late"}': "2x35 3x25"},
+    "ConductorActionsUnanswered": {
+        'conductor_interventions_moved_total{status="EXECUTED"}': "7x60"
+    },
+    "ConductorActionsFail": {
+        'conductor_interventions_moved_total{status="EXECUTED"}': "0+0.1x60",
+        'conductor_interventions_moved_total{status="FAILED"}': "0+1x60",
+    },
+    "ConductorLearnsNothing": {'conductor_outage{service="redis policy"}': "0x30 1x30"},
     "ConductorDashboardEvicts": {
         'conductor_dashboard_clients_closed_total{reason="slow"}': "7x35 27x30"
     },

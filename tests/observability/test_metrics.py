@@ -241,6 +241,29 @@ def test_an_anomaly_that_is_reported_again_after_a_restart_is_open_once(
     assert process.value("anomalies_open", type="MASS_EXIT") == 0
 
 
+def test_decisions_actions_and_outcomes_are_counted(process: MeasuredProcess) -> None:
+    assert process.value("decisions_total", type="HOLD", origin="hold") == 0
+    emit("decision_made", type="POLL", origin="act")
+    emit("intervention_sent", type="POLL", waited_s=0.2)
+    emit("intervention_given_up", type="POLL", reason="redis_away", waited_s=15.1)
+    emit("intervention_refused", type="POLL", reason="event_limit")
+    emit("intervention_moved", type="POLL", status="EXECUTED")
+    for reward, censored in ((0.1, ""), (-0.1, ""), (0.0, "gap")):
+        emit("outcome_measured", type="POLL", reward=reward, censored=censored)
+    emit("policy_updated", trials=3, version=2)
+    emit("trials_dropped", trials=4)
+    assert process.value("decisions_total", type="POLL", origin="act") == 1
+    assert process.value("interventions_sent_total", type="POLL") == 1
+    assert process.value("intervention_delay_seconds_sum") == 0.2
+    for reason, count in (("redis_away", 1), ("event_limit", 1), ("late", 0)):
+        assert process.value("interventions_unsent_total", reason=reason) == count
+    assert process.value("interventions_moved_total", status="EXECUTED") == 1
+    for outcome, count in (("success", 1), ("no_success", 1), ("gap", 1), ("ended", 0)):
+        assert process.value("intervention_outcomes_total", outcome=outcome) == count
+    assert process.value("trials_learnt_total") == 3
+    assert process.value("trials_dropped_total") == 4
+
+
 def test_the_largest_share_of_a_tenants_sessions_with_an_anomaly_is_measured(
     process: MeasuredProcess,
 ) -> None:

@@ -27,7 +27,7 @@ _OF_CALLER: Final = sql.SQL(
     "tenant_id = %(tenant_id)s"
     " AND (%(session_ids)s::text[] IS NULL OR session_id = ANY(%(session_ids)s))"
 )
-_PAGE: Final = sql.SQL(" ORDER BY timestamp DESC, id DESC LIMIT %(limit)s OFFSET %(offset)s")
+_NEWEST_PAGE: Final = sql.SQL(" ORDER BY timestamp DESC, id DESC LIMIT %(limit)s OFFSET %(offset)s")
 
 _SELECT_OF_SESSION: Final = _SELECT_INTERVENTIONS + sql.SQL(
     "session_id = %(session_id)s AND tenant_id = %(tenant_id)s"
@@ -38,7 +38,7 @@ _SELECT_OF_EVENT: Final = (
     + _OF_CALLER
 )
 _SELECT_ONE: Final = _SELECT_INTERVENTIONS + sql.SQL("id = %(id)s::uuid AND ") + _OF_CALLER
-_SELECT_RECENT: Final = _SELECT_INTERVENTIONS + sql.SQL("timestamp >= %(since)s")
+_SELECT_DECIDED_SINCE: Final = _SELECT_INTERVENTIONS + sql.SQL("timestamp >= %(since)s")
 
 # Only what this service writes is a number for certain.
 _SELECT_COUNTS: Final = sql.SQL("""
@@ -81,7 +81,7 @@ class PostgresInterventionStore:
     ) -> list[StoredIntervention]:
         """Return a page of a session's interventions."""
         values = {"tenant_id": tenant_id, "session_id": session_id, **page._asdict()}
-        return await self._find(_SELECT_OF_SESSION + _PAGE, values)
+        return await self._find(_SELECT_OF_SESSION + _NEWEST_PAGE, values)
 
     async def of_event(
         self,
@@ -93,7 +93,9 @@ class PostgresInterventionStore:
     ) -> list[StoredIntervention]:
         """Return a page of an event's interventions that were decided at or after `since_ms`."""
         values = {"event_id": event_id, "since": to_datetime(since_ms), **page._asdict()}
-        return await self._find(_SELECT_OF_EVENT + _PAGE, values | _caller(tenant_id, session_ids))
+        return await self._find(
+            _SELECT_OF_EVENT + _NEWEST_PAGE, values | _caller(tenant_id, session_ids)
+        )
 
     async def counts(self, tenant_id: str, session_id: str) -> list[InterventionCount]:
         """Return the numbers of a session's interventions, by type and status."""
@@ -112,7 +114,7 @@ class PostgresInterventionStore:
     async def recent(self, since_ms: int, limit: int) -> list[StoredIntervention]:
         """Return interventions of all tenants that were decided since then, newest first."""
         values = {"since": to_datetime(since_ms), "limit": limit, "offset": 0}
-        return await self._find(_SELECT_RECENT + _PAGE, values)
+        return await self._find(_SELECT_DECIDED_SINCE + _NEWEST_PAGE, values)
 
     async def trials(
         self,

@@ -190,12 +190,12 @@ async def test_what_another_program_stored_spoils_no_read(shared_plain_database:
     await store.close()
 
 
-_PAGE = intervention_store._PAGE
+_NEWEST_PAGE = intervention_store._NEWEST_PAGE
 READS = {
-    "idx_intervention_session": intervention_store._SELECT_OF_SESSION + _PAGE,
-    "idx_intervention_event": intervention_store._SELECT_OF_EVENT + _PAGE,
+    "idx_intervention_session": intervention_store._SELECT_OF_SESSION + _NEWEST_PAGE,
+    "idx_intervention_event": intervention_store._SELECT_OF_EVENT + _NEWEST_PAGE,
     "interventions_pkey": intervention_store._SELECT_ONE,
-    "idx_intervention_time": intervention_store._SELECT_RECENT + _PAGE,
+    "idx_intervention_time": intervention_store._SELECT_DECIDED_SINCE + _NEWEST_PAGE,
     "idx_intervention_session of counts": intervention_store._SELECT_COUNTS,
     "idx_performance_tenant": intervention_store._SELECT_TRIALS,
 }

@@ -128,6 +128,9 @@ UPDATES: Final = "engagement:update"
 ANOMALIES: Final = "anomaly:detected"
 ANOMALIES_ENDED: Final = "anomaly:ended"
 PUBLISHED_NAMES: Final = (UPDATES, ANOMALIES, ANOMALIES_ENDED)
+# The names of what conductors do: the id of the session is between both.
+SESSION_EVENTS_BEGIN: Final = "session:"
+SESSION_EVENTS_END: Final = ":events"
 
 
 class PublishedMessage(NamedTuple):
@@ -152,7 +155,10 @@ class UpdateSubscriber(Protocol):
 
 
 class CommandWriter(Protocol):
-    """Write the commands of people, which the collector reads like events, on one event loop."""
+    """Write the commands of people, which the collector reads like events, on one event loop.
+
+    The templates of a tenant are stored beside them, so that they can be read again.
+    """
 
     async def write(self, tenant: str, command: bytes) -> str:
         """Write a command of a tenant; return its id.
@@ -160,6 +166,23 @@ class CommandWriter(Protocol):
         Raise `ConfigError` for what the operator must change. After `Unavailable`, the command may
         be written or not: a command that is repeated has no further effect.
         """
+
+    async def write_answer(
+        self, tenant: str, decision_id: str, answer: str, command: bytes
+    ) -> str | None:
+        """Write the command that answers a suggestion, unless another answer was written before.
+
+        Return None, or the earlier answer. Of several processes, one is first. Raises as `write`.
+        """
+
+    async def write_templates(self, tenant: str, templates: bytes, command: bytes) -> str:
+        """Write the command that replaces the templates of a tenant, and store them.
+
+        Return the id of the command. Raises as `write`.
+        """
+
+    async def read_templates(self, tenant: str) -> bytes | None:
+        """Return the templates that a tenant stored last, or None. Raises as `write`."""
 
     async def close(self) -> None:
         """Close every connection."""

@@ -13,6 +13,7 @@ from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
+from conductor_actors.adapters.postgres.intervention_store import PostgresInterventionStore
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis.access_check import report_shared_names
 from conductor_actors.adapters.redis.command_writer import RedisCommandWriter
@@ -319,6 +320,7 @@ def _make_dashboard(
         RedisUpdateSubscriber(redis_url),
         PostgresHistoryReader(database_url),
         PostgresAnomalyStore(database_url),
+        PostgresInterventionStore(database_url),
         RedisCommandWriter(redis_url),
     )
     return Dashboard(settings.dashboard(), upstreams, read_collector)

@@ -12,10 +12,6 @@ import msgspec
 from conductor_actors.domain.conductor.interventions import ActionType, AgentStatus, Mode
 from conductor_actors.domain.conductor.templates import (
     MAX_CONTENT_CHARS,
-    BroadcastContent,
-    GameContent,
-    NotificationContent,
-    PollContent,
 )
 from conductor_actors.domain.identity import Id
 from conductor_actors.intervention_bodies import DecisionBody
@@ -90,6 +86,12 @@ class DecisionExplanation(DecisionBody, kw_only=True):
     shares: Sequence[DrawnShare]
 
 
+class DecisionList(msgspec.Struct):
+    """The decisions that are open, or changed in the last five minutes, oldest first."""
+
+    decisions: Sequence[DecisionBody]
+
+
 class RegistrationRequest(msgspec.Struct):
     """The request of a client to register a session. It changes nothing."""
 
@@ -157,15 +159,6 @@ class EffectReport(msgspec.Struct):
     effects: Sequence[TypeEffect]
 
 
-class TemplateSet(msgspec.Struct):
-    """The texts of the actions; those that are absent are the defaults."""
-
-    POLL: PollContent | msgspec.UnsetType = msgspec.UNSET
-    BROADCAST: BroadcastContent | msgspec.UnsetType = msgspec.UNSET
-    NOTIFICATION: NotificationContent | msgspec.UnsetType = msgspec.UNSET
-    GAMIFICATION: GameContent | msgspec.UnsetType = msgspec.UNSET
-
-
 class TemplatesRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The request to replace all texts; types that are absent have the defaults again."""
 
@@ -178,7 +171,7 @@ class Templates(msgspec.Struct):
     `placeholders` are those that a text may have, such as `people` for `{people}`.
     """
 
-    templates: TemplateSet
+    templates: dict[ActionType, JsonObject]
     replaced: Sequence[ActionType]
-    defaults: TemplateSet
+    defaults: dict[ActionType, JsonObject]
     placeholders: Sequence[str]

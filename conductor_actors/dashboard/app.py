@@ -17,23 +17,33 @@ from conductor_actors.dashboard.access.origins import OriginMiddleware, Origins
 from conductor_actors.dashboard.access.proxies import Proxies, ProxyMiddleware
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
+from conductor_actors.dashboard.http.agent_routes import AgentRoutes
+from conductor_actors.dashboard.http.agent_sources import AgentSources
 from conductor_actors.dashboard.http.anomaly_routes import AnomalyRoutes
 from conductor_actors.dashboard.http.api import Api, ApiSources
-from conductor_actors.dashboard.http.command_routes import CommandRoutes, GivenCommands
+from conductor_actors.dashboard.http.command_routes import CommandRoutes
+from conductor_actors.dashboard.http.given_commands import GivenCommands
 from conductor_actors.dashboard.http.health_routes import HealthRoutes
+from conductor_actors.dashboard.http.intervention_routes import InterventionRoutes
 from conductor_actors.dashboard.http.page_files import page_routes
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.realtime.broadcast import Broadcast
-from conductor_actors.dashboard.realtime.client_requests import Admission, SocketHandlers
+from conductor_actors.dashboard.realtime.client_requests import (
+    Admission,
+    Senders,
+    SocketHandlers,
+)
 from conductor_actors.dashboard.realtime.connections import Connections
 from conductor_actors.dashboard.realtime.fan_out import FanOut
 from conductor_actors.dashboard.realtime.socket_server import SOCKETIO_PATH, make_server
 from conductor_actors.dashboard.scores.live_anomalies import LiveAnomalies
+from conductor_actors.dashboard.scores.live_decisions import LiveDecisions
 from conductor_actors.dashboard.scores.live_scores import LiveScores
 from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.recent_history import RecentHistory
 from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.dashboard.scores.stored_anomalies import StoredAnomalies
+from conductor_actors.dashboard.scores.stored_interventions import StoredInterventions
 from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStream, Upstreams
 from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.observability.collector_status import StatusReader
@@ -46,7 +56,7 @@ RESUME_DELAY_S: Final = 10.0  # after an outage, until the collector has caught 
 _CORS: Final = Middleware(
     CORSMiddleware,
     allow_origins=["*"],
-    allow_methods=["GET", "POST"],
+    allow_methods=["GET", "POST", "PUT", "DELETE"],
     allow_headers=["Authorization", "Content-Type"],
 )
 
@@ -78,7 +88,8 @@ class DashboardApp:
         redis, database = Outage("redis updates"), Outage("database history")
         self._history = StoredHistory(upstreams.history, metrics, database)
         self._live = self._make_live_scores(options, clocks)
-        overview = SessionOverview(self._live.sessions, self._live.anomalies)
+        live = self._live
+        overview = SessionOverview(live.sessions, live.anomalies, live.decisions)
         self._broadcast = Broadcast(overview, metrics)
         self._fan_out = FanOut(self._live, self._broadcast, metrics, clocks)
         self._updates = UpdateStream(
@@ -86,6 +97,12 @@ class DashboardApp:
         )
         self._anomalies = StoredAnomalies(
             upstreams.anomalies, self._live.anomalies, self._fan_out.send_missed, clocks.wall
+        )
+        self._interventions = StoredInterventions(
+            upstreams.interventions,
+            live.decisions,
+            self._fan_out.send_missed_decisions,
+            clocks.wall,
         )
         self._commands = GivenCommands(upstreams.commands, Outage("redis commands"))
         self.health = HealthRoutes(self._live.sessions, redis, database, read_collector)
@@ -95,16 +112,21 @@ class DashboardApp:
             *(self._live.sessions, overview, self._history),
             *(options.scoring, options.tick_s, clocks.wall),
         )
-        http = self._serve_http(sources, access.authenticator, metrics)
+        agents = AgentSources(
+            *(live, self._interventions, self._commands),
+            *(options.interventions, clocks.wall),
+        )
+        http = self._serve_http(sources, agents, access.authenticator, metrics)
         app = socketio.ASGIApp(self._server, http, socketio_path=SOCKETIO_PATH)
         self.asgi = ProxyMiddleware(OriginMiddleware(app, access.origins), access.proxies)
 
     async def run(self) -> None:
         """Run every part until cancelled."""
         async with asyncio.TaskGroup() as group:
-            parts = (self._updates, self._history, self._anomalies, self._fan_out, self._commands)
-            for part in parts:
+            for part in (self._updates, self._history, self._fan_out, self._commands):
                 group.create_task(part.run())
+            for stored in (self._anomalies, self._interventions):
+                group.create_task(stored.run())
             group.create_task(self._clean_up())
 
     async def stop(self) -> None:
@@ -116,12 +138,15 @@ class DashboardApp:
     def _make_live_scores(self, options: Options, clocks: Clocks) -> LiveScores:
         sessions = LiveSessions(options.tick_s, clocks.monotonic)
         recent = RecentHistory(sessions, self._history, options.scoring, clocks)
-        return LiveScores(sessions, recent, LiveAnomalies(clocks.wall))
+        decisions = LiveDecisions(clocks.wall, options.default_mode)
+        return LiveScores(sessions, recent, LiveAnomalies(clocks.wall), decisions)
 
     def _observe_live_scores(self, metrics: DashboardMetrics) -> None:
         sessions, anomalies = self._live.sessions, self._live.anomalies
         metrics.observe("sessions", "Live sessions known here.", lambda: len(sessions))
         metrics.observe("open_anomalies", "Open anomalies known here.", lambda: len(anomalies))
+        decisions = self._live.decisions
+        metrics.observe("open_decisions", "Open suggestions known here.", lambda: len(decisions))
 
     def _resume_soon(self) -> None:
         """Send what was missed in an outage of Redis, once the collector has stored it."""
@@ -132,6 +157,7 @@ class DashboardApp:
     async def _resume(self) -> None:
         await asyncio.sleep(RESUME_DELAY_S)
         await self._anomalies.refresh()
+        await self._interventions.refresh()
         self._fan_out.resend_histories()
 
     def _serve_sockets(
@@ -142,13 +168,18 @@ class DashboardApp:
             self._server.eio, options.clients_per_address, metrics, clocks
         )
         admission = Admission(access.authenticator, options.clients_per_tenant, clocks.wall)
+        senders = Senders(self._fan_out.send_history, self._fan_out.send_agent)
         self._handlers = SocketHandlers(
-            self._broadcast, admission, metrics, self._connections, self._fan_out.send_history
+            self._broadcast, admission, metrics, self._connections, senders
         )
         self._handlers.register(self._server)
 
     def _serve_http(
-        self, sources: ApiSources, authenticator: Authenticator, metrics: DashboardMetrics
+        self,
+        sources: ApiSources,
+        agents: AgentSources,
+        authenticator: Authenticator,
+        metrics: DashboardMetrics,
     ) -> ASGIApp:
         api = Api(sources, authenticator, metrics)
         http = Starlette(
@@ -158,6 +189,8 @@ class DashboardApp:
                 *AnomalyRoutes(
                     self._anomalies, authenticator, metrics, sources.wall_clock
                 ).routes(),
+                *AgentRoutes(agents, authenticator, metrics).routes(),
+                *InterventionRoutes(agents, authenticator, metrics).routes(),
                 *self.health.routes(),
                 *page_routes(),
             ],
@@ -174,5 +207,6 @@ class DashboardApp:
             await asyncio.sleep(CLEANUP_INTERVAL_S)
             self._live.sessions.remove_expired()
             self._live.anomalies.remove_expired()
+            self._live.decisions.remove_expired()
             await self._connections.close_unused()
             await self._handlers.disconnect_expired()

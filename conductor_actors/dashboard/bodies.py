@@ -12,6 +12,7 @@ from conductor_actors.anomaly_messages import Anomaly
 from conductor_actors.anomaly_port import Verdict
 from conductor_actors.domain.identity import Id
 from conductor_actors.domain.scoring import Signals
+from conductor_actors.intervention_bodies import DecisionBody
 from conductor_actors.updates import Audience, Category, ExpectedRange, Share, Timestamp, Update
 
 
@@ -75,22 +76,26 @@ class FeedbackRequest(Body):
 class EngagementHistory(Body):
     """`engagement:history`: the updates of a session in the last five minutes, oldest first.
 
-    `anomalies` are open or ended in these minutes, oldest first; absent if there are none.
+    `anomalies` are open or ended in these minutes, and `decisions` of the conductor are open or
+    changed in these, oldest first; absent if there are none.
     """
 
     session_id: Id
     points: Sequence[Update]
     anomalies: Sequence[AnomalyRecord] | msgspec.UnsetType = msgspec.UNSET
+    decisions: Sequence[DecisionBody] | msgspec.UnsetType = msgspec.UNSET
 
 
 class SessionList(Body):
     """The newest update of each session; in `sessions:update`, of each session that changed.
 
-    `anomalies` are all open ones of these sessions; absent if there are none.
+    `anomalies` are all open ones of these sessions, and `decisions` those that a person can decide
+    now; absent if there are none.
     """
 
     sessions: Sequence[Update]
     anomalies: Sequence[AnomalyRecord] | msgspec.UnsetType = msgspec.UNSET
+    decisions: Sequence[DecisionBody] | msgspec.UnsetType = msgspec.UNSET
 
 
 class SubscriptionError(Body):
@@ -232,17 +237,24 @@ def join_bodies(bodies: Iterable[bytes]) -> bytes:
 
 
 def history_body(
-    session_id: str, points: Iterable[bytes], anomalies: Sequence[bytes] = ()
+    session_id: str,
+    points: Iterable[bytes],
+    anomalies: Sequence[bytes] = (),
+    decisions: Sequence[bytes] = (),
 ) -> bytes:
     """Return the body of `engagement:history`."""
     head = b'{"sessionId":' + encode(session_id) + b',"points":' + join_bodies(points)
-    return head + _anomalies_key(anomalies) + b"}"
+    return head + _optional_keys(anomalies, decisions) + b"}"
 
 
-def sessions_body(newest: Iterable[bytes], anomalies: Sequence[bytes] = ()) -> bytes:
+def sessions_body(
+    newest: Iterable[bytes], anomalies: Sequence[bytes] = (), decisions: Sequence[bytes] = ()
+) -> bytes:
     """Return the body of `sessions:update`, and of the list of sessions."""
-    return b'{"sessions":' + join_bodies(newest) + _anomalies_key(anomalies) + b"}"
+    head = b'{"sessions":' + join_bodies(newest)
+    return head + _optional_keys(anomalies, decisions) + b"}"
 
 
-def _anomalies_key(anomalies: Sequence[bytes]) -> bytes:
-    return b',"anomalies":' + join_bodies(anomalies) if anomalies else b""
+def _optional_keys(anomalies: Sequence[bytes], decisions: Sequence[bytes]) -> bytes:
+    found = b',"anomalies":' + join_bodies(anomalies) if anomalies else b""
+    return found + (b',"decisions":' + join_bodies(decisions) if decisions else b"")

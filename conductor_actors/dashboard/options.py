@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass, field
 
+from conductor_actors.domain.conductor.interventions import Mode
 from conductor_actors.domain.scoring import Scoring
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Where it listens, and who has access. Port 0 is any free port."""
+    """Where it listens, who has access, and the settings of the collector that it explains.
+
+    Port 0 is any free port.
+    """
 
     host: str = "127.0.0.1"
     port: int = 3002
@@ -25,6 +29,13 @@ class Options:
     clients_per_tenant: int = 5000
     tick_s: int = 5
     scoring: Scoring = field(default_factory=Scoring)
+    interventions: bool = True  # whether there is a conductor
+    agent_mode: Mode = "SEMI_AUTO"  # of sessions for which none was set
+
+    @property
+    def default_mode(self) -> Mode:
+        """The mode of sessions for which none was set: OFF without a conductor."""
+        return self.agent_mode if self.interventions else "OFF"
 
 
 def page_url(host: str, port: int) -> str:

@@ -98,7 +98,10 @@ class DashboardStarted(LogEvent):
 
 
 class CommandGiven(LogEvent):
-    """A person has given a command to a session. `entry_id` is that of its stream entry."""
+    """A person has given a command to a session, or without one to all of the tenant.
+
+    `entry_id` is that of its stream entry, and of an answer to a suggestion that of the suggestion.
+    """
 
     command: Name
     entry_id: Name

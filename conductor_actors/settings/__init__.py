@@ -89,6 +89,8 @@ class Settings(
             clients_per_tenant=self.max_clients_per_tenant,
             tick_s=self.tick_s,
             scoring=self.scoring(),
+            interventions=self.interventions,
+            agent_mode=self.agent_mode,
         )
 
     def intake_rules(self) -> IntakeRules:

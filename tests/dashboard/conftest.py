@@ -11,6 +11,7 @@ import pytest
 
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
+from conductor_actors.adapters.postgres.intervention_store import PostgresInterventionStore
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis.command_writer import RedisCommandWriter
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
@@ -43,6 +44,7 @@ def upstreams(redis_url: str, database_url: str) -> Upstreams:
         RedisUpdateSubscriber(redis_url),
         PostgresHistoryReader(database_url),
         PostgresAnomalyStore(database_url),
+        PostgresInterventionStore(database_url),
         RedisCommandWriter(redis_url),
     )
 

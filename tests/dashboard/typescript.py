@@ -1,6 +1,6 @@
 """Write the types of the JSON bodies as TypeScript: `python -m tests.dashboard.typescript`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -10,7 +10,15 @@ from msgspec.structs import FieldInfo, fields
 
 import conductor_actors.dashboard
 from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd
-from conductor_actors.dashboard import bodies
+from conductor_actors.dashboard import agent_bodies, bodies
+from conductor_actors.domain.conductor import templates
+from conductor_actors.intervention_bodies import (
+    DecisionBody,
+    ExecutedBody,
+    RewardBody,
+    SessionEvent,
+    StatusBody,
+)
 from conductor_actors.updates import Update
 
 FILE: Final = Path(conductor_actors.dashboard.__file__).parent / "static" / "types.d.ts"
@@ -31,6 +39,22 @@ _ROOTS: Final = (
     bodies.QuietRequest,
     bodies.CommandAccepted,
     bodies.Refusal,
+    *(SessionEvent, StatusBody, DecisionBody, ExecutedBody, RewardBody),
+    agent_bodies.ModeRequest,
+    agent_bodies.SessionAgent,
+    agent_bodies.EventMode,
+    agent_bodies.ApprovalRequest,
+    agent_bodies.DismissalRequest,
+    agent_bodies.DecisionAnswered,
+    agent_bodies.DecisionExplanation,
+    agent_bodies.DecisionList,
+    agent_bodies.ManualRequest,
+    agent_bodies.ManualAccepted,
+    agent_bodies.InterventionStats,
+    agent_bodies.EffectReport,
+    agent_bodies.TemplatesRequest,
+    agent_bodies.Templates,
+    *templates.CONTENT_TYPES.values(),
 )
 _NAMES: Final = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}
 _HEAD: Final = """\
@@ -67,6 +91,8 @@ def _field(field: FieldInfo) -> str:
 
 
 def _written(kind: Any) -> str:
+    if kind is Any:
+        return "unknown"
     if kind in _NAMES:
         return _NAMES[kind]
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -85,9 +111,9 @@ def _composed(origin: Any, args: tuple[Any, ...]) -> str:
         return " | ".join(parts)
     if origin is tuple:
         return f"readonly [{', '.join(map(_written, args))}]"
-    if origin is Sequence:
+    if origin in (Sequence, list):
         return f"readonly ({parts[0]})[]" if " | " in parts[0] else f"readonly {parts[0]}[]"
-    if origin is dict:
+    if origin in (dict, Mapping):
         return f"Readonly<Record<{_written(args[0])}, {_written(args[1])}>>"
     raise NotImplementedError(origin)
 

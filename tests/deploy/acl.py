@@ -1,10 +1,10 @@
 """Writes `deploy/redis.acl`: `python -m tests.deploy.acl`. A line is a user, and has no comments.
 
-`collector` may do what the program says that it needs. `dashboard` hears scores, and adds the
-commands of people. A producer sends events of its tenant and can't read them, nor give commands;
-`acme-producer` is an example of one. `inspector` reads what the collector keeps for operators, and
-asks it about sessions; `operator` also sends dead letters again. Nobody may do anything without a
-name.
+`collector` may do what the program says that it needs. `dashboard` hears scores and what conductors
+do, and adds the commands of people, of which answers to suggestions and texts by scripts. A
+producer sends events of its tenant and can't read them, nor give commands; `acme-producer` is an
+example of one. `inspector` reads what the collector keeps for operators, and asks it about
+sessions; `operator` also sends dead letters again. Nobody may do anything without a name.
 """
 
 from typing import Final
@@ -19,7 +19,9 @@ _RULES: Final = {
     "collector": SERVICE_GRANTS.partition(">PASSWORD ")[2],
     "dashboard": "&engagement:update &*:engagement:update &anomaly:detected &*:anomaly:detected "
     "&anomaly:ended &*:anomaly:ended "
-    f"%W~conductor:commands %W~*:conductor:commands {_TALK} +subscribe +psubscribe +xadd",
+    "&session:*:events &*:session:*:events ~conductor:commands ~*:conductor:commands "
+    "~conductor:decided:* ~*:conductor:decided:* ~conductor:templates ~*:conductor:templates "
+    f"{_TALK} +subscribe +psubscribe +xadd +eval +get +set",
     "producer": "%W~sync-events %W~platform.events.* %W~platform.sessions.* %W~platform.agent.* "
     "&sync-events &platform.events.* &platform.sessions.* &agent.intervention-outcomes "
     f"{_TALK} +xadd +publish",

@@ -1,11 +1,13 @@
 """What each user of `redis.acl` may not do, on a real Valkey that compose's own command started."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 import redis
 
 from conductor_actors.adapters.redis.command_writer import RedisCommandWriter
+from conductor_actors.adapters.redis.updates.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.domain.commands import encode_quiet
 from tests.deploy import acl
 from tests.deploy.conftest import UserUrl
@@ -39,7 +41,9 @@ REFUSED = {
         ("XADD", "conductor:outbox", "*", "data", "x"),
         ("PUBLISH", "engagement:update", "x"),  # it can't make scores up
         ("PUBLISH", "conductor:requests", "x"),
-        ("EVAL", "return 1", "0"),
+        ("EVAL", "return 1", "1", "conductor:owner"),
+        ("SET", "conductor:fence", "1"),
+        ("GET", "conductor:sent:1"),
         ("SUBSCRIBE", SYNC),
         ("PSUBSCRIBE", "*"),
         ("SCAN", "0"),
@@ -147,8 +151,27 @@ def test_check_finds_nothing_missing_for_the_collector(
 async def test_the_dashboard_gives_commands_of_every_tenant(redis_user: UserUrl) -> None:
     writer = RedisCommandWriter(redis_user("dashboard"))
     for tenant in ("default", "acme"):
+        assert await writer.write_answer(tenant, "d-1", "APPROVED", b"{}") is None
+        await writer.write_templates(tenant, b"{}", b"{}")
+        assert await writer.read_templates(tenant) == b"{}"
+    for tenant in ("default", "acme"):
         assert await writer.write(tenant, encode_quiet("s", None))
     await writer.close()
+
+
+@pytest.mark.anyio
+async def test_the_dashboard_hears_scores_and_what_conductors_do(redis_user: UserUrl) -> None:
+    subscribed = asyncio.Event()
+    subscriber = RedisUpdateSubscriber(redis_user("dashboard"))
+    listening = asyncio.create_task(subscriber.listen(subscribed.set, lambda _: None))
+    done, _ = await asyncio.wait(
+        {listening, asyncio.create_task(subscribed.wait())},
+        timeout=10,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    listening.cancel()
+    assert done
+    assert subscribed.is_set()
 
 
 def test_an_operator_sends_dead_letters_again(redis_user: UserUrl, tmp_path: Path) -> None:

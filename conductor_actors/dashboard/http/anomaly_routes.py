@@ -23,7 +23,6 @@ from conductor_actors.dashboard.access.auth import (
     Caller,
     Denied,
     bearer_token,
-    is_session_id,
 )
 from conductor_actors.dashboard.bodies import (
     AnomalyList,
@@ -35,6 +34,7 @@ from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http import anomaly_query
 from conductor_actors.dashboard.http.anomaly_query import AnomaliesQuery
 from conductor_actors.dashboard.http.api import check_access, session_id_of, session_routes
+from conductor_actors.dashboard.http.callers import visible_sessions
 from conductor_actors.dashboard.http.rate_limit import RateLimit
 from conductor_actors.dashboard.http.request_body import read_body
 from conductor_actors.dashboard.http.responder import Responder
@@ -93,7 +93,7 @@ class AnomalyRoutes:
         """Return the quality of the anomalies of each type."""
         caller = self._caller(request)
         first_ms, until_ms = anomaly_query.parse_quality(request.query_params, self._wall_clock())
-        selection = AnomalySelection(caller.tenant, first_ms, until_ms, _visible(caller))
+        selection = AnomalySelection(caller.tenant, first_ms, until_ms, visible_sessions(caller))
         found = await self._anomalies.quality(selection)
         return self._responder.json(QualityReport([_quality(one) for one in found]))
 
@@ -105,7 +105,7 @@ class AnomalyRoutes:
         self._feedback_limit.count(caller.tenant)
         feedback = AnomalyFeedback(verdict, round(self._wall_clock() * 1000), caller.subject)
         former = await self._anomalies.store_feedback(
-            caller.tenant, anomaly_id, _visible(caller), feedback
+            caller.tenant, anomaly_id, visible_sessions(caller), feedback
         )
         if former is None:
             raise self._unknown(caller, anomaly_id)
@@ -113,7 +113,7 @@ class AnomalyRoutes:
         return self._responder.json(stored_record(former._replace(feedback=feedback)))
 
     async def _page(self, caller: Caller, requested: AnomaliesQuery) -> Response:
-        session_ids = _visible(caller)
+        session_ids = visible_sessions(caller)
         if requested.session_id is not None:
             check_access(caller, requested.session_id)
             session_ids = [requested.session_id]
@@ -146,11 +146,6 @@ class AnomalyRoutes:
             return
         kind = former.type if former.type in get_args(AnomalyType) else "other"
         self._metrics.feedback.labels(kind, feedback.verdict).inc()
-
-
-def _visible(caller: Caller) -> list[str] | None:
-    """Return the sessions that the caller can see; None for all of its tenant."""
-    return None if caller.sessions is None else sorted(filter(is_session_id, caller.sessions))
 
 
 def _anomaly_id(request: Request) -> str:

@@ -5,7 +5,6 @@ will do. A command is accepted, not carried out: the collector reads it like an 
 it if the session is not there.
 """
 
-import asyncio
 from typing import Final
 
 import msgspec
@@ -13,60 +12,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from conductor_actors.dashboard.access.auth import Authenticator, Caller, Denied, bearer_token
-from conductor_actors.dashboard.access.origins import is_loopback
+from conductor_actors.dashboard.access.auth import Authenticator, Denied
 from conductor_actors.dashboard.bodies import CommandAccepted, QuietRequest
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http.api import check_access, session_id_of, session_routes
+from conductor_actors.dashboard.http.callers import Callers
+from conductor_actors.dashboard.http.given_commands import GivenCommands
 from conductor_actors.dashboard.http.request_body import read_body
 from conductor_actors.dashboard.http.responder import Responder
 from conductor_actors.domain.commands import MAX_QUIET_MS, QUIET, encode_quiet
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.errors import ConfigError, Overloaded, Unavailable
 from conductor_actors.instants import from_iso, to_iso, to_ms
-from conductor_actors.log_events import CommandGiven, emit
-from conductor_actors.outages import Outage
-from conductor_actors.ports import Clock, CommandWriter
-
-MAX_CONCURRENT_COMMANDS: Final = 16  # each has a connection to Redis
+from conductor_actors.ports import Clock
 
 _decode_quiet: Final = msgspec.json.Decoder(QuietRequest).decode
-
-
-class GivenCommands:
-    """Writes commands. More than 16 at once raise `Overloaded`."""
-
-    def __init__(self, writer: CommandWriter, outage: Outage) -> None:
-        self._writer = writer
-        self._outage = outage
-        self._concurrent = 0
-
-    async def run(self) -> None:
-        """Hold connections until cancelled."""
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await self._writer.close()
-
-    async def give(self, key: SessionKey, name: str, command: bytes) -> str:
-        """Write a command to a session; return its id, or raise `Denied` with 503.
-
-        The log has who was commanded, and never what is in the command.
-        """
-        if self._concurrent >= MAX_CONCURRENT_COMMANDS:
-            raise Overloaded("too many commands at once")
-        self._concurrent += 1
-        try:
-            command_id = await self._writer.write(key.tenant_id, command)
-        except (Unavailable, ConfigError) as error:  # clients do not see it
-            self._outage.record_failure(error)
-            raise Denied(503, "redis_unavailable", "Redis can't store commands now") from None
-        finally:
-            self._concurrent -= 1
-        self._outage.record_success()
-        tenant, session = key
-        emit(CommandGiven(tenant=tenant, session=session, command=name, entry_id=command_id))
-        return command_id
 
 
 class CommandRoutes:
@@ -80,7 +39,7 @@ class CommandRoutes:
         wall_clock: Clock,
     ) -> None:
         self._commands = commands
-        self._authenticator = authenticator
+        self._callers = Callers(authenticator)
         self._responder = Responder(metrics)
         self._wall_clock = wall_clock
 
@@ -93,27 +52,13 @@ class CommandRoutes:
 
         Respond with 202 and the id of the command.
         """
-        caller = self._conductor(request)
+        caller = self._callers.conductor(request)
         session_id = session_id_of(request)
         check_access(caller, session_id)
         until = _until(await read_body(request), self._wall_clock())
         key, command = SessionKey(caller.tenant, session_id), encode_quiet(session_id, until)
         command_id = await self._commands.give(key, QUIET, command)
         return self._responder.json(CommandAccepted(command_id), 202)
-
-    def _conductor(self, request: Request) -> Caller:
-        """Return the caller; raise `Denied` if it may not give commands."""
-        token = bearer_token(request.headers.get("authorization"))
-        caller = self._authenticator.authenticate(token, request.query_params.get("tenant"))
-        is_near = request.client is not None and is_loopback(request.client.host)
-        if not caller.can_conduct or not (self._authenticator.needs_token or is_near):
-            raise Denied(
-                403,
-                "conduct_missing",
-                "commands need a token with the claim conduct: true; without a key, they are "
-                "accepted on loopback only",
-            )
-        return caller
 
 
 def _until(body: bytes, now_s: float) -> str | None:

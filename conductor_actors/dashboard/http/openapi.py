@@ -19,6 +19,7 @@ from conductor_actors.dashboard.bodies import (
     SessionList,
     StepHistory,
 )
+from conductor_actors.dashboard.http.agent_paths import AGENT_BODIES, agent_paths
 from conductor_actors.dashboard.http.anomaly_paths import anomaly_paths
 from conductor_actors.dashboard.http.openapi_parts import (
     SESSION_ID,
@@ -36,6 +37,7 @@ _BODIES: Final = (
     *(SessionList, History, StepHistory, ScoreHistories, Explanation),
     *(QuietRequest, CommandAccepted, AnomalyList, QualityReport, FeedbackRequest),
     *(Health, Readiness, Refusal),
+    *AGENT_BODIES,
 )
 
 _SESSIONS: Final = {
@@ -126,6 +128,7 @@ def _paths() -> dict[str, Any]:
             },
         ),
         **anomaly_paths(),
+        **agent_paths(),
         "/api/v1/openapi.json": _open("Return this document.", 200, {"type": "object"}),
         "/health": _open(
             "Return the state of the process and of the servers it uses.", 200, Health

@@ -72,16 +72,30 @@ def post(
 
     `bodies` are that of the request, and that of the response with its status.
     """
+    return change("post", summary, bodies, parameters, refusals)
+
+
+def change(  # noqa: PLR0913 - it describes a request
+    method: str,
+    summary: str,
+    bodies: tuple[type | None, Mapping[str, type]],
+    parameters: tuple[Any, ...],
+    refusals: Mapping[str, str | None],
+    *,
+    is_body_required: bool = True,
+) -> dict[str, Any]:
+    """Return the same description of another method; a request may have no body."""
     request, responses = bodies
+    body = {} if request is None else {"content": content(request), "required": is_body_required}
     returned = {
         status: {"description": "Accepted.", "content": content(body)}
         for status, body in responses.items()
     }
     return {
-        "post": {
+        method: {
             "summary": summary,
             "parameters": list(parameters),
-            "requestBody": {"required": True, "content": content(request)},
+            **({"requestBody": body} if body else {}),
             "security": [{"token": []}, {}],
             "responses": returned | _refusals({"413": "The body is too large.", **refusals}),
         }

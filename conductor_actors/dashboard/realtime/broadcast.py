@@ -12,7 +12,7 @@ from conductor_actors.dashboard.realtime.connections import Connection
 from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.domain.identity import SessionKey
 
-MAX_SUBSCRIPTIONS: Final = 100  # of one client
+MAX_SUBSCRIPTIONS: Final = 100  # of one client, to scores, and as many to conductors
 NO_HISTORY: Final = ("", 0.0)
 
 # A kind of message, and the session it is about: a newer message replaces one that waits.
@@ -67,6 +67,7 @@ class Client:
         self.connection = connection
         self.caller = caller
         self.sessions: set[str] = set()
+        self.agents: set[str] = set()  # sessions of which it gets what the conductor does
         self.query_history = NO_HISTORY  # the session that the URL names, and when it was sent
         self._waiting: dict[Slot, Sendable] = {}
 
@@ -106,6 +107,9 @@ class Client:
             self._waiting.clear()
 
 
+_Subscribers: TypeAlias = dict[SessionKey, dict[Client, None]]
+
+
 class Broadcast:
     """All clients with their subscriptions. A watcher subscribes to its tenant's sessions."""
 
@@ -115,6 +119,7 @@ class Broadcast:
         self._clients: dict[tuple[str, str], Client] = {}
         self._tenants: Counter[str] = Counter()
         self._subscribers: dict[SessionKey, dict[Client, None]] = {}
+        self._agent_subscribers: dict[SessionKey, dict[Client, None]] = {}
         self._watchers: defaultdict[str, dict[Client, None]] = defaultdict(dict)
         self._behind: dict[Client, None] = {}
 
@@ -142,6 +147,8 @@ class Broadcast:
         """Remove a client and all of its subscriptions."""
         for session_id in list(client.sessions):
             self.unsubscribe(client, session_id)
+        for session_id in list(client.agents):
+            self.unsubscribe_agent(client, session_id)
         self.unwatch(client)
         self._behind.pop(client, None)
         if self._clients.pop((client.sid, client.namespace), None) is not None:
@@ -149,28 +156,19 @@ class Broadcast:
 
     def subscribe(self, client: Client, session_id: str) -> bool:
         """Subscribe a client to a session; return False if it has too many subscriptions."""
-        if session_id not in client.sessions:
-            if len(client.sessions) >= MAX_SUBSCRIPTIONS:
-                return False
-            client.sessions.add(session_id)
-            client.connection.subscriptions += 1
-            self._metrics.subscriptions.inc()
-        key = SessionKey(client.caller.tenant, session_id)
-        self._subscribers.setdefault(key, {})[client] = None
-        return True
+        return self._subscribe(client, session_id, client.sessions, self._subscribers)
+
+    def subscribe_agent(self, client: Client, session_id: str) -> bool:
+        """Subscribe a client to what the conductor does in a session, as `subscribe` does."""
+        return self._subscribe(client, session_id, client.agents, self._agent_subscribers)
 
     def unsubscribe(self, client: Client, session_id: str) -> None:
         """Unsubscribe a client from a session."""
-        if session_id not in client.sessions:
-            return
-        client.sessions.discard(session_id)
-        client.connection.subscriptions -= 1
-        self._metrics.subscriptions.dec()
-        client.drop(session_id)
-        key = SessionKey(client.caller.tenant, session_id)
-        self._subscribers[key].pop(client, None)
-        if not self._subscribers[key]:
-            del self._subscribers[key]
+        self._unsubscribe(client, session_id, client.sessions, self._subscribers)
+
+    def unsubscribe_agent(self, client: Client, session_id: str) -> None:
+        """Undo `subscribe_agent`."""
+        self._unsubscribe(client, session_id, client.agents, self._agent_subscribers)
 
     def subscribed_sessions(self) -> list[SessionKey]:
         """Return the sessions that have a subscriber."""
@@ -180,12 +178,29 @@ class Broadcast:
         """Return the subscribers of a session."""
         return list(self._subscribers.get(key, ()))
 
+    def agent_subscribers(self, key: SessionKey) -> list[Client]:
+        """Return the clients that get what the conductor of a session does."""
+        return list(self._subscribers.get(key, {}) | self._agent_subscribers.get(key, {}))
+
+    def agent_subscribed_sessions(self) -> list[SessionKey]:
+        """Return the sessions of which a client gets what the conductor does."""
+        return list(self._subscribers | self._agent_subscribers)
+
     def send_to_subscribers(self, key: SessionKey, kind: str, event: str, body: bytes) -> None:
         """Send a message to a session's subscribers; it replaces a waiting one of its kind."""
-        subscribers = self._subscribers.get(key)
-        if not subscribers:
-            return
-        message = Message(event, body)
+        if subscribers := self._subscribers.get(key):
+            self._send_to_all(subscribers, key, kind, Message(event, body))
+
+    def send_to_agent_subscribers(
+        self, key: SessionKey, kind: str, event: str, body: bytes
+    ) -> None:
+        """Send what the conductor does to a session's subscribers, as `send_to_subscribers`."""
+        if subscribers := self.agent_subscribers(key):
+            self._send_to_all(subscribers, key, kind, Message(event, body))
+
+    def _send_to_all(
+        self, subscribers: Iterable[Client], key: SessionKey, kind: str, message: Message
+    ) -> None:
         slot = (kind, key.session_id)
         for client in subscribers:
             self.send(client, slot, message)
@@ -231,6 +246,34 @@ class Broadcast:
             client.flush()
             if not client.is_behind:
                 del self._behind[client]
+
+    def _subscribe(
+        self, client: Client, session_id: str, own: set[str], subscribers: _Subscribers
+    ) -> bool:
+        if session_id not in own:
+            if len(own) >= MAX_SUBSCRIPTIONS:
+                return False
+            own.add(session_id)
+            client.connection.subscriptions += 1
+            self._metrics.subscriptions.inc()
+        key = SessionKey(client.caller.tenant, session_id)
+        subscribers.setdefault(key, {})[client] = None
+        return True
+
+    def _unsubscribe(
+        self, client: Client, session_id: str, own: set[str], subscribers: _Subscribers
+    ) -> None:
+        if session_id not in own:
+            return
+        own.discard(session_id)
+        client.connection.subscriptions -= 1
+        self._metrics.subscriptions.dec()
+        if session_id not in client.sessions | client.agents:
+            client.drop(session_id)
+        key = SessionKey(client.caller.tenant, session_id)
+        subscribers[key].pop(client, None)
+        if not subscribers[key]:
+            del subscribers[key]
 
     def _send_sessions(self, client: Client, ids: set[str]) -> None:
         waiting = client.waiting(_SESSIONS_SLOT)

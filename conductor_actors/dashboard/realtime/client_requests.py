@@ -32,6 +32,9 @@ from conductor_actors.ports import Clock
 QUERY_HISTORY_S: Final = 10  # the history that the URL caused is that subscription's for this long
 
 _OK: Final[Acknowledgement] = {"ok": True}
+_NO_SESSION: Final = "sessionId is missing or no text of 1 to 255 characters"
+_OTHER_SESSION: Final = "this session is not among those of your token"
+_TOO_MANY: Final = f"more than {MAX_SUBSCRIPTIONS} subscriptions"
 
 
 class Admission(NamedTuple):
@@ -40,6 +43,13 @@ class Admission(NamedTuple):
     authenticator: Authenticator
     max_per_tenant: int
     wall_clock: Clock
+
+
+class Senders(NamedTuple):
+    """Send to a client what a session's subscriber gets first: its scores, and its conductor."""
+
+    send_history: Callable[[Client, str], None]
+    send_agent: Callable[[Client, str], None]
 
 
 class SocketNamespace(socketio.AsyncNamespace):  # type: ignore[misc] # the library has no types
@@ -64,7 +74,7 @@ class SocketNamespace(socketio.AsyncNamespace):  # type: ignore[misc] # the libr
 
 
 class SocketHandlers:
-    """The handlers of clients' requests. `send_history` is called for each new subscription."""
+    """The handlers of clients' requests. The senders are called for each new subscription."""
 
     def __init__(
         self,
@@ -72,19 +82,20 @@ class SocketHandlers:
         admission: Admission,
         metrics: DashboardMetrics,
         connections: Connections,
-        send_history: Callable[[Client, str], None],
+        senders: Senders,
     ) -> None:
         self._broadcast = broadcast
         self._admission = admission
         self._metrics = metrics
         self._connections = connections
-        self._send_history = send_history
+        self._senders = senders
         self._requests: dict[str, Callable[[Client, object], Acknowledgement]] = {
             "subscribe:engagement": self._subscribe,
             "unsubscribe:engagement": self._unsubscribe,
             "subscribe:sessions": self._watch,
             "unsubscribe:sessions": self._unwatch,
-            "agent:subscribe": self._ignore,
+            "agent:subscribe": self._subscribe_agent,
+            "agent:unsubscribe": self._unsubscribe_agent,
         }
 
     def register(self, server: Any) -> None:  # noqa: ANN401 - the library has no types
@@ -122,10 +133,11 @@ class SocketHandlers:
         """Handle a client's request; return its acknowledgement."""
         client = self._broadcast.get(sid, namespace)
         request = self._requests.get(event)
+        error = _agent_error if event.startswith("agent:") else _error
         if client is None or request is None:
-            return _error("not understood")
+            return error("not understood")
         if client.caller.is_expired(self._admission.wall_clock()):
-            return _error("the token has expired")
+            return error("the token has expired")
         return request(client, body)
 
     async def disconnect_expired(self) -> None:
@@ -175,14 +187,33 @@ class SocketHandlers:
     def _subscribe(self, client: Client, body: object) -> Acknowledgement:
         session_id = _session_id(body)
         if session_id is None:
-            return _error("sessionId is missing or no text of 1 to 255 characters")
+            return _error(_NO_SESSION)
         if not client.caller.can_see(session_id):
-            return _error("this session is not among those of your token")
+            return _error(_OTHER_SESSION)
         if not self._broadcast.subscribe(client, session_id):
-            return _error(f"more than {MAX_SUBSCRIPTIONS} subscriptions")
+            return _error(_TOO_MANY)
         if not self._has_query_history(client, session_id):
-            self._send_history(client, session_id)
+            self._senders.send_history(client, session_id)
+            self._senders.send_agent(client, session_id)
         return _OK
+
+    def _subscribe_agent(self, client: Client, body: object) -> Acknowledgement:
+        session_id = _session_id(body)
+        if session_id is None:
+            return _agent_error(_NO_SESSION)
+        if not client.caller.can_see(session_id):
+            return _agent_error(_OTHER_SESSION)
+        if not self._broadcast.subscribe_agent(client, session_id):
+            return _agent_error(_TOO_MANY)
+        self._senders.send_agent(client, session_id)
+        return {"success": True, "sessionId": session_id}
+
+    def _unsubscribe_agent(self, client: Client, body: object) -> Acknowledgement:
+        session_id = _session_id(body)
+        if session_id is None:
+            return _agent_error(_NO_SESSION)
+        self._broadcast.unsubscribe_agent(client, session_id)
+        return {"success": True, "sessionId": session_id}
 
     def _has_query_history(self, client: Client, session_id: str) -> bool:
         """Check whether the URL has just caused the history; it does so for one subscription."""
@@ -195,7 +226,7 @@ class SocketHandlers:
     def _unsubscribe(self, client: Client, body: object) -> Acknowledgement:
         session_id = _session_id(body)
         if session_id is None:
-            return _error("sessionId is missing or no text of 1 to 255 characters")
+            return _error(_NO_SESSION)
         self._broadcast.unsubscribe(client, session_id)
         client.query_history = NO_HISTORY
         return _OK
@@ -208,15 +239,13 @@ class SocketHandlers:
         self._broadcast.unwatch(client)
         return _OK
 
-    @staticmethod
-    def _ignore(client: Client, _: object) -> Acknowledgement:
-        """Acknowledge a request to another service; the front end that sent it stays connected."""
-        client.connection.subscriptions += 1
-        return _OK
-
 
 def _error(error: str) -> Acknowledgement:
     return {"ok": False, "error": error}
+
+
+def _agent_error(error: str) -> Acknowledgement:
+    return {"success": False, "error": error}
 
 
 def _session_id(body: object) -> str | None:

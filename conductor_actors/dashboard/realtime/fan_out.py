@@ -6,12 +6,14 @@ from typing import Final
 from conductor_actors.dashboard.bodies import history_body
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.clocks import Clocks
+from conductor_actors.dashboard.realtime.agent_fan_out import AgentFanOut
 from conductor_actors.dashboard.realtime.anomaly_fan_out import AnomalyFanOut
 from conductor_actors.dashboard.realtime.broadcast import Broadcast, Client, Message
 from conductor_actors.dashboard.realtime.changed_sessions import ChangedSessions
 from conductor_actors.dashboard.realtime.invalid_messages import InvalidMessages
 from conductor_actors.dashboard.scores.live_anomalies import MissedMessages
 from conductor_actors.dashboard.scores.live_scores import LiveScores
+from conductor_actors.dashboard.scores.stored_interventions import MissedDecisions
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES, PublishedMessage
 from conductor_actors.updates import decode_update
@@ -31,6 +33,7 @@ class FanOut:
         self._clocks = clocks
         self._changed = ChangedSessions(broadcast, clocks.monotonic)
         self._anomalies = AnomalyFanOut(live.anomalies, broadcast, self._changed)
+        self._agents = AgentFanOut(live.decisions, broadcast, self._changed, clocks.wall)
         self._invalid = InvalidMessages(clocks.monotonic)
         self._receivers = {
             UPDATES: self._receive_update,
@@ -42,7 +45,8 @@ class FanOut:
         """Send a published message to its subscribers, or count it as invalid."""
         self._metrics.updates_heard.inc()
         tenant, name, body = message
-        if not self._receivers[name](tenant, body):
+        receive = self._receivers.get(name)
+        if not (receive(tenant, body) if receive else self._agents.receive(*message)):
             self._metrics.updates_invalid.inc()
             self._invalid.add(message)
 
@@ -50,11 +54,22 @@ class FanOut:
         """Send the begins and ends of anomalies that were not received."""
         self._anomalies.send_missed(missed)
 
+    def send_missed_decisions(self, missed: MissedDecisions) -> None:
+        """Send what conductors did and was not received."""
+        self._agents.send_missed(missed)
+
+    def send_agent(self, client: Client, session_id: str) -> None:
+        """Send what the conductor of a session does now to a client."""
+        self._agents.send_present(client, session_id)
+
     def resend_histories(self) -> None:
         """Send every history again, as after an outage of Redis."""
         for key in self._broadcast.subscribed_sessions():
             for client in self._broadcast.subscribers(key):
                 self.send_history(client, key.session_id)
+        for key in self._broadcast.agent_subscribed_sessions():
+            for client in self._broadcast.agent_subscribers(key):
+                self.send_agent(client, key.session_id)
 
     def send_history(self, client: Client, session_id: str) -> None:
         """Send a session's last five minutes to a client, as soon as they are read."""
@@ -63,7 +78,8 @@ class FanOut:
         def deliver(points: list[bytes]) -> None:
             if session_id in client.sessions:
                 anomalies = self._live.anomalies.recent(key)
-                body = history_body(session_id, points, anomalies)
+                decisions = self._live.decisions.recent(key)
+                body = history_body(session_id, points, anomalies, decisions)
                 message = Message("engagement:history", body)
                 self._broadcast.send(client, ("history", session_id), message)
 
@@ -87,4 +103,5 @@ class FanOut:
             key = SessionKey(tenant, update.session_id)
             self._broadcast.send_to_subscribers(key, "update", UPDATES, body)
             self._changed.add(key)
+            self._agents.receive_update(update)
         return True

@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd
+from conductor_actors.intervention_bodies import SessionEvent
 from conductor_actors.log_events import MessagesUnreadable, emit
 from conductor_actors.ports import (
     ANOMALIES,
@@ -50,7 +51,7 @@ class InvalidMessages:
 def _reason(message: PublishedMessage) -> str:
     """Return why a message can't be read, without its text."""
     try:
-        msgspec.json.decode(message.body, type=_TYPES[message.name])
+        msgspec.json.decode(message.body, type=_TYPES.get(message.name, SessionEvent))
     except msgspec.ValidationError as error:
         found = _PLACE.search(str(error))
         return f"missing or invalid: {found[0]}" if found else "not a JSON object of this kind"

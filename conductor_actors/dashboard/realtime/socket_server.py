@@ -20,6 +20,11 @@ PING_TIMEOUT_S: Final = 15  # beyond the interval; then the client reconnects
 Acknowledgement: TypeAlias = dict[str, Any]
 
 
+def is_accepted(response: Acknowledgement) -> bool:
+    """Check whether a request was accepted; those about the conductor have a key of their own."""
+    return bool(response.get("ok") or response.get("success"))
+
+
 class _Engine(engineio.AsyncServer):  # type: ignore[misc] # the library has no types
     """Engine.IO that disconnects at once, and refuses WebSockets with a status and a reason.
 
@@ -66,7 +71,7 @@ class _SocketServer(socketio.AsyncServer):  # type: ignore[misc] # the same
             return
         sid = args[1]
         response = await self._trigger_event(event, namespace, sid, *bodies)
-        if not response["ok"]:
+        if not is_accepted(response):
             self.report_refusal(namespace, sid, event, bodies[0] if bodies else None, response)
 
     def _engineio_server_class(self) -> type[_Engine]:

@@ -8,6 +8,7 @@ from random import random
 from typing import Final, NamedTuple, TypeVar
 
 from conductor_actors.anomaly_port import AnomalyStore
+from conductor_actors.conductor_port import InterventionStore
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.scores.database_calls import DatabaseCalls
 from conductor_actors.domain.identity import SessionKey
@@ -34,6 +35,7 @@ class Upstreams(NamedTuple):
     updates: UpdateSubscriber
     history: HistoryReader
     anomalies: AnomalyStore
+    interventions: InterventionStore
     commands: CommandWriter
 
 

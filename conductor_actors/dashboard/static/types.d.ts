@@ -81,6 +81,7 @@ export interface EngagementHistory {
   readonly sessionId: string;
   readonly points: readonly Update[];
   readonly anomalies?: readonly AnomalyRecord[];
+  readonly decisions?: readonly DecisionBody[];
 }
 
 /** An anomaly with its end and feedback. While it is open, `endedAt` and `durationS` are null. */
@@ -111,10 +112,56 @@ export interface Feedback {
   readonly by: string | null;
 }
 
+/** The data of `agent.decision`: an intervention as it is now. Histories have the same keys. */
+export interface DecisionBody {
+  readonly id: string;
+  readonly session_id: string;
+  readonly event_id: string;
+  readonly timestamp: string;
+  readonly type: string;
+  readonly status: string;
+  readonly confidence: number | null;
+  readonly reasoning: string | null;
+  readonly outcome: OutcomeBody | null;
+  readonly metadata: InterventionMetadata;
+}
+
+/** What followed an intervention. All but the score before are null if it was `censored`. */
+export interface OutcomeBody {
+  readonly success: boolean | null;
+  readonly reward: number | null;
+  readonly engagement_before: number;
+  readonly engagement_after: number | null;
+  readonly engagement_delta: number | null;
+  readonly pre_engagement: number;
+  readonly post_engagement: number | null;
+  readonly measured_at: string;
+  readonly censored?: string;
+}
+
+/** How an intervention was decided, and what became of it. */
+export interface InterventionMetadata {
+  readonly event_id: string;
+  readonly origin: string;
+  readonly engagement_before: number;
+  readonly estimated_impact: number;
+  readonly steps: Readonly<Record<string, string>>;
+  readonly anomaly_id?: string;
+  readonly anomaly_type?: string;
+  readonly policy_version?: number;
+  readonly probabilities?: Readonly<Record<string, number>>;
+  readonly draw?: number;
+  readonly content?: Readonly<Record<string, unknown>>;
+  readonly expires_at?: string;
+  readonly send_by?: string;
+  readonly note?: string;
+}
+
 /** The newest update of each session; in `sessions:update`, of each session that changed. */
 export interface SessionList {
   readonly sessions: readonly Update[];
   readonly anomalies?: readonly AnomalyRecord[];
+  readonly decisions?: readonly DecisionBody[];
 }
 
 /** `subscription:error`: a request that was refused and has no acknowledgement. */
@@ -252,4 +299,204 @@ export interface Refusal {
 export interface Problem {
   readonly code: string;
   readonly message: string;
+}
+
+/** A message of `session:<id>:events`. The keys of `data` depend on the type. */
+export interface SessionEvent {
+  readonly type: "agent.status" | "agent.decision" | "agent.intervention.executed" | "agent.reward.measured";
+  readonly session_id: string;
+  readonly timestamp: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** The data of `agent.status`: mode and status of a session, and its open decision. */
+export interface StatusBody {
+  readonly mode: string;
+  readonly status: string;
+  readonly decision_id: string | null;
+}
+
+/** The data of `agent.intervention.executed`: whether the platform carried an action out. */
+export interface ExecutedBody {
+  readonly intervention_id: string;
+  readonly type: string;
+  readonly success: boolean;
+  readonly error: string | null;
+}
+
+/** The data of `agent.reward.measured`: what followed an intervention. */
+export interface RewardBody {
+  readonly intervention_id: string;
+  readonly type: string;
+  readonly outcome: OutcomeBody;
+}
+
+/** The request to set a mode; null ends it: a session has the mode of its event again. */
+export interface ModeRequest {
+  readonly mode: "OFF" | "MANUAL" | "SEMI_AUTO" | "AUTO" | null;
+}
+
+/** What the conductor does in a session. */
+export interface SessionAgent {
+  readonly session_id: string;
+  readonly mode: "OFF" | "MANUAL" | "SEMI_AUTO" | "AUTO";
+  readonly status: "MONITORING" | "ANOMALY_DETECTED" | "WAITING_APPROVAL" | "INTERVENING" | "LEARNING" | "IDLE";
+  readonly last_activity: string | null;
+  readonly confidence_score: number | null;
+  readonly current_decision: DecisionBody | null;
+  readonly is_active: boolean;
+}
+
+/** The mode of the sessions of an event that have no mode of their own; null: the default. */
+export interface EventMode {
+  readonly event_id: string;
+  readonly mode: "OFF" | "MANUAL" | "SEMI_AUTO" | "AUTO" | null;
+}
+
+/** The request to approve a suggestion, with other content if it is not absent or null. */
+export interface ApprovalRequest {
+  readonly content?: Readonly<Record<string, unknown>> | null;
+}
+
+/** The request to dismiss a suggestion. */
+export interface DismissalRequest {
+  readonly reason?: string | null;
+}
+
+/** An answer to a suggestion that was accepted: APPROVED or DISMISSED. */
+export interface DecisionAnswered {
+  readonly id: string;
+  readonly session_id: string;
+  readonly status: string;
+}
+
+/** An intervention, and the random choice that led to it; empty if a person started it. */
+export interface DecisionExplanation {
+  readonly id: string;
+  readonly session_id: string;
+  readonly event_id: string;
+  readonly timestamp: string;
+  readonly type: string;
+  readonly status: string;
+  readonly confidence: number | null;
+  readonly reasoning: string | null;
+  readonly outcome: OutcomeBody | null;
+  readonly metadata: InterventionMetadata;
+  readonly shares: readonly DrawnShare[];
+}
+
+/** The chance of a type, and the part of 0 to 1 that a draw must be in for it. */
+export interface DrawnShare {
+  readonly type: string;
+  readonly probability: number;
+  readonly low: number;
+  readonly high: number;
+  readonly is_drawn: boolean;
+}
+
+/** The decisions that are open, or changed in the last five minutes, oldest first. */
+export interface DecisionList {
+  readonly decisions: readonly DecisionBody[];
+}
+
+/** The request to start an action. `context.content` replaces the template, if it is there. */
+export interface ManualRequest {
+  readonly session_id: string;
+  readonly intervention_type: "POLL" | "BROADCAST" | "NOTIFICATION" | "GAMIFICATION";
+  readonly reason: string;
+  readonly event_id?: string | null;
+  readonly context?: Readonly<Record<string, unknown>> | null;
+}
+
+/** An action that a person started: it has this id, once its session has read it. */
+export interface ManualAccepted {
+  readonly id: string;
+  readonly session_id: string;
+  readonly status?: string;
+}
+
+/** The numbers of a session's interventions, those that did nothing (HOLD) included. */
+export interface InterventionStats {
+  readonly session_id: string;
+  readonly total_interventions: number;
+  readonly by_type: Readonly<Record<string, number>>;
+  readonly by_status: Readonly<Record<string, number>>;
+  readonly measured: number;
+  readonly successful: number;
+  readonly success_rate: number | null;
+  readonly mean_reward: number | null;
+}
+
+/** The effects of all types, from the trials since a time. */
+export interface EffectReport {
+  readonly since: string;
+  readonly trials: number;
+  readonly effects: readonly TypeEffect[];
+}
+
+/** The effect of a type on the score, against doing nothing, with its 95 % interval. */
+export interface TypeEffect {
+  readonly type: string;
+  readonly origin: string;
+  readonly n: number;
+  readonly n_hold: number;
+  readonly effect: number | null;
+  readonly low: number | null;
+  readonly high: number | null;
+  readonly missing: number;
+}
+
+/** The request to replace all texts; types that are absent have the defaults again. */
+export interface TemplatesRequest {
+  readonly templates: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+/** The texts of the actions as they are used, the types that replace a default, and defaults. */
+export interface Templates {
+  readonly templates: Readonly<Record<"POLL" | "BROADCAST" | "NOTIFICATION" | "GAMIFICATION", Readonly<Record<string, unknown>>>>;
+  readonly replaced: readonly ("POLL" | "BROADCAST" | "NOTIFICATION" | "GAMIFICATION")[];
+  readonly defaults: Readonly<Record<"POLL" | "BROADCAST" | "NOTIFICATION" | "GAMIFICATION", Readonly<Record<string, unknown>>>>;
+  readonly placeholders: readonly string[];
+}
+
+/** The content of a POLL. */
+export interface PollContent {
+  readonly poll: PollText;
+}
+
+/** A poll: its `duration` is in seconds, and its `type` is a word of the platform's. */
+export interface PollText {
+  readonly question: string;
+  readonly options: readonly string[];
+  readonly type?: string;
+  readonly duration?: number;
+}
+
+/** The content of a BROADCAST: a message to everybody in the session. */
+export interface BroadcastContent {
+  readonly message: string;
+}
+
+/** The content of a NOTIFICATION: a message to those who run the session. */
+export interface NotificationContent {
+  readonly content: string;
+  readonly notification_type?: string;
+  readonly target?: string;
+  readonly escalate?: boolean;
+}
+
+/** The content of a GAMIFICATION. */
+export interface GameContent {
+  readonly content: GameText;
+}
+
+/** A game: what is played, and what can be won. */
+export interface GameText {
+  readonly name: string;
+  readonly description: string;
+  readonly action?: string;
+  readonly template?: string;
+  readonly rewards?: readonly string[];
+  readonly duration_minutes?: number;
+  readonly multiplier?: number;
 }

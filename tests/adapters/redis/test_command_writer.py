@@ -1,5 +1,6 @@
 """Commands are written where the collector reads them: the contract of the port, and of Redis."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from conductor_actors.ports import CommandWriter
 from tests.adapters.redis.acl_users import acl_user, as_user
 from tests.support.event_samples import COMMANDS
 from tests.support.fakes.memory_commands import MemoryCommands
+
+_ANSWER_AND_TEMPLATES = ("conductor:decided:d-1", "conductor:templates")
 
 
 class Written(NamedTuple):
@@ -53,6 +56,65 @@ async def test_each_tenants_commands_are_written_in_order_under_their_ids(writte
     assert written.of("default") == [(ids[0], b"1"), (ids[2], b"3")]
     assert written.of("acme") == [(ids[1], b"2")]
     assert written.of("globex") == []
+
+
+@pytest.mark.anyio
+async def test_the_first_answer_to_a_suggestion_is_written_and_others_are_not(
+    written: Written,
+) -> None:
+    writer = written.writer
+    assert await writer.write_answer("default", "d-1", "APPROVED", b"1") is None
+    assert await writer.write_answer("default", "d-1", "DISMISSED", b"2") == "APPROVED"
+    assert await writer.write_answer("default", "d-1", "APPROVED", b"3") == "APPROVED"
+    assert await writer.write_answer("acme", "d-1", "DISMISSED", b"4") is None
+    assert await writer.write_answer("default", "d-2", "DISMISSED", b"5") is None
+    await writer.close()
+    assert [command for _, command in written.of("default")] == [b"1", b"5"]
+    assert [command for _, command in written.of("acme")] == [b"4"]
+
+
+@pytest.mark.anyio
+async def test_of_many_answers_at_once_one_is_written(valkey_url: str, client: redis.Redis) -> None:
+    writers = [RedisCommandWriter(valkey_url) for _ in range(4)]
+    earlier = await asyncio.gather(
+        *(
+            writer.write_answer("default", "d-1", f"ANSWER-{number}", b"%d" % number)
+            for number, writer in enumerate(writers * 5)
+        )
+    )
+    for writer in writers:
+        await writer.close()
+    entries: Any = client.xrange(COMMANDS)
+    [(_, fields)] = entries
+    first = f"ANSWER-{fields[b'data'].decode()}"
+    assert sorted(earlier, key=str) == [*[first] * 19, None]
+    assert 3500 < int(str(client.ttl("conductor:decided:d-1"))) <= 3600
+
+
+@pytest.mark.anyio
+async def test_an_answer_whose_command_is_refused_can_be_given_again(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    writer = RedisCommandWriter(valkey_url)
+    client.set(COMMANDS, "no stream")
+    with pytest.raises(ConfigError):
+        await writer.write_answer("default", "d-1", "APPROVED", b"1")
+    client.delete(COMMANDS)
+    assert await writer.write_answer("default", "d-1", "APPROVED", b"1") is None
+    await writer.close()
+
+
+@pytest.mark.anyio
+async def test_templates_are_stored_with_their_command(written: Written) -> None:
+    writer = written.writer
+    assert await writer.read_templates("acme") is None
+    entry_id = await writer.write_templates("acme", b"{}", b"1")
+    await writer.write_templates("default", b"[]", b"2")
+    await writer.write_templates("acme", "{é}".encode(), b"3")
+    assert await writer.read_templates("acme") == "{é}".encode()
+    assert await writer.read_templates("default") == b"[]"
+    await writer.close()
+    assert written.of("acme")[0] == (entry_id, b"1")
 
 
 @pytest.fixture
@@ -92,8 +154,13 @@ async def test_the_newest_commands_are_kept(
 async def test_a_namespace_is_put_before_the_name(valkey_url: str, client: redis.Redis) -> None:
     writer = RedisCommandWriter(with_namespace(valkey_url, "staging"))
     await writer.write("acme", b"{}")
+    await writer.write_answer("acme", "d-1", "APPROVED", b"{}")
+    await writer.write_templates("acme", b"{}", b"{}")
+    assert await writer.read_templates("acme") == b"{}"
     await writer.close()
-    assert client.xlen(f"staging:acme:{COMMANDS}") == 1
+    assert client.xlen(f"staging:acme:{COMMANDS}") == 3
+    names = {f"staging:acme:{name}" for name in (COMMANDS, *_ANSWER_AND_TEMPLATES)}
+    assert {key.decode() for key in client.scan_iter()} == names
 
 
 @pytest.mark.anyio

@@ -13,7 +13,7 @@ import redis
 
 from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.dashboard.access.auth import Denied
-from conductor_actors.dashboard.http.command_routes import (
+from conductor_actors.dashboard.http.given_commands import (
     MAX_CONCURRENT_COMMANDS,
     GivenCommands,
 )

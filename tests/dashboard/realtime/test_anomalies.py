@@ -18,6 +18,7 @@ from conductor_actors.dashboard.realtime.changed_sessions import ChangedSessions
 from conductor_actors.dashboard.realtime.connections import MAX_QUEUED_PACKETS
 from conductor_actors.dashboard.scores import stored_anomalies, upstreams
 from conductor_actors.dashboard.scores.live_anomalies import LiveAnomalies
+from conductor_actors.dashboard.scores.live_decisions import LiveDecisions
 from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from tests.dashboard.clients import SECRET, Client, token
@@ -43,6 +44,10 @@ def announce(redis_client: redis.Redis) -> Announce:
         redis_client.publish(prefix + name, encode_anomaly_message(message))
 
     return publish
+
+
+def no_decisions() -> LiveDecisions:
+    return LiveDecisions(lambda: 0.0, "SEMI_AUTO")
 
 
 def incident(session_id: str, ticks_ago: int = 2, **changes: Any) -> StoredAnomaly:
@@ -211,7 +216,7 @@ async def test_an_end_that_was_missed_for_another_reason_is_found_at_an_interval
 
 def test_watchers_get_no_message_about_the_anomaly_of_a_session_that_is_not_live() -> None:
     sessions, anomalies = LiveSessions(5, lambda: 0.0), LiveAnomalies(time.time)
-    broadcast = Broadcast(SessionOverview(sessions, anomalies), DashboardMetrics())
+    broadcast = Broadcast(SessionOverview(sessions, anomalies, no_decisions()), DashboardMetrics())
     fake = FakeClient(broadcast)
     broadcast.watch(fake.client)
     assert fake.read() == [("sessions:update", {"sessions": []})]
@@ -226,7 +231,7 @@ def test_watchers_get_no_message_about_the_anomaly_of_a_session_that_is_not_live
 
 def test_few_anomalies_wait_for_a_client_that_reads_nothing() -> None:
     anomalies = LiveAnomalies(time.time)
-    overview = SessionOverview(LiveSessions(5, lambda: 0.0), anomalies)
+    overview = SessionOverview(LiveSessions(5, lambda: 0.0), anomalies, no_decisions())
     broadcast = Broadcast(overview, DashboardMetrics())
     fake = FakeClient(broadcast)
     broadcast.subscribe(fake.client, "s")

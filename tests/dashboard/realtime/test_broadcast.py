@@ -14,6 +14,7 @@ from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.realtime.broadcast import Broadcast, Client, Message
 from conductor_actors.dashboard.realtime.connections import MAX_QUEUED_PACKETS, Connection
 from conductor_actors.dashboard.scores.live_anomalies import LiveAnomalies
+from conductor_actors.dashboard.scores.live_decisions import LiveDecisions
 from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.domain.identity import SessionKey
@@ -37,7 +38,9 @@ class FakeClient:
 
 
 def overview_of(live: LiveSessions) -> SessionOverview:
-    return SessionOverview(live, LiveAnomalies(lambda: 0.0))
+    return SessionOverview(
+        live, LiveAnomalies(lambda: 0.0), LiveDecisions(lambda: 0.0, "SEMI_AUTO")
+    )
 
 
 @pytest.fixture

@@ -110,13 +110,6 @@ async def test_an_anomaly_reaches_the_sessions_subscribers(
     assert await client.body("anomaly:detected") == anomaly
 
 
-async def test_a_request_to_another_service_is_acknowledged_and_ignored(
-    serve: Serve, connect: Connect
-) -> None:
-    client = await connect(serve())
-    assert await client.call("agent:subscribe", sessionId="any") == {"ok": True}
-
-
 @pytest.mark.parametrize(
     "session_id", [None, 7, "", "x" * 256, "a\0b", ["a"], {"$ne": ""}, True, "\ud800"]
 )

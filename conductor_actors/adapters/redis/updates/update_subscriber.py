@@ -1,4 +1,4 @@
-"""Receive published updates and anomalies on an event loop."""
+"""Receive published updates, anomalies, and what conductors do, on an event loop."""
 
 import asyncio
 import time
@@ -39,7 +39,8 @@ class RedisUpdateSubscriber:
 
     @asynccontextmanager
     async def _open_subscription(self) -> AsyncIterator[Any]:
-        subscriptions = update_channels.subscriptions_to_all_tenants(*update_channels.CHANNEL_NAMES)
+        names = update_channels.CHANNEL_NAMES
+        subscriptions = update_channels.subscriptions_with_session_events(*names)
         connection = subscriber_connection(self._client.connection_pool)
         try:
             await connection.connect()

@@ -18,14 +18,14 @@ from functools import partial
 from typing import Final
 
 from tests.conductor.game import play
-from tests.conductor.limits import DECISIONS, NOTHING_CONDUCTED, conduct
+from tests.conductor.limits import NOTHING_CONDUCTED, conduct
 from tests.conductor.report import limits_text, rows
 from tests.conductor.world import SCENARIOS
 from tests.detector.report import compact, table
 
 REPORTED_SEED: Final = 101  # never used to choose a constant; 1 to 9 are
-REPETITIONS: Final = 120
-LIMITED_DECISIONS: Final = 10_000
+REPETITIONS: Final = 100
+LIMITED_SESSIONS: Final = 260  # of up to 40 decisions
 
 
 def main() -> None:
@@ -36,9 +36,9 @@ def main() -> None:
         for scenario in SCENARIOS:
             task = partial(play, scenario, arguments.seed)
             results[scenario.name] = list(pool.map(task, range(arguments.repetitions), chunksize=5))
-        tasks = range(-(-LIMITED_DECISIONS // DECISIONS))
         conducted = sum(
-            pool.map(partial(conduct, arguments.seed), tasks, chunksize=10), NOTHING_CONDUCTED
+            pool.map(partial(conduct, arguments.seed), range(LIMITED_SESSIONS), chunksize=10),
+            NOTHING_CONDUCTED,
         )
     print(f"{arguments.repetitions} repetitions, seed {arguments.seed}", end="\n\n")
     print((compact if arguments.markdown else table)(rows(results)), end="\n\n")

@@ -3,16 +3,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urljoin
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from conductor_actors.dashboard import bodies
+from conductor_actors.dashboard import agent_bodies, bodies
 from conductor_actors.dashboard.http import openapi
 from conductor_actors.observability import health
+from tests.dashboard.agents import suggestion
 from tests.dashboard.conftest import Serve
 from tests.dashboard.http.conftest import Fetch
+from tests.dashboard.stored_agents import store_interventions
 from tests.support.score_rows import AT_MS, row
 from tests.support.stored_anomalies import anomaly, store_anomalies
 
@@ -66,6 +69,13 @@ def test_every_reference_has_a_schema() -> None:
         ("/api/v1/anomalies?open=true&limit=1", bodies.AnomalyList),
         ("/api/v1/anomalies/quality", bodies.QualityReport),
         ("/api/v1/nothing", bodies.Refusal),
+        ("/api/v1/agent/sessions/s/status", agent_bodies.SessionAgent),
+        (f"/api/v1/agent/sessions/s/decisions/{UUID(int=1)}", agent_bodies.DecisionExplanation),
+        ("/api/v1/agent/decisions", agent_bodies.DecisionList),
+        ("/api/v1/agent/templates", agent_bodies.Templates),
+        ("/api/v1/interventions/stats/s", agent_bodies.InterventionStats),
+        ("/api/v1/effects", agent_bodies.EffectReport),
+        ("/api/v1/effects?days=0", bodies.Refusal),
     ],
 )
 def test_responses_match_their_schemas(
@@ -73,10 +83,14 @@ def test_responses_match_their_schemas(
 ) -> None:
     store(row("s", AT_MS))
     store_anomalies(shared_database, anomaly(uuid4().int, session_id="s"))
+    one = replace(suggestion(), id=str(UUID(int=1)), at_ms=AT_MS)
+    store_interventions(shared_database, one, session_id="s")
     answer = fetch(path)
     read: object = msgspec.json.decode(answer.content, type=body)
     assert msgspec.to_builtins(read) == answer.json()
     template = re.sub("/s/", "/{id}/", path.partition("?")[0])
+    template = re.sub("/stats/s$", "/stats/{session}", template)
+    template = template.replace(str(UUID(int=1)), "{decision}")
     described = openapi.document()["paths"].get(template)
     if described is not None:
         assert str(answer.status_code) in described["get"]["responses"]

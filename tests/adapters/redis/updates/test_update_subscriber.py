@@ -107,6 +107,31 @@ async def test_each_message_of_every_tenant_is_received_once(
         assert await next_of(received) == ("globex", "engagement:update", b"the last")
 
 
+async def test_what_conductors_do_is_received_for_each_tenant_that_the_channel_can_be_of(
+    valkey_url: str, redis_client: redis.Redis
+) -> None:
+    async with listening(valkey_url) as (received, _):
+        for channel in (
+            "session:a:events",
+            "acme:session:b:c:events",
+            "No:session:a:events",
+            "session:a:other",
+            "session:session:d:events",
+            "acme:session:last:events",
+        ):
+            redis_client.publish(channel, channel)
+        found = [await next_of(received) for _ in range(5)]
+    assert found[:2] == [
+        ("default", "session:a:events", b"session:a:events"),
+        ("acme", "session:b:c:events", b"acme:session:b:c:events"),
+    ]
+    assert {(one.tenant, one.name) for one in found[2:4]} == {
+        ("default", "session:session:d:events"),
+        ("session", "session:d:events"),
+    }
+    assert found[4].name == "session:last:events"
+
+
 async def test_a_quiet_connection_stays_while_pings_are_answered_and_ends_when_not(
     valkey_url: str,
 ) -> None:

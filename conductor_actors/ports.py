@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from conductor_actors.domain.anomalies.changes import ExpectedScore
+from conductor_actors.domain.conductor.directives import NO_DIRECTIVES, DirectivesByTenant
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import SessionKey
@@ -28,7 +29,8 @@ class ReadResult(NamedTuple):
     `entries` are in order; later reads return only entries that come after them. Every entry before
     `watermark_ms` has been read. `now_ms` is Redis' time. `gaps` lists what was lost since the
     last read. `first_tick_ms` is set by the first read if the entries before it fill the
-    windows but make no rows. `clock_gaps` are times whose rows depend on when entries were read.
+    windows but make no rows; `directives` then has those that hold at it. `clock_gaps` are times
+    whose rows depend on when entries were read.
     """
 
     entries: Sequence[Entry]
@@ -37,6 +39,7 @@ class ReadResult(NamedTuple):
     gaps: Sequence[Gap] = ()
     first_tick_ms: int | None = None
     clock_gaps: Sequence[Gap] = ()
+    directives: DirectivesByTenant = NO_DIRECTIVES
 
     @property
     def lag_s(self) -> float:

@@ -133,6 +133,7 @@ class RouterActor(SystemActor):
     def _begin_routing(self, read: ReadResult) -> None:
         if read.first_tick_ms is not None:
             self._intake.start_ticks_at(read.first_tick_ms)
+            self._intake.start_with_directives(read.directives)
             self._downstream.ticker.tell(StartTicking(read.first_tick_ms))
         for gap in read.gaps:
             emit(GapDetected(tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost))

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from conductor_actors.domain.buckets import Bucket
+from conductor_actors.domain.conductor.directives import DirectivesByTenant
 from conductor_actors.domain.directive_table import DirectiveTable
 from conductor_actors.domain.entries import AnyEntry, Entry
 from conductor_actors.domain.events import (
@@ -173,6 +174,10 @@ class Intake:
     def start_ticks_at(self, at_ms: int) -> None:
         """Start with the first tick at `at_ms` or later: earlier events only fill the windows."""
         self._next_tick_ms = tick_from(at_ms, self._tick_ms)
+
+    def start_with_directives(self, directives: DirectivesByTenant) -> None:
+        """Start with what holds already, so that it need not be set again."""
+        self._directives.current = directives
 
     def batches(
         self, entries: Sequence[Entry], watermark_ms: int | None = None

@@ -126,6 +126,7 @@ def _service_commands(names: EventNames, transport: Transport) -> list[Command]:
         ("SUBSCRIBE", REQUEST_CHANNEL),
         ("EVAL", PUBLISH_SCRIPT, 1, FENCE_KEY, ""),
         ("XRANGE", events[0], "-", "+"),
+        ("XREVRANGE", events[0], "+", "-"),
         ("TYPE", events[0]),
         *(("PUBLISH", prefixed(*each), "") for each in product(tenants, _CHANNELS)),
         *(("XADD", prefixed(*each), "*", "data", "") for each in product(tenants, _STREAMS)),

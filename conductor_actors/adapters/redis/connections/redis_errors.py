@@ -28,7 +28,8 @@ SERVICE_GRANTS: Final = " ".join(
         "&conductor:requests",
         "+ping +select +info +time +scan +type +exists",
         "+multi +exec +discard +watch +unwatch +eval",
-        "+xread +xrange +xinfo|stream +xadd +xlen +xdel +xtrim +publish +subscribe +psubscribe",
+        "+xread +xrange +xrevrange +xinfo|stream +xadd +xlen +xdel +xtrim",
+        "+publish +subscribe +psubscribe",
         "+set +get +incr +del +pexpire +hset +hdel +hget +hscan +rpush",
         "+hincrby +hgetall +zadd +zcard +zrem +zremrangebyscore",
     )

@@ -16,6 +16,7 @@ from conductor_actors.adapters.redis.connections.client import (
     require_reply,
 )
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.events.directive_history import read_directives
 from conductor_actors.adapters.redis.events.event_names import EventNames
 from conductor_actors.adapters.redis.events.pubsub_listener import PubSubListener
 from conductor_actors.adapters.redis.events.read_pauses import ReadPauses
@@ -29,6 +30,7 @@ from conductor_actors.adapters.redis.events.stream_reader import (
 from conductor_actors.adapters.redis.events.subscription import Subscriptions
 from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY
 from conductor_actors.adapters.redis.ownership.checkpoint_errors import unreadable
+from conductor_actors.domain.conductor.directives import NO_DIRECTIVES
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
@@ -123,14 +125,22 @@ class RedisSource:
             entries = sorted(entries + messages) if entries else messages
         if not self._streams.is_behind:
             self._pauses.begin(ordered.now_ms, is_idle=not entries)
-        first_tick_ms = None
+        first_tick_ms, directives = None, NO_DIRECTIVES
         if not self._has_begun and self._options.start != "earliest":
             first_tick_ms = ordered.now_ms
+            usable = self._streams.wrong_type_keys.exclude_from(self._names.own())
+            directives = read_directives(self._client, usable, first_tick_ms)
         self._has_begun = True
         gaps += self._streams.gaps
         clock_gaps = self._streams.clock_gaps
         return ReadResult(
-            entries, ordered.frontier[0], ordered.now_ms, gaps, first_tick_ms, clock_gaps
+            entries,
+            ordered.frontier[0],
+            ordered.now_ms,
+            gaps,
+            first_tick_ms,
+            clock_gaps,
+            directives,
         )
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.conductor_port import PolicyChange, PolicyTrial
 from conductor_actors.domain.identity import prefixed
 
-POLICY_VERSIONS: Final = 100
+POLICY_VERSIONS: Final = 10_000  # so that a replay decides by those of its time
 TRIALS_REMEMBERED_MS: Final = 30 * 86_400_000
 
 # Arguments: the fence token, the stream, the length of the stream, and for how long trials are

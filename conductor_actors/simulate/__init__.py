@@ -2,8 +2,11 @@
 
 `programme` lists the sessions, `audience` simulates what people do in one of them, and `producer`
 sends the events that a platform sends about it, with the quirks of real producers (the contract,
-section 1). Only `feed` and `past` read a clock: elsewhere the caller passes the time, so that the
-same seed and the same steps return the same events.
+section 1). `platform` carries out what the conductor sends, and `responses` lists what that changes
+in a session: effects that are known, so that what is learnt can be compared with them.
+
+Only `feed` and `past` read a clock: elsewhere the caller passes the time, so that the same seed,
+the same steps and the same actions return the same events.
 """
 
 from conductor_actors.simulate.bulk import bulk

@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from math import ceil, exp
 from random import Random
-from typing import Final
+from typing import Final, NamedTuple
 
 from conductor_actors.simulate.producer import Person, SentEvent, SimulatedPoll, SimulatedProducer
 from conductor_actors.simulate.programme import Scene, Script
+from conductor_actors.simulate.responses import RESPONSES, PlatformAction, Response
 
 _TIME_CONSTANT_S: Final = 4.0  # 63% of the people who are to join, leave or vote do so within it
 
@@ -25,8 +26,19 @@ _TEXTS: Final = (
 _REPLIES: Final = ("+1", "same here", "👍", "yes!", "good question", "😂😂")
 
 
+class _OpenPoll(NamedTuple):
+    poll: SimulatedPoll
+    turnout: float
+    closes_at_s: float | None = None  # None: with the scene
+
+
+class _ActiveResponse(NamedTuple):
+    until_s: float
+    response: Response
+
+
 class Audience:
-    """The people of one session, whose behaviour follows its script."""
+    """The people of one session, whose behaviour follows its script, and responds to actions."""
 
     def __init__(self, script: Script, producer: SimulatedProducer, rng: Random) -> None:
         self._script = script
@@ -35,8 +47,11 @@ class Audience:
         self._absent = [self._new_person() for _ in range(script.people)]
         self._present: list[Person] = []
         self._scene: Scene | None = None
-        self._poll: SimulatedPoll | None = None
+        self._poll: _OpenPoll | None = None
+        self._responses: list[_ActiveResponse] = []
+        self._repaired_at_s: float | None = None
         self._began_at_s: float | None = None
+        self._skipped_s = 0.0  # of the script
         self._at_s = self._dt_s = 0.0
 
     def step(self, at_s: float, dt_s: float) -> list[SentEvent]:
@@ -45,27 +60,76 @@ class Audience:
         scene = self._enter_scene()
         self._adjust_attendance(scene.present)
         if self._present:
-            self._vote(scene.turnout)
+            self._vote()
             self._repeat(scene.chats, self._chat)
             self._repeat(scene.reactions, self._react)
             self._repeat(3, self._do_something_else)
+            self._respond()
         return self._producer.pop_arrived(at_s + dt_s)
+
+    def carry_out(self, action: PlatformAction, at_s: float) -> None:
+        """Respond to an action from `at_s` on, with the effects of its type."""
+        response = RESPONSES[action.kind]
+        self._responses.append(_ActiveResponse(at_s + response.length_s, response))
+        is_repairable = self._scene is not None and self._scene.is_repairable
+        if is_repairable and response.repairs_after_s is not None:
+            self._repaired_at_s = at_s + response.repairs_after_s
+        if action.options:
+            poll = SimulatedPoll(
+                self._producer.new_id(), set(), action.question, tuple(action.options)
+            )
+            self._close_poll(at_s)
+            self._open_poll(at_s, _OpenPoll(poll, response.turnout, at_s + action.poll_s))
 
     def _enter_scene(self) -> Scene:
         if self._began_at_s is None:
             self._began_at_s = self._at_s
-        scene = self._script.scene_at(self._at_s - self._began_at_s)
+        self._repair()
+        scene = self._script.scene_at(self._elapsed_s)
         if scene is not self._scene:
             self._scene = scene
             self._change_poll(scene)
+        if self._poll and self._poll.closes_at_s and self._at_s >= self._poll.closes_at_s:
+            self._close_poll(self._at_s)
         return scene
 
+    @property
+    def _elapsed_s(self) -> float:
+        return self._at_s - (self._began_at_s or 0.0) + self._skipped_s
+
+    def _repair(self) -> None:
+        """Skip the rest of a scene that the host has ended."""
+        if self._repaired_at_s is None or self._at_s < self._repaired_at_s:
+            return
+        self._repaired_at_s = None
+        if self._script.scene_at(self._elapsed_s).is_repairable:
+            self._skipped_s += self._script.left_s(self._elapsed_s)
+
     def _change_poll(self, scene: Scene) -> None:
+        """Open the poll of a scene, and close that of the one before; that of an action stays."""
+        if self._poll and self._poll.closes_at_s:
+            return
+        self._close_poll(self._at_s)
+        if scene.turnout:
+            poll = SimulatedPoll(self._producer.new_id(), set())
+            self._open_poll(self._at_s, _OpenPoll(poll, scene.turnout))
+
+    def _open_poll(self, at_s: float, opened: _OpenPoll) -> None:
+        self._poll = opened
+        self._producer.send_poll_opened(at_s, opened.poll)
+
+    def _close_poll(self, at_s: float) -> None:
         if self._poll:
-            self._producer.send_poll_closed(self._at_s, self._poll)
-        self._poll = SimulatedPoll(self._producer.new_id(), set()) if scene.turnout else None
-        if self._poll:
-            self._producer.send_poll_opened(self._at_s, self._poll)
+            self._producer.send_poll_closed(at_s, self._poll.poll)
+        self._poll = None
+
+    def _respond(self) -> None:
+        if not self._responses:
+            return
+        self._responses = [each for each in self._responses if self._at_s < each.until_s]
+        for _, response in self._responses:
+            self._repeat(response.chats, self._chat)
+            self._repeat(response.reactions, self._react)
 
     def _adjust_attendance(self, share: float) -> None:
         """Move people in or out until this share is present; besides, a few always leave."""
@@ -94,10 +158,10 @@ class Audience:
         for _ in range(person.devices + is_repeated):
             self._producer.send_presence(self._time_in_step(), "user_leave", person)
 
-    def _vote(self, turnout: float) -> None:
-        poll = self._poll
-        if poll is None:
+    def _vote(self) -> None:
+        if self._poll is None:
             return
+        poll, turnout, _ = self._poll
         undecided = [person for person in self._present if person not in poll.voters]
         missing = len(undecided) - (1 - turnout) * len(self._present)
         for person in self._rng.sample(undecided, self._count_in_step(missing)):

@@ -1,4 +1,7 @@
-"""Runs a simulation in real time and adds its events to Redis, as a platform does."""
+"""Runs a simulation in real time and adds its events to Redis, as a platform does.
+
+It also carries out what the conductor sends.
+"""
 
 import threading
 import time
@@ -8,6 +11,7 @@ from typing import Final
 import redis
 
 from conductor_actors.log_events import SimulationInterrupted, SimulationResumed, emit
+from conductor_actors.simulate.platform import SimulatedPlatform
 from conductor_actors.simulate.simulation import Simulation
 
 STEP_S: Final = 0.25
@@ -19,11 +23,13 @@ def feed(
 ) -> None:
     """Add the events to their streams, whose names get a prefix, as they happen, until `stop`.
 
-    Events of an outage of Redis are lost, as those of a platform are.
+    Events of an outage of Redis are lost, as those of a platform are, and so are actions.
     """
+    platform = SimulatedPlatform(client, simulation, prefix)
     has_outage = False
     while not stop.is_set():
         try:
+            platform.carry_out_actions(time.time())
             _add(client, simulation.step(time.time(), STEP_S), prefix)
         except (redis.ConnectionError, redis.TimeoutError) as error:
             if not has_outage:
@@ -34,6 +40,7 @@ def feed(
                 emit(SimulationResumed())
             has_outage = False
         stop.wait(STEP_S)
+    platform.close()
 
 
 def _add(client: redis.Redis, events: Sequence[tuple[str, bytes]], prefix: str) -> None:

@@ -5,6 +5,7 @@ may be sent twice. Its author is in one of several keys. Many events are of kind
 does not count.
 """
 
+from collections.abc import Sequence
 from heapq import heappop, heappush
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -21,10 +22,10 @@ CLOSED: Final = "platform.events.poll.closed.v1"
 REACTION: Final = "platform.events.live.reaction.v1"
 LIVE: Final = "platform.events.live.sync.v1"
 SYNC: Final = "sync-events"
+REPORTED: Final = "platform.agent.intervention-outcomes.v1"
 
 _EVENT_ID: Final = "summer-summit-2026"
 _EMOJI: Final = ("🔥", "👏", "❤️", "😂", "🎉", "👍")
-_OPTIONS: Final = ("Data", "Design", "Operations")
 
 Body = dict[str, Any]
 
@@ -43,6 +44,8 @@ class SimulatedPoll(NamedTuple):
 
     poll_id: str
     voters: set[Person]
+    question: str = "Which track next?"
+    options: Sequence[str] = ("Data", "Design", "Operations")
 
 
 class SentEvent(NamedTuple):
@@ -110,7 +113,10 @@ class SimulatedProducer:
     def send_vote(self, at_s: float, poll: SimulatedPoll, person: Person) -> None:
         """Send a vote; a few are anonymous."""
         user = {"userId": person.user_id} if self._is_likely(0.97) else {}
-        choice = {"pollId": poll.poll_id, "optionId": f"option-{self._rng.randrange(3)}"}
+        choice = {
+            "pollId": poll.poll_id,
+            "optionId": f"option-{self._rng.randrange(len(poll.options))}",
+        }
         self._send(at_s, VOTE, user | choice | self._address() | {"voteTimestamp": _iso(at_s)})
 
     def send_poll_opened(self, at_s: float, poll: SimulatedPoll) -> None:
@@ -148,12 +154,12 @@ class SimulatedProducer:
 
     def _poll_body(self, poll: SimulatedPoll, *, is_active: bool) -> Body:
         options = [
-            {"id": f"option-{n}", "text": text, "voteCount": len(poll.voters) // len(_OPTIONS)}
-            for n, text in enumerate(_OPTIONS)
+            {"id": f"option-{n}", "text": text, "voteCount": len(poll.voters) // len(poll.options)}
+            for n, text in enumerate(poll.options)
         ]
         return {
             "id": poll.poll_id,
-            "question": "Which track next?",
+            "question": poll.question,
             "isActive": is_active,
             "sessionId": self._session_id,
             "options": options,

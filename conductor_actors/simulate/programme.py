@@ -13,6 +13,7 @@ class Scene(NamedTuple):
     turnout: float = (
         0  # above 0: a poll is open during the scene, and this share of those present votes
     )
+    is_repairable: bool = False  # whether the host can end it, who has to notice it first
 
 
 class Script(NamedTuple):
@@ -24,24 +25,45 @@ class Script(NamedTuple):
 
     def scene_at(self, elapsed_s: float) -> Scene:
         """Return the scene at this time since the session began."""
-        left_s = elapsed_s % sum(scene.length_s for scene in self.scenes)
+        return self._find(elapsed_s)[0]
+
+    def left_s(self, elapsed_s: float) -> float:
+        """Return for how long the scene at this time goes on."""
+        return self._find(elapsed_s)[1]
+
+    def _find(self, elapsed_s: float) -> tuple[Scene, float]:
+        past_s = elapsed_s % sum(scene.length_s for scene in self.scenes)
         for scene in self.scenes:
-            if left_s < scene.length_s:
-                return scene
-            left_s -= scene.length_s
-        return self.scenes[-1]
+            if past_s < scene.length_s:
+                return scene, scene.length_s - past_s
+            past_s -= scene.length_s
+        return self.scenes[-1], 0.0
 
 
+# Nobody can hear the speaker, until the host notices it or it works again by itself.
+_SOUND_FAILS: Final = Scene(110, 0.98, 0, is_repairable=True)
+
+# A demo begins after 300 s of these. From then on an incident begins about once a minute, each time
+# in another session: after 10, 45, 80, 110, 190 and 270 s, and again later.
 _LIVELY: Final = (
     Scene(20, 0.9, 100, 80, 0.85),
     Scene(30, 1.0, 170, 160),
     Scene(25, 1.0, 120, 90, 0.9),
     Scene(25, 0.9, 140, 120, 0.7),
 )
-_STEADY: Final = (
-    Scene(25, 0.86, 10, 5),
-    Scene(30, 0.9, 18, 5, 0.5),
-    Scene(45, 0.9, 5, 1),
+_LIVELY_UNTIL_SOUND_FAILS: Final = (*_LIVELY * 5, Scene(70, 1.0, 130, 90), _SOUND_FAILS)
+_DISCUSSING: Final = (
+    Scene(100, 0.95, 90, 60),
+    Scene(210, 0.98, 100, 70),
+    _SOUND_FAILS,
+    Scene(10, 0.98, 90, 60),
+)
+_WORKING: Final = (
+    Scene(25, 0.86, 16, 5),
+    Scene(30, 0.9, 22, 5, 0.5),
+    Scene(435, 0.9, 32, 4),
+    _SOUND_FAILS,
+    Scene(30, 0.9, 40, 6),
 )
 _FADING: Final = (
     Scene(20, 0.9, 20, 4),
@@ -49,22 +71,28 @@ _FADING: Final = (
     Scene(90, 0.84, 2),
     Scene(20, 0.88, 9, 2, 0.5),
 )
-# Nobody can hear the speaker, every four minutes.
-_SOUND_FAILS: Final = (
-    Scene(100, 0.95, 90, 60),
-    Scene(55, 0.98, 0),
-    Scene(85, 0.98, 100, 70),
-)
 _EXODUS: Final = (
     Scene(110, 1.0, 60, 60),
     Scene(75, 0.35, 40, 36),
     Scene(115, 0.95, 58, 58),
 )
-_WAVES: Final = (
-    Scene(15, 0.92, 30, 12),
+_TALKING: Final = (
     Scene(20, 0.95, 60, 50),
-    Scene(60, 0.92, 25, 9),
-    Scene(25, 0.98, 80, 70),
+    Scene(325, 0.92, 48, 30),
+    _SOUND_FAILS,
+    Scene(25, 0.98, 60, 40),
+)
+_SHOWING: Final = (
+    Scene(30, 0.9, 20, 5, 0.5),
+    Scene(45, 0.9, 20, 3),
+    Scene(305, 0.9, 45, 6),
+    _SOUND_FAILS,
+    Scene(20, 0.9, 50, 8),
+)
+_STEADY: Final = (
+    Scene(25, 0.86, 10, 5),
+    Scene(30, 0.9, 18, 5, 0.5),
+    Scene(45, 0.9, 5, 1),
 )
 _QUIET: Final = (
     Scene(40, 0.85, 3, 1),
@@ -73,14 +101,14 @@ _QUIET: Final = (
 )
 
 _PROGRAMME: Final = (
-    Script("keynote-opening", 90, _LIVELY),
-    Script("panel-open-data", 60, _SOUND_FAILS),
-    Script("workshop-databases", 35, _STEADY),
+    Script("keynote-opening", 90, _LIVELY_UNTIL_SOUND_FAILS),
+    Script("panel-open-data", 60, _DISCUSSING),
+    Script("workshop-databases", 35, _WORKING),
     Script("class-statistics", 40, _FADING),
     Script("town-hall-budget", 70, _EXODUS),
     Script("fireside-chat", 25, _QUIET),
-    Script("lightning-talks", 45, _WAVES[1:] + _WAVES[:1]),
-    Script("product-demo", 30, _STEADY[1:] + _STEADY[:1]),
+    Script("lightning-talks", 45, _TALKING),
+    Script("product-demo", 30, _SHOWING),
     Script("networking-lounge", 20, _QUIET[1:] + _QUIET[:1]),
     Script("class-writing", 25, _STEADY),
     Script("panel-remote-work", 40, _FADING),

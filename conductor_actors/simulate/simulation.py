@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from random import Random
 
-from conductor_actors.domain.identity import DEFAULT_TENANT
+from conductor_actors.domain.identity import DEFAULT_TENANT, SessionKey
 from conductor_actors.simulate.audience import Audience
 from conductor_actors.simulate.producer import SimulatedProducer
 from conductor_actors.simulate.programme import script_at
+from conductor_actors.simulate.responses import PlatformAction
 
 
 class Simulation:
@@ -18,18 +19,28 @@ class Simulation:
     def __init__(
         self, sessions: int = 12, seed: int = 0, tenants: Sequence[str] = (DEFAULT_TENANT,)
     ) -> None:
-        self._audiences = [
+        self.tenants = tuple(tenants)
+        self._audiences = dict(
             _audience(index, tenants[index % len(tenants)], seed) for index in range(sessions)
-        ]
+        )
 
     def step(self, at_s: float, dt_s: float) -> list[tuple[str, bytes]]:
         """Return the events of `[at_s, at_s + dt_s)` (Unix time): Redis name and body, in order."""
-        events = [event for audience in self._audiences for event in audience.step(at_s, dt_s)]
+        rooms = self._audiences.values()
+        events = [event for audience in rooms for event in audience.step(at_s, dt_s)]
         events.sort(key=lambda event: event.at_s)
         return [(event.name, event.body) for event in events]
 
+    def carry_out(self, key: SessionKey, action: PlatformAction, at_s: float) -> bool:
+        """Respond to an action in a session from `at_s` on; return whether there is the session."""
+        audience = self._audiences.get(key)
+        if audience is not None:
+            audience.carry_out(action, at_s)
+        return audience is not None
 
-def _audience(index: int, tenant: str, seed: int) -> Audience:
+
+def _audience(index: int, tenant: str, seed: int) -> tuple[SessionKey, Audience]:
     rng = Random(f"{seed}:{index}")  # noqa: S311 - no secret
     script = script_at(index)
-    return Audience(script, SimulatedProducer(script.session_id, tenant, rng), rng)
+    producer = SimulatedProducer(script.session_id, tenant, rng)
+    return SessionKey(tenant, script.session_id), Audience(script, producer, rng)

@@ -3,6 +3,7 @@
 Events change it through a draft. Source of every rule: the contract, section 2.
 """
 
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from conductor_actors.domain.anomalies.detector import Detector
@@ -234,11 +235,24 @@ def row_at(
 def _score_at(at_ms: int, state: SessionState, scoring: Scoring) -> SteadyScore:
     """Score a tick. How long the score holds is only worth finding out once it has not changed."""
     last, signals = state.steady_score, state.signals(at_ms)
-    scored: tuple[object, ...]
+    until_ms, values = at_ms, tuple[object, ...]()
     if last is not None and last[2] is scoring and last[3] == signals:
-        scored = (at_ms, state.steady_until_ms(at_ms), *last[2:])
-    else:
-        contributions = scoring.contributions(signals)
-        score = clamped(contributions.total())
-        scored = (at_ms, at_ms, scoring, signals, contributions, score, category(score))
+        until_ms, values = state.steady_until_ms(at_ms), last[2:]
+    elif not signals.active_users:
+        values = _scored_silence(scoring, signals.total_users)
+    if not values or values[1] != signals:
+        values = _scored(scoring, signals)
+    scored = (at_ms, until_ms, *values)
     return tuple.__new__(SteadyScore, scored)  # the constructor takes three times as long
+
+
+def _scored(scoring: Scoring, signals: Signals) -> tuple[object, ...]:
+    contributions = scoring.contributions(signals)
+    score = clamped(contributions.total())
+    return (scoring, signals, contributions, score, category(score))
+
+
+@lru_cache(4096)
+def _scored_silence(scoring: Scoring, total_users: int) -> tuple[object, ...]:
+    """Score a session whose users do nothing; the many sessions like this share the result."""
+    return _scored(scoring, Signals(0.0, 0.0, 0, total_users, 0.0, 0.0))

@@ -200,10 +200,16 @@ class Draft:
         for user_id, count in self._connections.items():
             if user_id in state.active.times_ms and not state.is_present(user_id):
                 state.guests -= 1
-            if count:
-                connections[user_id] = count
-            else:
+            if not count:
                 connections.pop(user_id, None)
+            elif user_id not in connections:
+                connections[user_id] = user_id
+            if count > 1 and state.devices:
+                state.devices[user_id] = count
+            elif count > 1:
+                state.devices = {user_id: count}
+            elif user_id in state.devices:
+                del state.devices[user_id]
         for user_id, left_ms in self._leavers.items():
             if left_ms is None:
                 leavers.times_ms.pop(user_id, None)
@@ -212,6 +218,8 @@ class Draft:
 
     def _commit_active(self) -> None:
         state = self._state
+        if not state.active.times_ms:
+            state.active.times_ms = {}
         active, connections = state.active.times_ms, state.connections
         leavers = state.leavers.times_ms
         users, times_ms = self._users, self._times_ms
@@ -219,9 +227,12 @@ class Draft:
             users, times_ms = _last_times(users, times_ms)
         for index in range(len(users)):
             user_id = users[index]
+            connected_id = connections.get(user_id)
+            if connected_id is not None:
+                user_id = connected_id  # one object for both dicts
             if user_id in active:
                 del active[user_id]  # so that it moves to the end
-            elif user_id not in connections and user_id not in leavers:
+            elif connected_id is None and user_id not in leavers:
                 state.guests += 1
             active[user_id] = times_ms[index]
 
@@ -309,8 +320,10 @@ class Draft:
             self._leavers[user_id] = at_ms
 
     def _connections_of(self, user_id: str) -> int:
-        count = self._connections.get(user_id)
-        return self._state.connections.get(user_id, 0) if count is None else count
+        count, state = self._connections.get(user_id), self._state
+        if count is not None:
+            return count
+        return state.devices.get(user_id, 1) if user_id in state.connections else 0
 
     def _left_ms(self, user_id: str) -> int | None:
         if user_id in self._leavers:

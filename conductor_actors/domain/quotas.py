@@ -171,7 +171,7 @@ class Quotas:
             return
         for (tenant, session_id), last_ms in sorted(sessions, key=itemgetter(1)):
             window = self._sessions.setdefault(tenant, PresenceWindow(self._timeout_ms))
-            window.times_ms[session_id] = self._tick_before(last_ms) + self._tick_ms
+            window.add(session_id, self._tick_before(last_ms) + self._tick_ms)
 
     def _sessions_by_tick(self, tenant: str) -> list[SessionsSeen]:
         """Return each session once, those with events since the last tick last."""
@@ -192,7 +192,8 @@ class Quotas:
         for tenant, groups in state.sessions.items():
             window = self._sessions[tenant] = PresenceWindow(self._timeout_ms)
             for group in groups:
-                window.times_ms |= dict.fromkeys(group.sessions, group.tick_ms)
+                for session_id in group.sessions:
+                    window.add(session_id, group.tick_ms)
                 if group.events:
                     keys = ((tenant, session_id) for session_id in group.sessions)
                     self._flushed |= zip(keys, group.events, strict=True)

@@ -4,7 +4,7 @@ Events change it through a draft. Source of every rule: the contract, section 2.
 """
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from conductor_actors.domain.anomalies.detector import Detector
 from conductor_actors.domain.conductor.session_conduct import SessionConduct
@@ -19,7 +19,15 @@ from conductor_actors.domain.scoring import (
     clamped,
 )
 from conductor_actors.domain.session_rules import SessionRules
-from conductor_actors.domain.windows import NEVER_MS, CountWindow, PresenceWindow, RepeatWindow
+from conductor_actors.domain.windows import (
+    NEVER_MS,
+    NO_TIMES,
+    CountWindow,
+    PresenceWindow,
+    RepeatWindow,
+)
+
+NO_POLLS: Final[dict[str, Poll]] = {}  # which is replaced when there is one
 
 
 class SteadyScore(NamedTuple):
@@ -50,6 +58,7 @@ class SessionState:
         "connections",
         "departures",
         "detector",
+        "devices",
         "guests",
         "has_joins",
         "last_event_ms",
@@ -77,8 +86,9 @@ class SessionState:
         self.messages = RepeatWindow(window_ms)  # when each message id was first counted
         self.active = PresenceWindow(window_ms)  # when each user last chatted, voted, … or arrived
         self.leavers = PresenceWindow(window_ms)  # whose last connection ended, and when
-        self.connections: dict[str, int] = {}
-        self.polls: dict[str, Poll] = {}  # in the order of their last votes
+        self.connections: dict[str, str] = {}  # who is connected: each id by itself
+        self.devices = NO_TIMES  # the connections of users with several; an empty dict is replaced
+        self.polls = NO_POLLS  # in the order of their last votes; replaced, not changed
         self.has_joins = False  # else the audience is unknown
         self.real_event_id: str | None = None
         self.last_event_ms: int | None = None
@@ -154,7 +164,7 @@ class SessionState:
         copy.chats, copy.reactions = self.chats.copy(), self.reactions.copy()
         copy.messages = self.messages.copy()
         copy.active, copy.leavers = self.active.copy(), self.leavers.copy()
-        copy.connections = self.connections.copy()
+        copy.connections, copy.devices = self.connections.copy(), self.devices.copy()
         copy.polls = {key: poll.copy() for key, poll in self.polls.items()}
         copy.has_joins = self.has_joins
         copy.real_event_id = self.real_event_id
@@ -191,7 +201,7 @@ class SessionState:
             else:
                 has_over = True
         if has_over:
-            self.polls = open_polls(self.polls, at_ms, window_ms)
+            self.polls = open_polls(self.polls, at_ms, window_ms) or NO_POLLS
         return highest
 
 

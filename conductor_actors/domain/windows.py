@@ -8,6 +8,10 @@ from typing import Any, Final, Self, TypeAlias
 
 NEVER_MS: Final = 1 << 60
 
+# What an empty window has, which is replaced when a key comes: most windows are empty, and a dict
+# has 64 bytes.
+NO_TIMES: Final[dict[str, int]] = {}
+
 # Milliseconds. Compiled code copies an `int` into a new object for each place that stores it.
 SharedMs: TypeAlias = Any
 
@@ -105,10 +109,13 @@ class PresenceWindow:
 
     def __init__(self, length_ms: int, times_ms: dict[str, int] | None = None) -> None:
         self.length_ms = length_ms
-        self.times_ms: dict[str, int] = {} if times_ms is None else times_ms
+        self.times_ms: dict[str, int] = times_ms or NO_TIMES
 
     def add(self, key: str, at_ms: int) -> None:
         """Set the last time of a key; no other key has a later one."""
+        if not self.times_ms:
+            self.times_ms = {key: at_ms}
+            return
         self.times_ms.pop(key, None)  # so that it moves to the end
         self.times_ms[key] = at_ms
 
@@ -121,7 +128,7 @@ class PresenceWindow:
                 break
             expired.append(key)
         if len(expired) == len(self.times_ms):
-            self.times_ms = {}  # a dict does not shrink when keys are deleted
+            self.times_ms = NO_TIMES  # a dict does not shrink when keys are deleted
         else:
             for key in expired:
                 del self.times_ms[key]

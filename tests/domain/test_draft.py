@@ -115,6 +115,15 @@ def test_a_session_keeps_the_time_of_an_event_once() -> None:
     assert state.active.times_ms["ada"] is at_ms
 
 
+def test_a_session_keeps_the_id_of_a_connected_user_once() -> None:
+    users = [b"ada".decode() for _ in range(3)]
+    state = apply_events(new_state(), [UserJoined(START_MS, None, users[0])])
+    for user_id in users[1:]:
+        state = apply_events(state, [ChatMessage(START_MS, None, user_id, None)])
+        [active], [(key, value)] = state.active.times_ms, state.connections.items()
+        assert active is key is value is users[0]
+
+
 def test_refused_users_are_still_counted_after_a_session_begins_anew() -> None:
     rules = SessionRules(timeout_s=10, presence_timeout_s=10, max_users=1)
     joins: list[Event] = [

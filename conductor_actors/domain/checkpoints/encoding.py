@@ -21,7 +21,7 @@ from conductor_actors.domain.intake_state import IntakeState
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState
-from conductor_actors.domain.windows import CountWindow
+from conductor_actors.domain.windows import NO_TIMES, CountWindow
 
 CHECKPOINT_VERSION: Final = 3
 READABLE_VERSIONS: Final = (1, 2, CHECKPOINT_VERSION)
@@ -88,7 +88,6 @@ def encode_state(state: SessionState) -> bytes:
     """Return a session's state as bytes; the state stays unchanged."""
     active, connections = state.active.times_ms, state.connections
     detector: Any = None if state.detector is None else state.detector.pack()
-    has_devices = sum(connections.values()) > len(connections)
     return _encode(
         PackedState(
             state.real_event_id,
@@ -100,7 +99,7 @@ def encode_state(state: SessionState) -> bytes:
             active,
             state.leavers.times_ms,
             PackedUsers.of(connections, active),
-            {user: n for user, n in connections.items() if n > 1} if has_devices else {},
+            state.devices,
             [_pack_poll(poll, active) for poll in state.polls.values()],
             state.chat_is_open,
             state.quiet_until_ms,
@@ -120,11 +119,13 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
     state = SessionState(session_id, rules)
     state.chats = _unpack_counts(packed.chats, rules.window_s)
     state.reactions = _unpack_counts(packed.reactions, rules.window_s)
-    state.messages.times_ms = packed.messages
-    state.active.times_ms = active = packed.active
-    state.leavers.times_ms = leavers = packed.leavers
-    state.connections = dict.fromkeys(packed.connected.names(active), 1) | packed.devices
-    state.polls = {poll.poll_id: _unpack_poll(poll, active) for poll in packed.polls}
+    state.messages.times_ms = packed.messages or NO_TIMES
+    state.active.times_ms = active = packed.active or NO_TIMES
+    state.leavers.times_ms = leavers = packed.leavers or NO_TIMES
+    state.connections = {user: user for user in packed.connected.names(active)}
+    state.devices = packed.devices or NO_TIMES
+    if packed.polls:
+        state.polls = {poll.poll_id: _unpack_poll(poll, active) for poll in packed.polls}
     state.has_joins = packed.has_joins
     state.real_event_id = packed.event_id
     state.last_event_ms = packed.last_event_ms

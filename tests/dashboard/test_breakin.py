@@ -13,8 +13,11 @@ from urllib.parse import quote
 
 import httpx
 import jwt
+from msgspec.structs import replace
 
 from conductor_actors.dashboard.server import Dashboard
+from conductor_actors.domain.conductor.interventions import AgentState
+from tests.dashboard.agents import suggestion
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Serve, this_tick_ms
 from tests.dashboard.raw import RawWebSocket
@@ -32,7 +35,15 @@ def test_no_request_reaches_another_tenants_session(
     serve: Serve, store: Write, publish: Write
 ) -> None:
     dashboard = serve(jwt_secret=SECRET, clients_per_address=100_000)
-    prey = row(PREY, this_tick_ms(1), tenant_id=VICTIM, event_id="betrayed-event")
+    one = replace(suggestion(), event_id="betrayed-event")
+    prey = row(
+        PREY,
+        this_tick_ms(1),
+        tenant_id=VICTIM,
+        event_id="betrayed-event",
+        interventions=(one,),
+        agent=AgentState("AUTO", "WAITING_APPROVAL", one.id),
+    )
     store(prey)
     publish(prey)
     _assert_that_its_own_tenant_reaches_it(dashboard)
@@ -47,6 +58,8 @@ def test_no_request_reaches_another_tenants_session(
 def _assert_that_its_own_tenant_reaches_it(dashboard: Dashboard) -> None:
     headers = {"Authorization": f"Bearer {token(VICTIM)}"}
     address = f"{dashboard.address}api/v1/sessions"
+    history = f"{dashboard.address}api/v1/interventions/history/{PREY}"
+    assert BETRAYED.search(httpx.get(history, headers=headers).content)
     for path in (f"/{PREY}/history", f"/{PREY}/explanation"):
         assert httpx.get(address + path, headers=headers).status_code == 200
     while not BETRAYED.search(httpx.get(address, headers=headers).content):
@@ -142,6 +155,12 @@ _PATHS: tuple[Callable[[str], str], ...] = (
     lambda name: f"/api/v1/histories?session={quote(name)}",
     lambda name: f"/api/v1/histories?session=x&session={quote(name)}&tenant={VICTIM}",
     lambda name: f"/api/v1/histories?tenant=acme&session={quote(name)}&tenant={VICTIM}",
+    lambda name: f"/api/v1/agent/sessions/{quote(name)}/status?tenant={VICTIM}",
+    lambda name: f"/api/v1/interventions/history/{quote(name)}?tenant={VICTIM}",
+    lambda name: f"/api/v1/interventions/history/event/{quote(name)}",
+    lambda name: f"/api/v1/interventions/history/{quote(name, safe='')}",
+    lambda _: f"/api/v1/agent/decisions?tenant=acme&tenant={VICTIM}",
+    lambda _: f"/api/v1/effects?tenant={VICTIM}",
     lambda _: f"/api/v1/sessions?tenant={VICTIM}",
     lambda _: "/api/v1/sessions",
     lambda name: f"/api/v1//sessions/{quote(name)}/history",

@@ -23,6 +23,7 @@ from conductor_actors.domain.conductor.policy import (
     confidence,
     draw,
     drawn,
+    expected_effect,
     probabilities,
     reference,
 )
@@ -156,7 +157,28 @@ def test_what_an_action_did_after_one_type_of_anomaly_is_a_hint_for_others() -> 
     policy = policy_of(trials)
     there = confidence(policy, "SUDDEN_DROP", "POLL")
     elsewhere = confidence(policy, "MASS_EXIT", "POLL")
-    assert 0.5 < elsewhere < there
+    assert 0.6 < elsewhere < there
+
+
+@pytest.mark.parametrize("times", [2, 10, 40])
+def test_effects_are_shrunk_as_two_levels_of_normal_effects_say(times: int) -> None:
+    noise = 0.06**2 / times
+    drops = repeated("HOLD", 400_000, 300_000, 2000)
+    exits: list[Trial] = [(kind, "MASS_EXIT", before, after) for kind, _, before, after in drops]
+    policy = policy_of([*drops, *exits, *repeated("POLL", 400_000, 360_000, times)])
+    there = 0.06 * (0.05**2 + 0.03**2) / (0.05**2 + 0.03**2 + noise)
+    elsewhere = 0.06 * 0.05**2 / (0.05**2 + 0.03**2 + noise)
+    assert expected_effect(policy, "SUDDEN_DROP", "POLL") == pytest.approx(there, rel=0.02)
+    assert expected_effect(policy, "MASS_EXIT", "POLL") == pytest.approx(elsewhere, rel=0.02)
+
+
+def test_versions_say_nothing_of_what_was_learnt() -> None:
+    """Two tenants may have the same version."""
+    good = policy_of(repeated("POLL", 400_000, 700_000, 9) + repeated("HOLD", 400_000, 300_000, 9))
+    bad = policy_of(repeated("POLL", 400_000, 100_000, 9) + repeated("HOLD", 400_000, 300_000, 9))
+    assert good.version == bad.version
+    assert confidence(good, "SUDDEN_DROP", "POLL") > 0.99
+    assert confidence(bad, "SUDDEN_DROP", "POLL") < 0.01
 
 
 def test_without_trials_the_reference_is_between_the_score_and_the_usual_one() -> None:

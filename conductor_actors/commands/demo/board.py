@@ -1,4 +1,4 @@
-"""The state of the scoreboard: live sessions, their last minute, and their open anomalies."""
+"""The state of the scoreboard: live sessions, their last minute, open anomalies, and decisions."""
 
 from collections import deque
 from datetime import datetime, timedelta
@@ -11,13 +11,24 @@ from conductor_actors.anomaly_messages import (
     decode_anomaly,
     decode_anomaly_end,
 )
+from conductor_actors.commands.demo.decision_news import (
+    DecisionNews,
+    OpenDecisions,
+    decode_decision,
+)
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, PublishedMessage
+from conductor_actors.ports import (
+    ANOMALIES,
+    ANOMALIES_ENDED,
+    SESSION_EVENTS_BEGIN,
+    PublishedMessage,
+)
 from conductor_actors.updates import Update, decode_update
 
-News: TypeAlias = Update | AnomalyMessage
+News: TypeAlias = Update | AnomalyMessage | DecisionNews
 
 MEMORY: Final = timedelta(minutes=1)  # the time of a trend; a session silent for longer is over
+MAX_DECISIONS: Final = 3  # of all sessions
 
 
 class BoardLine:
@@ -59,12 +70,16 @@ class Scoreboard:
     def __init__(self) -> None:
         self._lines: dict[SessionKey, BoardLine] = {}
         self._anomalies: dict[SessionKey, Anomaly] = {}
+        self._open_decisions = OpenDecisions()
+        self.decisions: deque[DecisionNews] = deque(maxlen=MAX_DECISIONS)  # oldest first
         self.last_tick_at: datetime | None = None
         self.is_connected = True
 
     def add(self, message: PublishedMessage) -> News | None:
         """Add a message and return it; return None if it is invalid or not new."""
         tenant, name, body = message
+        if name.startswith(SESSION_EVENTS_BEGIN):
+            return self._decide(decode_decision(message))
         if name == ANOMALIES:
             return self._begin(decode_anomaly(tenant, body))
         if name == ANOMALIES_ENDED:
@@ -105,6 +120,12 @@ class Scoreboard:
         if end is not None:
             self._anomalies.pop(SessionKey(end.tenant_id, end.session_id), None)
         return end
+
+    def _decide(self, news: DecisionNews | None) -> DecisionNews | None:
+        if news is None or not self._open_decisions.add(news):
+            return None
+        self.decisions.append(news)
+        return news
 
     def _advance_to(self, tick_at: datetime) -> None:
         if self.last_tick_at is None or tick_at > self.last_tick_at:

@@ -1,9 +1,10 @@
-"""An update, or the begin or end of an anomaly, as a line of text."""
+"""An update, the begin or end of an anomaly, or a decision of the conductor, as a line of text."""
 
 from typing import assert_never
 
 from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd, AnomalyMessage
 from conductor_actors.commands.demo.board import News
+from conductor_actors.commands.demo.decision_news import DecisionNews, describe
 from conductor_actors.commands.terminal import printable
 from conductor_actors.instants import from_iso
 from conductor_actors.updates import Update
@@ -23,6 +24,8 @@ def format_news(news: News) -> str:
             return f"{head} {news.severity} {title(news)}{reason}"
         case AnomalyEnd():
             return f"{head} {title(news)} is over after {duration(news.duration_s)}"
+        case DecisionNews():
+            return f"{head} conductor: {printable(describe(news))}"
         case _:
             assert_never(news)
 

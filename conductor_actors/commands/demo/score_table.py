@@ -1,4 +1,7 @@
-"""The scoreboard drawn as a table for a terminal of any size, the open anomalies below it."""
+"""The scoreboard drawn as a table for a terminal of any size.
+
+Open anomalies are below it, and what the conductor did last.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -10,6 +13,7 @@ from rich.text import Text
 
 from conductor_actors.anomaly_messages import Anomaly
 from conductor_actors.commands.demo.board import MEMORY, BoardLine, Scoreboard
+from conductor_actors.commands.demo.decision_news import DecisionNews, describe
 from conductor_actors.commands.demo.news_lines import duration, title
 from conductor_actors.commands.terminal import printable
 from conductor_actors.instants import from_iso
@@ -41,13 +45,14 @@ def render_board(
     """Draw the board for a terminal of this size."""
     lines = board.worst_first
     anomalies = [line.anomaly for line in lines if line.anomaly][:_MAX_ANOMALIES]
-    visible = lines[: max(1, height - _OTHER_LINES - len(anomalies))]
+    visible = lines[: max(1, height - _OTHER_LINES - len(anomalies) - len(board.decisions))]
     parts: list[RenderableType] = [_header(board, len(lines))]
     if visible:
         parts.append(_table(visible, width, with_tenant=board.has_tenants))
     if hidden := len(lines) - len(visible):
         parts.append(_dim(f"… and {hidden} more with higher scores"))
     parts += [_anomaly(one, board.last_tick_at) for one in anomalies]
+    parts += [_decision(one) for one in board.decisions]
     return Group(*parts, _dim(footer))
 
 
@@ -73,6 +78,13 @@ def _anomaly(anomaly: Anomaly, now: datetime | None) -> Text:
     if isinstance(anomaly.reason, str):
         text.append(f". {printable(anomaly.reason)}", style="default")
     return text
+
+
+def _decision(news: DecisionNews) -> Text:
+    text = Text("● ", style="medium_purple1", no_wrap=True, overflow="ellipsis")
+    text.append(f"{from_iso(news.timestamp):%H:%M:%S} ", style="dim")
+    text.append(printable(news.session_id), style="bold")
+    return text.append(f": {printable(describe(news))}", style="default")
 
 
 def _table(lines: Sequence[BoardLine], width: int, *, with_tenant: bool) -> Table:

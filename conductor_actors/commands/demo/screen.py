@@ -11,7 +11,6 @@ from conductor_actors.adapters.redis.updates.update_reader import RedisUpdateRea
 from conductor_actors.commands.demo.board import News, Scoreboard
 from conductor_actors.commands.demo.news_lines import format_news
 from conductor_actors.commands.demo.score_table import render_board
-from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.errors import Unavailable
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
 
@@ -25,14 +24,14 @@ def show_updates(
     stop: threading.Event,
     footer: str = "Ctrl-C to stop",
 ) -> None:
-    """Show the updates and anomalies of all tenants until `stop`.
+    """Show the updates and anomalies of all tenants, and what is decided, until `stop`.
 
     Without a terminal, and on one that is dumb, they are lines of text.
 
     While Redis is away, the table keeps the last scores and says so.
     """
     board = Scoreboard()
-    reader.select(EVERY_TENANT, (UPDATES, ANOMALIES, ANOMALIES_ENDED))
+    reader.select_all(UPDATES, ANOMALIES, ANOMALIES_ENDED)
     batches = _read_news(reader, board, stop)
     if not console.is_terminal or console.is_dumb_terminal:
         for batch in batches:

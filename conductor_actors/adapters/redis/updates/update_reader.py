@@ -36,6 +36,11 @@ class RedisUpdateReader:
         else:
             self._subscriptions = update_channels.subscriptions_to_tenant(tenant, *names)
 
+    def select_all(self, *names: str) -> None:
+        """Select these messages of every tenant, and what conductors do in all their sessions."""
+        self._unsubscribe()
+        self._subscriptions = update_channels.subscriptions_with_session_events(*names)
+
     def read(self, timeout_s: float = 0) -> Sequence[PublishedMessage]:
         """Return the messages that have arrived; wait for one if there is none.
 

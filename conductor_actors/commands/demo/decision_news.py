@@ -1,0 +1,107 @@
+"""What the conductor of a session has decided, or what became of it, as the demo shows it."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.instants import from_iso
+from conductor_actors.intervention_bodies import DecisionBody, OutcomeBody
+from conductor_actors.intervention_messages import (
+    decision_of,
+    decode_session_event,
+    session_channel,
+)
+from conductor_actors.ports import PublishedMessage
+
+_CENSORED: Final[Mapping[str | None, str]] = {
+    "ended": "the session ended",
+    "gap": "events were missed",
+    "other_action": "something else was done",
+}
+
+
+class DecisionNews(NamedTuple):
+    """An intervention as it is since a tick."""
+
+    tenant_id: str
+    timestamp: str
+    decision: DecisionBody
+
+    @property
+    def session_id(self) -> str:
+        """The session that it is about."""
+        return self.decision.session_id
+
+
+def decode_decision(message: PublishedMessage) -> DecisionNews | None:
+    """Return the intervention in a message; None if there is none, or it is invalid."""
+    event = decode_session_event(message.body)
+    if event is None or session_channel(event.session_id) != message.name:
+        return None
+    decision = decision_of(event)
+    if decision is None or decision.session_id != event.session_id:
+        return None
+    try:
+        from_iso(event.timestamp)
+    except ValueError:
+        return None
+    return DecisionNews(message.tenant, event.timestamp, decision)
+
+
+class OpenDecisions:
+    """The newest state of each session's last intervention, so that only changes are news."""
+
+    def __init__(self) -> None:
+        self._decisions: dict[SessionKey, DecisionBody] = {}
+
+    def add(self, news: DecisionNews) -> bool:
+        """Add an intervention as it is now; return whether that is news."""
+        key = SessionKey(news.tenant_id, news.session_id)
+        before, now = self._decisions.get(key), news.decision
+        self._decisions[key] = now
+        if before is None or before.id != now.id:
+            return True
+        has_outcome = now.outcome is not None and before.outcome is None
+        return has_outcome or now.status not in (before.status, "COMPLETED")
+
+
+def describe(news: DecisionNews) -> str:
+    """Return what was decided, or what became of it, in a few words."""
+    decision, outcome = news.decision, news.decision.outcome
+    if outcome is not None and outcome.measured_at == news.timestamp:
+        return f"outcome of {_what(decision)}: {_outcome(outcome)}"
+    action, note = decision.type.lower(), decision.metadata.note
+    was_suggested = "SUGGESTED" in decision.metadata.steps
+    texts = {
+        "HELD": "does nothing for 2 minutes, to learn what happens without an action",
+        "SUGGESTED": f"suggests a {action}{_confidence(decision)}: approve it on the page",
+        "APPROVED": f"{action} approved"
+        if was_suggested
+        else f"sends a {action} by itself{_confidence(decision)}",
+        "EXECUTED": f"{action} sent, and carried out by the platform",
+    }
+    because = f": {note}" if note else ""
+    return texts.get(decision.status, f"{action} {decision.status.lower()}{because}")
+
+
+def _what(decision: DecisionBody) -> str:
+    if decision.type == "HOLD":
+        return "doing nothing"
+    was_sent = "SENT" in decision.metadata.steps or "EXECUTED" in decision.metadata.steps
+    return decision.type.lower() if was_sent else f"a {decision.type.lower()} that was not sent"
+
+
+def _outcome(outcome: OutcomeBody) -> str:
+    after = outcome.engagement_after
+    if after is None:
+        censored = outcome.censored if isinstance(outcome.censored, str) else None
+        return f"not measured, {_CENSORED.get(censored, 'for an unknown reason')}"
+    change = f"{outcome.engagement_before:.0%} before, {after:.0%} after"
+    if outcome.reward is None:
+        return change
+    return f"{change}, {100 * outcome.reward:+.0f} against what is expected without"
+
+
+def _confidence(decision: DecisionBody) -> str:
+    sure = decision.confidence
+    return "" if sure is None else f", {sure:.0%} sure that it helps"

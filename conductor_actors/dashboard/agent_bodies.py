@@ -87,8 +87,14 @@ class DecisionExplanation(DecisionBody, kw_only=True):
 
 
 class DecisionList(msgspec.Struct):
-    """The decisions that are open, or changed in the last five minutes, oldest first."""
+    """The decisions that are open, or changed in the last five minutes, oldest first.
 
+    `enabled` is false while the operator has switched the conductor off. `default_mode` is that of
+    the sessions and events for which none is set.
+    """
+
+    enabled: bool
+    default_mode: Mode
     decisions: Sequence[DecisionBody]
 
 

@@ -21,7 +21,7 @@ from conductor_actors.dashboard.agent_bodies import (
     ModeRequest,
     RegistrationRequest,
 )
-from conductor_actors.dashboard.bodies import join_bodies
+from conductor_actors.dashboard.bodies import encode, join_bodies
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http.agent_requests import (
     check_event_id,
@@ -109,8 +109,10 @@ class AgentRoutes:
     async def decisions(self, request: Request) -> Response:
         """Return the decisions that are open or changed in the last five minutes."""
         caller = self._callers.caller(request)
-        found = self._sources.live.decisions.recent_of_tenant(caller.tenant, caller.sessions)
-        return self._responder.encoded(b'{"decisions":' + join_bodies(found) + b"}")
+        decisions, is_enabled = self._sources.live.decisions, self._sources.is_enabled
+        found = decisions.recent_of_tenant(caller.tenant, caller.sessions)
+        head = encode({"enabled": is_enabled, "default_mode": decisions.default_mode})[:-1]
+        return self._responder.encoded(head + b',"decisions":' + join_bodies(found) + b"}")
 
     async def decision(self, request: Request) -> Response:
         """Return an intervention, and the random choice that led to it."""

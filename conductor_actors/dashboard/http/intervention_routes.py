@@ -78,6 +78,7 @@ class InterventionRoutes:
             Route(f"{base}/manual", self.manual, methods=["POST"]),
             Route(f"{base}/history/event/{{event:any}}", self.event_history),
             Route(f"{base}/history/{{session:any}}", self.session_history),
+            Route(f"{base}/", self.session_history),
             Route(f"{base}/stats/{{session:any}}", self.stats),
             Route("/api/v1/effects", self.effects),
             Route("/api/v1/agent/templates", self.templates),
@@ -105,9 +106,12 @@ class InterventionRoutes:
         return self._responder.json(ManualAccepted(identity, key.session_id), 202)
 
     async def session_history(self, request: Request) -> Response:
-        """Return a page of a session's interventions, newest first."""
+        """Return a page of a session's interventions, newest first.
+
+        Most clients resolve the ids `.` and `..` in a path: they request `…/history/` and `…/`.
+        """
         caller = self._callers.caller(request)
-        session_id: str = request.path_params["session"]
+        session_id: str = request.path_params.get("session", "..") or "."
         check_access(caller, session_id)
         page = parse_session(request.query_params)
         key = SessionKey(caller.tenant, session_id)

@@ -76,6 +76,11 @@ class LiveDecisions:
         self._default = AgentState(default_mode, "IDLE" if default_mode == "OFF" else "MONITORING")
         self._tenants: dict[str, dict[str, _LiveConduct]] = {}
 
+    @property
+    def default_mode(self) -> Mode:
+        """The mode of sessions for which none was set."""
+        return self._default.mode
+
     def __len__(self) -> int:
         now_s = self._clock()
         conducts = (conduct for _, conduct in self._sessions())

@@ -396,6 +396,8 @@ export interface DrawnShare {
 
 /** The decisions that are open, or changed in the last five minutes, oldest first. */
 export interface DecisionList {
+  readonly enabled: boolean;
+  readonly default_mode: "OFF" | "MANUAL" | "SEMI_AUTO" | "AUTO";
   readonly decisions: readonly DecisionBody[];
 }
 

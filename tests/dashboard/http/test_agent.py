@@ -133,8 +133,9 @@ def test_the_status_of_a_session_has_its_open_decision(
     assert found["last_activity"] == found["current_decision"]["timestamp"]
     assert (found["mode"], found["status"]) == ("AUTO", "WAITING_APPROVAL")
     assert (found["confidence_score"], found["is_active"]) == (0.6, True)
-    listed = send(dashboard, "GET", "agent/decisions").json()["decisions"]
-    assert decision(session_id, one)["data"] in listed
+    listed = send(dashboard, "GET", "agent/decisions").json()
+    assert decision(session_id, one)["data"] in listed["decisions"]
+    assert (listed["enabled"], listed["default_mode"]) == (True, "MANUAL")
 
 
 def test_a_decision_that_was_not_published_here_is_read(
@@ -425,6 +426,7 @@ def test_the_kill_switch_refuses_changes_and_nothing_else(
     for path in READS:
         assert send(dashboard, "GET", path).status_code in (200, 404), path
     assert send(dashboard, "GET", f"{OF_SESSION}/status").json()["mode"] == "OFF"
+    assert send(dashboard, "GET", "agent/decisions").json()["enabled"] is False
     assert commands(valkey_url) == []
 
 

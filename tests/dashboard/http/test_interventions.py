@@ -236,7 +236,10 @@ def test_invalid_parameters_are_refused(serve: Serve, path: str, code: str) -> N
 
 @pytest.mark.parametrize(
     ("path", "session_id"),
-    [("a%2Fb", "a/b"), ("event%2Fe", "event/e"), ("event", "event"), ("a%0Ab", "a\nb")],
+    [
+        *[("a%2Fb", "a/b"), ("event%2Fe", "event/e"), ("event", "event"), ("a%0Ab", "a\nb")],
+        *[("", "."), ("../", "..")],  # as clients resolve these ids
+    ],
 )
 def test_the_history_of_any_session_is_found(
     serve: Serve, shared_database: str, path: str, session_id: str

@@ -3,10 +3,11 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from conductor_actors.domain.scoring import Signals
 from tests.dashboard.fake_server import FakeService
+from tests.dashboard.page.chart_pixels import pixel
 from tests.dashboard.page.conftest import Open, Window
 from tests.dashboard.sample_bodies import (
     NOON_MS,
@@ -35,25 +36,6 @@ def keynote(service: FakeService) -> FakeService:
 def _end(service: FakeService, began: Body, at_ms: int) -> None:
     service.tick(update_with_score("keynote", at_ms, 0.6))
     service.end_anomaly(incident_end(began, at_ms))
-
-
-def _pixel(page: Page, at_ms: int, score: float) -> list[int]:
-    """Return red, green, blue and opacity of the chart's pixel at a time and a score."""
-    pixel: list[int] = page.evaluate(
-        """([at, score]) => {
-          const over = document.querySelector(".u-over").getBoundingClientRect();
-          const canvas = document.querySelector(".uplot canvas");
-          const box = canvas.getBoundingClientRect();
-          const scale = canvas.width / box.width;
-          const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
-          copy.drawImage(canvas, 0, 0);
-          const x = (over.left - box.left + over.width * at) * scale;
-          const y = (over.top - box.top + over.height * (1 - score)) * scale;
-          return [...copy.getImageData(x, y, 1, 1).data];
-        }""",
-        [1 - (NOON_MS - at_ms) / 300_000, score],
-    )
-    return pixel
 
 
 def test_the_notice_shows_what_began_why_since_when_and_for_how_long(
@@ -177,6 +159,7 @@ def test_screen_readers_announce_a_begin_and_its_end_once_but_no_duration(
 
     begin = f"Critical: Sudden drop. {REASON} Expected 62%, actual 28%."
     end = "Recovered after 15 s: Sudden drop."
+    expect(page.locator("#announcements")).to_have_text(end)
     announced = page.evaluate("window.announced")
     assert [one for one in announced if "Now " not in one] == [begin, end]
     assert page.locator(".notice").locator("[aria-live], [role=status], [role=alert]").count() == 0
@@ -235,13 +218,13 @@ def test_the_chart_shades_the_time_of_an_anomaly_and_marks_its_begin_and_end(
     expect(page.locator(".fact-points")).to_have_text("60")
 
     above = 0.9  # the curve, its area and the expected range
-    outside = [_pixel(page, NOON_MS - ago, above) for ago in (250_000, 50_000)]
-    assert [pixel[3] for pixel in outside] == [0, 0]
-    inside = _pixel(page, NOON_MS - 150_000, above)
+    outside = [pixel(page, NOON_MS - ago, above) for ago in (250_000, 50_000)]
+    assert [colour[3] for colour in outside] == [0, 0]
+    inside = pixel(page, NOON_MS - 150_000, above)
     assert 0 < inside[3] < 100
     assert inside[0] > 2 * inside[1]  # red
     for edge_ms in (NOON_MS - 200_000, NOON_MS - 100_000):
-        opacities = [_pixel(page, edge_ms + nudge, above)[3] for nudge in range(-700, 701, 100)]
+        opacities = [pixel(page, edge_ms + nudge, above)[3] for nudge in range(-700, 701, 100)]
         assert max(opacities) > 150
 
 
@@ -254,9 +237,9 @@ def test_the_chart_shows_the_range_of_scores_that_was_expected(
     page = window.open("keynote")
     expect(page.get_by_text("Expected range")).to_be_visible()
 
-    assert _pixel(page, NOON_MS - 50_000, 0.65)[3] > 0
-    assert _pixel(page, NOON_MS - 50_000, 0.85)[3] == 0
-    assert _pixel(page, NOON_MS - 250_000, 0.65)[3] == 0
+    assert pixel(page, NOON_MS - 50_000, 0.65)[3] > 0
+    assert pixel(page, NOON_MS - 50_000, 0.85)[3] == 0
+    assert pixel(page, NOON_MS - 250_000, 0.65)[3] == 0
 
 
 def test_the_legend_names_only_what_the_chart_shows(window: Window, service: FakeService) -> None:

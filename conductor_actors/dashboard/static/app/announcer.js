@@ -3,16 +3,55 @@
 import { html } from "./element.js";
 
 const CLEAR_AFTER_MS = 5_000; // so that the same text can be announced again
+const MIN_SHOWN_MS = 500; // a text that is replaced at once is not read
 
-/** @type {Map<string, ReturnType<typeof setTimeout>>} */
-const timers = new Map();
+/** A live region: its texts are written one after the other. */
+class LiveRegion {
+  #selector;
+  /** @type {string[]} */
+  #queue = [];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #isBusy = false;
+
+  /** @param {string} selector */
+  constructor(selector) {
+    this.#selector = selector;
+  }
+
+  /** @param {string} text */
+  write(text) {
+    this.#queue.push(text);
+    if (!this.#isBusy) this.#writeNext();
+  }
+
+  #writeNext() {
+    const text = this.#queue.shift();
+    this.#isBusy = text !== undefined;
+    clearTimeout(this.#timer);
+    if (text === undefined) {
+      this.#timer = setTimeout(() => this.#set(""), CLEAR_AFTER_MS);
+    } else {
+      this.#set(text);
+      this.#timer = setTimeout(() => this.#writeNext(), MIN_SHOWN_MS);
+    }
+  }
+
+  /** @param {string} text */
+  #set(text) {
+    html(document, this.#selector).textContent = text;
+  }
+}
+
+const polite = new LiveRegion("#announcements");
+const immediate = new LiveRegion("#alarms");
 
 /**
  * Announce a text when the screen reader is idle.
  * @param {string} text
  */
 export function announce(text) {
-  write("#announcements", text);
+  polite.write(text);
 }
 
 /**
@@ -20,19 +59,5 @@ export function announce(text) {
  * @param {string} text
  */
 export function announceNow(text) {
-  write("#alarms", text);
-}
-
-/**
- * @param {string} selector
- * @param {string} text
- */
-function write(selector, text) {
-  const region = html(document, selector);
-  region.textContent = text;
-  clearTimeout(timers.get(selector));
-  timers.set(
-    selector,
-    setTimeout(() => (region.textContent = ""), CLEAR_AFTER_MS),
-  );
+  immediate.write(text);
 }

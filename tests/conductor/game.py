@@ -15,17 +15,10 @@ from conductor_actors.domain.conductor.interventions import (
     Origin,
 )
 from conductor_actors.domain.conductor.policy import Probabilities
-from tests.conductor.players import (
-    BeforeAfterBandit,
-    Chance,
-    Conductor,
-    Player,
-    SemiAutoConductor,
-)
+from tests.conductor.players import BeforeAfterBandit, Chance, Conductor, Player
 from tests.conductor.world import Moment, Scenario, moments
 
-PRODUCT: Final = "AUTO"
-SEMI_AUTO: Final = "SEMI_AUTO"
+PRODUCT: Final = "this conductor"
 CHANCE: Final = "random"
 BANDIT: Final = "before/after bandit"
 DELAY: Final = 2  # decisions, in other sessions, until an outcome is known
@@ -73,7 +66,6 @@ def play(scenario: Scenario, seed: int, repetition: int) -> Repetition:
     rng = Random(f"players/{scenario.name}/{seed}/{repetition}")
     players: dict[str, Player] = {
         PRODUCT: conductor,
-        SEMI_AUTO: SemiAutoConductor(),
         CHANCE: Chance(rng),
         BANDIT: BeforeAfterBandit(rng),
     }

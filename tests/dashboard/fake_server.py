@@ -28,6 +28,8 @@ import conductor_actors.dashboard
 from conductor_actors.dashboard import bodies
 from conductor_actors.domain.anomalies.evidence import noticeable_s
 from conductor_actors.domain.scoring import Scoring, Signals
+from tests.dashboard.fake_conductor import Endpoint, FakeConductor
+from tests.dashboard.fake_conductor import refusal as _refusal
 from tests.dashboard.sample_bodies import (
     TICK_MS,
     Body,
@@ -47,8 +49,6 @@ CSP: Final = (
 )
 _UNITS: Final = {"chat_msgs_per_min": "messages/min", "reactions_per_min": "reactions/min"}
 
-Endpoint = Callable[[Request, bytes], Response]
-
 
 @dataclass
 class FakeService:
@@ -62,6 +62,7 @@ class FakeService:
     feedback: list[tuple[str, Body]] = field(default_factory=list)
     breaks: list[tuple[str, Body]] = field(default_factory=list)
     may_conduct: bool = True
+    conductor: FakeConductor = field(default_factory=FakeConductor)
     token: str | None = None
     refused_sessions: set[str] = field(default_factory=set)
     refusal_reason: str | None = None
@@ -126,6 +127,13 @@ class FakeService:
                 stored |= {"endedAt": body["timestamp"], "durationS": body["durationS"]}
         self._run(self._send_about("anomaly:ended", body))
 
+    def send_decision(self, body: Body) -> None:
+        """Send an intervention as it is now to the same, and store it."""
+        self.conductor.change(body)
+        head = {key: body[key] for key in ("session_id", "timestamp")}
+        message = {"type": "agent.decision", "sessionId": body["session_id"], **head, "data": body}
+        self._run(self._send_about("agent.decision", message))
+
     def disconnect_clients(self) -> None:
         """Disconnect every client, as a service does that refuses them."""
         self._run(self._disconnect_all())
@@ -155,6 +163,8 @@ class FakeService:
         listed = {one["sessionId"] for one in updates}
         found = [one for one in self._open_anomalies() if one["sessionId"] in listed]
         body = {"sessions": list(updates)} | ({"anomalies": found} if found else {})
+        if decisions := self.conductor.open_of(listed):
+            body["decisions"] = decisions
         await self._sockets.emit("sessions:update", body, to, namespace=NAMESPACE)
 
     async def _disconnect_all(self) -> None:
@@ -188,6 +198,8 @@ class FakeService:
             body = {"sessionId": session, "points": self.points.get(session, [])[-60:]}
             if recent := [one for one in self.anomalies if one["sessionId"] == session]:
                 body["anomalies"] = recent
+            if decisions := self.conductor.of_session(session):
+                body["decisions"] = decisions
             await self._sockets.emit("engagement:history", body, sid, namespace=NAMESPACE)
         return {"ok": True}
 
@@ -233,6 +245,7 @@ class FakeService:
         yield "GET", "sessions/{id:path}/explanation", self._explanation
         yield "POST", "sessions/{id:path}/quiet", self._arrange_quiet
         yield "POST", "anomalies/{id:path}/feedback", self._store_feedback
+        yield from self.conductor.endpoints()
 
     def _with_token(self, answer: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -335,10 +348,6 @@ def running(service: FakeService) -> Iterator[FakeService]:
         yield service
     finally:
         service.stop()
-
-
-def _refusal(status: int, code: str, message: str) -> Response:
-    return JSONResponse({"error": {"code": code, "message": message}}, status)
 
 
 def main() -> None:

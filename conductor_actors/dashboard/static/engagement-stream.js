@@ -17,7 +17,8 @@ import { io } from "./vendor/socket.io.esm.min.js";
 export { MAX_POINTS, WINDOW_MS } from "./subscriptions.js";
 
 /**
- * @import { Anomaly, AnomalyEnd, AnomalyRecord, EngagementHistory, SessionList, Update } from "./types.d.ts"
+ * @import { Anomaly, AnomalyEnd, AnomalyRecord, DecisionBody } from "./types.d.ts"
+ * @import { EngagementHistory, SessionEvent, SessionList, Update } from "./types.d.ts"
  */
 
 /** @typedef {"connecting" | "live" | "reconnecting" | "disconnected"} Phase */
@@ -33,7 +34,8 @@ export { MAX_POINTS, WINDOW_MS } from "./subscriptions.js";
 /**
  * The state of one session. `points` are the newest 60 of the last 5 minutes, oldest first.
  * `anomalies` are those that are open or ended in these 5 minutes, and `anomaly` is the latest.
- * `status` is `ready` once the server has sent the session's history, which may be empty.
+ * `decisions` are the interventions that are open or have changed lately, each as it is now, the last
+ * one that changed at the end. `status` is `ready` once the server has sent the session's history, which may be empty.
  * @typedef {Readonly<{
  *   sessionId: string,
  *   status: "loading" | "ready" | "refused",
@@ -42,18 +44,21 @@ export { MAX_POINTS, WINDOW_MS } from "./subscriptions.js";
  *   latest: Update | null,
  *   anomaly: AnomalyRecord | null,
  *   anomalies: readonly AnomalyRecord[],
+ *   decisions: readonly DecisionBody[],
  *   connection: ConnectionSnapshot,
  * }>} SessionSnapshot
  */
 
 /**
  * A change of the list of live sessions. `isWhole`: `changed` lists all live sessions; sessions
- * that it does not list are over. `anomalies` are all open ones of the sessions in `changed`.
+ * that it does not list are over. `anomalies` and `decisions` are all open ones of the sessions in
+ * `changed`.
  * @typedef {Readonly<{
  *   status: "loading" | "ready" | "refused",
  *   error: string | null,
  *   changed: readonly Update[],
  *   anomalies: readonly AnomalyRecord[],
+ *   decisions: readonly DecisionBody[],
  *   isWhole: boolean,
  *   connection: ConnectionSnapshot,
  * }>} SessionsSnapshot
@@ -197,9 +202,10 @@ export class EngagementStream {
     socket.on("connect_error", (error) => this.#onConnectError(error));
     socket.io.on("reconnect_attempt", (attempt) => this.#setPhase("reconnecting", { attempt }));
     socket.io.on("reconnect_failed", () => this.#onAttemptsExhausted());
-    socket.on("engagement:history", (/** @type {EngagementHistory} */ { sessionId, points, anomalies = [] }) => {
+    socket.on("engagement:history", (/** @type {EngagementHistory} */ history) => {
       this.#onData();
-      for (const each of this.#subscriptionsTo(sessionId)) each.onHistory(points, anomalies);
+      const { sessionId, points, anomalies = [], decisions = [] } = history;
+      for (const each of this.#subscriptionsTo(sessionId)) each.onHistory(points, anomalies, decisions);
     });
     socket.on("engagement:update", (/** @type {Update} */ update) => {
       this.#onData();
@@ -211,9 +217,13 @@ export class EngagementStream {
     socket.on("anomaly:ended", (/** @type {AnomalyEnd} */ end) => {
       for (const each of this.#subscriptionsTo(end.sessionId)) each.onAnomalyEnd(end);
     });
-    socket.on("sessions:update", (/** @type {SessionList} */ { sessions, anomalies = [] }) => {
+    socket.on("agent.decision", (/** @type {SessionEvent} */ { session_id: sessionId, data }) => {
+      const decision = /** @type {DecisionBody} */ (/** @type {unknown} */ (data));
+      for (const each of this.#subscriptionsTo(sessionId)) each.onDecision(decision);
+    });
+    socket.on("sessions:update", (/** @type {SessionList} */ { sessions, anomalies = [], decisions = [] }) => {
       this.#onData();
-      this.#list?.onUpdate(sessions, anomalies);
+      this.#list?.onUpdate(sessions, anomalies, decisions);
     });
   }
 

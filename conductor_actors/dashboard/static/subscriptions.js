@@ -3,13 +3,14 @@
  */
 
 /**
- * @import { Anomaly, AnomalyEnd, AnomalyRecord, Update } from "./types.d.ts"
+ * @import { Anomaly, AnomalyEnd, AnomalyRecord, DecisionBody, Update } from "./types.d.ts"
  * @import { Acknowledgement, ConnectionSnapshot, SessionSnapshot, SessionsSnapshot } from "./engagement-stream.js"
  */
 
 /** The length of a session's window, and the maximum number of its points. */
 export const WINDOW_MS = 300_000;
 export const MAX_POINTS = 60;
+const MAX_DECISIONS = 50;
 
 /** A subscription to one session. */
 export class SessionSubscription {
@@ -17,6 +18,8 @@ export class SessionSubscription {
   #listener;
   #points = new PointWindow();
   #anomalies = new AnomalyWindow();
+  /** @type {readonly DecisionBody[]} */
+  #decisions = Object.freeze([]);
   /** @type {SessionSnapshot} */
   #snapshot;
 
@@ -31,7 +34,7 @@ export class SessionSubscription {
     this.#listener = listener;
     this.#snapshot = {
       ...{ sessionId, status: "loading", error: null, connection },
-      ...{ points: [], latest: null, anomaly: null, anomalies: [] },
+      ...{ points: [], latest: null, anomaly: null, anomalies: [], decisions: [] },
     };
     this.#change({});
   }
@@ -48,9 +51,11 @@ export class SessionSubscription {
   /**
    * @param {readonly Update[]} points
    * @param {readonly AnomalyRecord[]} anomalies
+   * @param {readonly DecisionBody[]} decisions
    */
-  onHistory(points, anomalies) {
+  onHistory(points, anomalies, decisions) {
     this.#anomalies.replace(anomalies);
+    this.#addDecisions(decisions);
     this.#addPoints(points);
   }
 
@@ -71,6 +76,12 @@ export class SessionSubscription {
     this.#change(this.#anomaliesNow());
   }
 
+  /** @param {DecisionBody} decision as it is now */
+  onDecision(decision) {
+    this.#addDecisions([decision]);
+    this.#change({ decisions: this.#decisions });
+  }
+
   /** @param {ConnectionSnapshot} connection */
   onConnection(connection) {
     this.#change({ connection });
@@ -80,7 +91,18 @@ export class SessionSubscription {
   #addPoints(added) {
     this.#points.merge(added);
     const { points, latest } = this.#points;
-    this.#change({ status: "ready", error: null, points, latest, ...this.#anomaliesNow() });
+    const decisions = this.#decisions;
+    this.#change({ status: "ready", error: null, points, latest, decisions, ...this.#anomaliesNow() });
+  }
+
+  /** @param {readonly DecisionBody[]} changed */
+  #addDecisions(changed) {
+    const byId = new Map(this.#decisions.map((each) => [each.id, each]));
+    for (const each of changed) {
+      byId.delete(each.id); // so that it moves to the end
+      byId.set(each.id, Object.freeze(each));
+    }
+    this.#decisions = Object.freeze([...byId.values()].slice(-MAX_DECISIONS));
   }
 
   #anomaliesNow() {
@@ -177,7 +199,7 @@ function timeOf(timestamp) {
   return Date.parse(timestamp);
 }
 
-const NO_CHANGES = Object.freeze({ changed: [], anomalies: [], isWhole: false });
+const NO_CHANGES = Object.freeze({ changed: [], anomalies: [], decisions: [], isWhole: false });
 
 /** The subscription to the list of live sessions. It passes on changes; listeners keep the list. */
 export class ListSubscription {
@@ -211,11 +233,12 @@ export class ListSubscription {
   /**
    * @param {readonly Update[]} changed
    * @param {readonly AnomalyRecord[]} anomalies
+   * @param {readonly DecisionBody[]} decisions
    */
-  onUpdate(changed, anomalies) {
+  onUpdate(changed, anomalies, decisions) {
     const isWhole = this.#isNextWhole;
     this.#isNextWhole = false;
-    this.#change({ status: "ready", error: null, changed, anomalies, isWhole });
+    this.#change({ status: "ready", error: null, changed, anomalies, decisions, isWhole });
   }
 
   /** @param {ConnectionSnapshot} connection */

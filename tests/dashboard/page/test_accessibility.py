@@ -4,6 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Page, expect
 
+from conductor_actors.domain.conductor.interventions import MeasuredOutcome
 from conductor_actors.updates import timestamp
 from tests.dashboard.fake_server import FakeService
 from tests.dashboard.page.conftest import Open, Window
@@ -15,6 +16,7 @@ from tests.dashboard.sample_bodies import (
     record,
     update_with_score,
 )
+from tests.dashboard.sample_interventions import effect, held, measured, suggestion
 
 _FULL = [NOON_MS - back * TICK_MS for back in reversed(range(60))]
 
@@ -86,6 +88,69 @@ def _break_dialog(window: Window) -> None:
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
+def _suggestion(window: Window) -> None:
+    window.service.conductor.change(suggestion())
+    page = window.open("keynote")
+    expect(page.locator(".suggestion")).to_be_visible()
+
+
+def _edited_suggestion(window: Window) -> None:
+    _suggestion(window)
+    window.page.get_by_role("button", name="Edit").click()
+    window.page.get_by_label("Question").fill("W" * 501)
+    window.page.get_by_role("button", name="Approve edited").click()
+
+
+def _interventions(window: Window) -> None:
+    began_ms = NOON_MS - 150_000
+    window.service.conductor.change(measured(at_ms=began_ms))
+    worse = MeasuredOutcome(began_ms, 0.4, 0.3, -0.1)
+    window.service.conductor.change(measured(id="worse", at_ms=began_ms, outcome=worse))
+    window.service.conductor.change(held(at_ms=NOON_MS - 30_000))
+    page = window.open("keynote")
+    expect(page.locator(".session .done-item")).to_have_count(3)
+    expect(page.locator(".score-number")).to_have_text("80")
+
+
+def _kill_switch(window: Window) -> None:
+    window.service.conductor.is_enabled = False
+    page = window.open("keynote")
+    expect(page.locator(".conductor-status")).to_contain_text("Switched off")
+
+
+def _mode_dialog(window: Window) -> None:
+    page = window.open("keynote")
+    page.locator(".conductor").get_by_role("button", name="Change mode").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def _manual_dialog(window: Window) -> None:
+    page = window.open("keynote")
+    page.get_by_role("button", name="Do something now").click()
+    expect(page.get_by_label("Question")).to_be_visible()
+
+
+def _conductor_view(window: Window) -> None:
+    window.service.conductor.change(suggestion())
+    window.service.conductor.change(measured(id="other"))
+    window.service.conductor.effects = [
+        effect("POLL", "act", 0.06, 0.03, 0.09),
+        effect("BROADCAST", "act", -0.06, -0.09, -0.03),
+        effect("GAMIFICATION", "suggest", 0.01, -0.09, 0.1),
+        effect("NOTIFICATION", "suggest", missing=37),
+    ]
+    window.page.goto(f"{window.service.url}/#/conductor")
+    expect(window.page.locator(".effect")).to_have_count(4)
+    expect(window.page.locator(".event-done .done-item")).to_have_count(2)
+
+
+def _list_with_a_suggestion(window: Window) -> None:
+    window.service.conductor.change(suggestion())
+    page = window.open()
+    expect(page.locator(".row-suggestion:visible")).to_have_count(1)
+    expect(page.locator(".waiting-count")).to_be_visible()
+
+
 def _session_without_scores(window: Window) -> None:
     page = window.open("quiet-room")
     expect(page.locator(".chart-state")).to_contain_text("No scores")
@@ -116,6 +181,14 @@ _STATES = [
     _list_with_anomalies,
     _break,
     _break_dialog,
+    _suggestion,
+    _edited_suggestion,
+    _interventions,
+    _kill_switch,
+    _mode_dialog,
+    _manual_dialog,
+    _conductor_view,
+    _list_with_a_suggestion,
     _session_without_scores,
     _disconnected,
     _token_dialog,
@@ -170,6 +243,25 @@ def test_screen_readers_announce_a_critical_anomaly_as_an_alert(
     expect(page.get_by_role("alert").filter(has_text="Sudden drop")).to_have_text(
         "Critical: Sudden drop. Expected 80%, actual 10%."
     )
+
+
+def test_announcements_that_come_at_once_are_each_shown_for_long_enough(window: Window) -> None:
+    page = window.open()
+
+    shown_ms = page.evaluate(
+        """async () => {
+          const { announce } = await import("/static/app/announcer.js");
+          const times = [];
+          const region = document.querySelector("#announcements");
+          new MutationObserver(() => times.push([region.textContent, performance.now()]))
+            .observe(region, { childList: true });
+          announce("one");
+          announce("two");
+          while (times.length < 2) await new Promise((done) => setTimeout(done, 20));
+          return times.map(([text]) => text).join() === "one,two" && times[1][1] - times[0][1];
+        }"""
+    )
+    assert shown_ms > 400
 
 
 def test_the_theme_follows_the_system_until_the_user_chooses_one_and_the_choice_is_stored(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.dashboard.fake_server import STATIC, FakeService, running
 from tests.dashboard.page.conftest import Window
@@ -18,13 +18,14 @@ from tests.dashboard.sample_bodies import (
     record,
     update_with_score,
 )
+from tests.dashboard.sample_interventions import QUESTION, suggestion
 from tests.support.documents import CLIENT, examples
 
 COPIED: Final = (
     *("engagement-stream.js", "subscriptions.js", "types.d.ts"),
     "vendor/socket.io.esm.min.js",
 )
-WATCH, OPEN, STOP, HOOK = (example.text for example in examples(CLIENT, "js"))
+WATCH, OPEN, ANSWER, STOP, HOOK = (example.text for example in examples(CLIENT, "js"))
 PAGE: Final = """\
 <!doctype html>
 <link rel="icon" href="/static/icons/favicon.svg">
@@ -79,7 +80,7 @@ def test_the_example_receives_updates_until_it_stops_watching(
     logged = list[str]()
     page.on("console", lambda message: logged.append(message.text))
     service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.6)]
-    stop = f"\n{OPEN}\nglobalThis.stopWatching = () => {{\n{STOP}\n}};"
+    stop = f"\n{OPEN}\n{ANSWER}\nglobalThis.stopWatching = () => {{\n{STOP}\n}};"
     with page.expect_console_message(lambda message: message.text == "60% HIGH, 1 points"):
         open_page(page, service, tmp_path, WATCH + stop)
     service.wait_for_subscribers("keynote", 1)
@@ -108,6 +109,30 @@ def test_the_example_has_the_open_anomalies_of_all_sessions(
         open_page(page, service, tmp_path, f"{WATCH}\n{OPEN}")
     with page.expect_console_message(lambda message: message.text == "0 open"):
         service.end_anomaly(incident_end(began, NOON_MS + 60_000))
+
+
+@pytest.mark.parametrize(("is_confirmed", "answer"), [(True, "approve"), (False, "reject")])
+def test_the_example_asks_once_about_a_suggestion_and_answers_it(
+    page: Page, service: FakeService, tmp_path: Path, *, is_confirmed: bool, answer: str
+) -> None:
+    asked = list[str]()
+
+    def decide(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        (dialog.accept if is_confirmed else dialog.dismiss)()
+
+    page.on("dialog", decide)
+    service.points["keynote"] = [update_with_score("keynote", NOON_MS, 0.6)]
+    open_page(page, service, tmp_path, f"{WATCH}\n{ANSWER}")
+    service.wait_for_subscribers("keynote", 1)
+    with page.expect_response(lambda response: response.url.endswith(f"/poll-1/{answer}")):
+        service.send_decision(suggestion())
+    service.send_decision(suggestion())
+    with page.expect_console_message(lambda message: message.text == "70% HIGH, 2 points"):
+        service.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.7))
+
+    [question] = asked
+    assert QUESTION in question
 
 
 def test_the_hook_watches_the_session_that_the_component_shows(

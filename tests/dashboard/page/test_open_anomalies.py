@@ -15,6 +15,7 @@ from tests.dashboard.sample_bodies import (
     record,
     update_with_score,
 )
+from tests.dashboard.sample_interventions import REASON, suggestion
 
 SCORES = {"beta": 0.9, "alpha": 0.55, "delta": 0.12, "gamma": 0.35}
 _IN_THE_BACKGROUND = "Document.prototype.hasFocus = () => false;"
@@ -153,6 +154,25 @@ def test_the_permission_to_notify_is_requested_by_a_click_only_and_remembered(
     page.go_back()
     switch.click()
     expect(switch).not_to_be_checked()
+
+
+def test_a_suggestion_is_notified_as_an_anomaly_is(
+    window: Window, four_sessions: FakeService
+) -> None:
+    page = window.page
+    page.add_init_script(_RECORD_NOTIFICATIONS + _IN_THE_BACKGROUND)
+    four_sessions.conductor.change(suggestion("alpha", id="before"))
+    window.open()
+    page.get_by_role("switch", name="Notify me").click()
+    expect(page.locator(".waiting-number")).to_have_text("1")
+
+    four_sessions.send_decision(suggestion("beta"))
+
+    expect(page.locator(".waiting-number")).to_have_text("2")
+    expected = ["Suggestion: a poll", f"beta\n{REASON}", "poll-1"]
+    assert page.evaluate("window.notified") == [expected]
+    page.evaluate("window.lastNotification.dispatchEvent(new Event('click'))")
+    expect(page.locator(".suggestion")).to_be_visible()
 
 
 def test_nobody_is_notified_who_looks_at_the_page(

@@ -3,7 +3,8 @@
 import { SERVICE_URL } from "./addresses.js";
 import { savedToken } from "./token.js";
 
-/** @import { AnomalyList, Explanation, ScoreHistories } from "../types.d.ts" */
+/** @import { AnomalyList, DecisionBody, DecisionList, EffectReport } from "../types.d.ts" */
+/** @import { Explanation, ManualRequest, ScoreHistories, Templates } from "../types.d.ts" */
 
 /**
  * A failed request. `status` is 0 if there was no response, and `retryAfterMs` if the service
@@ -78,6 +79,102 @@ export function sendQuiet(sessionId, until) {
 }
 
 /**
+ * Fetch the newest interventions of a session.
+ * @param {string} sessionId
+ * @returns {Promise<readonly DecisionBody[]>}
+ */
+export function fetchInterventions(sessionId) {
+  return get(`interventions/history/${encodeURIComponent(sessionId)}`);
+}
+
+/**
+ * Fetch the interventions of an event in the last day, the newest first.
+ * @param {string} eventId
+ * @returns {Promise<readonly DecisionBody[]>}
+ */
+export function fetchEventInterventions(eventId) {
+  return get(`interventions/history/event/${encodeURIComponent(eventId)}?hours=24&limit=50`);
+}
+
+/**
+ * Fetch all open suggestions, and the interventions that have changed lately.
+ * @returns {Promise<DecisionList>}
+ */
+export function fetchDecisions() {
+  return get("agent/decisions");
+}
+
+/**
+ * Fetch what each type of action changes.
+ * @returns {Promise<EffectReport>}
+ */
+export function fetchEffects() {
+  return get("effects");
+}
+
+/**
+ * Approve a suggestion.
+ * @param {string} sessionId
+ * @param {string} decisionId
+ * @param {object | null} content what to send instead of what was suggested; null: that
+ */
+export function approve(sessionId, decisionId, content) {
+  return post(`${decisionPath(sessionId, decisionId)}/approve`, content === null ? {} : { content });
+}
+
+/**
+ * Dismiss a suggestion.
+ * @param {string} sessionId
+ * @param {string} decisionId
+ */
+export function dismiss(sessionId, decisionId) {
+  return post(`${decisionPath(sessionId, decisionId)}/reject`, {});
+}
+
+/**
+ * @param {string} sessionId
+ * @param {string} decisionId
+ */
+function decisionPath(sessionId, decisionId) {
+  return `agent/sessions/${encodeURIComponent(sessionId)}/decisions/${encodeURIComponent(decisionId)}`;
+}
+
+/**
+ * Set the mode of a session or an event.
+ * @param {"sessions" | "events"} kind
+ * @param {string} id
+ * @param {string | null} mode null: of a session, the mode of its event; of an event, the default
+ */
+export function setMode(kind, id, mode) {
+  return put(`agent/${kind}/${encodeURIComponent(id)}/mode`, { mode });
+}
+
+/**
+ * Fetch what each action says, unless it is edited.
+ * @returns {Promise<Templates>}
+ */
+export function fetchTemplates() {
+  return get("agent/templates");
+}
+
+/**
+ * Replace what actions say. Those that are absent say the default again.
+ * @param {Readonly<Record<string, object>>} templates
+ * @returns {Promise<Templates>}
+ */
+export function sendTemplates(templates) {
+  return put("agent/templates", { templates });
+}
+
+/**
+ * Start an action.
+ * @param {ManualRequest} request
+ */
+export function startAction(request) {
+  return post("interventions/manual", request);
+}
+
+/**
  * Return why the API rejects the current token, or requires one; null: it does not.
  * @returns {Promise<string | null>}
  */
@@ -100,8 +197,20 @@ function get(path) {
  * @param {object} body
  */
 function post(path, body) {
-  const headers = { "Content-Type": "application/json" };
-  return send(path, { method: "POST", headers, body: JSON.stringify(body) });
+  return send(path, { ...jsonOf(body), method: "POST" });
+}
+
+/**
+ * @param {string} path
+ * @param {object} body
+ */
+function put(path, body) {
+  return send(path, { ...jsonOf(body), method: "PUT" });
+}
+
+/** @param {object} body */
+function jsonOf(body) {
+  return { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
 }
 
 /**

@@ -17,11 +17,19 @@ const PAST_TYPES = { MASS_EXIT: "People left" };
 const SEVERITIES = { WARNING: "Warning", CRITICAL: "Critical" };
 
 /**
+ * Return the name of a type of anomaly.
+ * @param {string} type
+ */
+export function incidentName(type) {
+  return TYPES[type] ?? type;
+}
+
+/**
  * Return the name of an anomaly's type.
  * @param {AnomalyRecord} incident
  */
 export function typeName({ type, endedAt }) {
-  return (endedAt !== null && PAST_TYPES[type]) || (TYPES[type] ?? type);
+  return (endedAt !== null && PAST_TYPES[type]) || incidentName(type);
 }
 
 /** @param {Anomaly} anomaly */

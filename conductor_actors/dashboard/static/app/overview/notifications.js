@@ -1,12 +1,15 @@
-/** Notifications of the browser about anomalies that begin while another page or tab is in use. */
+/** Notifications of the browser about anomalies and suggestions while another page or tab is in use. */
 
 import { announce } from "../announcer.js";
 import { show } from "../element.js";
 import { printable } from "../format.js";
 import { severityName, typeName } from "../incidents.js";
+import { interventionInText } from "../interventions.js";
 
 /** @import { AnomalyRecord } from "../../types.d.ts" */
+/** @import { Intervention } from "../intervention-bodies.js" */
 /** @import { OpenAnomalies } from "../open-anomalies.js" */
+/** @import { OpenDecisions } from "../open-decisions.js" */
 
 const KEY = "notifications";
 
@@ -17,14 +20,22 @@ export class Notifications {
   /**
    * @param {HTMLButtonElement} button absent where the browser has no notifications or blocks them
    * @param {OpenAnomalies} anomalies
+   * @param {OpenDecisions} decisions
    */
-  constructor(button, anomalies) {
+  constructor(button, anomalies, decisions) {
     this.#button = button;
     button.addEventListener("click", () => void this.#toggle());
     anomalies.watch((began) => {
-      if (this.#isOn && (document.hidden || !document.hasFocus())) began.forEach(notify);
+      if (this.#isWanted) began.forEach(notifyOfAnomaly);
+    });
+    decisions.watch((began) => {
+      if (this.#isWanted) began.forEach(notifyOfSuggestion);
     });
     this.#draw();
+  }
+
+  get #isWanted() {
+    return this.#isOn && (document.hidden || !document.hasFocus());
   }
 
   get #isOn() {
@@ -49,12 +60,24 @@ function isPossible() {
 }
 
 /** @param {AnomalyRecord} incident */
-function notify(incident) {
+function notifyOfAnomaly(incident) {
   const { id, sessionId, reason } = incident;
-  const title = `${severityName(incident)}: ${typeName(incident)}`;
-  const body = [printable(sessionId), reason].filter(Boolean).join("\n");
+  notify(`${severityName(incident)}: ${typeName(incident)}`, { id: id ?? sessionId, sessionId, reason });
+}
+
+/** @param {Intervention} suggestion */
+function notifyOfSuggestion(suggestion) {
+  notify(`Suggestion: ${interventionInText(suggestion.type)}`, suggestion);
+}
+
+/**
+ * @param {string} title
+ * @param {Readonly<{id: string, sessionId: string, reason?: string | undefined}>} about
+ */
+function notify(title, { id, sessionId, reason }) {
+  const body = [printable(sessionId), reason && printable(reason)].filter(Boolean).join("\n");
   try {
-    const notification = new Notification(title, { body, tag: id ?? sessionId });
+    const notification = new Notification(title, { body, tag: id });
     notification.addEventListener("click", () => {
       focus();
       location.hash = `#/session/${encodeURIComponent(sessionId)}`;

@@ -11,6 +11,7 @@ import { SessionList } from "./session-list.js";
 
 /** @import { EngagementStream, SessionsSnapshot } from "../../engagement-stream.js" */
 /** @import { OpenAnomalies } from "../open-anomalies.js" */
+/** @import { OpenDecisions } from "../open-decisions.js" */
 /** @import { Line, Order } from "./session-board.js" */
 
 const HOLD_ORDER_MS = 2_000; // rows keep their order while the pointer moves over them
@@ -26,6 +27,7 @@ export class Overview {
   #list = new SessionList(html(this.#root, ".list"));
   #stream;
   #anomalies;
+  #decisions;
   /** @type {(() => void) | null} */
   #stop = null;
   /** @type {SessionsSnapshot | null} */
@@ -42,11 +44,14 @@ export class Overview {
   /**
    * @param {EngagementStream} stream
    * @param {OpenAnomalies} anomalies
+   * @param {OpenDecisions} decisions
    */
-  constructor(stream, anomalies) {
+  constructor(stream, anomalies, decisions) {
     this.#stream = stream;
     this.#anomalies = anomalies;
+    this.#decisions = decisions;
     anomalies.watch(() => this.#onAnomalies());
+    decisions.watch(() => this.#onDecisions());
     this.#restoreOrder();
     this.#search.addEventListener("input", () => this.#reorder());
     this.#onlyAnomalies.addEventListener("change", () => this.#reorder());
@@ -80,10 +85,12 @@ export class Overview {
   /** @param {SessionsSnapshot} snapshot */
   #onSnapshot(snapshot) {
     this.#snapshot = snapshot;
-    const { changed, anomalies, isWhole } = snapshot;
+    const { changed, anomalies, decisions, isWhole } = snapshot;
     if (changed.length > 0 || isWhole) {
+      const ids = changed.map(({ sessionId }) => sessionId);
       this.#board.update(changed, isWhole);
-      this.#anomalies.update(isWhole ? null : changed.map(({ sessionId }) => sessionId), anomalies);
+      this.#anomalies.update(isWhole ? null : ids, anomalies);
+      this.#decisions.update(ids, decisions);
     }
     this.#render();
   }
@@ -92,6 +99,12 @@ export class Overview {
     const { bySession } = this.#anomalies;
     this.#board.setAnomalies(bySession);
     setText(html(this.#root, ".filter-count"), count(bySession.size));
+    this.#render();
+  }
+
+  #onDecisions() {
+    const { isEnabled, sessions } = this.#decisions;
+    this.#board.setWaiting(isEnabled ? sessions : new Set());
     this.#render();
   }
 

@@ -20,6 +20,8 @@ export class Line {
   isBackfilled = false;
   /** The open anomaly. @type {AnomalyRecord | null} */
   anomaly = null;
+  /** Whether a suggestion of the conductor waits for a decision. */
+  isWaiting = false;
 
   /** @param {Update} update */
   constructor(update) {
@@ -77,6 +79,8 @@ export class SessionBoard {
   #lines = new Map();
   /** The open anomalies by session. @type {ReadonlyMap<string, AnomalyRecord>} */
   #anomalies = new Map();
+  /** The sessions with a suggestion. @type {ReadonlySet<string>} */
+  #waiting = new Set();
   /** The time of the newest update. */
   newestAt = 0;
 
@@ -107,7 +111,7 @@ export class SessionBoard {
       this.#lines.set(update.sessionId, kept);
       this.newestAt = Math.max(this.newestAt, kept.at);
     }
-    this.#setAnomalies();
+    this.#mark();
     for (const [id, line] of this.#lines) {
       if (this.newestAt - line.at > SESSION_TIMEOUT_MS) this.#lines.delete(id);
     }
@@ -119,7 +123,16 @@ export class SessionBoard {
    */
   setAnomalies(bySession) {
     this.#anomalies = bySession;
-    this.#setAnomalies();
+    this.#mark();
+  }
+
+  /**
+   * Set the sessions in which a suggestion waits for a decision.
+   * @param {ReadonlySet<string>} sessionIds
+   */
+  setWaiting(sessionIds) {
+    this.#waiting = sessionIds;
+    this.#mark();
   }
 
   /**
@@ -136,11 +149,13 @@ export class SessionBoard {
     return found.sort(order === "worst" ? byNeed : byName);
   }
 
-  #setAnomalies() {
+  #mark() {
     for (const [id, line] of this.#lines) {
       const anomaly = this.#anomalies.get(id) ?? null;
-      if (anomaly === line.anomaly) continue;
+      const isWaiting = this.#waiting.has(id);
+      if (anomaly === line.anomaly && isWaiting === line.isWaiting) continue;
       line.anomaly = anomaly;
+      line.isWaiting = isWaiting;
       line.version += 1;
     }
   }
@@ -155,7 +170,8 @@ function byName(a, b) {
 }
 
 /**
- * Open anomalies come first, the critical ones before the others; then the lowest scores.
+ * What waits for a decision comes first, then open anomalies, the critical ones before the others,
+ * then the lowest scores.
  * @param {Line} a
  * @param {Line} b
  */
@@ -164,7 +180,8 @@ function byNeed(a, b) {
 }
 
 /** @param {Line} line */
-function need({ anomaly }) {
+function need({ anomaly, isWaiting }) {
+  if (isWaiting) return 3;
   if (anomaly === null) return 0;
   return anomaly.severity === "CRITICAL" ? 2 : 1;
 }

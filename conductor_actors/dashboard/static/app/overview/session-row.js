@@ -15,6 +15,7 @@ export class SessionRow {
   #spark = find(this.element, ".row-spark", HTMLCanvasElement);
   #cells = {
     anomaly: html(this.element, ".row-anomaly"),
+    suggestion: html(this.element, ".row-suggestion"),
     event: html(this.element, ".row-event"),
     active: html(this.element, ".row-active"),
     chat: html(this.element, ".row-chat"),
@@ -65,6 +66,7 @@ export class SessionRow {
     setText(cells.score, percent(latest.score));
     setText(cells.category, categoryName(latest.category));
     this.#drawAnomaly(untilMs);
+    show(this.#cells.suggestion, this.line.isWaiting);
     drawSparkline(this.#spark, this.line.points, untilMs);
   }
 

@@ -8,7 +8,7 @@ import { beginMs, isOpen, keyOf, lengthOf, severityName, span, typeName } from "
 
 /** @import { AnomalyRecord } from "../../types.d.ts" */
 /** @import { FeedbackButton } from "./feedback.js" */
-/** @import { TickClock } from "./tick-clock.js" */
+/** @import { TickClock } from "../tick-clock.js" */
 
 const REFRESH_MS = 1_000; // of the duration, while an anomaly is open
 

@@ -7,7 +7,7 @@ import { minute } from "../format.js";
 import { mayConduct, refuseConduct } from "../token.js";
 
 /** @import { Update } from "../../types.d.ts" */
-/** @import { TickClock } from "./tick-clock.js" */
+/** @import { TickClock } from "../tick-clock.js" */
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;

@@ -80,7 +80,7 @@ function drawMark({ ctx, bbox }, x, direction) {
  * @param {CanvasRenderingContext2D} ctx
  * @param {[number, number][]} line
  */
-function strokeLine(ctx, line) {
+export function strokeLine(ctx, line) {
   ctx.lineWidth = 1.5 * devicePixelRatio;
   ctx.beginPath();
   for (const point of line) ctx.lineTo(...point);
@@ -104,12 +104,12 @@ function fillBetween(ctx, upper, lower) {
  * @param {number} score
  * @returns {[number, number]}
  */
-function place(plot, at, score) {
+export function place(plot, at, score) {
   return [plot.valToPos(at, "x", true), plot.valToPos(score, "y", true)];
 }
 
 /** @param {uPlot} plot */
-function clip({ ctx, bbox }) {
+export function clip({ ctx, bbox }) {
   ctx.beginPath();
   ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
   ctx.clip();

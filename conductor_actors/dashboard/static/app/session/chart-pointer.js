@@ -4,9 +4,11 @@ import { html, setText, show } from "../element.js";
 import { percent, time } from "../format.js";
 import { beginMs, endMs, typeName } from "../incidents.js";
 import { categoryName, levelOf } from "../levels.js";
+import { interventionAt } from "./chart-interventions.js";
 import { ScoreChart } from "./score-chart.js";
 
 /** @import { AnomalyRecord, Update } from "../../types.d.ts" */
+/** @import { Intervention } from "../intervention-bodies.js" */
 
 const STEPS = /** @type {Readonly<Record<string, number>>} */ ({
   ...{ ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 },
@@ -22,6 +24,8 @@ export class ChartPointer {
   #points = [];
   /** @type {readonly AnomalyRecord[]} */
   #incidents = [];
+  /** @type {readonly Intervention[]} */
+  #interventions = [];
   /** @type {Update | null} */
   #selected = null;
   #byKey = false;
@@ -42,12 +46,14 @@ export class ChartPointer {
   /**
    * @param {readonly Update[]} points
    * @param {readonly AnomalyRecord[]} incidents
+   * @param {readonly Intervention[]} interventions
    */
-  show(points, incidents) {
+  show(points, incidents, interventions) {
     const before = this.#selected;
     this.#points = points;
     this.#incidents = incidents;
-    this.#chart.show(points, incidents); // moves another point under the mouse
+    this.#interventions = interventions;
+    this.#chart.show(points, incidents, interventions); // moves another point under the mouse
     if (this.#byKey) this.#reselect(before);
     this.#describe();
   }
@@ -66,7 +72,7 @@ export class ChartPointer {
     setText(html(this.#tooltip, ".tooltip-category"), categoryName(point.category));
     const more = this.#moreAbout(point);
     show(html(this.#tooltip, ".tooltip-more"), more !== "");
-    setText(html(this.#tooltip, ".tooltip-more"), more.replace(", ", "\n"));
+    setText(html(this.#tooltip, ".tooltip-more"), more.replaceAll(", ", "\n"));
     this.#tooltip.dataset["level"] = levelOf(point.score);
     const half = this.#tooltip.offsetWidth / 2;
     const x = Math.min(this.#box.clientWidth - half, Math.max(half, left));
@@ -130,14 +136,15 @@ export class ChartPointer {
   }
 
   /**
-   * Return what was expected at a point, and the anomaly there.
+   * Return what was expected at a point, the anomaly there, and what was done before.
    * @param {Update} point
    */
   #moreAbout({ timestamp, expected }) {
     const at = Date.parse(timestamp);
     const incident = this.#incidents.findLast((each) => beginMs(each) <= at && at <= (endMs(each) ?? at));
     const range = expected ? `expected ${percent(expected[0])} to ${percent(expected[1])}` : "";
-    return [range, incident ? typeName(incident).toLowerCase() : ""].filter(Boolean).join(", ");
+    const name = incident ? typeName(incident).toLowerCase() : "";
+    return [range, name, interventionAt(this.#interventions, at)].filter(Boolean).join(", ");
   }
 
   #removeDescription() {

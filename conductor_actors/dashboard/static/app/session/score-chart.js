@@ -1,6 +1,6 @@
 /**
  * The area chart of a session's last 5 minutes. Missing ticks are gaps; colours show the level. Behind
- * the curve are the scores that were expected, and the times of anomalies.
+ * the curve are the scores that were expected, the times of anomalies, and what the conductor did.
  */
 
 import { WINDOW_MS } from "../../engagement-stream.js";
@@ -10,9 +10,11 @@ import { minute } from "../format.js";
 import { CRITICAL_BELOW, LEVELS, levelOf } from "../levels.js";
 import { runs } from "../points.js";
 import { colour, onThemeChange } from "../theme.js";
+import { drawInterventions } from "./chart-interventions.js";
 import { drawExpected, drawIncidents } from "./chart-layers.js";
 
 /** @import { AnomalyRecord, Update } from "../../types.d.ts" */
+/** @import { Intervention } from "../intervention-bodies.js" */
 
 const WINDOW_S = WINDOW_MS / 1000;
 const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
@@ -27,6 +29,8 @@ export class ScoreChart {
   #points = [];
   /** @type {readonly AnomalyRecord[]} */
   #incidents = [];
+  /** @type {readonly Intervention[]} */
+  #interventions = [];
 
   /**
    * @param {HTMLElement} box
@@ -45,10 +49,12 @@ export class ScoreChart {
   /**
    * @param {readonly Update[]} points
    * @param {readonly AnomalyRecord[]} incidents
+   * @param {readonly Intervention[]} interventions
    */
-  show(points, incidents) {
+  show(points, incidents, interventions) {
     this.#points = points;
     this.#incidents = incidents;
+    this.#interventions = interventions;
     const until = seconds(points.at(-1)) || WINDOW_S;
     this.#plot.batch((/** @type {uPlot} */ plot) => {
       plot.setData(withGaps(points), false);
@@ -105,6 +111,7 @@ export class ScoreChart {
         drawClear: [
           (plot) => drawIncidents(plot, this.#incidents),
           (plot) => drawExpected(plot, this.#points),
+          (plot) => drawInterventions(plot, this.#interventions),
         ],
         drawAxes: [drawThreshold],
         draw: [drawNewest],

@@ -3,24 +3,31 @@
 import { WINDOW_MS } from "../../engagement-stream.js";
 import { announce } from "../announcer.js";
 import { fetchExplanation } from "../api.js";
+import { ConductorPanel } from "../conductor/conductor-panel.js";
+import { InterventionList } from "../conductor/intervention-list.js";
+import { ManualDialog } from "../conductor/manual-dialog.js";
 import { find, html, oncePerFrame, setText, show } from "../element.js";
 import { percent, printable, time, trend, wholePercent } from "../format.js";
 import { categoryName, levelOf } from "../levels.js";
 import { TREND_MS } from "../points.js";
 import { setTitle } from "../tab-title.js";
+import { TickClock } from "../tick-clock.js";
 import { AnomalyNotice } from "./anomaly-notice.js";
 import { BreakControl } from "./break-control.js";
 import { ChartPointer } from "./chart-pointer.js";
 import { copyOnClick } from "./clipboard.js";
 import { FeedbackButton, onMarked } from "./feedback.js";
 import { PastAnomalies } from "./past-anomalies.js";
+import { shownInChart } from "./chart-interventions.js";
 import { SessionAnomalies } from "./session-anomalies.js";
+import { SessionInterventions } from "./session-interventions.js";
 import { SignalCards } from "./signal-cards.js";
-import { TickClock } from "./tick-clock.js";
 
 /** @import { EngagementStream, SessionSnapshot } from "../../engagement-stream.js" */
 /** @import { AnomalyRecord, Update } from "../../types.d.ts" */
+/** @import { ModeDialog } from "../conductor/mode-dialog.js" */
 /** @import { OpenAnomalies } from "../open-anomalies.js" */
+/** @import { OpenDecisions } from "../open-decisions.js" */
 
 const EXPLAIN_INTERVAL_MS = 60_000; // the rate of events changes
 
@@ -36,10 +43,14 @@ export class SessionView {
     new FeedbackButton(find(this.#root, ".notice-feedback", HTMLButtonElement)),
   );
   #break;
+  #conductor;
+  #manual;
+  #done = new InterventionList(html(this.#root, ".done"), { hasSessions: false });
   #past = new PastAnomalies(html(this.#root, ".past"));
   #cards = new SignalCards(this.#root);
   #stream;
   #openAnomalies;
+  #openDecisions;
   /** @type {ChartPointer | null} */
   #chart = null;
   /** @type {(() => void) | null} */
@@ -50,18 +61,25 @@ export class SessionView {
   #explainAgainMs = 0;
   #render = oncePerFrame(() => this.#draw());
   #anomalies = new SessionAnomalies(this.#render);
+  #interventions = new SessionInterventions(this.#render);
   #phase = "";
 
   /**
    * @param {EngagementStream} stream
-   * @param {OpenAnomalies} openAnomalies
+   * @param {{anomalies: OpenAnomalies, decisions: OpenDecisions, modeDialog: ModeDialog}} shared
    */
-  constructor(stream, openAnomalies) {
+  constructor(stream, { anomalies, decisions, modeDialog }) {
     this.#stream = stream;
-    this.#openAnomalies = openAnomalies;
+    this.#openAnomalies = anomalies;
+    this.#openDecisions = decisions;
+    decisions.watch(this.#render);
     this.#break = new BreakControl(html(this.#root, ".break"), this.#clock, this.#render);
+    const onDecision = () => void this.#interventions.load();
+    this.#conductor = new ConductorPanel(html(this.#root, ".conductor"), this.#clock, modeDialog, onDecision);
+    const sessionId = () => this.#session?.sessionId ?? "";
+    this.#manual = new ManualDialog(html(this.#root, ".manual-open"), sessionId, onDecision);
     onMarked(this.#render);
-    copyOnClick(html(this.#root, "[data-copies=session]"), () => this.#session?.sessionId ?? "");
+    copyOnClick(html(this.#root, "[data-copies=session]"), sessionId);
     copyOnClick(html(this.#root, "[data-copies=event]"), () => this.#session?.latest?.eventId ?? "");
     html(this.#chartState, ".state-action").addEventListener("click", () => stream.retry());
     this.#root.addEventListener("keydown", (event) => {
@@ -83,6 +101,8 @@ export class SessionView {
     this.#clock.set(undefined);
     this.#notice.reset();
     this.#anomalies.open(sessionId);
+    this.#interventions.open(sessionId);
+    this.#conductor.open(sessionId);
     this.#break.open(sessionId);
     setText(html(this.#title, "bdi"), printable(sessionId));
     this.#title.title = printable(sessionId);
@@ -105,9 +125,14 @@ export class SessionView {
     this.#session = session;
     this.#clock.set(session.latest?.timestamp);
     this.#anomalies.merge(session.anomalies);
-    if (session.status === "ready") this.#openAnomalies.update([session.sessionId], session.anomalies);
+    this.#interventions.merge(session.decisions);
+    if (session.status === "ready") {
+      this.#openAnomalies.update([session.sessionId], session.anomalies);
+      this.#openDecisions.update([session.sessionId], session.decisions);
+    }
     if (phase === "live" && phase !== this.#phase) {
       void this.#anomalies.load();
+      void this.#interventions.load();
       this.#openAnomalies.startPolling();
     }
     this.#phase = phase;
@@ -120,13 +145,17 @@ export class SessionView {
     const { latest, points } = session;
     const recent = this.#anomalies.since(this.#clock.nowMs - WINDOW_MS);
     this.#chart ??= new ChartPointer(html(this.#root, ".chart"));
-    this.#chart.show(points, recent);
+    const { all: interventions, stateText } = this.#interventions;
+    this.#chart.show(points, recent, interventions);
     this.#drawLegend(points, recent);
     this.#drawScore(session);
     this.#drawFacts(points);
     this.#drawState(session);
     this.#drawEvent(latest);
     this.#notice.show(recent, this.#break.show(latest), latest?.score);
+    this.#conductor.show(latest, interventions, this.#openDecisions);
+    this.#manual.show(latest !== null && this.#openDecisions.isEnabled);
+    this.#done.show(interventions, stateText, this.#clock.nowMs);
     this.#past.show(this.#anomalies, this.#clock.nowMs);
     this.#cards.show(latest);
     if (latest && this.#clock.nowMs >= this.#explainAgainMs) void this.#explain(session.sessionId);
@@ -155,6 +184,9 @@ export class SessionView {
     const hasExpected = points.some(({ expected }) => expected);
     html(this.#root, ".legend-expected").dataset["shown"] = String(hasExpected);
     html(this.#root, ".legend-incident").dataset["shown"] = String(incidents.length > 0);
+    const { hasMarks, hasDifference } = shownInChart(this.#interventions.all, points);
+    html(this.#root, ".legend-action").dataset["shown"] = String(hasMarks);
+    html(this.#root, ".legend-without").dataset["shown"] = String(hasDifference);
   }
 
   /** @param {readonly Update[]} points */

@@ -15,6 +15,11 @@ export class TickClock {
     this.#receivedMs = performance.now();
   }
 
+  /** The newest tick; 0: there was none. */
+  get tickMs() {
+    return this.#tickMs;
+  }
+
   /** Milliseconds since 1970; the browser's time before the first tick. */
   get nowMs() {
     if (this.#tickMs === 0) return Date.now();

@@ -1,0 +1,413 @@
+"""What the conductor did in the session that is shown: list, chart, status, mode, and by hand."""
+
+import re
+from itertools import starmap
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from conductor_actors.domain.conductor.interventions import MeasuredOutcome
+from tests.dashboard.fake_conductor import TEMPLATES
+from tests.dashboard.fake_server import FakeService
+from tests.dashboard.page.chart_pixels import pixel
+from tests.dashboard.page.conftest import Open, Window
+from tests.dashboard.sample_bodies import NOON_MS, TICK_MS, Body, update_with_score
+from tests.dashboard.sample_interventions import QUESTION, held, measured, sent, suggestion
+
+LEARNING = "Did nothing, on purpose: this is how the conductor learns what happens without it."
+_FULL = [NOON_MS - back * TICK_MS for back in reversed(range(60))]
+
+
+@pytest.fixture
+def keynote(service: FakeService) -> FakeService:
+    service.points["keynote"] = [update_with_score("keynote", at, 0.3) for at in _FULL]
+    return service
+
+
+def _outcome(page: Page) -> str:
+    return page.locator(".session .done-outcome").first.inner_text()
+
+
+def _with_agent(mode: str, status: str) -> Body:
+    update = update_with_score("keynote", NOON_MS + TICK_MS, 0.5)
+    return update | {"agent": {"mode": mode, "status": status}}
+
+
+def test_the_list_has_the_path_of_an_intervention_and_what_followed(
+    window: Window, keynote: FakeService
+) -> None:
+    keynote.conductor.change(measured(at_ms=NOON_MS - 150_000))
+    page = window.open("keynote")
+
+    item = page.locator(".session .done-item")
+    expect(item.locator(".done-what")).to_have_text(f"Poll {QUESTION}")
+    expect(item.locator(".done-about")).to_contain_text("11:57:30 Sudden drop")
+    steps = [
+        *[("Suggested", "11:57:30"), ("Approved", "11:57:35"), ("Sent", "11:57:40")],
+        *[("Carried out", "11:57:45"), ("Measured", "11:59:30")],
+    ]
+    expect(item.get_by_role("list", name="Path").get_by_role("listitem")).to_have_text(
+        list(starmap("{} {}".format, steps))
+    )
+    assert _outcome(page) == (
+        "The score was 48% on average from 30 to 120 s after it, "
+        "6 points higher than in similar moments without it (42%)."
+    )
+
+
+def test_the_list_follows_an_intervention_step_by_step(
+    window: Window, keynote: FakeService
+) -> None:
+    page = window.open("keynote")
+    expect(page.locator(".session .done-state")).to_contain_text("Nothing yet")
+    keynote.send_decision(suggestion())
+    expect(page.locator(".step-name")).to_have_text(["Suggested"])
+    keynote.send_decision(sent())
+    expect(page.locator(".step-name")).to_have_text(
+        ["Suggested", "Approved", "Sent", "Carried out"]
+    )
+    assert _outcome(page) == "What follows is known at 12:02:00."
+    keynote.send_decision(sent(status="SENT", steps={"SUGGESTED": NOON_MS, "SENT": NOON_MS}))
+    keynote.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.5))
+    expect(page.locator(".score-number")).to_have_text("50")
+    expect(page.locator(".step-name").last).to_have_text("Carried out")  # it came late
+    keynote.send_decision(measured())
+
+    expect(page.locator(".step-name").last).to_have_text("Measured")
+    expect(page.locator(".session .done-state")).to_be_hidden()
+
+
+def test_doing_nothing_is_shown_as_a_part_of_learning(window: Window, keynote: FakeService) -> None:
+    page = window.open("keynote")
+    keynote.send_decision(held())
+
+    expect(page.locator(".session .done-type")).to_have_text("Did nothing")
+    assert _outcome(page) == f"{LEARNING} What follows is known at 12:02:00."
+    expect(page.locator(".conductor-text")).to_contain_text("Does nothing on purpose, to learn")
+    expect(page.locator(".suggestion")).to_have_count(0)
+    outcome = MeasuredOutcome(NOON_MS + 120_000, 0.28, 0.31, 0.01)
+    keynote.send_decision(held(status="COMPLETED", outcome=outcome))
+    text = f"{LEARNING} The score was 31% on average from 30 to 120 s later, and 28% before."
+    expect(page.locator(".session .done-outcome")).to_have_text(text)
+
+
+_MINUTE_2 = NOON_MS + 120_000
+_APPROVED_LATE = {"SUGGESTED": NOON_MS, "SENT": NOON_MS + 60_000, "COMPLETED": _MINUTE_2}
+_DISMISSED = {"SUGGESTED": NOON_MS, "DISMISSED": NOON_MS, "COMPLETED": _MINUTE_2}
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (
+            measured(outcome=MeasuredOutcome(_MINUTE_2, 0.28, 0.25, -0.01)),
+            "1 point lower than in similar moments without it (26%).",
+        ),
+        (
+            measured(outcome=MeasuredOutcome(_MINUTE_2, 0.28, 0.25, 0.001)),
+            "after it, as in similar moments without it (25%).",
+        ),
+        (
+            measured(outcome=MeasuredOutcome(_MINUTE_2, 0.28, 0.25, None)),
+            "What it would have been without it is not known.",
+        ),
+        (
+            measured(outcome=MeasuredOutcome(_MINUTE_2, 0.28, censored="gap")),
+            "What followed could not be measured: events were missed.",
+        ),
+        (
+            measured(outcome=MeasuredOutcome(_MINUTE_2, 0.28, censored="other_action")),
+            "What followed could not be measured: something else was done meanwhile.",
+        ),
+        (
+            measured(steps=_DISMISSED, outcome=MeasuredOutcome(_MINUTE_2, 0.28, 0.25, -0.1)),
+            "The score was 25% on average from 30 to 120 s after the suggestion, and 28% before.",
+        ),
+        (
+            measured(steps=_APPROVED_LATE, outcome=MeasuredOutcome(_MINUTE_2, 0.28, 0.25, -0.1)),
+            "The score was 25% on average from 30 to 120 s after the suggestion, and 28% before.",
+        ),
+        (
+            sent(status="EXPIRED", origin="act", steps={"EXPIRED": NOON_MS}, note="event_limit"),
+            "100 actions were sent in this event within an hour.",
+        ),
+        (
+            sent(status="FAILED", steps={"SENT": NOON_MS, "FAILED": NOON_MS}, note="no host"),
+            "The platform could not do it: no host.",
+        ),
+        (
+            suggestion(status="EXPIRED", steps={"EXPIRED": NOON_MS}, note="not sent in time"),
+            "Not sent in time.",
+        ),
+    ],
+    ids=[
+        "worse",
+        "equal",
+        "unknown",
+        "gap",
+        "other",
+        "dismissed",
+        "late",
+        "limit",
+        "failed",
+        "expired",
+    ],
+)
+def test_the_outcome_is_told_in_plain_words(
+    window: Window, keynote: FakeService, body: Body, text: str
+) -> None:
+    keynote.conductor.change(body)
+    page = window.open("keynote")
+
+    expect(page.locator(".session .done-outcome")).to_have_text(re.compile(re.escape(text) + "$"))
+
+
+def test_texts_of_others_cannot_change_the_page(window: Window, keynote: FakeService) -> None:
+    hostile = "<img src=x onerror=alert(1)>\u202e"
+    keynote.conductor.change(
+        suggestion(type="BROADCAST", content={"message": hostile}, reasoning=hostile)
+    )
+    page = window.open("keynote")
+
+    shown = hostile.replace("\u202e", "\ufffd")
+    expect(page.locator(".session .done-text")).to_have_text(shown)
+    expect(page.locator(".content-value")).to_have_text(shown)
+    expect(page.locator(".suggestion-reason")).to_have_text(shown)
+
+
+def test_the_chart_marks_the_sending_the_window_and_the_difference_to_without_it(
+    window: Window, keynote: FakeService
+) -> None:
+    at_ms = NOON_MS - 150_000
+    outcome = MeasuredOutcome(at_ms + 120_000, 0.3, 0.9, 0.2)
+    keynote.conductor.change(measured(at_ms=at_ms, outcome=outcome))
+    page = window.open("keynote")
+    expect(page.get_by_text("Without it", exact=True)).to_be_visible()
+    expect(page.locator(".legend-action")).to_be_visible()
+
+    sent_ms, middle_ms = at_ms + 2 * TICK_MS, at_ms + 75_000
+    marks = [pixel(page, sent_ms + nudge, 0.6) for nudge in range(-700, 701, 100)]
+    assert max(opacity for *_, opacity in marks) > 150
+    assert pixel(page, sent_ms - 5_000, 0.6)[3] == 0
+    assert pixel(page, middle_ms, 0.01)[2] > 150  # the bar of the window is blue
+    assert pixel(page, middle_ms, 0.80)[3] > 0  # between 70% and 90%
+    assert pixel(page, middle_ms, 0.95)[3] == 0
+    assert pixel(page, middle_ms, 0.65)[3] == 0
+    assert pixel(page, at_ms + 25_000, 0.80)[3] == 0
+    assert pixel(page, at_ms + 125_000, 0.80)[3] == 0
+
+
+@pytest.mark.parametrize("later", ["DISMISSED", "SENT"])
+def test_no_difference_is_shown_where_nothing_was_sent_before_it_was_measured(
+    window: Window, keynote: FakeService, later: str
+) -> None:
+    at_ms = NOON_MS - 150_000
+    steps = {"SUGGESTED": at_ms, later: at_ms + 60_000, "COMPLETED": at_ms + 120_000}
+    outcome = MeasuredOutcome(at_ms + 120_000, 0.3, 0.9, 0.2)
+    keynote.conductor.change(measured(at_ms=at_ms, outcome=outcome, steps=steps))
+    page = window.open("keynote")
+    expect(page.locator(".session .done-item")).to_have_count(1)
+
+    assert pixel(page, at_ms + 75_000, 0.80)[3] == 0
+    expect(page.get_by_text("Without it", exact=True)).to_be_hidden()
+
+
+def test_the_keyboard_reads_what_was_done_before_a_point(
+    window: Window, keynote: FakeService
+) -> None:
+    keynote.conductor.change(sent(at_ms=NOON_MS - 60_000))
+    page = window.open("keynote")
+    expect(page.locator(".session .done-item")).to_have_count(1)
+    expect(page.locator(".score-number")).to_have_text("30")
+    page.locator(".chart").focus()
+    page.keyboard.press("End")
+
+    text = "12:00:00, 30%, Low, after a poll"
+    expect(page.locator(".chart")).to_have_attribute("aria-valuetext", text)
+    page.keyboard.press("Home")
+    expect(page.locator(".chart")).to_have_attribute("aria-valuetext", "11:55:05, 30%, Low")
+
+
+@pytest.mark.parametrize(
+    ("agent", "shown", "meaning"),
+    [
+        (("SEMI_AUTO", "MONITORING"), "Monitoring", "From 50%, it asks you first."),
+        (("MANUAL", "ANOMALY_DETECTED"), "Anomaly detected", "that you have not approved."),
+        (("AUTO", "LEARNING"), "Measuring what follows", "Acts alone, without asking you."),
+        (("OFF", "IDLE"), "Off", "Suggests nothing and sends nothing."),
+    ],
+)
+def test_status_and_mode_are_shown_in_plain_words(
+    window: Window, keynote: FakeService, agent: tuple[str, str], shown: str, meaning: str
+) -> None:
+    page = window.open("keynote")
+    expect(page.locator(".conductor-status")).to_have_text("Monitoring")
+    expect(page.locator(".conductor .mode-shown")).to_have_text("Semi-automatic")
+
+    keynote.tick(_with_agent(*agent))
+
+    expect(page.locator(".conductor-status")).to_have_text(shown)
+    expect(page.locator(".conductor .mode-means")).to_contain_text(meaning)
+
+
+def test_the_mode_of_the_service_is_shown_where_none_is_set(
+    window: Window, keynote: FakeService
+) -> None:
+    keynote.conductor.default_mode = "MANUAL"
+    page = window.open("keynote")
+
+    expect(page.locator(".conductor .mode-shown")).to_have_text("Suggest only")
+    page.get_by_role("link", name="Conductor").click()
+    expect(page.locator(".event-item .mode-shown")).to_have_text("Suggest only")
+
+
+def test_a_mode_is_set_by_its_button_and_not_by_moving_through_the_choice(
+    window: Window, keynote: FakeService
+) -> None:
+    page = window.open("keynote")
+    change = page.locator(".conductor").get_by_role("button", name="Change mode")
+    change.click()
+    dialog = page.get_by_role("dialog", name="Mode of this session")
+    expect(dialog.get_by_role("radio", name="Semi-automatic")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(dialog.get_by_role("radio", name=re.compile("^Automatic"))).to_be_checked()
+    assert keynote.conductor.modes == []
+    for _ in range(3):
+        page.keyboard.press("ArrowUp")
+    page.keyboard.press("Enter")
+
+    expect(dialog).to_be_hidden()
+    assert keynote.conductor.modes == [("sessions", "keynote", "OFF")]
+    expect(page.locator(".conductor .mode-shown")).to_have_text("Off")
+    expect(change).to_be_focused()
+    for ticks, score in ((1, 0.6), (2, 0.7)):
+        keynote.tick(update_with_score("keynote", NOON_MS + ticks * TICK_MS, score))
+        expect(page.locator(".score-number")).to_have_text(f"{score * 100:.0f}")
+    expect(page.locator(".conductor .mode-shown")).to_have_text("Semi-automatic")  # as reported
+
+
+def test_a_session_can_follow_the_mode_of_its_event_again(
+    window: Window, keynote: FakeService
+) -> None:
+    page = window.open("keynote")
+    page.locator(".conductor").get_by_role("button", name="Change mode").click()
+    page.get_by_role("radio", name="As its event").check()
+    page.get_by_role("button", name="Set mode").click()
+
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    assert keynote.conductor.modes == [("sessions", "keynote", None)]
+
+
+def test_the_reason_why_a_mode_was_not_set_is_shown(window: Window, keynote: FakeService) -> None:
+    window.ignore("503")
+    keynote.conductor.refusal = (503, "redis_unavailable", "Redis is away")
+    page = window.open("keynote")
+    page.locator(".conductor").get_by_role("button", name="Change mode").click()
+    page.get_by_role("radio", name="Off").check()
+    page.get_by_role("button", name="Set mode").click()
+
+    expect(page.locator(".mode-error")).to_have_text("Not set. Server response: Redis is away")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".conductor .mode-shown")).to_have_text("Semi-automatic")
+
+
+def test_the_kill_switch_is_shown_and_nothing_can_be_decided(
+    window: Window, keynote: FakeService
+) -> None:
+    keynote.conductor.is_enabled = False
+    keynote.conductor.change(suggestion())
+    page = window.open("keynote")
+
+    expect(page.locator(".conductor-status")).to_have_text("Switched off for the whole service")
+    expect(page.locator(".conductor")).to_contain_text("Nothing is suggested and nothing is sent")
+    expect(page.locator(".suggestion")).to_have_count(0)
+    expect(page.locator(".conductor").get_by_role("button")).to_have_count(0)
+    expect(page.get_by_role("button", name="Do something now")).to_be_hidden()
+    page.get_by_role("link", name="Conductor").click()
+    expect(page.locator(".conducting-disabled")).to_be_visible()
+
+
+def test_the_kill_switch_is_noticed_while_a_session_is_shown(
+    window: Window, keynote: FakeService
+) -> None:
+    window.page.clock.install()
+    page = window.open("keynote")
+    expect(page.locator(".conductor-status")).to_have_text("Monitoring")
+    keynote.conductor.is_enabled = False
+
+    page.clock.fast_forward(40_000)
+
+    expect(page.locator(".conductor-status")).to_have_text("Switched off for the whole service")
+    keynote.conductor.is_enabled = True
+    page.clock.fast_forward(40_000)
+    expect(page.locator(".conductor-status")).to_have_text("Monitoring")
+
+
+def test_an_action_is_started_by_hand_with_the_texts_of_its_template(
+    window: Window, keynote: FakeService
+) -> None:
+    page = window.open("keynote")
+    page.get_by_role("button", name="Do something now").click()
+    dialog = page.get_by_role("dialog", name="Do something now")
+    expect(dialog.get_by_label("Question")).to_have_value(QUESTION)
+    dialog.get_by_role("radio", name="Message").check()
+    dialog.get_by_label("Text").fill("We begin again.")
+    dialog.get_by_label("Why").fill("after the fire alarm")
+    dialog.get_by_role("button", name="Send").click()
+
+    expect(dialog).to_be_hidden()
+    content = {**TEMPLATES["BROADCAST"], "message": "We begin again."}
+    [request] = keynote.conductor.manual
+    assert request == {
+        "session_id": "keynote",
+        "intervention_type": "BROADCAST",
+        "reason": "after the fire alarm",
+        "context": {"content": content},
+    }
+    expect(page.get_by_role("button", name="Do something now")).to_be_focused()
+
+
+def test_the_reason_why_an_action_was_not_started_is_shown(
+    window: Window, keynote: FakeService
+) -> None:
+    window.ignore("409")
+    keynote.conductor.refusal = (409, "mode_off", "the mode of the session is OFF")
+    page = window.open("keynote")
+    page.get_by_role("button", name="Do something now").click()
+    page.get_by_label("Why").fill("to try it")
+    page.get_by_role("button", name="Send").click()
+
+    expect(page.locator(".manual-error")).to_contain_text("the mode of the session is OFF")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_stored_interventions_that_cannot_be_read_leave_the_rest_of_the_page_as_it_is(
+    window: Window, keynote: FakeService
+) -> None:
+    window.ignore("503")
+    body = '{"error": {"code": "x", "message": "the database is away"}}'
+    window.page.route("**/history/keynote", lambda route: route.fulfill(status=503, body=body))
+    page = window.open("keynote")
+
+    expect(page.locator(".session .done-state")).to_contain_text("the database is away")
+    keynote.send_decision(suggestion())
+    expect(page.locator(".suggestion")).to_be_visible()
+    expect(page.locator(".session .done-item")).to_have_count(1)
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_a_suggestion_and_its_editing_fit_every_width(
+    open_window: Open, keynote: FakeService, width: int
+) -> None:
+    long = {"poll": {"question": "W" * 500, "options": ["V" * 100, "A B"], "duration": 60}}
+    keynote.conductor.change(suggestion(content=long))
+    window = open_window(viewport={"width": width, "height": 900})
+    page = window.open("keynote")
+    expect(page.locator(".suggestion")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.get_by_role("button", name="Edit").click()
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+    page.get_by_role("link", name="Conductor").click()
+    expect(page.locator(".waiting-item")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -270,7 +270,7 @@ def _author(message: _Message, user_id: str | None) -> str | None:
 
 # Unlike all others, these have one name as a stream and another one as a channel.
 _REPORTS_STREAM: Final = "platform.agent.intervention-outcomes.v1"
-_REPORTS_CHANNEL: Final = "agent.intervention-outcomes"
+REPORTS_CHANNEL: Final = "agent.intervention-outcomes"
 
 DECODERS: Final[dict[str, Decoder]] = {
     "platform.events.chat.message.v1": decode_chat,
@@ -281,14 +281,14 @@ DECODERS: Final[dict[str, Decoder]] = {
     "platform.events.live.reaction.v1": decode_reaction,
     "platform.sessions.chat.v1": decode_chat_switch,
     _REPORTS_STREAM: decode_reported,
-    _REPORTS_CHANNEL: decode_reported,
+    REPORTS_CHANNEL: decode_reported,
     COMMANDS: decode_command,
     SENT: decode_sent,
     POLICY: decode_policy,
 }
 # What this service writes: read from streams alone.
 OWN_NAMES: Final = (COMMANDS, SENT, POLICY)
-EVENT_STREAMS: Final = tuple(name for name in DECODERS if name != _REPORTS_CHANNEL)
+EVENT_STREAMS: Final = tuple(name for name in DECODERS if name != REPORTS_CHANNEL)
 EVENT_CHANNELS: Final = tuple(
     name for name in DECODERS if name not in (_REPORTS_STREAM, *OWN_NAMES)
 )

@@ -32,6 +32,7 @@ from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY
 from conductor_actors.adapters.redis.ownership.checkpoint_errors import unreadable
 from conductor_actors.domain.conductor.directives import NO_DIRECTIVES
 from conductor_actors.domain.entries import Entry
+from conductor_actors.domain.events import REPORTS_CHANNEL
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.errors import Unavailable
@@ -56,7 +57,7 @@ class SourceOptions(NamedTuple):
 
 class _Position(msgspec.Struct, array_like=True):
     streams: StreamPositions
-    uses_pubsub: bool  # pub/sub has brought an event at some time
+    uses_pubsub: bool  # pub/sub has brought an event at some time: not only reports
 
 
 class RedisSource:
@@ -74,6 +75,7 @@ class RedisSource:
         self._has_begun = False
         self._messages = 0  # received by this process
         self._used_pubsub = False  # by an earlier process
+        self._has_pubsub_events = False
         self._has_reported_restart = False
         self._resumed_ms = 0  # another process has counted the messages before this time
         self._released_ms = 0  # no message may get a time before this one
@@ -98,7 +100,7 @@ class RedisSource:
 
     def position(self) -> bytes:
         """Return the position after the entries of all reads so far."""
-        uses_pubsub = self._used_pubsub or self._messages > 0
+        uses_pubsub = self._used_pubsub or self._has_pubsub_events
         return msgspec.msgpack.encode(_Position(self._streams.positions(), uses_pubsub))
 
     def read(self) -> ReadResult:
@@ -185,6 +187,8 @@ class RedisSource:
             numbered = enumerate(each.messages, self._messages + 1)
             entries += [(at_ms, number, name, body) for number, (name, body) in numbered]
             self._messages += len(each.messages)
+            if not self._has_pubsub_events:  # a missed report changes no score
+                self._has_pubsub_events = any(_is_scored(name) for name, _ in each.messages)
         self._released_ms = max(self._released_ms, before_ms + (sequence > 0))
         return entries, gaps
 
@@ -194,6 +198,10 @@ class RedisSource:
             return []
         self._has_reported_restart = True
         return [Gap(EVERY_TENANT, "restarted", None, self._resumed_ms, now_ms)]
+
+
+def _is_scored(name: str) -> bool:
+    return not name.endswith(REPORTS_CHANNEL)
 
 
 def merge_source_positions(positions: Sequence[bytes]) -> bytes:

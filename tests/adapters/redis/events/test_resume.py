@@ -35,7 +35,7 @@ from tests.adapters.redis.events.test_stream_reader import (
     read_past,
     shuffled,
 )
-from tests.support.event_samples import CHAT, SYNC
+from tests.support.event_samples import CHAT, REPORTS_CHANNEL, SYNC
 
 Opened = Callable[..., RedisSource]
 
@@ -197,6 +197,20 @@ def test_a_restart_without_any_pubsub_message_before_reports_no_gap(
     source = opened()
     client.xadd(CHAT, {"data": b"1"})
     read_until(source, {b"1"})
+    successor = opened("both", source.position())
+    client.xadd(CHAT, {"data": b"2"})
+    assert gaps_of(read_until(successor, {b"2"})) == []
+
+
+def test_a_restart_after_reports_by_pubsub_reports_no_gap_of_events(
+    opened: Opened, client: redis.Redis
+) -> None:
+    source = opened()
+    source.read()
+    client.publish(REPORTS_CHANNEL, b"report")
+    client.publish(f"acme:{REPORTS_CHANNEL}", b"report")
+    client.xadd(CHAT, {"data": b"1"})
+    read_until(source, {b"report", b"1"})
     successor = opened("both", source.position())
     client.xadd(CHAT, {"data": b"2"})
     assert gaps_of(read_until(successor, {b"2"})) == []

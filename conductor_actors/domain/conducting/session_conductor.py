@@ -49,6 +49,7 @@ from conductor_actors.domain.conductor.session_conduct import Measurement, Sessi
 from conductor_actors.domain.conductor.templates import check_content
 from conductor_actors.domain.scoring import ScoreRow
 
+OFF_NOTE: Final = "the mode is OFF"
 _UNDECIDED: Final = ("SUGGESTED", "APPROVED")  # or decided, and not known to be sent
 
 
@@ -77,7 +78,7 @@ class SessionConductor:
         for request in self._conduct.requests:
             self._apply(request)
         if self._mode == "OFF":
-            self._expire_all("the mode is OFF")
+            self._expire_all(OFF_NOTE)
         self._expire()
         self._measure()
         if is_last:
@@ -165,12 +166,13 @@ class SessionConductor:
             self._measurements.append(Measurement(request.intervention_id, self._at_ms))
 
     def _start(self, identity: str) -> None:
-        """Approve an action, so that it is sent, unless a limit forbids it."""
+        """Approve an action, so that it is sent, unless a limit or the mode forbids it."""
         action = self._open[identity].type
         if action == "HOLD":
             return
         unsent = any(each.is_to_send for each in self._open.values())
         limit = "another action is being sent" if unsent else None
+        limit = OFF_NOTE if self._mode == "OFF" else limit
         limit = limit or refusal(self._sent, action, self._at_ms)
         if limit is not None:
             self._move(identity, "EXPIRED", note=limit)

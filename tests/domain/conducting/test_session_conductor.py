@@ -369,6 +369,18 @@ def test_a_manual_action_is_sent_and_measured_and_is_no_trial() -> None:
     assert (measured.status, measured.is_learnt) == ("COMPLETED", False)
 
 
+def test_a_manual_action_in_a_session_that_is_off_is_not_started_and_censors_nothing() -> None:
+    session = session_in("AUTO")
+    decision = first_decision(session, is_action=False)
+    session.request(ModeSet(0, "OFF"), manual())
+    [refused] = session.tick()
+    assert (refused.status, refused.note) == ("EXPIRED", "the mode is OFF")
+    assert "APPROVED" not in refused.steps
+    [*_, measured] = session.ticks(120)
+    assert measured.id == decision.id
+    assert measured.is_learnt
+
+
 def test_limits_hold_for_manual_actions_too() -> None:
     session = session_in("SEMI_AUTO")
     session.request(manual(1), manual(2))

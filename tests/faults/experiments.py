@@ -9,12 +9,14 @@ from tests.faults import (
     anomaly_faults,
     clock_faults,
     database_faults,
+    decision_faults,
     input_faults,
     process_faults,
     redis_faults,
     takeovers,
 )
 from tests.faults.anomaly_faults import SlowReading
+from tests.faults.decision_faults import Rehearsal
 from tests.faults.report import Report
 from tests.faults.testbed import Testbed, new_testbed
 from tests.support.recorded_talk import Talk
@@ -39,6 +41,10 @@ _REJECTING: Final = {"read_only": database_faults.read_only, "full": database_fa
 _KILL_IN_INCIDENTS: Final = anomaly_faults.kill_in_incidents
 _SHORT_READING: Final = SlowReading(Talk(sessions=4, minutes=10), bytes_per_s=300_000)
 _FULL_READING: Final = SlowReading(Talk(sessions=8, minutes=25), bytes_per_s=150_000)
+_KILL_IN_DECISIONS: Final = decision_faults.kill_in_decisions
+_DROPS: Final = Talk(sessions=48, minutes=25)  # one each 5 s
+_SHORT_REHEARSAL: Final = Rehearsal(_DROPS, passed_s=420, afterwards_s=6.0)
+_FULL_REHEARSAL: Final = Rehearsal(_DROPS, passed_s=600, afterwards_s=130.0)
 
 EXPERIMENTS: Final = (
     Experiment(
@@ -60,6 +66,18 @@ EXPERIMENTS: Final = (
         partial(_KILL_IN_INCIDENTS, times=20, has_standby=True, reading=_FULL_READING),
     ),
     Experiment(
+        "killed-in-decisions",
+        "each action sent once or expired, each trial learnt once, 0 rows missing",
+        partial(_KILL_IN_DECISIONS, times=3, has_standby=False, rehearsal=_SHORT_REHEARSAL),
+        partial(_KILL_IN_DECISIONS, times=20, has_standby=False, rehearsal=_FULL_REHEARSAL),
+    ),
+    Experiment(
+        "owner-killed-in-decisions",
+        "the standby goes on: each action sent once or expired, each trial learnt once",
+        partial(_KILL_IN_DECISIONS, times=2, has_standby=True, rehearsal=_SHORT_REHEARSAL),
+        partial(_KILL_IN_DECISIONS, times=20, has_standby=True, rehearsal=_FULL_REHEARSAL),
+    ),
+    Experiment(
         "terminated",
         "exit 0 within 20 s, nothing missing, the next start goes on",
         partial(process_faults.terminate_repeatedly, times=2),
@@ -70,6 +88,12 @@ EXPERIMENTS: Final = (
         "0 rows lost, drained within 10 s, memory bounded, updates go on",
         partial(database_faults.stop_database, seconds=5.0, sessions=50),
         partial(database_faults.stop_database_for_long, seconds=600.0, sessions=1000),
+    ),
+    Experiment(
+        "database-away-in-decisions",
+        "away for longer than 15 s: nothing is sent until it is back, and nothing twice",
+        partial(decision_faults.stop_database_in_decisions, rehearsal=_SHORT_REHEARSAL, seconds=8),
+        partial(decision_faults.stop_database_in_decisions, rehearsal=_FULL_REHEARSAL, seconds=60),
     ),
     Experiment(
         "ended-while-database-away",

@@ -286,6 +286,8 @@ DECODERS: Final[dict[str, Decoder]] = {
     SENT: decode_sent,
     POLICY: decode_policy,
 }
+# No score depends on what is lost of these.
+UNSCORED_NAMES: Final = (_REPORTS_STREAM, REPORTS_CHANNEL, SENT, POLICY)
 # What this service writes: read from streams alone.
 OWN_NAMES: Final = (COMMANDS, SENT, POLICY)
 EVENT_STREAMS: Final = tuple(name for name in DECODERS if name != REPORTS_CHANNEL)

@@ -20,6 +20,7 @@ from conductor_actors.adapters.redis.events.entry_ids import (
 from conductor_actors.adapters.redis.events.event_names import EventNames
 from conductor_actors.adapters.redis.events.raw_entries import entries_of
 from conductor_actors.domain.entries import Entry
+from conductor_actors.domain.events import UNSCORED_NAMES
 from conductor_actors.domain.merging import Frontier, Merge
 from conductor_actors.errors import ConfigError
 
@@ -107,7 +108,8 @@ class StreamRange:
             self.ahead.add(name)
         oldest = parse_id(first_entry[0] if first_entry else info["last-generated-id"])
         was_trimmed = info.get("entries-added", 0) > info["length"]
-        if was_trimmed and oldest > first and self.begins_ms is not None:
+        is_scored = not name.endswith(UNSCORED_NAMES)
+        if is_scored and was_trimmed and oldest > first and self.begins_ms is not None:
             self.begins_ms = max(self.begins_ms, oldest[0])
         return max(oldest, first) if first_entry else _END
 
@@ -120,7 +122,8 @@ class StreamRange:
         with mapped_errors():
             raw_entries, oldest = pipeline(self._client, commands)
         entries = entries_of(name, raw_entries)
-        if next((entry[:2] for entry in entries_of(name, oldest)), _END) > progress.known:
+        was_trimmed = next((entry[:2] for entry in entries_of(name, oldest)), _END) > progress.known
+        if was_trimmed and not name.endswith(UNSCORED_NAMES):
             self.trimmed.add(name)
         if entries:
             progress.known = entries[-1][:2]

@@ -32,7 +32,7 @@ from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY
 from conductor_actors.adapters.redis.ownership.checkpoint_errors import unreadable
 from conductor_actors.domain.conductor.directives import NO_DIRECTIVES
 from conductor_actors.domain.entries import Entry
-from conductor_actors.domain.events import REPORTS_CHANNEL
+from conductor_actors.domain.events import UNSCORED_NAMES
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.errors import Unavailable
@@ -187,7 +187,7 @@ class RedisSource:
             numbered = enumerate(each.messages, self._messages + 1)
             entries += [(at_ms, number, name, body) for number, (name, body) in numbered]
             self._messages += len(each.messages)
-            if not self._has_pubsub_events:  # a missed report changes no score
+            if not self._has_pubsub_events:
                 self._has_pubsub_events = any(_is_scored(name) for name, _ in each.messages)
         self._released_ms = max(self._released_ms, before_ms + (sequence > 0))
         return entries, gaps
@@ -201,7 +201,7 @@ class RedisSource:
 
 
 def _is_scored(name: str) -> bool:
-    return not name.endswith(REPORTS_CHANNEL)
+    return not name.endswith(UNSCORED_NAMES)
 
 
 def merge_source_positions(positions: Sequence[bytes]) -> bytes:

@@ -33,6 +33,7 @@ from conductor_actors.adapters.redis.events.trim_detector import (
 )
 from conductor_actors.adapters.redis.events.wrong_type_keys import WrongTypeKeys
 from conductor_actors.domain.entries import Entry
+from conductor_actors.domain.events import UNSCORED_NAMES
 from conductor_actors.domain.gaps import CLOCK, Gap
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.merging import Frontier, Merge
@@ -218,8 +219,9 @@ class StreamReader:
             gap = self._trim_detector.check(read, info, fetched.now_ms)
             if gap is None:
                 continue
-            to_ms = min(gap.to_ms, fetched.now_ms)
-            self.gaps.append(gap._replace(from_ms=min(gap.from_ms, to_ms), to_ms=to_ms))
+            if not name.endswith(UNSCORED_NAMES):
+                to_ms = min(gap.to_ms, fetched.now_ms)
+                self.gaps.append(gap._replace(from_ms=min(gap.from_ms, to_ms), to_ms=to_ms))
             if info.last < after and not raw_entries:  # the next entries may come before, too
                 self._positions[name] = max(
                     format_id(info.last), self._window_start(), key=parse_id

@@ -79,7 +79,8 @@ _UPSERT_INTERVENTIONS: Final = sql.Composed(
         _insert_into("interventions", _INTERVENTION_COLUMNS),
         sql.SQL(
             " ON CONFLICT (id, timestamp) DO UPDATE SET status = excluded.status,"
-            " outcome = excluded.outcome, metadata = interventions.metadata || excluded.metadata"
+            " outcome = excluded.outcome,"
+            " metadata = (interventions.metadata - 'note') || excluded.metadata"
             " WHERE interventions.tenant_id = excluded.tenant_id"
             " AND interventions.session_id = excluded.session_id AND {} < {}"
         ).format(_rank_of("interventions"), _rank_of("excluded")),

@@ -133,6 +133,14 @@ def test_an_outcome_stays_when_the_suggestion_without_it_is_written_later(
     assert tested.interventions() == [body_of(dismissed)]
 
 
+def test_why_it_has_expired_is_forgotten_when_it_was_sent_all_the_same(
+    tested: StoreUnderTest,
+) -> None:
+    for changed in (APPROVED, version("EXPIRED", 2, note="the mode is OFF"), version("SENT", 3)):
+        tested.store.write([changed])
+    assert tested.interventions() == [body_of(version("SENT", 3))]
+
+
 @pytest.mark.parametrize("others", [1, MIN_COPIED_ROWS])
 def test_interventions_are_stored_with_few_rows_and_with_many(
     tested: StoreUnderTest, others: int

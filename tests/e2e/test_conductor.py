@@ -128,6 +128,9 @@ def test_a_suggestion_is_approved_sent_executed_measured_and_learnt_from_once(ro
             assert rooms.sent() == []
             approved = [each["id"] for each in suggested[1:]] or [suggested[0]["id"]]
             for each in suggested:
+                unusable = {"message": "x" * (MAX_CONTENT_CHARS + 1), "poll": {}}
+                rooms.command(encode_approval(each["session_id"], each["id"], unusable))
+            for each in suggested:
                 if each["id"] in approved:
                     rooms.command(*[encode_approval(each["session_id"], each["id"])] * 2)
                 else:
@@ -177,6 +180,24 @@ def assert_equal_to_a_replay(rooms: Rooms) -> list[ScoreRow]:
     expected = sums_of([*measured_trials(rows).values()])
     assert {name: sums[name] for name in expected} == expected
     return rows
+
+
+def test_what_a_tenant_does_has_its_names(deployment: Deployment) -> None:
+    settings = SETTINGS | {"CONDUCTOR_TENANTS": "acme", "CONDUCTOR_AGENT_MODE": "AUTO"}
+    add_dropping_sessions(deployment.client, ROOMS, "acme")
+    with (
+        standing_in(deployment.settings["REDIS_URL"]) as platform,
+        deployment.running(**settings) as program,
+    ):
+        rooms = Rooms(deployment, platform)
+        decided = {each["id"] for each in rooms.await_decisions(program)}
+        wait_until(lambda: {*rooms.received()} == decided)
+        assert {each.prefix for each in platform.executed} == {"acme:"}
+        assert {each["tenant_id"] for each in rooms.stored().values()} == {"acme"}
+        for each in platform.executed:
+            rooms.await_status(each.id, "EXECUTED" if each.is_success else "FAILED")
+        assert deployment.client.xlen(f"acme:{SENT}") == len(decided)
+        assert rooms.sent() == []
 
 
 def test_over_http_a_suggestion_is_answered_once_and_all_is_shown(rooms: Rooms) -> None:

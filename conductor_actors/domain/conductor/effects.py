@@ -96,8 +96,13 @@ def _comparable(
     trials: Sequence[Trial], action: ActionType, origin: Origin
 ) -> tuple[list[Trial], list[Trial]]:
     """Return the trials of the action and of HOLD, after types of anomaly that both have."""
-    arm = [each for each in trials if each.type == action and each.origin == origin]
-    hold = [each for each in trials if each.type == HOLD and each.probabilities.get(action)]
+    usable = [
+        each
+        for each in trials
+        if each.probabilities.get(action, 0) > 0 and each.probabilities.get(each.type, 0) > 0
+    ]
+    arm = [each for each in usable if each.type == action and each.origin == origin]
+    hold = [each for each in usable if each.type == HOLD]
     both = {each.anomaly_type for each in arm} & {each.anomaly_type for each in hold}
     return (
         [each for each in arm if each.anomaly_type in both],

@@ -153,6 +153,14 @@ def test_a_trial_of_hold_counts_only_where_the_action_could_have_been_drawn() ->
     assert poll([*trials, *more]) == poll(trials)
 
 
+def test_a_trial_without_a_probability_of_what_was_drawn_is_not_compared() -> None:
+    trials = [trial(kind, 0.3 + n / 100) for kind in ("HOLD", "POLL") for n in range(10)]
+    shares: list[dict[InterventionType, float]] = [{}, {"HOLD": 0.0, "POLL": 0.0}, {"POLL": 1.0}]
+    more = [trial("HOLD", 0.9)._replace(probabilities=each) for each in shares]
+    more += [trial("POLL", 0.9)._replace(probabilities=each) for each in shares[:2]]
+    assert poll([*trials, *more]) == poll(trials)
+
+
 def test_trials_after_a_type_that_only_one_arm_has_are_not_compared() -> None:
     trials = [trial(kind, 0.3 + n / 100) for kind in ("HOLD", "POLL") for n in range(10)]
     more = [trial("POLL", 0.9)._replace(anomaly_type="MASS_EXIT") for _ in range(30)]

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from conductor_actors.dashboard.access.auth import Denied, is_session_id
 from conductor_actors.dashboard.http.request_body import read_body
 from conductor_actors.domain.conductor.interventions import ACTIONS, ActionType
-from conductor_actors.domain.conductor.templates import check_content
+from conductor_actors.domain.conductor.templates import check_content, filled_in
 
 T = TypeVar("T")
 
@@ -41,6 +41,15 @@ def checked_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
         return check_content(action_type(kind), content)
     except ValueError as error:
         raise Denied(400, "invalid_content", str(error)) from None
+
+
+def final_content(kind: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of an action that is sent as it is: it may have no placeholders."""
+    checked = checked_content(kind, content)
+    if filled_in(checked, {}) != checked:
+        reason = "placeholders such as {people} are for templates: write what is to be sent"
+        raise Denied(400, "invalid_content", reason)
+    return checked
 
 
 def action_type(text: str) -> ActionType:

@@ -26,8 +26,8 @@ from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http.agent_requests import (
     check_event_id,
     check_text,
-    checked_content,
     decision_id_of,
+    final_content,
     read_request,
 )
 from conductor_actors.dashboard.http.agent_sources import AgentSources
@@ -129,7 +129,7 @@ class AgentRoutes:
         content = (await read_request(request, ApprovalRequest, shape)).content
         record = await self._open_decision(key, decision_id)
         if content is not None:
-            content = checked_content(record.type, content)
+            content = final_content(record.type, content)
         command = encode_approval(key.session_id, decision_id, content)
         return await self._answer(key, decision_id, (APPROVED, APPROVE, command))
 

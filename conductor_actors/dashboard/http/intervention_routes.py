@@ -33,6 +33,7 @@ from conductor_actors.dashboard.http.agent_requests import (
     check_event_id,
     check_text,
     checked_content,
+    final_content,
     read_request,
 )
 from conductor_actors.dashboard.http.agent_sources import AgentSources
@@ -95,7 +96,7 @@ class InterventionRoutes:
             check_event_id(wanted.event_id)
         content = (wanted.context or {}).get("content")
         if content is not None:
-            content = checked_content(wanted.intervention_type, content)
+            content = final_content(wanted.intervention_type, content)
         key = SessionKey(caller.tenant, wanted.session_id)
         self._check_can_act(key)
         identity = str(uuid4())

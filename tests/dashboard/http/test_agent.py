@@ -212,6 +212,7 @@ def test_a_suggestion_is_approved_with_other_content(
         ({"message": "x" * (MAX_CONTENT_CHARS + 1)}, "message"),
         ({"message": "two\nlines"}, "control characters"),
         ({"message": "{nobody}"}, "Unknown placeholder"),
+        ({"message": "Hello {people}"}, "placeholders"),
         ({"message": "a", "html": "b"}, "html"),
         ({"poll": {"question": "?", "options": ["a", "b"]}}, "poll"),
         ({}, "message"),

@@ -113,6 +113,10 @@ def test_an_action_may_have_content_of_its_own(live: Any, valkey_url: str, sessi
         ({"reason": "x" * 501}, "invalid_body"),
         ({"context": []}, "invalid_body"),
         ({"context": {"content": "text"}}, "invalid_content"),
+        (
+            {"intervention_type": "BROADCAST", "context": {"content": {"message": "{event}"}}},
+            "invalid_content",
+        ),
         ({"context": {"content": {"message": "of a broadcast"}}}, "invalid_content"),
     ],
 )

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from conductor_actors.dashboard import app
 from conductor_actors.dashboard.scores import stored_interventions, upstreams
 from conductor_actors.domain.conductor.interventions import AgentState
+from conductor_actors.updates import encode_update, update_of
 from tests.dashboard.agents import (
     announce,
     decision,
@@ -143,27 +144,37 @@ async def test_a_channel_of_two_tenants_is_of_the_one_whose_session_is_named(
     dashboard = serve()
     plain = await connect(dashboard)
     await plain.call("agent:subscribe", sessionId="session:a")
+    other = await connect(dashboard)
+    await other.call("agent:subscribe", sessionId="a")
     tenants = await connect(dashboard, query="?tenant=session")
     await tenants.call("agent:subscribe", sessionId="a")
-    for client in (plain, tenants):
+    for client in (plain, tenants, other):
         await client.body("agent.status")
     announce(redis_client, status("session:a", "OFF", "IDLE"))
     announce(redis_client, status("a", "MANUAL", "MONITORING"), tenant="session")
     assert (await plain.body("agent.status"))["data"]["mode"] == "OFF"
     assert (await tenants.body("agent.status"))["data"]["mode"] == "MANUAL"
+    announce(redis_client, status("a", "AUTO", "MONITORING"))
+    assert (await other.body("agent.status"))["data"]["mode"] == "AUTO"
     assert metric(dashboard, "updates_invalid_total") == 0
 
 
 async def test_mode_and_status_are_known_from_updates_too(
-    serve: Serve, connect: Connect, publish: Write, session_id: str
+    serve: Serve, connect: Connect, redis_client: redis.Redis, session_id: str
 ) -> None:
     client = await connect(serve())
     await client.call("agent:subscribe", sessionId=session_id)
     await client.body("agent.status")
-    publish(row(session_id, this_tick_ms(2), agent=AgentState("MANUAL", "ANOMALY_DETECTED")))
+    found = AgentState("MANUAL", "ANOMALY_DETECTED")
+
+    def publish(ticks_ago: int, agent: AgentState | None) -> None:
+        update = update_of(row(session_id, this_tick_ms(ticks_ago), agent=agent))
+        redis_client.publish("engagement:update", encode_update(update))
+
+    publish(2, found)
     assert (await client.body("agent.status"))["data"]["status"] == "ANOMALY_DETECTED"
-    publish(row(session_id, this_tick_ms(1), agent=AgentState("MANUAL", "ANOMALY_DETECTED")))
-    publish(row(session_id, this_tick_ms()))
+    publish(1, found)
+    publish(0, None)
     assert (await client.body("agent.status"))["data"] == WATCHING
 
 
@@ -274,17 +285,25 @@ async def test_what_was_missed_is_sent_once_from_the_database(
     await client.body("agent.status")
 
 
-async def test_after_an_outage_of_redis_the_present_state_is_sent_again(
+@pytest.fixture
+def soon_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "RESUME_DELAY_S", 0.1)
+    monkeypatch.setattr(upstreams, "MAX_RECONNECT_DELAY_S", 0.1)
+
+
+@pytest.mark.usefixtures("soon_resumed")
+async def test_after_an_outage_of_redis_what_was_missed_and_the_present_state_are_sent(
     serve: Serve,
     connect: Connect,
     redis_client: redis.Redis,
+    shared_database: str,
     session_id: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(app, "RESUME_DELAY_S", 0.1)
-    monkeypatch.setattr(upstreams, "MAX_RECONNECT_DELAY_S", 0.1)
     client = await connect(serve())
     await client.call("agent:subscribe", sessionId=session_id)
     await client.body("agent.status")
+    one = suggestion()
+    store_interventions(shared_database, one, session_id=session_id)
     redis_client.client_kill_filter(_type="pubsub")
+    assert (await client.body("agent.decision"))["data"]["id"] == one.id
     assert (await client.body("agent.status"))["data"] == WATCHING

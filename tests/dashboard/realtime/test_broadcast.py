@@ -99,6 +99,49 @@ def test_a_message_is_encoded_once_for_each_namespace() -> None:
     assert message.packet("/events").encode() == '42/events,["engagement:update",{"a":1}]'
 
 
+def test_who_has_two_subscriptions_to_a_session_gets_what_its_conductor_does_once(
+    broadcast: Broadcast,
+) -> None:
+    fake, key = FakeClient(broadcast), SessionKey("default", "s")
+    broadcast.subscribe(fake.client, "s")
+    broadcast.subscribe_agent(fake.client, "s")
+    broadcast.send_to_agent_subscribers(key, "agent.status", "agent.status", b"1")
+    assert fake.read() == [("agent.status", 1)]
+    broadcast.unsubscribe(fake.client, "s")
+    send(broadcast, "s", 2)
+    broadcast.send_to_agent_subscribers(key, "agent.status", "agent.status", b"3")
+    assert fake.read() == [("agent.status", 3)]
+    broadcast.unsubscribe_agent(fake.client, "s")
+    broadcast.unsubscribe_agent(fake.client, "s")
+    broadcast.send_to_agent_subscribers(key, "agent.status", "agent.status", b"4")
+    assert (fake.read(), broadcast.agent_subscribed_sessions()) == ([], [])
+    assert fake.connection.subscriptions == 0
+
+
+def test_what_waits_about_a_session_is_dropped_with_its_last_subscription(
+    broadcast: Broadcast,
+) -> None:
+    fake = FakeClient(broadcast)
+    broadcast.subscribe(fake.client, "s")
+    broadcast.subscribe_agent(fake.client, "s")
+    for number in range(MAX_QUEUED_PACKETS + 1):
+        send(broadcast, "s", number)
+    assert fake.client.is_behind
+    broadcast.unsubscribe_agent(fake.client, "s")
+    assert fake.client.is_behind
+    broadcast.unsubscribe(fake.client, "s")
+    assert not fake.client.is_behind
+
+
+def test_a_client_that_is_removed_has_no_subscriptions(broadcast: Broadcast) -> None:
+    fake = FakeClient(broadcast)
+    broadcast.subscribe(fake.client, "s")
+    broadcast.subscribe_agent(fake.client, "s")
+    broadcast.remove(fake.client)
+    assert broadcast.agent_subscribed_sessions() == []
+    assert fake.connection.subscriptions == 0
+
+
 def test_an_anomaly_replaces_only_one_of_its_type(broadcast: Broadcast) -> None:
     fake = FakeClient(broadcast)
     broadcast.subscribe(fake.client, "s")

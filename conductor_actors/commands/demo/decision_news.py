@@ -19,6 +19,13 @@ _CENSORED: Final[Mapping[str | None, str]] = {
     "other_action": "something else was done",
 }
 
+_ACTIONS: Final[Mapping[str, str]] = {
+    "POLL": "poll",
+    "BROADCAST": "message to everybody",
+    "NOTIFICATION": "notification of the host",
+    "GAMIFICATION": "game",
+}
+
 
 class DecisionNews(NamedTuple):
     """An intervention as it is since a tick."""
@@ -70,7 +77,7 @@ def describe(news: DecisionNews) -> str:
     decision, outcome = news.decision, news.decision.outcome
     if outcome is not None and outcome.measured_at == news.timestamp:
         return f"outcome of {_what(decision)}: {_outcome(outcome)}"
-    action, note = decision.type.lower(), decision.metadata.note
+    action, note = _action(decision), decision.metadata.note
     was_suggested = "SUGGESTED" in decision.metadata.steps
     texts = {
         "HELD": "does nothing for 2 minutes, to learn what happens without an action",
@@ -88,7 +95,11 @@ def _what(decision: DecisionBody) -> str:
     if decision.type == "HOLD":
         return "doing nothing"
     was_sent = "SENT" in decision.metadata.steps or "EXECUTED" in decision.metadata.steps
-    return decision.type.lower() if was_sent else f"a {decision.type.lower()} that was not sent"
+    return _action(decision) if was_sent else f"a {_action(decision)} that was not sent"
+
+
+def _action(decision: DecisionBody) -> str:
+    return _ACTIONS.get(decision.type, decision.type.lower())
 
 
 def _outcome(outcome: OutcomeBody) -> str:
@@ -99,7 +110,7 @@ def _outcome(outcome: OutcomeBody) -> str:
     change = f"{outcome.engagement_before:.0%} before, {after:.0%} after"
     if outcome.reward is None:
         return change
-    return f"{change}, {100 * outcome.reward:+.0f} against what is expected without"
+    return f"{change}, {100 * outcome.reward:+.0f} points against what is expected without"
 
 
 def _confidence(decision: DecisionBody) -> str:

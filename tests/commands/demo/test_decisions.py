@@ -86,7 +86,12 @@ def text_of(*messages: PublishedMessage) -> str:
             decision("HELD", type="HOLD", steps=()),
             "does nothing for 2 minutes, to learn what happens without an action",
         ),
-        (decision("APPROVED"), "poll approved"),
+        (
+            decision("SUGGESTED", type="GAMIFICATION", confidence=None),
+            "suggests a game: approve it on the page",
+        ),
+        (decision("APPROVED", type="NOTIFICATION"), "notification of the host approved"),
+        (decision("APPROVED", type="BROADCAST"), "message to everybody approved"),
         (
             decision("APPROVED", steps=(), confidence=0.8),
             "sends a poll by itself, 80% sure that it helps",
@@ -98,7 +103,7 @@ def text_of(*messages: PublishedMessage) -> str:
         (decision("EXPIRED", note="not sent in time"), "poll expired: not sent in time"),
         (
             decision("COMPLETED", 120, steps=("SENT",), outcome=outcome()),
-            "outcome of poll: 64% before, 61% after, +21 against what is expected without",
+            "outcome of poll: 64% before, 61% after, +21 points against what is expected without",
         ),
         (
             decision("COMPLETED", 120, type="HOLD", outcome=outcome(reward=None)),

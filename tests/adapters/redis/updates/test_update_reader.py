@@ -48,6 +48,21 @@ def test_the_updates_of_every_tenant_are_read(
     ]
 
 
+def test_what_conductors_do_in_every_session_is_read_beside_the_selected_messages(
+    reader: RedisUpdateReader, redis_client: redis.Redis
+) -> None:
+    reader.select_all("anomaly:detected")
+    assert list(reader.read()) == []
+    channels = ("engagement:update", "acme:session:a:b:events", "session:talk:events")
+    for channel in (*channels, "acme:anomaly:detected"):
+        redis_client.publish(channel, "body")
+    assert read_until(reader, lambda messages: len(messages) == 3) == [
+        ("acme", "session:a:b:events", b"body"),
+        ("default", "session:talk:events", b"body"),
+        ("acme", "anomaly:detected", b"body"),
+    ]
+
+
 def test_only_the_updates_of_the_selected_tenant_are_read(
     reader: RedisUpdateReader, redis_client: redis.Redis
 ) -> None:

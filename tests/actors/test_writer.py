@@ -14,7 +14,7 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.runtime.base import ChildFailed
 from conductor_actors.actors.writer import WriterActor
-from conductor_actors.errors import ConfigError
+from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import DeadLetter
 from tests.actors.scripted_actors import Ref
 from tests.actors.writer_harness import (
@@ -26,7 +26,8 @@ from tests.actors.writer_harness import (
     lines_named,
     make_rows,
 )
-from tests.support.score_rows import AT_MS, row
+from tests.support.interventions import intervention
+from tests.support.score_rows import AT_MS, began, row
 
 MAX_WAIT_S = 5.0
 
@@ -129,6 +130,26 @@ def test_a_refused_row_is_a_dead_letter_and_the_others_are_stored(
     ]
     [line] = lines_named(log_lines, "rows_refused")
     assert (line["rows"], line["reason"]) == (1, "no database can store this")
+
+
+def test_what_a_refused_row_carries_is_a_dead_letter_too(harness: WriterHarness) -> None:
+    bad = row("nul\0", anomalies=(began(),), interventions=(intervention(),))
+    harness.send([bad])
+    letters = harness.dead_letters.take(Undeliverable).letters
+    assert [letter.body for letter in letters] == [
+        msgspec.json.encode(each) for each in (bad, began(), intervention())
+    ]
+    assert {letter.source for letter in letters} == {"row:default/nul\0"}
+
+
+def test_the_database_is_away_while_writes_fail(harness: WriterHarness) -> None:
+    harness.store.outage = Unavailable("refused")
+    harness.send(make_rows(1))
+    assert not harness.backlog.is_away(harness.clock() + 15.0, for_s=15.0)
+    assert harness.backlog.is_away(harness.clock() + 15.1, for_s=15.0)
+    harness.store.outage = None
+    harness.pass_time()
+    assert not harness.backlog.is_away(harness.clock() + 60.0, for_s=15.0)
 
 
 def test_a_successor_writes_the_rows_of_its_predecessor(harness: WriterHarness) -> None:

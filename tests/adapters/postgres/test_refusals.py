@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -13,6 +14,7 @@ from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from tests.faults.proxy import Direction, Proxy
+from tests.support.interventions import MEASURED, intervention
 from tests.support.score_rows import AT_MS, began, ended, row
 
 DAY_MS = 86_400_000
@@ -249,42 +251,55 @@ def test_a_trigger_that_refuses_every_row_for_a_moment_costs_no_row(
     assert stored_rows(operator) == 5 * (MAX_TRANSACTIONS - 1)
 
 
-def create_anomaly_trigger(operator: psycopg.Connection, condition: str) -> None:
+# A change of each table, and another one.
+CHANGES: dict[str, list[dict[str, Any]]] = {
+    "anomalies": [{"anomalies": (began(str(UUID(int=number))),)} for number in (1, 2)],
+    "interventions": [{"interventions": (intervention(number),)} for number in (1, 2)],
+    "agent_performance": [
+        {"interventions": (intervention(number, outcome=MEASURED),)} for number in (1, 2)
+    ],
+}
+
+
+def create_trigger_on(table: str, operator: psycopg.Connection, condition: str) -> None:
     operator.execute(
-        f"CREATE TRIGGER fail BEFORE INSERT ON anomalies FOR EACH ROW WHEN ({condition})"
+        f"CREATE TRIGGER fail BEFORE INSERT ON {table} FOR EACH ROW WHEN ({condition})"
         " EXECUTE FUNCTION fail()".encode()
     )
 
 
-def test_a_row_whose_anomaly_is_refused_is_refused_alone(
-    store: PostgresRowStore, operator: psycopg.Connection
+@pytest.mark.parametrize("table", CHANGES)
+def test_a_row_whose_anomaly_or_intervention_is_refused_is_refused_alone(
+    store: PostgresRowStore, operator: psycopg.Connection, table: str
 ) -> None:
-    create_anomaly_trigger(operator, IN_ITS_TENANT)
-    bad = row(tenant_id=REFUSED_TENANT, anomalies=(began(),))
-    good = row("good", anomalies=(began(str(UUID(int=2))),))
+    create_trigger_on(table, operator, IN_ITS_TENANT)
+    bad = row(tenant_id=REFUSED_TENANT, **CHANGES[table][0])
+    good = row("good", **CHANGES[table][1])
     assert refused_rows(store, [*ACCEPTED, bad, good]) == [bad]
     assert stored_rows(operator) == len(ACCEPTED) + 1
-    assert operator.execute("SELECT session_id FROM anomalies").fetchall() == [("good",)]
+    found = operator.execute(f"SELECT session_id FROM {table}".encode()).fetchall()
+    assert found == [("good",)]
 
 
-def test_rows_wait_while_the_server_refuses_every_anomaly(
-    store: PostgresRowStore, operator: psycopg.Connection
+@pytest.mark.parametrize("table", CHANGES)
+def test_rows_wait_while_the_server_refuses_every_anomaly_or_intervention(
+    store: PostgresRowStore, operator: psycopg.Connection, table: str
 ) -> None:
-    create_anomaly_trigger(operator, "true")
-    rows = [*ACCEPTED, row(anomalies=(began(),))]
+    create_trigger_on(table, operator, "true")
+    rows = [*ACCEPTED, row(**CHANGES[table][0])]
     for _ in range(2):
         with pytest.raises(ConfigError, match="raised by a trigger"):
             store.write(rows, ACCEPTED)
-    operator.execute("DROP TRIGGER fail ON anomalies")
+    operator.execute(f"DROP TRIGGER fail ON {table}".encode())
     assert not store.write(rows).refused
-    assert operator.execute("SELECT FROM anomalies").rowcount == 1
+    assert operator.execute(f"SELECT FROM {table}".encode()).rowcount == 1
 
 
 def test_an_anomaly_whose_begin_is_refused_for_a_moment_is_over_once_both_are_stored(
     store: PostgresRowStore, operator: psycopg.Connection
 ) -> None:
     operator.execute("CREATE SEQUENCE attempts")
-    create_anomaly_trigger(operator, "nextval('attempts') <= 2")
+    create_trigger_on("anomalies", operator, "nextval('attempts') <= 2")
     rows = [row(anomalies=(began(),)), row(at_ms=AT_MS + 5000, anomalies=(ended(),))]
     assert store.write(rows) == (2, ())
     assert operator.execute("SELECT FROM anomalies WHERE metadata ? 'ended_at'").rowcount == 1

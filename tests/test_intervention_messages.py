@@ -126,6 +126,17 @@ def test_an_executed_action_is_published_to_its_session_and_its_event(
     assert notification[1]["success"] is is_success
 
 
+def test_an_action_is_reported_as_executed_once() -> None:
+    [(_, decision)] = bodies_of(EXECUTED, at_ms=AT_MS + 5000)
+    assert decision["type"] == "agent.decision"
+    closed = intervention(status="COMPLETED", steps={"EXECUTED": AT_MS, "COMPLETED": AT_MS})
+    assert [body["type"] for _, body in bodies_of(closed)] == [
+        "agent.decision",
+        "agent.intervention.executed",
+        "intervention_executed",
+    ]
+
+
 def test_an_outcome_is_published_once_at_the_tick_of_its_measurement() -> None:
     _, (_, measured) = bodies_of(COMPLETED, at_ms=MEASURED_MS)
     assert measured["type"] == "agent.reward.measured"

@@ -131,6 +131,8 @@ def test_an_action_is_sent_when_redis_is_back_in_time(
 ) -> None:
     harness.sender.outage = AWAY
     harness.handle(changed(intervention()))
+    harness.handle(changed(intervention()))
+    assert len(harness.sender.calls) == 1
     harness.pass_time(MAX_SEND_BACKOFF_S)
     assert harness.sent() == []
     harness.sender.outage = None

@@ -14,7 +14,7 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.runtime.base import ChildFailed
 from conductor_actors.actors.writer import WriterActor
-from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.errors import ConfigError
 from conductor_actors.ports import DeadLetter
 from tests.actors.scripted_actors import Ref
 from tests.actors.writer_harness import (
@@ -134,7 +134,7 @@ def test_a_refused_row_is_a_dead_letter_and_the_others_are_stored(
 
 def test_what_a_refused_row_carries_is_a_dead_letter_too(harness: WriterHarness) -> None:
     bad = row("nul\0", anomalies=(began(),), interventions=(intervention(),))
-    harness.send([bad])
+    harness.send([row("s0"), bad, row("s1")])
     letters = harness.dead_letters.take(Undeliverable).letters
     assert [letter.body for letter in letters] == [
         msgspec.json.encode(each) for each in (bad, began(), intervention())
@@ -143,10 +143,11 @@ def test_what_a_refused_row_carries_is_a_dead_letter_too(harness: WriterHarness)
 
 
 def test_the_database_is_away_while_writes_fail(harness: WriterHarness) -> None:
-    harness.store.outage = Unavailable("refused")
-    harness.send(make_rows(1))
-    assert not harness.backlog.is_away(harness.clock() + 15.0, for_s=15.0)
-    assert harness.backlog.is_away(harness.clock() + 15.1, for_s=15.0)
+    began_s = harness.clock()
+    harness.store.outage = UNAVAILABLE
+    harness.send(make_rows(MAX_ROWS))
+    assert not harness.backlog.is_away(began_s + 15.0, for_s=15.0)
+    assert harness.backlog.is_away(began_s + 15.1, for_s=15.0)
     harness.store.outage = None
     harness.pass_time()
     assert not harness.backlog.is_away(harness.clock() + 60.0, for_s=15.0)

@@ -70,3 +70,12 @@ def test_the_oldest_are_forgotten_beyond_the_limit(
     monkeypatch.setattr(published_statuses, "MAX_STATUSES", 2)
     published(statuses, *(row(name, agent=WAITING) for name in "abc"))
     assert published(statuses, row("a"), row("b"), row("c")) == [DEFAULT, DEFAULT]
+
+
+def test_a_session_that_is_back_at_the_default_takes_no_memory(
+    statuses: PublishedStatuses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(published_statuses, "MAX_STATUSES", 2)
+    published(statuses, row("a", agent=WAITING), row("b", agent=WAITING))
+    published(statuses, row("b"), row("c", agent=WAITING))
+    assert published(statuses, row("a"), row("c")) == [DEFAULT, DEFAULT]

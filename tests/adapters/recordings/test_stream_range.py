@@ -142,6 +142,16 @@ def test_a_range_has_the_time_since_which_nothing_was_trimmed(
         assert not stream_range.trimmed
 
 
+@pytest.mark.parametrize("name", ["conductor:policy", "acme:conductor:sent"])
+def test_what_the_service_trims_itself_shortens_no_range(
+    valkey_url: str, client: redis.Redis, name: str
+) -> None:
+    add(client, *((ms, 0, name, b"") for ms in range(1, 9)), (1, 0, SYNC, b""))
+    pipeline(client, [("XTRIM", name, "MAXLEN", 2)])
+    with closing(StreamRange(valkey_url, ("acme",), "-", "+")) as stream_range:
+        assert stream_range.begins_ms == 0
+
+
 def test_a_range_has_the_time_of_redis_at_which_it_was_opened(
     valkey_url: str, client: redis.Redis
 ) -> None:

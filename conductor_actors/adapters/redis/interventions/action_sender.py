@@ -28,8 +28,9 @@ EVENT_LIMIT: Final = "event_limit"
 # how long an id is remembered; then for each action its id, the keys of the id and of its event,
 # the time until which it may be sent, its message, its entry, and its entry if it is refused.
 #
-# The entry comes first, because its id is the time of sending, which can be ahead of the clock. If
-# anything fails after it, all is undone, and the error is returned: then the action was not sent.
+# An entry is never deleted again: that would look as if one was lost before it was read. So it is
+# added last, after a trim that fails if it can't be added. What fails before the message is sent is
+# undone. The id of an entry is the time of sending, which can be ahead of the clock.
 SEND_SCRIPT: Final = """
 local token = redis.call('GET', KEYS[1])
 if token ~= ARGV[1] then return {token} end
@@ -37,26 +38,35 @@ local stream, channel, limit, length, remembered = ARGV[2], ARGV[3], ARGV[4], AR
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+redis.call('XTRIM', stream, 'MAXLEN', '~', length)
+local info = redis.pcall('XINFO', 'STREAM', stream)
+local at = now
+for index = 1, #info, 2 do
+  if info[index] == 'last-generated-id' then
+    at = math.max(now, tonumber(string.match(info[index + 1], '^%d+')))
+  end
+end
+local entry_id = string.format('%.0f-*', at)
+
 local function send(id, sent, hour, send_by, message, body, refused_body)
   if redis.call('EXISTS', sent) == 1 then return 'SENT_BEFORE' end
-  if now >= send_by then return 'LATE' end
+  if at >= send_by then return 'LATE' end
   redis.call('ZREMRANGEBYSCORE', hour, '-inf', string.format('%.0f', now - 3600000))
   local is_refused = redis.call('ZCARD', hour) >= tonumber(limit)
-  local entry = redis.call(
-    'XADD', stream, 'MAXLEN', '~', length, '*', 'data', is_refused and refused_body or body)
   local is_done, failure = pcall(function()
-    if tonumber(string.match(entry, '^%d+')) >= send_by then error('LATE', 0) end
-    redis.call('SET', sent, entry, 'EX', remembered)
+    redis.call('SET', sent, entry_id, 'EX', remembered)
     if is_refused then return end
     redis.call('ZADD', hour, string.format('%.0f', now), id)
     redis.call('PEXPIRE', hour, 3600000)
     redis.call('PUBLISH', channel, message)
   end)
-  if is_done then return is_refused and 'REFUSED' or 'SENT' end
-  redis.pcall('XDEL', stream, entry)
+  if is_done then
+    redis.call('XADD', stream, entry_id, 'data', is_refused and refused_body or body)
+    return is_refused and 'REFUSED' or 'SENT'
+  end
   redis.pcall('DEL', sent)
   redis.pcall('ZREM', hour, id)
-  if failure == 'LATE' or type(failure) == 'table' then return failure end
+  if type(failure) == 'table' then return failure end
   return redis.error_reply(failure)  -- servers differ in what an error is
 end
 

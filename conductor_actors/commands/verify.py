@@ -16,11 +16,15 @@ from conductor_actors.commands.terminal import print_stderr, printable
 from conductor_actors.domain.anomaly_comparison import (
     AnomalyColumns,
     AnomalyComparison,
-    AnomalyDifference,
     StoredAnomalies,
 )
 from conductor_actors.domain.comparison import Comparison, Coverage, Difference, StoredRows
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.intervention_comparison import (
+    InterventionColumns,
+    InterventionComparison,
+    StoredInterventions,
+)
 from conductor_actors.domain.rows import COLUMNS
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
@@ -28,38 +32,41 @@ from conductor_actors.instants import to_iso
 from conductor_actors.settings import Settings
 
 _KEY_COLUMNS: Final = ("time", *SessionKey._fields)  # equal in both rows
-_ANOMALY_KEY_COLUMNS: Final = ("timestamp", *SessionKey._fields)
+_CHANGE_KEY_COLUMNS: Final = ("timestamp", *SessionKey._fields)
 
 
 class Comparisons(NamedTuple):
-    """What is compared. A CSV file has no anomalies."""
+    """What is compared. A CSV file has neither anomalies nor interventions."""
 
     rows: Comparison
     anomalies: AnomalyComparison | None = None
+    interventions: InterventionComparison | None = None
 
     @property
     def are_equal(self) -> bool:
-        """Whether both sides have the same rows and the same anomalies."""
-        return self.rows.is_equal and (self.anomalies is None or self.anomalies.is_equal)
+        """Whether both sides have the same."""
+        return all(each.is_equal for each in self._used())
 
     def add_tick(self, rows: Sequence[ScoreRow]) -> None:
         """Compare the replayed rows of one tick."""
-        self.rows.add_tick(rows)
-        if self.anomalies is not None:
-            self.anomalies.add_tick(rows)
+        for each in self._used():
+            each.add_tick(rows)
 
     def finish(self, last_tick_ms: int) -> None:
         """Compare what is left, up to the last tick of the replay."""
-        self.rows.finish(last_tick_ms)
-        if self.anomalies is not None:
-            self.anomalies.finish(last_tick_ms)
+        for each in self._used():
+            each.finish(last_tick_ms)
+
+    def _used(self) -> list[Comparison | AnomalyComparison | InterventionComparison]:
+        return [each for each in self if each is not None]
 
 
 class Stored(NamedTuple):
-    """Functions that read what is stored. A CSV file has no anomalies."""
+    """Functions that read what is stored. A CSV file has neither anomalies nor interventions."""
 
     rows: StoredRows
     anomalies: StoredAnomalies | None = None
+    interventions: StoredInterventions | None = None
 
 
 def verify_recording(source: str, first: str, last: str, against: str, *, cold_start: bool) -> bool:
@@ -86,6 +93,7 @@ def read_database(recording: Recording, url: str) -> Stored:
     return Stored(
         lambda first_ms: stored_rows.read_rows(url, first_ms, until_ms, tenants),
         lambda first_ms, last_ms: stored_rows.read_anomalies(url, first_ms, last_ms, tenants),
+        lambda first_ms, last_ms: stored_rows.read_interventions(url, first_ms, last_ms, tenants),
     )
 
 
@@ -105,12 +113,22 @@ def compare(
     anomalies = None
     if stored.anomalies is not None:
         anomalies = AnomalyComparison(stored.anomalies, coverage)
-    comparisons = Comparisons(Comparison(stored.rows, coverage), anomalies)
+    interventions = None
+    if stored.interventions is not None and coverage.has_older_sessions:
+        interventions = InterventionComparison(stored.interventions, coverage)
+    comparisons = Comparisons(Comparison(stored.rows, coverage), anomalies, interventions)
     summary = score_recording(recording, settings, comparisons.add_tick)
     if summary.last_tick_ms is not None:
         comparisons.finish(summary.last_tick_ms)
     for line in _uncovered_lines(comparisons.rows, coverage):
         print_stderr(f"not compared: {line}")
+    if stored.interventions is not None and interventions is None:
+        print_stderr("not compared: interventions, which also depend on earlier commands")
+    if interventions is not None and interventions.uncovered:
+        print_stderr(
+            f"not compared: {interventions.uncovered} interventions that were decided by versions "
+            "of the policy that are not in the recording"
+        )
     if comparisons.rows.uncovered.total() == summary.rows:
         raise ConfigError(
             "no row can be compared: the recording covers no tick; choose an earlier --from, a "
@@ -138,30 +156,46 @@ def coverage_of(recording: Recording, settings: Settings, *, cold_start: bool) -
 
 def result_lines(comparisons: Comparisons) -> Iterator[str]:
     """Return the result as lines of text."""
-    rows, anomalies = comparisons
+    rows, anomalies, interventions = comparisons
     yield f"compared    {rows.compared}"
     yield f"missing     {rows.missing}"
     yield f"different   {rows.different}"
     yield f"unexpected  {rows.unexpected}"
     if anomalies is not None:
-        yield (
-            f"anomalies   {anomalies.compared} compared, {anomalies.missing} missing, "
-            f"{anomalies.different} different, {anomalies.unexpected} unexpected"
-        )
+        yield f"anomalies   {_counts(anomalies)}"
+    if interventions is not None:
+        yield f"interventions {_counts(interventions)}"
     if rows.first is not None:
         yield from _difference_lines(rows.first)
     if anomalies is not None and anomalies.first is not None:
-        yield from _anomaly_difference_lines(anomalies.first)
+        what = "anomalies", "(no anomaly)", AnomalyColumns._fields
+        yield from _change_difference_lines(*what, *anomalies.first)
+    if interventions is not None and interventions.first is not None:
+        kind = "interventions", "(no intervention)", InterventionColumns._fields
+        yield from _change_difference_lines(*kind, *interventions.first)
 
 
-def _anomaly_difference_lines(difference: AnomalyDifference) -> Iterator[str]:
-    record = difference.stored or difference.replayed
+def _counts(compared: AnomalyComparison | InterventionComparison) -> str:
+    return (
+        f"{compared.compared} compared, {compared.missing} missing, "
+        f"{compared.different} different, {compared.unexpected} unexpected"
+    )
+
+
+def _change_difference_lines(
+    what: str,
+    absent: str,
+    names: Sequence[str],
+    stored: AnomalyColumns | InterventionColumns | None,
+    replayed: AnomalyColumns | InterventionColumns | None,
+) -> Iterator[str]:
+    record = stored or replayed
     assert record is not None  # noqa: S101 - one side has it
     key = printable(str(record.key))
-    yield f"first difference of anomalies: session {key}, tick {to_iso(record.timestamp)}"
-    no_anomaly = ["(no anomaly)"] * len(record)
-    stored, replayed = ([*map(_value_text, each)] if each else no_anomaly for each in difference)
-    yield from _column_lines(AnomalyColumns._fields, _ANOMALY_KEY_COLUMNS, stored, replayed)
+    yield f"first difference of {what}: session {key}, tick {to_iso(record.timestamp)}"
+    none = [absent] * len(names)
+    values = ([*map(_value_text, each)] if each else none for each in (stored, replayed))
+    yield from _column_lines(names, _CHANGE_KEY_COLUMNS, *values)
 
 
 def _difference_lines(difference: Difference) -> Iterator[str]:

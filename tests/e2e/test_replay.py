@@ -26,6 +26,7 @@ from tests.domain.test_contract import SAMPLE
 from tests.domain.test_replayer import curse, decode_poison
 from tests.support.databases import migrated_database
 from tests.support.event_samples import LIVE, REACTION, VOTE
+from tests.support.interventions import intervention
 from tests.support.programs import Completed, run_to_end
 from tests.support.recorded_talk import Talk
 from tests.support.score_rows import AT_MS, began, row
@@ -35,7 +36,8 @@ AFTER_ALL = ("--to", "2026-01-04T12:02")
 SESSION = "6513270e-269e-4d37-b2a7-4de452e6b438"
 EQUAL_ROWS = "compared    31\nmissing     0\ndifferent   0\nunexpected  0\n"
 EQUAL_ANOMALIES = "anomalies   0 compared, 0 missing, 0 different, 0 unexpected\n"
-EQUAL = EQUAL_ROWS + EQUAL_ANOMALIES
+EQUAL_INTERVENTIONS = "interventions 0 compared, 0 missing, 0 different, 0 unexpected\n"
+EQUAL = EQUAL_ROWS + EQUAL_ANOMALIES + EQUAL_INTERVENTIONS
 
 
 @pytest.fixture
@@ -91,6 +93,7 @@ def test_what_is_missing_different_and_unexpected_is_counted_and_the_first_is_sh
         "different   1",
         "unexpected  2",
         EQUAL_ANOMALIES.rstrip(),
+        EQUAL_INTERVENTIONS.rstrip(),
         f"first difference: session default/{SESSION}, tick 2026-01-04T12:00:10Z",
         "  column              stored                    replayed",
         "  event_id            \\x1b[31m                  d23f0824-128b-4f33-8c5c-7fd0a6a3a450",
@@ -114,12 +117,29 @@ def test_a_stored_anomaly_that_the_replay_does_not_find_is_shown(url: str, tmp_p
     ended = against_database(url, tmp_path, *AFTER_ALL)
     assert ended.exit_code == 1
     lines = ended.stdout.splitlines()
-    assert lines[:6] == [
+    assert lines[:7] == [
         *EQUAL_ROWS.splitlines(),
         "anomalies   0 compared, 0 missing, 0 different, 1 unexpected",
+        EQUAL_INTERVENTIONS.rstrip(),
         f"first difference of anomalies: session default/{SESSION}, tick 2026-01-04T12:00:10Z",
     ]
     assert "  severity            CRITICAL                  (no anomaly)" in lines
+
+
+def test_a_stored_intervention_that_the_replay_does_not_decide_is_shown(
+    url: str, tmp_path: Path
+) -> None:
+    at_ms = AT_MS + 10_000
+    with closing(PostgresRowStore(url)) as store:
+        store.write([row(SESSION, at_ms, interventions=(intervention(at_ms=at_ms),))])
+    ended = against_database(url, tmp_path, *AFTER_ALL)
+    assert ended.exit_code == 1
+    lines = ended.stdout.splitlines()
+    assert lines[5:7] == [
+        "interventions 0 compared, 0 missing, 0 different, 1 unexpected",
+        f"first difference of interventions: session default/{SESSION}, tick 2026-01-04T12:00:10Z",
+    ]
+    assert "  status              APPROVED                  (no intervention)" in lines
 
 
 def test_a_replay_stores_the_anomalies_that_it_writes_as_json_lines(
@@ -145,10 +165,13 @@ def test_a_replay_stores_the_anomalies_that_it_writes_as_json_lines(
         assert replay().exit_code == 0
     with psycopg.connect(migrated_url) as connection:
         stored = connection.execute("SELECT id::text FROM anomalies ORDER BY timestamp").fetchall()
+        decided = connection.execute("SELECT FROM interventions").rowcount
     assert [one for (one,) in stored] == [line["id"] for line in begun]
     ended = replay("--against", "database")
     assert ended.exit_code == 0
     assert f"anomalies   {len(begun)} compared, 0 missing, 0 different, 0 " in ended.stdout
+    assert decided
+    assert f"interventions {decided} compared, 0 missing, 0 different, 0 " in ended.stdout
 
 
 def test_the_last_tick_is_not_compared_unless_the_recording_goes_past_it(

@@ -16,6 +16,7 @@ from conductor_actors.adapters.postgres.connection import (
 )
 from conductor_actors.domain.anomaly_comparison import AnomalyColumns
 from conductor_actors.domain.comparison import Record
+from conductor_actors.domain.intervention_comparison import InterventionColumns
 from conductor_actors.domain.rows import COLUMNS, SIGNAL_COLUMNS, ScoreRecord
 from conductor_actors.instants import EPOCH, from_iso, to_datetime, to_ms
 
@@ -31,6 +32,13 @@ _SELECT_ANOMALIES: Final = sql.SQL(
     "SELECT timestamp, tenant_id, session_id, id::text, event_id, anomaly_type, severity,"
     " anomaly_score, current_engagement, expected_engagement, deviation, signals, metadata"
     " FROM anomalies WHERE timestamp BETWEEN %(first)s AND %(last)s"
+    " AND (%(tenants)s::text[] IS NULL OR tenant_id = ANY(%(tenants)s)) ORDER BY timestamp"
+).format()
+
+_SELECT_INTERVENTIONS_OF_SPAN: Final = sql.SQL(
+    "SELECT timestamp, tenant_id, session_id, id::text, event_id, type, status, confidence,"
+    " reasoning, outcome, metadata"
+    " FROM interventions WHERE timestamp BETWEEN %(first)s AND %(last)s"
     " AND (%(tenants)s::text[] IS NULL OR tenant_id = ANY(%(tenants)s)) ORDER BY timestamp"
 ).format()
 
@@ -57,6 +65,40 @@ def read_anomalies(
             onset, ended_at = map(_ms_of, (metadata.get("onset"), metadata.get("ended_at")))
             reason = metadata.get("reason")
             yield AnomalyColumns._make((to_ms(at), *values, numbers, onset, reason, ended_at))
+
+
+def read_interventions(
+    url: str, first_ms: int, last_ms: int, tenants: Sequence[str] | None
+) -> Iterator[InterventionColumns]:
+    """Return the interventions that were decided at these ticks, as `read_rows` returns rows."""
+    for rows in _read_span(url, _SELECT_INTERVENTIONS_OF_SPAN, first_ms, last_ms, tenants):
+        for at, tenant_id, session_id, id_, event_id, kind, *decided, outcome, metadata in rows:
+            steps, shares = (metadata.get(name) or {} for name in ("steps", "probabilities"))
+            measured = outcome or {}
+            status, confidence, reasoning = decided
+            yield InterventionColumns(
+                to_ms(at),
+                tenant_id,
+                session_id,
+                id_,
+                event_id,
+                kind,
+                metadata.get("origin"),
+                status,
+                confidence,
+                reasoning,
+                tuple(sorted((name, to_ms(from_iso(text))) for name, text in steps.items())),
+                metadata.get("anomaly_id"),
+                metadata.get("anomaly_type"),
+                metadata.get("policy_version"),
+                tuple(sorted(shares.items())),
+                metadata.get("draw"),
+                metadata.get("engagement_before"),
+                measured.get("engagement_after"),
+                measured.get("reward"),
+                measured.get("censored"),
+                _ms_of(measured.get("measured_at")),
+            )
 
 
 def _read_span(

@@ -157,7 +157,7 @@ def _performance_values(changed: _Changed) -> tuple[object, ...] | None:
     """Return the values of a trial; None if it is none, or was not measured."""
     row, record = changed
     choice, outcome = record.choice, record.outcome
-    if choice is None or outcome is None or outcome.censored or outcome.after is None:
+    if choice is None or outcome is None or outcome.after is None:
         return None
     metadata = PerformanceMetadata(
         event_id=record.event_id,

@@ -121,11 +121,19 @@ def test_what_is_written_later_or_again_changes_nothing_if_it_is_older(
     assert tested.trials() == [INTERVENTION_ID]
 
 
-def test_an_outcome_stays_when_the_suggestion_without_it_is_written_later(
+@pytest.mark.parametrize("batch", [*permutations([SUGGESTED, SENT, COMPLETED])])
+def test_of_a_batch_the_newest_version_is_stored(
+    tested: StoreUnderTest, batch: Sequence[ScoreRow]
+) -> None:
+    assert tested.store.write(batch).stored == 3
+    assert tested.interventions() == [body_of(COMPLETED)]
+
+
+def test_an_outcome_is_added_and_stays_when_the_suggestion_without_it_is_written_later(
     tested: StoreUnderTest,
 ) -> None:
     with_outcome = version("SUGGESTED", 24, outcome=MEASURED)
-    for each in (with_outcome, SUGGESTED):
+    for each in (SUGGESTED, with_outcome, SUGGESTED):
         tested.store.write([each])
     assert tested.interventions() == [body_of(with_outcome)]
     dismissed = version("DISMISSED", 30, outcome=MEASURED, note="not now")

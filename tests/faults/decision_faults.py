@@ -129,6 +129,28 @@ def stop_database_in_decisions(
     report.require(not meanwhile, f"sent while the database was away: {meanwhile}")
 
 
+def suspend_redis_in_decisions(
+    testbed: Testbed, report: Report, rehearsal: Rehearsal, seconds: float
+) -> None:
+    """Suspend Redis for longer than 15 s while sessions drop: what was decided then is not sent."""
+    testbed.variables |= SETTINGS | {"CONDUCTOR_TRANSPORT": "streams"}  # without gaps of pub/sub
+    record_past(testbed.client, rehearsal)
+    with standing_in(testbed.redis_url, uses_pubsub=False) as platform, ExitStack() as traffic:
+        traffic.enter_context(sending_events(testbed.redis_url, LiveTalk(rehearsal)))
+        program = testbed.start()
+        program.wait_for("intervention_sent", PATIENCE_S)
+        with testbed.redis_suspended():
+            pause(AWAY_S + seconds)
+        before = len(platform.executed)
+        becomes_true(lambda: len(platform.executed) > before, PATIENCE_S)
+        report.require(len(platform.executed) > before, "nothing was sent afterwards")
+        traffic.close()
+        _settle(testbed, report, program, platform)
+    waited_ms = _waits(testbed)
+    report.record(longest_wait_s=max(waited_ms) / 1000)
+    report.require(max(waited_ms) < AWAY_S * 1000, "an action was sent too late")
+
+
 def record_past(client: redis.Redis, rehearsal: Rehearsal) -> None:
     """Add the part of the talk that has passed."""
     seconds, microseconds = client.time()
@@ -182,7 +204,7 @@ def _require_sent_once(
         f"received and not sent, or not received: {(received - sent) + (sent - received)}",
     )
     records = [record for _, record in newest_records(rows).values()]
-    approved = [each for each in records if "APPROVED" in each.steps]
+    approved = [record for _, record in _approved(rows)]
     wrong = [each for each in approved if not _is_consistent(each, sent, rows[-1].at_ms)]
     expired = sum("EXPIRED" in each.steps for each in approved)
     report.record(decisions=len(records), approved=len(approved), expired=expired)
@@ -225,6 +247,17 @@ def _require_stored(testbed: Testbed, report: Report, rows: Sequence[ScoreRow]) 
     ):
         unlike = first_difference(expected, stored)
         report.require(not unlike, f"{table}: {len(stored)}, not {len(expected)}: {unlike}")
+
+
+def _waits(testbed: Testbed) -> list[int]:
+    """Return how long after its tick each action was sent."""
+    rows = replay_streams(testbed.redis_url, testbed.variables)
+    decided = {record.id: record.steps["APPROVED"] for _, record in _approved(rows)}
+    return [ms - decided[body["interventionId"]] for ms, body in sent_entries(testbed)]
+
+
+def _approved(rows: Sequence[ScoreRow]) -> list[tuple[ScoreRow, Intervention]]:
+    return [each for each in newest_records(rows).values() if "APPROVED" in each[1].steps]
 
 
 def _cut_short(testbed: Testbed, killed_ms: Sequence[int]) -> dict[str, int]:

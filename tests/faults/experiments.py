@@ -68,7 +68,7 @@ EXPERIMENTS: Final = (
     Experiment(
         "killed-in-decisions",
         "each action sent once or expired, each trial learnt once, 0 rows missing",
-        partial(_KILL_IN_DECISIONS, times=3, has_standby=False, rehearsal=_SHORT_REHEARSAL),
+        partial(_KILL_IN_DECISIONS, times=2, has_standby=False, rehearsal=_SHORT_REHEARSAL),
         partial(_KILL_IN_DECISIONS, times=20, has_standby=False, rehearsal=_FULL_REHEARSAL),
     ),
     Experiment(
@@ -136,6 +136,12 @@ EXPERIMENTS: Final = (
         "detected within 5 s, back within 2 s, 0 rows lost, pub/sub gap counted",
         partial(redis_faults.suspend_redis, seconds=6.0),
         partial(redis_faults.suspend_redis, seconds=30.0),
+    ),
+    Experiment(
+        "redis-stopped-in-decisions",
+        "for longer than 15 s: what was decided then is not sent, and nothing twice",
+        partial(decision_faults.suspend_redis_in_decisions, rehearsal=_SHORT_REHEARSAL, seconds=6),
+        partial(decision_faults.suspend_redis_in_decisions, rehearsal=_FULL_REHEARSAL, seconds=45),
     ),
     Experiment(
         "redis-reset",

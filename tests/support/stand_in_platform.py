@@ -76,7 +76,7 @@ def standing_in(
 ) -> Iterator[StandInPlatform]:
     """Carry out what is published on any tenant's channel, until the block ends."""
     stop, is_subscribed = Event(), Event()
-    with redis.Redis.from_url(url) as client, client.pubsub() as pubsub:
+    with redis.Redis.from_url(url, socket_timeout=None) as client, client.pubsub() as pubsub:
         platform = StandInPlatform(client, uses_pubsub=uses_pubsub, never_fails=never_fails)
         pubsub.psubscribe(f"*{ACTIONS_CHANNEL}")
 

@@ -87,6 +87,15 @@ async def test_a_subscriber_of_the_conductor_gets_its_present_state_at_once(
     assert in_history == decision(session_id, one)["data"]
 
 
+async def test_without_a_conductor_its_mode_is_off(
+    serve: Serve, connect: Connect, session_id: str
+) -> None:
+    client = await connect(serve(interventions=False))
+    await client.call("agent:subscribe", sessionId=session_id)
+    off = {"mode": "OFF", "status": "IDLE", "decision_id": None}
+    assert (await client.body("agent.status"))["data"] == off
+
+
 async def test_who_unsubscribes_from_the_conductor_keeps_the_scores(
     serve: Serve, connect: Connect, redis_client: redis.Redis, publish: Write, session_id: str
 ) -> None:

@@ -129,8 +129,8 @@ def test_effects_have_their_interval_drawn_or_say_how_many_more_are_needed(
     window: Window, sessions: FakeService
 ) -> None:
     sessions.conductor.effects = [
-        effect("POLL", "act", 0.062, 0.031, 0.093),
         effect("BROADCAST", "suggest", -0.01, -0.02, 0.005, n=31),
+        effect("POLL", "act", 0.062, 0.031, 0.093),
         effect("GAMIFICATION", "act", n=3, missing=37),
     ]
     _open(window)

@@ -92,7 +92,8 @@ def test_doing_nothing_is_shown_as_a_part_of_learning(window: Window, keynote: F
 
 
 _MINUTE_2 = NOON_MS + 120_000
-_APPROVED_LATE = {"SUGGESTED": NOON_MS, "SENT": NOON_MS + 60_000, "COMPLETED": _MINUTE_2}
+_SENT_LATE = {"SUGGESTED": NOON_MS, "SENT": NOON_MS + 60_000, "COMPLETED": _MINUTE_2}
+_SENT_TOO_LATE = {"SUGGESTED": NOON_MS, "SENT": _MINUTE_2, "COMPLETED": _MINUTE_2}
 _DISMISSED = {"SUGGESTED": NOON_MS, "DISMISSED": NOON_MS, "COMPLETED": _MINUTE_2}
 
 
@@ -124,7 +125,11 @@ _DISMISSED = {"SUGGESTED": NOON_MS, "DISMISSED": NOON_MS, "COMPLETED": _MINUTE_2
             "The score was 25% on average from 30 to 120 s after the suggestion, and 28% before.",
         ),
         (
-            measured(steps=_APPROVED_LATE, outcome=MeasuredOutcome(_MINUTE_2, 0.28, 0.25, -0.1)),
+            measured(steps=_SENT_LATE, outcome=MeasuredOutcome(_MINUTE_2, 0.28, 0.25, -0.1)),
+            "after the suggestion, 10 points lower than in similar moments without it (35%).",
+        ),
+        (
+            measured(steps=_SENT_TOO_LATE, outcome=MeasuredOutcome(_MINUTE_2, 0.28, 0.25, -0.1)),
             "The score was 25% on average from 30 to 120 s after the suggestion, and 28% before.",
         ),
         (
@@ -148,6 +153,7 @@ _DISMISSED = {"SUGGESTED": NOON_MS, "DISMISSED": NOON_MS, "COMPLETED": _MINUTE_2
         "other",
         "dismissed",
         "late",
+        "too late",
         "limit",
         "failed",
         "expired",
@@ -198,11 +204,11 @@ def test_the_chart_marks_the_sending_the_window_and_the_difference_to_without_it
 
 
 @pytest.mark.parametrize("later", ["DISMISSED", "SENT"])
-def test_no_difference_is_shown_where_nothing_was_sent_before_it_was_measured(
+def test_no_difference_is_shown_where_nothing_was_sent_in_the_measured_time(
     window: Window, keynote: FakeService, later: str
 ) -> None:
     at_ms = NOON_MS - 150_000
-    steps = {"SUGGESTED": at_ms, later: at_ms + 60_000, "COMPLETED": at_ms + 120_000}
+    steps = {"SUGGESTED": at_ms, later: at_ms + 120_000, "COMPLETED": at_ms + 120_000}
     outcome = MeasuredOutcome(at_ms + 120_000, 0.3, 0.9, 0.2)
     keynote.conductor.change(measured(at_ms=at_ms, outcome=outcome, steps=steps))
     page = window.open("keynote")

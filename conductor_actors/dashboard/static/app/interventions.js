@@ -142,26 +142,32 @@ function measuredText(intervention, { before, after, reward, censored }) {
     const why = censored === null ? "" : `: ${CENSORED[censored] ?? censored}`;
     return `What followed could not be measured${why}.`;
   }
-  const mean = `The score was ${percent(after)} on average from 30 to 120 s`;
-  if (isHold(intervention)) return `${mean} later, and ${percent(before)} before.`;
-  if (!isMeasuredAfterIt(intervention)) {
-    const { origin } = intervention;
-    return `${mean} after the ${origin === "suggest" ? "suggestion" : "decision"}, and ${percent(before)} before.`;
-  }
-  if (reward === null) return `${mean} after it. What it would have been without it is not known.`;
-  return `${mean} after it, ${comparison(reward, after)}.`;
+  const mean = `The score was ${percent(after)} on average from 30 to 120 s ${begin(intervention)}`;
+  if (isHold(intervention) || !wasDoneInTime(intervention)) return `${mean}, and ${percent(before)} before.`;
+  if (reward === null) return `${mean}. What it would have been without it is not known.`;
+  return `${mean}, ${comparison(reward, after)}.`;
 }
 
 /**
- * Whether what was measured followed the action, or doing nothing on purpose: an action may be approved
- * after the time that is measured, or not be carried out.
+ * Name the moment that the measured time is counted from.
  * @param {Intervention} intervention
  */
-export function isMeasuredAfterIt(intervention) {
+function begin(intervention) {
+  const { steps, atMs, origin } = intervention;
+  if (isHold(intervention)) return "later";
+  if (wasDoneInTime(intervention) && (steps["SENT"] ?? Infinity) <= atMs + WINDOW_BEGIN_MS) return "after it";
+  return origin === "suggest" ? "after the suggestion" : "after the decision";
+}
+
+/**
+ * Whether an action, or doing nothing on purpose, was before the end of the time that is measured, which
+ * is counted from the decision: a suggestion may be approved later, or an action not be carried out.
+ * @param {Intervention} intervention
+ */
+export function wasDoneInTime(intervention) {
   const { steps, atMs } = intervention;
   if (isHold(intervention)) return true;
-  const sentMs = steps["SENT"];
-  return sentMs !== undefined && sentMs <= atMs + WINDOW_BEGIN_MS && !("FAILED" in steps);
+  return (steps["SENT"] ?? Infinity) < atMs + WINDOW_END_MS && !("FAILED" in steps);
 }
 
 /**
@@ -184,7 +190,7 @@ function comparison(reward, after) {
  */
 export function verdictOf(intervention) {
   const reward = intervention.outcome?.reward ?? null;
-  if (reward === null || isHold(intervention) || !isMeasuredAfterIt(intervention)) return "unknown";
+  if (reward === null || isHold(intervention) || !wasDoneInTime(intervention)) return "unknown";
   if (Math.abs(reward) < 0.01) return "same";
   return reward > 0 ? "better" : "worse";
 }

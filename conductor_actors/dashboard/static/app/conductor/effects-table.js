@@ -2,7 +2,7 @@
 
 import { fromTemplate, html, setText, show } from "../element.js";
 import { count, points } from "../format.js";
-import { interventionName } from "../interventions.js";
+import { ACTIONS, interventionName } from "../interventions.js";
 
 /** @import { TypeEffect } from "../../types.d.ts" */
 
@@ -21,7 +21,8 @@ const ORIGINS = { act: "When it acts alone", suggest: "When it suggests" };
  */
 export function showEffects(root, effects) {
   const reach = reachOf(effects);
-  const rows = effects.map((effect) => row(effect, reach));
+  const sorted = effects.toSorted((a, b) => ACTIONS.indexOf(a.type) - ACTIONS.indexOf(b.type));
+  const rows = sorted.map((effect) => row(effect, reach));
   html(root, ".effects-rows").replaceChildren(...rows);
   show(html(root, ".effects-table"), rows.length > 0);
   setText(html(root, ".effects-low"), signed(-reach));

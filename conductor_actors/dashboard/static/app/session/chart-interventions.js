@@ -1,7 +1,7 @@
 /** What the chart shows of interventions: when each was sent, and what followed against without it. */
 
 import { WINDOW_MS } from "../../engagement-stream.js";
-import { interventionInText, isHold, isMeasuredAfterIt, WINDOW_BEGIN_MS, WINDOW_END_MS } from "../interventions.js";
+import { interventionInText, isHold, wasDoneInTime, WINDOW_BEGIN_MS, WINDOW_END_MS } from "../interventions.js";
 import { colour } from "../theme.js";
 import { clip, place, strokeLine } from "./chart-layers.js";
 
@@ -41,7 +41,7 @@ export function shownInChart(interventions, points) {
   return {
     hasMarks: marked.some((each) => (markMs(each) ?? 0) > fromMs),
     hasDifference: marked.some(
-      (each) => isMeasuredAfterIt(each) && withoutIt(each) !== null && each.atMs + WINDOW_END_MS > fromMs,
+      (each) => wasDoneInTime(each) && withoutIt(each) !== null && each.atMs + WINDOW_END_MS > fromMs,
     ),
   };
 }
@@ -72,7 +72,7 @@ export function drawInterventions(plot, interventions) {
   for (const each of interventions) {
     const at = markMs(each);
     if (at === null) continue;
-    if (isMeasuredAfterIt(each)) drawWindow(plot, each);
+    if (wasDoneInTime(each)) drawWindow(plot, each);
     drawMark(plot, at / 1000, isHold(each));
   }
   ctx.restore();

@@ -68,6 +68,23 @@ class ScoreFigures(msgspec.Struct, frozen=True):
     contributions: Contributions
 
 
+class OpenIntervention(msgspec.Struct, frozen=True):
+    """An intervention that can still change."""
+
+    id: str
+    type: str
+    status: str
+    decided_ms: int
+
+
+class ConductFigures(msgspec.Struct, frozen=True):
+    """The session's own mode, if it has one; what is open, and whether a trial is measured."""
+
+    mode: str | None
+    open: Sequence[OpenIntervention]
+    is_measuring: bool
+
+
 class AnomalyFigures(msgspec.Struct, frozen=True):
     """An open anomaly, which began at the tick `began_ms`, and why it was reported."""
 
@@ -96,6 +113,7 @@ class StateFigures(msgspec.Struct, frozen=True):
     quiet_until_ms: int = 0  # 0 if it is not quiet at the last tick
     is_chat_open: bool = True
     anomaly: AnomalyFigures | None = None  # that is open
+    conduct: ConductFigures | None = None  # if the conductor does something in the session
 
 
 class MailboxFigures(msgspec.Struct, frozen=True):
@@ -179,6 +197,7 @@ def state_figures(
         state.quiet_until_ms if (tick_ms or 0) <= state.quiet_until_ms else 0,
         state.chat_is_open,
         _anomaly_figures(state),
+        _conduct_figures(state),
     )
 
 
@@ -202,6 +221,16 @@ def _anomaly_figures(state: SessionState) -> AnomalyFigures | None:
     if anomaly is None:
         return None
     return AnomalyFigures(anomaly.id, anomaly.type, anomaly.began_ms, anomaly.reason)
+
+
+def _conduct_figures(state: SessionState) -> ConductFigures | None:
+    conduct = state.conduct
+    if conduct is None:
+        return None
+    interventions = [
+        OpenIntervention(each.id, each.type, each.status, each.at_ms) for each in conduct.open
+    ]
+    return ConductFigures(conduct.mode, interventions, bool(conduct.measurements))
 
 
 def _window_counts(window: CountWindow) -> WindowCounts:

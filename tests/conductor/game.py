@@ -15,10 +15,17 @@ from conductor_actors.domain.conductor.interventions import (
     Origin,
 )
 from conductor_actors.domain.conductor.policy import Probabilities
-from tests.conductor.players import BeforeAfterBandit, Chance, Conductor, Player
+from tests.conductor.players import (
+    BeforeAfterBandit,
+    Chance,
+    Conductor,
+    Player,
+    SemiAutoConductor,
+)
 from tests.conductor.world import Moment, Scenario, moments
 
-PRODUCT: Final = "this conductor"
+PRODUCT: Final = "AUTO"
+SEMI_AUTO: Final = "SEMI_AUTO"
 CHANCE: Final = "random"
 BANDIT: Final = "before/after bandit"
 DELAY: Final = 2  # decisions, in other sessions, until an outcome is known
@@ -66,6 +73,7 @@ def play(scenario: Scenario, seed: int, repetition: int) -> Repetition:
     rng = Random(f"players/{scenario.name}/{seed}/{repetition}")
     players: dict[str, Player] = {
         PRODUCT: conductor,
+        SEMI_AUTO: SemiAutoConductor(),
         CHANCE: Chance(rng),
         BANDIT: BeforeAfterBandit(rng),
     }

@@ -5,11 +5,13 @@ from random import Random
 from typing import Final, Protocol
 
 from conductor_actors.domain.anomalies.changes import AnomalyType
-from conductor_actors.domain.conductor.interventions import MICRO, InterventionType
+from conductor_actors.domain.conductor.conduct_rules import MIN_CONFIDENCE_TO_SUGGEST
+from conductor_actors.domain.conductor.interventions import MICRO, ActionType, InterventionType
 from conductor_actors.domain.conductor.policy import (
     Policy,
     Probabilities,
     added,
+    confidence,
     draw,
     drawn,
     probabilities,
@@ -28,19 +30,50 @@ class Player(Protocol):
 
 
 class Conductor:
-    """The policy of the service. `logged` has the probabilities of each choice."""
+    """The policy of the service in the mode AUTO. `logged` has the probabilities of each choice."""
 
     def __init__(self) -> None:
         self._policy = Policy()
         self.logged: list[Probabilities] = []
 
     def choose(self, moment: Moment) -> InterventionType:
-        self.logged.append(probabilities(self._policy, moment.anomaly_type, moment.allowed))
+        allowed = [each for each in moment.allowed if self._may_choose(each, moment)]
+        self.logged.append(probabilities(self._policy, moment.anomaly_type, allowed))
         return drawn(self.logged[-1], draw(moment.anomaly_id, SALT))
 
     def learn(self, moment: Moment, kind: InterventionType, after: float) -> None:
         before_micro, after_micro = round(moment.before * MICRO), round(after * MICRO)
         self._policy = added(self._policy, kind, moment.anomaly_type, before_micro, after_micro)
+
+    def _may_choose(self, action: ActionType, moment: Moment) -> bool:
+        del action, moment
+        return True
+
+
+class SemiAutoConductor(Conductor):
+    """The same in the mode SEMI_AUTO, in which every suggestion is approved.
+
+    Actions that are probably worse than doing nothing are not allowed. Without an allowed action
+    nothing is decided, so nothing is learnt either.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._undecided: set[str] = set()
+
+    def choose(self, moment: Moment) -> InterventionType:
+        kind = super().choose(moment)
+        if len(self.logged[-1]) == 1:
+            self._undecided.add(moment.anomaly_id)
+        return kind
+
+    def learn(self, moment: Moment, kind: InterventionType, after: float) -> None:
+        if moment.anomaly_id not in self._undecided:
+            super().learn(moment, kind, after)
+
+    def _may_choose(self, action: ActionType, moment: Moment) -> bool:
+        certainty = confidence(self._policy, moment.anomaly_type, action)
+        return certainty >= MIN_CONFIDENCE_TO_SUGGEST
 
 
 class Chance:

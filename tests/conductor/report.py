@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
-from tests.conductor.game import BANDIT, PRODUCT, Repetition
+from tests.conductor.game import BANDIT, PRODUCT, SEMI_AUTO, Repetition
+from tests.conductor.limits import Conducted
 from tests.conductor.summary import Share, calibration, coverage, regret_share
 
 Results: TypeAlias = Mapping[str, Sequence[Repetition]]
@@ -15,12 +16,12 @@ COVERAGE: Final = (0.93, 0.985)
 MIN_P: Final = 0.01
 ALL: Final = "all"
 
+PLAYERS: Final = (SEMI_AUTO, BANDIT)
 HEADER: Final = (
-    "scenario",
-    f"regret / random's, {EARLY} decisions",
+    "regret / random's",
+    f"{PRODUCT}, {EARLY} decisions",
     f"{LATE}",
-    f"{BANDIT}, {EARLY}",
-    f"{LATE}",
+    *(text for name in PLAYERS for text in (f"{name}, {EARLY}", f"{LATE}")),
     "95 % intervals",
     "of them cover",
     "mean width",
@@ -33,7 +34,17 @@ def rows(results: Results) -> list[tuple[str, ...]]:
     total = [each for repetitions in results.values() for each in repetitions]
     table: list[tuple[str, ...]] = [HEADER]
     table += [_row(name, repetitions) for name, repetitions in results.items()]
-    return [*table, (ALL, "", "", "", "", *_statistics(total))]
+    return [*table, (ALL, *[""] * (2 + 2 * len(PLAYERS)), *_statistics(total))]
+
+
+def limits_text(conducted: Conducted) -> str:
+    """Return what was conducted, and how often a limit was violated."""
+    found = ", ".join(f"{what}: {count}" for what, count in conducted.violations.items())
+    return (
+        f"{conducted.decisions:,} decisions in sessions with impatient people, {conducted.sent:,} "
+        f"actions sent: {conducted.violations.total()} violations of limits"
+        f"{f' ({found})' if found else ''} (0: {_verdict(not found)})"
+    )
 
 
 def _row(name: str, repetitions: Sequence[Repetition]) -> tuple[str, ...]:
@@ -44,8 +55,11 @@ def _row(name: str, repetitions: Sequence[Repetition]) -> tuple[str, ...]:
         name,
         f"{_text(early)}{verdict}",
         _text(regret_share(repetitions, PRODUCT, LATE)),
-        _text(regret_share(repetitions, BANDIT, EARLY)),
-        _text(regret_share(repetitions, BANDIT, LATE)),
+        *(
+            _text(regret_share(repetitions, player, decisions))
+            for player in PLAYERS
+            for decisions in (EARLY, LATE)
+        ),
         *_statistics(repetitions),
     )
 

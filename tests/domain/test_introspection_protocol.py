@@ -5,12 +5,15 @@ import msgspec
 from conductor_actors.domain.anomalies.detector import Detector, OpenAnomaly
 from conductor_actors.domain.checkpoints.encoding import encode_state
 from conductor_actors.domain.commands import QuietSet
+from conductor_actors.domain.conductor.session_conduct import Measurement, SessionConduct
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.events import ChatSwitched, Event, PollClosed, PollVote, UserLeft
 from conductor_actors.domain.introspection_protocol import (
     AnomalyFigures,
+    ConductFigures,
     IntrospectionAnswer,
     MailboxFigures,
+    OpenIntervention,
     PollFigures,
     SessionDescription,
     Supervision,
@@ -20,6 +23,7 @@ from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState
 from tests.actors.session_events import chats, join
+from tests.support.interventions import INTERVENTION_ID, intervention
 from tests.support.score_rows import AT_MS
 
 TICK_MS = AT_MS + 5000
@@ -87,3 +91,16 @@ def test_the_keys_of_an_answer_are_those_on_the_wire() -> None:
     description_keys = ["tenant", "session", "state", "known", "mailbox", "upkeep"]
     assert list(document["description"]) == description_keys
     assert list(document["description"]["upkeep"]) == ["restarts", "failures", "quarantine_left_s"]
+
+
+def test_what_the_conductor_has_open_is_described() -> None:
+    state = state_after(join())
+    assert state_figures("acme", state, Scoring(), TICK_MS).conduct is None
+    state.conduct = SessionConduct(
+        "MANUAL", (), (intervention(),), (Measurement(INTERVENTION_ID, AT_MS),)
+    )
+    assert state_figures("acme", state, Scoring(), TICK_MS).conduct == ConductFigures(
+        "MANUAL",
+        [OpenIntervention(INTERVENTION_ID, "BROADCAST", "APPROVED", AT_MS)],
+        is_measuring=True,
+    )

@@ -1,4 +1,4 @@
-"""What happened to each session: failures, restarts, quarantines and anomalies, with their causes.
+"""What happened to each session: failures, restarts, quarantines, anomalies and interventions.
 
 Memory is bounded: 1000 sessions with the newest incidents, and 20 incidents of each.
 """
@@ -6,7 +6,7 @@ Memory is bounded: 1000 sessions with the newest incidents, and 20 incidents of 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, assert_never, get_args
 
 import msgspec
 
@@ -18,8 +18,14 @@ from conductor_actors.log_events import (
     ActorStopped,
     AnomalyDetected,
     AnomalyOver,
+    DecisionMade,
     HandlerSlow,
+    InterventionDelivered,
+    InterventionGivenUp,
+    InterventionMoved,
+    InterventionRefused,
     MessageTraced,
+    OutcomeMeasured,
     SessionQuarantined,
     SessionReleased,
 )
@@ -29,6 +35,14 @@ MAX_INCIDENTS: Final = 20
 MAX_TRACED_MESSAGES: Final = 5
 MAX_DETAIL_CHARS: Final = 500
 
+ConductorEvent: TypeAlias = (
+    DecisionMade
+    | InterventionMoved
+    | InterventionDelivered
+    | InterventionGivenUp
+    | InterventionRefused
+    | OutcomeMeasured
+)
 SessionEvent: TypeAlias = (
     ActorStarted
     | ActorStopped
@@ -39,6 +53,7 @@ SessionEvent: TypeAlias = (
     | HandlerSlow
     | AnomalyDetected
     | AnomalyOver
+    | ConductorEvent
 )
 
 _STATES: Final[dict[type, str]] = {
@@ -49,7 +64,10 @@ _STATES: Final[dict[type, str]] = {
     SessionQuarantined: "quarantined",
     SessionReleased: "running",
 }
-_ROUTINE_EVENTS: Final = (ActorStarted, ActorStopped, AnomalyDetected, AnomalyOver)
+_ROUTINE_EVENTS: Final = (
+    *(ActorStarted, ActorStopped, AnomalyDetected, AnomalyOver),
+    *get_args(ConductorEvent),
+)
 
 
 class Incident(msgspec.Struct, frozen=True):
@@ -158,20 +176,36 @@ class SessionHistories:
 def _detail(event: SessionEvent) -> str:
     match event:
         case ActorFailed():
-            return event.error[:MAX_DETAIL_CHARS]
+            detail = event.error
         case SessionQuarantined():
-            return f"for {event.for_s:g} s"
+            detail = f"for {event.for_s:g} s"
         case SessionReleased():
-            return f"{event.lost_messages} messages lost"
+            detail = f"{event.lost_messages} messages lost"
         case HandlerSlow():
-            return f"for {event.running_s:g} s"
-        case AnomalyDetected() | AnomalyOver():
-            return _anomaly_detail(event)
+            detail = f"for {event.running_s:g} s"
+        case AnomalyDetected():
+            detail = f"{event.type}: {event.reason}"
+        case AnomalyOver():
+            detail = f"{event.type} after {event.duration_s:g} s"
+        case ActorStarted() | ActorStopped() | ActorRestarted():
+            detail = ""
         case _:
-            return ""
+            detail = _conductor_detail(event)
+    return detail[:MAX_DETAIL_CHARS]
 
 
-def _anomaly_detail(event: AnomalyDetected | AnomalyOver) -> str:
-    if isinstance(event, AnomalyOver):
-        return f"{event.type} after {event.duration_s:g} s"
-    return f"{event.type}: {event.reason}"[:MAX_DETAIL_CHARS]
+def _conductor_detail(event: ConductorEvent) -> str:
+    match event:
+        case DecisionMade():
+            return f"{event.type} ({event.origin}): {event.reason}"
+        case InterventionMoved():
+            return f"{event.type} {event.status}{f': {event.note}' if event.note else ''}"
+        case InterventionDelivered():
+            return f"{event.type} after {event.waited_s:g} s"
+        case InterventionGivenUp() | InterventionRefused():
+            return f"{event.type}: {event.reason}"
+        case OutcomeMeasured():
+            measured = f"{event.score_before:g} → {event.score_after:g}, reward {event.reward:+g}"
+            return f"{event.type}: {event.censored or measured}"
+        case _:
+            assert_never(event)

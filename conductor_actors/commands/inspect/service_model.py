@@ -29,16 +29,22 @@ from conductor_actors.log_events import (
     AnyEvent,
     BatchWritten,
     CheckpointLoaded,
+    DecisionMade,
     DrainBegan,
     EventsInvalid,
     EventsRouted,
     GapDetected,
     HandlerSlow,
+    InterventionDelivered,
+    InterventionGivenUp,
+    InterventionMoved,
+    InterventionRefused,
     LogLinesDropped,
     MessageTraced,
     OutageBegan,
     OutageContinues,
     OutageEnded,
+    OutcomeMeasured,
     RestartsExhausted,
     RowsRefused,
     ServiceStarted,
@@ -185,6 +191,15 @@ class ServiceModel:
                 self._add_session_event(SessionKey(event.tenant, event.session), event)
             case AnomalyDetected() | AnomalyOver():
                 process.anomalies.observe(event)
+                self._add_session_event(SessionKey(event.tenant, event.session), event)
+            case (
+                DecisionMade()
+                | InterventionMoved()
+                | InterventionDelivered()
+                | InterventionGivenUp()
+                | InterventionRefused()
+                | OutcomeMeasured()
+            ):
                 self._add_session_event(SessionKey(event.tenant, event.session), event)
             case AnomalyContinues():
                 process.anomalies.observe(event)

@@ -13,6 +13,7 @@ from conductor_actors.commands.inspect.tables import (
 )
 from conductor_actors.commands.terminal import count, duration, printable, share, span
 from conductor_actors.domain.introspection_protocol import (
+    ConductFigures,
     PollFigures,
     ScoreFigures,
     SessionDescription,
@@ -51,6 +52,7 @@ def description_lines(one: SessionDescription, next_tick_ms: int | None) -> Iter
         anomaly = figures.anomaly
         since = f"{printable(anomaly.type)} since {_time(anomaly.began_ms)} UTC"
         yield _row("anomaly", f"{since}: {printable(anomaly.reason)}")
+    yield from _conduct(figures.conduct)
     stored = f"{figures.message_ids:,} message ids, {figures.encoded_bytes:,} bytes in a checkpoint"
     yield _row("state", stored)
     yield from _supervision(one.supervision)
@@ -114,6 +116,16 @@ def _score(score: ScoreFigures | None) -> Iterable[str]:
     yield _row("score", f"{share(score.score)} {score.category} ({how} {_time(score.at_ms)})")
     for line in signal_lines(score.signals, score.contributions):
         yield _row("", line)
+
+
+def _conduct(conduct: ConductFigures | None) -> Iterable[str]:
+    if conduct is None:
+        return
+    mode = f"mode {conduct.mode or 'of its event'}"
+    yield _row("conductor", f"{mode}{', measuring an outcome' if conduct.is_measuring else ''}")
+    for each in conduct.open:
+        what = f"{printable(each.type)} {printable(each.status)}"
+        yield _row("", f"{what}, decided {_time(each.decided_ms)} UTC: {printable(each.id)}")
 
 
 def _supervision(supervision: Supervision) -> Iterable[str]:

@@ -7,6 +7,7 @@ sums alone: the same sums give the same probabilities.
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from math import sqrt
 from typing import Final, TypeAlias
 
 import msgspec
@@ -85,13 +86,13 @@ def reference(policy: Policy, anomaly_type: AnomalyType, before: float) -> float
 
 def confidence(policy: Policy, anomaly_type: AnomalyType, action: ActionType) -> float:
     """Return the probability that an action is better than doing nothing; 0.5 without trials."""
-    effects = _posterior(_Same(policy)).effects(anomaly_type, (action,))
-    return normal_cdf(effects.means[0] / effects.deviation(0))
+    mean, deviation = _effect(_Same(policy), anomaly_type, action)
+    return normal_cdf(mean / deviation)
 
 
 def expected_effect(policy: Policy, anomaly_type: AnomalyType, action: ActionType) -> float:
     """Return what an action is expected to add to the score, against doing nothing."""
-    return _posterior(_Same(policy)).effects(anomaly_type, (action,)).means[0]
+    return _effect(_Same(policy), anomaly_type, action)[0]
 
 
 def probabilities(
@@ -148,6 +149,13 @@ def _posterior(same: _Same) -> Posterior:
             if (sums := cells.get(cell_name(kind, anomaly_type))) is not None and sums.trials > 0
         }
     )
+
+
+@lru_cache(maxsize=1024)
+def _effect(same: _Same, anomaly_type: AnomalyType, action: ActionType) -> tuple[float, float]:
+    """Return mean and standard deviation of what is known of an effect."""
+    effects = _posterior(same).effects(anomaly_type, (action,))
+    return effects.means[0], sqrt(effects.covariances[0][0])
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ noise are pooled over all cells, within each, and are taken as known.
 """
 
 from collections.abc import Mapping, Sequence
-from math import fsum, sqrt
+from math import fsum
 from typing import Final, NamedTuple, TypeAlias
 
 from conductor_actors.domain.anomalies.changes import ANOMALY_TYPES, AnomalyType
@@ -64,10 +64,6 @@ class JointEffects(NamedTuple):
 
     means: Sequence[float]
     covariances: Sequence[Sequence[float]]
-
-    def deviation(self, index: int) -> float:
-        """Return the standard deviation of an effect."""
-        return sqrt(self.covariances[index][index])
 
     def independent_variances(self) -> list[float]:
         """Return variances of independent values: of doing nothing first, then of each action.

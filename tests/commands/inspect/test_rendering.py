@@ -287,3 +287,25 @@ def test_a_followed_session_shows_the_begin_and_the_end_of_its_anomaly() -> None
     assert "12:00:05  anomaly_detected" in shown
     assert "SUDDEN_DROP: 2 events in 9 s, 14 were expected." in shown
     assert "SUDDEN_DROP after 65 s" in shown
+
+
+def test_a_followed_session_shows_what_its_conductor_does() -> None:
+    view = ScreenView(followed=SessionKey("acme", "keynote"))
+    done = [
+        of_session("decision_made", type="POLL", origin="act", reason="2 events in 9 s."),
+        of_session("intervention_sent", type="POLL", waited_s=0.25),
+        of_session("intervention_moved", type="POLL", status="FAILED", note="no such room"),
+        of_session("intervention_given_up", type="POLL", reason="late"),
+        of_session("outcome_measured", type="POLL", score_before=0.25, score_after=0.5, reward=0.1),
+        of_session("outcome_measured", type="HOLD", censored="gap"),
+    ]
+    shown = "\n".join(draw(*LINES, *done, view=view, width=120))
+    for text in (
+        "POLL (act): 2 events in 9 s.",
+        "POLL after 0.25 s",
+        "POLL FAILED: no such room",
+        "POLL: late",
+        "POLL: 0.25 → 0.5, reward +0.1",
+        "HOLD: gap",
+    ):
+        assert text in shown

@@ -57,20 +57,6 @@ class SemiAutoConductor(Conductor):
     nothing is decided, so nothing is learnt either.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._undecided: set[str] = set()
-
-    def choose(self, moment: Moment) -> InterventionType:
-        kind = super().choose(moment)
-        if len(self.logged[-1]) == 1:
-            self._undecided.add(moment.anomaly_id)
-        return kind
-
-    def learn(self, moment: Moment, kind: InterventionType, after: float) -> None:
-        if moment.anomaly_id not in self._undecided:
-            super().learn(moment, kind, after)
-
     def _may_choose(self, action: ActionType, moment: Moment) -> bool:
         certainty = confidence(self._policy, moment.anomaly_type, action)
         return certainty >= MIN_CONFIDENCE_TO_SUGGEST

@@ -41,11 +41,15 @@ class Situation(NamedTuple):
 
 
 def decide(anomaly: AnomalyBegan, situation: Situation) -> Intervention | None:
-    """Return what to do, HOLD among it; None if no action is allowed."""
+    """Return what to do, HOLD among it; None if the limits allow no action.
+
+    Where no action is worth suggesting, HOLD is certain: its outcome teaches what actions are
+    compared with.
+    """
+    if not situation.allowed:
+        return None
     policy = situation.directives.policy
     allowed = tuple(each for each in situation.allowed if _may_suggest(each, anomaly, situation))
-    if not allowed:
-        return None
     shares = probabilities(policy, anomaly.type, allowed)
     point = draw(anomaly.id, situation.salt)
     kind = drawn(shares, point)

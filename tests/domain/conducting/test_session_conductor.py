@@ -130,6 +130,19 @@ def test_semi_auto_does_not_suggest_what_seems_to_harm() -> None:
     assert "POLL" not in choice.probabilities
 
 
+def test_where_all_actions_seem_to_harm_nothing_is_done_and_that_is_measured() -> None:
+    policy = Policy()
+    for _ in range(60):
+        policy = added(policy, "HOLD", "SUDDEN_DROP", 500_000, 500_000)
+        for action in ACTIONS:
+            policy = added(policy, action, "SUDDEN_DROP", 500_000, 300_000)
+    session = session_in("SEMI_AUTO", policy)
+    [decision] = session.drop()
+    assert decision.choice is not None
+    assert (decision.status, decision.choice.probabilities) == ("HELD", {HOLD: 1_000_000})
+    assert session.ticks(120)[-1].is_learnt
+
+
 @pytest.mark.parametrize("how", ["default", "event", "session", "kill switch"])
 def test_off_decides_nothing(how: str) -> None:
     rules = ConductRules(how != "kill switch", "OFF" if how == "default" else "AUTO")

@@ -10,6 +10,7 @@ import redis
 
 from conductor_actors.adapters.redis.connections.namespaces import with_namespace
 from conductor_actors.adapters.redis.connections.pipelines import pipeline, server_time_ms
+from conductor_actors.adapters.redis.interventions import policy_store
 from conductor_actors.adapters.redis.interventions.policy_store import RedisPolicyStore
 from conductor_actors.conductor_port import PolicyChange, PolicyStore, PolicyTrial
 from conductor_actors.domain.conductor.policy import CellSums, Policy
@@ -176,7 +177,10 @@ def test_a_version_that_was_not_made_known_is_by_the_next_call(
     assert [policy.cells[POLL].trials for policy in versions(client)] == [1]
 
 
-def test_about_a_hundred_versions_are_kept(client: redis.Redis, store: RedisPolicyStore) -> None:
+def test_old_versions_are_trimmed(
+    client: redis.Redis, store: RedisPolicyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy_store, "POLICY_VERSIONS", 100)
     for number in range(300):
         store.add_trials("default", [trial(number, now_ms(client))])
     assert 100 <= client.xlen("conductor:policy") <= 200

@@ -46,6 +46,13 @@ _Instant: TypeAlias = Annotated[
         max_length=30,
     ),
 ]
+# Rows carry what a person starts: one that no database can store would cost the row.
+_NewId: TypeAlias = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", max_length=36
+    ),
+]
 _Reason: TypeAlias = Annotated[str, msgspec.Meta(max_length=MAX_REASON_CHARS)]
 
 
@@ -86,7 +93,7 @@ class _Mode(msgspec.Struct, rename="camel", gc=False):
 
 class _Manual(msgspec.Struct, rename="camel"):
     session_id: Id
-    intervention_id: Id
+    intervention_id: _NewId
     intervention_type: ActionType
     reason: _Reason = ""
     content: dict[str, Any] | None = None

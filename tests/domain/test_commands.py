@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Final, get_args
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -72,7 +73,7 @@ def read(body: object, name: str = COMMANDS) -> Decoded:
 
 
 def manual_body(**changes: object) -> dict[str, object]:
-    body = {"command": "manual", "sessionId": "s", "interventionId": "i"}
+    body = {"command": "manual", "sessionId": "s", "interventionId": str(UUID(int=1))}
     return body | {"interventionType": "BROADCAST", **changes}
 
 
@@ -84,9 +85,9 @@ def switched(at_ms: int, event_id: str | None = None, *, is_open: bool = False) 
     return ChatSwitched(START_MS + at_ms, event_id, is_open)
 
 
-@given(ID, ID, st.sampled_from([None, {"message": "Hello"}]))
+@given(ID, ID, st.uuids(), st.sampled_from([None, {"message": "Hello"}]))
 def test_requests_are_read_as_they_were_written(
-    session_id: str, decision_id: str, content: dict[str, Any] | None
+    session_id: str, decision_id: str, new_id: UUID, content: dict[str, Any] | None
 ) -> None:
     assert read(encode_approval(session_id, decision_id, content)) == (
         session_id,
@@ -96,9 +97,9 @@ def test_requests_are_read_as_they_were_written(
         session_id,
         Dismissed(START_MS, decision_id, "no"),
     )
-    assert read(encode_manual(session_id, decision_id, "BROADCAST", "why", content)) == (
+    assert read(encode_manual(session_id, str(new_id), "BROADCAST", "why", content)) == (
         session_id,
-        ManualRequested(START_MS, decision_id, "BROADCAST", "why", content),
+        ManualRequested(START_MS, str(new_id), "BROADCAST", "why", content),
     )
     for mode in (None, *get_args(Mode)):
         assert read(encode_session_mode(session_id, mode)) == (session_id, ModeSet(START_MS, mode))
@@ -151,7 +152,9 @@ def test_quiet_until_null_ends_it() -> None:
         ({"command": "dismiss", "sessionId": "s", "decisionId": "d\0"}, "nul_in_id"),
         ({"command": "mode", "mode": "OFF"}, "missing_id"),
         ({"command": "mode", "sessionId": "s", "mode": "FAST"}, "wrong_shape"),
-        ({"command": "manual", "sessionId": "s", "interventionId": "i"}, "missing_id"),
+        ({"command": "manual", "sessionId": "s"}, "missing_id"),
+        (manual_body(interventionId="no uuid"), "wrong_shape"),
+        (manual_body(interventionId=str(UUID(int=1)).upper() + "\n"), "wrong_shape"),
         (manual_body(interventionType="HOLD"), "wrong_shape"),
         (manual_body(content={"text": 1}), "wrong_shape"),
         (manual_body(reason="x" * 501), "wrong_shape"),

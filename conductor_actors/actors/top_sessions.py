@@ -109,7 +109,7 @@ class Census:
                 or mailbox.turn
                 or mailbox.is_closed
                 or mailbox.refused
-                or mailbox.run is None
+                or mailbox.actor is None
             ):
                 self._rank(mailbox, handled, busy_s, tenant)
 
@@ -137,7 +137,7 @@ class Census:
             self._oldest.add(oldest_s, one)
         self._busiest.add(busy_s, one)
         self._most_handled.add(handled, one)
-        if mailbox.run is None and len(self._not_running) < MAX_PER_RANKING:
+        if mailbox.actor is None and len(self._not_running) < MAX_PER_RANKING:
             self._not_running.append(one)
         tenant.add_unusual(one)
 
@@ -207,7 +207,7 @@ def _rates(one: SessionActivity | TenantActivity, over_s: float) -> tuple[float,
 def _state(mailbox: PooledMailbox) -> str:
     if mailbox.is_closed:
         return "quarantined"
-    if mailbox.run is None:
+    if mailbox.actor is None:
         return "restarting"
     mail = mailbox.mail
     if mail and isinstance(mail[-1].message, Passivate):

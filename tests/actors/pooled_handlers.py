@@ -21,6 +21,19 @@ class HandlerDied(Exception):  # noqa: N818 - the end of an actor
         self.on_failure = on_failure
 
 
+class PlainTurnTaker:
+    """What a dispatcher needs of an actor: calls a function at each turn."""
+
+    def __init__(self, run: Callable[[], object]) -> None:
+        self._run = run
+
+    def take_turn(self) -> None:
+        self._run()
+
+    def report_hung(self, running_s: float) -> None:
+        pass
+
+
 def attach_handler(
     dispatcher: Dispatcher, mailbox: PooledMailbox, handle: Callable[[object], None]
 ) -> None:
@@ -29,10 +42,10 @@ def attach_handler(
             while envelope := mailbox.next_in_turn():
                 handle(envelope.message)
         except HandlerDied as death:
-            mailbox.run = None
+            mailbox.actor = None
             death.on_failure()
 
-    dispatcher.attach(mailbox, run)
+    dispatcher.attach(mailbox, PlainTurnTaker(run))
 
 
 class BlockedThread:

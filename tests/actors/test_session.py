@@ -198,8 +198,8 @@ def test_a_handler_that_hangs_leaves_the_state_from_before_its_batch(
 
     one_session.mailbox.tell(EventBatch(CallingEvents(hang, chat(2), chat(3))))
     assert entered.wait(MAX_WAIT_S)
-    assert one_session.mailbox.report_hung is not None
-    one_session.mailbox.report_hung(5.0)
+    assert one_session.mailbox.actor is not None
+    one_session.mailbox.actor.report_hung(5.0)
     handover = one_session.supervisor.take(ChildFailed).handover
     released.set()
     one_session.tell()

@@ -208,7 +208,7 @@ class PooledActor(_SupervisedActor):
         mailbox: PooledMailbox = self._context.mailbox
         return mailbox
 
-    def _report_hung(self, running_s: float) -> None:
+    def report_hung(self, running_s: float) -> None:
         """Report, from another thread, a handler that does not return."""
         pykka.ActorRegistry.unregister(self.actor_ref)
         self.actor_stopped.set()  # ends the loop if the handler ever returns
@@ -221,9 +221,9 @@ class PooledActor(_SupervisedActor):
         return pykka.ThreadingFuture()
 
     def _start_actor_loop(self) -> None:
-        self._dispatcher.attach(self._context.mailbox, self._take_turn, self._report_hung)
+        self._dispatcher.attach(self._context.mailbox, self)
 
-    def _take_turn(self) -> None:
+    def take_turn(self) -> None:
         """Handle the mail of a turn, until the turn is over or the actor stops."""
         if not self._is_set_up:
             self._is_set_up = True

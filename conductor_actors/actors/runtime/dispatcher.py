@@ -14,7 +14,13 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from conductor_actors.actors.runtime.awake_clock import AwakeClock
-from conductor_actors.actors.runtime.mailbox import Envelope, PooledMailbox, resolve_dead_ask
+from conductor_actors.actors.runtime.mailbox import (
+    NO_MAIL,
+    Envelope,
+    PooledMailbox,
+    TurnTaker,
+    resolve_dead_ask,
+)
 from conductor_actors.actors.runtime.run_queue import RunQueue
 from conductor_actors.actors.runtime.turn_runner import RunningTurn, TurnRunner
 
@@ -29,6 +35,14 @@ class SlowTurn(NamedTuple):
     name: str
     running_s: float
     thread_id: int
+
+
+class HungTurn(NamedTuple):
+    """A turn whose handler does not return."""
+
+    mailbox: PooledMailbox
+    actor: TurnTaker
+    running_s: float
 
 
 class Dispatcher:
@@ -63,11 +77,14 @@ class Dispatcher:
             now_s = self.clock()
             for mailbox, envelope in letters:
                 envelope.since_s = now_s
-                mailbox.mail.append(envelope)
+                if mailbox.mail:
+                    mailbox.mail.append(envelope)
+                else:
+                    mailbox.mail = [envelope]
                 self.waiting += 1
                 if mailbox.is_closed:
                     self._refuse_mail(mailbox)
-                elif mailbox.run is not None and not mailbox.is_queued:
+                elif mailbox.actor is not None and not mailbox.is_queued:
                     mailbox.is_queued = True
                     self._run_queue.push(mailbox, now_s)
             self._work_added.notify(len(self._threads))
@@ -86,17 +103,11 @@ class Dispatcher:
                 self._queue(mailbox, now_s)
                 self._work_added.notify()
 
-    def attach(
-        self,
-        mailbox: PooledMailbox,
-        run: Callable[[], None],
-        report_hung: Callable[[float], None] | None = None,
-    ) -> None:
+    def attach(self, mailbox: PooledMailbox, actor: TurnTaker) -> None:
         """Connect a mailbox to its actor, which gets a turn even without mail."""
         with self._lock:
             self._attached[mailbox] = None
-            mailbox.run = run
-            mailbox.report_hung = report_hung
+            mailbox.actor = actor
             mailbox.is_new = True
             self._queue(mailbox, self.clock())
             self._work_added.notify()
@@ -106,7 +117,7 @@ class Dispatcher:
         with self._lock:
             if threading.get_ident() not in self._busy:
                 return False
-            mailbox.run = None
+            mailbox.actor = None
             return True
 
     def forget(self, mailbox: PooledMailbox) -> None:
@@ -162,14 +173,13 @@ class Dispatcher:
         """
         with self._lock:
             hung = [
-                (turn, self.clock() - turn.began_s)
+                turn
                 for runner in [*self._busy.values()]
                 if (turn := self._hung_turn(runner)) is not None
             ]
-        for turn, running_s in hung:
-            if turn.mailbox.report_hung is not None:
-                turn.mailbox.report_hung(running_s)
-            self.close_mailbox(turn.mailbox)  # only after the failure was reported
+        for mailbox, actor, running_s in hung:
+            actor.report_hung(running_s)
+            self.close_mailbox(mailbox)  # only after the failure was reported
         if hung:
             with self._lock:
                 self._report_idle()
@@ -182,16 +192,19 @@ class Dispatcher:
         for thread in self._threads:
             thread.join(timeout_s)
 
-    def _hung_turn(self, runner: TurnRunner) -> RunningTurn | None:
+    def _hung_turn(self, runner: TurnRunner) -> HungTurn | None:
         """Return a runner's turn, and replace its thread, if the turn is hung."""
         turn = runner.running()
-        if turn is None or self._awake_s(turn) < HUNG_AFTER_S or turn.mailbox.run is None:
+        if turn is None or self._awake_s(turn) < HUNG_AFTER_S:
+            return None
+        mailbox, actor = turn.mailbox, turn.mailbox.actor
+        if actor is None:
             return None
         self._put_turns_back(runner.take())  # from now on, the runner can begin no other turn
         if runner.running() != turn:
             return None
         self._replace(runner, turn)
-        return turn
+        return HungTurn(mailbox, actor, self.clock() - turn.began_s)
 
     def _awake_s(self, turn: RunningTurn) -> float:
         """Return how long a turn has run while the process was running."""
@@ -200,13 +213,13 @@ class Dispatcher:
 
     def _queue(self, mailbox: PooledMailbox, now_s: float) -> None:
         has_work = mailbox.mail or mailbox.is_new or mailbox.priority
-        if has_work and mailbox.run is not None and not mailbox.is_queued:
+        if has_work and mailbox.actor is not None and not mailbox.is_queued:
             mailbox.is_queued = True
             self._run_queue.push(mailbox, now_s)
 
     def _refuse_mail(self, mailbox: PooledMailbox) -> int:
         refused = [*mailbox.priority, *mailbox.mail]
-        mailbox.mail, mailbox.priority = [], ()
+        mailbox.mail, mailbox.priority = NO_MAIL, ()
         for envelope in refused:
             resolve_dead_ask(envelope)
             if mailbox.on_refusal is not None:
@@ -222,7 +235,7 @@ class Dispatcher:
         del self._busy[hung]
         now_s = self.clock()
         mailbox = turn.mailbox
-        mailbox.is_closed, mailbox.run = True, None
+        mailbox.is_closed, mailbox.actor = True, None
         mailbox.busy_s += now_s - turn.began_s
         self._put_mail_back(mailbox)
         mailbox.is_queued = False
@@ -264,7 +277,7 @@ class Dispatcher:
         waiting, turns, messages = self._run_queue.waiting, list[PooledMailbox](), 0
         while waiting and len(turns) < MAX_TURNS and messages < MAX_TURN_MESSAGES:
             mailbox = self._run_queue.pop()
-            mail, mailbox.mail = mailbox.mail, []
+            mail, mailbox.mail = mailbox.mail, NO_MAIL
             if len(mail) > MAX_TURN_MESSAGES:
                 mailbox.mail = mail[MAX_TURN_MESSAGES:]
                 del mail[MAX_TURN_MESSAGES:]
@@ -296,6 +309,8 @@ class Dispatcher:
     def _end_turn(self, mailbox: PooledMailbox, now_s: float) -> None:
         if mailbox.turn:
             self._put_mail_back(mailbox)
+        else:
+            mailbox.turn = NO_MAIL
         if mailbox.is_closed:  # during the turn, because its actor was quarantined
             self._refuse_mail(mailbox)
         mailbox.is_queued = False
@@ -312,7 +327,7 @@ class Dispatcher:
 
     def _put_mail_back(self, mailbox: PooledMailbox) -> None:
         """Put what is left of a turn back to the front of the mailbox."""
-        rest, mailbox.turn = mailbox.turn, []
+        rest, mailbox.turn = mailbox.turn, NO_MAIL
         rest.reverse()
         mailbox.mail = rest + mailbox.mail
         self.waiting += len(rest)

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from sys import intern
 from typing import Any, Final, Protocol, TypeAlias
 
 import pykka
@@ -135,8 +136,20 @@ class ThreadMailbox:
             self._mail_came.wait_for(lambda: bool(self._mail), timeout_s)
 
 
+NO_MAIL: Final[list[Envelope]] = []  # is replaced, and never added to: most mailboxes are empty
+
 # Called with an actor and a message, which is handled within the context that it returns.
 MessageObserver: TypeAlias = Callable[[Any, object], AbstractContextManager[None]]
+
+
+class TurnTaker(Protocol):
+    """The part of an actor that its dispatcher uses."""
+
+    def take_turn(self) -> None:
+        """Handle the mail of a turn."""
+
+    def report_hung(self, running_s: float) -> None:
+        """Report, from another thread, a handler that does not return."""
 
 
 class Delivery(Protocol):
@@ -166,6 +179,7 @@ class PooledMailbox:
 
     __slots__ = (
         "_dispatcher",
+        "actor",
         "busy_s",
         "handled",
         "is_closed",
@@ -178,10 +192,8 @@ class PooledMailbox:
         "priority",
         "queued_s",
         "refused",
-        "report_hung",
         "reported_busy_s",
         "reported_handled",
-        "run",
         "tenant",
         "turn",
         "turn_ends_s",
@@ -189,12 +201,11 @@ class PooledMailbox:
 
     def __init__(self, name: str, dispatcher: Delivery) -> None:
         self.name = name  # tenant/session
-        self.tenant = SessionKey.parse(name).tenant_id
+        self.tenant = intern(SessionKey.parse(name).tenant_id)
         self._dispatcher = dispatcher
-        self.mail: list[Envelope] = []  # grows until it is replaced
+        self.mail = NO_MAIL  # grows until it is replaced
         self.priority: tuple[Envelope, ...] = ()  # handled before `mail`
-        self.run: Callable[[], None] | None = None  # runs a turn of the actor, if it has one
-        self.report_hung: Callable[[float], None] | None = None  # if a handler never returns
+        self.actor: TurnTaker | None = None
         self.is_new = False  # its actor has not had a turn
         self.is_queued = False
         self.queued_s = 0.0  # when it was queued
@@ -205,7 +216,7 @@ class PooledMailbox:
         self.reported_busy_s = 0.0
         self.handled = 0
         self.busy_s = 0.0  # the duration of its turns
-        self.turn: list[Envelope] = []
+        self.turn = NO_MAIL
         self.turn_ends_s = 0.0  # 0.0: has not begun, or has one message alone
         self.observer: MessageObserver | None = None
 

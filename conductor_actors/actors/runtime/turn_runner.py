@@ -57,8 +57,8 @@ class TurnRunner:
                 return
             self._began_s, self._began_awake_s = now_s, awake_clock.now_s
             self._mailbox = mailbox  # after its times, and before it is run
-            if mailbox.run is not None:
-                mailbox.run()
+            if mailbox.actor is not None:
+                mailbox.actor.take_turn()
             now_s = self._clock()
             if self.is_abandoned:
                 return

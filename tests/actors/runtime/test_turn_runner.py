@@ -7,7 +7,12 @@ from conductor_actors.actors.runtime.awake_clock import AwakeClock
 from conductor_actors.actors.runtime.dispatcher import HUNG_AFTER_S, Dispatcher
 from conductor_actors.actors.runtime.mailbox import MAX_TURN_S, Envelope, PooledMailbox
 from conductor_actors.actors.runtime.turn_runner import TurnRunner
-from tests.actors.pooled_handlers import MAX_WAIT_S, BlockedThread, attach_handler
+from tests.actors.pooled_handlers import (
+    MAX_WAIT_S,
+    BlockedThread,
+    PlainTurnTaker,
+    attach_handler,
+)
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.waiting import wait_until
 
@@ -32,7 +37,7 @@ def test_turns_are_run_in_order() -> None:
 def test_turns_that_have_not_begun_after_5_ms_are_left() -> None:
     clock, runner, turns = FakeClock(), None, mailboxes(4)
     for mailbox in turns:
-        mailbox.run = partial(clock.advance, MAX_TURN_S / 2 + 1e-6)
+        mailbox.actor = PlainTurnTaker(partial(clock.advance, MAX_TURN_S / 2 + 1e-6))
     runner = TurnRunner(clock)
     runner.begin(turns)
     runner.run(AwakeClock(clock))
@@ -53,7 +58,7 @@ def test_the_running_turn_is_seen_from_outside() -> None:
     clock, seen = FakeClock(), []
     runner, turns = TurnRunner(clock), mailboxes(2)
     for mailbox in turns:
-        mailbox.run = lambda: seen.append(runner.running())
+        mailbox.actor = PlainTurnTaker(lambda: seen.append(runner.running()))
     runner.begin([*turns])
     runner.run(AwakeClock(clock))
     assert [turn and turn.mailbox for turn in seen] == [*reversed(turns)]

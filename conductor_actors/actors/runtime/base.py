@@ -10,9 +10,9 @@ Errors under `ask` go to the caller and don't stop the actor, as in Pykka.
 """
 
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import count
 from types import TracebackType
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -30,7 +30,6 @@ from conductor_actors.actors.runtime.mailbox import (
 M = TypeVar("M", ThreadMailbox, PooledMailbox)
 
 _NO_MESSAGE: Final = None
-_actor_number: Final = count(1)
 
 STOP_POLL_S: Final = 0.1
 
@@ -160,8 +159,8 @@ class SystemActor(_SupervisedActor, pykka.ThreadingActor):
                 self.on_receive(mailbox.get().message)
 
 
-class _Flag(threading.Event):
-    """A `threading.Event` that takes 64 bytes instead of 1,300: all share one condition."""
+class _Flag:
+    """A `threading.Event` that takes 48 bytes instead of 1,300: all share one condition."""
 
     __slots__ = ("was_set",)
     _any_was_set: Final = threading.Condition()
@@ -182,10 +181,40 @@ class _Flag(threading.Event):
             return self._any_was_set.wait_for(self.is_set, timeout)
 
 
+class _PooledRef(pykka.ActorRef[Any]):
+    """An `ActorRef` that takes what it is asked for from its actor, which it keeps.
+
+    That takes 200 bytes less for each session than a weak reference and four copied attributes.
+    """
+
+    def __init__(self, actor: "PooledActor") -> None:
+        self._actor = actor
+
+    @property
+    def actor_class(self) -> type[Any]:  # type: ignore[override]
+        return type(self._actor)
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        return self._actor.actor_urn
+
+    @property
+    def actor_inbox(self) -> Any:  # type: ignore[override]  # noqa: ANN401
+        return self._actor.actor_inbox
+
+    @property
+    def actor_stopped(self) -> Any:  # type: ignore[override]  # noqa: ANN401
+        return self._actor.actor_stopped
+
+    @property
+    def _actor_weakref(self) -> Any:  # type: ignore[override]  # noqa: ANN401
+        return weakref.ref(self._actor)
+
+
 class PooledActor(_SupervisedActor):
     """An actor that never blocks, so a dispatcher can run thousands of them on a few threads."""
 
-    actor_stopped: _Flag
+    actor_stopped: _Flag  # type: ignore[assignment]
 
     def __init__(self, context: ActorContext[PooledMailbox], dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
@@ -197,10 +226,14 @@ class PooledActor(_SupervisedActor):
 
         That cost a fifth of a start, and many thousand sessions can begin at once.
         """
-        self.actor_urn = f"urn:actor:{next(_actor_number)}"
         self.actor_inbox = self._create_actor_inbox()
         self.actor_stopped = _Flag()
-        self._actor_ref = pykka.ActorRef(self)
+        self._actor_ref = _PooledRef(self)
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """The name that Pykka finds it by, unique among the actors that there are."""
+        return f"urn:actor:{id(self)}"
 
     @property
     def mailbox(self) -> PooledMailbox:

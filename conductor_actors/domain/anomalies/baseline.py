@@ -14,7 +14,7 @@ from conductor_actors.domain.anomalies.parameters import (
     MIN_EXPECTED_PER_MIN,
     SLOW_S,
 )
-from conductor_actors.domain.anomalies.stream import Stream
+from conductor_actors.domain.anomalies.stream import NO_EVENTS, Stream
 
 MIN_SCORE_SPREAD: Final = 0.02
 SCORE_SPREADS: Final = 2.0
@@ -41,8 +41,8 @@ class Baseline:
 
     def __init__(self) -> None:
         """Begin without knowledge."""
-        self.chat = Stream()
-        self.reaction = Stream()
+        self.chat = NO_EVENTS
+        self.reaction = NO_EVENTS
         self.learnt = 0  # bins
         self.active = 0.0  # mean of the active users
         self.score = 0.0  # mean
@@ -181,6 +181,10 @@ class Baseline:
                 fast = first
         limit = MAX_EVENTS_PER_ACTIVE * (active or 1)
         chats, reactions = oldest.chats, oldest.reactions
+        if chats and self.chat is NO_EVENTS:
+            self.chat = Stream()
+        if reactions and self.reaction is NO_EVENTS:
+            self.reaction = Stream()
         self.chat.learn(limit if limit < chats else chats, seconds, fast, slow)
         self.reaction.learn(limit if limit < reactions else reactions, seconds, fast, slow)
         people, score = oldest.people, self.score
@@ -201,7 +205,10 @@ def is_little(chats: float, reactions: float) -> bool:
 def unpack_baseline(packed: PackedBaseline) -> Baseline:
     """Return the baseline that was stored."""
     baseline = Baseline()
-    baseline.chat, baseline.reaction = Stream(*packed.chat), Stream(*packed.reaction)
+    if any(packed.chat):
+        baseline.chat = Stream(*packed.chat)
+    if any(packed.reaction):
+        baseline.reaction = Stream(*packed.reaction)
     baseline.learnt, baseline.active = packed.learnt, packed.active
     baseline.score, baseline.score_variance = packed.score, packed.score_variance
     baseline.fast_people, baseline.slow_people = packed.fast_people, packed.slow_people

@@ -54,3 +54,6 @@ def _dispersion(mean: float, spread: float) -> float:
         return 1.0
     dispersion = spread / mean
     return dispersion if dispersion < MAX_DISPERSION else MAX_DISPERSION
+
+
+NO_EVENTS: Final = Stream()  # is replaced, and learns nothing: most sessions have one kind or none

@@ -154,7 +154,7 @@ class SessionTable:
             entry.last_event_ms = events[-1].at_ms
             entry.gathered = events
             self._gathered.append(entry)
-        self.dirty.mark(batch)
+        self.dirty.mark([entry.key for entry in self._gathered])
 
     def deliver_gathered(self) -> None:
         """Deliver the events that no tick followed."""

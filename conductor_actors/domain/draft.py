@@ -6,6 +6,7 @@ a session has. Source of every rule: the contract, section 2.
 """
 
 from collections.abc import Iterable, Sequence
+from sys import intern
 from typing import Any, Final, assert_never, get_args
 
 from conductor_actors.domain.commands import QuietSet
@@ -258,8 +259,8 @@ class Draft:
         return None
 
     def _set_event_id(self, event_id: str | None) -> None:
-        if event_id not in (None, _PLACEHOLDER_EVENT_ID, self._state.session_id):
-            self._event_id = event_id
+        if event_id is not None and event_id not in {_PLACEHOLDER_EVENT_ID, self._state.session_id}:
+            self._event_id = intern(event_id)  # an event has many sessions
 
     def _drafted_polls(self) -> dict[str, Poll]:
         """Return the polls, which may be changed, in the order of their last votes."""

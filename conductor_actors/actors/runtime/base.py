@@ -279,6 +279,7 @@ class PooledActor(_SupervisedActor):
                 self._fail(error)
         if self._dispatcher.detach(mailbox):
             self._actor_loop_teardown()
+            del self._actor_ref  # which refers back: garbage of such cycles is collected late
 
     def _reply(self, envelope: Envelope) -> None:
         """Handle a message; if it is an `ask`, reply with the result or the error."""

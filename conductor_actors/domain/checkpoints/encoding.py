@@ -4,6 +4,7 @@ The header begins with the version of the format, so that no other version misre
 """
 
 from collections.abc import Mapping, Sequence
+from sys import intern
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -127,7 +128,7 @@ def decode_state(data: bytes, session_id: str, rules: SessionRules) -> SessionSt
     if packed.polls:
         state.polls = {poll.poll_id: _unpack_poll(poll, active) for poll in packed.polls}
     state.has_joins = packed.has_joins
-    state.real_event_id = packed.event_id
+    state.real_event_id = None if packed.event_id is None else intern(packed.event_id)
     state.last_event_ms = packed.last_event_ms
     state.chat_is_open = packed.chat_is_open
     state.quiet_until_ms = packed.quiet_until_ms

@@ -1,5 +1,6 @@
 """What Pykka documents of every actor: it holds for our execution models as for its own."""
 
+import gc
 import threading
 from collections.abc import Callable
 
@@ -7,6 +8,7 @@ import pykka
 import pytest
 
 from tests.actors.scripted_actors import Model, Ref, Script
+from tests.support.waiting import wait_until
 
 MAX_WAIT_S = 5.0
 AT_ONCE_S = 0.01
@@ -247,6 +249,19 @@ def test_an_actor_has_what_an_actor_of_pykka_has(any_model: Model) -> None:
     assert [name for name in vars(actor._actor_weakref()) if not hasattr(beside, name)] == []
     assert len({any_model.start(Script()).actor_urn for _ in range(10)}) == 10
     actor.stop()
+
+
+def test_an_actor_that_has_stopped_is_freed_at_once(any_model: Model) -> None:
+    ref = any_model.start(Script())
+    actor = ref._actor_weakref
+    gc.disable()
+    try:
+        ref.stop()
+        wait_dead(ref)
+        del ref
+        wait_until(lambda: actor() is None)
+    finally:
+        gc.enable()
 
 
 class PlainActor(pykka.ThreadingActor):

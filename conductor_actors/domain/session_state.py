@@ -245,7 +245,8 @@ def row_at(
 def _score_at(at_ms: int, state: SessionState, scoring: Scoring) -> SteadyScore:
     """Score a tick. How long the score holds is only worth finding out once it has not changed."""
     last, signals = state.steady_score, state.signals(at_ms)
-    until_ms, values = at_ms, tuple[object, ...]()
+    until_ms = at_ms
+    values: tuple[object, ...] = ()
     if last is not None and last[2] is scoring and last[3] == signals:
         until_ms, values = state.steady_until_ms(at_ms), last[2:]
     elif not signals.active_users:

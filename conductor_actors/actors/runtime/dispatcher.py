@@ -274,7 +274,8 @@ class Dispatcher:
 
     def _pop_turns(self) -> list[PooledMailbox]:
         """Remove turns from the run queue, with 64 messages or few more; the next one is last."""
-        waiting, turns, messages = self._run_queue.waiting, list[PooledMailbox](), 0
+        waiting, messages = self._run_queue.waiting, 0
+        turns: list[PooledMailbox] = []
         while waiting and len(turns) < MAX_TURNS and messages < MAX_TURN_MESSAGES:
             mailbox = self._run_queue.pop()
             mail, mailbox.mail = mailbox.mail, NO_MAIL

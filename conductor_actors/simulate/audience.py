@@ -67,6 +67,10 @@ class Audience:
             self._respond()
         return self._producer.pop_arrived(at_s + dt_s)
 
+    def skip(self, length_s: float) -> None:
+        """Skip a part of the script."""
+        self._skipped_s += length_s
+
     def carry_out(self, action: PlatformAction, at_s: float) -> None:
         """Respond to an action from `at_s` on, with the effects of its type."""
         response = RESPONSES[action.kind]

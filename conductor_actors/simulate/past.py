@@ -16,13 +16,15 @@ def add_past(client: redis.Redis, simulation: Simulation, prefix: str = "") -> b
     """Simulate the 5 minutes before now; return whether there were no entries before.
 
     The entries have the ids of their time. What was added by others is not older than they are:
-    the simulation begins after the newest entry.
+    the simulation begins after the newest entry, and skips what would have been before it. So its
+    sessions are now where they are after 5 minutes, whatever was there.
     """
     names = [prefix + name for name in DECODERS]
     newest_ms = _newest_ms(client, names)
     seconds, microseconds = client.time()
     now_s = seconds + microseconds / 1e6
     begin_s = max(now_s - PAST_S, newest_ms / 1000 + STEP_S)
+    simulation.skip(min(begin_s, now_s) - (now_s - PAST_S))
     times = [begin_s + step * STEP_S for step in range(int((now_s - begin_s) / STEP_S))]
     for start in range(0, len(times), _STEPS_PER_CALL):
         with client.pipeline(transaction=False) as pipeline:

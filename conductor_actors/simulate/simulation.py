@@ -31,6 +31,11 @@ class Simulation:
         events.sort(key=lambda event: event.at_s)
         return [(event.name, event.body) for event in events]
 
+    def skip(self, length_s: float) -> None:
+        """Skip a part of every session's script."""
+        for audience in self._audiences.values():
+            audience.skip(length_s)
+
     def carry_out(self, key: SessionKey, action: PlatformAction, at_s: float) -> bool:
         """Respond to an action in a session from `at_s` on; return whether there is the session."""
         audience = self._audiences.get(key)

@@ -63,3 +63,24 @@ def test_the_simulation_continues_where_its_past_ends(client: fakeredis.FakeRedi
 
     assert joins > 90
     assert 0 < len(events) < 100  # everybody is already present
+
+
+@pytest.mark.parametrize("newest_ago_s", [None, 200, 20, 0])
+def test_the_sound_fails_as_long_after_the_start_whatever_was_there_before(
+    client: fakeredis.FakeRedis, newest_ago_s: float | None
+) -> None:
+    simulation = Simulation(sessions=2)
+    if newest_ago_s is not None:
+        client.xadd(LIVE, {"data": b"{}"}, id=f"{int((time.time() - newest_ago_s) * 1000)}-0")
+    add_past(client, simulation)
+    now_s = time.time()
+
+    assert count_chats(simulation, now_s) > 3
+    assert count_chats(simulation, now_s + 20) == 0
+
+
+def count_chats(simulation: Simulation, at_s: float) -> int:
+    """Count the messages of 5 s in the session whose sound fails after 10 s."""
+    simulation.step(at_s, 2)  # what is delayed has arrived then
+    events = simulation.step(at_s + 2, 5)
+    return sum(name == CHAT and b"panel-open-data" in body for name, body in events)

@@ -13,7 +13,7 @@ from conductor_actors.anomaly_messages import (
 )
 from conductor_actors.commands.demo.decision_news import (
     DecisionNews,
-    OpenDecisions,
+    LastDecisions,
     decode_decision,
 )
 from conductor_actors.domain.identity import SessionKey
@@ -70,7 +70,7 @@ class Scoreboard:
     def __init__(self) -> None:
         self._lines: dict[SessionKey, BoardLine] = {}
         self._anomalies: dict[SessionKey, Anomaly] = {}
-        self._open_decisions = OpenDecisions()
+        self._last_decisions = LastDecisions()
         self.decisions: deque[DecisionNews] = deque(maxlen=MAX_DECISIONS)  # oldest first
         self.last_tick_at: datetime | None = None
         self.is_connected = True
@@ -122,7 +122,7 @@ class Scoreboard:
         return end
 
     def _decide(self, news: DecisionNews | None) -> DecisionNews | None:
-        if news is None or not self._open_decisions.add(news):
+        if news is None or not self._last_decisions.add(news):
             return None
         self.decisions.append(news)
         return news

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from conductor_actors.domain.identity import SessionKey
 from conductor_actors.instants import from_iso
 from conductor_actors.intervention_bodies import DecisionBody, OutcomeBody
 from conductor_actors.intervention_messages import (
@@ -12,6 +11,8 @@ from conductor_actors.intervention_messages import (
     session_channel,
 )
 from conductor_actors.ports import PublishedMessage
+
+MAX_REMEMBERED_DECISIONS: Final = 1000
 
 _CENSORED: Final[Mapping[str | None, str]] = {
     "ended": "the session ended",
@@ -39,6 +40,12 @@ class DecisionNews(NamedTuple):
         """The session that it is about."""
         return self.decision.session_id
 
+    @property
+    def status(self) -> str:
+        """What happened to it last, before it was completed."""
+        steps = [step for step in self.decision.metadata.steps if step != "COMPLETED"]
+        return steps[-1] if steps else self.decision.status
+
 
 def decode_decision(message: PublishedMessage) -> DecisionNews | None:
     """Return the intervention in a message; None if there is none, or it is invalid."""
@@ -55,21 +62,20 @@ def decode_decision(message: PublishedMessage) -> DecisionNews | None:
     return DecisionNews(message.tenant, event.timestamp, decision)
 
 
-class OpenDecisions:
-    """The newest state of each session's last intervention, so that only changes are news."""
+class LastDecisions:
+    """The newest state of the last interventions, so that only changes are news."""
 
     def __init__(self) -> None:
-        self._decisions: dict[SessionKey, DecisionBody] = {}
+        self._states: dict[str, tuple[str, bool]] = {}  # by id, oldest first
 
     def add(self, news: DecisionNews) -> bool:
         """Add an intervention as it is now; return whether that is news."""
-        key = SessionKey(news.tenant_id, news.session_id)
-        before, now = self._decisions.get(key), news.decision
-        self._decisions[key] = now
-        if before is None or before.id != now.id:
-            return True
-        has_outcome = now.outcome is not None and before.outcome is None
-        return has_outcome or now.status not in (before.status, "COMPLETED")
+        identity, state = news.decision.id, (news.status, news.decision.outcome is not None)
+        is_news = self._states.get(identity) != state
+        self._states[identity] = state
+        if len(self._states) > MAX_REMEMBERED_DECISIONS:
+            del self._states[next(iter(self._states))]
+        return is_news
 
 
 def describe(news: DecisionNews) -> str:
@@ -88,7 +94,7 @@ def describe(news: DecisionNews) -> str:
         "EXECUTED": f"{action} sent, and carried out by the platform",
     }
     because = f": {note}" if note else ""
-    return texts.get(decision.status, f"{action} {decision.status.lower()}{because}")
+    return texts.get(news.status, f"{action} {news.status.lower()}{because}")
 
 
 def _what(decision: DecisionBody) -> str:

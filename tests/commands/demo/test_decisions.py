@@ -131,9 +131,10 @@ def test_only_changes_are_news() -> None:
         (decision("SUGGESTED"), False),
         (decision("APPROVED", 10), True),
         (decision("EXECUTED", 15), True),
-        (decision("COMPLETED", 120, steps=("SENT",), outcome=outcome()), True),
-        (decision("COMPLETED", 125, steps=("SENT",), outcome=outcome()), False),
+        (decision("EXECUTED", 120, outcome=outcome()), True),
+        (decision("COMPLETED", 125, steps=("EXECUTED",), outcome=outcome()), False),
         (decision("SUGGESTED", 130, id="i-2"), True),
+        (decision("COMPLETED", 135, steps=("EXECUTED",), outcome=outcome()), False),
     ]
     assert [board.add(one) is not None for one, _ in sequence] == [
         is_news for _, is_news in sequence
@@ -144,6 +145,13 @@ def test_what_happens_to_a_suggestion_after_its_outcome_is_not_its_outcome_again
     open_one = decision("SUGGESTED", 120, outcome=outcome())
     line = text_of(open_one, decision("APPROVED", 130, outcome=outcome()))
     assert line.endswith("conductor: poll approved")
+
+
+def test_what_is_carried_out_after_its_outcome_is_shown() -> None:
+    open_one = decision("SUGGESTED", 120, outcome=outcome())
+    steps = ("SUGGESTED", "APPROVED", "SENT", "EXECUTED")
+    line = text_of(open_one, decision("COMPLETED", 130, steps=steps, outcome=outcome()))
+    assert line.endswith("conductor: poll sent, and carried out by the platform")
 
 
 def test_the_board_shows_the_newest_three_below_the_sessions() -> None:

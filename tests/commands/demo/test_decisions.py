@@ -167,7 +167,7 @@ def test_the_board_shows_the_newest_three_below_the_sessions() -> None:
 def test_with_decisions_the_terminal_is_not_exceeded() -> None:
     sessions = [f"s{number}" for number in range(9)]
     board = board_of(
-        *map(message, sessions), *(decision("SUGGESTED", session_id=s) for s in sessions)
+        *map(message, sessions), *(decision("SUGGESTED", session_id=s, id=s) for s in sessions)
     )
     lines = draw(board, width=60, height=12).splitlines()
     assert len(lines) < 12

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from conductor_actors.domain.conductor.interventions import MeasuredOutcome
+from conductor_actors.updates import timestamp
 from tests.dashboard.fake_conductor import TEMPLATES
 from tests.dashboard.fake_server import FakeService
 from tests.dashboard.page.chart_pixels import pixel
@@ -53,6 +54,26 @@ def test_the_list_has_the_path_of_an_intervention_and_what_followed(
         "The score was 48% on average from 30 to 120 s after it, "
         "6 points higher than in similar moments without it (42%)."
     )
+
+
+def test_the_list_says_how_an_intervention_was_chosen(window: Window, keynote: FakeService) -> None:
+    keynote.conductor.change(held())
+    manual = sent(id="by-hand", origin="manual", choice=None)
+    keynote.conductor.change(manual | {"timestamp": timestamp(NOON_MS - TICK_MS)})
+    page = window.open("keynote")
+    drawn, by_hand = page.locator(".session .done-choice").all()
+
+    drawn.get_by_text("How it was chosen").click()
+
+    expect(drawn.locator(".done-chances")).to_contain_text(
+        "By chance: a poll 70%, a message to everyone 20%, nothing 10%."
+    )
+    expect(drawn.locator(".done-chances")).to_contain_text("version 3")
+    keynote.tick(update_with_score("keynote", NOON_MS + TICK_MS, 0.5))
+    expect(page.locator(".score-number")).to_have_text("50")
+    expect(drawn.locator(".done-chances")).to_be_visible()  # it stays open
+    by_hand.get_by_text("How it was chosen").click()
+    expect(by_hand.locator(".done-chances")).to_have_text("A person started it.")
 
 
 def test_the_list_follows_an_intervention_step_by_step(

@@ -28,6 +28,14 @@ export function percent(share) {
 }
 
 /**
+ * Format a share with at most one decimal.
+ * @param {number} share
+ */
+export function decimalPercent(share) {
+  return `${points(share)}%`;
+}
+
+/**
  * Format a contribution or a weight as points of 100, with at most one decimal.
  * @param {number} share
  */

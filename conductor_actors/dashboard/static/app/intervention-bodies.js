@@ -1,6 +1,8 @@
 /** Interventions as the page uses them, read from the bodies of the service. */
 
-/** @import { DecisionBody, OutcomeBody } from "../types.d.ts" */
+/** @import { DecisionBody, InterventionMetadata, OutcomeBody } from "../types.d.ts" */
+
+const MICRO = 1_000_000; // probabilities are sent in millionths
 
 /**
  * What followed: the mean score 30 to 120 s after the decision. `after` is null if it could not be
@@ -11,12 +13,20 @@
  */
 
 /**
+ * The random choice that led to an intervention: the chances of the types that were allowed, 0…1.
+ * @typedef {Readonly<{
+ *   chances: readonly (readonly [type: string, chance: number])[], policyVersion: number,
+ * }>} Choice
+ */
+
+/**
  * One intervention as it is now. `steps` has the time of each status so far.
  * @typedef {Readonly<{
  *   id: string, sessionId: string, eventId: string, atMs: number, type: string, status: string,
  *   origin: string, confidence: number | null, reason: string, anomalyType: string | null,
  *   content: Readonly<Record<string, unknown>> | null, expiresMs: number,
  *   steps: Readonly<Record<string, number>>, outcome: Outcome | null, note: string | null,
+ *   choice: Choice | null,
  * }>} Intervention
  */
 
@@ -43,7 +53,18 @@ export function readIntervention({ metadata, ...body }) {
     steps: Object.fromEntries(steps),
     outcome: body.outcome && readOutcome(body.outcome),
     note: metadata.note ?? null,
+    choice: readChoice(metadata),
   });
+}
+
+/**
+ * @param {InterventionMetadata} metadata
+ * @returns {Choice | null} null: a person started it
+ */
+function readChoice({ probabilities, policy_version: policyVersion = 0 }) {
+  if (probabilities === undefined) return null;
+  const chances = Object.entries(probabilities).map(([type, share]) => /** @type {const} */ ([type, share / MICRO]));
+  return { chances: chances.sort(([, a], [, b]) => b - a), policyVersion };
 }
 
 /**

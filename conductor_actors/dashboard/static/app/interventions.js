@@ -1,6 +1,6 @@
 /** What interventions are called, the path of each so far, and its outcome in plain words. */
 
-import { percent, time, wholePercent } from "./format.js";
+import { decimalPercent, percent, time, wholePercent } from "./format.js";
 import { STATUS_RANKS } from "./intervention-bodies.js";
 
 /** @import { Intervention, Outcome } from "./intervention-bodies.js" */
@@ -181,6 +181,19 @@ function comparison(reward, after) {
   if (by === 0) return `as in ${usual}`;
   const points = Math.abs(by) === 1 ? "1 point" : `${Math.abs(by)} points`;
   return `${points} ${by > 0 ? "higher" : "lower"} than in ${usual}`;
+}
+
+/**
+ * Say what the random choice was among, the most probable first.
+ * @param {Intervention} intervention
+ */
+export function choiceText({ choice }) {
+  if (choice === null) return "A person started it.";
+  const chances = choice.chances.map(([type, chance]) => `${TYPES[type]?.[1] ?? type} ${decimalPercent(chance)}`);
+  return (
+    `By chance: ${chances.join(", ")}. What has helped more is more probable, and no choice is certain, ` +
+    `so that effects can be known. Learnt so far: version ${choice.policyVersion}.`
+  );
 }
 
 /**

@@ -3,7 +3,7 @@
 import { fromTemplate, html, setText, show } from "../element.js";
 import { date, printable, time } from "../format.js";
 import { incidentName } from "../incidents.js";
-import { interventionName, isHold, isUnderWay, outcomeText, stepsOf, verdictOf } from "../interventions.js";
+import { choiceText, interventionName, isHold, outcomeText, stepsOf, verdictOf } from "../interventions.js";
 import { contentText } from "./content-fields.js";
 
 /** @import { Intervention } from "../intervention-bodies.js" */
@@ -70,7 +70,6 @@ function draw(item, intervention, nowMs) {
   const { atMs, type, anomalyType, content, reason } = intervention;
   item.dataset["verdict"] = verdictOf(intervention);
   item.dataset["hold"] = String(isHold(intervention));
-  item.dataset["underWay"] = String(isUnderWay(intervention));
   setText(html(item, ".done-type"), interventionName(type));
   const day = date(atMs) === date(nowMs) ? "" : `${date(atMs)}, `;
   setText(html(item, ".done-when"), `${day}${time(atMs)}`);
@@ -78,6 +77,7 @@ function draw(item, intervention, nowMs) {
   setText(html(item, ".done-why"), why);
   setText(html(item, ".done-text"), content ? printable(contentText(content)) : "");
   setText(html(item, ".done-outcome"), printable(outcomeText(intervention)));
+  setText(html(item, ".done-chances"), choiceText(intervention));
   drawPath(html(item, ".done-path"), intervention);
 }
 

@@ -53,8 +53,7 @@ class Conductor:
 class SemiAutoConductor(Conductor):
     """The same in the mode SEMI_AUTO, in which every suggestion is approved.
 
-    Actions that are probably worse than doing nothing are not allowed. Without an allowed action
-    nothing is decided, so nothing is learnt either.
+    Actions that are probably worse than doing nothing are not allowed.
     """
 
     def _may_choose(self, action: ActionType, moment: Moment) -> bool:

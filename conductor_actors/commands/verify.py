@@ -13,18 +13,23 @@ from conductor_actors.app.startup import configure, open_servers
 from conductor_actors.commands.recording import Recording, open_recording
 from conductor_actors.commands.replay import score_recording
 from conductor_actors.commands.terminal import print_stderr, printable
-from conductor_actors.domain.anomaly_comparison import (
+from conductor_actors.domain.comparisons.anomaly_comparison import (
     AnomalyColumns,
     AnomalyComparison,
     StoredAnomalies,
 )
-from conductor_actors.domain.comparison import Comparison, Coverage, Difference, StoredRows
-from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.intervention_comparison import (
+from conductor_actors.domain.comparisons.intervention_comparison import (
     InterventionColumns,
     InterventionComparison,
     StoredInterventions,
 )
+from conductor_actors.domain.comparisons.row_comparison import (
+    Comparison,
+    Coverage,
+    Difference,
+    StoredRows,
+)
+from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.rows import COLUMNS
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError

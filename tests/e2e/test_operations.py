@@ -20,8 +20,8 @@ from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.commands import verify
 from conductor_actors.commands.inspect.session_text import trace_line
-from conductor_actors.domain.anomaly_comparison import AnomalyComparison
-from conductor_actors.domain.comparison import Comparison, Coverage, Difference
+from conductor_actors.domain.comparisons.anomaly_comparison import AnomalyComparison
+from conductor_actors.domain.comparisons.row_comparison import Comparison, Coverage, Difference
 from conductor_actors.simulate import Simulation
 from tests.deploy.conftest import PASSWORD, PSQL, ROLES, UserUrl, made, postgres, user_url, valkey
 from tests.deploy.files import DEPLOY

@@ -14,7 +14,7 @@ from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.commands import verify
 from conductor_actors.commands.recording import open_recording
 from conductor_actors.commands.replay import Outputs, replay_to_database, replay_to_files
-from conductor_actors.domain.comparison import Comparison
+from conductor_actors.domain.comparisons.row_comparison import Comparison
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS
 from conductor_actors.domain.replayer import Replayer, Rules

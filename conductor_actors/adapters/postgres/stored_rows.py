@@ -14,9 +14,9 @@ from conductor_actors.adapters.postgres.connection import (
     connect,
     deadline,
 )
-from conductor_actors.domain.anomaly_comparison import AnomalyColumns
-from conductor_actors.domain.comparison import Record
-from conductor_actors.domain.intervention_comparison import InterventionColumns
+from conductor_actors.domain.comparisons.anomaly_comparison import AnomalyColumns
+from conductor_actors.domain.comparisons.intervention_comparison import InterventionColumns
+from conductor_actors.domain.comparisons.row_comparison import Record
 from conductor_actors.domain.rows import COLUMNS, SIGNAL_COLUMNS, ScoreRecord
 from conductor_actors.instants import EPOCH, from_iso, to_datetime, to_ms
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from conductor_actors.adapters.server_urls import without_password
-from conductor_actors.domain.comparison import Record
+from conductor_actors.domain.comparisons.row_comparison import Record
 from conductor_actors.domain.rows import COLUMNS, VALUE_TYPES, ScoreRecord, record_of
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError

@@ -10,7 +10,7 @@ import pytest
 from conductor_actors.adapters.postgres import stored_rows
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.postgres.stored_rows import read_anomalies, read_rows
-from conductor_actors.domain.anomaly_comparison import anomaly_record
+from conductor_actors.domain.comparisons.anomaly_comparison import anomaly_record
 from conductor_actors.domain.scoring import ScoreRow, Signals
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.support.score_rows import AT_MS, began, ended, record, row

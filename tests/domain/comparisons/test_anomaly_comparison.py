@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from conductor_actors.domain.anomaly_comparison import (
+from conductor_actors.domain.comparisons.anomaly_comparison import (
     AnomalyColumns,
     AnomalyComparison,
     AnomalyDifference,
     anomaly_record,
 )
-from conductor_actors.domain.comparison import Coverage
+from conductor_actors.domain.comparisons.row_comparison import Coverage
 from conductor_actors.domain.scoring import ScoreRow
 from tests.support.score_rows import AT_MS, began, ended, row
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from conductor_actors.domain.comparison import Coverage
-from conductor_actors.domain.intervention_comparison import (
+from conductor_actors.domain.comparisons.intervention_comparison import (
     InterventionColumns,
     InterventionComparison,
     intervention_record,
 )
+from conductor_actors.domain.comparisons.row_comparison import Coverage
 from conductor_actors.domain.scoring import ScoreRow
 from tests.support.interventions import MEASURED, MEASURED_MS, intervention
 from tests.support.score_rows import AT_MS, row

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple, TypeAlias
 
-from conductor_actors.domain.change_comparison import (
+from conductor_actors.domain.comparisons.change_comparison import (
     ChangeComparison,
     ChangeDifference,
     StoredChanges,
 )
-from conductor_actors.domain.comparison import Coverage
+from conductor_actors.domain.comparisons.row_comparison import Coverage
 from conductor_actors.domain.conductor.interventions import STATUS_RANKS, Choice, Intervention
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow

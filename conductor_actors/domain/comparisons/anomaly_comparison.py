@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeAlias
 from msgspec.structs import astuple
 
 from conductor_actors.domain.anomalies.changes import AnomalyBegan, AnomalyEnded
-from conductor_actors.domain.change_comparison import (
+from conductor_actors.domain.comparisons.change_comparison import (
     ChangeComparison,
     ChangeDifference,
     StoredChanges,

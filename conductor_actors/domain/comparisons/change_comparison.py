@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from conductor_actors.domain.comparison import Coverage
+from conductor_actors.domain.comparisons.row_comparison import Coverage
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from conductor_actors.domain.comparison import (
+from conductor_actors.domain.comparisons.row_comparison import (
     Comparison,
     Coverage,
     Difference,

@@ -161,9 +161,9 @@ class Draft:
         """Make the changes part of the state; return it."""
         state = self._state
         if self._chats:
-            state.chats.add(self._chats)
+            state.chats = state.chats.with_events(self._chats)
         if self._reactions:
-            state.reactions.add(self._reactions)
+            state.reactions = state.reactions.with_events(self._reactions)
         if self._messages:
             state.messages.update(self._messages)
         if self._connections:

@@ -25,6 +25,7 @@ from conductor_actors.domain.windows import (
     CountWindow,
     PresenceWindow,
     RepeatWindow,
+    empty_counts,
 )
 
 NO_POLLS: Final[dict[str, Poll]] = {}  # which is replaced when there is one
@@ -81,8 +82,8 @@ class SessionState:
         window_s, window_ms = rules.window_s, rules.window_s * 1000
         self.session_id = session_id
         self.rules = rules
-        self.chats = CountWindow(window_s)
-        self.reactions = CountWindow(window_s)
+        self.chats: CountWindow = empty_counts(window_s)
+        self.reactions: CountWindow = empty_counts(window_s)
         self.messages = RepeatWindow(window_ms)  # when each message id was first counted
         self.active = PresenceWindow(window_ms)  # when each user last chatted, voted, … or arrived
         self.leavers = PresenceWindow(window_ms)  # whose last connection ended, and when
@@ -180,9 +181,14 @@ class SessionState:
 
     def _expire(self, at_ms: int) -> None:
         """Drop what is before the window that ends at `at_ms`: this costs what expires."""
-        for counts in (self.chats, self.reactions):
-            if counts.total:
-                counts.expire(at_ms)
+        if self.chats.total:
+            self.chats.expire(at_ms)
+            if not self.chats.total:
+                self.chats = empty_counts(self.rules.window_s)
+        if self.reactions.total:
+            self.reactions.expire(at_ms)
+            if not self.reactions.total:
+                self.reactions = empty_counts(self.rules.window_s)
         if self.messages.times_ms:
             self.messages.expire(at_ms)
         if self.active.times_ms:

@@ -4,6 +4,7 @@ Times are milliseconds and never go back; a window at `t` is `[t - length, t)`.
 """
 
 from bisect import bisect_left
+from functools import lru_cache
 from typing import Any, Final, Self, TypeAlias
 
 NEVER_MS: Final = 1 << 60
@@ -46,6 +47,12 @@ class CountWindow:
                 self._slide_to(counts, second)
             counts[-1] += begin - first
             self.total += begin - first
+
+    def with_events(self, times_ms: list[int]) -> "CountWindow":
+        """Return the window with these events; an empty one, which may be shared, is left so."""
+        window = CountWindow(self.length_s) if self.counts is None else self
+        window.add(times_ms)
+        return window
 
     def expire(self, at_ms: int) -> None:
         """Drop what is before the window that ends at `at_ms`, a whole second."""
@@ -97,6 +104,12 @@ class CountWindow:
                 del counts[:leaving]
             counts.extend([0] * ahead)
         self.newest_s = second
+
+
+@lru_cache
+def empty_counts(length_s: int) -> CountWindow:
+    """Return a window without events, which all sessions share."""
+    return CountWindow(length_s)
 
 
 class PresenceWindow:

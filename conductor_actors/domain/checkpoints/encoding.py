@@ -22,7 +22,7 @@ from conductor_actors.domain.intake_state import IntakeState
 from conductor_actors.domain.polls import Poll
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState
-from conductor_actors.domain.windows import NO_TIMES, CountWindow
+from conductor_actors.domain.windows import NO_TIMES, CountWindow, empty_counts
 
 CHECKPOINT_VERSION: Final = 3
 READABLE_VERSIONS: Final = (1, 2, CHECKPOINT_VERSION)
@@ -188,8 +188,10 @@ def read_header(data: bytes) -> Header:
 
 
 def _unpack_counts(packed: PackedCounts, length_s: int) -> CountWindow:
+    if not packed.counts:
+        return empty_counts(length_s)
     window = CountWindow(length_s)
-    window.counts = packed.counts or None
+    window.counts = packed.counts
     window.newest_s = packed.newest_s
     window.total = sum(packed.counts)
     return window

@@ -1,6 +1,6 @@
 """Simulates all sessions of a programme at the same time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 
 from conductor_actors.domain.identity import DEFAULT_TENANT, SessionKey
@@ -23,6 +23,11 @@ class Simulation:
         self._audiences = dict(
             _audience(index, tenants[index % len(tenants)], seed) for index in range(sessions)
         )
+
+    @property
+    def sessions(self) -> Iterable[SessionKey]:
+        """The simulated sessions."""
+        return self._audiences.keys()
 
     def step(self, at_s: float, dt_s: float) -> list[tuple[str, bytes]]:
         """Return the events of `[at_s, at_s + dt_s)` (Unix time): Redis name and body, in order."""

@@ -4,9 +4,10 @@ from typing import cast
 import fakeredis
 import pytest
 
+from conductor_actors.domain.commands import QuietSet, decode_command
 from conductor_actors.simulate import Simulation, add_past
 from conductor_actors.simulate.past import PAST_S
-from tests.support.event_samples import CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE
+from tests.support.event_samples import CHAT, CLOSED, COMMANDS, LIVE, REACTION, SYNC, VOTE
 
 
 @pytest.fixture
@@ -77,6 +78,34 @@ def test_the_sound_fails_as_long_after_the_start_whatever_was_there_before(
 
     assert count_chats(simulation, now_s) > 3
     assert count_chats(simulation, now_s + 20) == 0
+
+
+def test_after_a_longer_pause_the_sessions_were_quiet_by_arrangement_until_the_past(
+    client: fakeredis.FakeRedis,
+) -> None:
+    newest_ms = int((time.time() - 900) * 1000)
+    client.xadd(LIVE, {"data": b"{}"}, id=f"{newest_ms}-0")
+    add_past(client, Simulation(sessions=3))
+
+    entries = cast("list[tuple[bytes, dict[bytes, bytes]]]", client.xrange(COMMANDS))
+    assert [entry_id for entry_id, _ in entries] == [
+        f"{newest_ms + 250}-{order}".encode() for order in range(3)
+    ]
+    commands = [decode_command(fields[b"data"], newest_ms + 250) for _, fields in entries]
+    assert {session_id for session_id, _ in commands} >= {"panel-open-data"}
+    for _, quiet in commands:
+        assert isinstance(quiet, QuietSet)
+        assert quiet.until_ms / 1000 == pytest.approx(times_s(client, CHAT)[0], abs=3)
+
+
+@pytest.mark.parametrize("newest_ago_s", [None, 200])
+def test_without_a_longer_pause_nothing_is_arranged(
+    client: fakeredis.FakeRedis, newest_ago_s: float | None
+) -> None:
+    if newest_ago_s is not None:
+        client.xadd(LIVE, {"data": b"{}"}, id=f"{int((time.time() - newest_ago_s) * 1000)}-0")
+    add_past(client, Simulation(sessions=3))
+    assert not client.exists(COMMANDS)
 
 
 def count_chats(simulation: Simulation, at_s: float) -> int:

@@ -149,6 +149,11 @@ class _Connection(socketserver.BaseRequestHandler):
     def _run_eval(self, *_: bytes) -> bytes:
         return _array(_bulk(FENCE_TOKEN))  # as scripts that check the fence return it
 
+    def _run_xrange(self, *_: bytes) -> bytes:
+        return _array()  # no directives were given before
+
+    _run_xrevrange = _run_xrange
+
     def _run_xinfo(self, _: bytes, name: bytes) -> bytes:
         return self.server.streams[name].info()
 

@@ -5,7 +5,13 @@ from math import ceil, exp
 from random import Random
 from typing import Final, NamedTuple
 
-from conductor_actors.simulate.producer import Person, SentEvent, SimulatedPoll, SimulatedProducer
+from conductor_actors.simulate.producer import (
+    Person,
+    SentEvent,
+    SimulatedPoll,
+    SimulatedProducer,
+    random_id,
+)
 from conductor_actors.simulate.programme import Scene, Script
 from conductor_actors.simulate.responses import RESPONSES, PlatformAction, Response
 
@@ -44,7 +50,8 @@ class Audience:
         self._script = script
         self._producer = producer
         self._rng = rng
-        self._absent = [self._new_person() for _ in range(script.people)]
+        people_rng = Random(script.session_id)  # noqa: S311 - no secret; the same people each time
+        self._absent = [_new_person(people_rng) for _ in range(script.people)]
         self._present: list[Person] = []
         self._scene: Scene | None = None
         self._poll: _OpenPoll | None = None
@@ -66,6 +73,12 @@ class Audience:
             self._repeat(3, self._do_something_else)
             self._respond()
         return self._producer.pop_arrived(at_s + dt_s)
+
+    def disconnect(self, at_s: float) -> None:
+        """Send that everybody leaves whom an earlier simulation of the session let join."""
+        for person in self._absent:
+            for _ in range(person.devices):
+                self._producer.send_presence(at_s, "user_leave", person)
 
     def skip(self, length_s: float) -> None:
         """Skip a part of the script."""
@@ -197,11 +210,6 @@ class Audience:
             case _:
                 self._producer.send_presence_update(self._time_in_step(), self._anyone())
 
-    def _new_person(self) -> Person:
-        devices = 2 if self._rng.random() < 0.15 else 1
-        name, surname = self._rng.choice(_NAMES), self._rng.choice(_SURNAMES)
-        return Person(self._producer.new_id(), name, surname, devices)
-
     def _anyone(self) -> Person:
         return self._rng.choice(self._present)
 
@@ -222,3 +230,9 @@ class Audience:
             return 0
         expected = remaining * (1 - exp(-self._dt_s / _TIME_CONSTANT_S))
         return min(int(expected + self._rng.random()), ceil(remaining))
+
+
+def _new_person(rng: Random) -> Person:
+    devices = 2 if rng.random() < 0.15 else 1
+    name, surname = rng.choice(_NAMES), rng.choice(_SURNAMES)
+    return Person(random_id(rng), name, surname, devices)

@@ -30,6 +30,8 @@ def add_past(client: redis.Redis, simulation: Simulation, prefix: str = "") -> b
     begin_s = max(now_s - PAST_S, newest_ms / 1000 + STEP_S)
     if newest_ms and begin_s > newest_ms / 1000 + STEP_S:
         _add_break(client, simulation, prefix, newest_ms + int(STEP_S * 1000), begin_s)
+    if newest_ms:
+        simulation.disconnect(min(begin_s, now_s))
     simulation.skip(min(begin_s, now_s) - (now_s - PAST_S))
     times = [begin_s + step * STEP_S for step in range(int((now_s - begin_s) / STEP_S))]
     for start in range(0, len(times), _STEPS_PER_CALL):

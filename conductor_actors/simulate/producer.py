@@ -76,7 +76,7 @@ class SimulatedProducer:
 
     def new_id(self) -> str:
         """Return a random id."""
-        return str(UUID(int=self._rng.getrandbits(128), version=4))
+        return random_id(self._rng)
 
     def send_presence(self, at_s: float, kind: str, person: Person) -> None:
         """Send the `user_join` or `user_leave` of one connection."""
@@ -187,3 +187,8 @@ class SimulatedProducer:
 
 def _iso(at_s: float) -> str:
     return to_iso(at_s * 1000, "milliseconds")
+
+
+def random_id(rng: Random) -> str:
+    """Return a random id."""
+    return str(UUID(int=rng.getrandbits(128), version=4))

@@ -68,7 +68,7 @@ _WORKING: Final = (
 _FADING: Final = (
     Scene(20, 0.9, 20, 4),
     Scene(25, 0.86, 7, 1),
-    Scene(90, 0.84, 2),
+    Scene(90, 0.84, 1),
     Scene(20, 0.88, 9, 2, 0.5),
 )
 _EXODUS: Final = (
@@ -77,7 +77,7 @@ _EXODUS: Final = (
     Scene(115, 0.95, 58, 58),
 )
 _TALKING: Final = (
-    Scene(20, 0.95, 60, 50),
+    Scene(20, 0.95, 60, 50, 0.6),
     Scene(325, 0.92, 48, 30),
     _SOUND_FAILS,
     Scene(25, 0.98, 60, 40),

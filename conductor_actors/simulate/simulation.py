@@ -36,6 +36,11 @@ class Simulation:
         events.sort(key=lambda event: event.at_s)
         return [(event.name, event.body) for event in events]
 
+    def disconnect(self, at_s: float) -> None:
+        """Send that everybody leaves who is still connected from an earlier simulation."""
+        for audience in self._audiences.values():
+            audience.disconnect(at_s)
+
     def skip(self, length_s: float) -> None:
         """Skip a part of every session's script."""
         for audience in self._audiences.values():

@@ -73,6 +73,19 @@ def test_a_card_shows_why_and_how_confident_and_all_that_will_be_sent(
     }
 
 
+def test_content_is_shown_in_the_order_in_which_people_read_it(
+    window: Window, keynote: FakeService
+) -> None:
+    poll = suggestion()["content"]["poll"]
+    stored = {"poll": dict(sorted(poll.items(), key=lambda item: len(item[0])))}  # as jsonb does
+    keynote.conductor.change(suggestion(content=stored))
+    page = window.open("keynote")
+
+    expect(_card(page).locator(".content-label").first).to_have_text("Question")
+    assert [*_content(page)][-2:] == ["Kind", "Open for"]
+    expect(page.locator(".session .done-what")).to_have_text(f"Poll {QUESTION}")
+
+
 def test_keys_that_the_page_does_not_know_are_shown_too(
     window: Window, keynote: FakeService
 ) -> None:

@@ -12,6 +12,12 @@ const MAX_LENGTHS = {
   ...{ options: 100, rewards: 100 },
 };
 
+/** As people read them: a database keeps no order of keys. */
+const ORDER = [
+  ...["question", "options", "message", "notification_type", "target", "escalate", "content"],
+  ...["action", "template", "name", "description", "rewards", "duration_minutes", "multiplier"],
+];
+
 /** @type {Readonly<Record<string, string>>} */
 const LABELS = {
   ...{ type: "Kind", notification_type: "Kind", target: "To", escalate: "Urgent", message: "Text" },
@@ -25,12 +31,12 @@ const UNITS = {
 };
 
 /**
- * Return all of a content as fields, in its own order.
+ * Return all of a content as fields, the most important first.
  * @param {Content} content
  * @returns {Field[]}
  */
 export function fieldsOf(content) {
-  return Object.entries(content).flatMap(([key, value]) => fieldsIn(value, [key]));
+  return fieldsIn(content, []);
 }
 
 /**
@@ -41,10 +47,17 @@ export function fieldsOf(content) {
 function fieldsIn(value, path) {
   if (Array.isArray(value)) return value.flatMap((each, index) => fieldsIn(each, [...path, index]));
   if (typeof value === "object" && value !== null) {
-    return Object.entries(value).flatMap(([key, each]) => fieldsIn(each, [...path, key]));
+    const entries = Object.entries(value).toSorted(([one], [other]) => rank(one) - rank(other));
+    return entries.flatMap(([key, each]) => fieldsIn(each, [...path, key]));
   }
   const maxLength = typeof value === "string" ? (MAX_LENGTHS[keyOf(path)] ?? null) : null;
   return [{ path, label: labelOf(path), text: textOf(value, keyOf(path)), maxLength }];
+}
+
+/** @param {string} key */
+function rank(key) {
+  const place = ORDER.indexOf(key);
+  return place < 0 ? ORDER.length : place;
 }
 
 /** @param {Path} path */

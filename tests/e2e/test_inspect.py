@@ -28,6 +28,8 @@ from tests.support.terminal import terminal
 TENANTS = ("acme", "globex")
 ACTORS = (
     "checkpointer",
+    "conductor",
+    "courier",
     "introspection",
     "lease_keeper",
     "publisher",

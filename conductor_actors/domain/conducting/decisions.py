@@ -127,5 +127,7 @@ def content_of(
 
 def _reasoning(kind: InterventionType, anomaly: AnomalyBegan, choice: Choice) -> str:
     share = choice.probabilities[kind] / 10_000
-    what = "nothing is done, to learn what happens without" if kind == HOLD else kind
-    return f"{anomaly.reason} Chosen with a probability of {share:.1f} %: {what}."
+    sentences = [anomaly.reason, f"Chosen at random, with a probability of {share:.1f} %."]
+    if kind == HOLD:
+        sentences.append("Nothing is done, to learn what happens without an action.")
+    return " ".join(sentences)

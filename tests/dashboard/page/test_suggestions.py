@@ -7,6 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from conductor_actors.domain.conductor.templates import DEFAULT_TEMPLATES
 from tests.dashboard.fake_server import FakeService
 from tests.dashboard.page.conftest import Open, Window
 from tests.dashboard.sample_bodies import NOON_MS, TICK_MS, Body, update_with_score
@@ -76,7 +77,7 @@ def test_a_card_shows_why_and_how_confident_and_all_that_will_be_sent(
 def test_content_is_shown_in_the_order_in_which_people_read_it(
     window: Window, keynote: FakeService
 ) -> None:
-    poll = suggestion()["content"]["poll"]
+    poll = DEFAULT_TEMPLATES["POLL"]["poll"]
     stored = {"poll": dict(sorted(poll.items(), key=lambda item: len(item[0])))}  # as jsonb does
     keynote.conductor.change(suggestion(content=stored))
     page = window.open("keynote")

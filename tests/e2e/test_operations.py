@@ -21,6 +21,7 @@ from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.commands import verify
 from conductor_actors.commands.inspect.session_text import trace_line
 from conductor_actors.domain.comparisons.anomaly_comparison import AnomalyComparison
+from conductor_actors.domain.comparisons.intervention_comparison import InterventionComparison
 from conductor_actors.domain.comparisons.row_comparison import Comparison, Coverage, Difference
 from conductor_actors.simulate import Simulation
 from tests.deploy.conftest import PASSWORD, PSQL, ROLES, UserUrl, made, postgres, user_url, valkey
@@ -226,7 +227,9 @@ def test_the_example_of_a_difference_is_what_the_command_prints() -> None:
     comparison.first = Difference(stored, stored._replace(total_users=6))
     anomalies = AnomalyComparison(lambda *_: (), Coverage(0, 0))
     anomalies.compared = 15
-    comparisons = verify.Comparisons(comparison, anomalies)
+    interventions = InterventionComparison(lambda *_: (), Coverage(0, 0))
+    interventions.compared = 11
+    comparisons = verify.Comparisons(comparison, anomalies, interventions)
     assert "\n".join(verify.result_lines(comparisons)) == DIFFERENCE.output
 
 

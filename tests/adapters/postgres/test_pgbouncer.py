@@ -38,7 +38,7 @@ def traces(url: str) -> tuple[object, ...] | None:
 
 
 def test_two_stores_that_share_a_session_write_new_and_known_rows(pooled: str) -> None:
-    assert migrate(pooled) == ["001_tables", "005_anomalies"]
+    assert migrate(pooled) == ["001_tables", "005_anomalies", "006_interventions"]
     untouched = traces(pooled)
     gap = GapMark("trimmed", 7)
     with closing(PostgresRowStore(pooled)) as one, closing(PostgresRowStore(pooled)) as two:

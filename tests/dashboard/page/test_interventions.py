@@ -61,6 +61,7 @@ def test_the_list_says_how_an_intervention_was_chosen(window: Window, keynote: F
     manual = sent(id="by-hand", origin="manual", choice=None)
     keynote.conductor.change(manual | {"timestamp": timestamp(NOON_MS - TICK_MS)})
     page = window.open("keynote")
+    expect(page.locator(".session .done-choice")).to_have_count(2)
     drawn, by_hand = page.locator(".session .done-choice").all()
 
     drawn.get_by_text("How it was chosen").click()

@@ -1,7 +1,8 @@
 """A collector stores and publishes the anomalies of a replay, also from any checkpoint on."""
 
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, partial
+from threading import Event
 from typing import Final
 
 import pytest
@@ -17,6 +18,7 @@ from conductor_actors.ports import Checkpoint, ReadResult
 from tests.app.collector_run import TICK_MS, CollectorRun, make_settings
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
 from tests.support.fakes.memory_store import MemoryStore
+from tests.support.fakes.scripted_source import Step
 from tests.support.recorded_talk import Talk
 from tests.support.score_rows import AT_MS
 
@@ -53,30 +55,43 @@ def replayed() -> set[Change]:
     return changes_of(rows)
 
 
-def run(store: MemoryStore, checkpoints: MemoryCheckpoints) -> CollectorRun:
-    """Return a collector that reads every 5 s, so that every tick is live."""
-    last_ms = entries()[-1][0] + TICK_MS
-    script = []
-    for begin_ms in range(AT_MS, last_ms, TICK_MS):
-        end_ms = begin_ms + TICK_MS
-        part = [entry for entry in entries() if begin_ms <= entry[0] < end_ms]
-        script.append(ReadResult(part, end_ms, end_ms))
-    return CollectorRun(script, store, checkpoints, **QUICK_END, checkpoint_s=0.001)
-
-
 class KeptCheckpoints(MemoryCheckpoints):
-    """Keeps each checkpoint in full."""
+    """Keeps each checkpoint in full. Reads wait a moment for one, so that there are many."""
+
+    MOMENT_S: Final = 0.05
 
     def __init__(self) -> None:
         super().__init__()
         self.kept: list[Checkpoint] = []
+        self._is_new = Event()
 
     def commit(self, checkpoint: Checkpoint) -> bool:
         is_committed = super().commit(checkpoint)
         whole = self.load()
         if whole is not None:
             self.kept.append(whole)
+        self._is_new.set()
         return is_committed
+
+    def read_after_one(self, read: ReadResult) -> ReadResult:
+        self._is_new.wait(self.MOMENT_S)
+        self._is_new.clear()
+        return read
+
+
+def run(store: MemoryStore, checkpoints: MemoryCheckpoints) -> CollectorRun:
+    """Return a collector that reads every 5 s, so that every tick is live."""
+    last_ms = entries()[-1][0] + TICK_MS
+    script: list[Step] = []
+    for begin_ms in range(AT_MS, last_ms, TICK_MS):
+        end_ms = begin_ms + TICK_MS
+        part = [entry for entry in entries() if begin_ms <= entry[0] < end_ms]
+        read = ReadResult(part, end_ms, end_ms)
+        if isinstance(checkpoints, KeptCheckpoints):
+            script.append(partial(checkpoints.read_after_one, read))
+        else:
+            script.append(read)
+    return CollectorRun(script, store, checkpoints, **QUICK_END, checkpoint_s=0.001)
 
 
 def has_open_anomaly(checkpoint: Checkpoint) -> bool:

@@ -1,8 +1,9 @@
 """Calls of the database across its outages; clients do not see their errors."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from conductor_actors.errors import ConfigError, TablesMissing, Unavailable
 from conductor_actors.outages import Outage
@@ -12,6 +13,16 @@ T = TypeVar("T")
 DATABASE_CHECK_INTERVAL_S: Final = 5.0
 DATABASE_RETRY_INTERVAL_S: Final = 1.0  # while the database is away
 MIGRATION_TIMEOUT_S: Final = 10.0  # for the tables to be created at the first start
+
+
+class OpenedStore(Protocol):
+    """A store that holds connections."""
+
+    async def open(self) -> None:
+        """Begin to hold connections."""
+
+    async def close(self) -> None:
+        """Close every connection."""
 
 
 class DatabaseCalls:
@@ -47,3 +58,18 @@ class DatabaseCalls:
     def _is_being_migrated(self, error: Exception) -> bool:
         """Return whether the tables are missing because the collector is about to create them."""
         return isinstance(error, TablesMissing) and time.monotonic() < self._migrated_by_s
+
+    async def refresh_at_intervals(
+        self, store: OpenedStore, refresh: Callable[[], Awaitable[bool]], interval_s: float
+    ) -> None:
+        """Hold a store's connections and refresh from it, until cancelled.
+
+        What could not be refreshed is tried again when the database may be back.
+        """
+        await store.open()
+        try:
+            while True:
+                is_refreshed = await refresh()
+                await asyncio.sleep(interval_s if is_refreshed else self.retry_interval_s)
+        finally:
+            await store.close()

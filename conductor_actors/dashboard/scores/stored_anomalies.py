@@ -1,6 +1,5 @@
 """Stored anomalies across outages of the database, and the refresh of the live ones from them."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -50,15 +49,7 @@ class StoredAnomalies:
 
     async def run(self) -> None:
         """Hold connections and refresh the live anomalies at intervals, until cancelled."""
-        await self._store.open()
-        try:
-            while True:
-                is_refreshed = await self.refresh()
-                await asyncio.sleep(
-                    REFRESH_INTERVAL_S if is_refreshed else self._reads.retry_interval_s
-                )
-        finally:
-            await self._store.close()
+        await self._reads.refresh_at_intervals(self._store, self.refresh, REFRESH_INTERVAL_S)
 
     async def refresh(self) -> bool:
         """Refresh the live anomalies; return False if the database can't be asked now."""

@@ -1,6 +1,5 @@
 """Stored interventions across outages of the database, and the refresh of the live ones."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -47,15 +46,7 @@ class StoredInterventions:
 
     async def run(self) -> None:
         """Hold connections and refresh the live decisions at intervals, until cancelled."""
-        await self._store.open()
-        try:
-            while True:
-                is_refreshed = await self.refresh()
-                await asyncio.sleep(
-                    DECISIONS_REFRESH_S if is_refreshed else self._calls.retry_interval_s
-                )
-        finally:
-            await self._store.close()
+        await self._calls.refresh_at_intervals(self._store, self.refresh, DECISIONS_REFRESH_S)
 
     async def refresh(self) -> bool:
         """Refresh the live decisions; return False if the database can't be asked now."""

@@ -30,9 +30,13 @@ def with_anomalies(row: ScoreRow, state: SessionState) -> ScoreRow:
         if signals.total_users < MIN_PEOPLE or not rules.is_watched:
             return row
         detector = _new_detector(row, state)
-    elif (is_idle and detector.is_resting) or _has_only_added(row, state, detector, is_idle):
+    elif is_idle and detector.is_resting:
         return row
-    state.detector = None if detector.anomaly is None else detector.successor()
+    else:
+        state.detector = None if detector.anomaly is None else detector.successor()
+        if _has_only_added(row, state, detector, is_idle):
+            state.detector = detector
+            return row
     seen = _observe(row, state)
     changes = detector.judge(row, seen, rules.tick_s * 1000, rules.anomalies)
     expected = detector.expected_score()

@@ -75,6 +75,9 @@ class SessionConductor:
 
         The row of a tick that `is_last` is followed by none until the session wakes or is over.
         """
+        for request in self._conduct.requests:  # first, so that no request is begun in vain
+            if isinstance(request, ModeSet):
+                self._own_mode = request.mode
         for request in self._conduct.requests:
             self._apply(request)
         if self._mode == "OFF":
@@ -114,8 +117,8 @@ class SessionConductor:
 
     def _apply(self, request: ConductRequest) -> None:
         match request:
-            case ModeSet(_, mode):
-                self._own_mode = mode
+            case ModeSet():
+                pass
             case Approved():
                 self._approve(request)
             case Dismissed(_, decision_id, reason):

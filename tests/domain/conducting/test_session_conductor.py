@@ -160,6 +160,22 @@ def test_off_stops_what_is_decided_and_not_sent(mode: Mode) -> None:
     assert (changed.status, changed.note) == ("EXPIRED", "the mode is OFF")
 
 
+def test_an_approval_in_the_tick_of_off_starts_nothing_and_censors_nothing() -> None:
+    session = session_in("MANUAL")
+    suggested = first_decision(session)
+    session.ticks(120)
+    session.request(manual())
+    started = next(each for each in session.tick() if each.origin == "manual")
+    session.request(sent(started))
+    session.ticks(60)
+    session.request(approved(suggested), ModeSet(0, "OFF"))
+    changed = {each.id: each for each in session.tick()}
+    assert changed[suggested.id].note == "the mode is OFF"
+    assert started.id not in changed
+    measured = [each.outcome for each in session.ticks(60) if each.id == started.id]
+    assert [each.censored for each in measured if each] == [None]
+
+
 def test_what_was_sent_just_before_off_is_known_to_be_sent() -> None:
     session = session_in("AUTO")
     decision = first_decision(session)

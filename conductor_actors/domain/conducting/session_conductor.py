@@ -173,10 +173,8 @@ class SessionConductor:
         action = self._open[identity].type
         if action == "HOLD":
             return
-        unsent = any(each.is_to_send for each in self._open.values())
-        limit = "another action is being sent" if unsent else None
-        limit = OFF_NOTE if self._mode == "OFF" else limit
-        limit = limit or refusal(self._sent, action, self._at_ms)
+        is_off = self._mode == "OFF"
+        limit = OFF_NOTE if is_off else refusal(self._sent, action, self._at_ms)
         if limit is not None:
             self._move(identity, "EXPIRED", note=limit)
             return
@@ -246,7 +244,7 @@ class SessionConductor:
     def _decide(self) -> None:
         """Decide about an anomaly that begins, unless an action is still being measured."""
         begun = next((one for one in self._row.anomalies if isinstance(one, AnomalyBegan)), None)
-        if begun is None or self._measurements or self._with_status("APPROVED"):
+        if begun is None or self._measurements:
             return
         allowed = allowed_actions(self._sent, self._at_ms)
         situation = Situation(self._row, self._mode, self._directives, allowed, self._rules.salt)

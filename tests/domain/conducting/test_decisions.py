@@ -11,13 +11,13 @@ from conductor_actors.domain.conductor.interventions import (
     HOLD,
     AgentState,
 )
-from conductor_actors.domain.conductor.policy import Policy, added, probabilities
+from conductor_actors.domain.conductor.policy import Policy, added, expected_effect, probabilities
 from conductor_actors.domain.conductor.requests import (
     ModeSet,
 )
 from conductor_actors.domain.session_rules import SessionRules
 from tests.domain.conducting.conducted_session import ConductedSession
-from tests.domain.conducting.requested_actions import first_decision, learnt, session_in
+from tests.domain.conducting.requested_actions import first_decision, learnt, manual, session_in
 
 MANUAL_ID: Final = "00000000-0000-4000-8000-000000000009"
 
@@ -113,3 +113,22 @@ def test_the_mode_of_a_session_is_before_that_of_its_event_and_can_be_taken_back
     session.request(ModeSet(0, None))
     session.tick()
     assert session.agent == AgentState("OFF", "IDLE")
+
+
+def test_a_decision_says_what_the_action_is_expected_to_add() -> None:
+    policy = learnt("POLL", 0.1)
+    session = session_in("AUTO", policy)
+    decision = first_decision(session)
+    assert decision.type != HOLD
+    assert decision.estimated_impact == expected_effect(policy, "SUDDEN_DROP", decision.type)
+
+
+def test_an_action_says_the_text_of_the_tenant_with_what_is_known_filled_in() -> None:
+    text = "{people} people in {session}: {reason}"
+    session = ConductedSession(
+        SessionRules(conduct=ConductRules(mode="AUTO")),
+        Directives(templates={"BROADCAST": {"message": text}}),
+    )
+    session.request(manual())
+    [started] = session.tick()
+    assert started.content == {"message": "1 people in keynote: Lunch is over."}

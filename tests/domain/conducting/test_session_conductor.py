@@ -160,6 +160,73 @@ def test_off_stops_what_is_decided_and_not_sent(mode: Mode) -> None:
     assert (changed.status, changed.note) == ("EXPIRED", "the mode is OFF")
 
 
+def test_what_expired_is_not_expired_once_more_by_a_refusal() -> None:
+    session = session_in("AUTO")
+    decision = first_decision(session)
+    session.request(ModeSet(0, "OFF"))
+    session.tick()
+    session.request(sent(decision, refused="event_limit"))
+    assert session.tick() == ()
+
+
+def test_an_approval_after_the_outcome_is_followed_until_the_platform_reports() -> None:
+    session = session_in("MANUAL")
+    suggested = first_decision(session)
+    session.ticks(120)
+    session.request(approved(suggested))
+    session.tick()
+    session.request(sent(suggested))
+    session.tick()
+    assert session.ticks(60) == []
+    session.request(InterventionReported(0, suggested.id, is_success=True))
+    [done] = session.tick()
+    assert [*done.steps][-3:] == ["SENT", "EXECUTED", "COMPLETED"]
+
+
+def test_a_platform_that_never_reports_is_not_waited_for_longer_than_two_minutes() -> None:
+    session = session_in("MANUAL")
+    suggested = first_decision(session)
+    session.ticks(120)
+    session.request(approved(suggested))
+    session.tick()
+    session.request(sent(suggested))
+    session.tick()
+    assert session.ticks(115) == []
+    [done] = session.tick()
+    assert done.status == "COMPLETED"
+
+
+def test_the_status_follows_an_action_from_sending_to_learning() -> None:
+    session = session_in("AUTO")
+    decision = first_decision(session)
+    statuses_seen = [session.agent]
+    session.request(sent(decision))
+    session.tick()
+    statuses_seen.append(session.agent)
+    session.request(InterventionReported(0, decision.id, is_success=True))
+    session.tick()
+    statuses_seen.append(session.agent)
+    assert [each.status for each in statuses_seen if each] == [
+        "INTERVENING",
+        "INTERVENING",
+        "LEARNING",
+    ]
+
+
+def test_a_limit_counts_from_the_time_of_sending() -> None:
+    session = session_in("SEMI_AUTO")
+    session.request(manual(1))
+    [first] = session.tick()
+    session.tick()
+    session.request(sent(first))  # 5 s after it was decided
+    session.ticks(50)
+    session.request(manual(2))
+    refused = {each.id: each for each in session.tick()}  # 60 s after the decision
+    assert [each.note for each in refused.values()] == ["BROADCAST less than 60 s ago"]
+    session.request(manual(3))
+    assert "APPROVED" in [each.status for each in session.tick()]
+
+
 def test_an_approval_in_the_tick_of_off_starts_nothing_and_censors_nothing() -> None:
     session = session_in("MANUAL")
     suggested = first_decision(session)

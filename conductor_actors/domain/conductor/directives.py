@@ -53,11 +53,10 @@ class Directives(msgspec.Struct, frozen=True):
     templates: dict[ActionType, dict[str, Any]] = {}
 
     def after(self, directive: Directive) -> "Directives":
-        """Return what holds from a directive on. An older version of the policy changes nothing."""
+        """Return what holds from a directive on."""
         match directive:
             case PolicyLearnt(_, policy):
-                is_newer = policy.version > self.policy.version
-                return msgspec.structs.replace(self, policy=policy) if is_newer else self
+                return msgspec.structs.replace(self, policy=policy)
             case TemplatesSet(_, templates):
                 return msgspec.structs.replace(self, templates=templates)
             case EventModeSet(_, event_id, mode):

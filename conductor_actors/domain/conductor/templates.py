@@ -144,7 +144,7 @@ def check_content(kind: ActionType, content: object) -> dict[str, Any]:
     """
     try:
         checked = msgspec.convert(content, CONTENT_TYPES[kind])
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:  # a lone surrogate in a key
         # It quotes keys, which may be of any length and have any characters.
         raise ValueError(_cut(_plain(f"{kind}: {error}"), MAX_CONTENT_CHARS)) from None
     found: dict[str, Any] = msgspec.to_builtins(checked)

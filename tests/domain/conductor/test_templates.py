@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conductor_actors.domain.conductor.interventions import ACTIONS, ActionType
@@ -111,6 +111,8 @@ def test_what_is_sent_is_plain_and_short_whatever_is_filled_in(
         assert len(option) <= MAX_OPTION_CHARS
 
 
+@example("POLL", {"\ud800": None})
+@example("BROADCAST", {"message": "\ud800"})
 @given(kinds, json_values)
 def test_content_of_any_other_shape_is_refused_with_one_sentence(
     kind: ActionType, content: object

@@ -47,7 +47,8 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     users who were active. `expected` is None while the session has no baseline. `anomalies` begin
     or end at this tick. `quiet_until_ms` is 0 unless quiet was arranged until then or later.
     `interventions` changed at this tick; `agent` is None while the conductor has its default mode
-    and only watches.
+    and only watches. After the `is_last` row, the session is over or asleep, unless an event comes
+    before the next tick.
     """
 
     at_ms: int
@@ -66,6 +67,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     is_chat_open: bool = True
     interventions: tuple[Intervention, ...] = ()
     agent: AgentState | None = None
+    is_last: bool = False
 
     @property
     def key(self) -> SessionKey:

@@ -245,6 +245,7 @@ def row_at(
         state.has_joins,
         quiet_until_ms=state.quiet_until_ms if at_ms <= state.quiet_until_ms else 0,
         is_chat_open=state.chat_is_open,
+        is_last=not state.has_row_at(at_ms + state.rules.tick_s * 1000),
     )
 
 

@@ -167,8 +167,7 @@ def test_messages_are_received_while_streams_are_far_behind(
             pipeline.publish(SYNC, b"pubsub")
         pipeline.execute()
     bodies = [body for _, body in names_and_bodies(read_until(source, 13_000))]
-    ahead = bodies.index(b"pubsub")
-    assert bodies[ahead : ahead + 5000] == [b"pubsub"] * 5000
+    assert bodies.count(b"pubsub") == 5000
 
 
 def test_a_key_of_the_wrong_type_stops_neither_other_streams_nor_messages(

@@ -1,5 +1,5 @@
 /**
- * The page: one stream, three views, and a router that shows the view of the address.
+ * The page: one stream, its views, and a router that shows the view of the address.
  *
  * `overview/` is the view of all sessions, `session/` that of one, `conductor/` that of what the
  * conductor does, and this folder what they share.
@@ -17,9 +17,12 @@ import { OpenAnomalies } from "./open-anomalies.js";
 import { OpenDecisions } from "./open-decisions.js";
 import { Notifications } from "./overview/notifications.js";
 import { Overview } from "./overview/overview.js";
+import { routeOf } from "./routes.js";
 import { SessionView } from "./session/session-view.js";
 import { startTheme } from "./theme.js";
 import { savedToken, tokenDialog } from "./token.js";
+
+/** @import { View, ViewName } from "./routes.js" */
 
 startTheme();
 const stream = new EngagementStream(SERVICE_URL, { token: savedToken() });
@@ -29,13 +32,16 @@ const overview = new Overview(stream, anomalies, decisions);
 const modeDialog = new ModeDialog();
 const session = new SessionView(stream, { anomalies, decisions, modeDialog });
 const conductor = new ConductorView(stream, decisions, modeDialog);
+/** @type {Readonly<Partial<Record<ViewName, View>>>} */
+const views = { live: overview, session, conductor };
 const dialog = tokenDialog((token) => stream.retry(token));
 
 new Notifications(find(document, ".notify", HTMLButtonElement), anomalies, decisions);
 showConnection(stream);
 decisions.watch((began) => {
   showWaiting();
-  const shown = sessionIn(location.hash);
+  const { name, id } = routeOf(location.hash);
+  const shown = name === "session" ? id : null;
   for (const each of began) announceSuggestion(each, { isShown: each.sessionId === shown });
 });
 requestTokenWhenRefused();
@@ -49,18 +55,14 @@ find(document, ".skip", HTMLAnchorElement).addEventListener("click", (event) => 
   html(document, "#content").focus();
 });
 
-/** Show the session or the view of the address, or the list if it names none. */
+/** Show the view that the address names, and no other. */
 function route() {
-  const id = sessionIn(location.hash);
-  const isConductor = location.hash === "#/conductor";
-  if (id === null) session.close();
-  if (!isConductor) conductor.close();
-  if (id !== null || isConductor) overview.close();
-  if (id !== null) session.open(id);
-  else if (isConductor) conductor.open();
-  else overview.open();
-  setCurrent(".to-conductor", isConductor ? "page" : null);
-  setCurrent(".to-sessions", isConductor ? null : id === null ? "page" : "true");
+  const { name, id, query } = routeOf(location.hash);
+  const shown = views[name] ?? overview;
+  for (const view of Object.values(views)) if (view !== shown) view.close();
+  shown.open(id, query);
+  setCurrent(".to-conductor", name === "conductor" ? "page" : null);
+  setCurrent(".to-sessions", name === "conductor" ? null : shown === overview ? "page" : "true");
 }
 
 /**
@@ -78,19 +80,6 @@ function showWaiting() {
   const badge = html(document, ".waiting-count");
   show(badge, length > 0);
   setText(html(badge, ".waiting-number"), String(length));
-}
-
-/**
- * @param {string} hash
- * @returns {string | null}
- */
-function sessionIn(hash) {
-  const [, encoded] = /^#\/session\/(.+)$/.exec(hash) ?? [];
-  try {
-    return encoded === undefined ? null : decodeURIComponent(encoded);
-  } catch {
-    return null; // invalid percent-encoding
-  }
 }
 
 function requestTokenWhenRefused() {

@@ -4,6 +4,7 @@ import { fromTemplate, html, setText, show } from "../element.js";
 import { date, printable, time } from "../format.js";
 import { incidentName } from "../incidents.js";
 import { choiceText, interventionName, isHold, outcomeText, stepsOf, verdictOf } from "../interventions.js";
+import { sessionAddress } from "../routes.js";
 import { contentText } from "./content-fields.js";
 
 /** @import { Intervention } from "../intervention-bodies.js" */
@@ -89,7 +90,7 @@ function drawSession(item, { sessionId }) {
   const link = html(item, ".done-session");
   show(link, true);
   setText(html(link, "bdi"), printable(sessionId));
-  link.setAttribute("href", `#/session/${encodeURIComponent(sessionId)}`);
+  link.setAttribute("href", sessionAddress(sessionId));
 }
 
 /**

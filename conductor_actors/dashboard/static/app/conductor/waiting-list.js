@@ -4,6 +4,7 @@ import { find, fromTemplate, html, setText, show } from "../element.js";
 import { duration, printable } from "../format.js";
 import { incidentName } from "../incidents.js";
 import { interventionName } from "../interventions.js";
+import { sessionAddress } from "../routes.js";
 
 /** @import { Intervention } from "../intervention-bodies.js" */
 
@@ -45,7 +46,7 @@ export class WaitingList {
       this.#items.set(id, (item = fromTemplate("waiting")));
       this.#list.append(item);
     }
-    find(item, "a", HTMLAnchorElement).href = `#/session/${encodeURIComponent(sessionId)}`;
+    find(item, "a", HTMLAnchorElement).href = sessionAddress(sessionId);
     setText(html(item, ".waiting-session"), printable(sessionId));
     const why = anomalyType ? ` · ${incidentName(anomalyType)}` : "";
     setText(html(item, ".waiting-what"), `${interventionName(type)}${why}`);

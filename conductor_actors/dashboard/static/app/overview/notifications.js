@@ -5,6 +5,7 @@ import { show } from "../element.js";
 import { printable } from "../format.js";
 import { severityName, typeName } from "../incidents.js";
 import { interventionInText } from "../interventions.js";
+import { sessionAddress } from "../routes.js";
 
 /** @import { AnomalyRecord } from "../../types.d.ts" */
 /** @import { Intervention } from "../intervention-bodies.js" */
@@ -80,7 +81,7 @@ function notify(title, { id, sessionId, reason }) {
     const notification = new Notification(title, { body, tag: id });
     notification.addEventListener("click", () => {
       focus();
-      location.hash = `#/session/${encodeURIComponent(sessionId)}`;
+      location.hash = sessionAddress(sessionId);
       notification.close();
     });
   } catch {

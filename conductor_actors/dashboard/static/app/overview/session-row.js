@@ -4,6 +4,7 @@ import { find, fromTemplate, html, setText, show } from "../element.js";
 import { count, percent, printable, trend } from "../format.js";
 import { lengthOf, typeName } from "../incidents.js";
 import { categoryName, levelOf } from "../levels.js";
+import { sessionAddress } from "../routes.js";
 import { drawSparkline } from "./sparkline.js";
 
 /** @import { Line } from "./session-board.js" */
@@ -31,7 +32,7 @@ export class SessionRow {
     const name = html(this.element, ".row-session");
     name.textContent = printable(line.latest.sessionId);
     name.title = name.textContent;
-    this.link.href = `#/session/${encodeURIComponent(line.latest.sessionId)}`;
+    this.link.href = sessionAddress(line.latest.sessionId);
   }
 
   /**

@@ -15,7 +15,8 @@ how servers are reached. Code depends in one direction, which import-linter chec
 __main__ > cli > commands > app > settings
     > actors | adapters | dashboard | simulate > observability
     > ports | outages | anomaly_messages | anomaly_port | conductor_port | intervention_messages
-    > intervention_bodies > updates > compiled | log_events | instants > domain > errors
+    | report_port > intervention_bodies | report_bodies > history_bodies > updates
+    > compiled | log_events | instants > domain > errors
 
 Glossary:
 

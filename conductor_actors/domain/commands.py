@@ -6,7 +6,6 @@ from the stream alone: whoever may publish in a tenant's name must not command i
 Source of the names: the contract, sections 2 and 7.
 """
 
-from calendar import monthrange, timegm
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, TypeAlias, final
 
@@ -28,6 +27,7 @@ from conductor_actors.domain.conductor.requests import (
 )
 from conductor_actors.domain.conductor.templates import check_content
 from conductor_actors.domain.identity import Id
+from conductor_actors.domain.iso_times import UtcText, milliseconds
 from conductor_actors.errors import InvalidEvent
 
 QUIET: Final = "quiet"
@@ -39,13 +39,6 @@ TEMPLATES: Final = "templates"
 MAX_QUIET_MS: Final = 24 * 3_600_000  # after the command: a session can't be silenced by mistake
 MAX_REASON_CHARS: Final = 500
 
-_Instant: TypeAlias = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?Z\Z",
-        max_length=30,
-    ),
-]
 # Rows carry what a person starts: one that no database can store would cost the row.
 _NewId: TypeAlias = Annotated[
     str,
@@ -70,7 +63,7 @@ class _Command(msgspec.Struct, gc=False):
 
 class _Quiet(msgspec.Struct, rename="camel", gc=False):
     session_id: Id
-    until: _Instant | None
+    until: UtcText | None
 
 
 class _Approve(msgspec.Struct, rename="camel"):
@@ -181,7 +174,7 @@ def decode_command(body: bytes, at_ms: int) -> Command:
 
 def _decode_quiet(body: bytes, at_ms: int) -> Command:
     command = _quiet(body)
-    until_ms = 0 if command.until is None else max(0, _milliseconds(command.until))
+    until_ms = 0 if command.until is None else max(0, _until_ms(command.until))
     return command.session_id, QuietSet(at_ms, min(until_ms, at_ms + MAX_QUIET_MS))
 
 
@@ -235,13 +228,8 @@ def _checked(kind: ActionType, content: dict[str, Any] | None) -> dict[str, Any]
         raise InvalidEvent("wrong_shape") from None
 
 
-def _milliseconds(until: str) -> int:
-    """Return the instant in milliseconds since 1970; raise `InvalidEvent` if it does not exist."""
-    date, _, time = until[:19].partition("T")
-    year, month, day = map(int, date.split("-"))
-    hour, minute, second = map(int, time.split(":"))
-    is_date = year > 0 and 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]
-    if not is_date or hour > 23 or minute > 59 or second > 59:
-        raise InvalidEvent("wrong_shape")
-    fraction = until[20:-1]
-    return timegm((year, month, day, hour, minute, second)) * 1000 + int(f"{fraction:0<3}"[:3])
+def _until_ms(until: str) -> int:
+    try:
+        return milliseconds(until)
+    except ValueError:
+        raise InvalidEvent("wrong_shape") from None

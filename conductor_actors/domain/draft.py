@@ -23,6 +23,7 @@ from conductor_actors.domain.events import (
     UserJoined,
     UserLeft,
 )
+from conductor_actors.domain.identity import PLACEHOLDER_EVENT_ID
 from conductor_actors.domain.polls import MAX_OPEN_POLLS, Poll, open_polls
 from conductor_actors.domain.session_state import SessionState, is_forgotten
 from conductor_actors.domain.windows import SharedMs
@@ -30,7 +31,6 @@ from conductor_actors.domain.windows import SharedMs
 # From here on it is cheaper to find out who of these came more than once.
 MANY_USERS: Final = 64
 
-_PLACEHOLDER_EVENT_ID: Final = "unknown"
 _NON_WAKING: Final = (PollClosed, UserLeft)
 _CONDUCT: Final = get_args(ConductRequest)
 _ARRANGEMENTS: Final = frozenset((ChatSwitched, QuietSet, *_CONDUCT))
@@ -259,7 +259,7 @@ class Draft:
         return None
 
     def _set_event_id(self, event_id: str | None) -> None:
-        if event_id is not None and event_id not in {_PLACEHOLDER_EVENT_ID, self._state.session_id}:
+        if event_id is not None and event_id not in {PLACEHOLDER_EVENT_ID, self._state.session_id}:
             self._event_id = intern(event_id)  # an event has many sessions
 
     def _drafted_polls(self) -> dict[str, Poll]:

@@ -14,6 +14,7 @@ EVERY_TENANT: Final = "*"
 COMMANDS: Final = "conductor:commands"  # these have a colon that is not a tenant's
 SENT: Final = "conductor:sent"
 POLICY: Final = "conductor:policy"
+PLACEHOLDER_EVENT_ID: Final = "unknown"  # of producers that don't know the event
 TENANT: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from conductor_actors.domain.conductor.interventions import ActionType, Content
+from conductor_actors.domain.plain_text import NOT_PLAIN
 
 MAX_CONTENT_CHARS: Final = 500
 MAX_OPTION_CHARS: Final = 100
@@ -23,10 +24,6 @@ MAX_GAME_MINUTES: Final = 120
 PLACEHOLDERS: Final = ("people", "reason", "session", "event", "anomaly")
 
 _PLACEHOLDER: Final = re.compile(r"\{([A-Za-z_]\w*)\}", re.ASCII)
-# Control characters, lone surrogates, separators of lines, and what reverses the text around it.
-_NOT_PLAIN: Final = re.compile(
-    "[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]"
-)
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CONTENT_CHARS)]
 Option = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_OPTION_CHARS)]
@@ -186,7 +183,7 @@ def _filled_in(value: object, values: Mapping[str, str | int], max_chars: int) -
 
 
 def _plain(value: str | int) -> str:
-    return _NOT_PLAIN.sub(" ", str(value))
+    return NOT_PLAIN.sub(" ", str(value))
 
 
 def _cut(text: str, max_chars: int) -> str:
@@ -214,7 +211,7 @@ def _problem(value: object) -> str | None:
     match value:
         case str() if not value.strip():
             return "Expected text, got only spaces"
-        case str() if _NOT_PLAIN.search(value):
+        case str() if NOT_PLAIN.search(value):
             return "Expected plain text on one line, got control characters"
         case str():
             names = set(_PLACEHOLDER.findall(value)).difference(PLACEHOLDERS)

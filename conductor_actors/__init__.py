@@ -14,9 +14,9 @@ how servers are reached. Code depends in one direction, which import-linter chec
 
 __main__ > cli > commands > app > settings
     > actors | adapters | dashboard | simulate > observability
-    > ports | outages | anomaly_messages | anomaly_port | conductor_port | intervention_messages
-    | report_port > intervention_bodies | report_bodies > history_bodies > updates
-    > compiled | log_events | instants > domain > errors
+    > ports | outages | anomaly_messages | anomaly_port | conductor_port | history_port
+    | intervention_messages | report_port > intervention_bodies | report_bodies > history_bodies
+    > updates > compiled | log_events | instants > domain > errors
 
 Glossary:
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
+from conductor_actors.adapters.postgres.history_ports import make_history_ports
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.intervention_store import PostgresInterventionStore
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
@@ -322,6 +323,7 @@ def _make_dashboard(
         PostgresAnomalyStore(database_url),
         PostgresInterventionStore(database_url),
         RedisCommandWriter(redis_url),
+        make_history_ports(database_url, settings.max_queries_per_tenant),
     )
     return Dashboard(settings.dashboard(), upstreams, read_collector)
 

@@ -36,6 +36,7 @@ from conductor_actors.dashboard.realtime.client_requests import (
 from conductor_actors.dashboard.realtime.connections import Connections
 from conductor_actors.dashboard.realtime.fan_out import FanOut
 from conductor_actors.dashboard.realtime.socket_server import SOCKETIO_PATH, make_server
+from conductor_actors.dashboard.scores.history_calls import HistoryCalls
 from conductor_actors.dashboard.scores.live_anomalies import LiveAnomalies
 from conductor_actors.dashboard.scores.live_decisions import LiveDecisions
 from conductor_actors.dashboard.scores.live_scores import LiveScores
@@ -104,6 +105,7 @@ class DashboardApp:
             self._fan_out.send_missed_decisions,
             clocks.wall,
         )
+        self._histories = HistoryCalls(upstreams.histories.connections, metrics)
         self._commands = GivenCommands(upstreams.commands, Outage("redis commands"))
         self.health = HealthRoutes(self._live.sessions, redis, database, read_collector)
         self._observe_live_scores(metrics)
@@ -125,7 +127,7 @@ class DashboardApp:
         async with asyncio.TaskGroup() as group:
             for part in (self._updates, self._history, self._fan_out, self._commands):
                 group.create_task(part.run())
-            for stored in (self._anomalies, self._interventions):
+            for stored in (self._anomalies, self._interventions, self._histories):
                 group.create_task(stored.run())
             group.create_task(self._clean_up())
 

@@ -63,5 +63,12 @@ class HttpSettings(BaseModel):
     max_clients_per_tenant: int = Field(
         default=5000, gt=0, le=1_000_000, description="Maximum number of connections of one tenant."
     )
+    max_queries_per_tenant: int = Field(
+        default=4,
+        gt=0,
+        le=1000,
+        description="Maximum number of queries for histories, reports and exports of one tenant at "
+        "once. All tenants together have 8. More wait a few seconds, and are refused then.",
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Address of `/metrics`.")
     metrics_port: Port = Field(default=9464, description="Port of `/metrics`. 0: no metrics.")

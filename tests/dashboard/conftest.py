@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
+from conductor_actors.adapters.postgres.history_ports import make_history_ports
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.intervention_store import PostgresInterventionStore
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
@@ -46,6 +47,7 @@ def upstreams(redis_url: str, database_url: str) -> Upstreams:
         PostgresAnomalyStore(database_url),
         PostgresInterventionStore(database_url),
         RedisCommandWriter(redis_url),
+        make_history_ports(database_url),
     )
 
 

@@ -13,6 +13,7 @@ from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.scores.database_calls import DatabaseCalls
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Overloaded, Unavailable
+from conductor_actors.history_port import HistoryPorts
 from conductor_actors.outages import Outage
 from conductor_actors.ports import (
     CommandWriter,
@@ -37,6 +38,7 @@ class Upstreams(NamedTuple):
     anomalies: AnomalyStore
     interventions: InterventionStore
     commands: CommandWriter
+    histories: HistoryPorts
 
 
 class UpdateStream:

@@ -1,0 +1,42 @@
+"""Calls of the history ports across outages of the database."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
+
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
+from conductor_actors.dashboard.scores.database_calls import DatabaseCalls
+from conductor_actors.errors import Overloaded, Unavailable
+from conductor_actors.history_port import HistoryConnections
+from conductor_actors.outages import Outage
+
+T = TypeVar("T")
+
+
+class HistoryCalls:
+    """Calls the history ports. While the database is away, every call raises `Unavailable` at once.
+
+    Too many calls at once, or one that takes too long, raise `Overloaded`, and are no outage.
+    """
+
+    def __init__(self, connections: HistoryConnections, metrics: DashboardMetrics) -> None:
+        self._connections = connections
+        self._metrics = metrics
+        self._calls = DatabaseCalls(Outage("database histories"))
+
+    async def run(self) -> None:
+        """Hold connections and check the database at intervals, until cancelled."""
+        await self._connections.open()
+        try:
+            while True:
+                with suppress(Unavailable, Overloaded):  # the outage was reported
+                    await self._calls.attempt(self._connections.check())
+                await asyncio.sleep(self._calls.retry_interval_s)
+        finally:
+            await self._connections.close()
+
+    async def call(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what a call of one of the ports returns."""
+        with self._metrics.history_seconds.time():
+            return await self._calls.call(call)

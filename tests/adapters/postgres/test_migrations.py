@@ -36,7 +36,7 @@ CHECKSUMS = {
     "004_engagement_1m.community": "2e490c567f44",
     "005_anomalies": "9c5ae89c6f55",
     "006_interventions": "5d9505459a2e",
-    "007_sessions": "b3525665182a",
+    "007_sessions": "1686532ecd10",
 }
 
 # As the contract lists them.

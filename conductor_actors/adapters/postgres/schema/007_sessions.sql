@@ -21,10 +21,12 @@ CREATE INDEX idx_sessions_event ON sessions (tenant_id, event_id, started_at DES
 CREATE INDEX idx_sessions_unsummarised ON sessions (ended_at)
     WHERE ended_at IS DISTINCT FROM summarised_at;
 
--- What people call sessions and events. Both may be stored before a session begins.
+-- What people call sessions and events. Both may be stored before a session begins: `event_id` is
+-- the event that was given with a title, for sessions without rows. No title is NULL.
 CREATE TABLE session_titles (
     tenant_id text NOT NULL,
     session_id text NOT NULL,
+    event_id text,
     title text,
     speakers text[] NOT NULL DEFAULT '{}',
     planned_begin timestamptz,
@@ -35,7 +37,7 @@ CREATE TABLE session_titles (
 CREATE TABLE event_titles (
     tenant_id text NOT NULL,
     event_id text NOT NULL,
-    title text NOT NULL,
+    title text,
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, event_id)
 );

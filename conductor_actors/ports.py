@@ -257,6 +257,14 @@ class HistoryReader(Protocol):
     ) -> Sequence[HistoryStep]:
         """Return the steps of `[first_ms, until_ms)`, oldest first; both must be whole steps."""
 
+    async def event_of(self, key: SessionKey) -> str | None:
+        """Return the event of a session, or None if it has no row."""
+
+    async def sessions_of_events(
+        self, tenant: str, event_ids: Sequence[str], limit: int
+    ) -> Sequence[str]:
+        """Return the ids of the sessions of some events, the newest first."""
+
 
 # Prefixes of the source of a dead letter that is no stream entry; the key of the session follows.
 SESSION_SOURCE: Final = "session:"  # a handler of the session raised an error

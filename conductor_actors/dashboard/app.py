@@ -21,6 +21,7 @@ from conductor_actors.dashboard.http.agent_routes import AgentRoutes
 from conductor_actors.dashboard.http.agent_sources import AgentSources
 from conductor_actors.dashboard.http.anomaly_routes import AnomalyRoutes
 from conductor_actors.dashboard.http.api import Api, ApiSources
+from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.command_routes import CommandRoutes
 from conductor_actors.dashboard.http.given_commands import GivenCommands
 from conductor_actors.dashboard.http.health_routes import HealthRoutes
@@ -46,6 +47,7 @@ from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.dashboard.scores.stored_anomalies import StoredAnomalies
 from conductor_actors.dashboard.scores.stored_interventions import StoredInterventions
 from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStream, Upstreams
+from conductor_actors.dashboard.session_access import SessionAccess
 from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.observability.collector_status import StatusReader
 from conductor_actors.outages import Outage
@@ -91,7 +93,8 @@ class DashboardApp:
         self._live = self._make_live_scores(options, clocks)
         live = self._live
         overview = SessionOverview(live.sessions, live.anomalies, live.decisions)
-        self._broadcast = Broadcast(overview, metrics)
+        self._access = SessionAccess(live.sessions, self._history, clocks.monotonic)
+        self._broadcast = Broadcast(overview, self._access, metrics)
         self._fan_out = FanOut(self._live, self._broadcast, metrics, clocks)
         self._updates = UpdateStream(
             upstreams.updates, self._fan_out.receive, self._resume_soon, redis
@@ -118,7 +121,8 @@ class DashboardApp:
             *(live, self._interventions, self._commands),
             *(options.interventions, clocks.wall),
         )
-        http = self._serve_http(sources, agents, access.authenticator, metrics)
+        callers = Callers(access.authenticator, self._access)
+        http = self._serve_http(sources, agents, callers, metrics)
         app = socketio.ASGIApp(self._server, http, socketio_path=SOCKETIO_PATH)
         self.asgi = ProxyMiddleware(OriginMiddleware(app, access.origins), access.proxies)
 
@@ -169,7 +173,9 @@ class DashboardApp:
         self._connections = Connections(
             self._server.eio, options.clients_per_address, metrics, clocks
         )
-        admission = Admission(access.authenticator, options.clients_per_tenant, clocks.wall)
+        admission = Admission(
+            access.authenticator, self._access, options.clients_per_tenant, clocks.wall
+        )
         senders = Senders(self._fan_out.send_history, self._fan_out.send_agent)
         self._handlers = SocketHandlers(
             self._broadcast, admission, metrics, self._connections, senders
@@ -180,19 +186,17 @@ class DashboardApp:
         self,
         sources: ApiSources,
         agents: AgentSources,
-        authenticator: Authenticator,
+        callers: Callers,
         metrics: DashboardMetrics,
     ) -> ASGIApp:
-        api = Api(sources, authenticator, metrics)
+        api = Api(sources, callers, metrics)
         http = Starlette(
             routes=[
                 *api.routes(),
-                *CommandRoutes(self._commands, authenticator, metrics, sources.wall_clock).routes(),
-                *AnomalyRoutes(
-                    self._anomalies, authenticator, metrics, sources.wall_clock
-                ).routes(),
-                *AgentRoutes(agents, authenticator, metrics).routes(),
-                *InterventionRoutes(agents, authenticator, metrics).routes(),
+                *CommandRoutes(self._commands, callers, metrics, sources.wall_clock).routes(),
+                *AnomalyRoutes(self._anomalies, callers, metrics, sources.wall_clock).routes(),
+                *AgentRoutes(agents, callers, metrics).routes(),
+                *InterventionRoutes(agents, callers, metrics).routes(),
                 *self.health.routes(),
                 *page_routes(),
             ],
@@ -208,6 +212,7 @@ class DashboardApp:
         while True:
             await asyncio.sleep(CLEANUP_INTERVAL_S)
             self._live.sessions.remove_expired()
+            self._handlers.unsubscribe_hidden(self._live.sessions.take_moved())
             self._live.anomalies.remove_expired()
             self._live.decisions.remove_expired()
             await self._connections.close_unused()

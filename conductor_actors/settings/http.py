@@ -17,8 +17,10 @@ class HttpSettings(BaseModel):
         default=None,
         description="Key of tokens that are signed with HS256, at least 32 bytes. With a key, "
         "requests for data require a token with the claims `exp` and `tenant`, which gives access "
-        "to that tenant. A claim `sessions` restricts it to those sessions; a claim `conduct` that "
-        "is `true` allows to command them. Claims other than these, `nbf` and `aud` are ignored.",
+        "to that tenant. The claims `sessions` and `events` restrict it to those sessions, and to "
+        "the sessions of those events; a claim `conduct` that is `true` allows to command them, "
+        "and `admin` to name them. Claims other than these, `nbf` and `aud` are ignored. The "
+        "command `token` signs such tokens.",
     )
     jwt_public_key: str | None = Field(
         default=None,

@@ -48,6 +48,13 @@ _SELECT_AGGREGATED_STEPS: Final = """
 """
 
 
+_SELECT_EVENT: Final = "SELECT event_id FROM sessions WHERE tenant_id = %s AND session_id = %s"
+_SELECT_EVENT_SESSIONS: Final = """
+    SELECT session_id FROM sessions WHERE tenant_id = %s AND event_id = ANY(%s)
+    ORDER BY started_at DESC, session_id LIMIT %s
+"""
+
+
 class PostgresHistoryReader:
     """A `HistoryReader` with a pool of connections."""
 
@@ -106,6 +113,18 @@ class PostgresHistoryReader:
             query, (step, *key, to_datetime(first_ms), to_datetime(until_ms))
         )
         return [HistoryStep(to_ms(record[0]), *record[1:]) for record in found]
+
+    async def event_of(self, key: SessionKey) -> str | None:
+        """Return the event of a session, or None if it has no row."""
+        found = await self._pool.run(_SELECT_EVENT, key)
+        return found[0][0] if found else None
+
+    async def sessions_of_events(
+        self, tenant: str, event_ids: Sequence[str], limit: int
+    ) -> list[str]:
+        """Return the ids of the sessions of some events, the newest first."""
+        values = tenant, list(event_ids), limit
+        return [record[0] for record in await self._pool.run(_SELECT_EVENT_SESSIONS, values)]
 
 
 def _stored_score(record: tuple[Any, ...]) -> StoredScore:

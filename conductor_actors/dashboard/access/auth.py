@@ -22,6 +22,7 @@ from conductor_actors.domain.identity import DEFAULT_TENANT, TENANT
 from conductor_actors.errors import ConfigError
 
 CONDUCT_CLAIM: Final = "conduct"  # true: its bearer may give commands
+ADMIN_CLAIM: Final = "admin"  # true: its bearer may name sessions and events
 LEEWAY_S: Final = 5.0  # the difference between two machines' clocks
 MAX_TOKEN_CHARS: Final = 4096
 MIN_SECRET_BYTES: Final = 32  # of HS256: as long as its hash (RFC 7518, 3.2)
@@ -39,9 +40,10 @@ class Denied(Exception):  # noqa: N818 - a response, not a fault
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends a request: can see one tenant, all of its sessions or those that are named.
+    """Who sends a request: can see one tenant, all of its sessions or some.
 
-    Who `can_conduct` may give commands to these sessions.
+    With `sessions` or `events` these are the sessions that are named, and those of the events. Who
+    `can_conduct` may give commands to them, who `can_administer` may change what they are called.
     """
 
     tenant: str
@@ -49,10 +51,25 @@ class Caller:
     expires_at_s: float | None = None
     can_conduct: bool = False
     subject: str | None = None
+    events: frozenset[str] | None = None
+    can_administer: bool = False
 
-    def can_see(self, session_id: str) -> bool:
-        """Check whether the caller can see this session of its tenant."""
-        return self.sessions is None or session_id in self.sessions
+    @property
+    def sees_all(self) -> bool:
+        """Whether the caller can see every session of its tenant."""
+        return self.sessions is None and self.events is None
+
+    def can_see(self, session_id: str, event_id: str | None) -> bool:
+        """Check whether the caller can see this session of its tenant, which is of this event.
+
+        Without an event, check whether it can see it whatever its event is.
+        """
+        is_named = session_id in (self.sessions or ())
+        return self.sees_all or is_named or event_id in (self.events or ())
+
+    def can_see_event(self, event_id: str) -> bool:
+        """Check whether the caller can see every session of an event."""
+        return self.sees_all or event_id in (self.events or ())
 
     def is_expired(self, now_s: float) -> bool:
         """Check whether the caller's token has expired."""
@@ -66,6 +83,7 @@ class _Claims(msgspec.Struct):
     nbf: int | float = 0
     aud: str | Sequence[str] | None = None
     sessions: Sequence[str] | None = None
+    events: Sequence[str] | None = None
 
     def audiences(self) -> Sequence[str]:
         """Return the audiences of the token."""
@@ -115,10 +133,11 @@ class Authenticator:
 
     def _anonymous(self, tenant: str | None) -> Caller:
         if tenant is None or not self._is_loopback:
-            return Caller(DEFAULT_TENANT, can_conduct=self._is_loopback)
+            near = self._is_loopback
+            return Caller(DEFAULT_TENANT, can_conduct=near, can_administer=near)
         if TENANT.fullmatch(tenant) is None:
             raise Denied(400, "invalid_tenant", f"a tenant matches {TENANT.pattern}")
-        return Caller(tenant, can_conduct=True)
+        return Caller(tenant, can_conduct=True, can_administer=True)
 
     def _verified(self, token: str | None, key: _Key) -> Caller:
         if not token:
@@ -149,11 +168,16 @@ class Authenticator:
             raise _refused("it is not valid yet (claim nbf)")
         if self._audience is not None and self._audience not in claims.audiences():
             raise _refused("its claim aud does not name CONDUCTOR_JWT_AUDIENCE")
-        sessions = None if claims.sessions is None else frozenset(claims.sessions)
-        can_conduct = payload.get(CONDUCT_CLAIM) is True  # whatever else it means elsewhere
         subject = payload.get("sub")
-        named = subject if is_session_id(subject) else None  # else the database can't store it
-        caller = Caller(tenant, sessions, claims.exp, can_conduct, named)
+        caller = Caller(
+            tenant,
+            None if claims.sessions is None else frozenset(claims.sessions),
+            claims.exp,
+            payload.get(CONDUCT_CLAIM) is True,  # whatever else it means elsewhere
+            subject if is_session_id(subject) else None,  # else the database can't store it
+            None if claims.events is None else frozenset(claims.events),
+            payload.get(ADMIN_CLAIM) is True,
+        )
         if caller.is_expired(now_s):
             raise Denied(401, "token_expired", "the token has expired")
         return caller
@@ -170,7 +194,7 @@ def bearer_token(header: str | None) -> str | None:
 
 
 def is_session_id(value: object) -> bool:
-    """Check whether a value can be a session's id: text that the database can store."""
+    """Check whether a value can be the id of a session or event: text that can be stored."""
     if not isinstance(value, str) or not 1 <= len(value) <= 255 or "\0" in value:
         return False
     return not any("\ud800" <= char <= "\udfff" for char in value)

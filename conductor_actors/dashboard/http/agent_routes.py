@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from conductor_actors.dashboard.access.auth import Authenticator, Caller, Denied
+from conductor_actors.dashboard.access.auth import Denied
 from conductor_actors.dashboard.agent_bodies import (
     ApprovalRequest,
     DecisionAnswered,
@@ -31,7 +31,7 @@ from conductor_actors.dashboard.http.agent_requests import (
     read_request,
 )
 from conductor_actors.dashboard.http.agent_sources import AgentSources
-from conductor_actors.dashboard.http.api import Handler, check_access
+from conductor_actors.dashboard.http.api import Handler
 from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.responder import Responder
 from conductor_actors.dashboard.scores.decision_records import expires_ms
@@ -57,11 +57,9 @@ _MODE_SHAPE: Final = '{"mode": "OFF", "MANUAL", "SEMI_AUTO", "AUTO" or null}'
 class AgentRoutes:
     """One handler for each path; each authenticates its caller first."""
 
-    def __init__(
-        self, sources: AgentSources, authenticator: Authenticator, metrics: DashboardMetrics
-    ) -> None:
+    def __init__(self, sources: AgentSources, callers: Callers, metrics: DashboardMetrics) -> None:
         self._sources = sources
-        self._callers = Callers(authenticator)
+        self._callers = callers
         self._responder = Responder(metrics)
 
     def routes(self) -> list[BaseRoute]:
@@ -81,12 +79,12 @@ class AgentRoutes:
 
     async def status(self, request: Request) -> Response:
         """Return what the conductor does in a session."""
-        _, key = self._key(request)
+        key = await self._key(request)
         return self._responder.json(await self._sources.session_agent(key))
 
     async def session_mode(self, request: Request) -> Response:
         """Set the mode of a session, from its next tick on."""
-        _, key = self._conducted(request)
+        key = await self._conducted(request)
         mode = (await read_request(request, ModeRequest, _MODE_SHAPE)).mode
         self._sources.require_conductor()
         command = encode_session_mode(key.session_id, mode)
@@ -98,8 +96,8 @@ class AgentRoutes:
         caller = self._callers.conductor(request)
         event_id: str = request.path_params["event"]
         check_event_id(event_id)
-        if caller.sessions is not None:
-            raise Denied(403, "other_session", "your token is for some sessions, not for events")
+        if not caller.can_see_event(event_id):
+            raise Denied(403, "other_session", "your token is not for all sessions of this event")
         mode = (await read_request(request, ModeRequest, _MODE_SHAPE)).mode
         self._sources.require_conductor()
         command = encode_event_mode(event_id, mode)
@@ -110,20 +108,21 @@ class AgentRoutes:
         """Return the decisions that are open or changed in the last five minutes."""
         caller = self._callers.caller(request)
         decisions, is_enabled = self._sources.live.decisions, self._sources.is_enabled
-        found = decisions.recent_of_tenant(caller.tenant, caller.sessions)
+        listed = self._callers.access.visible_live(caller)
+        found = decisions.recent_of_tenant(caller.tenant, listed)
         head = encode({"enabled": is_enabled, "default_mode": decisions.default_mode})[:-1]
         return self._responder.encoded(head + b',"decisions":' + join_bodies(found) + b"}")
 
     async def decision(self, request: Request) -> Response:
         """Return an intervention, and the random choice that led to it."""
-        _, key = self._key(request)
+        key = await self._key(request)
         record = await self._sources.decision(key, decision_id_of(request))
         values = {name: getattr(record, name) for name in DecisionBody.__struct_fields__}
         return self._responder.json(DecisionExplanation(**values, shares=_shares(record)))
 
     async def approve(self, request: Request) -> Response:
         """Approve a suggestion, with other content if the body has some."""
-        _, key = self._conducted(request)
+        key = await self._conducted(request)
         decision_id = decision_id_of(request)
         shape = '{"content": …} or empty'
         content = (await read_request(request, ApprovalRequest, shape)).content
@@ -135,7 +134,7 @@ class AgentRoutes:
 
     async def reject(self, request: Request) -> Response:
         """Dismiss a suggestion."""
-        _, key = self._conducted(request)
+        key = await self._conducted(request)
         decision_id = decision_id_of(request)
         shape = '{"reason": text of 500 characters at most} or empty'
         reason = (await read_request(request, DismissalRequest, shape)).reason
@@ -150,12 +149,11 @@ class AgentRoutes:
         caller = self._callers.conductor(request)
         shape = '{"session_id": text}'
         session_id = (await read_request(request, RegistrationRequest, shape)).session_id
-        check_access(caller, session_id)
-        return await self._unchanged(SessionKey(caller.tenant, session_id))
+        return await self._unchanged(await self._callers.check_access(caller, session_id))
 
     async def unregister(self, request: Request) -> Response:
         """Accept the end of a session, which ends by itself."""
-        _, key = self._conducted(request)
+        key = await self._conducted(request)
         return await self._unchanged(key)
 
     async def _unchanged(self, key: SessionKey) -> Response:
@@ -181,11 +179,13 @@ class AgentRoutes:
             raise Denied(409, "already_decided", f"the decision is {earlier}")
         return self._responder.json(DecisionAnswered(decision_id, key.session_id, answer[0]))
 
-    def _conducted(self, request: Request) -> tuple[Caller, SessionKey]:
-        return _with_key(self._callers.conductor(request), request)
+    async def _conducted(self, request: Request) -> SessionKey:
+        caller = self._callers.conductor(request)
+        return await self._callers.check_access(caller, _session_id_of(request))
 
-    def _key(self, request: Request) -> tuple[Caller, SessionKey]:
-        return _with_key(self._callers.caller(request), request)
+    async def _key(self, request: Request) -> SessionKey:
+        caller = self._callers.caller(request)
+        return await self._callers.check_access(caller, _session_id_of(request))
 
 
 def _session_routes(leaf: str, handler: Handler, method: str) -> list[BaseRoute]:
@@ -194,12 +194,11 @@ def _session_routes(leaf: str, handler: Handler, method: str) -> list[BaseRoute]
     return [Route(f"/api/v1/agent/{path}", handler, methods=[method]) for path in paths]
 
 
-def _with_key(caller: Caller, request: Request) -> tuple[Caller, SessionKey]:
+def _session_id_of(request: Request) -> str:
     session_id: str | None = request.path_params.get("id")
     if session_id is None:
-        session_id = "." if "/agent/sessions" in request.scope["path"] else ".."
-    check_access(caller, session_id)
-    return caller, SessionKey(caller.tenant, session_id)
+        return "." if "/agent/sessions" in request.scope["path"] else ".."
+    return session_id
 
 
 def _shares(record: DecisionBody) -> list[DrawnShare]:

@@ -18,12 +18,7 @@ from conductor_actors.anomaly_port import (
     StoredAnomaly,
     TypeQuality,
 )
-from conductor_actors.dashboard.access.auth import (
-    Authenticator,
-    Caller,
-    Denied,
-    bearer_token,
-)
+from conductor_actors.dashboard.access.auth import Caller, Denied
 from conductor_actors.dashboard.bodies import (
     AnomalyList,
     AnomalyQuality,
@@ -33,8 +28,8 @@ from conductor_actors.dashboard.bodies import (
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http import anomaly_query
 from conductor_actors.dashboard.http.anomaly_query import AnomaliesQuery
-from conductor_actors.dashboard.http.api import check_access, session_id_of, session_routes
-from conductor_actors.dashboard.http.callers import visible_sessions
+from conductor_actors.dashboard.http.api import session_id_of, session_routes
+from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.rate_limit import RateLimit
 from conductor_actors.dashboard.http.request_body import read_body
 from conductor_actors.dashboard.http.responder import Responder
@@ -54,12 +49,12 @@ class AnomalyRoutes:
     def __init__(
         self,
         anomalies: StoredAnomalies,
-        authenticator: Authenticator,
+        callers: Callers,
         metrics: DashboardMetrics,
         wall_clock: Clock,
     ) -> None:
         self._anomalies = anomalies
-        self._authenticator = authenticator
+        self._callers = callers
         self._metrics = metrics
         self._responder = Responder(metrics)
         self._wall_clock = wall_clock
@@ -78,44 +73,47 @@ class AnomalyRoutes:
 
     async def session_anomalies(self, request: Request) -> Response:
         """Return a page of a session's anomalies."""
-        caller = self._caller(request)
+        caller = self._callers.caller(request)
         session_id = session_id_of(request)
         requested = anomaly_query.parse_session_anomalies(request.query_params, self._wall_clock())
         return await self._page(caller, requested._replace(session_id=session_id))
 
     async def anomalies(self, request: Request) -> Response:
         """Return a page of the anomalies of the caller's tenant."""
-        caller = self._caller(request)
+        caller = self._callers.caller(request)
         requested = anomaly_query.parse_anomalies(request.query_params, self._wall_clock())
         return await self._page(caller, requested)
 
     async def quality(self, request: Request) -> Response:
         """Return the quality of the anomalies of each type."""
-        caller = self._caller(request)
+        caller = self._callers.caller(request)
         first_ms, until_ms = anomaly_query.parse_quality(request.query_params, self._wall_clock())
-        selection = AnomalySelection(caller.tenant, first_ms, until_ms, visible_sessions(caller))
+        session_ids = await self._callers.access.visible(caller)
+        selection = AnomalySelection(caller.tenant, first_ms, until_ms, session_ids)
         found = await self._anomalies.quality(selection)
         return self._responder.json(QualityReport([_quality(one) for one in found]))
 
     async def feedback(self, request: Request) -> Response:
         """Store whether an anomaly was a problem; the last report counts."""
-        caller = self._caller(request)
+        caller = self._callers.caller(request)
         anomaly_id = _anomaly_id(request)
         verdict = _decoded(await read_body(request)).verdict
         self._feedback_limit.count(caller.tenant)
         feedback = AnomalyFeedback(verdict, round(self._wall_clock() * 1000), caller.subject)
+        session_ids = await self._callers.access.visible(caller)
         former = await self._anomalies.store_feedback(
-            caller.tenant, anomaly_id, visible_sessions(caller), feedback
+            caller.tenant, anomaly_id, session_ids, feedback
         )
         if former is None:
-            raise self._unknown(caller, anomaly_id)
+            raise await self._unknown(caller, anomaly_id)
         self._count(former, feedback)
         return self._responder.json(stored_record(former._replace(feedback=feedback)))
 
     async def _page(self, caller: Caller, requested: AnomaliesQuery) -> Response:
-        session_ids = visible_sessions(caller)
-        if requested.session_id is not None:
-            check_access(caller, requested.session_id)
+        if requested.session_id is None:
+            session_ids = await self._callers.access.visible(caller)
+        else:
+            await self._callers.check_access(caller, requested.session_id)
             session_ids = [requested.session_id]
         selection = AnomalySelection(
             *(caller.tenant, requested.first_ms, requested.until_ms),
@@ -131,13 +129,9 @@ class AnomalyRoutes:
         )
         return self._responder.json(body)
 
-    def _caller(self, request: Request) -> Caller:
-        token = bearer_token(request.headers.get("authorization"))
-        return self._authenticator.authenticate(token, request.query_params.get("tenant"))
-
-    def _unknown(self, caller: Caller, anomaly_id: str) -> Denied:
+    async def _unknown(self, caller: Caller, anomaly_id: str) -> Denied:
         session_id = self._anomalies.live_session(caller.tenant, anomaly_id)
-        if session_id is not None and caller.can_see(session_id):
+        if session_id is not None and await self._callers.access.can_see(caller, session_id):
             return Denied(503, "anomaly_not_stored", "the anomaly is not stored yet")
         return Denied(404, "unknown_anomaly", "nothing is known of this anomaly")
 

@@ -11,13 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from conductor_actors.dashboard.access.auth import (
-    Authenticator,
-    Caller,
-    Denied,
-    bearer_token,
-    is_session_id,
-)
+from conductor_actors.dashboard.access.auth import Denied
 from conductor_actors.dashboard.bodies import (
     Explanation,
     History,
@@ -34,6 +28,7 @@ from conductor_actors.dashboard.bodies import (
 )
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http import openapi, query
+from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.responder import Responder
 from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.recent_history import score_row
@@ -87,11 +82,9 @@ class ApiSources(NamedTuple):
 class Api:
     """One handler for each path; each authenticates its caller first."""
 
-    def __init__(
-        self, sources: ApiSources, authenticator: Authenticator, metrics: DashboardMetrics
-    ) -> None:
+    def __init__(self, sources: ApiSources, callers: Callers, metrics: DashboardMetrics) -> None:
         self._sources = sources
-        self._authenticator = authenticator
+        self._callers = callers
         self._metrics = metrics
         self._responder = Responder(metrics)
 
@@ -112,18 +105,19 @@ class Api:
 
     async def sessions(self, request: Request) -> Response:
         """Return the live sessions of the caller's tenant."""
-        caller = self._caller(request)
-        return self._responder.encoded(self._sources.overview.body(caller.tenant, caller.sessions))
+        caller = self._callers.caller(request)
+        listed = self._callers.access.visible_live(caller)
+        return self._responder.encoded(self._sources.overview.body(caller.tenant, listed))
 
     async def histories(self, request: Request) -> Response:
         """Return the stored scores of several sessions of the caller's tenant."""
-        caller = self._caller(request)
+        caller = self._callers.caller(request)
         sources = self._sources
         requested = query.parse_histories(
             request.query_params, sources.wall_clock(), sources.tick_s
         )
         for session_id in requested.session_ids:
-            check_access(caller, session_id)
+            await self._callers.check_access(caller, session_id)
         scores = await sources.history.scores(caller.tenant, *requested)
         step = query.format_step(None, sources.tick_s)
         histories = [
@@ -134,7 +128,7 @@ class Api:
 
     async def history(self, request: Request) -> Response:
         """Return a session's stored scores."""
-        key = self._key(request)
+        key = await self._key(request)
         sources = self._sources
         requested = query.parse_range(request.query_params, sources.wall_clock(), sources.tick_s)
         body: History | StepHistory
@@ -153,7 +147,7 @@ class Api:
 
     async def explanation(self, request: Request) -> Response:
         """Return the latest score, signal by signal."""
-        key = self._key(request)
+        key = await self._key(request)
         update = await self._latest(key)
         if update is None:
             raise Denied(404, "unknown_session", "nothing is known of this session")
@@ -189,15 +183,9 @@ class Api:
         row = await self._sources.history.newest(key)
         return None if row is None else update_of(score_row(key, row, self._sources.scoring))
 
-    def _caller(self, request: Request) -> Caller:
-        token = bearer_token(request.headers.get("authorization"))
-        return self._authenticator.authenticate(token, request.query_params.get("tenant"))
-
-    def _key(self, request: Request) -> SessionKey:
-        caller = self._caller(request)
-        session_id = session_id_of(request)
-        check_access(caller, session_id)
-        return SessionKey(caller.tenant, session_id)
+    async def _key(self, request: Request) -> SessionKey:
+        caller = self._callers.caller(request)
+        return await self._callers.check_access(caller, session_id_of(request))
 
     def _csv(self, history: History | StepHistory) -> Response:
         self._metrics.requests.labels("200").inc()
@@ -239,14 +227,6 @@ def session_id_of(request: Request) -> str:
     if found is not None:
         return found
     return "." if "/sessions/" in request.scope["path"] else ".."
-
-
-def check_access(caller: Caller, session_id: str) -> None:
-    """Raise `Denied` if it is no id of a session, or of one that the caller can't see."""
-    if not is_session_id(session_id):
-        raise Denied(400, "invalid_session", "a session's id is text of 1 to 255 characters")
-    if not caller.can_see(session_id):
-        raise Denied(403, "other_session", "this session is not among those of your token")
 
 
 def _tick(row: StoredScore) -> HistoryPoint:

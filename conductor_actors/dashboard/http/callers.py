@@ -1,22 +1,19 @@
-"""Who sends a request, and whether it may give commands."""
+"""Who sends a request, what it may see, and whether it may change something."""
 
 from starlette.requests import Request
 
-from conductor_actors.dashboard.access.auth import (
-    Authenticator,
-    Caller,
-    Denied,
-    bearer_token,
-    is_session_id,
-)
+from conductor_actors.dashboard.access.auth import Authenticator, Caller, Denied, bearer_token
 from conductor_actors.dashboard.access.origins import is_loopback
+from conductor_actors.dashboard.session_access import SessionAccess
+from conductor_actors.domain.identity import SessionKey
 
 
 class Callers:
     """Authenticates the callers of requests. Raises `Denied` for those that are refused."""
 
-    def __init__(self, authenticator: Authenticator) -> None:
+    def __init__(self, authenticator: Authenticator, access: SessionAccess) -> None:
         self._authenticator = authenticator
+        self.access = access
 
     def caller(self, request: Request) -> Caller:
         """Return the caller of a request for data."""
@@ -26,8 +23,7 @@ class Callers:
     def conductor(self, request: Request) -> Caller:
         """Return the caller of a command: by a token that allows it, or without a key from here."""
         caller = self.caller(request)
-        is_near = request.client is not None and is_loopback(request.client.host)
-        if not caller.can_conduct or not (self._authenticator.needs_token or is_near):
+        if not caller.can_conduct or not self._has_token_or_is_near(request):
             raise Denied(
                 403,
                 "conduct_missing",
@@ -36,7 +32,23 @@ class Callers:
             )
         return caller
 
+    def administrator(self, request: Request) -> Caller:
+        """Return the caller that names sessions: by a token that allows it, or the same."""
+        caller = self.caller(request)
+        if not caller.can_administer or not self._has_token_or_is_near(request):
+            raise Denied(
+                403,
+                "admin_missing",
+                "this needs a token with the claim admin: true; without a key, it is accepted on "
+                "loopback only",
+            )
+        return caller
 
-def visible_sessions(caller: Caller) -> list[str] | None:
-    """Return the sessions that the caller can see; None for all of its tenant."""
-    return None if caller.sessions is None else sorted(filter(is_session_id, caller.sessions))
+    async def check_access(self, caller: Caller, session_id: str) -> SessionKey:
+        """Return the key of a session; raise `Denied` if the caller can't see it."""
+        await self.access.check(caller, session_id)
+        return SessionKey(caller.tenant, session_id)
+
+    def _has_token_or_is_near(self, request: Request) -> bool:
+        is_near = request.client is not None and is_loopback(request.client.host)
+        return self._authenticator.needs_token or is_near

@@ -12,16 +12,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from conductor_actors.dashboard.access.auth import Authenticator, Denied
+from conductor_actors.dashboard.access.auth import Denied
 from conductor_actors.dashboard.bodies import CommandAccepted, QuietRequest
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.http.api import check_access, session_id_of, session_routes
+from conductor_actors.dashboard.http.api import session_id_of, session_routes
 from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.given_commands import GivenCommands
 from conductor_actors.dashboard.http.request_body import read_body
 from conductor_actors.dashboard.http.responder import Responder
 from conductor_actors.domain.commands import MAX_QUIET_MS, QUIET, encode_quiet
-from conductor_actors.domain.identity import SessionKey
 from conductor_actors.instants import from_iso, to_iso, to_ms
 from conductor_actors.ports import Clock
 
@@ -34,12 +33,12 @@ class CommandRoutes:
     def __init__(
         self,
         commands: GivenCommands,
-        authenticator: Authenticator,
+        callers: Callers,
         metrics: DashboardMetrics,
         wall_clock: Clock,
     ) -> None:
         self._commands = commands
-        self._callers = Callers(authenticator)
+        self._callers = callers
         self._responder = Responder(metrics)
         self._wall_clock = wall_clock
 
@@ -54,10 +53,9 @@ class CommandRoutes:
         """
         caller = self._callers.conductor(request)
         session_id = session_id_of(request)
-        check_access(caller, session_id)
+        key = await self._callers.check_access(caller, session_id)
         until = _until(await read_body(request), self._wall_clock())
-        key, command = SessionKey(caller.tenant, session_id), encode_quiet(session_id, until)
-        command_id = await self._commands.give(key, QUIET, command)
+        command_id = await self._commands.give(key, QUIET, encode_quiet(session_id, until))
         return self._responder.json(CommandAccepted(command_id), 202)
 
 

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from conductor_actors.conductor_port import InterventionCount, InterventionPage, StoredTrial
-from conductor_actors.dashboard.access.auth import Authenticator, Denied
+from conductor_actors.dashboard.access.auth import Denied
 from conductor_actors.dashboard.agent_bodies import (
     EffectReport,
     InterventionStats,
@@ -37,8 +37,7 @@ from conductor_actors.dashboard.http.agent_requests import (
     read_request,
 )
 from conductor_actors.dashboard.http.agent_sources import AgentSources
-from conductor_actors.dashboard.http.api import check_access
-from conductor_actors.dashboard.http.callers import Callers, visible_sessions
+from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.responder import Responder
 from conductor_actors.dashboard.scores.decision_records import stored_decision
 from conductor_actors.domain.commands import MANUAL, TEMPLATES, encode_manual, encode_templates
@@ -64,11 +63,9 @@ _TEMPLATES_SHAPE: Final = '{"templates": {"POLL": content, …}}'
 class InterventionRoutes:
     """One handler for each path; each authenticates its caller first."""
 
-    def __init__(
-        self, sources: AgentSources, authenticator: Authenticator, metrics: DashboardMetrics
-    ) -> None:
+    def __init__(self, sources: AgentSources, callers: Callers, metrics: DashboardMetrics) -> None:
         self._sources = sources
-        self._callers = Callers(authenticator)
+        self._callers = callers
         self._responder = Responder(metrics)
         self._estimating = asyncio.Lock()
 
@@ -90,14 +87,13 @@ class InterventionRoutes:
         """Start an action in a session. Its limits hold: its record says whether it was sent."""
         caller = self._callers.conductor(request)
         wanted = await read_request(request, ManualRequest, _MANUAL_SHAPE)
-        check_access(caller, wanted.session_id)
+        key = await self._callers.check_access(caller, wanted.session_id)
         check_text(wanted.reason, "reason")
         if wanted.event_id is not None:
             check_event_id(wanted.event_id)
         content = (wanted.context or {}).get("content")
         if content is not None:
             content = final_content(wanted.intervention_type, content)
-        key = SessionKey(caller.tenant, wanted.session_id)
         self._check_can_act(key)
         identity = str(uuid4())
         command = encode_manual(
@@ -113,9 +109,8 @@ class InterventionRoutes:
         """
         caller = self._callers.caller(request)
         session_id: str = request.path_params.get("session", "..") or "."
-        check_access(caller, session_id)
+        key = await self._callers.check_access(caller, session_id)
         page = parse_session(request.query_params)
-        key = SessionKey(caller.tenant, session_id)
         found = await self._sources.stored.of_session(key, page)
         return self._responder.json([stored_decision(one) for one in found])
 
@@ -129,9 +124,10 @@ class InterventionRoutes:
         check_event_id(event_id)
         hours, limit = parse_event(request.query_params)
         since_ms = round((self._sources.wall_clock() - hours * 3600) * 1000)
+        session_ids = await self._callers.access.visible(caller)
         found = await self._sources.stored.of_event(
             *(caller.tenant, event_id, since_ms),
-            *(InterventionPage(limit), visible_sessions(caller)),
+            *(InterventionPage(limit), session_ids),
         )
         return self._responder.json([stored_decision(one) for one in found])
 
@@ -139,8 +135,8 @@ class InterventionRoutes:
         """Return the numbers of a session's interventions."""
         caller = self._callers.caller(request)
         session_id: str = request.path_params["session"]
-        check_access(caller, session_id)
-        counts = await self._sources.stored.counts(SessionKey(caller.tenant, session_id))
+        key = await self._callers.check_access(caller, session_id)
+        counts = await self._sources.stored.counts(key)
         return self._responder.json(_stats(session_id, counts))
 
     async def effects(self, request: Request) -> Response:
@@ -148,9 +144,8 @@ class InterventionRoutes:
         caller = self._callers.caller(request)
         days = parse_effects(request.query_params)
         since_ms = round((self._sources.wall_clock() - days * 86_400) * 1000)
-        stored = await self._sources.stored.trials(
-            caller.tenant, since_ms, MAX_TRIALS, visible_sessions(caller)
-        )
+        session_ids = await self._callers.access.visible(caller)
+        stored = await self._sources.stored.trials(caller.tenant, since_ms, MAX_TRIALS, session_ids)
         trials = [_trial(one) for one in stored]
         async with self._estimating:  # other requests are answered meanwhile
             effects = await asyncio.to_thread(effects_of, trials)
@@ -166,7 +161,7 @@ class InterventionRoutes:
     async def replace_templates(self, request: Request) -> Response:
         """Replace what the actions say, from the next tick on; other types have defaults again."""
         caller = self._callers.conductor(request)
-        if caller.sessions is not None:
+        if not caller.sees_all:
             raise Denied(403, "other_session", "your token is for some sessions, not for all")
         body = await read_request(request, TemplatesRequest, _TEMPLATES_SHAPE, MAX_TEMPLATES_BYTES)
         replaced = {

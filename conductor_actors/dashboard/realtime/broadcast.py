@@ -10,6 +10,7 @@ from conductor_actors.dashboard.access.auth import Caller
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.realtime.connections import Connection
 from conductor_actors.dashboard.scores.session_overview import SessionOverview
+from conductor_actors.dashboard.session_access import SessionAccess
 from conductor_actors.domain.identity import SessionKey
 
 MAX_SUBSCRIPTIONS: Final = 100  # of one client, to scores, and as many to conductors
@@ -113,8 +114,11 @@ _Subscribers: TypeAlias = dict[SessionKey, dict[Client, None]]
 class Broadcast:
     """All clients with their subscriptions. A watcher subscribes to its tenant's sessions."""
 
-    def __init__(self, overview: SessionOverview, metrics: DashboardMetrics) -> None:
+    def __init__(
+        self, overview: SessionOverview, access: SessionAccess, metrics: DashboardMetrics
+    ) -> None:
         self._overview = overview
+        self._access = access
         self._metrics = metrics
         self._clients: dict[tuple[str, str], Client] = {}
         self._tenants: Counter[str] = Counter()
@@ -227,7 +231,7 @@ class Broadcast:
             return
         to_all = Message("sessions:update", self._overview.body(tenant, live))
         for client in watchers:
-            if client.caller.sessions is None and client.can_send:
+            if client.caller.sees_all and client.can_send:
                 self.send(client, _SESSIONS_SLOT, to_all)
             elif ids := self._visible(client, live):
                 self._send_sessions(client, ids)
@@ -282,7 +286,6 @@ class Broadcast:
         changed = _ChangedSessions(self._overview, client.caller.tenant, ids)
         self.send(client, _SESSIONS_SLOT, changed)
 
-    @staticmethod
-    def _visible(client: Client, ids: set[str]) -> set[str]:
-        allowed = client.caller.sessions
+    def _visible(self, client: Client, ids: set[str]) -> set[str]:
+        allowed = self._access.visible_live(client.caller)
         return ids if allowed is None else ids & allowed

@@ -1,8 +1,8 @@
 """The requests of Socket.IO clients, and their authentication."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import parse_qs
 
 import socketio
@@ -26,6 +26,9 @@ from conductor_actors.dashboard.realtime.broadcast import (
 )
 from conductor_actors.dashboard.realtime.connections import Connections
 from conductor_actors.dashboard.realtime.socket_server import NAMESPACES, Acknowledgement
+from conductor_actors.dashboard.session_access import SessionAccess
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.ports import Clock
 
 # Clients that name a session in the URL often subscribe to it, too, as soon as they are connected.
@@ -34,15 +37,20 @@ QUERY_HISTORY_S: Final = 10  # the history that the URL caused is that subscript
 _OK: Final[Acknowledgement] = {"ok": True}
 _NO_SESSION: Final = "sessionId is missing or no text of 1 to 255 characters"
 _OTHER_SESSION: Final = "this session is not among those of your token"
+_NOT_KNOWN_NOW: Final = "whether your token is for this session can't be found out now"
 _TOO_MANY: Final = f"more than {MAX_SUBSCRIPTIONS} subscriptions"
 
 
 class Admission(NamedTuple):
-    """Which clients are admitted, how many of a tenant, and the clock by which tokens expire."""
+    """Which clients are admitted to what, how many, and the clock by which tokens expire."""
 
     authenticator: Authenticator
+    access: SessionAccess
     max_per_tenant: int
     wall_clock: Clock
+
+
+_Handle: TypeAlias = Callable[[Client, object], Awaitable[Acknowledgement]]
 
 
 class Senders(NamedTuple):
@@ -69,7 +77,9 @@ class SocketNamespace(socketio.AsyncNamespace):  # type: ignore[misc] # the libr
                 self._handlers.disconnect(self.namespace, sid)
                 return None
             case _, (str(sid), *rest):
-                return self._handlers.handle(self.namespace, sid, event, rest[0] if rest else None)
+                return await self._handlers.handle(
+                    self.namespace, sid, event, rest[0] if rest else None
+                )
         return _error("not understood")
 
 
@@ -89,7 +99,7 @@ class SocketHandlers:
         self._metrics = metrics
         self._connections = connections
         self._senders = senders
-        self._requests: dict[str, Callable[[Client, object], Acknowledgement]] = {
+        self._requests: dict[str, _Handle] = {
             "subscribe:engagement": self._subscribe,
             "unsubscribe:engagement": self._unsubscribe,
             "subscribe:sessions": self._watch,
@@ -121,7 +131,7 @@ class SocketHandlers:
         client = Client(sid, namespace, connection, caller)
         self._broadcast.add(client)
         for session_id in query.get("sessionId", [])[:1]:
-            self._subscribe_by_query(client, session_id)
+            await self._subscribe_by_query(client, session_id)
 
     def disconnect(self, namespace: str, sid: str) -> None:
         """Remove a client."""
@@ -129,7 +139,7 @@ class SocketHandlers:
         if client is not None:
             self._broadcast.remove(client)
 
-    def handle(self, namespace: str, sid: str, event: str, body: object) -> Acknowledgement:
+    async def handle(self, namespace: str, sid: str, event: str, body: object) -> Acknowledgement:
         """Handle a client's request; return its acknowledgement."""
         client = self._broadcast.get(sid, namespace)
         request = self._requests.get(event)
@@ -138,7 +148,14 @@ class SocketHandlers:
             return error("not understood")
         if client.caller.is_expired(self._admission.wall_clock()):
             return error("the token has expired")
-        return request(client, body)
+        return await request(client, body)
+
+    def unsubscribe_hidden(self, moved: Iterable[SessionKey]) -> None:
+        """End the subscriptions to sessions that are of an event that a client can't see."""
+        for key in moved:
+            for client in self._broadcast.agent_subscribers(key):
+                if not client.caller.can_see(key.session_id, self._admission.access.event_of(key)):
+                    self._hide(client, key.session_id)
 
     async def disconnect_expired(self) -> None:
         """Disconnect every client whose token has expired."""
@@ -147,9 +164,15 @@ class SocketHandlers:
             if client.caller.is_expired(now_s):
                 await self._disconnect_expired(client)
 
-    def _subscribe_by_query(self, client: Client, session_id: str) -> None:
+    def _hide(self, client: Client, session_id: str) -> None:
+        request = "subscribe:engagement" if session_id in client.sessions else "agent:subscribe"
+        self._broadcast.unsubscribe(client, session_id)
+        self._broadcast.unsubscribe_agent(client, session_id)
+        self._send_refusal(client, request, {"sessionId": session_id}, _error(_OTHER_SESSION))
+
+    async def _subscribe_by_query(self, client: Client, session_id: str) -> None:
         body = {"sessionId": session_id}
-        response = self._subscribe(client, body)
+        response = await self._subscribe(client, body)
         if response["ok"]:
             client.query_history = session_id, self._admission.wall_clock()
         else:  # soon: the client must be connected to receive it
@@ -184,12 +207,12 @@ class SocketHandlers:
             raise Denied(429, "too_many_clients", "too many clients of this tenant")
         return caller
 
-    def _subscribe(self, client: Client, body: object) -> Acknowledgement:
+    async def _subscribe(self, client: Client, body: object) -> Acknowledgement:
         session_id = _session_id(body)
         if session_id is None:
             return _error(_NO_SESSION)
-        if not client.caller.can_see(session_id):
-            return _error(_OTHER_SESSION)
+        if (refusal := await self._refusal(client, session_id)) is not None:
+            return _error(refusal)
         if not self._broadcast.subscribe(client, session_id):
             return _error(_TOO_MANY)
         if not self._has_query_history(client, session_id):
@@ -197,23 +220,33 @@ class SocketHandlers:
             self._senders.send_agent(client, session_id)
         return _OK
 
-    def _subscribe_agent(self, client: Client, body: object) -> Acknowledgement:
+    async def _subscribe_agent(self, client: Client, body: object) -> Acknowledgement:
         session_id = _session_id(body)
         if session_id is None:
             return _agent_error(_NO_SESSION)
-        if not client.caller.can_see(session_id):
-            return _agent_error(_OTHER_SESSION)
+        if (refusal := await self._refusal(client, session_id)) is not None:
+            return _agent_error(refusal)
         if not self._broadcast.subscribe_agent(client, session_id):
             return _agent_error(_TOO_MANY)
         self._senders.send_agent(client, session_id)
         return {"success": True, "sessionId": session_id}
 
-    def _unsubscribe_agent(self, client: Client, body: object) -> Acknowledgement:
+    async def _unsubscribe_agent(self, client: Client, body: object) -> Acknowledgement:
         session_id = _session_id(body)
         if session_id is None:
             return _agent_error(_NO_SESSION)
         self._broadcast.unsubscribe_agent(client, session_id)
         return {"success": True, "sessionId": session_id}
+
+    async def _refusal(self, client: Client, session_id: str) -> str | None:
+        """Return why a client can't subscribe to a session, if it can't."""
+        try:
+            can_see = await self._admission.access.can_see(client.caller, session_id)
+        except (Unavailable, Overloaded):
+            return _NOT_KNOWN_NOW
+        if self._broadcast.get(client.sid, client.namespace) is not client:
+            return "not connected"  # any more: it would stay subscribed
+        return None if can_see else _OTHER_SESSION
 
     def _has_query_history(self, client: Client, session_id: str) -> bool:
         """Check whether the URL has just caused the history; it does so for one subscription."""
@@ -223,7 +256,7 @@ class SocketHandlers:
         client.query_history = NO_HISTORY
         return self._admission.wall_clock() - at_s < QUERY_HISTORY_S
 
-    def _unsubscribe(self, client: Client, body: object) -> Acknowledgement:
+    async def _unsubscribe(self, client: Client, body: object) -> Acknowledgement:
         session_id = _session_id(body)
         if session_id is None:
             return _error(_NO_SESSION)
@@ -231,11 +264,11 @@ class SocketHandlers:
         client.query_history = NO_HISTORY
         return _OK
 
-    def _watch(self, client: Client, _: object) -> Acknowledgement:
+    async def _watch(self, client: Client, _: object) -> Acknowledgement:
         self._broadcast.watch(client)
         return _OK
 
-    def _unwatch(self, client: Client, _: object) -> Acknowledgement:
+    async def _unwatch(self, client: Client, _: object) -> Acknowledgement:
         self._broadcast.unwatch(client)
         return _OK
 

@@ -21,6 +21,7 @@ class LiveSession:
         self.newest = b""
         self.newest_ms = 0
         self.updated_s = now_s
+        self.event_id: str | None = None
         self.points: deque[tuple[int, bytes]] = deque(maxlen=max_points)
         self._continuous_from_ms = 0  # no tick is missing since then
         self._interrupted_s = now_s
@@ -64,6 +65,8 @@ class LiveSessions:
         self._max_points = max(1, HISTORY_S // tick_s)
         self._clock = clock
         self._tenants: dict[str, dict[str, LiveSession]] = {}
+        self._by_event: dict[tuple[str, str], set[str]] = {}
+        self._moved: set[SessionKey] = set()
 
     def add(self, update: Update) -> bytes | None:
         """Add an update and return it encoded; None if it is not newer than the last one."""
@@ -77,6 +80,8 @@ class LiveSessions:
             return None
         body = encode_update(update)
         session.add(ms, body, self._tick_ms, now_s)
+        if session.event_id != update.event_id:
+            self._move(SessionKey(update.tenant_id, update.session_id), session, update.event_id)
         return body
 
     def get(self, key: SessionKey) -> LiveSession | None:
@@ -86,6 +91,20 @@ class LiveSessions:
     def ids(self, tenant: str) -> set[str]:
         """Return the ids of a tenant's sessions."""
         return set(self._tenants.get(tenant, ()))
+
+    def event_of(self, key: SessionKey) -> str | None:
+        """Return the event of a session; None if it is not live."""
+        session = self.get(key)
+        return None if session is None else session.event_id
+
+    def ids_of_events(self, tenant: str, event_ids: Iterable[str]) -> set[str]:
+        """Return the ids of the live sessions of some events."""
+        return {one for each in event_ids for one in self._by_event.get((tenant, each), ())}
+
+    def take_moved(self) -> set[SessionKey]:
+        """Return the sessions whose event has become another one since the last call."""
+        moved, self._moved = self._moved, set()
+        return moved
 
     def newest(self, tenant: str, ids: Iterable[str] | None = None) -> list[bytes]:
         """Return the newest update of each live session of a tenant, or of those with these ids."""
@@ -110,8 +129,24 @@ class LiveSessions:
             }
             if len(live) < len(sessions):
                 self._tenants[tenant] = live
+                for session_id in sessions.keys() - live.keys():
+                    self._leave_event(tenant, session_id, sessions[session_id].event_id)
             if not live:
                 del self._tenants[tenant]
 
     def __len__(self) -> int:
         return sum(map(len, self._tenants.values()))
+
+    def _move(self, key: SessionKey, session: LiveSession, event_id: str) -> None:
+        if session.event_id is not None:
+            self._moved.add(key)
+        self._leave_event(*key, session.event_id)
+        session.event_id = event_id
+        self._by_event.setdefault((key.tenant_id, event_id), set()).add(key.session_id)
+
+    def _leave_event(self, tenant: str, session_id: str, event_id: str | None) -> None:
+        if event_id is not None:
+            sessions = self._by_event[tenant, event_id]
+            sessions.discard(session_id)
+            if not sessions:
+                del self._by_event[tenant, event_id]

@@ -117,6 +117,16 @@ class StoredHistory:
         """Return `[first_ms, until_ms)` in steps, oldest first; both must be whole steps."""
         return await self._read(lambda: self._reader.steps(key, first_ms, until_ms, step))
 
+    async def event_of(self, key: SessionKey) -> str | None:
+        """Return the event of a session; None if it has no row."""
+        return await self._read(lambda: self._reader.event_of(key))
+
+    async def sessions_of_events(
+        self, tenant: str, event_ids: Sequence[str], limit: int
+    ) -> Sequence[str]:
+        """Return the ids of the sessions of some events, the newest first."""
+        return await self._read(lambda: self._reader.sessions_of_events(tenant, event_ids, limit))
+
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
         with self._metrics.history_seconds.time():
             return await self._calls.call(read)

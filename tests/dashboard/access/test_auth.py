@@ -56,16 +56,42 @@ def claims(**more: Any) -> dict[str, Any]:
 def test_the_caller_has_the_tenant_and_the_sessions_of_its_token() -> None:
     caller = authenticator().authenticate(token("acme", claims={"sessions": ["a", "b"]}))
     assert (caller.tenant, caller.sessions) == ("acme", frozenset({"a", "b"}))
-    assert caller.can_see("a")
-    assert not caller.can_see("c")
+    assert caller.can_see("a", None)
+    assert not caller.can_see("c", None)
 
 
 def test_a_token_without_sessions_gives_access_to_all_of_its_tenant() -> None:
-    assert authenticator().authenticate(token("acme")).can_see("any")
+    assert authenticator().authenticate(token("acme")).can_see("any", None)
 
 
 def test_a_token_with_an_empty_list_of_sessions_gives_access_to_none() -> None:
-    assert not authenticator().authenticate(token("acme", claims={"sessions": []})).can_see("any")
+    empty: list[dict[str, Any]] = [{"sessions": []}, {"events": []}, {"sessions": [], "events": []}]
+    for given in empty:
+        caller = authenticator().authenticate(token("acme", claims=given))
+        assert not caller.can_see("any", "any")
+        assert not caller.can_see_event("any")
+        assert not caller.sees_all
+
+
+def test_a_token_for_events_gives_access_to_their_sessions_and_to_those_that_are_named() -> None:
+    given = {"sessions": ["a"], "events": ["expo"]}
+    caller = authenticator().authenticate(token("acme", claims=given))
+    for session_id, event_id, can_see in (
+        *(("a", None, True), ("a", "fair", True), ("b", "expo", True)),
+        *(("b", "fair", False), ("b", None, False), ("expo", None, False)),
+    ):
+        assert caller.can_see(session_id, event_id) is can_see
+    assert caller.can_see_event("expo")
+    assert not caller.can_see_event("a")
+
+
+@pytest.mark.parametrize("value", [None, False, "true", 1, [True]])
+def test_a_token_may_name_sessions_only_if_its_claim_admin_is_true(value: Any) -> None:
+    assert not authenticator().authenticate(token(claims={"admin": value})).can_administer
+    assert authenticator().authenticate(token(claims={"admin": True})).can_administer
+    assert authenticator(jwt_secret=None).authenticate(None).can_administer
+    anywhere = authenticator(jwt_secret=None, is_loopback=False, allow_anonymous=True)
+    assert not anywhere.authenticate(None).can_administer
 
 
 def test_each_kind_of_key_verifies_its_own_algorithm(rsa: RSAPrivateKey, tmp_path: Path) -> None:
@@ -166,6 +192,8 @@ def test_claims_that_are_not_used_do_not_refuse_a_token(unused: dict[str, Any]) 
         ({"exp": "soon"}, "got `str` - at `$.exp`"),
         ({"exp": None}, "got `null` - at `$.exp`"),
         ({"sessions": [1]}, "got `int` - at `$.sessions["),
+        ({"events": "expo"}, "got `str` - at `$.events`"),
+        ({"events": [None]}, "got `null` - at `$.events["),
         ({"tenant": "Acme"}, "claim tenant does not match"),
         ({"tenant": 7}, "claim tenant does not match"),
         ({"nbf": time.time() + 3600}, "not valid yet (claim nbf)"),

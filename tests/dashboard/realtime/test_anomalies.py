@@ -25,6 +25,7 @@ from tests.dashboard.clients import SECRET, Client, token
 from tests.dashboard.conftest import Connect, Serve, metric, this_tick_ms
 from tests.dashboard.realtime.test_broadcast import FakeClient
 from tests.dashboard.scores.test_live_sessions import update
+from tests.dashboard.stored_sessions import access_of
 from tests.support.score_rows import row
 from tests.support.stored_anomalies import anomaly, begin_of, end_of, store_anomalies
 
@@ -216,7 +217,8 @@ async def test_an_end_that_was_missed_for_another_reason_is_found_at_an_interval
 
 def test_watchers_get_no_message_about_the_anomaly_of_a_session_that_is_not_live() -> None:
     sessions, anomalies = LiveSessions(5, lambda: 0.0), LiveAnomalies(time.time)
-    broadcast = Broadcast(SessionOverview(sessions, anomalies, no_decisions()), DashboardMetrics())
+    overview = SessionOverview(sessions, anomalies, no_decisions())
+    broadcast = Broadcast(overview, access_of(sessions), DashboardMetrics())
     fake = FakeClient(broadcast)
     broadcast.watch(fake.client)
     assert fake.read() == [("sessions:update", {"sessions": []})]
@@ -230,9 +232,9 @@ def test_watchers_get_no_message_about_the_anomaly_of_a_session_that_is_not_live
 
 
 def test_few_anomalies_wait_for_a_client_that_reads_nothing() -> None:
-    anomalies = LiveAnomalies(time.time)
-    overview = SessionOverview(LiveSessions(5, lambda: 0.0), anomalies, no_decisions())
-    broadcast = Broadcast(overview, DashboardMetrics())
+    sessions, anomalies = LiveSessions(5, lambda: 0.0), LiveAnomalies(time.time)
+    overview = SessionOverview(sessions, anomalies, no_decisions())
+    broadcast = Broadcast(overview, access_of(sessions), DashboardMetrics())
     fake = FakeClient(broadcast)
     broadcast.subscribe(fake.client, "s")
     changed = ChangedSessions(broadcast, lambda: 0.0)

@@ -19,6 +19,7 @@ from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.domain.identity import SessionKey
 from tests.dashboard.scores.test_live_sessions import update
+from tests.dashboard.stored_sessions import access_of
 
 
 class FakeClient:
@@ -50,7 +51,7 @@ def live() -> LiveSessions:
 
 @pytest.fixture
 def broadcast(live: LiveSessions) -> Broadcast:
-    return Broadcast(overview_of(live), DashboardMetrics())
+    return Broadcast(overview_of(live), access_of(live), DashboardMetrics())
 
 
 def send(broadcast: Broadcast, session: str, number: int) -> None:
@@ -64,7 +65,8 @@ def send(broadcast: Broadcast, session: str, number: int) -> None:
 def test_the_newest_update_of_each_session_is_received_last(
     steps: list[tuple[str, bool]],
 ) -> None:
-    broadcast = Broadcast(overview_of(LiveSessions(5, lambda: 0.0)), DashboardMetrics())
+    live = LiveSessions(5, lambda: 0.0)
+    broadcast = Broadcast(overview_of(live), access_of(live), DashboardMetrics())
     fake = FakeClient(broadcast)
     newest: dict[str, int] = {}
     read: dict[str, list[int]] = {each: [] for each in "abc"}

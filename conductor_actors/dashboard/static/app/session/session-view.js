@@ -7,6 +7,7 @@ import { ConductorPanel } from "../conductor/conductor-panel.js";
 import { InterventionList } from "../conductor/intervention-list.js";
 import { ManualDialog } from "../conductor/manual-dialog.js";
 import { find, html, oncePerFrame, setText, show } from "../element.js";
+import { PageActions } from "../export/page-actions.js";
 import { percent, printable, time, trend, wholePercent } from "../format.js";
 import { categoryName, levelOf } from "../levels.js";
 import { TREND_MS } from "../points.js";
@@ -79,6 +80,7 @@ export class SessionView {
     const sessionId = () => this.#session?.sessionId ?? "";
     this.#manual = new ManualDialog(html(this.#root, ".manual-open"), sessionId, onDecision);
     onMarked(this.#render);
+    new PageActions(html(this.#root, ".page-actions"));
     copyOnClick(html(this.#root, "[data-copies=session]"), sessionId);
     copyOnClick(html(this.#root, "[data-copies=event]"), () => this.#session?.latest?.eventId ?? "");
     html(this.#chartState, ".state-action").addEventListener("click", () => stream.retry());

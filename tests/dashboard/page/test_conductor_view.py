@@ -104,6 +104,7 @@ def test_the_mode_of_an_event_is_that_of_most_of_its_sessions_and_can_be_set(
     sessions.points["delta"] = [extra | {"agent": {"mode": "OFF", "status": "IDLE"}}]
     _open(window)
     page = window.page
+    expect(page.locator(".event-item")).to_have_count(2)
     day_1, day_2 = page.locator(".event-item").all()
     expect(day_1.locator(".event-sessions")).to_have_text("3 live sessions, 1 in another mode")
     expect(day_1.locator(".mode-shown")).to_have_text("Suggest only")

@@ -61,7 +61,7 @@ def demo(sessions: int) -> int:
     settings = with_free_ports(load_settings())
     exit_on_stop_signals(0)
     with log_to_file(settings), open_servers(settings) as urls:
-        simulation, settings = begin_simulation(urls.redis, sessions, settings)
+        simulation, settings = begin_simulation(urls, sessions, settings)
         service = Service(settings, urls.redis, urls.database)
         with simulate_and_show(urls.redis, simulation, settings, service.stop):
             return run_until_stopped(service)

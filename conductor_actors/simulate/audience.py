@@ -47,7 +47,7 @@ class Audience:
     """The people of one session, whose behaviour follows its script, and responds to actions."""
 
     def __init__(self, script: Script, producer: SimulatedProducer, rng: Random) -> None:
-        self._script = script
+        self.script = script
         self._producer = producer
         self._rng = rng
         people_rng = Random(script.session_id)  # noqa: S311 - no secret; the same people each time
@@ -102,7 +102,7 @@ class Audience:
         if self._began_at_s is None:
             self._began_at_s = self._at_s
         self._repair()
-        scene = self._script.scene_at(self._elapsed_s)
+        scene = self.script.scene_at(self._elapsed_s)
         if scene is not self._scene:
             self._scene = scene
             self._change_poll(scene)
@@ -119,8 +119,8 @@ class Audience:
         if self._repaired_at_s is None or self._at_s < self._repaired_at_s:
             return
         self._repaired_at_s = None
-        if self._script.scene_at(self._elapsed_s).is_repairable:
-            self._skipped_s += self._script.left_s(self._elapsed_s)
+        if self.script.scene_at(self._elapsed_s).is_repairable:
+            self._skipped_s += self.script.left_s(self._elapsed_s)
 
     def _change_poll(self, scene: Scene) -> None:
         """Open the poll of a scene, and close that of the one before; that of an action stays."""
@@ -150,7 +150,7 @@ class Audience:
 
     def _adjust_attendance(self, share: float) -> None:
         """Move people in or out until this share is present; besides, a few always leave."""
-        missing = share * self._script.people - len(self._present)
+        missing = share * self.script.people - len(self._present)
         for _ in range(self._count_in_step(missing)):
             self._join()
         for _ in range(self._count_in_step(-missing)):

@@ -24,7 +24,7 @@ LIVE: Final = "platform.events.live.sync.v1"
 SYNC: Final = "sync-events"
 REPORTED: Final = "platform.agent.intervention-outcomes.v1"
 
-_EVENT_ID: Final = "summer-summit-2026"
+EVENT_ID: Final = "summer-summit-2026"
 _EMOJI: Final = ("🔥", "👏", "❤️", "😂", "🎉", "👍")
 
 Body = dict[str, Any]
@@ -176,7 +176,7 @@ class SimulatedProducer:
         heappush(self._in_transit, event)
 
     def _address(self) -> Body:
-        event_ids = (_EVENT_ID, "unknown", self._session_id, None)
+        event_ids = (EVENT_ID, "unknown", self._session_id, None)
         event_id = self._rng.choices(event_ids, (70, 10, 10, 10))[0]
         address = {"sessionId": self._session_id}
         return address | {"eventId": event_id} if event_id else address

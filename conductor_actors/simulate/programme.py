@@ -1,4 +1,4 @@
-"""The sessions that are simulated: their ids, their audiences and their scenes."""
+"""The sessions that are simulated: their ids and titles, their audiences and their scenes."""
 
 from typing import Final, NamedTuple
 
@@ -17,11 +17,13 @@ class Scene(NamedTuple):
 
 
 class Script(NamedTuple):
-    """A session: its id, the number of its people, and its scenes, which repeat."""
+    """A session: its id, the number of its people, its scenes, which repeat, and its title."""
 
     session_id: str
     people: int
     scenes: tuple[Scene, ...]
+    title: str
+    speakers: tuple[str, ...] = ()
 
     def scene_at(self, elapsed_s: float) -> Scene:
         """Return the scene at this time since the session began."""
@@ -101,18 +103,86 @@ _QUIET: Final = (
 )
 
 _PROGRAMME: Final = (
-    Script("keynote-opening", 90, _LIVELY_UNTIL_SOUND_FAILS),
-    Script("panel-open-data", 60, _DISCUSSING),
-    Script("workshop-databases", 35, _WORKING),
-    Script("class-statistics", 40, _FADING),
-    Script("town-hall-budget", 70, _EXODUS),
-    Script("fireside-chat", 25, _QUIET),
-    Script("lightning-talks", 45, _TALKING),
-    Script("product-demo", 30, _SHOWING),
-    Script("networking-lounge", 20, _QUIET[1:] + _QUIET[:1]),
-    Script("class-writing", 25, _STEADY),
-    Script("panel-remote-work", 40, _FADING),
-    Script("closing-ceremony", 60, _LIVELY[1:] + _LIVELY[:1]),
+    Script(
+        "keynote-opening", 90, _LIVELY_UNTIL_SOUND_FAILS, "The Opening Keynote", ("Amara Okafor",)
+    ),
+    Script(
+        "panel-open-data",
+        60,
+        _DISCUSSING,
+        "Who Owns Open Data?",
+        ("Elin Lindqvist", "Jules Moreau"),
+    ),
+    Script("workshop-databases", 35, _WORKING, "Databases by Hand", ("Kenji Tanaka",)),
+    Script("class-statistics", 40, _FADING, "Statistics Without Tears", ("Beatriz Silva",)),
+    Script("town-hall-budget", 70, _EXODUS, "Town Hall: Next Year's Budget"),
+    Script("fireside-chat", 25, _QUIET, "Fireside Chat: Thirty Years of the Web", ("Tomáš Novák",)),
+    Script("lightning-talks", 45, _TALKING, "Lightning Talks"),
+    Script("product-demo", 30, _SHOWING, "What Is New This Summer", ("Deniz Öz",)),
+    Script("networking-lounge", 20, _QUIET[1:] + _QUIET[:1], "Networking Lounge"),
+    Script("class-writing", 25, _STEADY, "Writing That People Read", ("Linh Nguyễn",)),
+    Script(
+        "panel-remote-work",
+        40,
+        _FADING,
+        "Remote Work, Five Years On",
+        ("Amara Okafor", "Kenji Tanaka"),
+    ),
+    Script("closing-ceremony", 60, _LIVELY[1:] + _LIVELY[:1], "The Closing Ceremony"),
+)
+
+
+class EarlierScript(NamedTuple):
+    """A session that has ended: when it began before now, and how long it took."""
+
+    began_before_s: float
+    length_s: float
+    script: Script
+
+
+_PEOPLE_LEAVE: Final = Scene(120, 0, 0)
+
+# Each ended half an hour ago or earlier, after which no more rows follow. The scenes do not repeat.
+EARLIER: Final = (
+    EarlierScript(
+        12_600,
+        1920,
+        Script(
+            "opening-remarks",
+            80,
+            (*_LIVELY * 3, Scene(600, 1, 70, 40), Scene(900, 0.9, 40, 20), _PEOPLE_LEAVE),
+            "Opening Remarks",
+            ("Amara Okafor",),
+        ),
+    ),
+    EarlierScript(
+        10_200,
+        3420,
+        Script(
+            "tutorial-streams",
+            30,
+            (
+                *(Scene(900, 0.9, 35, 6), Scene(60, 0.9, 30, 5, 0.7), Scene(1140, 0.9, 32, 4)),
+                *(_SOUND_FAILS, Scene(150, 0.6, 20, 2), Scene(940, 0.75, 38, 8), _PEOPLE_LEAVE),
+            ),
+            "Tutorial: Streams From Scratch",
+            ("Radia Silva",),
+        ),
+    ),
+    EarlierScript(
+        7800,
+        2820,
+        Script(
+            "panel-accessibility",
+            55,
+            (
+                *(Scene(800, 0.95, 60, 30), Scene(90, 0.95, 70, 40, 0.8)),
+                *(Scene(1200, 0.9, 50, 30), Scene(610, 1, 90, 80), _PEOPLE_LEAVE),
+            ),
+            "Accessible by Default",
+            ("Elin Lindqvist", "Linh Nguyễn"),
+        ),
+    ),
 )
 
 
@@ -122,4 +192,7 @@ def script_at(index: int) -> Script:
     script = _PROGRAMME[position]
     if not repeats:
         return script
-    return script._replace(session_id=f"{script.session_id}-{repeats + 1}")
+    part = f" ({repeats + 1})"
+    return script._replace(
+        session_id=f"{script.session_id}-{repeats + 1}", title=script.title + part
+    )

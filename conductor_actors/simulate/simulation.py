@@ -6,7 +6,7 @@ from random import Random
 from conductor_actors.domain.identity import DEFAULT_TENANT, SessionKey
 from conductor_actors.simulate.audience import Audience
 from conductor_actors.simulate.producer import SimulatedProducer
-from conductor_actors.simulate.programme import script_at
+from conductor_actors.simulate.programme import Script, script_at
 from conductor_actors.simulate.responses import PlatformAction
 
 
@@ -28,6 +28,11 @@ class Simulation:
     def sessions(self) -> Iterable[SessionKey]:
         """The simulated sessions."""
         return self._audiences.keys()
+
+    @property
+    def scripts(self) -> list[tuple[str, Script]]:
+        """The scripts of the sessions, each with its tenant."""
+        return [(key.tenant_id, audience.script) for key, audience in self._audiences.items()]
 
     def step(self, at_s: float, dt_s: float) -> list[tuple[str, bytes]]:
         """Return the events of `[at_s, at_s + dt_s)` (Unix time): Redis name and body, in order."""

@@ -193,7 +193,7 @@ def test_the_events_have_the_quirks_of_real_producers(
 
 def test_scenes_follow_each_other_and_then_repeat() -> None:
     scenes = Scene(10, 0.1, 1), Scene(5, 0.2, 2), Scene(20, 0.3, 3)
-    script = Script("talk", 10, scenes)
+    script = Script("talk", 10, scenes, "A Talk")
     found = [
         scenes.index(script.scene_at(elapsed_s)) for elapsed_s in (0, 9.9, 10, 14.9, 15, 34.9, 35)
     ]

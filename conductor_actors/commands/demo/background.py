@@ -12,26 +12,33 @@ from rich.console import Console
 from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.adapters.redis.connections.namespaces import prefix_of
 from conductor_actors.adapters.redis.updates.update_reader import RedisUpdateReader
+from conductor_actors.app.startup import ServerUrls
 from conductor_actors.commands.demo import screen
+from conductor_actors.commands.demo.earlier_sessions import store_earlier_sessions
 from conductor_actors.dashboard.options import page_url
 from conductor_actors.settings import Settings
-from conductor_actors.simulate import Simulation, add_past, feed
+from conductor_actors.simulate import Simulation, add_past, add_titles, feed
 
 JOIN_TIMEOUT_S: Final = 5.0
 
 
 def begin_simulation(
-    redis_url: str, sessions: int, settings: Settings
+    urls: ServerUrls, sessions: int, settings: Settings
 ) -> tuple[Simulation, Settings]:
     """Return a simulation whose past is in Redis, and the settings by which a service reads it.
 
-    Without Redis there is no past; the service then reports the outage.
+    Sessions that ended earlier are in the database, if this is the first simulation. Without Redis
+    there is no past; the service then reports the outage.
     """
     simulation = Simulation(sessions, seed=time.time_ns())
     has_only_this = False
-    with closing(open_client(redis_url)) as client, suppress(redis.RedisError):
+    with closing(open_client(urls.redis)) as client, suppress(redis.RedisError):
         has_only_this = add_past(client, simulation, prefix_of(client))
-    if has_only_this and "start" not in settings.model_fields_set:
+        add_titles(client, simulation, prefix_of(client))
+    if not has_only_this:
+        return simulation, settings
+    store_earlier_sessions(urls.database, settings)
+    if "start" not in settings.model_fields_set:
         settings = settings.model_copy(update={"start": "earliest"})
     return simulation, settings
 

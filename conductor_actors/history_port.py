@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Literal, NamedTuple, Protocol
 
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.largest_changes import ScoreChange
 from conductor_actors.domain.scoring import Contributions
 from conductor_actors.history_bodies import SessionState
 
@@ -132,20 +133,6 @@ class SessionStep(NamedTuple):
     at_ms: int
     score: float
     total_users: int
-
-
-class ScoreChange(NamedTuple):
-    """A score at a tick, and the one a minute before."""
-
-    session_id: str
-    at_ms: int
-    before: float
-    after: float
-
-    @property
-    def change(self) -> float:
-        """By how much the score rose."""
-        return self.after - self.before
 
 
 class ScoreChanges(NamedTuple):

@@ -70,7 +70,7 @@ def _has_only_added(row: ScoreRow, state: SessionState, detector: Detector, is_i
         or last_ms >= at_ms - tick_ms
         or row.gap is not None
         or row.quiet_until_ms
-        or not state.has_row_at(at_ms + tick_ms)
+        or row.is_last
     ):
         return False
     score = row.score
@@ -112,5 +112,5 @@ def _observe(row: ScoreRow, state: SessionState) -> Observation:
     seen.is_chat_open = state.chat_is_open
     seen.is_quiet = at_ms <= state.quiet_until_ms
     seen.has_gap = row.gap is not None
-    seen.is_last = not state.has_row_at(at_ms + seconds * 1000)
+    seen.is_last = row.is_last
     return seen

@@ -27,7 +27,6 @@ def with_interventions(
         return row
     state.conduct = None
     conductor = SessionConductor(conduct or NO_CONDUCT, row, own, rules)
-    is_last = not state.has_row_at(row.at_ms + state.rules.tick_s * 1000)
-    after, conducted = conductor.run(is_last=is_last, has_anomaly=has_anomaly)
+    after, conducted = conductor.run(has_anomaly=has_anomaly)
     state.conduct = None if after == NO_CONDUCT else after
     return conducted

@@ -70,11 +70,8 @@ class SessionConductor:
         self._measurements = list(conduct.measurements)
         self._sent = list(recently_sent(conduct.sent, row.at_ms))
 
-    def run(self, *, is_last: bool, has_anomaly: bool) -> tuple[SessionConduct, ScoreRow]:
-        """Return the state after the tick, and the row with what changed.
-
-        The row of a tick that `is_last` is followed by none until the session wakes or is over.
-        """
+    def run(self, *, has_anomaly: bool) -> tuple[SessionConduct, ScoreRow]:
+        """Return the state after the tick, and the row with what changed."""
         for request in self._conduct.requests:  # first, so that no request is begun in vain
             if isinstance(request, ModeSet):
                 self._own_mode = request.mode
@@ -84,7 +81,7 @@ class SessionConductor:
             self._expire_all(OFF_NOTE)
         self._expire()
         self._measure()
-        if is_last:
+        if self._row.is_last:
             self._end()
         elif self._mode != "OFF":
             self._decide()

@@ -16,6 +16,7 @@ from conductor_actors.commands.check import check_servers
 from conductor_actors.commands.migrate import migrate_database
 from conductor_actors.commands.policy_lines import replay_policy
 from conductor_actors.commands.replay import Outputs, replay_recording
+from conductor_actors.commands.share_links import print_link
 from conductor_actors.commands.terminal import print_stderr, set_encoding
 from conductor_actors.commands.verify import verify_recording
 from conductor_actors.errors import ConfigError, Unavailable
@@ -270,6 +271,11 @@ def policy(
     A line that is wrong ends it with exit code 2 and the number of the line.
     """
     replay_policy(file)
+
+
+app.command("token", short_help="Print a link with a token, which opens a session or event.")(
+    print_link
+)
 
 
 @letters_app.command("list", short_help="List dead letters, the newest first.")

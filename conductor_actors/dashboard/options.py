@@ -1,6 +1,7 @@
 """The options of the dashboard, and its URL."""
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 
 from conductor_actors.domain.conductor.interventions import Mode
 from conductor_actors.domain.scoring import Scoring
@@ -42,3 +43,13 @@ def page_url(host: str, port: int) -> str:
     """Return the URL of the page of a dashboard that listens on this host."""
     shown = "localhost" if host in ("", "0.0.0.0", "::") else host  # noqa: S104 - not bound here
     return f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
+
+
+def is_loopback(host: str) -> bool:
+    """Check whether a host is a loopback address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -11,10 +11,9 @@ import uvicorn
 from prometheus_client import REGISTRY, CollectorRegistry
 from starlette.types import ASGIApp
 
-from conductor_actors.dashboard.access.origins import is_loopback
 from conductor_actors.dashboard.app import AccessControl, DashboardApp
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.options import Options, page_url
+from conductor_actors.dashboard.options import Options, is_loopback, page_url
 from conductor_actors.dashboard.realtime.socket_server import MAX_MESSAGE_BYTES
 from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.timeouts import make_protocols

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field, SecretStr
 
-from conductor_actors.settings.types import CommaSeparated, Port
+from conductor_actors.settings.types import CommaSeparated, Port, PublicUrl
 
 
 class HttpSettings(BaseModel):
@@ -55,6 +55,12 @@ class HttpSettings(BaseModel):
         examples=["/engagement"],
         description="Path at which a reverse proxy shows the dashboard, whether it removes it from "
         "requests or not. The header `X-Forwarded-Prefix` of a trusted proxy takes precedence.",
+    )
+    public_url: PublicUrl | None = Field(
+        default=None,
+        examples=["https://engagement.example.com/"],
+        description="Address of the dashboard for people, with which the links of the command "
+        "`token` begin. Default: the host, port and path above.",
     )
     max_clients_per_address: int = Field(
         default=256,

@@ -9,6 +9,9 @@ from pydantic_settings import NoDecode
 NAMESPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}:?")
 
 
+PUBLIC_URL: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?", re.ASCII)
+
+
 def _namespace(text: str) -> str:
     if text and NAMESPACE.fullmatch(text) is None:
         raise ValueError(f"does not match {NAMESPACE.pattern}")
@@ -22,7 +25,14 @@ def split_at_commas(value: object) -> object:
     return tuple(part for text in value.split(",") if (part := text.strip()))
 
 
+def _public_url(text: str) -> str:
+    if PUBLIC_URL.fullmatch(text) is None:
+        raise ValueError("must be the URL of a page, without a user, a query or a fragment")
+    return text if text.endswith("/") else f"{text}/"
+
+
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_at_commas)]
 Namespace = Annotated[str, AfterValidator(_namespace)]
+PublicUrl = Annotated[str, AfterValidator(_public_url)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Weight = Annotated[float, Field(ge=0, le=1)]

@@ -73,6 +73,10 @@ EXPECTED = (SAMPLE / "expected.csv").read_text()
         ("inspect session", ["[TENANT/]ID", "--trace", "--for", "--json", "Exit 1"]),
         ("replay", ["SOURCE", "redis://", '"data"', "--csv FILE", "--from ID", "--to ID", "UTC"]),
         ("replay", ["--against database|FILE", "--cold-start", "exit code is 1", "metadata"]),
+        (
+            "token",
+            ["--session ID", "--event ID", "--expires TIME", "CONDUCTOR_PUBLIC_URL", "read-only"],
+        ),
         ("dead-letters", ["list", "show", "retry", "conductor:dead-letters"]),
         ("dead-letters list", ["--reason", "--source", "--limit", "--json", "session:TENANT/ID"]),
         ("dead-letters show", ["ID", "256 bytes"]),

@@ -1,7 +1,6 @@
 """The check of `Host` and `Origin`, and the security headers of every response."""
 
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -10,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from conductor_actors.dashboard.bodies import Problem, Refusal, encode
-from conductor_actors.dashboard.options import Options
+from conductor_actors.dashboard.options import Options, is_loopback
 from conductor_actors.errors import ConfigError
 
 ANY_ORIGIN: Final = "*"
@@ -82,16 +81,6 @@ class OriginMiddleware:
             await _refuse(scope, receive, send, problem)
         else:
             await self._app(scope, receive, _with_headers(send))
-
-
-def is_loopback(host: str) -> bool:
-    """Check whether a host is a loopback address."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_page(path: str) -> bool:

@@ -3,7 +3,7 @@
 from starlette.requests import Request
 
 from conductor_actors.dashboard.access.auth import Authenticator, Caller, Denied, bearer_token
-from conductor_actors.dashboard.access.origins import is_loopback
+from conductor_actors.dashboard.options import is_loopback
 from conductor_actors.dashboard.session_access import SessionAccess
 from conductor_actors.domain.identity import SessionKey
 

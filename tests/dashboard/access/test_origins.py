@@ -3,8 +3,8 @@ from typing import Any
 import httpx
 import pytest
 
-from conductor_actors.dashboard.access.origins import Origins, is_loopback
-from conductor_actors.dashboard.options import Options
+from conductor_actors.dashboard.access.origins import Origins
+from conductor_actors.dashboard.options import Options, is_loopback
 from conductor_actors.errors import ConfigError
 from tests.dashboard.clients import SECRET
 from tests.dashboard.conftest import Serve

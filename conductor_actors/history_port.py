@@ -12,7 +12,9 @@ from typing import Literal, NamedTuple, Protocol
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.largest_changes import ScoreChange
 from conductor_actors.domain.scoring import Contributions
-from conductor_actors.history_bodies import SessionState
+from conductor_actors.domain.session_titles import TitleChange
+from conductor_actors.history_bodies import SessionState, SessionSummary
+from conductor_actors.updates import timestamp
 
 
 class HistoryConnections(Protocol):
@@ -56,6 +58,34 @@ class StoredSession(NamedTuple):
         return "live" if self.ended_ms is None else "ended"
 
 
+def session_summary(stored: StoredSession) -> SessionSummary:
+    """Return the JSON body about a session."""
+    started_ms, ended_ms = stored.started_ms, stored.ended_ms
+    duration_s = None if started_ms is None or ended_ms is None else (ended_ms - started_ms) / 1000
+    return SessionSummary(
+        session_id=stored.key.session_id,
+        event_id=stored.event_id,
+        tenant_id=stored.key.tenant_id,
+        title=stored.title,
+        event_title=stored.event_title,
+        speakers=stored.speakers,
+        planned_begin=_timestamp(stored.planned_begin_ms),
+        planned_end=_timestamp(stored.planned_end_ms),
+        state=stored.state,
+        started_at=_timestamp(started_ms),
+        ended_at=_timestamp(ended_ms),
+        duration_s=duration_s,
+        mean_score=stored.mean_score,
+        peak_score=stored.peak_score,
+        peak_at=_timestamp(stored.peak_ms),
+        peak_users=stored.peak_users,
+    )
+
+
+def _timestamp(ms: int | None) -> str | None:
+    return None if ms is None else timestamp(ms)
+
+
 class SessionSelection(NamedTuple):
     """The sessions of a tenant that started in `[first_ms, until_ms)`; None is no limit.
 
@@ -92,6 +122,16 @@ class SessionReader(Protocol):
 
     async def titled(self, tenant_id: str) -> Sequence[StoredSession]:
         """Return the live and the planned sessions that have a title, or whose event has one."""
+
+
+class TitleStore(Protocol):
+    """Store what people call sessions and events."""
+
+    async def write(self, change: TitleChange) -> None:
+        """Store a change; it needs `event_id` if it has an event's title.
+
+        It replaces what is stored, and later changes with an earlier time have no effect.
+        """
 
 
 class TimeRange(NamedTuple):
@@ -203,3 +243,5 @@ class HistoryPorts(NamedTuple):
     """The ports of the dashboard for what is read afterwards."""
 
     connections: HistoryConnections
+    sessions: SessionReader
+    titles: TitleStore

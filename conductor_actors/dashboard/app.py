@@ -25,6 +25,8 @@ from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.command_routes import CommandRoutes
 from conductor_actors.dashboard.http.given_commands import GivenCommands
 from conductor_actors.dashboard.http.health_routes import HealthRoutes
+from conductor_actors.dashboard.http.history_routes import history_routes
+from conductor_actors.dashboard.http.history_sources import HistorySources
 from conductor_actors.dashboard.http.intervention_routes import InterventionRoutes
 from conductor_actors.dashboard.http.page_files import page_routes
 from conductor_actors.dashboard.options import Options
@@ -122,7 +124,8 @@ class DashboardApp:
             *(options.interventions, clocks.wall),
         )
         callers = Callers(access.authenticator, self._access)
-        http = self._serve_http(sources, agents, callers, metrics)
+        stored = HistorySources(self._histories, upstreams.histories, options.tick_s, clocks)
+        http = self._serve_http(sources, agents, stored, callers, metrics)
         app = socketio.ASGIApp(self._server, http, socketio_path=SOCKETIO_PATH)
         self.asgi = ProxyMiddleware(OriginMiddleware(app, access.origins), access.proxies)
 
@@ -186,12 +189,14 @@ class DashboardApp:
         self,
         sources: ApiSources,
         agents: AgentSources,
+        stored: HistorySources,
         callers: Callers,
         metrics: DashboardMetrics,
     ) -> ASGIApp:
         api = Api(sources, callers, metrics)
         http = Starlette(
             routes=[
+                *history_routes(stored, callers, metrics, api.sessions),
                 *api.routes(),
                 *CommandRoutes(self._commands, callers, metrics, sources.wall_clock).routes(),
                 *AnomalyRoutes(self._anomalies, callers, metrics, sources.wall_clock).routes(),

@@ -10,7 +10,7 @@ from msgspec.structs import FieldInfo, fields
 
 import conductor_actors.dashboard
 from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd
-from conductor_actors.dashboard import agent_bodies, bodies
+from conductor_actors.dashboard import agent_bodies, bodies, stored_bodies
 from conductor_actors.domain.conductor import templates
 from conductor_actors.intervention_bodies import (
     DecisionBody,
@@ -55,6 +55,9 @@ _ROOTS: Final = (
     agent_bodies.TemplatesRequest,
     agent_bodies.Templates,
     *templates.CONTENT_TYPES.values(),
+    stored_bodies.SessionSummaryList,
+    stored_bodies.Titles,
+    stored_bodies.AboutRequest,
 )
 _NAMES: Final = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}
 _HEAD: Final = """\

@@ -1,10 +1,12 @@
 """The ports for what is read afterwards, on the connections that they share."""
 
 from conductor_actors.adapters.postgres.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.session_reader import PostgresSessionReader
+from conductor_actors.adapters.postgres.title_store import PostgresTitleStore
 from conductor_actors.history_port import HistoryPorts
 
 
 def make_history_ports(url: str, max_queries_per_tenant: int = 4) -> HistoryPorts:
     """Return the ports; a tenant may run so many queries at once."""
     queries = HistoryQueries(url, max_queries_per_tenant)
-    return HistoryPorts(queries)
+    return HistoryPorts(queries, PostgresSessionReader(queries), PostgresTitleStore(queries))

@@ -1,12 +1,10 @@
 """Parse the parameters of requests for interventions and effects."""
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
 from conductor_actors.conductor_port import InterventionPage
-from conductor_actors.dashboard.access.auth import Denied
-from conductor_actors.dashboard.http.query import check_names
+from conductor_actors.dashboard.http.query import check_names, parse_number
 
 MAX_INTERVENTIONS: Final = 1000  # of a response
 DEFAULT_INTERVENTIONS: Final = 50
@@ -16,35 +14,24 @@ DEFAULT_HOURS: Final = 24
 MAX_EFFECT_DAYS: Final = 366
 DEFAULT_EFFECT_DAYS: Final = 90
 
-_NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
-
 
 def parse_session(query: Mapping[str, str]) -> InterventionPage:
     """Parse `limit` and `offset`; raise `Denied` for what is invalid."""
     check_names(query, "limit", "offset")
-    return InterventionPage(_limit(query), _number(query, "offset", 0, 0, MAX_OFFSET))
+    return InterventionPage(_limit(query), parse_number(query, "offset", 0, 0, MAX_OFFSET))
 
 
 def parse_event(query: Mapping[str, str]) -> tuple[int, int]:
     """Parse `hours` and `limit`; raise `Denied` for what is invalid."""
     check_names(query, "hours", "limit")
-    return _number(query, "hours", DEFAULT_HOURS, 1, MAX_HOURS), _limit(query)
+    return parse_number(query, "hours", DEFAULT_HOURS, 1, MAX_HOURS), _limit(query)
 
 
 def parse_effects(query: Mapping[str, str]) -> int:
     """Parse `days`; raise `Denied` for what is invalid."""
     check_names(query, "days")
-    return _number(query, "days", DEFAULT_EFFECT_DAYS, 1, MAX_EFFECT_DAYS)
+    return parse_number(query, "days", DEFAULT_EFFECT_DAYS, 1, MAX_EFFECT_DAYS)
 
 
 def _limit(query: Mapping[str, str]) -> int:
-    return _number(query, "limit", DEFAULT_INTERVENTIONS, 1, MAX_INTERVENTIONS)
-
-
-def _number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = query.get(name)
-    if text is None:
-        return default
-    if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
-        raise Denied(400, f"invalid_{name}", f"{name} is a number from {least} to {most}")
-    return int(text)
+    return parse_number(query, "limit", DEFAULT_INTERVENTIONS, 1, MAX_INTERVENTIONS)

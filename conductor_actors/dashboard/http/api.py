@@ -92,7 +92,6 @@ class Api:
         """Return the routes."""
         return [
             Route("/api/v1/openapi.json", self.openapi),
-            Route("/api/v1/sessions", self.sessions),
             Route("/api/v1/histories", self.histories),
             *session_routes("history", self.history),
             *session_routes("explanation", self.explanation),
@@ -104,7 +103,7 @@ class Api:
         return self._responder.json(openapi.document() | {"servers": servers})
 
     async def sessions(self, request: Request) -> Response:
-        """Return the live sessions of the caller's tenant."""
+        """Return the newest update of each live session of the caller's tenant."""
         caller = self._callers.caller(request)
         listed = self._callers.access.visible_live(caller)
         return self._responder.encoded(self._sources.overview.body(caller.tenant, listed))

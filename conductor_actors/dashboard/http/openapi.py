@@ -21,6 +21,7 @@ from conductor_actors.dashboard.bodies import (
 )
 from conductor_actors.dashboard.http.agent_paths import AGENT_BODIES, agent_paths
 from conductor_actors.dashboard.http.anomaly_paths import anomaly_paths
+from conductor_actors.dashboard.http.history_paths import HISTORY_BODIES, history_paths
 from conductor_actors.dashboard.http.openapi_parts import (
     SESSION_ID,
     TENANT_PARAMETER,
@@ -38,6 +39,7 @@ _BODIES: Final = (
     *(QuietRequest, CommandAccepted, AnomalyList, QualityReport, FeedbackRequest),
     *(Health, Readiness, Refusal),
     *AGENT_BODIES,
+    *HISTORY_BODIES,
 )
 
 _SESSIONS: Final = {
@@ -93,9 +95,6 @@ def document() -> dict[str, Any]:
 
 def _paths() -> dict[str, Any]:
     return {
-        "/api/v1/sessions": get(
-            "List the live sessions of a tenant.", SessionList, (TENANT_PARAMETER,)
-        ),
         "/api/v1/sessions/{id}/history": get(
             "Return the stored scores of a session, as JSON or CSV.",
             {"oneOf": [reference(History), reference(StepHistory)]},
@@ -127,6 +126,7 @@ def _paths() -> dict[str, Any]:
                 "503": "Redis is unavailable: repeat it after the seconds in `Retry-After`.",
             },
         ),
+        **history_paths(),
         **anomaly_paths(),
         **agent_paths(),
         "/api/v1/openapi.json": _open("Return this document.", 200, {"type": "object"}),

@@ -3,12 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from starlette.datastructures import QueryParams
 
 from conductor_actors.dashboard.access.auth import Denied
 from conductor_actors.instants import to_ms
+
+Default = TypeVar("Default", int, None)
 
 MAX_POINTS: Final = 10_000  # of all sessions of a response
 MAX_SESSIONS: Final = 100  # of a request
@@ -18,6 +20,7 @@ MAX_STEP: Final = timedelta(days=1)
 
 _STEP: Final = re.compile(r"([1-9][0-9]{0,4})([smh])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours"}
+_NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _YEARS: Final = range(2000, 2101)
 _EXAMPLE_TIME: Final = "2026-01-04T12:00:00Z"
 
@@ -97,8 +100,8 @@ def parse_instants(
     query: Mapping[str, str], now_s: float, default_range: timedelta = DEFAULT_RANGE
 ) -> tuple[int, int]:
     """Return `from` and `to` in milliseconds since 1970; raise `Denied` for what is invalid."""
-    until_ms = _parse_instant(query, "to", round(now_s * 1000) + 1)
-    first_ms = _parse_instant(query, "from", until_ms - _ms(default_range))
+    until_ms = parse_instant(query, "to", round(now_s * 1000) + 1)
+    first_ms = parse_instant(query, "from", until_ms - _ms(default_range))
     if first_ms >= until_ms:
         raise Denied(400, "invalid_range", "from must be before to")
     if until_ms - first_ms > _ms(MAX_RANGE):
@@ -106,7 +109,18 @@ def parse_instants(
     return first_ms, until_ms
 
 
-def _parse_instant(query: Mapping[str, str], name: str, default_ms: int) -> int:
+def parse_number(query: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """Return a number of `least` to `most`; raise `Denied` for what is none."""
+    text = query.get(name)
+    if text is None:
+        return default
+    if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
+        raise Denied(400, f"invalid_{name}", f"{name} is a number from {least} to {most}")
+    return int(text)
+
+
+def parse_instant(query: Mapping[str, str], name: str, default_ms: Default) -> int | Default:
+    """Return an instant in milliseconds since 1970; raise `Denied` for what is none."""
     text = query.get(name)
     if text is None:
         return default_ms

@@ -502,3 +502,54 @@ export interface GameText {
   readonly duration_minutes?: number;
   readonly multiplier?: number;
 }
+
+/** A page of sessions. `next` is the `cursor` of the next page; null at the end. */
+export interface SessionSummaryList {
+  readonly sessions: readonly SessionSummary[];
+  readonly next: string | null;
+}
+
+/** A session: its names and plan, and its figures, which are null until they are computed. */
+export interface SessionSummary {
+  readonly sessionId: string;
+  readonly eventId: string;
+  readonly tenantId: string;
+  readonly title?: string | null;
+  readonly eventTitle?: string | null;
+  readonly speakers?: readonly string[];
+  readonly plannedBegin?: string | null;
+  readonly plannedEnd?: string | null;
+  readonly state: "live" | "ended" | "planned";
+  readonly startedAt?: string | null;
+  readonly endedAt?: string | null;
+  readonly durationS?: number | null;
+  readonly meanScore?: number | null;
+  readonly peakScore?: number | null;
+  readonly peakAt?: string | null;
+  readonly peakUsers?: number | null;
+}
+
+/** What people call the live and the planned sessions and their events, by their ids. */
+export interface Titles {
+  readonly sessions: Readonly<Record<string, SessionTitle>>;
+  readonly events: Readonly<Record<string, string>>;
+}
+
+/** What people call a session, and its event. */
+export interface SessionTitle {
+  readonly title: string | null;
+  readonly eventTitle: string | null;
+  readonly speakers: readonly string[];
+  readonly plannedBegin: string | null;
+  readonly plannedEnd: string | null;
+}
+
+/** What people call a session from now on; what is absent is removed. */
+export interface AboutRequest {
+  readonly title: string | null;
+  readonly speakers?: readonly string[];
+  readonly plannedBegin?: string | null;
+  readonly plannedEnd?: string | null;
+  readonly eventTitle?: string | null;
+  readonly eventId?: string | null;
+}

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from conductor_actors.dashboard import agent_bodies, bodies
+from conductor_actors.dashboard import agent_bodies, bodies, stored_bodies
 from conductor_actors.dashboard.http import openapi
 from conductor_actors.observability import health
 from tests.dashboard.agents import suggestion
@@ -47,6 +47,10 @@ def test_every_reference_has_a_schema() -> None:
         ("/health", health.Health),
         ("/ready", health.Readiness),
         ("/api/v1/sessions", bodies.SessionList),
+        ("/api/v1/sessions?state=all", stored_bodies.SessionSummaryList),
+        ("/api/v1/sessions?state=none", bodies.Refusal),
+        ("/api/v1/sessions/s/about", bodies.Refusal),
+        ("/api/v1/titles", stored_bodies.Titles),
         ("/api/v1/sessions/s/history?from=2026-01-04T12:00:00Z", bodies.Refusal),
         (
             f"/api/v1/sessions/s/history?from={'2026-01-04T12:00:00Z'}&to=2026-01-04T12:01:00Z",

@@ -1,0 +1,18 @@
+"""The HTTP API of what is read of sessions and events afterwards."""
+
+from starlette.routing import BaseRoute
+
+from conductor_actors.dashboard.client_metrics import DashboardMetrics
+from conductor_actors.dashboard.http.api import Handler
+from conductor_actors.dashboard.http.callers import Callers
+from conductor_actors.dashboard.http.history_sources import HistorySources
+from conductor_actors.dashboard.http.session_list_routes import SessionListRoutes
+
+
+def history_routes(
+    sources: HistorySources, callers: Callers, metrics: DashboardMetrics, live_sessions: Handler
+) -> list[BaseRoute]:
+    """Return the routes; `live_sessions` answers for the list of sessions without `state`."""
+    return [
+        *SessionListRoutes(sources, callers, metrics, live_sessions).routes(),
+    ]

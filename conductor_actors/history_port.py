@@ -57,6 +57,13 @@ class StoredSession(NamedTuple):
             return "planned"
         return "live" if self.ended_ms is None else "ended"
 
+    def rows_range(self, now_ms: int, tick_s: int) -> "TimeRange":
+        """Return the range of its rows: from its start to after the last row, or until now."""
+        started_ms = now_ms if self.started_ms is None else self.started_ms
+        if self.ended_ms is None:
+            return TimeRange(started_ms, max(now_ms, started_ms) + 1)
+        return TimeRange(started_ms, self.ended_ms + tick_s * 1000)
+
 
 def session_summary(stored: StoredSession) -> SessionSummary:
     """Return the JSON body about a session."""
@@ -163,8 +170,13 @@ class Timeline(NamedTuple):
 class TimelineReader(Protocol):
     """Read the rows of a session in steps."""
 
-    async def read(self, key: SessionKey, during: TimeRange, step: timedelta) -> Timeline:
-        """Return the timeline of a range of whole steps, oldest first."""
+    async def read(
+        self, key: SessionKey, during: TimeRange, step: timedelta, expected: TimeRange
+    ) -> Timeline:
+        """Return the timeline of a range of whole steps, oldest first.
+
+        The session should have a row at each tick of the range `expected`.
+        """
 
 
 class SessionStep(NamedTuple):
@@ -245,3 +257,4 @@ class HistoryPorts(NamedTuple):
     connections: HistoryConnections
     sessions: SessionReader
     titles: TitleStore
+    timelines: TimelineReader

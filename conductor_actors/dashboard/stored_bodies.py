@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from conductor_actors.dashboard.bodies import Body
 from conductor_actors.domain.identity import Id
 from conductor_actors.history_bodies import SessionSummary
-from conductor_actors.updates import Timestamp
+from conductor_actors.updates import Share, Timestamp
 
 
 class SessionSummaryList(Body):
@@ -46,3 +48,49 @@ class AboutRequest(Body, omit_defaults=True):
     planned_end: str | None = None
     event_title: str | None = None
     event_id: Id | None = None
+
+
+class StepContributions(Body):
+    """What each signal added to the score on average; they add up to it before clamping."""
+
+    chat: float
+    poll: float
+    active_users: float
+    reactions: float
+    leave_rate: float
+
+
+class TimelinePoint(Body):
+    """The ticks of a step that begins at `timestamp`. `score` is their mean; users are the most."""
+
+    timestamp: Timestamp
+    score: Share
+    min: Share
+    max: Share
+    active_users: int
+    total_users: int
+    contributions: StepContributions
+
+
+class TimelineGap(Body):
+    """Ticks that miss events, or have no row. The end is exclusive."""
+
+    from_: Timestamp = msgspec.field(name="from")
+    to: Timestamp
+
+
+class SessionTimeline(Body):
+    """The rows of a session in a range, in steps; steps without a row have no point.
+
+    The range is extended to whole steps. `step` is an ISO 8601 duration in seconds, such as `PT5S`.
+    """
+
+    session_id: Id
+    event_id: Id
+    from_: Timestamp = msgspec.field(name="from")
+    to: Timestamp
+    step: str
+    started_at: Timestamp
+    ended_at: Timestamp | None
+    points: Sequence[TimelinePoint]
+    gaps: Sequence[TimelineGap]

@@ -20,7 +20,7 @@ from conductor_actors.adapters.redis.updates.update_subscriber import RedisUpdat
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.server import Dashboard
-from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.domain.scoring import ScoreRow, Scoring
 from tests.dashboard.clients import Client
 from tests.support.fences import take_ownership
 
@@ -39,7 +39,11 @@ class Connect(Protocol):
     async def __call__(self, dashboard: Addressed, **options: Any) -> Client: ...
 
 
-def upstreams(redis_url: str, database_url: str) -> Upstreams:
+def upstreams(
+    redis_url: str,
+    database_url: str,
+    scoring: Scoring = Scoring(),  # noqa: B008 - a value
+) -> Upstreams:
     """Return the real ports of a dashboard."""
     return Upstreams(
         RedisUpdateSubscriber(redis_url),
@@ -47,7 +51,7 @@ def upstreams(redis_url: str, database_url: str) -> Upstreams:
         PostgresAnomalyStore(database_url),
         PostgresInterventionStore(database_url),
         RedisCommandWriter(redis_url),
-        make_history_ports(database_url),
+        make_history_ports(database_url, scoring),
     )
 
 

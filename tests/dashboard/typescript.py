@@ -58,6 +58,7 @@ _ROOTS: Final = (
     stored_bodies.SessionSummaryList,
     stored_bodies.Titles,
     stored_bodies.AboutRequest,
+    stored_bodies.SessionTimeline,
 )
 _NAMES: Final = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}
 _HEAD: Final = """\

@@ -17,10 +17,22 @@ from conductor_actors.dashboard.http.session_query import (
     MAX_LISTED,
     MAX_SEARCH_CHARS,
 )
-from conductor_actors.dashboard.stored_bodies import AboutRequest, SessionSummaryList, Titles
+from conductor_actors.dashboard.http.timeline_query import (
+    DEFAULT_TIMELINE_POINTS,
+    MAX_TIMELINE_POINTS,
+)
+from conductor_actors.dashboard.stored_bodies import (
+    AboutRequest,
+    SessionSummaryList,
+    SessionTimeline,
+    Titles,
+)
 from conductor_actors.history_bodies import SessionSummary
 
-HISTORY_BODIES: Final = (SessionSummaryList, SessionSummary, Titles, AboutRequest)
+HISTORY_BODIES: Final = (
+    *(SessionSummaryList, SessionSummary, Titles, AboutRequest),
+    SessionTimeline,
+)
 
 _EVENT_ID_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255}
 _LIST_PARAMETERS: Final = (
@@ -40,6 +52,12 @@ _LIST_PARAMETERS: Final = (
         "cursor", {"type": "string"}, "`next` of the page before, with the same filter."
     ),
     TENANT_PARAMETER,
+)
+
+
+_CHART_RANGE: Final = (
+    time_parameter("from", "Start of the range, inclusive. Default: the start of all rows."),
+    time_parameter("to", "End of the range, exclusive. Default: the end of all rows, or now."),
 )
 
 
@@ -76,5 +94,24 @@ def history_paths() -> dict[str, Any]:
             (AboutRequest, {"200": SessionSummary}),
             (SESSION_ID, TENANT_PARAMETER),
             {"403": "The token does not allow this, or not for this tenant, session or event."},
+        ),
+        "/api/v1/sessions/{id}/timeline": get(
+            "Return the rows of a session in as small steps as the number of points allows.",
+            SessionTimeline,
+            (
+                SESSION_ID,
+                *_CHART_RANGE,
+                query_parameter(
+                    "points",
+                    {
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": MAX_TIMELINE_POINTS,
+                        "default": DEFAULT_TIMELINE_POINTS,
+                    },
+                    "The most points.",
+                ),
+                TENANT_PARAMETER,
+            ),
         ),
     }

@@ -7,6 +7,7 @@ from conductor_actors.dashboard.http.api import Handler
 from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.history_sources import HistorySources
 from conductor_actors.dashboard.http.session_list_routes import SessionListRoutes
+from conductor_actors.dashboard.http.timeline_routes import TimelineRoutes
 
 
 def history_routes(
@@ -15,4 +16,5 @@ def history_routes(
     """Return the routes; `live_sessions` answers for the list of sessions without `state`."""
     return [
         *SessionListRoutes(sources, callers, metrics, live_sessions).routes(),
+        *TimelineRoutes(sources, callers, metrics).routes(),
     ]

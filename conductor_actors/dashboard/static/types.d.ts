@@ -553,3 +553,42 @@ export interface AboutRequest {
   readonly eventTitle?: string | null;
   readonly eventId?: string | null;
 }
+
+/** The rows of a session in a range, in steps; steps without a row have no point. */
+export interface SessionTimeline {
+  readonly sessionId: string;
+  readonly eventId: string;
+  readonly from: string;
+  readonly to: string;
+  readonly step: string;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  readonly points: readonly TimelinePoint[];
+  readonly gaps: readonly TimelineGap[];
+}
+
+/** The ticks of a step that begins at `timestamp`. `score` is their mean; users are the most. */
+export interface TimelinePoint {
+  readonly timestamp: string;
+  readonly score: number;
+  readonly min: number;
+  readonly max: number;
+  readonly activeUsers: number;
+  readonly totalUsers: number;
+  readonly contributions: StepContributions;
+}
+
+/** What each signal added to the score on average; they add up to it before clamping. */
+export interface StepContributions {
+  readonly chat: number;
+  readonly poll: number;
+  readonly activeUsers: number;
+  readonly reactions: number;
+  readonly leaveRate: number;
+}
+
+/** Ticks that miss events, or have no row. The end is exclusive. */
+export interface TimelineGap {
+  readonly from: string;
+  readonly to: string;
+}

@@ -6,16 +6,19 @@ from urllib.parse import urljoin
 from uuid import UUID, uuid4
 
 import msgspec
+import psycopg
 import pytest
 from msgspec.structs import replace
 
 from conductor_actors.dashboard import agent_bodies, bodies, stored_bodies
 from conductor_actors.dashboard.http import openapi
+from conductor_actors.history_bodies import SessionSummary
 from conductor_actors.observability import health
 from tests.dashboard.agents import suggestion
 from tests.dashboard.conftest import Serve
 from tests.dashboard.http.conftest import Fetch
 from tests.dashboard.stored_agents import store_interventions
+from tests.support.listed_sessions import listed_session, store_listed_sessions
 from tests.support.score_rows import AT_MS, row
 from tests.support.stored_anomalies import anomaly, store_anomalies
 
@@ -49,8 +52,10 @@ def test_every_reference_has_a_schema() -> None:
         ("/api/v1/sessions", bodies.SessionList),
         ("/api/v1/sessions?state=all", stored_bodies.SessionSummaryList),
         ("/api/v1/sessions?state=none", bodies.Refusal),
-        ("/api/v1/sessions/s/about", bodies.Refusal),
+        ("/api/v1/sessions/s/about", SessionSummary),
         ("/api/v1/titles", stored_bodies.Titles),
+        ("/api/v1/sessions/s/timeline?points=0", bodies.Refusal),
+        ("/api/v1/sessions/s/timeline", stored_bodies.SessionTimeline),
         ("/api/v1/sessions/s/history?from=2026-01-04T12:00:00Z", bodies.Refusal),
         (
             f"/api/v1/sessions/s/history?from={'2026-01-04T12:00:00Z'}&to=2026-01-04T12:01:00Z",
@@ -87,6 +92,9 @@ def test_responses_match_their_schemas(
     fetch: Fetch, store: Write, shared_database: str, path: str, body: type
 ) -> None:
     store(row("s", AT_MS))
+    with psycopg.connect(shared_database) as connection:
+        connection.execute("DELETE FROM sessions WHERE session_id = 's'")
+    store_listed_sessions(shared_database, listed_session("default", "s"))
     store_anomalies(shared_database, anomaly(uuid4().int, session_id="s"))
     one = replace(suggestion(), id=str(UUID(int=1)), at_ms=AT_MS)
     store_interventions(shared_database, one, session_id="s")

@@ -17,7 +17,7 @@ WHERE to_regrole(role) IS NULL \gexec
 ALTER ROLE conductor_owner LOGIN PASSWORD :'owner_password';   -- migrate, backup, retention
 ALTER ROLE conductor_writer LOGIN PASSWORD :'writer_password'; -- collect, replay
 ALTER ROLE conductor_reader LOGIN PASSWORD :'reader_password'; -- dashboard
-ALTER ROLE conductor_reader SET default_transaction_read_only = on; -- but where it stores feedback
+ALTER ROLE conductor_reader SET default_transaction_read_only = on; -- but for feedback and titles
 
 SELECT 'CREATE DATABASE conductor OWNER conductor_owner'
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'conductor') \gexec
@@ -30,8 +30,8 @@ REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT USAGE ON SCHEMA public TO conductor_writer, conductor_reader;
 
 -- These hold for every table, including those of later migrations. (The writer can therefore insert
--- into schema_migrations; `migrate` refuses a record that it does not know. It also grants UPDATE of
--- the metadata of anomalies to those who may insert them.)
+-- into schema_migrations; `migrate` refuses a record that it does not know. It also grants what
+-- follows below.)
 ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public
     GRANT SELECT, INSERT ON TABLES TO conductor_writer;
 ALTER DEFAULT PRIVILEGES FOR ROLE conductor_owner IN SCHEMA public
@@ -43,3 +43,9 @@ SELECT 'GRANT UPDATE (metadata) ON anomalies TO conductor_writer, conductor_read
 WHERE to_regclass('anomalies') IS NOT NULL \gexec
 SELECT 'GRANT UPDATE (status, outcome, metadata) ON interventions TO conductor_writer'
 WHERE to_regclass('interventions') IS NOT NULL \gexec
+
+-- The collector ends sessions and stores their figures; titles are set by events and by people.
+SELECT 'GRANT UPDATE ON sessions, session_titles, event_titles TO conductor_writer'
+WHERE to_regclass('sessions') IS NOT NULL \gexec
+SELECT 'GRANT INSERT, UPDATE ON session_titles, event_titles TO conductor_reader'
+WHERE to_regclass('session_titles') IS NOT NULL \gexec

@@ -38,13 +38,17 @@ CHANGES = [
     "UPDATE agent_performance SET success = true",
     "DELETE FROM interventions",
     "DELETE FROM anomalies",
+    "DELETE FROM sessions",
+    "DELETE FROM session_titles",
+    "DELETE FROM event_titles",
 ]
 INSERT = "INSERT INTO anomalies SELECT * FROM anomalies"
+OF_SESSIONS = ["INSERT INTO sessions SELECT * FROM sessions", "UPDATE sessions SET ended_at = NULL"]
 TEMPORARY = "CREATE TEMPORARY TABLE other ()"
 REFUSED = {
     "conductor_owner": NEVER[1:],
     "conductor_writer": [*NEVER, *CHANGES, TEMPORARY],
-    "conductor_reader": [*NEVER, *CHANGES, TEMPORARY, INSERT],
+    "conductor_reader": [*NEVER, *CHANGES, TEMPORARY, INSERT, *OF_SESSIONS],
 }
 
 
@@ -86,6 +90,59 @@ def test_the_writer_stores_the_begin_and_the_end_of_an_anomaly(migrated: UserUrl
     with psycopg.connect(migrated("conductor_reader")) as reader:
         found = reader.execute("SELECT metadata->>'ended_at' FROM anomalies").fetchall()
     assert found == [("2026-01-04T12:00:05.000Z",)]
+
+
+def test_the_writer_ends_a_session_and_stores_its_figures(migrated: UserUrl) -> None:
+    with closing(PostgresRowStore(migrated("conductor_writer"))) as store:
+        store.write([row()])
+        store.write([row(at_ms=AT_MS + 5000, is_last=True)])
+    with psycopg.connect(migrated("conductor_writer")) as writer:
+        writer.execute("UPDATE sessions SET summarised_at = ended_at, mean_score = 0.5")
+    with psycopg.connect(migrated("conductor_reader")) as reader:
+        found = reader.execute("SELECT mean_score FROM sessions WHERE ended_at IS NOT NULL")
+        assert found.fetchall() == [(0.5,)]
+
+
+def test_rows_wait_until_the_writer_may_store_their_sessions(migrated: UserUrl) -> None:
+    with (
+        closing(PostgresRowStore(migrated("conductor_writer"))) as store,
+        psycopg.connect(migrated("conductor_owner"), autocommit=True) as owner,
+    ):
+        owner.execute("REVOKE UPDATE ON sessions FROM conductor_writer")
+        assert "SELECT, INSERT and UPDATE on sessions" in store.check()[-1].line
+        with pytest.raises(ConfigError, match="UPDATE on"):
+            store.write([row("a"), row("b")])
+        owner.execute("GRANT UPDATE ON sessions TO conductor_writer")
+        assert store.write([row("a"), row("b")]).stored == 2
+
+
+@pytest.mark.parametrize("role", ["conductor_writer", "conductor_reader"])
+def test_the_writer_and_the_reader_store_titles(migrated: UserUrl, role: str) -> None:
+    with psycopg.connect(migrated(role)) as user:
+        user.execute("SET TRANSACTION READ WRITE")
+        for table, key in (("session_titles", "session_id"), ("event_titles", "event_id")):
+            user.execute(
+                f"INSERT INTO {table} (tenant_id, {key}, title, updated_at)"
+                " VALUES ('default', 'keynote', 'Keynote', now())"
+                f" ON CONFLICT (tenant_id, {key}) DO UPDATE SET title = excluded.title".encode()
+            )
+
+
+def test_a_database_that_was_migrated_before_its_roles_were_made_gets_the_grants(
+    migrated: UserUrl, superuser_url: str
+) -> None:
+    with psycopg.connect(migrated("conductor_owner"), autocommit=True) as owner:
+        owner.execute("REVOKE UPDATE ON sessions, session_titles FROM conductor_writer")
+        owner.execute("REVOKE INSERT, UPDATE ON event_titles FROM conductor_reader")
+    make_roles(superuser_url)
+    with psycopg.connect(migrated("conductor_owner")) as owner:
+        for role, table in (
+            ("conductor_writer", "sessions"),
+            ("conductor_writer", "session_titles"),
+            ("conductor_reader", "event_titles"),
+        ):
+            granted = owner.execute("SELECT has_table_privilege(%s, %s, 'UPDATE')", (role, table))
+            assert granted.fetchone() == (True,)
 
 
 def test_the_writer_stores_each_change_of_an_intervention(migrated: UserUrl) -> None:
@@ -174,6 +231,15 @@ async def test_the_reader_stores_feedback_and_without_the_grant_is_told_what_it_
     found = await store.store_feedback("default", anomaly().id, None, feedback)
     assert found == anomaly(feedback=feedback)
     await store.close()
+
+
+def test_a_reader_who_may_not_store_titles_is_warned(migrated: UserUrl, superuser_url: str) -> None:
+    assert warnings(migrated("conductor_reader")) == []
+    with psycopg.connect(migrated("conductor_owner")) as owner:
+        owner.execute("REVOKE UPDATE ON event_titles FROM conductor_reader")
+    assert warnings(migrated("conductor_reader")) == ["titles"]
+    make_roles(superuser_url)
+    assert warnings(migrated("conductor_reader")) == []
 
 
 def test_running_the_script_again_changes_nothing(migrated: UserUrl, superuser_url: str) -> None:

@@ -37,7 +37,8 @@ _SHOWN_BY_ERRORS: Final = ("host", "user", "dbname", "port")
 
 _NEEDED_GRANTS: Final = (
     "the user in DATABASE_URL needs SELECT, INSERT and DELETE on the tables, and UPDATE on "
-    "anomalies; to migrate, CREATE on the schema and the database"
+    "anomalies, interventions, sessions and titles; to migrate, CREATE on the schema and the "
+    "database"
 )
 
 # Classes and codes: https://www.postgresql.org/docs/current/errcodes-appendix.html. 25006 is a
@@ -185,10 +186,8 @@ def execute_in_transaction(
     deadline_s: float,
     statements: Sequence[Statement],
     *endings: bytes,
-) -> int:
-    """Execute statements in a transaction with these endings.
-
-    Return how many rows the first one affects.
+) -> list[psycopg.Cursor[TupleRow]]:
+    """Execute statements in a transaction with these endings; return the results of each.
 
     All is sent at once, and the replies are awaited once: after each wait, this thread waits again
     for the threads that are busy. Of the settings, only the deadline holds: pass values as binary.
@@ -200,7 +199,7 @@ def execute_in_transaction(
             cursors = [connection.execute(*statement) for statement in statements]
             for ending in endings:
                 connection.execute(ending)
-        return cursors[0].rowcount
+        return cursors
 
 
 @contextmanager

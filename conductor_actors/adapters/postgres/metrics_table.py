@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 import psycopg
 from psycopg import sql
+from psycopg.rows import TupleRow
 
 from conductor_actors.adapters.postgres.anomalies_table import (
     anomaly_statements,
@@ -24,6 +25,12 @@ from conductor_actors.adapters.postgres.connection import (
 from conductor_actors.adapters.postgres.interventions_table import (
     intervention_statements,
     intervention_statements_without_values,
+)
+from conductor_actors.adapters.postgres.sessions_table import (
+    KnownSessions,
+    SessionSpan,
+    session_statements,
+    spans_of,
 )
 from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.rows import (
@@ -83,17 +90,19 @@ class MetricsTable:
     def __init__(self, connection: DatabaseConnection, deadline_s: float) -> None:
         self.connection = connection
         self._deadline_s = deadline_s
+        self._known_sessions = KnownSessions()
         self._expects_stored_rows = False  # as after a crash
 
     def add(self, rows: Sequence[ScoreRow]) -> int:
         """Store those of the rows that are not stored yet, and return their number."""
+        spans = self._known_sessions.changed(rows)
         if len(rows) < MIN_COPIED_ROWS:
-            return self._insert(rows)
+            return self._insert(rows, spans)
         if not self._expects_stored_rows:
-            stored = self._copy(rows)
+            stored = self._copy(rows, spans)
             if stored is not None:
                 return stored
-        stored = self._insert(rows)
+        stored = self._insert(rows, spans)
         self._expects_stored_rows = stored < len(rows)
         return stored
 
@@ -102,9 +111,17 @@ class MetricsTable:
         if ends := end_statements(rows):
             execute_in_transaction(self.connection, self._deadline_s, ends, b"COMMIT")
 
+    def forget_sessions(self, rows: Sequence[ScoreRow]) -> None:
+        """Store the sessions of rows again with their next rows: these were refused."""
+        self._known_sessions.forget(rows)
+
     def test(self, rows: Sequence[ScoreRow]) -> None:
-        """Raise what `add` of these rows would raise, and store nothing."""
-        self._insert(rows, _TEST_AND_ROLL_BACK)
+        """Raise what `add` of these rows, if they begin their sessions, would raise.
+
+        Store nothing.
+        """
+        statements = _statements(rows, spans_of(rows))
+        execute_in_transaction(self.connection, self._deadline_s, statements, *_TEST_AND_ROLL_BACK)
 
     def test_privileges(self, rows: Sequence[ScoreRow]) -> None:
         """Raise what `add` of any rows with as much as these would raise."""
@@ -113,14 +130,21 @@ class MetricsTable:
             statements += statements_without_values()
         if any(row.interventions for row in rows):
             statements += intervention_statements_without_values()
+        if self._known_sessions.changed(rows):
+            statements += session_statements(())
         execute_in_transaction(self.connection, self._deadline_s, statements, *_TEST_AND_ROLL_BACK)
 
-    def _insert(self, rows: Sequence[ScoreRow], endings: Sequence[bytes] = (b"COMMIT",)) -> int:
-        statements = [_insert_statement(rows), *_change_statements(rows)]
-        return execute_in_transaction(self.connection, self._deadline_s, statements, *endings)
+    def _insert(self, rows: Sequence[ScoreRow], spans: Sequence[SessionSpan]) -> int:
+        results = execute_in_transaction(
+            self.connection, self._deadline_s, _statements(rows, spans), b"COMMIT"
+        )
+        if spans:
+            self._known_sessions.add(results[-1])
+        return results[0].rowcount
 
-    def _copy(self, rows: Sequence[ScoreRow]) -> int | None:
+    def _copy(self, rows: Sequence[ScoreRow], spans: Sequence[SessionSpan]) -> int | None:
         """Copy new rows into the table; None if that is not possible, and none was stored."""
+        live: Sequence[TupleRow] = ()
         try:
             with (
                 transaction(self.connection, self._deadline_s),
@@ -134,14 +158,17 @@ class MetricsTable:
                         # `(*values, …)` would make a list first, and every row comes here.
                         copy.write_row(values_of(row, at[row.at_ms]) + (metadata,))  # noqa: RUF005
                 stored = cursor.rowcount
-                for statement in _change_statements(rows):
+                for statement in _change_statements(rows, spans):
                     cursor.execute(*statement)
+                if spans:
+                    live = cursor.fetchall()
         except psycopg.errors.UniqueViolation:  # a row is stored already
             return None
         except StatementRefused as refusal:
             if refusal.sqlstate != _NOT_SUPPORTED:
                 raise
             return None
+        self._known_sessions.add(live)
         return stored
 
 
@@ -153,8 +180,14 @@ class _Times(dict[int, datetime]):
         return at
 
 
-def _change_statements(rows: Sequence[ScoreRow]) -> list[Statement]:
-    return [*anomaly_statements(rows), *intervention_statements(rows)]
+def _statements(rows: Sequence[ScoreRow], spans: Sequence[SessionSpan]) -> list[Statement]:
+    return [_insert_statement(rows), *_change_statements(rows, spans)]
+
+
+def _change_statements(rows: Sequence[ScoreRow], spans: Sequence[SessionSpan]) -> list[Statement]:
+    """Return the statements of what changes with the rows; those of sessions are the last."""
+    changes = [*anomaly_statements(rows), *intervention_statements(rows)]
+    return [*changes, *session_statements(spans)] if spans else changes
 
 
 def _insert_statement(rows: Sequence[ScoreRow]) -> Statement:

@@ -99,7 +99,9 @@ class RefusalFinder:
                 self._refused_sessions.pop(row.key, None)
         if any(row.anomalies for row in suspects):
             table.end_anomalies(rows)
-        self._remember_sessions(refused)
+        if refused:
+            table.forget_sessions([refusal.row for refusal in refused])
+            self._remember_sessions(refused)
         return WriteResult(stored, tuple(RefusedRow(row, _reason(error)) for row, error in refused))
 
     def _split(self, rows: Sequence[ScoreRow]) -> tuple[list[ScoreRow], list[ScoreRow]]:

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from typing import Final
 
-from conductor_actors.adapters.postgres import editions, migrations
+from conductor_actors.adapters.postgres import editions
 from conductor_actors.adapters.postgres.connection import (
     DATABASE_DEADLINE_S,
     DatabaseConnection,
@@ -12,35 +11,18 @@ from conductor_actors.adapters.postgres.connection import (
     deadline,
     transaction,
 )
+from conductor_actors.adapters.postgres.database_check import (
+    check_access,
+    check_encoding,
+    check_feedback,
+    check_titles,
+)
 from conductor_actors.adapters.postgres.metrics_table import MetricsTable
 from conductor_actors.adapters.postgres.refusals import RefusalFinder
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import DatabaseConnected, emit
 from conductor_actors.ports import CheckResult, WriteResult
-
-# SQL_ASCII stores any bytes, so also those of UTF-8.
-_ENCODINGS_OF_ALL_TEXT: Final = ("UTF8", "SQL_ASCII")
-
-_FIND_OBSTACLES: Final = """
-    SELECT current_setting('transaction_read_only') = 'on',
-           CASE WHEN to_regclass('engagement_metrics') IS NULL THEN 'engagement_metrics'
-                WHEN to_regclass('anomalies') IS NULL THEN 'anomalies'
-                WHEN to_regclass('interventions') IS NULL THEN 'interventions'
-                WHEN to_regclass('agent_performance') IS NULL THEN 'agent_performance' END,
-           has_table_privilege(to_regclass('engagement_metrics'), 'SELECT')
-               AND has_table_privilege(to_regclass('engagement_metrics'), 'INSERT'),
-           has_table_privilege(to_regclass('anomalies'), 'SELECT')
-               AND has_table_privilege(to_regclass('anomalies'), 'INSERT')
-               AND has_column_privilege(to_regclass('anomalies'), 'metadata', 'UPDATE'),
-           has_table_privilege(to_regclass('interventions'), 'SELECT')
-               AND has_table_privilege(to_regclass('interventions'), 'INSERT')
-               AND has_column_privilege(to_regclass('interventions'), 'status', 'UPDATE')
-               AND has_column_privilege(to_regclass('interventions'), 'outcome', 'UPDATE')
-               AND has_column_privilege(to_regclass('interventions'), 'metadata', 'UPDATE')
-               AND has_table_privilege(to_regclass('agent_performance'), 'SELECT')
-               AND has_table_privilege(to_regclass('agent_performance'), 'INSERT')
-"""
 
 
 class PostgresRowStore:
@@ -81,12 +63,12 @@ class PostgresRowStore:
             return editions.apply_retention(connection, edition, days, self._deadline_s)
 
     def check(self) -> list[CheckResult]:
-        """Check whether rows can be written, any text, and feedback, without changing anything."""
-        return self._check(_check_access, _check_encoding, _check_feedback)
+        """Check what can be written: rows, any text, feedback and titles. Change nothing."""
+        return self._check(check_access, check_encoding, check_feedback, check_titles)
 
     def check_access(self) -> list[CheckResult]:
         """Check whether rows can be written, without changing anything."""
-        return self._check(_check_access)
+        return self._check(check_access)
 
     def _check(
         self, *checks: Callable[[DatabaseConnection], Iterator[CheckResult]]
@@ -127,60 +109,3 @@ class PostgresRowStore:
             )
         )
         return self._table
-
-
-def _check_access(connection: DatabaseConnection) -> Iterator[CheckResult]:
-    server = editions.detect_server(connection)
-    yield CheckResult(ok=True, line=f"database: {server}")
-    pending = migrations.pending(connection, server.edition)
-    if pending:
-        names = ", ".join(migration.name for migration in pending)
-        yield CheckResult(
-            ok=False, line=f"tables: {names} not applied; run: python -m conductor_actors migrate"
-        )
-    else:
-        yield CheckResult(ok=True, line="tables: up to date")
-    obstacle = _obstacle(connection)
-    yield CheckResult(ok=obstacle is None, line=f"writing: {obstacle or 'allowed'}")
-
-
-def _check_encoding(connection: DatabaseConnection) -> Iterator[CheckResult]:
-    encoding = connection.info.parameter_status("server_encoding")
-    if encoding not in _ENCODINGS_OF_ALL_TEXT:
-        yield CheckResult(
-            ok=False,
-            line=f"encoding: {encoding} can't hold all text, and rows with other ids are refused; "
-            "move to a database that was created with ENCODING 'UTF8'",
-        )
-
-
-def _check_feedback(connection: DatabaseConnection) -> Iterator[CheckResult]:
-    """Warn of a user who reads anomalies, as that of a dashboard, and can't store feedback."""
-    found = connection.execute(
-        "SELECT has_table_privilege(to_regclass('anomalies'), 'SELECT')"
-        " AND NOT has_table_privilege(to_regclass('anomalies'), 'INSERT')"
-        " AND NOT has_column_privilege(to_regclass('anomalies'), 'metadata', 'UPDATE')"
-    ).fetchone()
-    if found == (True,):
-        line = "feedback: can't be stored, because the user lacks UPDATE (metadata) on anomalies"
-        yield CheckResult(ok=True, line=line, is_warning=True)
-
-
-def _obstacle(connection: DatabaseConnection) -> str | None:
-    """Return why rows can't be written, if they can't."""
-    row = connection.execute(_FIND_OBSTACLES).fetchone()
-    match row:
-        case (True, *_):
-            return "the server is read-only"
-        case (_, table, *_) if table:
-            return f"there is no table {table}"
-        case (_, _, False, *_):
-            return "the user lacks SELECT and INSERT on engagement_metrics"
-        case (_, _, _, False, _):
-            return "the user lacks SELECT, INSERT and UPDATE (metadata) on anomalies"
-        case (*_, False):
-            return (
-                "the user lacks SELECT, INSERT and UPDATE (status, outcome, metadata) on "
-                "interventions, or SELECT and INSERT on agent_performance"
-            )
-    return None

@@ -30,6 +30,7 @@ from conductor_actors.domain.anomalies.evidence import noticeable_s
 from conductor_actors.domain.scoring import Scoring, Signals
 from tests.dashboard.fake_conductor import Endpoint, FakeConductor
 from tests.dashboard.fake_conductor import refusal as _refusal
+from tests.dashboard.fake_reports import FakeReports
 from tests.dashboard.sample_bodies import (
     TICK_MS,
     Body,
@@ -63,6 +64,7 @@ class FakeService:
     breaks: list[tuple[str, Body]] = field(default_factory=list)
     may_conduct: bool = True
     conductor: FakeConductor = field(default_factory=FakeConductor)
+    reports: FakeReports = field(default_factory=FakeReports)
     token: str | None = None
     refused_sessions: set[str] = field(default_factory=set)
     refusal_reason: str | None = None
@@ -246,6 +248,7 @@ class FakeService:
         yield "POST", "sessions/{id:path}/quiet", self._arrange_quiet
         yield "POST", "anomalies/{id:path}/feedback", self._store_feedback
         yield from self.conductor.endpoints()
+        yield from self.reports.endpoints()
 
     def _with_token(self, answer: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:

@@ -17,6 +17,7 @@ from tests.dashboard.sample_bodies import (
     update_with_score,
 )
 from tests.dashboard.sample_interventions import effect, held, measured, suggestion
+from tests.dashboard.sample_reports import EVENT, live, overview, report, summary, with_points
 
 _FULL = [NOON_MS - back * TICK_MS for back in reversed(range(60))]
 
@@ -156,6 +157,36 @@ def _session_without_scores(window: Window) -> None:
     expect(page.locator(".chart-state")).to_contain_text("No scores")
 
 
+def _event(window: Window) -> None:
+    sessions = [with_points(summary(each, mean=0.5), 45) for each in ("keynote", "panel")]
+    sessions.append(with_points(live("town-hall"), 20, 0.1))
+    window.service.reports.events[EVENT] = overview(sessions)
+    window.page.goto(f"{window.service.url}/#/event/{EVENT}")
+    expect(window.page.locator(".multiple")).to_have_count(3)
+    window.page.locator(".event-plot").press("Home")
+
+
+def _session_report(window: Window) -> None:
+    window.service.reports.session_reports["keynote"] = report() | {"state": "live"}
+    window.page.goto(f"{window.service.url}/#/session/keynote/report")
+    expect(window.page.locator(".report-body")).to_be_visible()
+
+
+def _event_report(window: Window) -> None:
+    window.service.reports.event_reports[EVENT] = report("event", 240)
+    window.page.goto(f"{window.service.url}/#/event/{EVENT}/report")
+    expect(window.page.locator(".report-body")).to_be_visible()
+
+
+def _export(window: Window) -> None:
+    window.ignore("429")
+    window.service.reports.refusal = (429, "overloaded", "too many exports at once")
+    page = window.open("keynote")
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name="Download").click()
+    expect(page.locator(".export-error")).to_contain_text("too many")
+
+
 def _disconnected(window: Window) -> None:
     page = window.open("panel")
     expect(page.locator(".score-number")).to_have_text("55")
@@ -190,6 +221,10 @@ _STATES = [
     _conductor_view,
     _list_with_a_suggestion,
     _session_without_scores,
+    _event,
+    _session_report,
+    _event_report,
+    _export,
     _disconnected,
     _token_dialog,
 ]

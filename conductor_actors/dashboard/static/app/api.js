@@ -188,7 +188,7 @@ export async function tokenRejection() {
 }
 
 /** @param {string} path */
-function get(path) {
+export function get(path) {
   return send(path, {});
 }
 
@@ -215,15 +215,27 @@ function jsonOf(body) {
 
 /**
  * @param {string} path
- * @param {{method?: string, headers?: Record<string, string>, body?: string}} request
+ * @param {{method?: string, headers?: Record<string, string>, body?: string}} init
  */
-async function send(path, { headers = {}, ...request }) {
+async function send(path, init) {
+  const response = await request(path, init);
+  const body = await response.json().catch(() => null);
+  if (body !== null) return body;
+  throw new ApiError(response.status, response.statusText);
+}
+
+/**
+ * Return the response to a request with the token. Throw if it is an error, or if there is none.
+ * @param {string} path
+ * @param {{method?: string, headers?: Record<string, string>, body?: string, signal?: AbortSignal}} init
+ */
+export async function request(path, { headers = {}, ...init }) {
   const token = savedToken();
   if (token !== null) headers = { ...headers, Authorization: `Bearer ${token}` };
-  const response = await fetch(`${SERVICE_URL}/api/v1/${path}`, { ...request, headers }).catch(() => null);
+  const response = await fetch(`${SERVICE_URL}/api/v1/${path}`, { ...init, headers }).catch(() => null);
   if (response === null) throw new ApiError(0, "no response");
+  if (response.ok) return response;
   const body = await response.json().catch(() => null);
-  if (response.ok && body !== null) return body;
   const retryAfterMs = Number(response.headers.get("Retry-After")) * 1000;
   throw new ApiError(response.status, body?.error?.message ?? response.statusText, retryAfterMs);
 }

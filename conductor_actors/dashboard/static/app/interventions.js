@@ -95,6 +95,14 @@ export function stepsOf({ steps, origin, outcome }) {
     .sort((a, b) => rank(a.status) - rank(b.status));
 }
 
+/**
+ * Return the name of a status.
+ * @param {string} status
+ */
+export function statusName(status) {
+  return STEPS[status] ?? status;
+}
+
 /** @param {string} status */
 function rank(status) {
   return STATUS_RANKS[status] ?? 0;
@@ -105,7 +113,7 @@ function rank(status) {
  * @param {string} origin
  */
 function stepName(status, origin) {
-  return (status === "APPROVED" && DECISIONS[origin]) || (STEPS[status] ?? status);
+  return (status === "APPROVED" && DECISIONS[origin]) || statusName(status);
 }
 
 /**
@@ -171,10 +179,11 @@ export function wasDoneInTime(intervention) {
 }
 
 /**
+ * Compare what followed with similar moments, as a part of a sentence.
  * @param {number} reward
  * @param {number} after
  */
-function comparison(reward, after) {
+export function comparison(reward, after) {
   const without = after - reward;
   const by = wholePercent(after) - wholePercent(without);
   const usual = `similar moments without it (${percent(without)})`;

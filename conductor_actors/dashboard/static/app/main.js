@@ -13,10 +13,12 @@ import { ModeDialog } from "./conductor/mode-dialog.js";
 import { announceSuggestion } from "./conductor/suggestion-announcer.js";
 import { showConnection } from "./connection-badge.js";
 import { find, html, setText, show } from "./element.js";
+import { EventView } from "./event/event-view.js";
 import { OpenAnomalies } from "./open-anomalies.js";
 import { OpenDecisions } from "./open-decisions.js";
 import { Notifications } from "./overview/notifications.js";
 import { Overview } from "./overview/overview.js";
+import { ReportView } from "./report/report-view.js";
 import { routeOf } from "./routes.js";
 import { SessionView } from "./session/session-view.js";
 import { startTheme } from "./theme.js";
@@ -32,8 +34,12 @@ const overview = new Overview(stream, anomalies, decisions);
 const modeDialog = new ModeDialog();
 const session = new SessionView(stream, { anomalies, decisions, modeDialog });
 const conductor = new ConductorView(stream, decisions, modeDialog);
+const report = new ReportView();
 /** @type {Readonly<Partial<Record<ViewName, View>>>} */
-const views = { live: overview, session, conductor };
+const views = {
+  ...{ live: overview, session, event: new EventView(), conductor },
+  ...{ "session-report": report.of("session"), "event-report": report.of("event") },
+};
 const dialog = tokenDialog((token) => stream.retry(token));
 
 new Notifications(find(document, ".notify", HTMLButtonElement), anomalies, decisions);

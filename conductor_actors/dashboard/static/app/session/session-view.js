@@ -11,6 +11,7 @@ import { PageActions } from "../export/page-actions.js";
 import { percent, printable, time, trend, wholePercent } from "../format.js";
 import { categoryName, levelOf } from "../levels.js";
 import { TREND_MS } from "../points.js";
+import { eventAddress } from "../routes.js";
 import { setTitle } from "../tab-title.js";
 import { TickClock } from "../tick-clock.js";
 import { AnomalyNotice } from "./anomaly-notice.js";
@@ -46,6 +47,7 @@ export class SessionView {
   #break;
   #conductor;
   #manual;
+  #actions = new PageActions(html(this.#root, ".page-actions"));
   #done = new InterventionList(html(this.#root, ".done"), { hasSessions: false });
   #past = new PastAnomalies(html(this.#root, ".past"));
   #cards = new SignalCards(this.#root);
@@ -80,7 +82,6 @@ export class SessionView {
     const sessionId = () => this.#session?.sessionId ?? "";
     this.#manual = new ManualDialog(html(this.#root, ".manual-open"), sessionId, onDecision);
     onMarked(this.#render);
-    new PageActions(html(this.#root, ".page-actions"));
     copyOnClick(html(this.#root, "[data-copies=session]"), sessionId);
     copyOnClick(html(this.#root, "[data-copies=event]"), () => this.#session?.latest?.eventId ?? "");
     html(this.#chartState, ".state-action").addEventListener("click", () => stream.retry());
@@ -106,6 +107,7 @@ export class SessionView {
     this.#interventions.open(sessionId);
     this.#conductor.open(sessionId);
     this.#break.open(sessionId);
+    this.#actions.show("session", sessionId);
     setText(html(this.#title, "bdi"), printable(sessionId));
     this.#title.title = printable(sessionId);
     this.#stop = this.#stream.watchSession(sessionId, (session) => this.#onSession(session));
@@ -214,6 +216,7 @@ export class SessionView {
   /** @param {Update | null} latest */
   #drawEvent(latest) {
     setText(html(this.#root, ".event-id"), latest ? printable(latest.eventId) : "–");
+    html(this.#root, ".event-link").setAttribute("href", eventAddress(latest?.eventId ?? ""));
     html(this.#root, ".session-event").dataset["known"] = String(latest !== null);
   }
 

@@ -1,0 +1,114 @@
+/** The figures of an event and of its sessions, also of those that are live and have none stored. */
+
+import { setText } from "../element.js";
+import { count, percent, printable } from "../format.js";
+
+/** @import { EventOverview, EventPoint, EventSession, SessionSummary } from "./event-api.js" */
+
+/** @typedef {"start" | "mean" | "peak" | "people"} Order */
+
+/**
+ * The average score, the highest one and the number of people at most; null: there is no score.
+ * @typedef {Readonly<{mean: number | null, peak: number | null, people: number | null}>} Figures
+ */
+
+/**
+ * Return the figures of a session: those that are stored, else those of its points.
+ * @param {EventSession} session
+ * @returns {Figures}
+ */
+export function figuresOf({ meanScore, peakScore, peakUsers, points }) {
+  const scores = points.map(({ score }) => score);
+  const mean = scores.length > 0 ? scores.reduce((sum, score) => sum + score, 0) / scores.length : null;
+  const people = points.length > 0 ? most(points, ({ totalUsers }) => totalUsers) : null;
+  return {
+    mean: meanScore ?? mean,
+    peak: peakScore ?? (scores.length > 0 ? most(points, ({ score }) => score) : null),
+    people: peakUsers ?? people,
+  };
+}
+
+/**
+ * Return sessions in an order: by start, or the highest figure first. Those without it come last.
+ * @param {readonly EventSession[]} sessions
+ * @param {Order} order
+ */
+export function inOrder(sessions, order) {
+  if (order === "start") return [...sessions].sort((a, b) => beginOf(a) - beginOf(b));
+  const figure = (/** @type {EventSession} */ session) => figuresOf(session)[order] ?? -1;
+  return [...sessions].sort((a, b) => figure(b) - figure(a) || beginOf(a) - beginOf(b));
+}
+
+/**
+ * Show the figures of an event.
+ * @param {HTMLElement} list
+ * @param {EventOverview} overview
+ */
+export function showEventFigures(list, { sessions, curve }) {
+  const best = inOrder(sessions, "mean")[0];
+  const bestMean = best ? figuresOf(best).mean : null;
+  const highest = curve.length > 0 ? most(curve, ({ score }) => score) : null;
+  const people = curve.length > 0 ? most(curve, ({ totalUsers }) => totalUsers) : null;
+  showFigures(list, [
+    ["Average score", percentOf(weightedMean(curve)), "of all sessions, by their people"],
+    ["Highest", percentOf(highest), "of all sessions together"],
+    ["People at most", people === null ? "–" : count(people), "in all sessions at one time"],
+    ["Best session", percentOf(bestMean), best && bestMean !== null ? nameOf(best) : ""],
+  ]);
+}
+
+/**
+ * Show names, values and what they mean.
+ * @param {HTMLElement} list
+ * @param {readonly (readonly [name: string, value: string, text: string])[]} figures
+ */
+export function showFigures(list, figures) {
+  list.replaceChildren(
+    ...figures.map((texts) => {
+      const figure = document.createElement("div");
+      const parts = texts.map((text, index) => {
+        const part = document.createElement(index === 0 ? "dt" : "dd");
+        part.className = ["figure-name", "figure-value", "figure-text"][index] ?? "";
+        setText(part, text);
+        return part;
+      });
+      figure.append(...parts.filter((part) => part.textContent !== ""));
+      return figure;
+    }),
+  );
+}
+
+/**
+ * Return the name that people know a session by: its title, else its id.
+ * @param {Pick<SessionSummary, "sessionId" | "title">} session
+ */
+export function nameOf({ sessionId, title }) {
+  return printable(title || sessionId);
+}
+
+/** @param {number | null} share */
+export function percentOf(share) {
+  return share === null ? "–" : percent(share);
+}
+
+/** @param {SessionSummary} session */
+function beginOf({ startedAt }) {
+  return startedAt === null ? Infinity : Date.parse(startedAt);
+}
+
+/**
+ * Return the mean score, each point counted as many times as there are people; null: nobody was there.
+ * @param {readonly EventPoint[]} points
+ */
+function weightedMean(points) {
+  const people = points.reduce((sum, { totalUsers }) => sum + totalUsers, 0);
+  return people > 0 ? points.reduce((sum, each) => sum + each.score * each.totalUsers, 0) / people : null;
+}
+
+/**
+ * @param {readonly EventPoint[]} points
+ * @param {(point: EventPoint) => number} valueOf
+ */
+function most(points, valueOf) {
+  return points.reduce((highest, point) => Math.max(highest, valueOf(point)), 0);
+}

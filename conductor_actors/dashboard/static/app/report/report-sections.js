@@ -1,0 +1,123 @@
+/** The tables of a report: categories, polls, anomalies, what the conductor did, and sessions. */
+
+import { nameOf, percentOf } from "../event/event-figures.js";
+import { html, show } from "../element.js";
+import { count, duration, percent, printable } from "../format.js";
+import { incidentName } from "../incidents.js";
+import { comparison, interventionName, statusName } from "../interventions.js";
+import { categoryName, levelOf } from "../levels.js";
+import { reportAddress, sessionAddress } from "../routes.js";
+import { bar, linkTo, showRows } from "./report-table.js";
+
+/** @import { Report, ReportedAnomaly, ReportedIntervention } from "./report-api.js" */
+
+/** The categories and a score in each, the highest first. */
+const CATEGORIES = /** @type {const} */ ([
+  ["VERY_HIGH", 0.9],
+  ["HIGH", 0.7],
+  ["MODERATE", 0.5],
+  ["LOW", 0.3],
+  ["VERY_LOW", 0.1],
+]);
+const AROUND_MS = 120_000; // what the link to an anomaly or action shows before and after it
+
+/**
+ * @param {HTMLElement} root
+ * @param {Report} report
+ * @param {(atMs: number) => string} timeText
+ */
+export function showSections(root, report, timeText) {
+  const sessions = new Map((report.sessions ?? []).map((session) => [session.sessionId, nameOf(session)]));
+  const nameIn = (/** @type {string} */ id) => sessions.get(id) ?? printable(id);
+  const time = (/** @type {string} */ text) => timeText(Date.parse(text));
+  /** @param {{sessionId: string}} each @param {string} at */
+  const momentLink = ({ sessionId }, at) => linkTo(sessionAddress(sessionId, around(at)), time(at));
+  showCategories(html(root, ".report-categories"), report);
+  showRows(
+    html(root, ".report-polls"),
+    report.polls.map((poll) => [
+      momentLink(poll, poll.at),
+      nameIn(poll.sessionId),
+      bar(0, poll.participation, "accent", percent(poll.participation)),
+    ]),
+  );
+  showRows(
+    html(root, ".report-anomalies"),
+    report.anomalies.map((each) => [
+      momentLink(each, each.startedAt),
+      nameIn(each.sessionId),
+      incidentName(each.type),
+      lengthText(each),
+      printable(each.reason ?? ""),
+    ]),
+  );
+  showRows(
+    html(root, ".report-interventions"),
+    report.interventions.map((each) => [
+      momentLink(each, each.at),
+      nameIn(each.sessionId),
+      interventionName(each.type),
+      each.type === "HOLD" ? "–" : statusName(each.status),
+      outcomeOf(each),
+    ]),
+  );
+  showSessions(html(root, ".report-sessions"), report, time);
+  // A report of one session need not name it in each row.
+  for (const cell of root.querySelectorAll(".report-session")) {
+    show(/** @type {HTMLElement} */ (cell), report.kind === "event");
+  }
+}
+
+/**
+ * @param {HTMLElement} section
+ * @param {Report} report
+ */
+function showCategories(section, { categories }) {
+  const total = Object.values(categories).reduce((sum, seconds) => sum + seconds, 0) || 1;
+  showRows(
+    section,
+    CATEGORIES.map(([category, score]) => {
+      const seconds = categories[category] ?? 0;
+      const share = seconds / total;
+      return [categoryName(category), bar(0, share, levelOf(score), percent(share)), duration(seconds * 1000)];
+    }),
+  );
+}
+
+/**
+ * @param {HTMLElement} section
+ * @param {Report} report
+ * @param {(text: string) => string} time
+ */
+function showSessions(section, { sessions = [] }, time) {
+  showRows(
+    section,
+    sessions.map((session) => [
+      session.startedAt === null ? "–" : time(session.startedAt),
+      linkTo(reportAddress("session", session.sessionId), nameOf(session)),
+      session.state === "live" ? "Live" : session.durationS === null ? "–" : duration(session.durationS * 1000),
+      percentOf(session.meanScore),
+      percentOf(session.peakScore),
+      session.peakUsers === null ? "–" : count(session.peakUsers),
+    ]),
+  );
+}
+
+/** @param {string} at */
+function around(at) {
+  return { fromMs: Date.parse(at) - AROUND_MS, toMs: Date.parse(at) + AROUND_MS };
+}
+
+/** @param {ReportedAnomaly} anomaly */
+function lengthText({ startedAt, endedAt }) {
+  return endedAt === null ? "Still open" : duration(Date.parse(endedAt) - Date.parse(startedAt));
+}
+
+/** @param {ReportedIntervention} intervention */
+function outcomeOf({ outcome }) {
+  if (outcome === null) return "Not known yet.";
+  const { engagement_before: before, engagement_after: after, reward } = outcome;
+  if (typeof after !== "number") return "It could not be measured.";
+  const mean = `${percent(after)} on average from 30 to 120 s later, ${percent(before)} before`;
+  return typeof reward === "number" ? `${mean}: ${comparison(reward, after)}.` : `${mean}.`;
+}

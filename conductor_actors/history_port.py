@@ -13,7 +13,7 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.largest_changes import ScoreChange
 from conductor_actors.domain.scoring import Contributions
 from conductor_actors.domain.session_titles import TitleChange
-from conductor_actors.history_bodies import SessionState, SessionSummary
+from conductor_actors.history_bodies import LargestChanges, Moment, SessionState, SessionSummary
 from conductor_actors.updates import timestamp
 
 
@@ -194,6 +194,15 @@ class ScoreChanges(NamedTuple):
     falls: Sequence[ScoreChange]
 
 
+def changes_body(found: ScoreChanges) -> LargestChanges:
+    """Return the JSON body about changes."""
+    return LargestChanges(*([_moment(each) for each in changes] for changes in found))
+
+
+def _moment(one: ScoreChange) -> Moment:
+    return Moment(one.session_id, timestamp(one.at_ms), one.before, one.after, one.change)
+
+
 class StoredEvent(NamedTuple):
     """An event and its sessions. `ended_ms` is None while one of them is live."""
 
@@ -258,3 +267,4 @@ class HistoryPorts(NamedTuple):
     sessions: SessionReader
     titles: TitleStore
     timelines: TimelineReader
+    events: EventReader

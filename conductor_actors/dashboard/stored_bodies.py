@@ -6,7 +6,7 @@ import msgspec
 
 from conductor_actors.dashboard.bodies import Body
 from conductor_actors.domain.identity import Id
-from conductor_actors.history_bodies import SessionSummary
+from conductor_actors.history_bodies import LargestChanges, SessionSummary
 from conductor_actors.updates import Share, Timestamp
 
 
@@ -94,3 +94,55 @@ class SessionTimeline(Body):
     ended_at: Timestamp | None
     points: Sequence[TimelinePoint]
     gaps: Sequence[TimelineGap]
+
+
+class EventSummary(Body):
+    """An event and the number of its sessions. `endedAt` is null while one of them is live."""
+
+    event_id: Id
+    title: str | None
+    sessions: int
+    live_sessions: int
+    started_at: Timestamp
+    ended_at: Timestamp | None
+
+
+class EventList(Body):
+    """A page of events. `next` is the `cursor` of the next page; null at the end."""
+
+    events: Sequence[EventSummary]
+    next: str | None
+
+
+class CurvePoint(Body):
+    """The mean score and the most users of a step that begins at `timestamp`."""
+
+    timestamp: Timestamp
+    score: Share
+    total_users: int
+
+
+class EventSession(SessionSummary, kw_only=True, rename="camel"):
+    """A session of an event. Steps without a row have no point."""
+
+    points: Sequence[CurvePoint]
+
+
+class EventOverview(Body):
+    """The sessions of an event, in the order of their starts, on one axis of time.
+
+    `curve` is the mean of the sessions, weighted by their users: a person in two of them counts
+    twice. The range is extended to whole steps. `step` is an ISO 8601 duration in seconds, such as
+    `PT60S`.
+    """
+
+    event_id: Id
+    title: str | None
+    started_at: Timestamp
+    ended_at: Timestamp | None
+    from_: Timestamp = msgspec.field(name="from")
+    to: Timestamp
+    step: str
+    sessions: Sequence[EventSession]
+    curve: Sequence[CurvePoint]
+    moments: LargestChanges

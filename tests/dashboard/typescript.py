@@ -59,6 +59,8 @@ _ROOTS: Final = (
     stored_bodies.Titles,
     stored_bodies.AboutRequest,
     stored_bodies.SessionTimeline,
+    stored_bodies.EventList,
+    stored_bodies.EventOverview,
 )
 _NAMES: Final = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}
 _HEAD: Final = """\

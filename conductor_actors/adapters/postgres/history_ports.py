@@ -1,5 +1,6 @@
 """The ports for what is read afterwards, on the connections that they share."""
 
+from conductor_actors.adapters.postgres.event_reader import PostgresEventReader
 from conductor_actors.adapters.postgres.history_queries import HistoryQueries
 from conductor_actors.adapters.postgres.session_reader import PostgresSessionReader
 from conductor_actors.adapters.postgres.timeline_reader import PostgresTimelineReader
@@ -18,4 +19,5 @@ def make_history_ports(
         PostgresSessionReader(queries),
         PostgresTitleStore(queries),
         PostgresTimelineReader(queries, scoring, tick_s),
+        PostgresEventReader(queries, tick_s),
     )

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from conductor_actors.dashboard.bodies import SessionList
+from conductor_actors.dashboard.http.event_query import MAX_EVENT_SESSIONS_SHOWN
 from conductor_actors.dashboard.http.openapi_parts import (
     SESSION_ID,
     TENANT_PARAMETER,
@@ -23,6 +24,8 @@ from conductor_actors.dashboard.http.timeline_query import (
 )
 from conductor_actors.dashboard.stored_bodies import (
     AboutRequest,
+    EventList,
+    EventOverview,
     SessionSummaryList,
     SessionTimeline,
     Titles,
@@ -31,7 +34,7 @@ from conductor_actors.history_bodies import SessionSummary
 
 HISTORY_BODIES: Final = (
     *(SessionSummaryList, SessionSummary, Titles, AboutRequest),
-    SessionTimeline,
+    *(SessionTimeline, EventList, EventOverview),
 )
 
 _EVENT_ID_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -111,6 +114,22 @@ def history_paths() -> dict[str, Any]:
                     },
                     "The most points.",
                 ),
+                TENANT_PARAMETER,
+            ),
+        ),
+        "/api/v1/events": get(
+            "List the events of a tenant's sessions, newest start first.",
+            EventList,
+            _LIST_PARAMETERS,
+        ),
+        "/api/v1/events/overview": get(
+            "Return the sessions of an event on one axis of time, its curve, and its moments: the "
+            f"largest changes within a minute. Without `from` these are the "
+            f"{MAX_EVENT_SESSIONS_SHOWN} newest sessions.",
+            EventOverview,
+            (
+                query_parameter("event", _EVENT_ID_TEXT, "The event.") | {"required": True},
+                *_CHART_RANGE,
                 TENANT_PARAMETER,
             ),
         ),

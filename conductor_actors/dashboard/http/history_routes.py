@@ -5,6 +5,7 @@ from starlette.routing import BaseRoute
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http.api import Handler
 from conductor_actors.dashboard.http.callers import Callers
+from conductor_actors.dashboard.http.event_routes import EventRoutes
 from conductor_actors.dashboard.http.history_sources import HistorySources
 from conductor_actors.dashboard.http.session_list_routes import SessionListRoutes
 from conductor_actors.dashboard.http.timeline_routes import TimelineRoutes
@@ -17,4 +18,5 @@ def history_routes(
     return [
         *SessionListRoutes(sources, callers, metrics, live_sessions).routes(),
         *TimelineRoutes(sources, callers, metrics).routes(),
+        *EventRoutes(sources, callers, metrics).routes(),
     ]

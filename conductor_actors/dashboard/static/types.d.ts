@@ -592,3 +592,76 @@ export interface TimelineGap {
   readonly from: string;
   readonly to: string;
 }
+
+/** A page of events. `next` is the `cursor` of the next page; null at the end. */
+export interface EventList {
+  readonly events: readonly EventSummary[];
+  readonly next: string | null;
+}
+
+/** An event and the number of its sessions. `endedAt` is null while one of them is live. */
+export interface EventSummary {
+  readonly eventId: string;
+  readonly title: string | null;
+  readonly sessions: number;
+  readonly liveSessions: number;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+}
+
+/** The sessions of an event, in the order of their starts, on one axis of time. */
+export interface EventOverview {
+  readonly eventId: string;
+  readonly title: string | null;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  readonly from: string;
+  readonly to: string;
+  readonly step: string;
+  readonly sessions: readonly EventSession[];
+  readonly curve: readonly CurvePoint[];
+  readonly moments: LargestChanges;
+}
+
+/** A session of an event. Steps without a row have no point. */
+export interface EventSession {
+  readonly sessionId: string;
+  readonly eventId: string;
+  readonly tenantId: string;
+  readonly title?: string | null;
+  readonly eventTitle?: string | null;
+  readonly speakers?: readonly string[];
+  readonly plannedBegin?: string | null;
+  readonly plannedEnd?: string | null;
+  readonly state: "live" | "ended" | "planned";
+  readonly startedAt?: string | null;
+  readonly endedAt?: string | null;
+  readonly durationS?: number | null;
+  readonly meanScore?: number | null;
+  readonly peakScore?: number | null;
+  readonly peakAt?: string | null;
+  readonly peakUsers?: number | null;
+  readonly points: readonly CurvePoint[];
+}
+
+/** The mean score and the most users of a step that begins at `timestamp`. */
+export interface CurvePoint {
+  readonly timestamp: string;
+  readonly score: number;
+  readonly totalUsers: number;
+}
+
+/** The largest changes, each the largest first; those of a session are over a minute apart. */
+export interface LargestChanges {
+  readonly rises: readonly Moment[];
+  readonly falls: readonly Moment[];
+}
+
+/** The change of a session's score within a minute, which ends `at` a tick. */
+export interface Moment {
+  readonly sessionId: string;
+  readonly at: string;
+  readonly before: number;
+  readonly after: number;
+  readonly change: number;
+}

@@ -56,6 +56,9 @@ def test_every_reference_has_a_schema() -> None:
         ("/api/v1/titles", stored_bodies.Titles),
         ("/api/v1/sessions/s/timeline?points=0", bodies.Refusal),
         ("/api/v1/sessions/s/timeline", stored_bodies.SessionTimeline),
+        ("/api/v1/events", stored_bodies.EventList),
+        ("/api/v1/events/overview", bodies.Refusal),
+        ("/api/v1/events/overview?event=event", stored_bodies.EventOverview),
         ("/api/v1/sessions/s/history?from=2026-01-04T12:00:00Z", bodies.Refusal),
         (
             f"/api/v1/sessions/s/history?from={'2026-01-04T12:00:00Z'}&to=2026-01-04T12:01:00Z",

@@ -49,3 +49,7 @@ SELECT 'GRANT UPDATE ON sessions, session_titles, event_titles TO conductor_writ
 WHERE to_regclass('sessions') IS NOT NULL \gexec
 SELECT 'GRANT INSERT, UPDATE ON session_titles, event_titles TO conductor_reader'
 WHERE to_regclass('session_titles') IS NOT NULL \gexec
+
+-- The collector sends to webhooks what is in this table, and deletes what was sent.
+SELECT 'GRANT UPDATE, DELETE ON webhook_deliveries TO conductor_writer'
+WHERE to_regclass('webhook_deliveries') IS NOT NULL \gexec

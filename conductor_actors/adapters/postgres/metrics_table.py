@@ -22,6 +22,12 @@ from conductor_actors.adapters.postgres.connection import (
     execute_in_transaction,
     transaction,
 )
+from conductor_actors.adapters.postgres.deliveries_table import (
+    HasWebhook,
+    delivery_statements,
+    enqueue_statement,
+    no_webhook,
+)
 from conductor_actors.adapters.postgres.interventions_table import (
     intervention_statements,
     intervention_statements_without_values,
@@ -84,11 +90,17 @@ class MetricsTable:
     """The table `engagement_metrics`, over one connection.
 
     Each call is one transaction with the whole deadline. An error of the driver is raised as
-    `deadline` raises it.
+    `deadline` raises it. The events of rows are enqueued for the tenants that have a webhook.
     """
 
-    def __init__(self, connection: DatabaseConnection, deadline_s: float) -> None:
+    def __init__(
+        self,
+        connection: DatabaseConnection,
+        deadline_s: float,
+        has_webhook: HasWebhook = no_webhook,
+    ) -> None:
         self.connection = connection
+        self._has_webhook = has_webhook
         self._deadline_s = deadline_s
         self._known_sessions = KnownSessions()
         self._expects_stored_rows = False  # as after a crash
@@ -120,7 +132,7 @@ class MetricsTable:
 
         Store nothing.
         """
-        statements = _statements(rows, spans_of(rows))
+        statements = self._statements(rows, spans_of(rows))
         execute_in_transaction(self.connection, self._deadline_s, statements, *_TEST_AND_ROLL_BACK)
 
     def test_privileges(self, rows: Sequence[ScoreRow]) -> None:
@@ -130,13 +142,15 @@ class MetricsTable:
             statements += statements_without_values()
         if any(row.interventions for row in rows):
             statements += intervention_statements_without_values()
+        if self._has_webhook is not no_webhook:
+            statements.append(enqueue_statement(()))
         if self._known_sessions.changed(rows):
             statements += session_statements(())
         execute_in_transaction(self.connection, self._deadline_s, statements, *_TEST_AND_ROLL_BACK)
 
     def _insert(self, rows: Sequence[ScoreRow], spans: Sequence[SessionSpan]) -> int:
         results = execute_in_transaction(
-            self.connection, self._deadline_s, _statements(rows, spans), b"COMMIT"
+            self.connection, self._deadline_s, self._statements(rows, spans), b"COMMIT"
         )
         if spans:
             self._known_sessions.add(results[-1])
@@ -158,7 +172,7 @@ class MetricsTable:
                         # `(*values, …)` would make a list first, and every row comes here.
                         copy.write_row(values_of(row, at[row.at_ms]) + (metadata,))  # noqa: RUF005
                 stored = cursor.rowcount
-                for statement in _change_statements(rows, spans):
+                for statement in self._change_statements(rows, spans):
                     cursor.execute(*statement)
                 if spans:
                     live = cursor.fetchall()
@@ -171,6 +185,22 @@ class MetricsTable:
         self._known_sessions.add(live)
         return stored
 
+    def _statements(
+        self, rows: Sequence[ScoreRow], spans: Sequence[SessionSpan]
+    ) -> list[Statement]:
+        return [_insert_statement(rows), *self._change_statements(rows, spans)]
+
+    def _change_statements(
+        self, rows: Sequence[ScoreRow], spans: Sequence[SessionSpan]
+    ) -> list[Statement]:
+        """Return the statements of what changes with the rows; those of sessions are the last."""
+        changes = [
+            *anomaly_statements(rows),
+            *intervention_statements(rows),
+            *delivery_statements(rows, self._has_webhook),
+        ]
+        return [*changes, *session_statements(spans)] if spans else changes
+
 
 class _Times(dict[int, datetime]):
     """The times of ticks: a batch has few, and the time of each is made once."""
@@ -178,16 +208,6 @@ class _Times(dict[int, datetime]):
     def __missing__(self, at_ms: int) -> datetime:
         at = self[at_ms] = to_datetime(at_ms)
         return at
-
-
-def _statements(rows: Sequence[ScoreRow], spans: Sequence[SessionSpan]) -> list[Statement]:
-    return [_insert_statement(rows), *_change_statements(rows, spans)]
-
-
-def _change_statements(rows: Sequence[ScoreRow], spans: Sequence[SessionSpan]) -> list[Statement]:
-    """Return the statements of what changes with the rows; those of sessions are the last."""
-    changes = [*anomaly_statements(rows), *intervention_statements(rows)]
-    return [*changes, *session_statements(spans)] if spans else changes
 
 
 def _insert_statement(rows: Sequence[ScoreRow]) -> Statement:

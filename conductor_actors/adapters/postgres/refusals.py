@@ -13,7 +13,7 @@ rows wait until an operator ends it. So a row is refused only on evidence that i
    row that it accepted last, or one of the rows that wait. The former gets a time as late as that
    of the refused row, because a server may refuse every row of a new day, as when it can't create
    a chunk. The latter end a batch of refused rows that nothing was accepted before. Both get an
-   anomaly if the refused row has one, and an intervention.
+   anomaly if the refused row has one, and an intervention, and are the last if it is.
 
 Without this evidence the error is raised, and every row that is not stored waits.
 """
@@ -151,6 +151,7 @@ class RefusalFinder:
         like_refused = {
             "anomalies": _ANY_ANOMALY if refusal.row.anomalies else (),
             "interventions": _ANY_INTERVENTION if refusal.row.interventions else (),
+            "is_last": refusal.row.is_last,
         }
         if self._accepted is not None:
             at_ms = max(self._accepted.at_ms, refusal.row.at_ms) + 1  # not that of a stored row

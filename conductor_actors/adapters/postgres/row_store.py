@@ -17,6 +17,11 @@ from conductor_actors.adapters.postgres.database_check import (
     check_feedback,
     check_titles,
 )
+from conductor_actors.adapters.postgres.deliveries_table import (
+    HasWebhook,
+    check_webhooks,
+    no_webhook,
+)
 from conductor_actors.adapters.postgres.metrics_table import MetricsTable
 from conductor_actors.adapters.postgres.refusals import RefusalFinder
 from conductor_actors.domain.scoring import ScoreRow
@@ -28,12 +33,19 @@ from conductor_actors.ports import CheckResult, WriteResult
 class PostgresRowStore:
     """A `RowStore` and `Retention`. It connects at the first call, and again after a failure.
 
-    Each transaction has the whole deadline. Only one thread may use a store.
+    Each transaction has the whole deadline. Only one thread may use a store. With rows it enqueues
+    their events for the tenants that have a webhook.
     """
 
-    def __init__(self, url: str, deadline_s: float = DATABASE_DEADLINE_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        deadline_s: float = DATABASE_DEADLINE_S,
+        has_webhook: HasWebhook = no_webhook,
+    ) -> None:
         self._url = url
         self._deadline_s = deadline_s
+        self._has_webhook = has_webhook
         self._table: MetricsTable | None = None
         self._refusals = RefusalFinder()
 
@@ -64,11 +76,15 @@ class PostgresRowStore:
 
     def check(self) -> list[CheckResult]:
         """Check what can be written: rows, any text, feedback and titles. Change nothing."""
-        return self._check(check_access, check_encoding, check_feedback, check_titles)
+        others = check_encoding, check_feedback, check_titles
+        return self._check(check_access, *self._webhook_checks(), *others)
 
     def check_access(self) -> list[CheckResult]:
         """Check whether rows can be written, without changing anything."""
-        return self._check(check_access)
+        return self._check(check_access, *self._webhook_checks())
+
+    def _webhook_checks(self) -> Sequence[Callable[[DatabaseConnection], Iterator[CheckResult]]]:
+        return () if self._has_webhook is no_webhook else (check_webhooks,)
 
     def _check(
         self, *checks: Callable[[DatabaseConnection], Iterator[CheckResult]]
@@ -98,7 +114,7 @@ class PostgresRowStore:
 
     def _connect(self) -> MetricsTable:
         connection = connect(self._url, self._deadline_s)
-        self._table = MetricsTable(connection, self._deadline_s)
+        self._table = MetricsTable(connection, self._deadline_s, self._has_webhook)
         with deadline(connection, self._deadline_s):
             server = editions.detect_server(connection)
         emit(

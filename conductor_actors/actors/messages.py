@@ -25,6 +25,7 @@ from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.session_state import SessionState
 from conductor_actors.domain.ticks import TickPosition, Watermark
 from conductor_actors.ports import DeadLetter
+from conductor_actors.webhook_port import AttemptResult, WebhookDelivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +227,17 @@ class TrialsMeasured:
     records: Sequence[Intervention]
 
 
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """To the DeliveryActor: an attempt to send a delivery has ended."""
+
+    delivery: WebhookDelivery
+    result: AttemptResult
+
+
 CourierMessage: TypeAlias = InterventionsChanged | IntervalElapsed
 ConductorMessage: TypeAlias = TrialsMeasured | IntervalElapsed | Flush
+DeliveryMessage: TypeAlias = Attempted | IntervalElapsed
 
 WriterMessage: TypeAlias = Scored | TickScored | IntervalElapsed | Flush
 PublisherMessage: TypeAlias = Scored | TickScored | Undeliverable | IntervalElapsed | Flush

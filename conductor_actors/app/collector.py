@@ -11,6 +11,7 @@ import pykka
 from conductor_actors.actors.checkpointer import CheckpointerActor
 from conductor_actors.actors.conductor import ConductorActor
 from conductor_actors.actors.courier import CourierActor
+from conductor_actors.actors.delivery import DeliveryActor, DeliveryPorts
 from conductor_actors.actors.introspection import IntrospectionActor, ServiceFacts
 from conductor_actors.actors.lease_keeper import LeaseKeeperActor
 from conductor_actors.actors.messages import Drain, Scored
@@ -73,6 +74,7 @@ SUPERVISION_INTERVAL_S: Final = 1.0
 CONDUCT_INTERVAL_S: Final = 0.5  # retries what Redis did not take
 MAX_DATABASE_AWAY_S: Final = 15.0  # then nothing is sent: what it leads to could not be stored
 RETENTION_INTERVAL_S: Final = 3600.0
+DELIVERY_INTERVAL_S: Final = 1.0  # between looks at what is due
 
 MAX_RESTARTS: Final = 3
 RESTART_WINDOW_S: Final = 60.0
@@ -92,6 +94,7 @@ class Ports(NamedTuple):
     introspection: IntrospectionChannel
     actions: ActionSender
     policies: PolicyStore
+    deliveries: DeliveryPorts | None = None  # unless this collector sends to webhooks
 
 
 class Collector:
@@ -118,6 +121,8 @@ class Collector:
         names += ["courier", "conductor"]
         if settings.retention_days:
             names.append("retention")
+        if ports.deliveries is not None:
+            names.append("delivery")
         self._mailboxes = {name: ThreadMailbox() for name in names}
         self._to_writer: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
         self._to_publisher: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
@@ -234,6 +239,9 @@ class Collector:
         if settings.retention_days:
             days = settings.retention_days
             children.insert(0, self._child("retention", RetentionActor, ports.retention, days))
+        if ports.deliveries is not None:
+            receivers = settings.webhook_receivers()
+            children.insert(0, self._child("delivery", DeliveryActor, ports.deliveries, receivers))
         return children
 
     def _child(
@@ -314,6 +322,8 @@ class Collector:
         ]
         if self._settings.retention_days:
             entries.append(TimerEntry(mail["retention"], RETENTION_INTERVAL_S))
+        if self._ports.deliveries is not None:
+            entries.append(TimerEntry(mail["delivery"], DELIVERY_INTERVAL_S))
         return entries
 
 

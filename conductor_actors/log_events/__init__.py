@@ -183,6 +183,13 @@ from conductor_actors.log_events.service_events import (
     TicksStalled,
     VariableIgnored,
 )
+from conductor_actors.log_events.webhook_events import (
+    DeliveriesExpired,
+    WebhookDelivered,
+    WebhookFailed,
+    WebhookGivenUp,
+    WebhooksCounted,
+)
 
 AnyEvent: TypeAlias = (
     ActorFailed
@@ -203,6 +210,7 @@ AnyEvent: TypeAlias = (
     | DashboardStopped
     | DatabaseConnected
     | DecisionMade
+    | DeliveriesExpired
     | DrainBegan
     | DrainIncomplete
     | EntriesAhead
@@ -273,6 +281,10 @@ AnyEvent: TypeAlias = (
     | UpdatesDropped
     | UpdatesPublished
     | VariableIgnored
+    | WebhookDelivered
+    | WebhookFailed
+    | WebhookGivenUp
+    | WebhooksCounted
 )
 
 __all__ = [
@@ -297,6 +309,7 @@ __all__ = [
     "DashboardStopped",
     "DatabaseConnected",
     "DecisionMade",
+    "DeliveriesExpired",
     "DrainBegan",
     "DrainIncomplete",
     "EntriesAhead",
@@ -370,6 +383,10 @@ __all__ = [
     "UpdatesDropped",
     "UpdatesPublished",
     "VariableIgnored",
+    "WebhookDelivered",
+    "WebhookFailed",
+    "WebhookGivenUp",
+    "WebhooksCounted",
     "emit",
     "observed_by",
     "subscribe",

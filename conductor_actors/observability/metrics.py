@@ -26,6 +26,7 @@ from conductor_actors.log_events import LogEvent
 from conductor_actors.observability.conductor_metrics import ConductorMetrics
 from conductor_actors.observability.open_anomalies import OpenAnomalies
 from conductor_actors.observability.series import SeriesFactory
+from conductor_actors.observability.webhook_metrics import WebhookMetrics
 
 # Exported as 0 from the start: Prometheus sees no increase in the first value of a series.
 _GAPS: Final = (CLOCK, "flooded", "reconnected", "restarted", "trimmed")
@@ -323,6 +324,7 @@ class CollectorMetrics:
             PublisherMetrics(make),
             AnomalyMetrics(make),
             ConductorMetrics(make),
+            WebhookMetrics(make),
             ActorMetrics(make),
         )
 

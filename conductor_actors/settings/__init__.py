@@ -22,6 +22,7 @@ from conductor_actors.settings.logging import LogSettings
 from conductor_actors.settings.reading import ReadingSettings
 from conductor_actors.settings.scores import ScoreSettings
 from conductor_actors.settings.storage import StorageSettings
+from conductor_actors.settings.webhooks import WebhookSettings
 
 ENV_PREFIX: Final = "CONDUCTOR_"
 ENV_FILE: Final = ".env"
@@ -34,6 +35,7 @@ class Settings(
     LimitSettings,
     ActorSettings,
     StorageSettings,
+    WebhookSettings,
     AgentSettings,
     AnomalySettings,
     ScoreSettings,

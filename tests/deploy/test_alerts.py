@@ -53,6 +53,9 @@ WELL = {
     'conductor_interventions_moved_total{status="FAILED"}': "2x60",
     'conductor_outage{service="redis policy"}': "0x60",
     "conductor_trials_dropped_total": "0x60",
+    "conductor_webhooks_oldest_seconds": "30x60",
+    'conductor_webhook_attempts_total{result="given_up"}': "2x60",
+    'conductor_webhook_attempts_total{result="failed"}': "0+1x60",
     'conductor_dashboard_clients_closed_total{reason="slow"}': "7x60",
     'up{job="conductor-collector", instance="a"}': "1x60",
     'node_filesystem_avail_bytes{mountpoint="/data"}': "50x60",
@@ -103,6 +106,10 @@ WRONG = {
         'conductor_interventions_moved_total{status="FAILED"}': "0+1x60",
     },
     "ConductorLearnsNothing": {'conductor_outage{service="redis policy"}': "0x30 1x30"},
+    "ConductorWebhooksLate": {"conductor_webhooks_oldest_seconds": "30x20 1000x40"},
+    "ConductorWebhooksGivenUp": {
+        'conductor_webhook_attempts_total{result="given_up"}': "2x35 3x30"
+    },
     "ConductorDashboardEvicts": {
         'conductor_dashboard_clients_closed_total{reason="slow"}': "7x35 27x30"
     },

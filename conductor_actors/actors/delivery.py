@@ -1,0 +1,265 @@
+"""The actor that delivers events to webhooks, from the queue in the database."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from random import random
+from typing import Final, NamedTuple, assert_never
+
+from conductor_actors.actors.messages import Attempted, DeliveryMessage, IntervalElapsed
+from conductor_actors.actors.runtime.base import ActorContext, SystemActor
+from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
+from conductor_actors.domain.webhook_retries import (
+    ReceiverCondition,
+    retry_ms,
+    verdict_of,
+)
+from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.log_events import (
+    DeliveriesExpired,
+    WebhookDelivered,
+    WebhookFailed,
+    WebhookGivenUp,
+    WebhooksCounted,
+    emit,
+)
+from conductor_actors.outages import Backoff
+from conductor_actors.report_bodies import encode_report
+from conductor_actors.report_port import SessionReports
+from conductor_actors.webhook_messages import webhook_body
+from conductor_actors.webhook_port import (
+    AttemptResult,
+    DeliveryOutcome,
+    DeliveryQueue,
+    DeliveryState,
+    WebhookDelivery,
+    WebhookReceivers,
+    WebhookSender,
+)
+
+MAX_QUEUE_BACKOFF_S: Final = 15.0
+MAX_IN_FLIGHT: Final = 256
+MAX_REPORTS: Final = 8  # that are read before results are handled again
+COUNT_INTERVAL_S: Final = 15.0
+EXPIRY_INTERVAL_S: Final = 3600.0
+STOP_WITHIN_S: Final = 3.0
+
+NO_ROWS: Final = "the session has no rows any more"
+
+
+class DeliveryPorts(NamedTuple):
+    """The adapters of deliveries."""
+
+    queue: DeliveryQueue
+    sender: WebhookSender
+    reports: SessionReports
+
+
+class DeliveryActor(SystemActor):
+    """A switch over `DeliveryMessage`.
+
+    What is to be sent is in the database alone: after a crash, what was being sent is sent again.
+    Deliveries of one session are sent one after the other, those of several sessions at once. A
+    result is held until the database has stored it.
+    """
+
+    def __init__(
+        self,
+        context: ActorContext[ThreadMailbox],
+        ports: DeliveryPorts,
+        receivers: WebhookReceivers,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        super().__init__(context)
+        self._queue, self._sender, self._reports = ports
+        self._receivers = receivers
+        self._now_ms = now_ms
+        self._clock = context.mailbox.clock
+        self._backoff = Backoff("database webhooks", MAX_QUEUE_BACKOFF_S, self._clock)
+        self._in_flight: dict[str, WebhookDelivery] = {}  # until their results are stored
+        self._outcomes: list[DeliveryOutcome] = []  # to be stored
+        self._conditions: dict[str, ReceiverCondition] = {}  # of tenants' receivers that fail
+        self._next_count_s = self._next_expiry_s = 0.0
+        self._is_stopping = False
+
+    def on_receive(self, message: DeliveryMessage) -> None:
+        match message:
+            case Attempted(delivery, result):
+                self._finish(delivery, result)
+            case IntervalElapsed():
+                pass
+            case _:
+                assert_never(message)
+        if self._context.mailbox.empty() and self._backoff.is_over():
+            with suppress(Unavailable, ConfigError), self._backoff.attempt():
+                self._use_queue()
+
+    def _finish(self, delivery: WebhookDelivery, result: AttemptResult) -> None:
+        """Add what an attempt led to to what is to be stored."""
+        now_ms, tenant = self._now_ms(), delivery.key.tenant_id
+        condition = self._conditions.pop(tenant, ReceiverCondition()).after(
+            result.status, now_ms, _fraction(), result.retry_after_s
+        )
+        if condition.failures:
+            self._conditions[tenant] = condition
+        self._add(_outcome_of(delivery, result, now_ms), result.duration_s)
+
+    def _add(self, outcome: DeliveryOutcome, duration_s: float = 0.0) -> None:
+        self._in_flight[outcome.delivery.id] = outcome.delivery
+        self._outcomes.append(outcome)
+        _report(outcome, duration_s)
+
+    def _use_queue(self) -> None:
+        self._record()
+        if not self._is_stopping:
+            self._count()
+            self._expire()
+            self._send_due()
+
+    def _record(self) -> None:
+        if self._outcomes:
+            self._queue.record(self._outcomes)
+            for outcome in self._outcomes:
+                self._in_flight.pop(outcome.delivery.id, None)
+            self._outcomes = []
+
+    def _count(self) -> None:
+        if self._clock() < self._next_count_s:
+            return
+        self._next_count_s = self._clock() + COUNT_INTERVAL_S
+        pending, failed, dead, oldest_ms = self._queue.count()
+        oldest_s = 0.0 if oldest_ms is None else max(0, self._now_ms() - oldest_ms) / 1000
+        emit(WebhooksCounted(pending=pending, failed=failed, dead=dead, oldest_s=oldest_s))
+
+    def _expire(self) -> None:
+        if self._clock() < self._next_expiry_s:
+            return
+        self._next_expiry_s = self._clock() + EXPIRY_INTERVAL_S
+        expired = self._queue.expire(self._now_ms())
+        if any(expired):
+            emit(DeliveriesExpired(deleted=expired.deleted, given_up=expired.abandoned))
+
+    def _send_due(self) -> None:
+        now_ms = self._now_ms()
+        slots = self._free_slots(now_ms)
+        if not slots:
+            return
+        reports = 0
+        for delivery in self._queue.due(now_ms, slots, [*self._in_flight]):
+            if delivery.body is None:
+                reports += 1
+                if reports > MAX_REPORTS:
+                    self._context.mailbox.remind(IntervalElapsed())  # after what has come
+                    return
+            self._send(delivery)
+
+    def _free_slots(self, now_ms: int) -> dict[str, int]:
+        """Return how many more deliveries each tenant that has one due may send now."""
+        in_flight = Counter(each.key.tenant_id for each in self._in_flight.values())
+        free, slots = MAX_IN_FLIGHT - len(self._in_flight), {}
+        for tenant in self._queue.due_tenants(now_ms):
+            condition = self._conditions.get(tenant, ReceiverCondition())
+            wanted = condition.free_slots(in_flight[tenant], now_ms)
+            if self._receivers.has_webhook(tenant) and (count := min(wanted, free)):
+                slots[tenant] = count
+                free -= count
+        return slots
+
+    def _send(self, delivery: WebhookDelivery) -> None:
+        """Begin an attempt, with the body that every attempt has."""
+        if delivery.body is None:
+            body = self._make_body(delivery)
+            if body is None:
+                return
+            delivery = delivery._replace(body=self._queue.store_body(delivery.id, body))
+        self._in_flight[delivery.id] = delivery
+        self._sender.send(delivery, partial(_tell_result, self._context.mailbox, delivery))
+
+    def _make_body(self, delivery: WebhookDelivery) -> bytes | None:
+        """Return the body of an event with a report; None if it can't be read.
+
+        That must not hold up the others: it may take too long for this session alone.
+        """
+        now_ms = self._now_ms()
+        try:
+            report = self._reports.session_report(delivery.key)
+        except (Unavailable, ConfigError) as error:
+            failed = AttemptResult(None, f"its report can't be read: {error}")
+            self._add(_outcome_of(delivery, failed, now_ms))
+            return None
+        if report is None:
+            self._add(DeliveryOutcome(delivery, "dead", now_ms, now_ms, None, NO_ROWS))
+            return None
+        return webhook_body(delivery.type, delivery.occurred_ms, encode_report(report))
+
+    def on_stop(self) -> None:
+        """Wait a moment for what is being sent; the next owner sends again what was not done."""
+        self._is_stopping = True
+        until_s = self._clock() + STOP_WITHIN_S
+        self._receive_until(lambda: not self._in_flight or self._clock() >= until_s)
+        self._sender.close()
+
+
+def _tell_result(mailbox: Mailbox, delivery: WebhookDelivery, result: AttemptResult) -> None:
+    mailbox.tell(Attempted(delivery, result))
+
+
+def _outcome_of(delivery: WebhookDelivery, result: AttemptResult, now_ms: int) -> DeliveryOutcome:
+    first_ms = now_ms if delivery.first_attempt_ms is None else delivery.first_attempt_ms
+    next_ms = now_ms
+    state: DeliveryState = "pending"
+    match verdict_of(result.status, now_ms, first_ms):
+        case "delivered":
+            state = "delivered"
+        case "dead":
+            state = "dead"
+        case "retry":
+            next_ms = retry_ms(delivery.attempts + 1, now_ms, _fraction(), result.retry_after_s)
+    return DeliveryOutcome(delivery, state, now_ms, next_ms, result.status, result.error)
+
+
+def _report(outcome: DeliveryOutcome, duration_s: float) -> None:
+    delivery, attempts = outcome.delivery, outcome.delivery.attempts + 1
+    tenant, session = delivery.key
+    match outcome.state:
+        case "delivered":
+            emit(
+                WebhookDelivered(
+                    tenant=tenant,
+                    session=session,
+                    id=delivery.id,
+                    type=delivery.type,
+                    attempts=attempts,
+                    duration_s=duration_s,
+                    waited_s=max(0, outcome.at_ms - delivery.occurred_ms) / 1000,
+                )
+            )
+        case "pending":
+            emit(
+                WebhookFailed(
+                    tenant=tenant,
+                    session=session,
+                    id=delivery.id,
+                    type=delivery.type,
+                    attempts=attempts,
+                    error=outcome.error,
+                    next_in_s=(outcome.next_ms - outcome.at_ms) / 1000,
+                )
+            )
+        case "dead":
+            emit(
+                WebhookGivenUp(
+                    tenant=tenant,
+                    session=session,
+                    id=delivery.id,
+                    type=delivery.type,
+                    attempts=attempts,
+                    error=outcome.error,
+                )
+            )
+
+
+def _fraction() -> float:
+    return random()  # noqa: S311 - no secret

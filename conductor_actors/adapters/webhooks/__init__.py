@@ -1,0 +1,1 @@
+"""HTTP: sends signed events to webhooks."""

@@ -1,5 +1,6 @@
 """The fake service's part of what is read afterwards: events, reports and exports."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -54,5 +55,9 @@ class FakeReports:
         self.exported.append(dict(request.query_params))
         if self.refusal is not None:
             return refusal(*self.refusal)
-        kind = _TYPES[request.query_params["format"]]
-        return StreamingResponse(iter(self.export), media_type=kind)
+        query = request.query_params
+        named = re.sub("[^a-z0-9-]", "-", query.get("session") or query.get("event") or "all")
+        file = f"{query['table']}-{named}.{query['format']}"
+        headers = {"Content-Disposition": f'attachment; filename="{file}"'}
+        kind = _TYPES[query["format"]]
+        return StreamingResponse(iter(self.export), headers=headers, media_type=kind)

@@ -39,10 +39,10 @@ def test_an_export_is_downloaded_with_the_token_into_a_named_file(
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Download").click()
 
-    assert downloading.value.suggested_filename == "key-note-anomalies.csv"
+    assert downloading.value.suggested_filename == "anomalies-key-note.csv"
     assert Path(downloading.value.path()).read_bytes() == b"".join(session.reports.export)
     expect(page.locator(".export-done")).to_have_text(
-        "key-note-anomalies.csv, 1 KB, is saved with your downloads."
+        "anomalies-key-note.csv, 1 KB, is saved with your downloads."
     )
     [query] = session.reports.exported
     assert query == {
@@ -87,7 +87,7 @@ def test_the_sessions_of_an_event_are_exported_together(
     with window.page.expect_download() as downloading:
         window.page.get_by_role("button", name="Download").click()
 
-    assert downloading.value.suggested_filename == f"{EVENT}-engagement-metrics.jsonl"
+    assert downloading.value.suggested_filename == f"engagement_metrics-{EVENT}.jsonl"
     [query] = service.reports.exported
     assert query == {"event": EVENT, "table": "engagement_metrics", "format": "jsonl"}
 

@@ -1,15 +1,16 @@
-"""The link of the command `token` on the page of the real dashboard."""
+"""The link of the command `token` on the page: it opens one session or event, without a list."""
 
+import re
 from collections.abc import Callable
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
 from conductor_actors.commands.share_links import print_link
-from tests.dashboard.clients import SECRET
+from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Serve, this_tick_ms
-from tests.dashboard.page.conftest import Open
+from tests.dashboard.page.conftest import Open, Window
 from tests.support.score_rows import row
 
 Write = Callable[..., None]
@@ -45,4 +46,52 @@ def test_a_link_opens_its_session_and_shows_no_other(  # noqa: PLR0913, PLR0917 
     expect(page).to_have_title(f"60% {named} · Engagement")
     assert "token" not in page.url
     page.goto(f"{window.service.url}/#/")
-    expect(page.locator(".row-session")).to_have_text([named])
+    expect(page).to_have_url(re.compile(f"#/session/{quote(named, safe='')}$"))
+    expect(page.locator(".row")).to_have_count(0)
+    window.ignore("403")
+    page.goto(f"{window.service.url}/#/session/{quote(other)}")
+    expect(page.locator(".chart-state")).to_contain_text("could not be loaded")
+
+
+def _address_with(window: Window, **claims: list[str]) -> str:
+    """Open the page with a token, and return the address that it shows."""
+    window.ignore("404")  # nothing is stored of these events
+    window.service.token = token(claims=claims)
+    window.page.goto(f"{window.service.url}/#token={window.service.token}")
+    window.wait_until_live()
+    return urlsplit(window.page.url).fragment
+
+
+def test_a_token_for_one_session_or_event_shows_it_instead_of_a_list(open_window: Open) -> None:
+    window = open_window()
+    assert _address_with(window, sessions=["\u00e4/b"]) == "/session/%C3%A4%2Fb"
+    expect(window.page.get_by_role("navigation")).to_have_count(0)
+    expect(window.page.get_by_role("link", name="All sessions", exact=True)).to_have_count(0)
+
+    window = open_window()
+    assert _address_with(window, events=["conf-2026"]) == "/event/conf-2026"
+    expect(window.page.get_by_role("navigation")).to_have_count(0)
+    window.page.goto(f"{window.service.url}/#/session/keynote")
+    window.page.get_by_role("link", name="All sessions", exact=True).click()
+    expect(window.page.locator(".event-view")).to_be_visible()
+
+
+def test_a_token_for_several_sessions_or_events_shows_the_list(open_window: Open) -> None:
+    for claims in ({"sessions": ["a", "b"]}, {"sessions": ["a"], "events": ["b"]}, {}):
+        window = open_window()
+        assert _address_with(window, **claims) == "/"
+        expect(window.page.locator(".overview")).to_be_visible()
+        expect(window.page.get_by_role("navigation")).to_be_visible()
+
+
+def test_a_token_that_is_entered_shows_what_it_opens(open_window: Open) -> None:
+    window = open_window()
+    window.ignore("401|404")
+    window.service.token = token(claims={"events": ["conf-2026"]})
+    page = window.page
+    page.goto(window.service.url)
+    page.get_by_label("Token", exact=True).fill(window.service.token)
+    page.get_by_role("button", name="Show sessions").click()
+
+    expect(page).to_have_url(f"{window.service.url}/#/event/conf-2026")
+    expect(page.get_by_role("heading", level=1)).to_have_text("conf-2026")

@@ -23,6 +23,7 @@ import { routeOf } from "./routes.js";
 import { SessionView } from "./session/session-view.js";
 import { startTheme } from "./theme.js";
 import { savedToken, tokenDialog } from "./token.js";
+import { tokenScope } from "./token-scope.js";
 
 /** @import { View, ViewName } from "./routes.js" */
 
@@ -40,7 +41,10 @@ const views = {
   ...{ live: overview, session, event: new EventView(), conductor },
   ...{ "session-report": report.of("session"), "event-report": report.of("event") },
 };
-const dialog = tokenDialog((token) => stream.retry(token));
+const dialog = tokenDialog((token) => {
+  stream.retry(token);
+  route();
+});
 
 new Notifications(find(document, ".notify", HTMLButtonElement), anomalies, decisions);
 showConnection(stream);
@@ -61,9 +65,12 @@ find(document, ".skip", HTMLAnchorElement).addEventListener("click", (event) => 
   html(document, "#content").focus();
 });
 
-/** Show the view that the address names, and no other. */
+/** Show the view that the address names, and no other; that of the token instead of a list. */
 function route() {
   const { name, id, query } = routeOf(location.hash);
+  const scope = tokenScope();
+  document.documentElement.dataset["scope"] = scope?.kind ?? "all";
+  if (scope && (name === "live" || name === "history")) return location.replace(scope.address);
   const shown = views[name] ?? overview;
   for (const view of Object.values(views)) if (view !== shown) view.close();
   shown.open(id, query);

@@ -26,6 +26,12 @@ export function refuseConduct() {
   refused = savedToken();
 }
 
+/** Return the claims of the token of this tab; null: there is none, or they can't be read. */
+export function savedClaims() {
+  const token = savedToken();
+  return token === null ? null : claimsOf(token);
+}
+
 /**
  * Return the claims of a token, which the service verifies; null: they can't be read.
  * @param {string} token
@@ -33,7 +39,8 @@ export function refuseConduct() {
  */
 function claimsOf(token) {
   try {
-    return JSON.parse(atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/")));
+    const encoded = atob((token.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/"));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(encoded, (each) => each.charCodeAt(0))));
   } catch {
     return null;
   }

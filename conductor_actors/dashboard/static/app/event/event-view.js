@@ -64,7 +64,7 @@ export class EventView {
     for (const input of this.#root.querySelectorAll("input")) input.checked = input.value === this.#order;
     this.#actions.show("event", eventId);
     show(this.#root, true);
-    if (isOther) {
+    if (isOther || this.#overview.value === null) {
       scrollTo(0, 0);
       this.#forget();
       this.#overview.start(() => fetchEventOverview(eventId), null);

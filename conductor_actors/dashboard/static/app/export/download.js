@@ -5,19 +5,19 @@ import { ApiError, request } from "../api.js";
 const PART_BYTES = 16 * 2 ** 20; // a blob, which the browser can keep on disk
 
 /**
- * Download a response into a file. Throws `ApiError`, or an `AbortError` if it is aborted; then no file
- * is saved.
+ * Download a response into a file, which the service names. Throws `ApiError`, or an `AbortError` if it
+ * is aborted; then no file is saved.
  * @param {string} path
- * @param {string} fileName
  * @param {{signal: AbortSignal, onBytes: (received: number) => void}} options
- * @returns {Promise<number>} the size in bytes
+ * @returns {Promise<{name: string, bytes: number}>}
  */
-export async function download(path, fileName, { signal, onBytes }) {
+export async function download(path, { signal, onBytes }) {
   const response = await request(path, { signal });
   const type = response.headers.get("Content-Type") ?? "";
   const blob = new Blob(await partsOf(response, { signal, onBytes }), { type });
-  save(blob, fileName);
-  return blob.size;
+  const [, name = "export"] = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "") ?? [];
+  save(blob, name);
+  return { name, bytes: blob.size };
 }
 
 /**

@@ -7,7 +7,7 @@ import { printable } from "../format.js";
 import { addMarkup } from "../markup.js";
 import { rangeIn, routeOf } from "../routes.js";
 import { download } from "./download.js";
-import { exportPath, fieldValue, fileName, rangeProblem, sizeText } from "./export-query.js";
+import { exportPath, fieldValue, rangeProblem, sizeText } from "./export-query.js";
 
 /** @import { ExportChoice, ExportKind, Format } from "./export-query.js" */
 
@@ -112,8 +112,8 @@ class ExportDialog {
       setText(html(this.#dialog, ".export-bytes"), `${sizeText(bytes)} received`);
     };
     try {
-      const bytes = await download(exportPath(choice), fileName(choice), { signal: started.signal, onBytes });
-      this.#show(false, `${fileName(choice)}, ${sizeText(bytes)}, is saved with your downloads.`, "");
+      const { name, bytes } = await download(exportPath(choice), { signal: started.signal, onBytes });
+      this.#show(false, `${name}, ${sizeText(bytes)}, is saved with your downloads.`, "");
       announce("The download is complete.");
     } catch (error) {
       if (started.signal.aborted) return;

@@ -1,4 +1,4 @@
-/** What is exported: the query of the request, and the name of the file. */
+/** What is exported: the query of the request, and its texts. */
 
 /** @typedef {"csv" | "excel" | "jsonl" | "parquet"} Format */
 /** @typedef {"session" | "event" | "all"} ExportKind */
@@ -7,8 +7,6 @@
  * What is exported. The times are those of the fields, in the local time zone; empty: no bound.
  * @typedef {Readonly<{kind: ExportKind, id: string, table: string, format: Format, from: string, to: string}>} ExportChoice
  */
-
-const MAX_NAME_LENGTH = 80;
 
 /**
  * Return the path of the request.
@@ -21,16 +19,6 @@ export function exportPath({ kind, id, table, format, from, to }) {
   if (from !== "") query.set("from", new Date(from).toISOString());
   if (to !== "") query.set("to", new Date(to).toISOString());
   return `export?${query}`;
-}
-
-/**
- * Return the name of the file.
- * @param {ExportChoice} choice
- */
-export function fileName({ kind, id, table, format }) {
-  const safe = id.replace(/[^\p{L}\p{N}_-]+/gu, "-").slice(0, MAX_NAME_LENGTH);
-  const extension = format === "excel" ? "csv" : format;
-  return `${kind === "all" ? "all-sessions" : safe}-${table.replaceAll("_", "-")}.${extension}`;
 }
 
 /**

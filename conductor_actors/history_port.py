@@ -14,6 +14,7 @@ from conductor_actors.domain.largest_changes import ScoreChange
 from conductor_actors.domain.scoring import Contributions
 from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.history_bodies import LargestChanges, Moment, SessionState, SessionSummary
+from conductor_actors.report_port import ReportReader
 from conductor_actors.updates import timestamp
 
 
@@ -268,3 +269,4 @@ class HistoryPorts(NamedTuple):
     titles: TitleStore
     timelines: TimelineReader
     events: EventReader
+    reports: ReportReader

@@ -323,9 +323,7 @@ def _make_dashboard(
         PostgresAnomalyStore(database_url),
         PostgresInterventionStore(database_url),
         RedisCommandWriter(redis_url),
-        make_history_ports(
-            database_url, settings.scoring(), settings.tick_s, settings.max_queries_per_tenant
-        ),
+        make_history_ports(database_url, settings.report_rules(), settings.max_queries_per_tenant),
     )
     return Dashboard(settings.dashboard(), upstreams, read_collector)
 

@@ -5,6 +5,7 @@ from typing import Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from conductor_actors.domain.scoring import Scoring
+from conductor_actors.report_port import ReportRules
 from conductor_actors.settings.types import Weight
 
 
@@ -80,3 +81,7 @@ class ScoreSettings(BaseModel):
             self.max_chat_per_min,
             self.max_reactions_per_min,
         )
+
+    def report_rules(self) -> ReportRules:
+        """Return what is needed to interpret rows that were scored with these settings."""
+        return ReportRules(self.scoring(), self.tick_s, self.window_s)

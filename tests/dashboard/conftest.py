@@ -21,6 +21,7 @@ from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.scoring import ScoreRow, Scoring
+from conductor_actors.report_port import ReportRules
 from tests.dashboard.clients import Client
 from tests.support.fences import take_ownership
 
@@ -51,7 +52,7 @@ def upstreams(
         PostgresAnomalyStore(database_url),
         PostgresInterventionStore(database_url),
         RedisCommandWriter(redis_url),
-        make_history_ports(database_url, scoring),
+        make_history_ports(database_url, ReportRules(scoring, 5, 60)),
     )
 
 

@@ -19,6 +19,7 @@ from conductor_actors.intervention_bodies import (
     SessionEvent,
     StatusBody,
 )
+from conductor_actors.report_bodies import Report
 from conductor_actors.updates import Update
 
 FILE: Final = Path(conductor_actors.dashboard.__file__).parent / "static" / "types.d.ts"
@@ -61,6 +62,7 @@ _ROOTS: Final = (
     stored_bodies.SessionTimeline,
     stored_bodies.EventList,
     stored_bodies.EventOverview,
+    Report,
 )
 _NAMES: Final = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}
 _HEAD: Final = """\

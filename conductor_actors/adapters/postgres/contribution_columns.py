@@ -10,16 +10,29 @@ from psycopg import sql
 
 from conductor_actors.domain.scoring import Scoring
 
-MEAN_CONTRIBUTIONS: Final = sql.SQL("""
-    %(chat_weight)s::float8
-        * avg(least(1, ln(chat_msgs_per_min + 1) / ln(%(chat_max)s::float8 + 1))),
-    %(poll_weight)s::float8 * avg(poll_participation),
-    %(active_users_weight)s::float8
-        * avg(coalesce(active_users / nullif(total_users, 0)::float8, 0)),
-    %(reactions_weight)s::float8
-        * avg(least(1, ln(reactions_per_min + 1) / ln(%(reactions_max)s::float8 + 1))),
-    -%(leave_rate_weight)s::float8 * avg(user_leave_rate)
-""")
+_ADDED: Final = {
+    "chat_added": sql.SQL(
+        "%(chat_weight)s::float8"
+        " * least(1, ln(chat_msgs_per_min + 1) / ln(%(chat_max)s::float8 + 1))"
+    ),
+    "poll_added": sql.SQL("%(poll_weight)s::float8 * poll_participation"),
+    "active_users_added": sql.SQL(
+        "%(active_users_weight)s::float8"
+        " * coalesce(active_users / nullif(total_users, 0)::float8, 0)"
+    ),
+    "reactions_added": sql.SQL(
+        "%(reactions_weight)s::float8"
+        " * least(1, ln(reactions_per_min + 1) / ln(%(reactions_max)s::float8 + 1))"
+    ),
+    "leave_rate_added": sql.SQL("-%(leave_rate_weight)s::float8 * user_leave_rate"),
+}
+
+CONTRIBUTIONS_OF_ROW: Final = sql.SQL(", ").join(
+    added + sql.SQL(" AS ") + sql.Identifier(name) for name, added in _ADDED.items()
+)
+MEAN_CONTRIBUTIONS: Final = sql.SQL(", ").join(
+    sql.SQL("avg({})").format(added) for added in _ADDED.values()
+)
 
 
 def contribution_values(scoring: Scoring) -> dict[str, object]:

@@ -12,7 +12,7 @@ from conductor_actors.instants import to_datetime, to_ms
 MAX_TITLED: Final = 10_000  # live sessions, and as many planned ones
 
 # The figures of a session that went on after they were computed are of its first part.
-_SELECT_SUMMARY: Final = sql.SQL("""
+SELECT_SUMMARY: Final = sql.SQL("""
     SELECT coalesce(s.session_id, t.session_id), coalesce(s.event_id, t.event_id, t.session_id),
            s.started_at, s.ended_at,
            CASE WHEN s.ended_at = s.summarised_at THEN s.mean_score END,
@@ -21,7 +21,7 @@ _SELECT_SUMMARY: Final = sql.SQL("""
            CASE WHEN s.ended_at = s.summarised_at THEN s.peak_users END,
            t.title, t.speakers, t.planned_begin, t.planned_end, e.title
 """)
-_FROM_SESSIONS: Final = sql.SQL("""
+FROM_SESSIONS: Final = sql.SQL("""
     FROM sessions AS s
     LEFT JOIN session_titles AS t ON t.tenant_id = s.tenant_id AND t.session_id = s.session_id
     LEFT JOIN event_titles AS e ON e.tenant_id = s.tenant_id AND e.event_id = s.event_id
@@ -56,16 +56,16 @@ _EARLIER_START: Final = sql.SQL(" AND s.started_at < %(after_at)s")
 _OF_KEY: Final = sql.SQL(" AND {}.session_id = %(session_id)s")
 _SELECT_KNOWN: Final = sql.SQL(" UNION ALL ").join(
     (
-        _SELECT_SUMMARY + _FROM_SESSIONS + _OF_KEY.format(sql.Identifier("s")),
-        _SELECT_SUMMARY + _FROM_TITLES + _OF_KEY.format(sql.Identifier("t")),
+        SELECT_SUMMARY + FROM_SESSIONS + _OF_KEY.format(sql.Identifier("s")),
+        SELECT_SUMMARY + _FROM_TITLES + _OF_KEY.format(sql.Identifier("t")),
     )
 )
 _SELECT_TITLED: Final = sql.SQL("({}) UNION ALL ({})").format(
-    _SELECT_SUMMARY
-    + _FROM_SESSIONS
+    SELECT_SUMMARY
+    + FROM_SESSIONS
     + sql.SQL(" AND s.ended_at IS NULL AND (t.session_id IS NOT NULL OR e.title IS NOT NULL)")
     + _IN_ORDER,
-    _SELECT_SUMMARY
+    SELECT_SUMMARY
     + _FROM_TITLES
     + sql.SQL(
         " AND coalesce(t.planned_end, t.planned_begin, t.updated_at) > now() - interval '1 day'"
@@ -86,7 +86,7 @@ class PostgresSessionReader:
     ) -> list[StoredSession]:
         """Return at most `limit` sessions after a position, newest start first."""
         tenant_id, values = selection.tenant_id, _values(selection) | {"limit": limit}
-        selected = _SELECT_SUMMARY + _FROM_SESSIONS + _conditions(selection)
+        selected = SELECT_SUMMARY + FROM_SESSIONS + _conditions(selection)
         if after is None:
             pages = [selected]
         else:
@@ -97,13 +97,13 @@ class PostgresSessionReader:
             if len(found) < limit:
                 values["limit"] = limit - len(found)
                 records = await self._queries.run(tenant_id, page + _IN_ORDER, values)
-                found += [_stored_session(tenant_id, each) for each in records]
+                found += [stored_session(tenant_id, each) for each in records]
         return found
 
     async def get(self, key: SessionKey) -> StoredSession | None:
         """Return a session that has rows or a title."""
         found = await self._queries.run(key.tenant_id, _SELECT_KNOWN, key._asdict())
-        return _stored_session(key.tenant_id, found[0]) if found else None
+        return stored_session(key.tenant_id, found[0]) if found else None
 
     async def titled(self, tenant_id: str) -> list[StoredSession]:
         """Return the live and the planned sessions that have a title, or whose event has one.
@@ -112,7 +112,7 @@ class PostgresSessionReader:
         """
         values = {"tenant_id": tenant_id, "limit": MAX_TITLED}
         found = await self._queries.run(tenant_id, _SELECT_TITLED, values)
-        return [_stored_session(tenant_id, each) for each in found]
+        return [stored_session(tenant_id, each) for each in found]
 
 
 def _conditions(selection: SessionSelection) -> sql.Composed:
@@ -141,7 +141,8 @@ def _values(selection: SessionSelection) -> dict[str, object]:
     }
 
 
-def _stored_session(tenant_id: str, record: tuple[Any, ...]) -> StoredSession:
+def stored_session(tenant_id: str, record: tuple[Any, ...]) -> StoredSession:
+    """Return a session of the columns of a summary."""
     session_id, event_id, started_at, ended_at, mean_score, peak_score, *others = record
     peak_at, peak_users, title, speakers, planned_begin, planned_end, event_title = others
     return StoredSession(

@@ -30,14 +30,17 @@ class OverviewQuery(NamedTuple):
 def parse_overview(query: Mapping[str, str]) -> OverviewQuery:
     """Parse `event`, `from` and `to`; raise `Denied` for what is invalid."""
     check_names(query, "event", "from", "to")
-    event_id = query.get("event")
-    if event_id is None:
-        raise Denied(400, "event_missing", "name the event, e.g. event=summit")
-    check_event(event_id)
+    event_id = _event(query)
     first_ms, until_ms = parse_instant(query, "from", None), parse_instant(query, "to", None)
     if first_ms is not None and until_ms is not None and first_ms >= until_ms:
         raise Denied(400, "invalid_range", "from must be before to")
     return OverviewQuery(event_id, first_ms, until_ms)
+
+
+def parse_reported_event(query: Mapping[str, str]) -> str:
+    """Parse `event` alone; raise `Denied` for what is invalid."""
+    check_names(query, "event")
+    return _event(query)
 
 
 def parse_events(query: Mapping[str, str], tenant: str) -> ListQuery:
@@ -51,3 +54,11 @@ def event_selection(
 ) -> EventSelection:
     """Return what is selected of a tenant, of what the caller may see."""
     return EventSelection(tenant, page.search, page.first_ms, page.until_ms, session_ids)
+
+
+def _event(query: Mapping[str, str]) -> str:
+    event_id = query.get("event")
+    if event_id is None:
+        raise Denied(400, "event_missing", "name the event, e.g. event=summit")
+    check_event(event_id)
+    return event_id

@@ -31,10 +31,11 @@ from conductor_actors.dashboard.stored_bodies import (
     Titles,
 )
 from conductor_actors.history_bodies import SessionSummary
+from conductor_actors.report_bodies import Report
 
 HISTORY_BODIES: Final = (
     *(SessionSummaryList, SessionSummary, Titles, AboutRequest),
-    *(SessionTimeline, EventList, EventOverview),
+    *(SessionTimeline, EventList, EventOverview, Report),
 )
 
 _EVENT_ID_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -130,6 +131,20 @@ def history_paths() -> dict[str, Any]:
             (
                 query_parameter("event", _EVENT_ID_TEXT, "The event.") | {"required": True},
                 *_CHART_RANGE,
+                TENANT_PARAMETER,
+            ),
+        ),
+        "/api/v1/sessions/{id}/report": get(
+            "Return what happened in a session until now, compared with the sessions of its event "
+            "that have ended and that the caller can see.",
+            Report,
+            (SESSION_ID, TENANT_PARAMETER),
+        ),
+        "/api/v1/events/report": get(
+            "Return what happened in the sessions of an event that the caller can see.",
+            Report,
+            (
+                query_parameter("event", _EVENT_ID_TEXT, "The event.") | {"required": True},
                 TENANT_PARAMETER,
             ),
         ),

@@ -7,6 +7,7 @@ from conductor_actors.dashboard.http.api import Handler
 from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.event_routes import EventRoutes
 from conductor_actors.dashboard.http.history_sources import HistorySources
+from conductor_actors.dashboard.http.report_routes import ReportRoutes
 from conductor_actors.dashboard.http.session_list_routes import SessionListRoutes
 from conductor_actors.dashboard.http.timeline_routes import TimelineRoutes
 
@@ -19,4 +20,5 @@ def history_routes(
         *SessionListRoutes(sources, callers, metrics, live_sessions).routes(),
         *TimelineRoutes(sources, callers, metrics).routes(),
         *EventRoutes(sources, callers, metrics).routes(),
+        *ReportRoutes(sources, callers, metrics).routes(),
     ]

@@ -665,3 +665,91 @@ export interface Moment {
   readonly after: number;
   readonly change: number;
 }
+
+/** What happened in a session, or in all sessions of an event. */
+export interface Report {
+  readonly kind: "session" | "event";
+  readonly session?: SessionSummary;
+  readonly event?: ReportedEvent;
+  readonly state: "live" | "ended";
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  readonly durationS: number;
+  readonly ticks: number;
+  readonly meanScore: number;
+  readonly peakScore: number;
+  readonly peakAt: string;
+  readonly categories: Readonly<Record<"VERY_HIGH" | "HIGH" | "MODERATE" | "LOW" | "VERY_LOW", number>>;
+  readonly peakUsers: number;
+  readonly messages: number;
+  readonly reactions: number;
+  readonly polls: readonly ReportedPoll[];
+  readonly anomalies: readonly ReportedAnomaly[];
+  readonly interventions: readonly ReportedIntervention[];
+  readonly step: string;
+  readonly curve: readonly ReportedPoint[];
+  readonly moments: LargestChanges;
+  readonly contributions: ReportedContributions;
+  readonly sessions?: readonly SessionSummary[];
+}
+
+/** The event of a report, and the number of its sessions. */
+export interface ReportedEvent {
+  readonly eventId: string;
+  readonly tenantId: string;
+  readonly title: string | null;
+  readonly sessions: number;
+}
+
+/** The peak of participation while polls of a session were open. */
+export interface ReportedPoll {
+  readonly sessionId: string;
+  readonly at: string;
+  readonly participation: number;
+}
+
+/** An anomaly. `endedAt` is null while it is open. */
+export interface ReportedAnomaly {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly type: string;
+  readonly severity: string;
+  readonly startedAt: string;
+  readonly endedAt: string | null;
+  readonly reason: string | null;
+}
+
+/** What the conductor, or a person, decided. The type HOLD means to do nothing. */
+export interface ReportedIntervention {
+  readonly id: string;
+  readonly sessionId: string;
+  readonly type: string;
+  readonly status: string;
+  readonly at: string;
+  readonly outcome: Readonly<Record<string, unknown>> | null;
+}
+
+/** The mean, lowest and highest score of a step, and the most people in it. */
+export interface ReportedPoint {
+  readonly timestamp: string;
+  readonly score: number;
+  readonly min: number;
+  readonly max: number;
+  readonly totalUsers: number;
+}
+
+/** What each signal added to the score. */
+export interface ReportedContributions {
+  readonly chat: ReportedContribution;
+  readonly poll: ReportedContribution;
+  readonly activeUsers: ReportedContribution;
+  readonly reactions: ReportedContribution;
+  readonly leaveRate: ReportedContribution;
+}
+
+/** What a signal added to the score on average, and to that of the event's other sessions. */
+export interface ReportedContribution {
+  readonly mean: number;
+  readonly others: number | null;
+  readonly difference: number | null;
+}

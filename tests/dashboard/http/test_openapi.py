@@ -14,6 +14,7 @@ from conductor_actors.dashboard import agent_bodies, bodies, stored_bodies
 from conductor_actors.dashboard.http import openapi
 from conductor_actors.history_bodies import SessionSummary
 from conductor_actors.observability import health
+from conductor_actors.report_bodies import Report
 from tests.dashboard.agents import suggestion
 from tests.dashboard.conftest import Serve
 from tests.dashboard.http.conftest import Fetch
@@ -59,6 +60,9 @@ def test_every_reference_has_a_schema() -> None:
         ("/api/v1/events", stored_bodies.EventList),
         ("/api/v1/events/overview", bodies.Refusal),
         ("/api/v1/events/overview?event=event", stored_bodies.EventOverview),
+        ("/api/v1/sessions/s/report", Report),
+        ("/api/v1/events/report?event=event", Report),
+        ("/api/v1/events/report", bodies.Refusal),
         ("/api/v1/sessions/s/history?from=2026-01-04T12:00:00Z", bodies.Refusal),
         (
             f"/api/v1/sessions/s/history?from={'2026-01-04T12:00:00Z'}&to=2026-01-04T12:01:00Z",

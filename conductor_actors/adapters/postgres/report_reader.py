@@ -1,0 +1,105 @@
+"""Read reports: on an event loop for the API, and in a thread for delivery."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Final
+
+import psycopg
+
+from conductor_actors.adapters.postgres.connection import (
+    DatabaseConnection,
+    connect,
+    primary_message,
+    transaction,
+)
+from conductor_actors.adapters.postgres.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.other_sessions import KnownContributions
+from conductor_actors.adapters.postgres.report_steps import (
+    ReportSteps,
+    event_report_steps,
+    session_report_steps,
+)
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.errors import Unavailable
+from conductor_actors.report_bodies import Report
+from conductor_actors.report_port import ReportRules
+
+REPORT_DEADLINE_S: Final = 60.0  # of all queries of a report that is delivered
+
+
+class PostgresReportReader:
+    """A `ReportReader` on the connections for histories."""
+
+    def __init__(self, queries: HistoryQueries, rules: ReportRules) -> None:
+        self._queries = queries
+        self._rules = rules
+        self._known = KnownContributions()
+
+    async def session_report(
+        self, key: SessionKey, session_ids: Sequence[str] | None = None
+    ) -> Report | None:
+        """Return the report of a session; None if it has no row."""
+        steps = session_report_steps(key, session_ids, self._rules, self._known)
+        return await self._read(key.tenant_id, steps)
+
+    async def event_report(
+        self, tenant_id: str, event_id: str, session_ids: Sequence[str] | None = None
+    ) -> Report | None:
+        """Return the report of an event; None if none of its sessions has a row."""
+        steps = event_report_steps(tenant_id, event_id, session_ids, self._rules)
+        return await self._read(tenant_id, steps)
+
+    async def _read(self, tenant_id: str, steps: ReportSteps) -> Report | None:
+        query = next(steps)
+        while True:
+            records = await self._queries.run(tenant_id, *query)
+            try:
+                query = steps.send(records)
+            except StopIteration as end:
+                report: Report | None = end.value
+                return report
+
+
+class PostgresSessionReports:
+    """A `SessionReports` with one connection, which is opened when it is needed."""
+
+    def __init__(self, url: str, rules: ReportRules, deadline_s: float = REPORT_DEADLINE_S) -> None:
+        self._url = url
+        self._rules = rules
+        self._deadline_s = deadline_s
+        self._known = KnownContributions()
+        self._connection: DatabaseConnection | None = None
+
+    def session_report(self, key: SessionKey) -> Report | None:
+        """Return the report of a session; None if it has no row."""
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            report = self._read(session_report_steps(key, None, self._rules, self._known))
+            on_failure.pop_all()
+        return report
+
+    def close(self) -> None:
+        """Close the connection; the next report opens another."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    def _read(self, steps: ReportSteps) -> Report | None:
+        if self._connection is None:
+            self._connection = connect(self._url)
+        try:
+            with transaction(self._connection, self._deadline_s):
+                return _run(self._connection, steps)
+        except psycopg.Error as error:  # about a value: the next version may read it
+            raise Unavailable(primary_message(error)) from None
+
+
+def _run(connection: DatabaseConnection, steps: ReportSteps) -> Report | None:
+    query = next(steps)
+    while True:
+        records = connection.execute(*query, binary=True).fetchall()
+        try:
+            query = steps.send(records)
+        except StopIteration as end:
+            report: Report | None = end.value
+            return report

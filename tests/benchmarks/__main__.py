@@ -26,6 +26,7 @@ from tests.benchmarks import (
     comparison,
     delay,
     growth,
+    histories,
     ingest,
     instructions,
     isolation,
@@ -56,6 +57,8 @@ ON_REQUEST: Final = ("isolation",)  # which floods for a minute, twice
 
 def main() -> None:
     arguments = _arguments()
+    if arguments.history:
+        sys.exit(histories.main(arguments.history_database, arguments.quick))
     if arguments.instructions:
         sys.exit(instructions.main(is_recording=arguments.record))
     logs.configure("error", "text", sys.stderr)
@@ -116,6 +119,16 @@ def _arguments() -> argparse.Namespace:
         "--instructions",
         action="store_true",
         help="count machine instructions instead, by valgrind",
+    )
+    parser.add_argument(
+        "--history",
+        action="store_true",
+        help="measure what is read of 10 million stored rows instead, 15 minutes",
+    )
+    parser.add_argument(
+        "--history-database",
+        metavar="URL",
+        help="with it: an empty database to use, e.g. of TimescaleDB",
     )
     parser.add_argument("--record", action="store_true", help="with it: record them as the limits")
     return parser.parse_args()

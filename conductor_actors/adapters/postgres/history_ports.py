@@ -14,7 +14,11 @@ def make_history_ports(
     url: str, rules: ReportRules, max_queries_per_tenant: int = 4
 ) -> HistoryPorts:
     """Return the ports, for rows that were scored by these rules."""
-    queries = HistoryQueries(url, max_queries_per_tenant)
+    return ports_on(HistoryQueries(url, max_queries_per_tenant), rules)
+
+
+def ports_on(queries: HistoryQueries, rules: ReportRules) -> HistoryPorts:
+    """Return the ports on these connections."""
     return HistoryPorts(
         queries,
         PostgresSessionReader(queries),

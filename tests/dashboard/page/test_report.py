@@ -93,7 +93,7 @@ def test_the_report_of_an_event_names_its_sessions_and_links_their_reports(
 
     expect(page).to_have_url(re.compile("#/session/session-3/report$"))
     expect(page.get_by_role("link", name="Session", exact=True)).to_be_visible()
-    expect(page.locator(".report-state")).to_contain_text("no such session")
+    expect(page.locator(".report-state")).to_contain_text("Nothing is stored of this session")
 
 
 def test_the_report_of_a_live_session_is_preliminary_and_without_data_says_so(

@@ -5,7 +5,7 @@ import { percent } from "./format.js";
 import { addMarkup } from "./markup.js";
 import { sessionAddress } from "./routes.js";
 
-/** @import { Moment, Moments } from "./event/event-api.js" */
+/** @import { LargestChanges, Moment } from "../types.d.ts" */
 
 const BEFORE_MS = 180_000; // what is shown around a moment: five minutes
 const AFTER_MS = 120_000;
@@ -18,7 +18,7 @@ const ITEM = `
 /**
  * Show rises and falls.
  * @param {HTMLElement} box
- * @param {Moments} moments
+ * @param {LargestChanges} moments
  * @param {(sessionId: string) => string} nameOf of a session; empty: it goes without saying
  * @param {(atMs: number) => string} timeText
  */

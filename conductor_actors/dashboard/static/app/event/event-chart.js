@@ -8,7 +8,7 @@ import { count, percent } from "../format.js";
 import { timesIn } from "../local-times.js";
 import { scoreCurve, shareOf, thresholdLine } from "../score-curve.js";
 
-/** @import { EventPoint } from "./event-api.js" */
+/** @import { CurvePoint } from "../../types.d.ts" */
 /** @import { Span } from "../score-curve.js" */
 
 /** @type {Readonly<Record<string, number>>} */
@@ -18,7 +18,7 @@ const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -12, PageDown: 12, Home: -
 export class EventChart {
   #root;
   #plot;
-  /** @type {readonly EventPoint[]} */
+  /** @type {readonly CurvePoint[]} */
   #points = [];
   /** @type {Span} */
   #span = { fromMs: 0, toMs: 0 };
@@ -36,7 +36,7 @@ export class EventChart {
   }
 
   /**
-   * @param {readonly EventPoint[]} points
+   * @param {readonly CurvePoint[]} points
    * @param {Span} span
    */
   show(points, span) {
@@ -95,7 +95,7 @@ export class EventChart {
     return distances.indexOf(Math.min(...distances));
   }
 
-  /** @param {EventPoint} point */
+  /** @param {CurvePoint} point */
   #textOf({ timestamp, score, totalUsers }) {
     const { fromMs, toMs } = this.#span;
     const people = totalUsers === 1 ? "1 person" : `${count(totalUsers)} people`;
@@ -104,7 +104,7 @@ export class EventChart {
 
   /**
    * Describe the chart as a slider whose value is the time of a point.
-   * @param {EventPoint | undefined} point
+   * @param {CurvePoint | undefined} point
    */
   #describe(point) {
     const [first, last] = [this.#points[0], this.#points.at(-1)];

@@ -3,7 +3,7 @@
 import { setText } from "../element.js";
 import { count, percent, printable } from "../format.js";
 
-/** @import { EventOverview, EventPoint, EventSession, SessionSummary } from "./event-api.js" */
+/** @import { CurvePoint, EventOverview, EventSession, SessionSummary } from "../../types.d.ts" */
 
 /** @typedef {"start" | "mean" | "peak" | "people"} Order */
 
@@ -86,19 +86,19 @@ export function nameOf({ sessionId, title }) {
   return printable(title || sessionId);
 }
 
-/** @param {number | null} share */
+/** @param {number | null | undefined} share */
 export function percentOf(share) {
-  return share === null ? "–" : percent(share);
+  return share == null ? "–" : percent(share);
 }
 
 /** @param {SessionSummary} session */
 function beginOf({ startedAt }) {
-  return startedAt === null ? Infinity : Date.parse(startedAt);
+  return startedAt == null ? Infinity : Date.parse(startedAt);
 }
 
 /**
  * Return the mean score, each point counted as many times as there are people; null: nobody was there.
- * @param {readonly EventPoint[]} points
+ * @param {readonly CurvePoint[]} points
  */
 function weightedMean(points) {
   const people = points.reduce((sum, { totalUsers }) => sum + totalUsers, 0);
@@ -106,8 +106,8 @@ function weightedMean(points) {
 }
 
 /**
- * @param {readonly EventPoint[]} points
- * @param {(point: EventPoint) => number} valueOf
+ * @param {readonly CurvePoint[]} points
+ * @param {(point: CurvePoint) => number} valueOf
  */
 function most(points, valueOf) {
   return points.reduce((highest, point) => Math.max(highest, valueOf(point)), 0);

@@ -16,8 +16,9 @@ import { inOrder, nameOf, showEventFigures } from "./event-figures.js";
 import { EVENT_VIEW, MULTIPLE } from "./event-markup.js";
 import { SessionMultiples } from "./session-multiples.js";
 
+/** @import { EventOverview } from "../../types.d.ts" */
+/** @import { ApiError } from "../api.js" */
 /** @import { Span } from "../score-curve.js" */
-/** @import { EventOverview } from "./event-api.js" */
 /** @import { Order } from "./event-figures.js" */
 
 const REFRESH_MS = 15_000; // the sessions of a live event
@@ -102,9 +103,9 @@ export class EventView {
     setText(title, name);
     title.title = printable(this.#eventId);
     this.#drawState(overview);
-    show(html(this.#root, ".event-body"), overview !== null && overview.sessions.length > 0);
+    show(html(this.#root, ".event-body"), overview !== null);
     setText(html(this.#root, ".event-about"), overview ? aboutText(overview) : "");
-    if (overview && overview.sessions.length > 0) this.#drawEvent(overview);
+    if (overview) this.#drawEvent(overview);
   }
 
   /** @param {EventOverview} overview */
@@ -128,10 +129,10 @@ export class EventView {
   /** @param {EventOverview | null} overview */
   #drawState(overview) {
     const { failure } = this.#overview;
-    const error = failure ? `Server response: ${failure.message}.` : "";
     const isOld = failure !== null && overview !== null;
-    setText(html(this.#root, ".event-error"), isOld ? `The event could not be loaded again. ${error}` : "");
-    const [title, text] = stateOf(overview, error);
+    const error = isOld ? `The event could not be loaded again. Server response: ${failure.message}.` : "";
+    setText(html(this.#root, ".event-error"), error);
+    const [title, text] = stateOf(overview, failure);
     const state = html(this.#root, ".event-state");
     setText(html(state, ".state-title"), title);
     setText(html(state, ".state-text"), text);
@@ -142,14 +143,14 @@ export class EventView {
 /**
  * Return the message that replaces the event; an empty title: none does.
  * @param {EventOverview | null} overview
- * @param {string} error
+ * @param {ApiError | null} failure
  * @returns {[title: string, text: string]}
  */
-function stateOf(overview, error) {
-  if (overview === null && error !== "") return ["The event could not be loaded", `${error} It is loaded again by itself.`];
-  if (overview === null) return ["Loading …", ""];
-  if (overview.sessions.length > 0) return ["", ""];
-  return ["No sessions", "A session appears here after its first message, vote, reaction or visitor."];
+function stateOf(overview, failure) {
+  if (overview !== null) return ["", ""];
+  if (failure === null) return ["Loading …", ""];
+  if (failure.status === 404) return ["Nothing is stored of this event", "It appears here after its first score."];
+  return ["The event could not be loaded", `Server response: ${failure.message}. It is loaded again by itself.`];
 }
 
 /** @param {EventOverview} overview */

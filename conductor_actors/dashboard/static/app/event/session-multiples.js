@@ -8,7 +8,7 @@ import { sessionAddress } from "../routes.js";
 import { scoreCurve, thresholdLine } from "../score-curve.js";
 import { figuresOf, nameOf, percentOf } from "./event-figures.js";
 
-/** @import { EventSession } from "./event-api.js" */
+/** @import { EventSession } from "../../types.d.ts" */
 /** @import { Span } from "../score-curve.js" */
 
 /** Keeps a row for each session. */
@@ -67,7 +67,7 @@ function drawRow(row, session, span) {
   setText(title, nameOf(session));
   title.title = printable(session.sessionId);
   setText(html(row, ".multiple-times"), timesText(session, span));
-  setText(html(row, ".multiple-speakers"), printable(session.speakers.join(", ")));
+  setText(html(row, ".multiple-speakers"), printable((session.speakers ?? []).join(", ")));
   setText(html(row, ".multiple-mean"), percentOf(mean));
   setText(html(row, ".multiple-peak"), percentOf(peak));
   setText(html(row, ".multiple-people"), people === null ? "–" : count(people));
@@ -84,9 +84,9 @@ function drawRow(row, session, span) {
  * @param {Span} span
  */
 function timesText({ startedAt, endedAt, durationS, state }, { fromMs, toMs }) {
-  if (startedAt === null) return "Not begun";
+  if (startedAt == null) return "Not begun";
   const begin = timesIn(fromMs, toMs).minute(Date.parse(startedAt));
-  if (state === "live" || endedAt === null) return `${begin} · live`;
-  const lengthMs = durationS === null ? Date.parse(endedAt) - Date.parse(startedAt) : durationS * 1000;
+  if (state === "live" || endedAt == null) return `${begin} · live`;
+  const lengthMs = durationS == null ? Date.parse(endedAt) - Date.parse(startedAt) : durationS * 1000;
   return `${begin} · ${duration(lengthMs)}`;
 }

@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 
-/** @import { Moments, SessionSummary } from "../event/event-api.js" */
+/** @import { LargestChanges, SessionSummary } from "../../types.d.ts" */
 
 /** @typedef {Readonly<{sessionId: string, at: string, participation: number}>} ReportedPoll */
 /**
@@ -28,7 +28,7 @@ import { get } from "../api.js";
  *   meanScore: number, peakScore: number, peakAt: string, categories: Readonly<Record<string, number>>,
  *   peakUsers: number, messages: number, reactions: number, polls: readonly ReportedPoll[],
  *   anomalies: readonly ReportedAnomaly[], interventions: readonly ReportedIntervention[],
- *   curve: readonly ReportedPoint[], moments: Moments,
+ *   curve: readonly ReportedPoint[], moments: LargestChanges,
  *   contributions: Readonly<Record<SignalName, Contribution>>, sessions?: readonly SessionSummary[],
  * }>} Report
  */

@@ -93,12 +93,12 @@ function showSessions(section, { sessions = [] }, time) {
   showRows(
     section,
     sessions.map((session) => [
-      session.startedAt === null ? "–" : time(session.startedAt),
+      session.startedAt == null ? "–" : time(session.startedAt),
       linkTo(reportAddress("session", session.sessionId), nameOf(session)),
-      session.state === "live" ? "Live" : session.durationS === null ? "–" : duration(session.durationS * 1000),
+      session.state === "live" ? "Live" : session.durationS == null ? "–" : duration(session.durationS * 1000),
       percentOf(session.meanScore),
       percentOf(session.peakScore),
-      session.peakUsers === null ? "–" : count(session.peakUsers),
+      session.peakUsers == null ? "–" : count(session.peakUsers),
     ]),
   );
 }

@@ -17,6 +17,7 @@ import { REPORT_VIEW } from "./report-markup.js";
 import { showSections } from "./report-sections.js";
 import { linkTo } from "./report-table.js";
 
+/** @import { ApiError } from "../api.js" */
 /** @import { Report } from "./report-api.js" */
 
 const REFRESH_MS = 60_000; // while a session is live
@@ -91,7 +92,7 @@ export class ReportView {
     html(this.#root, ".report-back").setAttribute("href", this.#kind === "event" ? eventAddress(this.#id) : sessionAddress(this.#id));
     setText(html(this.#root, ".report-back span"), this.#kind === "event" ? "Event" : "Session");
     show(html(this.#root, ".report-body"), report !== null);
-    this.#drawState(report, failure?.message ?? null);
+    this.#drawState(report, failure);
     if (report === null || report === this.#drawn) return;
     this.#drawn = report;
     if (report.state === "live") this.#refresh = setTimeout(() => this.#report.refresh(), REFRESH_MS);
@@ -128,7 +129,8 @@ export class ReportView {
     about.replaceChildren();
     if (kind === "event" && event) about.append(event.sessions === 1 ? "1 session" : `${count(event.sessions)} sessions`);
     if (session) {
-      if (session.speakers.length > 0) about.append(printable(session.speakers.join(", ")), " · ");
+      const speakers = printable((session.speakers ?? []).join(", "));
+      if (speakers !== "") about.append(speakers, " · ");
       about.append("Event ", linkTo(eventAddress(session.eventId), printable(session.eventTitle || session.eventId)));
     }
     show(html(this.#root, ".report-preliminary"), state === "live");
@@ -137,17 +139,30 @@ export class ReportView {
 
   /**
    * @param {Report | null} report
-   * @param {string | null} error
+   * @param {ApiError | null} failure
    */
-  #drawState(report, error) {
-    const response = error === null ? "" : `Server response: ${error}.`;
-    const isOld = error !== null && report !== null;
-    setText(html(this.#root, ".report-error"), isOld ? `The report could not be loaded again. ${response}` : "");
+  #drawState(report, failure) {
+    const isOld = failure !== null && report !== null;
+    const error = isOld ? `The report could not be loaded again. Server response: ${failure.message}.` : "";
+    setText(html(this.#root, ".report-error"), error);
+    const [title, text] = stateOf(failure, this.#kind);
     const state = html(this.#root, ".report-state");
     show(state, report === null);
-    setText(html(state, ".state-title"), error === null ? "Loading …" : "The report could not be loaded");
-    setText(html(state, ".state-text"), error === null ? "" : `${response} It is loaded again by itself.`);
+    setText(html(state, ".state-title"), title);
+    setText(html(state, ".state-text"), text);
   }
+}
+
+/**
+ * Return the message in the place of a report.
+ * @param {ApiError | null} failure
+ * @param {"session" | "event"} kind
+ * @returns {[title: string, text: string]}
+ */
+function stateOf(failure, kind) {
+  if (failure === null) return ["Loading …", ""];
+  if (failure.status === 404) return [`Nothing is stored of this ${kind}`, "Its report appears here after its first score."];
+  return ["The report could not be loaded", `Server response: ${failure.message}. It is loaded again by itself.`];
 }
 
 /**

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 
@@ -89,12 +89,13 @@ class PostgresSessionReports:
             self._connection = connect(self._url)
         try:
             with transaction(self._connection, self._deadline_s):
-                return _run(self._connection, steps)
+                return run_steps(self._connection, steps)
         except psycopg.Error as error:  # about a value: the next version may read it
             raise Unavailable(primary_message(error)) from None
 
 
-def _run(connection: DatabaseConnection, steps: ReportSteps) -> Report | None:
+def run_steps(connection: psycopg.Connection[Any], steps: ReportSteps) -> Report | None:
+    """Run the queries of a report on a connection."""
     query = next(steps)
     while True:
         records = connection.execute(*query, binary=True).fetchall()

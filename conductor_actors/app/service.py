@@ -30,6 +30,7 @@ from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
 from conductor_actors.adapters.redis.updates.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.app.collector import DATABASE_MAX_BACKOFF_S, GC_THRESHOLDS, Collector, Ports
+from conductor_actors.app.deliveries import has_webhook, open_deliveries
 from conductor_actors.app.monitored_ports import (
     MonitoredCheckpoints,
     MonitoredPublisher,
@@ -221,7 +222,8 @@ class Service:
 
     def _require_tables(self) -> None:
         """Raise `ConfigError` now, not at the first row, if a grant is missing."""
-        connected, *others = PostgresRowStore(self._database_url).check_access()
+        store = PostgresRowStore(self._database_url, has_webhook=has_webhook(self._settings))
+        connected, *others = store.check_access()
         if not connected.ok:  # the migration has just succeeded
             raise Unavailable(connected.line)
         obstacles = [finding.line for finding in others if not finding.ok]
@@ -241,7 +243,7 @@ class Service:
         dead_letters = RedisDeadLetterQueue(self._redis_url, self._lease.fence)
         checkpoints = RedisCheckpointStore(self._redis_url, self._lease.fence, self._shard)
         store, old_rows = (
-            PostgresRowStore(self._database_url),
+            PostgresRowStore(self._database_url, has_webhook=has_webhook(self._settings)),
             PostgresRowStore(self._database_url),
         )
         outbox = RedisOutbox(self._redis_url, self._shard)
@@ -267,6 +269,7 @@ class Service:
             channel,
             actions,
             policies,
+            open_deliveries(self._settings, self._database_url, to_close),
         )
 
     def _filter_source(self, source: EventSource) -> EventSource:

@@ -6,6 +6,7 @@ import typer
 
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.redis import access_check
+from conductor_actors.app.deliveries import has_webhook
 from conductor_actors.app.startup import configure, open_servers
 from conductor_actors.compiled import IS_COMPILED
 from conductor_actors.ports import CheckResult
@@ -18,7 +19,7 @@ def check_servers() -> bool:
         findings = [
             CheckResult(ok=True, line=f"compiled: {str(IS_COMPILED).lower()}"),
             *access_check.check(urls.redis, settings.transport, settings.tenants),
-            *PostgresRowStore(urls.database).check(),
+            *PostgresRowStore(urls.database, has_webhook=has_webhook(settings)).check(),
         ]
     for finding in findings:
         typer.echo(f"{_verdict(finding)} {finding.line}")

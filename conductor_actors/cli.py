@@ -11,7 +11,7 @@ import typer
 
 from conductor_actors.app.process_group import EXIT_CONFIG, drain_with_parent
 from conductor_actors.app.signals import exit_on_stop_signals
-from conductor_actors.commands import dead_letters, inspect, launch, webhooks
+from conductor_actors.commands import dead_letters, inspect, launch, webhook_deliveries
 from conductor_actors.commands.check import check_servers
 from conductor_actors.commands.migrate import migrate_database
 from conductor_actors.commands.policy_lines import replay_policy
@@ -335,7 +335,9 @@ app.add_typer(
     inspect.app, name="inspect", short_help="Show the actors live; describe or trace a session."
 )
 app.add_typer(
-    webhooks.app, name="webhooks", short_help="List, retry and test what is sent to webhooks."
+    webhook_deliveries.app,
+    name="webhooks",
+    short_help="List, retry and test what is sent to webhooks.",
 )
 
 

@@ -14,6 +14,7 @@ from tests.faults import (
     process_faults,
     redis_faults,
     takeovers,
+    webhook_faults,
 )
 from tests.faults.anomaly_faults import SlowReading
 from tests.faults.decision_faults import Rehearsal
@@ -220,6 +221,18 @@ EXPERIMENTS: Final = (
         "an owner that resumes after a takeover changes nothing, and ends",
         partial(takeovers.suspend_owner, suspended_for_s=0.0),
         partial(takeovers.suspend_owner, suspended_for_s=60.0),
+    ),
+    Experiment(
+        "webhooks-killed",
+        "killed while a webhook has an unanswered event: 0 events lost, each key one event",
+        partial(webhook_faults.kill_in_deliveries, times=1),
+        partial(webhook_faults.kill_in_deliveries, times=20),
+    ),
+    Experiment(
+        "webhook-away",
+        "a receiver that was away gets every event once, those of a session in order",
+        partial(webhook_faults.stop_receiver, seconds=3.0),
+        partial(webhook_faults.stop_receiver, seconds=60.0),
     ),
 )
 

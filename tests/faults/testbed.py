@@ -59,7 +59,7 @@ class Testbed:
     """Servers on fixed ports, which programs reach through proxies only."""
 
     def __init__(self, servers: ServerPair, folder: Path, stack: ExitStack) -> None:
-        self._folder = folder
+        self.folder = folder
         self._stack = stack
         self._servers = servers
         self.redis_url, self.database_url = servers.redis_url, servers.database_url
@@ -79,7 +79,7 @@ class Testbed:
             "REDIS_URL": _at(self.redis_url, redis_proxy or self.redis),
             "DATABASE_URL": _at(self.database_url, self.database),
         }
-        program = running("collect", cwd=self._folder, **self.variables, **urls, **variables)
+        program = running("collect", cwd=self.folder, **self.variables, **urls, **variables)
         self.programs.append(self._stack.enter_context(program))
         return self.programs[-1]
 
@@ -165,12 +165,12 @@ class Testbed:
 
     def replayed(self) -> list[Row]:
         """Return the rows of a replay of the streams, up to the first tick after their end."""
-        return replay_rows(self.redis_url, self._folder, **self.variables)
+        return replay_rows(self.redis_url, self.folder, **self.variables)
 
     def replayed_anomalies(self) -> dict[str, tuple[str, ...]]:
         """Return the begin and the end of each anomaly that a replay finds, by id."""
         ended = run_to_end(
-            "replay", self.redis_url, "--anomalies", "-", cwd=self._folder, **self.variables
+            "replay", self.redis_url, "--anomalies", "-", cwd=self.folder, **self.variables
         )
         assert ended.exit_code == 0, ended.stderr
         found: dict[str, tuple[str, ...]] = {}
@@ -190,7 +190,7 @@ class Testbed:
         """Return the result of comparing a replay with what is stored."""
         return run_to_end(
             *("replay", self.redis_url, "--against", "database"),
-            cwd=self._folder,
+            cwd=self.folder,
             **self.variables,
             DATABASE_URL=self.database_url,
         )

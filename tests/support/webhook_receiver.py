@@ -39,6 +39,15 @@ class Reply(NamedTuple):
     wait: threading.Event | None = None  # for it, before the reply
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def handle_error(self, *_: object) -> None:
+        """Print nothing: a sender that was killed has closed its connection."""
+
+
 class Receiver:
     """Listens on a free port, or again on that of an earlier one."""
 
@@ -47,12 +56,7 @@ class Receiver:
         self.reply: Callable[[Received], Reply] = lambda _: Reply()
         self._verifier = Webhook(secret)
         address = ("127.0.0.1", port)
-        self._server = ThreadingHTTPServer(address, self._handler(), bind_and_activate=False)
-        self._server.daemon_threads = True
-        self._server.allow_reuse_address = True
-        self._server.request_queue_size = 128
-        self._server.server_bind()
-        self._server.server_activate()
+        self._server = _Server(address, self._handler())
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}/hook"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))

@@ -10,7 +10,8 @@ from tests.support.score_rows import AT_MS
 TICK_MS: Final = 5000
 EVENT_SESSIONS: Final = 10
 
-# The rows of sessions at the same time lie among each other, as the collector stores them.
+# The rows of sessions at the same time lie among each other, as the collector stores them: for each
+# tick, because the second series depends on the first.
 _INSERT_ROWS: Final = """
     INSERT INTO engagement_metrics
     SELECT %(at)s + tick * interval '5 s', 'tenant-' || session %% %(tenants)s,
@@ -18,7 +19,7 @@ _INSERT_ROWS: Final = """
            random(), 'MODERATE', floor(random() * 30), random(), floor(random() * users),
            users, floor(random() * 20), random() / 10
     FROM generate_series(0, %(ticks)s::int - 1) AS tick
-    CROSS JOIN LATERAL generate_series(%(first)s::int, %(last)s) AS session
+    CROSS JOIN LATERAL generate_series(%(first)s + tick * 0, %(last)s) AS session
     CROSS JOIN LATERAL (SELECT 50 + (session + tick) %% 100 AS users) AS people
 """
 _INSERT_SESSIONS: Final = """
@@ -33,7 +34,7 @@ _INSERT_SESSIONS: Final = """
 """
 _INSERT_TITLES: Final = """
     INSERT INTO session_titles
-    SELECT tenant_id, session_id, NULL, 'Title of ' || session_id, '{Ada}', NULL, NULL, now()
+    SELECT tenant_id, session_id, NULL, 'Title of ' || session_id, '{Ada}', NULL, NULL, ended_at
     FROM sessions
 """
 

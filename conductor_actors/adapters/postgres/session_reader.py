@@ -45,9 +45,17 @@ _OF_LISTED_EVENT: Final = sql.SQL(" AND s.event_id = %(event_id)s")
 _AMONG: Final = sql.SQL(" AND s.session_id = ANY(%(session_ids)s)")
 _STARTED_SINCE: Final = sql.SQL(" AND s.started_at >= %(first)s")
 _STARTED_BEFORE: Final = sql.SQL(" AND s.started_at < %(until)s")
+# The titles are searched once, not with each session.
 _SEARCHED: Final = sql.SQL("""
-    AND strpos(lower(concat_ws(E'\\n', s.session_id, s.event_id, t.title, e.title,
-                               array_to_string(t.speakers, E'\\n'))), lower(%(search)s)) > 0
+    AND (strpos(lower(s.session_id), lower(%(search)s)) > 0
+         OR strpos(lower(s.event_id), lower(%(search)s)) > 0
+         OR s.session_id IN (
+             SELECT session_id FROM session_titles WHERE tenant_id = %(tenant_id)s
+             AND strpos(lower(concat_ws(E'\\n', title, array_to_string(speakers, E'\\n'))),
+                        lower(%(search)s)) > 0)
+         OR s.event_id IN (
+             SELECT event_id FROM event_titles WHERE tenant_id = %(tenant_id)s
+             AND strpos(lower(title), lower(%(search)s)) > 0))
 """)
 # Two ranges of the index: a condition for both would read all sessions with the same start.
 _SAME_START: Final = sql.SQL(" AND s.started_at = %(after_at)s AND s.session_id > %(after_id)s")
@@ -69,7 +77,7 @@ _SELECT_TITLED: Final = sql.SQL("({}) UNION ALL ({})").format(
     + _FROM_TITLES
     + sql.SQL(
         " AND coalesce(t.planned_end, t.planned_begin, t.updated_at) > now() - interval '1 day'"
-        " ORDER BY t.updated_at DESC, t.session_id"
+        " ORDER BY coalesce(t.planned_end, t.planned_begin, t.updated_at) DESC"
     )
     + _AT_MOST,
 )

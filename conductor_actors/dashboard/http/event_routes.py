@@ -1,5 +1,6 @@
 """The HTTP API of events: a list of them, and one at a glance."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -85,8 +86,10 @@ class EventRoutes:
         rows = TimeRange(min(ranges).first_ms, max(each.until_ms for each in ranges))
         chart = requested.timeline(len(sessions)).chart(rows, tick_s)
         scope = caller.tenant, [each.key.session_id for each in sessions], chart.during
-        curves = await calls.call(lambda: ports.events.curves(*scope, chart.step))
-        moments = await calls.call(lambda: ports.events.moments(*scope))
+        curves, moments = await asyncio.gather(
+            calls.call(lambda: ports.events.curves(*scope, chart.step)),
+            calls.call(lambda: ports.events.moments(*scope)),
+        )
         return self._responder.json(_overview(sessions, chart, curves, moments))
 
     async def _sessions(self, caller: Caller, requested: OverviewQuery) -> list[StoredSession]:

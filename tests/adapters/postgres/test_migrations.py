@@ -37,7 +37,7 @@ CHECKSUMS = {
     "004_engagement_1m.community": "2e490c567f44",
     "005_anomalies": "9c5ae89c6f55",
     "006_interventions": "5d9505459a2e",
-    "007_sessions": "1686532ecd10",
+    "007_sessions": "a77d4b050ab5",
     "008_webhook_deliveries": "565299a7c109",
 }
 
@@ -103,7 +103,12 @@ CATALOG_INDEXES = {
         "idx_sessions_event": "tenant_id, event_id, started_at DESC, session_id",
         "idx_sessions_unsummarised": ("ended_at) WHERE (ended_at IS DISTINCT FROM summarised_at"),
     },
-    "session_titles": {"session_titles_pkey": "tenant_id, session_id"},
+    "session_titles": {
+        "session_titles_pkey": "tenant_id, session_id",
+        "idx_session_titles_planned": (
+            "tenant_id, COALESCE(planned_end, planned_begin, updated_at)"
+        ),
+    },
     "event_titles": {"event_titles_pkey": "tenant_id, event_id"},
 }
 

@@ -59,7 +59,10 @@ CALLS: dict[str, tuple[Call, set[str]]] = {
     "sessions of a token": (found(session_ids=IDS), {SESSIONS_KEY}),
     "a search": (found(search="title of session-13"), {BY_START}),
     "a session": (lambda ports: ports.sessions.get(KEY), {SESSIONS_KEY}),
-    "titles": (lambda ports: ports.sessions.titled(TENANT), {"idx_sessions_live"}),
+    "titles": (
+        lambda ports: ports.sessions.titled(TENANT),
+        {"idx_sessions_live", "idx_session_titles_planned"},
+    ),
     "a timeline": (
         lambda ports: ports.timelines.read(KEY, DURING, MINUTE, DURING),
         {ROWS_KEY},

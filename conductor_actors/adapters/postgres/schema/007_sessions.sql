@@ -34,6 +34,9 @@ CREATE TABLE session_titles (
     updated_at timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, session_id)
 );
+-- What was planned for recently, or is: of the others, nobody asks without their sessions.
+CREATE INDEX idx_session_titles_planned
+    ON session_titles (tenant_id, coalesce(planned_end, planned_begin, updated_at));
 CREATE TABLE event_titles (
     tenant_id text NOT NULL,
     event_id text NOT NULL,

@@ -30,6 +30,7 @@ from conductor_actors.domain.anomalies.evidence import noticeable_s
 from conductor_actors.domain.scoring import Scoring, Signals
 from tests.dashboard.fake_conductor import Endpoint, FakeConductor
 from tests.dashboard.fake_conductor import refusal as _refusal
+from tests.dashboard.fake_history import FakeHistory
 from tests.dashboard.fake_reports import FakeReports
 from tests.dashboard.sample_bodies import (
     TICK_MS,
@@ -65,6 +66,7 @@ class FakeService:
     may_conduct: bool = True
     conductor: FakeConductor = field(default_factory=FakeConductor)
     reports: FakeReports = field(default_factory=FakeReports)
+    history: FakeHistory = field(default_factory=FakeHistory)
     token: str | None = None
     refused_sessions: set[str] = field(default_factory=set)
     refusal_reason: str | None = None
@@ -73,6 +75,7 @@ class FakeService:
     requested_paths: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.history.live = self.points
         self._rooms: defaultdict[str, set[str]] = defaultdict(set)
         self._rooms_changed = threading.Condition()
         self._sockets: socketio.AsyncServer
@@ -231,7 +234,7 @@ class FakeService:
                 Route("/", lambda _: FileResponse(STATIC / "index.html")),
                 Mount("/static", StaticFiles(directory=STATIC)),
                 Mount("/own", StaticFiles(directory=self.extra_pages, check_dir=False)),
-                Route("/api/v1/sessions", self._with_token(lambda *_: JSONResponse(self._live()))),
+                Route("/api/v1/sessions", self._with_token(self._sessions)),
                 Route("/api/v1/histories", self._with_token(self._histories)),
                 Route("/api/v1/anomalies", self._with_token(self._stored_anomalies)),
                 *(
@@ -249,6 +252,7 @@ class FakeService:
         yield "POST", "anomalies/{id:path}/feedback", self._store_feedback
         yield from self.conductor.endpoints()
         yield from self.reports.endpoints()
+        yield from self.history.endpoints()
 
     def _with_token(self, answer: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -261,6 +265,12 @@ class FakeService:
 
     def _open_anomalies(self) -> list[Body]:
         return [one for one in self.anomalies if one["endedAt"] is None]
+
+    def _sessions(self, request: Request, body: bytes) -> Response:
+        """Return the live ones, or a page of those that match."""
+        if "state" in request.query_params:
+            return self.history.sessions(request, body)
+        return JSONResponse(self._live())
 
     def _stored_anomalies(self, request: Request, _: bytes) -> Response:
         """Return the open ones of all sessions, or all of one."""

@@ -19,6 +19,7 @@ ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     "--host-resolver-rules=MAP *.test 127.0.0.1",  # names of other machines, for origins
 )
+NOT_STORED = re.compile(r"/about$")  # 404 for a session that has no rows
 OUTAGE_ERRORS = r"ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|WebSocket connection to .* failed"
 _REPORT_CSP_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
@@ -61,6 +62,8 @@ class Window:
 
     def on_console(self, message: ConsoleMessage) -> None:
         """Record errors and warnings."""
+        if "status of 404" in message.text and NOT_STORED.search(message.location["url"]):
+            return
         if message.type in {"error", "warning"} and not self.ignored.search(message.text):
             self.errors.append(f"{message.type}: {message.text}")
 
@@ -100,7 +103,7 @@ def open_page_of(browser: Browser) -> Iterator[OpenPageOf]:
     windows: list[Window] = []
 
     def open_one(service: FakeService | RealService, **options: Any) -> Window:
-        context = browser.new_context(timezone_id="UTC", locale="en-GB", **options)
+        context = browser.new_context(**{"timezone_id": "UTC", "locale": "en-GB", **options})
         context.add_init_script(_REPORT_CSP_VIOLATIONS)
         page = context.new_page()
         window = Window(page, service)

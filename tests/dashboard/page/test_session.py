@@ -161,7 +161,7 @@ def test_the_tooltip_shows_time_score_and_category_of_the_point_under_the_mouse(
     expect(page.locator(".tooltip")).to_be_hidden()
     expect(page.locator(".fact-points")).to_have_text(f"{len(_FULL)}")  # the chart is complete
 
-    box = page.locator(".u-over").bounding_box()
+    box = page.locator(".chart .u-over").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 20)
 

@@ -45,12 +45,17 @@ export function fetchHistories(sessionIds, from, to) {
 }
 
 /**
- * Fetch the newest anomalies of a session in the last day.
+ * Fetch the newest anomalies of a session: of the last day, or all since it began.
  * @param {string} sessionId
+ * @param {Readonly<{fromMs: number, toMs: number | null}> | null} time
  * @returns {Promise<AnomalyList>}
  */
-export function fetchAnomalies(sessionId) {
-  return get(`anomalies?session=${encodeURIComponent(sessionId)}`);
+export function fetchAnomalies(sessionId, time) {
+  const query = new URLSearchParams({ session: sessionId });
+  if (time !== null) query.set("limit", "1000");
+  if (time !== null) query.set("from", new Date(time.fromMs).toISOString());
+  if (time !== null && time.toMs !== null) query.set("to", new Date(time.toMs + 1).toISOString());
+  return get(`anomalies?${query}`);
 }
 
 /**
@@ -204,7 +209,7 @@ function post(path, body) {
  * @param {string} path
  * @param {object} body
  */
-function put(path, body) {
+export function put(path, body) {
   return send(path, { ...jsonOf(body), method: "PUT" });
 }
 

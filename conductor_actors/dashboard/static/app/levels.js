@@ -22,6 +22,15 @@ const CATEGORIES = {
   VERY_LOW: "Very low",
 };
 
+/** The lowest score of each category, the highest first. */
+const CATEGORIES_FROM = /** @type {const} */ ([
+  ["VERY_HIGH", 0.8],
+  ["HIGH", 0.6],
+  ["MODERATE", 0.4],
+  ["LOW", 0.2],
+  ["VERY_LOW", 0],
+]);
+
 /**
  * Return the level of a score.
  * @param {number} score
@@ -37,4 +46,12 @@ export function levelOf(score) {
  */
 export function categoryName(category) {
   return CATEGORIES[category] ?? category;
+}
+
+/**
+ * Return the category of a score.
+ * @param {number} score
+ */
+export function categoryOf(score) {
+  return CATEGORIES_FROM.find(([, from]) => score >= from)?.[0] ?? "VERY_LOW";
 }

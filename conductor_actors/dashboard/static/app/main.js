@@ -1,8 +1,8 @@
 /**
  * The page: one stream, its views, and a router that shows the view of the address.
  *
- * `overview/` is the view of all sessions, `session/` that of one, `conductor/` that of what the
- * conductor does, and this folder what they share.
+ * `overview/` is the view of the live sessions, `history/` that of those that were, `session/` that of
+ * one, `conductor/` that of what the conductor does, and this folder what they share.
  */
 
 import { EngagementStream } from "../engagement-stream.js";
@@ -14,6 +14,7 @@ import { announceSuggestion } from "./conductor/suggestion-announcer.js";
 import { showConnection } from "./connection-badge.js";
 import { find, html, setText, show } from "./element.js";
 import { EventView } from "./event/event-view.js";
+import { HistoryView } from "./history/history-view.js";
 import { OpenAnomalies } from "./open-anomalies.js";
 import { OpenDecisions } from "./open-decisions.js";
 import { Notifications } from "./overview/notifications.js";
@@ -22,6 +23,7 @@ import { ReportView } from "./report/report-view.js";
 import { routeOf } from "./routes.js";
 import { SessionView } from "./session/session-view.js";
 import { startTheme } from "./theme.js";
+import { loadTitles } from "./titles.js";
 import { savedToken, tokenDialog } from "./token.js";
 import { tokenScope } from "./token-scope.js";
 
@@ -38,7 +40,7 @@ const conductor = new ConductorView(stream, decisions, modeDialog);
 const report = new ReportView();
 /** @type {Readonly<Partial<Record<ViewName, View>>>} */
 const views = {
-  ...{ live: overview, session, event: new EventView(), conductor },
+  ...{ live: overview, history: new HistoryView(), session, event: new EventView(), conductor },
   ...{ "session-report": report.of("session"), "event-report": report.of("event") },
 };
 const dialog = tokenDialog((token) => {
@@ -55,6 +57,9 @@ decisions.watch((began) => {
   for (const each of began) announceSuggestion(each, { isShown: each.sessionId === shown });
 });
 requestTokenWhenRefused();
+stream.watchConnection(({ phase }) => {
+  if (phase === "live") loadTitles(); // at first, and after each interruption
+});
 addEventListener("token-stored", () => stream.retry(savedToken()));
 addEventListener("hashchange", route);
 route();
@@ -75,7 +80,8 @@ function route() {
   for (const view of Object.values(views)) if (view !== shown) view.close();
   shown.open(id, query);
   setCurrent(".to-conductor", name === "conductor" ? "page" : null);
-  setCurrent(".to-sessions", name === "conductor" ? null : shown === overview ? "page" : "true");
+  setCurrent(".to-history", name === "history" ? "page" : null);
+  setCurrent(".to-sessions", name === "session" ? "true" : shown === overview ? "page" : null);
 }
 
 /**

@@ -12,18 +12,39 @@ export function savedToken() {
   return tabStorage.get(KEY);
 }
 
-/** A token that may not arrange breaks, as the service says. @type {string | null | undefined} */
-let refused;
+/** @typedef {"conduct" | "admin"} Claim */
 
-/** Whether the token may arrange breaks, as far as is known: its claim `conduct` says so. */
+/** The tokens that the service refuses a claim, as it says. @type {Map<Claim, string | null>} */
+const refused = new Map();
+
+/** Whether the token may arrange breaks and decide, as far as is known. */
 export function mayConduct() {
-  const token = savedToken();
-  return token !== refused && (token === null || claimsOf(token)?.["conduct"] === true);
+  return has("conduct");
 }
 
 /** Note that the service refuses it to this token. */
 export function refuseConduct() {
-  refused = savedToken();
+  refused.set("conduct", savedToken());
+}
+
+/** Whether the token may change what sessions are called, as far as is known. */
+export function mayAdminister() {
+  return has("admin");
+}
+
+/** Note that the service refuses it to this token. */
+export function refuseAdminister() {
+  refused.set("admin", savedToken());
+}
+
+/**
+ * Whether the token has a claim. Without a token, the service may allow everything.
+ * @param {Claim} claim
+ */
+function has(claim) {
+  const token = savedToken();
+  if (refused.has(claim) && refused.get(claim) === token) return false;
+  return token === null || claimsOf(token)?.[claim] === true;
 }
 
 /** Return the claims of the token of this tab; null: there is none, or they can't be read. */

@@ -2,10 +2,11 @@
 
 import { ApiError, fetchEffects, fetchEventInterventions } from "../api.js";
 import { find, html, oncePerFrame, setText, show } from "../element.js";
-import { count, printable } from "../format.js";
+import { count } from "../format.js";
 import { readIntervention } from "../intervention-bodies.js";
 import { setTitle } from "../tab-title.js";
 import { TickClock } from "../tick-clock.js";
+import { eventName, onTitles } from "../titles.js";
 import { mayConduct } from "../token.js";
 import { showEffects } from "./effects-table.js";
 import { EventModes } from "./event-modes.js";
@@ -55,6 +56,7 @@ export class ConductorView {
     this.#decisions = decisions;
     this.#modes = new EventModes(html(this.#root, ".events"), modeDialog);
     decisions.watch(this.#render);
+    onTitles(this.#render);
     this.#select.addEventListener("change", this.#render);
     setInterval(() => this.#onInterval(), REFRESH_MS);
   }
@@ -159,9 +161,10 @@ export class ConductorView {
     const chosen = this.#select.value;
     const events = [...this.#updates.values()].map(({ eventId }) => eventId);
     const names = [...new Set(chosen === "" ? events : [...events, chosen])].sort(NAMES.compare);
-    const shown = [...this.#select.options].map(({ value }) => value);
-    if (names.join("\n") === shown.join("\n")) return;
-    this.#select.replaceChildren(...names.map((name) => new Option(printable(name), name)));
+    const options = names.map((id) => new Option(eventName(id), id));
+    const textOf = (/** @type {Iterable<HTMLOptionElement>} */ each) => [...each].map(({ value, text }) => `${value}\n${text}`).join("\n");
+    if (textOf(options) === textOf(this.#select.options)) return;
+    this.#select.replaceChildren(...options);
     this.#select.value = names.includes(chosen) ? chosen : (names[0] ?? "");
   }
 }

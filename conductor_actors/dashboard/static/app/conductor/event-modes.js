@@ -3,6 +3,7 @@
 import { setMode } from "../api.js";
 import { fromTemplate, html, setText, show } from "../element.js";
 import { count, printable } from "../format.js";
+import { eventName } from "../titles.js";
 import { ModeControl } from "./mode-control.js";
 
 /** @import { Update } from "../../types.d.ts" */
@@ -56,6 +57,7 @@ export class EventModes {
 /** One event. */
 class EventRow {
   element = fromTemplate("event-mode");
+  #eventId;
   #control;
   /** @type {Mode} */
   #mode = "SEMI_AUTO";
@@ -65,11 +67,10 @@ class EventRow {
    * @param {ModeDialog} dialog
    */
   constructor(eventId, dialog) {
-    const name = printable(eventId);
-    setText(html(this.element, ".event-name"), name);
-    setText(html(this.element, ".mode-change .hidden-text"), ` mode of ${name}`);
+    this.#eventId = eventId;
+    html(this.element, ".event-name").title = printable(eventId);
     this.#control = new ModeControl(html(this.element, ".mode"), dialog, () => ({
-      title: `Mode of ${name}`,
+      title: `Mode of ${eventName(eventId)}`,
       mode: this.#mode,
       canInherit: false,
       send: (mode) => setMode("events", eventId, mode),
@@ -82,6 +83,9 @@ class EventRow {
    * @param {{isEnabled: boolean, defaultMode: Mode}} conductor
    */
   show(updates, tickMs, { isEnabled, defaultMode }) {
+    const name = eventName(this.#eventId);
+    setText(html(this.element, ".event-name"), name);
+    setText(html(this.element, ".mode-change .hidden-text"), ` mode of ${name}`);
     const byMode = groupBy(updates, ({ agent }) => agent?.mode ?? defaultMode);
     const inMode = (/** @type {Mode} */ mode) => byMode.get(mode)?.length ?? 0;
     const mode = [defaultMode, ...byMode.keys()].reduce((a, b) => (inMode(b) > inMode(a) ? b : a));

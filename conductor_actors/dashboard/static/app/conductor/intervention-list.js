@@ -5,6 +5,7 @@ import { date, printable, time } from "../format.js";
 import { incidentName } from "../incidents.js";
 import { choiceText, interventionName, isHold, outcomeText, stepsOf, verdictOf } from "../interventions.js";
 import { sessionAddress } from "../routes.js";
+import { sessionName } from "../titles.js";
 import { contentText } from "./content-fields.js";
 
 /** @import { Intervention } from "../intervention-bodies.js" */
@@ -89,7 +90,8 @@ function draw(item, intervention, nowMs) {
 function drawSession(item, { sessionId }) {
   const link = html(item, ".done-session");
   show(link, true);
-  setText(html(link, "bdi"), printable(sessionId));
+  setText(html(link, "bdi"), sessionName(sessionId));
+  link.title = printable(sessionId);
   link.setAttribute("href", sessionAddress(sessionId));
 }
 

@@ -1,9 +1,9 @@
 /** The announcements of suggestions to screen readers: each once, however many views show it. */
 
 import { announce } from "../announcer.js";
-import { printable } from "../format.js";
 import { incidentName } from "../incidents.js";
 import { interventionInText } from "../interventions.js";
+import { sessionName } from "../titles.js";
 
 /** @import { Intervention } from "../intervention-bodies.js" */
 
@@ -18,7 +18,7 @@ const announced = new Set();
 export function announceSuggestion({ id, sessionId, type, anomalyType }, { isShown }) {
   if (announced.has(id)) return;
   announced.add(id);
-  const where = isShown ? "" : ` in ${printable(sessionId)}`;
+  const where = isShown ? "" : ` in ${sessionName(sessionId)}`;
   const why = anomalyType ? `, because of: ${incidentName(anomalyType).toLowerCase()}` : "";
   announce(`The conductor suggests ${interventionInText(type)}${where}${why}.`);
 }

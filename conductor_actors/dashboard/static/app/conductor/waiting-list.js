@@ -5,6 +5,7 @@ import { duration, printable } from "../format.js";
 import { incidentName } from "../incidents.js";
 import { interventionName } from "../interventions.js";
 import { sessionAddress } from "../routes.js";
+import { sessionName } from "../titles.js";
 
 /** @import { Intervention } from "../intervention-bodies.js" */
 
@@ -47,7 +48,8 @@ export class WaitingList {
       this.#list.append(item);
     }
     find(item, "a", HTMLAnchorElement).href = sessionAddress(sessionId);
-    setText(html(item, ".waiting-session"), printable(sessionId));
+    setText(html(item, ".waiting-session"), sessionName(sessionId));
+    html(item, ".waiting-session").title = printable(sessionId);
     const why = anomalyType ? ` · ${incidentName(anomalyType)}` : "";
     setText(html(item, ".waiting-what"), `${interventionName(type)}${why}`);
     setText(html(item, ".waiting-left"), `Expires in ${duration(expiresMs - nowMs)}`);

@@ -6,6 +6,7 @@ import { printable } from "../format.js";
 import { severityName, typeName } from "../incidents.js";
 import { interventionInText } from "../interventions.js";
 import { sessionAddress } from "../routes.js";
+import { sessionName } from "../titles.js";
 
 /** @import { AnomalyRecord } from "../../types.d.ts" */
 /** @import { Intervention } from "../intervention-bodies.js" */
@@ -76,7 +77,7 @@ function notifyOfSuggestion(suggestion) {
  * @param {Readonly<{id: string, sessionId: string, reason?: string | undefined}>} about
  */
 function notify(title, { id, sessionId, reason }) {
-  const body = [printable(sessionId), reason && printable(reason)].filter(Boolean).join("\n");
+  const body = [sessionName(sessionId), reason && printable(reason)].filter(Boolean).join("\n");
   try {
     const notification = new Notification(title, { body, tag: id });
     notification.addEventListener("click", () => {

@@ -5,6 +5,7 @@ import { count, percent, time } from "../format.js";
 import { LEVELS, levelOf } from "../levels.js";
 import { setTitle } from "../tab-title.js";
 import { onThemeChange } from "../theme.js";
+import { onTitles } from "../titles.js";
 import { Backfill } from "./backfill.js";
 import { SessionBoard } from "./session-board.js";
 import { SessionList } from "./session-list.js";
@@ -62,6 +63,10 @@ export class Overview {
     addEventListener("scroll", this.#onScroll, { passive: true });
     addEventListener("resize", oncePerFrame(() => this.#redraw()));
     onThemeChange(() => this.#redraw());
+    onTitles(() => {
+      this.#redraw();
+      this.#render();
+    });
   }
 
   /** Show the list at its last scroll position. */
@@ -173,7 +178,7 @@ export class Overview {
       return ["No open anomalies", "A session appears here while an anomaly is open."];
     }
     if (this.#board.size > 0) {
-      return ["No sessions match", "Search for a part of a session or event name."];
+      return ["No sessions match", "Search for a part of the title or id of a session or event."];
     }
     if (this.#snapshot?.status === "refused") {
       return ["The sessions could not be loaded", `Server response: ${this.#snapshot.error}`];

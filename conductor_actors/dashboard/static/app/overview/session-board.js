@@ -2,6 +2,7 @@
 
 import { WINDOW_MS } from "../../engagement-stream.js";
 import { TREND_MS } from "../points.js";
+import { eventTitleOf, titleOf } from "../titles.js";
 
 /** @import { AnomalyRecord, Update } from "../../types.d.ts" */
 
@@ -29,9 +30,15 @@ export class Line {
     this.add(update);
   }
 
+  /** What people know the session by. */
+  get name() {
+    return titleOf(this.latest.sessionId) ?? this.latest.sessionId;
+  }
+
   /** The text that a search matches. */
   get searchText() {
-    return `${this.latest.sessionId}\n${this.latest.eventId}`.toLowerCase();
+    const { sessionId, eventId } = this.latest;
+    return [sessionId, titleOf(sessionId), eventId, eventTitleOf(eventId)].join("\n").toLowerCase();
   }
 
   /** The time of the newest point. */
@@ -166,7 +173,7 @@ export class SessionBoard {
  * @param {Line} b
  */
 function byName(a, b) {
-  return NAMES.compare(a.latest.sessionId, b.latest.sessionId);
+  return NAMES.compare(a.name, b.name) || NAMES.compare(a.latest.sessionId, b.latest.sessionId);
 }
 
 /**

@@ -5,6 +5,7 @@ import { count, percent, printable, trend } from "../format.js";
 import { lengthOf, typeName } from "../incidents.js";
 import { categoryName, levelOf } from "../levels.js";
 import { sessionAddress } from "../routes.js";
+import { eventName, sessionName } from "../titles.js";
 import { drawSparkline } from "./sparkline.js";
 
 /** @import { Line } from "./session-board.js" */
@@ -15,6 +16,7 @@ export class SessionRow {
   link = find(this.element, ".row-link", HTMLAnchorElement);
   #spark = find(this.element, ".row-spark", HTMLCanvasElement);
   #cells = {
+    session: html(this.element, ".row-session"),
     anomaly: html(this.element, ".row-anomaly"),
     suggestion: html(this.element, ".row-suggestion"),
     event: html(this.element, ".row-event"),
@@ -29,9 +31,7 @@ export class SessionRow {
   /** @param {Line} line */
   constructor(line) {
     this.line = line;
-    const name = html(this.element, ".row-session");
-    name.textContent = printable(line.latest.sessionId);
-    name.title = name.textContent;
+    this.#cells.session.title = printable(line.latest.sessionId);
     this.link.href = sessionAddress(line.latest.sessionId);
   }
 
@@ -59,7 +59,9 @@ export class SessionRow {
     const cells = this.#cells;
     const change = trend(this.line.change);
     this.element.dataset["level"] = levelOf(latest.score);
-    setText(cells.event, latest.eventId === latest.sessionId ? "" : printable(latest.eventId));
+    setText(cells.session, sessionName(latest.sessionId));
+    setText(cells.event, latest.eventId === latest.sessionId ? "" : eventName(latest.eventId));
+    cells.event.title = printable(latest.eventId);
     setText(cells.active, `${count(latest.signals.active_users)}/${count(latest.signals.total_users)}`);
     setText(cells.chat, count(latest.signals.chat_msgs_per_min));
     setText(cells.trend, change.short);

@@ -1,11 +1,9 @@
 /** What the chart shows of interventions: when each was sent, and what followed against without it. */
 
-import { WINDOW_MS } from "../../engagement-stream.js";
 import { interventionInText, isHold, wasDoneInTime, WINDOW_BEGIN_MS, WINDOW_END_MS } from "../interventions.js";
 import { colour } from "../theme.js";
 import { clip, place, strokeLine } from "./chart-layers.js";
 
-/** @import { Update } from "../../types.d.ts" */
 /** @import { Intervention } from "../intervention-bodies.js" */
 /** @import uPlot from "../../vendor/uPlot.esm.js" */
 
@@ -33,15 +31,16 @@ function withoutIt({ type, outcome }) {
 /**
  * Return what of the interventions lies within the time of the chart.
  * @param {readonly Intervention[]} interventions
- * @param {readonly Update[]} points
+ * @param {number} fromMs
+ * @param {number} toMs
  */
-export function shownInChart(interventions, points) {
-  const fromMs = Date.parse(points.at(-1)?.timestamp ?? "") - WINDOW_MS;
+export function shownInChart(interventions, fromMs, toMs) {
+  const isWithin = (/** @type {number} */ at) => fromMs < at && at <= toMs + WINDOW_END_MS;
   const marked = interventions.filter((each) => markMs(each) !== null);
   return {
-    hasMarks: marked.some((each) => (markMs(each) ?? 0) > fromMs),
+    hasMarks: marked.some((each) => isWithin(markMs(each) ?? 0)),
     hasDifference: marked.some(
-      (each) => wasDoneInTime(each) && withoutIt(each) !== null && each.atMs + WINDOW_END_MS > fromMs,
+      (each) => wasDoneInTime(each) && withoutIt(each) !== null && isWithin(each.atMs + WINDOW_END_MS),
     ),
   };
 }

@@ -1,18 +1,20 @@
-/** What the chart shows behind its curve: the expected scores, and the times of anomalies. */
+/** What the chart shows behind its curve: bands of scores, and times of anomalies or without scores. */
 
 import { beginMs, endMs } from "../incidents.js";
 import { runs } from "../points.js";
 import { colour } from "../theme.js";
 
-/** @import { AnomalyRecord, Update } from "../../types.d.ts" */
+/** @import { AnomalyRecord } from "../../types.d.ts" */
+/** @import { ChartPoint } from "./timeline-points.js" */
 /** @import uPlot from "../../vendor/uPlot.esm.js" */
 
+const HATCH_PX = 8; // between the lines where scores are missing
 const MARK_PX = 7; // the height of the triangles that mark a beginning and an end
 
 /**
  * Draw a band between the lowest and the highest expected score, where there is a baseline.
  * @param {uPlot} plot
- * @param {readonly Update[]} points
+ * @param {readonly ChartPoint[]} points
  */
 export function drawExpected(plot, points) {
   const expected = points.flatMap(({ timestamp, expected: range }) =>
@@ -31,6 +33,55 @@ export function drawExpected(plot, points) {
     for (const edge of [upper, lower]) strokeLine(ctx, edge);
   }
   ctx.restore();
+}
+
+/**
+ * Draw a band between the lowest and the highest score of each step.
+ * @param {uPlot} plot
+ * @param {readonly ChartPoint[]} points
+ */
+export function drawSpread(plot, points) {
+  const steps = points.flatMap(({ timestamp, min, max }) =>
+    min !== undefined && max !== undefined ? [{ at: Date.parse(timestamp) / 1000, min, max }] : [],
+  );
+  const { ctx } = plot;
+  ctx.save();
+  clip(plot);
+  ctx.fillStyle = colour("spread");
+  for (const run of runs(steps)) {
+    fillBetween(ctx, run.map(({ at, max }) => place(plot, at, max)), run.map(({ at, min }) => place(plot, at, min)));
+  }
+  ctx.restore();
+}
+
+/**
+ * Hatch the times without scores.
+ * @param {uPlot} plot
+ * @param {readonly Readonly<{fromMs: number, toMs: number}>[]} gaps
+ */
+export function drawMissing(plot, gaps) {
+  const { ctx, bbox } = plot;
+  const [step, bottom] = [HATCH_PX * devicePixelRatio, bbox.top + bbox.height];
+  for (const gap of gaps) {
+    const [left = 0, right = 0] = [gap.fromMs, gap.toMs].map((ms) => plot.valToPos(ms / 1000, "x", true));
+    ctx.save();
+    clip(plot);
+    ctx.beginPath();
+    ctx.rect(left, bbox.top, Math.max(devicePixelRatio, right - left), bbox.height);
+    ctx.clip();
+    ctx.fillStyle = colour("sunken");
+    ctx.fillRect(left, bbox.top, right - left, bbox.height);
+    ctx.strokeStyle = colour("missing");
+    ctx.lineWidth = devicePixelRatio;
+    ctx.beginPath();
+    const begin = Math.max(left, bbox.left) - bbox.height;
+    for (let x = begin - (begin % step); x < Math.min(right, bbox.left + bbox.width); x += step) {
+      ctx.moveTo(x, bottom);
+      ctx.lineTo(x + bbox.height, bbox.top);
+    }
+    ctx.stroke();
+    ctx.restore();
+  }
 }
 
 /**
@@ -92,7 +143,7 @@ export function strokeLine(ctx, line) {
  * @param {[number, number][]} upper
  * @param {[number, number][]} lower
  */
-function fillBetween(ctx, upper, lower) {
+export function fillBetween(ctx, upper, lower) {
   ctx.beginPath();
   for (const point of [...upper, ...lower.toReversed()]) ctx.lineTo(...point);
   ctx.fill();

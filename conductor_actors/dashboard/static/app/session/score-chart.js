@@ -1,40 +1,46 @@
 /**
- * The area chart of a session's last 5 minutes. Missing ticks are gaps; colours show the level. Behind
- * the curve are the scores that were expected, the times of anomalies, and what the conductor did.
+ * The area chart of a session's scores in a range. Missing ticks are gaps; colours show the level.
+ * Behind the curve are the lowest and highest scores of steps, the scores that were expected, the
+ * times of anomalies and of missing scores, and what the conductor did.
  */
 
-import { WINDOW_MS } from "../../engagement-stream.js";
 import uPlot from "../../vendor/uPlot.esm.js";
 import { oncePerFrame } from "../element.js";
-import { minute } from "../format.js";
 import { CRITICAL_BELOW, LEVELS, levelOf } from "../levels.js";
-import { runs } from "../points.js";
 import { colour, onThemeChange } from "../theme.js";
 import { drawInterventions } from "./chart-interventions.js";
-import { drawExpected, drawIncidents } from "./chart-layers.js";
+import { drawExpected, drawIncidents, drawMissing, drawSpread } from "./chart-layers.js";
+import { axes, withGaps } from "./chart-axes.js";
+import { timeOf } from "./timeline-points.js";
 
-/** @import { AnomalyRecord, Update } from "../../types.d.ts" */
+/** @import { AnomalyRecord } from "../../types.d.ts" */
 /** @import { Intervention } from "../intervention-bodies.js" */
+/** @import { ChartPoint } from "./timeline-points.js" */
 
-const WINDOW_S = WINDOW_MS / 1000;
-const FONT = '12px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif';
-const AXIS = { font: FONT, stroke: () => colour("quiet"), ticks: { show: false } };
-const GRID = { stroke: () => colour("line"), width: 1 };
+/**
+ * What a chart shows. `isLive`: its last point is the newest.
+ * @typedef {Readonly<{
+ *   points: readonly ChartPoint[], incidents: readonly AnomalyRecord[],
+ *   interventions: readonly Intervention[], gaps: readonly Readonly<{fromMs: number, toMs: number}>[],
+ *   fromMs: number, toMs: number, isLive: boolean, name: string,
+ * }>} ChartContent
+ */
+
+/** @type {ChartContent} */
+export const NO_CONTENT = {
+  ...{ points: [], incidents: [], interventions: [], gaps: [] },
+  ...{ fromMs: 0, toMs: 300_000, isLive: true, name: "" },
+};
 
 /** Draws the points, and reports the one under the pointer. */
 export class ScoreChart {
   #box;
   #plot;
-  /** @type {readonly Update[]} */
-  #points = [];
-  /** @type {readonly AnomalyRecord[]} */
-  #incidents = [];
-  /** @type {readonly Intervention[]} */
-  #interventions = [];
+  #content = NO_CONTENT;
 
   /**
    * @param {HTMLElement} box
-   * @param {(point: Update | null, left: number, top: number) => void} onPoint
+   * @param {(point: ChartPoint | null, left: number, top: number) => void} onPoint
    */
   constructor(box, onPoint) {
     this.#box = box;
@@ -46,30 +52,24 @@ export class ScoreChart {
     });
   }
 
-  /**
-   * @param {readonly Update[]} points
-   * @param {readonly AnomalyRecord[]} incidents
-   * @param {readonly Intervention[]} interventions
-   */
-  show(points, incidents, interventions) {
-    this.#points = points;
-    this.#incidents = incidents;
-    this.#interventions = interventions;
-    const until = seconds(points.at(-1)) || WINDOW_S;
+  /** @param {ChartContent} content */
+  show(content) {
+    this.#content = content;
+    const { points, fromMs, toMs } = content;
     this.#plot.batch((/** @type {uPlot} */ plot) => {
-      plot.setData(withGaps(points), false);
-      plot.setScale("x", { min: until - WINDOW_S, max: until });
+      plot.setData(withGaps(points, ({ score }) => score), false);
+      plot.setScale("x", { min: fromMs / 1000, max: toMs / 1000 });
     });
   }
 
   /**
    * Move the cursor to a point, as a mouse would; null: remove it.
-   * @param {Update | null} point
+   * @param {ChartPoint | null} point
    */
   moveCursorTo(point) {
     if (point === null) this.#moveCursor(-10, -10);
     else {
-      const left = this.#plot.valToPos(seconds(point), "x");
+      const left = this.#plot.valToPos(timeOf(point) / 1000, "x");
       this.#moveCursor(left, this.#plot.valToPos(point.score, "y"));
     }
   }
@@ -88,7 +88,7 @@ export class ScoreChart {
   }
 
   /**
-   * @param {(point: Update | null, left: number, top: number) => void} onPoint
+   * @param {(point: ChartPoint | null, left: number, top: number) => void} onPoint
    * @returns {uPlot.Options}
    */
   #options(onPoint) {
@@ -99,22 +99,21 @@ export class ScoreChart {
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 10, fill: dotColour } },
       scales: { x: { time: true }, y: { range: [0, 1] } },
-      axes: [
-        { ...AXIS, grid: { show: false }, incrs: [60, 120], size: 32, space: 56, gap: 8, values: (_, at) => at.map(clock) },
-        { ...AXIS, grid: GRID, size: 48, gap: 8, splits: () => [0, 0.25, 0.5, 0.75, 1], values: (_, at) => at.map(share) },
-      ],
+      axes: axes([0, 0.25, 0.5, 0.75, 1], (value) => `${value * 100}%`),
       series: [
         {},
         { stroke: levels, fill, width: 2, points: { show: true, filter: isolated, size: 6, fill: dotColour } },
       ],
       hooks: {
         drawClear: [
-          (plot) => drawIncidents(plot, this.#incidents),
-          (plot) => drawExpected(plot, this.#points),
-          (plot) => drawInterventions(plot, this.#interventions),
+          (plot) => drawMissing(plot, this.#content.gaps),
+          (plot) => drawIncidents(plot, this.#content.incidents),
+          (plot) => drawExpected(plot, this.#content.points),
+          (plot) => drawSpread(plot, this.#content.points),
+          (plot) => drawInterventions(plot, this.#content.interventions),
         ],
         drawAxes: [drawThreshold],
-        draw: [drawNewest],
+        draw: [(plot) => this.#content.isLive && drawNewest(plot)],
         setCursor: [(plot) => this.#onCursor(plot, onPoint)],
       },
     };
@@ -122,52 +121,16 @@ export class ScoreChart {
 
   /**
    * @param {uPlot} plot
-   * @param {(point: Update | null, left: number, top: number) => void} onPoint
+   * @param {(point: ChartPoint | null, left: number, top: number) => void} onPoint
    */
   #onCursor(plot, onPoint) {
     const at = plot.cursor.idx == null ? undefined : plot.data[0][plot.cursor.idx];
-    const point = this.#points.find((candidate) => seconds(candidate) === at) ?? null;
+    const point = this.#content.points.find((each) => timeOf(each) / 1000 === at) ?? null;
     if (point === null) return onPoint(null, 0, 0);
     const { offsetLeft, offsetTop } = plot.over;
-    const left = offsetLeft + plot.valToPos(seconds(point), "x");
+    const left = offsetLeft + plot.valToPos(timeOf(point) / 1000, "x");
     onPoint(point, left, offsetTop + plot.valToPos(point.score, "y"));
   }
-}
-
-/** @param {Update | undefined} point */
-function seconds(point) {
-  return point ? Date.parse(point.timestamp) / 1000 : 0;
-}
-
-/**
- * Return uPlot's data, with an empty point in each gap, so that no line crosses it.
- * @param {readonly Update[]} points
- * @returns {uPlot.AlignedData}
- */
-function withGaps(points) {
-  /** @type {number[]} */
-  const times = [];
-  /** @type {(number | null)[]} */
-  const scores = [];
-  for (const run of runs(points.map((point) => ({ at: seconds(point), score: point.score })))) {
-    if (times.length > 0) {
-      times.push((/** @type {number} */ (times.at(-1)) + (run[0]?.at ?? 0)) / 2);
-      scores.push(null);
-    }
-    times.push(...run.map(({ at }) => at));
-    scores.push(...run.map(({ score }) => score));
-  }
-  return [times, scores];
-}
-
-/** @param {number} at */
-function clock(at) {
-  return minute(at * 1000);
-}
-
-/** @param {number} value */
-function share(value) {
-  return `${value * 100}%`;
 }
 
 /** @param {uPlot} plot */

@@ -13,6 +13,8 @@ export class SessionAnomalies {
   /** @type {Map<string, AnomalyRecord>} */
   #byKey = new Map();
   #isLoading = false;
+  /** When the session began and ended, if that is longer ago than a day. @type {Readonly<{fromMs: number, toMs: number | null}> | null} */
+  #time = null;
   /** Why the stored anomalies are missing. @type {string | null} */
   error = null;
   /** Oldest first. @type {readonly AnomalyRecord[]} */
@@ -36,6 +38,18 @@ export class SessionAnomalies {
     this.#byKey.clear();
     this.all = [];
     this.error = null;
+    this.#time = null;
+  }
+
+  /**
+   * Set when the session began and ended; null: it is live. Without it, those of the last day are loaded.
+   * @param {number} fromMs
+   * @param {number | null} toMs
+   */
+  setTime(fromMs, toMs) {
+    if (this.#time?.fromMs === fromMs && this.#time.toMs === toMs) return;
+    this.#time = { fromMs, toMs };
+    void this.load();
   }
 
   /** Request the stored anomalies, at first and after each interruption. */
@@ -43,7 +57,7 @@ export class SessionAnomalies {
     const sessionId = this.#sessionId;
     this.#isLoading = true;
     try {
-      const { anomalies } = await fetchAnomalies(sessionId);
+      const { anomalies } = await fetchAnomalies(sessionId, this.#time);
       if (sessionId !== this.#sessionId) return;
       this.#keep(anomalies);
       this.error = null;

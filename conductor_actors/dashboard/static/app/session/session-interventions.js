@@ -23,11 +23,15 @@ export class SessionInterventions {
     this.#onChange = onChange;
   }
 
-  /** What to say instead of a list, or above it; empty: nothing. */
-  get stateText() {
+  /**
+   * Return what to say instead of a list, or above it; empty: nothing.
+   * @param {boolean} isEnded
+   */
+  stateText(isEnded) {
     if (this.#error !== null) return `What is stored could not be loaded. Server response: ${this.#error}`;
     if (this.all.length > 0) return "";
-    return this.#isLoading ? "Loading …" : "Nothing yet. It acts, or suggests what to do, when engagement drops.";
+    if (this.#isLoading) return "Loading …";
+    return isEnded ? "It did nothing." : "Nothing yet. It acts, or suggests what to do, when engagement drops.";
   }
 
   /**

@@ -1,4 +1,4 @@
-/** The session view: one session's score, its contributions, and its anomalies. */
+/** The session view: one session's score, its contributions, and its anomalies. It is frozen after the end. */
 
 import { WINDOW_MS } from "../../engagement-stream.js";
 import { announce } from "../announcer.js";
@@ -8,36 +8,39 @@ import { InterventionList } from "../conductor/intervention-list.js";
 import { ManualDialog } from "../conductor/manual-dialog.js";
 import { find, html, oncePerFrame, setText, show } from "../element.js";
 import { PageActions } from "../export/page-actions.js";
-import { percent, printable, time, trend, wholePercent } from "../format.js";
-import { categoryName, levelOf } from "../levels.js";
+import { count, minute, percent, trend, wholePercent } from "../format.js";
+import { categoryName, categoryOf, levelOf } from "../levels.js";
 import { TREND_MS } from "../points.js";
-import { eventAddress } from "../routes.js";
 import { setTitle } from "../tab-title.js";
 import { TickClock } from "../tick-clock.js";
+import { onTitles, sessionName } from "../titles.js";
 import { AnomalyNotice } from "./anomaly-notice.js";
 import { BreakControl } from "./break-control.js";
-import { ChartPointer } from "./chart-pointer.js";
 import { copyOnClick } from "./clipboard.js";
 import { FeedbackButton, onMarked } from "./feedback.js";
 import { PastAnomalies } from "./past-anomalies.js";
-import { shownInChart } from "./chart-interventions.js";
+import { SessionAbout } from "./session-about.js";
 import { SessionAnomalies } from "./session-anomalies.js";
+import { SessionCharts } from "./session-charts.js";
+import { SessionHistory } from "./session-history.js";
 import { SessionInterventions } from "./session-interventions.js";
 import { SignalCards } from "./signal-cards.js";
+import { mean } from "./timeline-points.js";
 
 /** @import { EngagementStream, SessionSnapshot } from "../../engagement-stream.js" */
-/** @import { AnomalyRecord, Update } from "../../types.d.ts" */
+/** @import { Update } from "../../types.d.ts" */
 /** @import { ModeDialog } from "../conductor/mode-dialog.js" */
 /** @import { OpenAnomalies } from "../open-anomalies.js" */
+/** @import { SessionSummary } from "../history-api.js" */
 /** @import { OpenDecisions } from "../open-decisions.js" */
 
+const ANOMALIES_MS = 20 * 3_600_000; // anomalies of the last day are loaded without a range
 const EXPLAIN_INTERVAL_MS = 60_000; // the rate of events changes
 
 /** Shows one session at a time. */
 export class SessionView {
   #root = html(document, ".session");
   #title = html(this.#root, "#session-title");
-  #chartState = html(this.#root, ".chart-state");
   #clock = new TickClock();
   #notice = new AnomalyNotice(
     html(this.#root, ".notice"),
@@ -54,8 +57,6 @@ export class SessionView {
   #stream;
   #openAnomalies;
   #openDecisions;
-  /** @type {ChartPointer | null} */
-  #chart = null;
   /** @type {(() => void) | null} */
   #stop = null;
   /** @type {SessionSnapshot | null} */
@@ -65,7 +66,11 @@ export class SessionView {
   #render = oncePerFrame(() => this.#draw());
   #anomalies = new SessionAnomalies(this.#render);
   #interventions = new SessionInterventions(this.#render);
+  #history = new SessionHistory(() => this.#onHistory());
+  #charts = new SessionCharts(this.#root, this.#history, this.#render);
+  #about = new SessionAbout(this.#root, this.#history, this.#render);
   #phase = "";
+  #wasLive = false;
 
   /**
    * @param {EngagementStream} stream
@@ -83,23 +88,28 @@ export class SessionView {
     this.#manual = new ManualDialog(html(this.#root, ".manual-open"), sessionId, onDecision);
     onMarked(this.#render);
     copyOnClick(html(this.#root, "[data-copies=session]"), sessionId);
-    copyOnClick(html(this.#root, "[data-copies=event]"), () => this.#session?.latest?.eventId ?? "");
-    html(this.#chartState, ".state-action").addEventListener("click", () => stream.retry());
+    copyOnClick(html(this.#root, "[data-copies=event]"), () => this.#eventId ?? "");
+    html(this.#root, ".chart-state .state-action").addEventListener("click", () => stream.retry());
     this.#root.addEventListener("keydown", (event) => {
-      if (event.key === "Escape" && !event.defaultPrevented) location.hash = "#/";
+      if (event.key === "Escape" && !event.defaultPrevented) location.hash = this.#listAddress;
     });
+    onTitles(this.#render);
   }
 
   /**
-   * Show a session.
+   * Show a session, or the range of it that the query names.
    * @param {string} sessionId
+   * @param {URLSearchParams} query
    */
-  open(sessionId) {
+  open(sessionId, query) {
     this.close();
+    this.#charts.open(sessionId, query);
+    this.#history.open(sessionId);
     show(this.#root, true);
     scrollTo(0, 0);
     this.#announced = "";
     this.#phase = "";
+    this.#wasLive = false;
     this.#explainAgainMs = 0;
     this.#clock.set(undefined);
     this.#notice.reset();
@@ -108,8 +118,6 @@ export class SessionView {
     this.#conductor.open(sessionId);
     this.#break.open(sessionId);
     this.#actions.show("session", sessionId);
-    setText(html(this.#title, "bdi"), printable(sessionId));
-    this.#title.title = printable(sessionId);
     this.#stop = this.#stream.watchSession(sessionId, (session) => this.#onSession(session));
     this.#draw();
     this.#title.focus({ preventScroll: true });
@@ -120,6 +128,8 @@ export class SessionView {
     this.#stop?.();
     this.#stop = null;
     this.#session = null;
+    this.#history.close();
+    this.#about.close();
     show(this.#root, false);
   }
 
@@ -127,7 +137,8 @@ export class SessionView {
   #onSession(session) {
     const { phase } = session.connection;
     this.#session = session;
-    this.#clock.set(session.latest?.timestamp);
+    this.#history.follow(session);
+    this.#setClock();
     this.#anomalies.merge(session.anomalies);
     this.#interventions.merge(session.decisions);
     if (session.status === "ready") {
@@ -138,86 +149,98 @@ export class SessionView {
       void this.#anomalies.load();
       void this.#interventions.load();
       this.#openAnomalies.startPolling();
+      if (this.#wasLive) this.#history.refresh(); // what was stored in an interruption
+      this.#wasLive = true;
     }
     this.#phase = phase;
     this.#render();
   }
 
+  #onHistory() {
+    const { summary, isEnded } = this.#history;
+    this.#setClock();
+    const startMs = Date.parse(summary?.startedAt ?? "");
+    const isLong = this.#clock.tickMs - startMs > ANOMALIES_MS; // by the service's clock
+    if (isEnded || isLong) this.#anomalies.setTime(startMs, isEnded ? this.#clock.tickMs : null);
+    this.#render();
+  }
+
+  /** The time of a session that has ended stands still. */
+  #setClock() {
+    const { summary, isEnded } = this.#history;
+    this.#clock.set((isEnded && summary?.endedAt) || this.#session?.latest?.timestamp);
+  }
+
+  get #eventId() {
+    return this.#session?.latest?.eventId ?? this.#history.summary?.eventId;
+  }
+
+  get #listAddress() {
+    return this.#history.isEnded ? "#/sessions" : "#/";
+  }
+
   #draw() {
     const session = this.#session;
     if (this.#root.hidden || !session) return;
-    const { latest, points } = session;
-    const recent = this.#anomalies.since(this.#clock.nowMs - WINDOW_MS);
-    this.#chart ??= new ChartPointer(html(this.#root, ".chart"));
-    const { all: interventions, stateText } = this.#interventions;
-    this.#chart.show(points, recent, interventions);
-    this.#drawLegend(points, recent);
-    this.#drawScore(session);
-    this.#drawFacts(points);
-    this.#drawState(session);
-    this.#drawEvent(latest);
-    this.#notice.show(recent, this.#break.show(latest), latest?.score);
-    this.#conductor.show(latest, interventions, this.#openDecisions);
-    this.#manual.show(latest !== null && this.#openDecisions.isEnabled);
-    this.#done.show(interventions, stateText, this.#clock.nowMs);
+    const { all: interventions } = this.#interventions;
+    this.#root.dataset["ended"] = String(this.#history.isEnded);
+    this.#root.querySelector(".back")?.setAttribute("href", this.#listAddress);
+    this.#about.show(session.sessionId, this.#eventId);
+    this.#charts.show(session, { anomalies: this.#anomalies, interventions });
+    this.#done.show(interventions, this.#interventions.stateText(this.#history.isEnded), this.#clock.nowMs);
     this.#past.show(this.#anomalies, this.#clock.nowMs);
+    if (this.#history.isEnded) this.#drawResult(session);
+    else this.#drawLive(session);
+  }
+
+  /** @param {SessionSnapshot} session */
+  #drawLive(session) {
+    const { latest } = session;
+    const recent = this.#anomalies.since(this.#clock.nowMs - WINDOW_MS);
+    this.#drawScore(session);
+    this.#notice.show(recent, this.#break.show(latest), latest?.score);
+    this.#conductor.show(latest, this.#interventions.all, this.#openDecisions);
+    this.#manual.show(latest !== null && this.#openDecisions.isEnabled);
     this.#cards.show(latest);
     if (latest && this.#clock.nowMs >= this.#explainAgainMs) void this.#explain(session.sessionId);
     this.#announce(latest);
   }
 
+  /**
+   * Show the figures of a session that has ended. Those that are not computed yet follow from its curve.
+   * @param {SessionSnapshot} session
+   */
+  #drawResult({ sessionId }) {
+    const { summary, whole } = this.#history;
+    const scores = whole.points.map(({ score }) => score);
+    const score = summary?.meanScore ?? (scores.length > 0 ? mean(scores) : null);
+    setTitle(`${sessionName(sessionId)} · Engagement`);
+    this.#writeScore("Average score", score, score === null ? "" : categoryOf(score), resultText(summary));
+  }
+
   /** @param {SessionSnapshot} session */
   #drawScore({ sessionId, latest, points }) {
-    const panel = html(this.#root, ".score-panel");
-    panel.dataset["level"] = latest ? levelOf(latest.score) : "none";
-    const name = printable(sessionId);
+    const name = sessionName(sessionId);
     setTitle(latest ? `${percent(latest.score)} ${name} · Engagement` : `${name} · Engagement`);
-    setText(html(panel, ".score-number"), latest ? String(wholePercent(latest.score)) : "–");
-    setText(html(panel, ".category"), latest ? categoryName(latest.category) : "No score");
     const { long } = trend(changeOf(points));
-    setText(html(panel, ".score-trend"), latest ? `${long} in the last minute` : "\u00a0");
-    html(panel, ".scale-mark").style.transform = `translateX(${(latest?.score ?? 0) * 100}%)`;
+    const text = latest ? `${long} in the last minute` : "\u00a0";
+    this.#writeScore("Score", latest?.score ?? null, latest?.category ?? "", text);
   }
 
   /**
-   * Explain what the chart shows, and nothing else.
-   * @param {readonly Update[]} points
-   * @param {readonly AnomalyRecord[]} incidents
+   * @param {string} title
+   * @param {number | null} score
+   * @param {string} category
+   * @param {string} text
    */
-  #drawLegend(points, incidents) {
-    const hasExpected = points.some(({ expected }) => expected);
-    html(this.#root, ".legend-expected").dataset["shown"] = String(hasExpected);
-    html(this.#root, ".legend-incident").dataset["shown"] = String(incidents.length > 0);
-    const { hasMarks, hasDifference } = shownInChart(this.#interventions.all, points);
-    html(this.#root, ".legend-action").dataset["shown"] = String(hasMarks);
-    html(this.#root, ".legend-without").dataset["shown"] = String(hasDifference);
-  }
-
-  /** @param {readonly Update[]} points */
-  #drawFacts(points) {
-    const [first, last] = [points[0], points.at(-1)];
-    const total = points.reduce((sum, point) => sum + point.score, 0);
-    const range = first && last && `${timeOf(first)} – ${timeOf(last)}`;
-    setText(html(this.#root, ".fact-points"), String(points.length));
-    setText(html(this.#root, ".fact-range"), range ?? "–");
-    setText(html(this.#root, ".fact-average"), last ? percent(total / points.length) : "–");
-  }
-
-  /** @param {SessionSnapshot} session */
-  #drawState(session) {
-    const [title, text, canRetry] = stateOf(session);
-    show(this.#chartState, title !== "");
-    this.#root.dataset["state"] = title === "" ? "shown" : session.status;
-    setText(html(this.#chartState, ".state-title"), title);
-    setText(html(this.#chartState, ".state-text"), text);
-    show(html(this.#chartState, ".state-action"), canRetry);
-  }
-
-  /** @param {Update | null} latest */
-  #drawEvent(latest) {
-    setText(html(this.#root, ".event-id"), latest ? printable(latest.eventId) : "–");
-    html(this.#root, ".event-link").setAttribute("href", eventAddress(latest?.eventId ?? ""));
-    html(this.#root, ".session-event").dataset["known"] = String(latest !== null);
+  #writeScore(title, score, category, text) {
+    const panel = html(this.#root, ".score-panel");
+    panel.dataset["level"] = score === null ? "none" : levelOf(score);
+    setText(html(panel, "h2"), title);
+    setText(html(panel, ".score-number"), score === null ? "–" : String(wholePercent(score)));
+    setText(html(panel, ".category"), score === null ? "No score" : categoryName(category));
+    setText(html(panel, ".score-trend"), text);
+    html(panel, ".scale-mark").style.transform = `translateX(${(score ?? 0) * 100}%)`;
   }
 
   /** @param {string} sessionId */
@@ -241,15 +264,16 @@ export class SessionView {
 }
 
 /**
- * Return the message that replaces the chart; an empty title: none does.
- * @param {SessionSnapshot} session
- * @returns {[title: string, text: string, canRetry: boolean]}
+ * Return the figures of a session that has ended.
+ * @param {SessionSummary | null} summary
  */
-function stateOf({ status, error, points }) {
-  if (status === "refused") return ["The session could not be loaded", `Server response: ${error}`, true];
-  if (points.length > 0) return ["", "", false];
-  if (status === "loading") return ["Loading …", "Waiting for the last 5 minutes.", false];
-  return ["No scores in the last 5 minutes", "Scores appear here when the session is active.", false];
+function resultText(summary) {
+  if (summary === null) return "";
+  const { peakScore, peakAt, peakUsers } = summary;
+  const at = peakAt === null ? "" : ` at ${minute(Date.parse(peakAt))}`;
+  const peak = peakScore === null ? "" : `Peak ${percent(peakScore)}${at}`;
+  const people = peakUsers === null ? "" : `${count(peakUsers)} people at most`;
+  return [peak, people].filter(Boolean).join("\n");
 }
 
 /** @param {readonly Update[]} points */
@@ -259,9 +283,4 @@ function changeOf(points) {
   const from = Date.parse(last.timestamp) - TREND_MS;
   const first = points.find((point) => Date.parse(point.timestamp) >= from);
   return first === undefined || first === last ? null : last.score - first.score;
-}
-
-/** @param {Update} point */
-function timeOf(point) {
-  return time(Date.parse(point.timestamp));
 }

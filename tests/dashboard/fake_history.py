@@ -116,11 +116,12 @@ class FakeHistory:
         session = request.path_params["id"]
         rows = self.rows.get(session) or self.live.get(session, [])
         summary = self._summary(session)
-        if summary is None or not rows:
+        if summary is None:
             return _unknown()
         query = request.query_params
-        first_ms = _ms(query["from"]) if "from" in query else _ms(rows[0]["timestamp"])
-        until_ms = _ms(query["to"]) if "to" in query else _ms(rows[-1]["timestamp"]) + 1
+        first_ms = _ms(query["from"]) if "from" in query else _ms(summary["startedAt"])
+        newest = rows[-1]["timestamp"] if rows else summary["startedAt"]
+        until_ms = _ms(query["to"]) if "to" in query else _ms(newest) + 1
         shown = [one for one in rows if first_ms <= _ms(one["timestamp"]) < until_ms]
         step_ms = _step_ms(until_ms - first_ms, int(query.get("points", "480")))
         head = {key: summary[key] for key in ("sessionId", "eventId", "startedAt", "endedAt")}

@@ -39,7 +39,7 @@ def rows_of(session_ids: list[str]) -> list[Any]:
 def record_requests(page: Page) -> list[str]:
     """Record the addresses of the requests for histories."""
     urls: list[str] = []
-    page.on("request", lambda each: urls.append(each.url) if "histor" in each.url else None)
+    page.on("request", lambda each: urls.append(each.url) if "/histories" in each.url else None)
     return urls
 
 

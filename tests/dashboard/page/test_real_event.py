@@ -1,4 +1,4 @@
-"""The event page on the real dashboard and database."""
+"""The event page and reports on the real dashboard and database."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -51,7 +51,7 @@ def rows(tenant: str) -> list[ScoreRow]:
     return [*ended, *live]
 
 
-def test_an_event_of_the_database_is_shown_with_its_moments(
+def test_an_event_of_the_database_is_shown_with_its_moments_and_reports(
     serve: Serve, open_real: Open, store: Write, tenant: str, rows: list[ScoreRow]
 ) -> None:
     store(*rows)
@@ -67,5 +67,14 @@ def test_an_event_of_the_database_is_shown_with_its_moments(
     expect(page.locator(".multiple-people")).to_have_text(["30", "90"])
     falls = page.locator(".moments-part", has_text="Largest falls")
     expect(falls.get_by_role("link")).to_have_count(1)
-    falls.get_by_role("link", name="↓ 60 points 80% → 20% ended/1").click()
-    expect(page).to_have_title("ended/1 · Engagement")
+    expect(falls.get_by_role("link", name="↓ 60 points 80% → 20% ended/1")).to_be_visible()
+
+    page.get_by_role("link", name="Report").click()
+    expect(page.locator(".report-about")).to_have_text("2 sessions")
+    expect(page.locator(".report-preliminary")).to_be_visible()
+    expect(page.locator(".report-figures")).to_contain_text("People at most90")
+    expect(page.locator(".report-foot")).to_contain_text("From 120 scores.")
+    page.get_by_role("link", name="ended/1").first.click()
+    expect(page.locator(".report-kind")).to_have_text("Report of a session")
+    expect(page.locator(".report-figures")).to_contain_text("Average score50%Peak score80%")
+    expect(page.locator(".report-pull-text")).to_contain_text("No other session")

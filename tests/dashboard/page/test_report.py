@@ -76,7 +76,7 @@ def test_contributions_are_compared_with_the_other_sessions_if_there_are_any(
     body["contributions"] = {key: each | alone for key, each in body["contributions"].items()}
     page.reload()
 
-    expect(page.locator(".report-pull-text")).to_contain_text("no other session to compare with")
+    expect(page.locator(".report-pull-text")).to_contain_text("No other session")
     assert _rows(page, "pull")[4] == ["People leaving", "", "\u22121.2"]
 
 

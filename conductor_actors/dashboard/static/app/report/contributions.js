@@ -4,11 +4,11 @@ import { html, setText, show } from "../element.js";
 import { points } from "../format.js";
 import { bar, markAt, showRows } from "./report-table.js";
 
-/** @import { Contribution, Report, SignalName } from "./report-api.js" */
+/** @import { Report, ReportedContribution } from "../../types.d.ts" */
 
 const NOTABLE = 0.005; // half a point: a smaller difference is not named
 
-/** @type {readonly (readonly [SignalName, string])[]} */
+/** @type {readonly (readonly [keyof Report["contributions"], string])[]} */
 const SIGNALS = [
   ["chat", "Chat"],
   ["poll", "Polls"],
@@ -35,7 +35,7 @@ export function showContributions(section, { kind, contributions }) {
 }
 
 /**
- * @param {Contribution} contribution
+ * @param {ReportedContribution} contribution
  * @param {(value: number) => number} place
  */
 function cellsOf({ mean, others, difference }, place) {
@@ -62,7 +62,7 @@ function differenceText(contributions) {
 function aloneText(kind) {
   return kind === "event"
     ? "What each signal added to the score or deducted from it, on average over all sessions."
-    : "What each signal added to the score or deducted from it, on average. The event has no other session to compare with.";
+    : "What each signal added to the score or deducted from it, on average. No other session of the event has ended, to compare with.";
 }
 
 /** @param {number} share */

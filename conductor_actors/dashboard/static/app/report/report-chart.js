@@ -5,8 +5,8 @@ import { percent } from "../format.js";
 import { scoreCurve, shadedTime, thresholdLine, timeLine } from "../score-curve.js";
 import { showTimes } from "../time-axis.js";
 
+/** @import { Report } from "../../types.d.ts" */
 /** @import { Span } from "../score-curve.js" */
-/** @import { Report } from "./report-api.js" */
 
 /**
  * @param {HTMLElement} section

@@ -32,6 +32,10 @@ export const REPORT_VIEW = `
           <div class="time-axis quiet" aria-hidden="true"></div>
         </div>
       </section>
+      <section class="report-part report-sessions" aria-labelledby="report-sessions-title">
+        <h2 id="report-sessions-title">Sessions</h2>
+        <table class="report-table"><thead><tr><th scope="col">Began</th><th scope="col" class="report-wide">Session</th><th scope="col" class="report-number">Length</th><th scope="col" class="report-number">Average</th><th scope="col" class="report-number">Peak</th><th scope="col" class="report-number">People</th></tr></thead><tbody></tbody></table>
+      </section>
       <section class="report-part report-pull" aria-labelledby="report-pull-title">
         <h2 id="report-pull-title">What pulled it up and down</h2>
         <p class="report-pull-text"></p>
@@ -60,10 +64,6 @@ export const REPORT_VIEW = `
         <h2 id="report-interventions-title">What the conductor did</h2>
         <p class="report-none">Nothing.</p>
         <table class="report-table"><thead><tr><th scope="col">Decided</th><th scope="col" class="report-session">Session</th><th scope="col">Action</th><th scope="col">Status</th><th scope="col" class="report-wide">What followed</th></tr></thead><tbody></tbody></table>
-      </section>
-      <section class="report-part report-sessions" aria-labelledby="report-sessions-title">
-        <h2 id="report-sessions-title">Sessions</h2>
-        <table class="report-table"><thead><tr><th scope="col">Began</th><th scope="col" class="report-wide">Session</th><th scope="col" class="report-number">Length</th><th scope="col" class="report-number">Average</th><th scope="col" class="report-number">Peak</th><th scope="col" class="report-number">People</th></tr></thead><tbody></tbody></table>
       </section>
       <footer class="report-foot quiet"></footer>
     </div>

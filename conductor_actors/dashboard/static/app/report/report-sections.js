@@ -9,7 +9,7 @@ import { categoryName, levelOf } from "../levels.js";
 import { reportAddress, sessionAddress } from "../routes.js";
 import { bar, linkTo, showRows } from "./report-table.js";
 
-/** @import { Report, ReportedAnomaly, ReportedIntervention } from "./report-api.js" */
+/** @import { Report, ReportedAnomaly, ReportedIntervention } from "../../types.d.ts" */
 
 /** The categories and a score in each, the highest first. */
 const CATEGORIES = /** @type {const} */ ([
@@ -117,7 +117,7 @@ function lengthText({ startedAt, endedAt }) {
 function outcomeOf({ outcome }) {
   if (outcome === null) return "Not known yet.";
   const { engagement_before: before, engagement_after: after, reward } = outcome;
-  if (typeof after !== "number") return "It could not be measured.";
+  if (typeof before !== "number" || typeof after !== "number") return "It could not be measured.";
   const mean = `${percent(after)} on average from 30 to 120 s later, ${percent(before)} before`;
   return typeof reward === "number" ? `${mean}: ${comparison(reward, after)}.` : `${mean}.`;
 }

@@ -17,8 +17,8 @@ import { REPORT_VIEW } from "./report-markup.js";
 import { showSections } from "./report-sections.js";
 import { linkTo } from "./report-table.js";
 
+/** @import { Report } from "../../types.d.ts" */
 /** @import { ApiError } from "../api.js" */
-/** @import { Report } from "./report-api.js" */
 
 const REFRESH_MS = 60_000; // while a session is live
 const ZONE = new Intl.DateTimeFormat(undefined, { timeZoneName: "shortOffset" });

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 import pytest
@@ -280,22 +280,31 @@ def test_the_sessions_that_are_remembered_are_bounded(monkeypatch: pytest.Monkey
         assert remembered <= 3
 
 
+class Run(NamedTuple):
+    """What a store writes before it crashes: so many rows again, and so many in batches."""
+
+    again: int
+    rows: int
+    batch: int
+
+
+RUNS = st.lists(st.builds(Run, *(3 * [st.integers(1, 4)])), max_size=4)
+
+
 @settings(max_examples=30, deadline=None)
-@given(st.data())
+@given(st.lists(st.booleans(), min_size=1, max_size=8), RUNS)
 def test_sessions_end_as_their_rows_say_however_these_are_batched_and_repeated(
-    shared_plain_database: str, data: st.DataObject
+    shared_plain_database: str, ends: list[bool], runs: list[Run]
 ) -> None:
-    numbers = st.lists(st.booleans(), min_size=1, max_size=8)
-    life = [tick(number, is_last=ends) for number, ends in enumerate(data.draw(numbers))]
+    life = [tick(number, is_last=is_last) for number, is_last in enumerate(ends)]
+    reached = 0
     with psycopg.connect(shared_plain_database, autocommit=True) as reader:
         reader.execute("TRUNCATE engagement_metrics, sessions")
-        position = 0
-        while position < len(life):  # each store crashes, and the next begins some rows before
+        for run in [*runs, Run(1, len(life), 1)]:
+            begin = max(0, reached - run.again)
+            rows = life[begin : begin + run.rows + 1]
             with closing(PostgresRowStore(shared_plain_database)) as store:
-                position = data.draw(st.integers(0, position))
-                for _ in range(data.draw(st.integers(1, 4))):
-                    size = data.draw(st.integers(1, 4))
-                    store.write(life[position : position + size])
-                    position += size
-        ended = len(life) - 1 if life[-1].is_last else None
-        assert entries(reader) == [("session", "event", 0, ended)]
+                for first in range(0, len(rows), run.batch):
+                    store.write(rows[first : first + run.batch])
+            reached = max(reached, begin + len(rows))
+        assert entries(reader) == [("session", "event", 0, len(life) - 1 if ends[-1] else None)]

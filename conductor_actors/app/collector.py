@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import pykka
 
+from conductor_actors.actors.catalog import CatalogActor, CatalogScope
 from conductor_actors.actors.checkpointer import CheckpointerActor
 from conductor_actors.actors.conductor import ConductorActor
 from conductor_actors.actors.courier import CourierActor
@@ -38,12 +39,14 @@ from conductor_actors.actors.timer import Timer, TimerEntry
 from conductor_actors.actors.writer import Sinks, WriterActor
 from conductor_actors.app.signals import DRAIN_TIMEOUT_S
 from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickActivity
+from conductor_actors.catalog_port import SessionCatalog
 from conductor_actors.conductor_port import ActionSender, PolicyStore
 from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.checkpoints.encoding import Recovered
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.intake import Intake
 from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.domain.shards import owner_of
 from conductor_actors.domain.ticks import TickPosition, TickSchedule
 from conductor_actors.log_events import ActorFailed, DrainBegan, DrainIncomplete, emit
 from conductor_actors.ports import (
@@ -74,6 +77,7 @@ SUPERVISION_INTERVAL_S: Final = 1.0
 CONDUCT_INTERVAL_S: Final = 0.5  # retries what Redis did not take
 MAX_DATABASE_AWAY_S: Final = 15.0  # then nothing is sent: what it leads to could not be stored
 RETENTION_INTERVAL_S: Final = 3600.0
+CATALOG_INTERVAL_S: Final = 7.0  # not that of ticks, because it may always fall on a busy moment
 DELIVERY_INTERVAL_S: Final = 1.0  # between looks at what is due
 
 MAX_RESTARTS: Final = 3
@@ -94,6 +98,7 @@ class Ports(NamedTuple):
     introspection: IntrospectionChannel
     actions: ActionSender
     policies: PolicyStore
+    catalog: SessionCatalog
     deliveries: DeliveryPorts | None = None  # unless this collector sends to webhooks
 
 
@@ -118,7 +123,7 @@ class Collector:
         self._intake = self._recovered_intake()
         self._schedule = self._recovered_schedule()
         names = ["supervisor", "introspection", "lease_keeper", "checkpointer", ROUTER, "ticker"]
-        names += ["courier", "conductor"]
+        names += ["courier", "conductor", "catalog"]
         if settings.retention_days:
             names.append("retention")
         if ports.deliveries is not None:
@@ -199,6 +204,7 @@ class Collector:
                 mail["supervisor"],
                 self._facts(),
             ),
+            self._child("catalog", CatalogActor, ports.catalog, self._catalog_scope()),
             self._child("lease_keeper", LeaseKeeperActor, ports.lease),
             self._child(
                 "ticker",
@@ -266,6 +272,21 @@ class Collector:
     def _is_database_away(self) -> bool:
         return self._backlog.is_away(time.monotonic(), MAX_DATABASE_AWAY_S)
 
+    def _catalog_scope(self) -> CatalogScope:
+        shard, timeout_ms = self._settings.own_shard(), self._settings.session_timeout_s * 1000
+        return CatalogScope(
+            lambda key: owner_of(key, shard.of) == shard.number,
+            self._stored_until_ms,
+            timeout_ms,
+            shard.number == 0,
+        )
+
+    def _stored_until_ms(self) -> int | None:
+        """Return the last tick if no row of it can be on its way, else None."""
+        passed_ms = self._schedule.position.passed_ms
+        waiting = self._dispatcher.waiting + self._to_writer.items()
+        return None if waiting or not self._backlog.is_empty() else passed_ms or None
+
     def _recovered_schedule(self) -> TickSchedule:
         rules, recovered = self._settings.intake_rules(), self._recovered
         position = recovered.header.intake.position if recovered else TickPosition()
@@ -319,6 +340,7 @@ class Collector:
             TimerEntry(mail["checkpointer"], self._settings.checkpoint_s),
             TimerEntry(mail["courier"], CONDUCT_INTERVAL_S),
             TimerEntry(mail["conductor"], CONDUCT_INTERVAL_S),
+            TimerEntry(mail["catalog"], CATALOG_INTERVAL_S),
         ]
         if self._settings.retention_days:
             entries.append(TimerEntry(mail["retention"], RETENTION_INTERVAL_S))

@@ -16,6 +16,7 @@ from conductor_actors.adapters.postgres.history_ports import make_history_ports
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.intervention_store import PostgresInterventionStore
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
+from conductor_actors.adapters.postgres.session_catalog import PostgresSessionCatalog
 from conductor_actors.adapters.redis.access_check import report_shared_names
 from conductor_actors.adapters.redis.command_writer import RedisCommandWriter
 from conductor_actors.adapters.redis.dead_letter_stream import RedisDeadLetterQueue
@@ -250,10 +251,11 @@ class Service:
         channel = RedisIntrospectionChannel(self._redis_url)
         actions = RedisActionSender(self._redis_url, self._lease.fence)
         policies = RedisPolicyStore(self._redis_url, self._lease.fence)
+        catalog = PostgresSessionCatalog(self._database_url)
         for port in (
             *(source, publisher, dead_letters, outbox, channel, checkpoints),
             *(actions, policies),
-            *(store, old_rows, self._lease),
+            *(store, old_rows, catalog, self._lease),
         ):
             to_close.callback(port.close)
         progress = self._progress
@@ -269,6 +271,7 @@ class Service:
             channel,
             actions,
             policies,
+            catalog,
             open_deliveries(self._settings, self._database_url, to_close),
         )
 

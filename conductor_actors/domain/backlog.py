@@ -98,6 +98,10 @@ class Backlog(Generic[T]):
         """Return the number of rows in memory."""
         return len(self._batch)
 
+    def is_empty(self) -> bool:
+        """Check whether no row waits, in memory or in the outbox. Other threads may call it."""
+        return len(self._batch) == 0 and self._outbox_has_rows is False
+
     def overflow(self) -> int:
         """Return how many rows in memory are over the limit."""
         return max(0, len(self._batch) - self._max_rows)

@@ -108,6 +108,7 @@ from conductor_actors.log_events.data_events import (
     EventsRefused,
     EventsRouted,
     GapDetected,
+    LostSessionsEnded,
     MessagesUnreadable,
     OutboxDrained,
     OutboxEntryUnreadable,
@@ -115,6 +116,7 @@ from conductor_actors.log_events.data_events import (
     RowsExpired,
     RowsRefused,
     RowsSetAside,
+    SessionsSummarised,
     StreamReadable,
     StreamUnreadable,
     TenantIgnored,
@@ -216,6 +218,7 @@ AnyEvent: TypeAlias = (
     | EntriesAhead
     | EventKeysIgnored
     | EventsInvalid
+    | LostSessionsEnded
     | MessagesUnreadable
     | EventsRead
     | EventsRefused
@@ -262,6 +265,7 @@ AnyEvent: TypeAlias = (
     | SessionReleased
     | SessionStats
     | SessionsReshared
+    | SessionsSummarised
     | SessionsUnfinished
     | ShardKilled
     | ShardStarted
@@ -331,6 +335,7 @@ __all__ = [
     "LibraryComplained",
     "LogEvent",
     "LogLinesDropped",
+    "LostSessionsEnded",
     "MessageTraced",
     "MessagesUnreadable",
     "MigrationApplied",
@@ -363,6 +368,7 @@ __all__ = [
     "SessionReleased",
     "SessionStats",
     "SessionsReshared",
+    "SessionsSummarised",
     "SessionsUnfinished",
     "ShardKilled",
     "ShardStarted",

@@ -206,6 +206,20 @@ class RowsExpired(LogEvent):
     older_than_days: Number
 
 
+class LostSessionsEnded(LogEvent):
+    """Sessions were ended that had no row for long: their collector was lost before the last."""
+
+    level: ClassVar[Level] = "warning"
+    sessions: Count
+
+
+class SessionsSummarised(LogEvent):
+    """The figures of sessions that have ended were stored."""
+
+    sessions: Count
+    duration_s: Number
+
+
 class UpdatesPublished(LogEvent):
     """A batch of updates was published."""
 

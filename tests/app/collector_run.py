@@ -17,6 +17,7 @@ from conductor_actors.settings import Settings
 from conductor_actors.simulate import Simulation
 from tests.support.event_samples import CHAT, CLOSED, LIVE, REACTION, SYNC, VOTE
 from tests.support.fakes.memory_actions import MemoryActionSender
+from tests.support.fakes.memory_catalog import MemoryCatalog
 from tests.support.fakes.memory_checkpoints import MemoryCheckpoints
 from tests.support.fakes.memory_dead_letters import MemoryDeadLetterQueue
 from tests.support.fakes.memory_introspection_channel import MemoryIntrospectionChannel
@@ -66,6 +67,7 @@ class CollectorRun:
             MemoryIntrospectionChannel(),
             self.actions,
             self.policies,
+            MemoryCatalog(),
         )
         settings = make_settings(**variables)
         self.collector = Collector(settings, ports, self._recover(settings))

@@ -20,6 +20,7 @@ from conductor_actors.app.sources import WrappedSource
 from conductor_actors.ports import ReadResult
 from tests.benchmarks.scripted_redis import FENCE_TOKEN
 from tests.support.fakes.memory_actions import MemoryActionSender
+from tests.support.fakes.memory_catalog import MemoryCatalog
 from tests.support.fakes.memory_dead_letters import MemoryDeadLetterQueue
 from tests.support.fakes.memory_introspection_channel import MemoryIntrospectionChannel
 from tests.support.fakes.memory_lease import MemoryLease
@@ -65,8 +66,13 @@ class _Connection:
     def cursor(self) -> Self:
         return self
 
-    def execute(self, *_: object) -> None:
-        """Execute nothing: anomalies are too few to count."""
+    def execute(self, _: object, values: Sequence[Any] = ()) -> None:
+        """Execute nothing: few rows begin or end an anomaly or a session."""
+        self._values = values
+
+    def fetchall(self) -> list[tuple[str, str, str, bool]]:
+        """Return the sessions that the last statement stored, as live."""
+        return [(*session, True) for session in zip(*self._values[:3], strict=True)]
 
     def copy(self, _: object) -> Self:
         self._formatter, self.rowcount = BinaryFormatter(Transformer()), 0
@@ -110,4 +116,5 @@ def counted_ports(url: str, source: SwitchedSource) -> Ports:
         MemoryIntrospectionChannel(),
         MemoryActionSender(),
         MemoryPolicyStore(),
+        MemoryCatalog(),
     )

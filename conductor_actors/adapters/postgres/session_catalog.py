@@ -1,0 +1,131 @@
+"""End lost sessions and store the figures of ended ones, in the database."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from typing import Final
+
+from conductor_actors.adapters.postgres.connection import (
+    DATABASE_DEADLINE_S,
+    DatabaseConnection,
+    connect,
+    transaction,
+)
+from conductor_actors.catalog_port import EndedSession
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.instants import to_datetime, to_ms
+
+MAX_LOST: Final = 10_000
+
+# A subquery of its own for each session: the planner can't read all rows to join them instead.
+_FIND_LOST: Final = """
+    SELECT tenant_id, session_id, coalesce(newest.time, started_at)
+    FROM sessions LEFT JOIN LATERAL (
+        SELECT time FROM engagement_metrics AS row
+        WHERE row.tenant_id = sessions.tenant_id AND row.session_id = sessions.session_id
+        ORDER BY time DESC
+        LIMIT 1
+    ) AS newest ON true
+    WHERE ended_at IS NULL AND started_at < %(before)b
+      AND coalesce(newest.time, started_at) < %(before)b
+    LIMIT %(limit)s
+"""
+
+_END_LOST: Final = """
+    UPDATE sessions SET ended_at = lost.ended_at
+    FROM unnest(%b::text[], %b::text[], %b::timestamptz[])
+        AS lost (tenant_id, session_id, ended_at)
+    WHERE sessions.tenant_id = lost.tenant_id AND sessions.session_id = lost.session_id
+      AND sessions.ended_at IS NULL
+      AND NOT EXISTS (
+          SELECT FROM engagement_metrics AS row
+          WHERE row.tenant_id = lost.tenant_id AND row.session_id = lost.session_id
+            AND row.time > lost.ended_at
+      )
+"""
+
+_FIND_UNSUMMARISED: Final = """
+    SELECT tenant_id, session_id, ended_at FROM sessions
+    WHERE ended_at IS DISTINCT FROM summarised_at AND ended_at IS NOT NULL
+    ORDER BY ended_at DESC
+    LIMIT %s
+"""
+
+# The row is locked only once its figures are known, so that no writer waits for them.
+_SUMMARISE: Final = """
+    UPDATE sessions
+    SET summarised_at = ended_at, ticks = figures.ticks, mean_score = figures.mean_score,
+        peak_score = figures.peak_score, peak_at = figures.peak_at, peak_users = figures.peak_users
+    FROM (
+        SELECT count(*) AS ticks, avg(engagement_score) AS mean_score,
+               max(engagement_score) AS peak_score,
+               (array_agg(time ORDER BY engagement_score DESC, time))[1] AS peak_at,
+               max(total_users) AS peak_users
+        FROM engagement_metrics
+        WHERE tenant_id = %(tenant_id)s AND session_id = %(session_id)s AND time <= %(ended_at)b
+    ) AS figures
+    WHERE tenant_id = %(tenant_id)s AND session_id = %(session_id)s AND ended_at = %(ended_at)b
+"""
+
+
+class PostgresSessionCatalog:
+    """A `SessionCatalog`. It connects at the first call, and again after a failure.
+
+    Each call is one transaction with the whole deadline. Only one thread may use it.
+    """
+
+    def __init__(self, url: str, deadline_s: float = DATABASE_DEADLINE_S) -> None:
+        self._url = url
+        self._deadline_s = deadline_s
+        self._connection: DatabaseConnection | None = None
+
+    def find_lost(self, before_ms: int) -> Sequence[EndedSession]:
+        """Return live sessions whose newest row is older; without rows, those that began before."""
+        values = {"before": to_datetime(before_ms), "limit": MAX_LOST}
+        with self._transaction() as connection:
+            found = connection.execute(_FIND_LOST, values, binary=True).fetchall()
+        return [_ended_session(*record) for record in found]
+
+    def end(self, sessions: Sequence[EndedSession]) -> int:
+        """End sessions, unless they have a later row; return how many have ended."""
+        tenants, ids = map(list, zip(*(each.key for each in sessions), strict=True))
+        ends = [to_datetime(each.ended_ms) for each in sessions]
+        with self._transaction() as connection:
+            return connection.execute(_END_LOST, (tenants, ids, ends)).rowcount
+
+    def find_unsummarised(self, limit: int) -> Sequence[EndedSession]:
+        """Return ended sessions whose figures are not stored, the latest first."""
+        with self._transaction() as connection:
+            found = connection.execute(_FIND_UNSUMMARISED, (limit,), binary=True).fetchall()
+        return [_ended_session(*record) for record in found]
+
+    def summarise(self, session: EndedSession) -> bool:
+        """Compute and store the figures of a session; return False if it has another end by now."""
+        tenant_id, session_id = session.key
+        values = {
+            "tenant_id": tenant_id,
+            "session_id": session_id,
+            "ended_at": to_datetime(session.ended_ms),
+        }
+        with self._transaction() as connection:
+            return connection.execute(_SUMMARISE, values).rowcount > 0
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[DatabaseConnection]:
+        with ExitStack() as on_failure:
+            on_failure.callback(self.close)
+            if self._connection is None:
+                self._connection = connect(self._url, self._deadline_s)
+            with transaction(self._connection, self._deadline_s):
+                yield self._connection
+            on_failure.pop_all()
+
+
+def _ended_session(tenant_id: str, session_id: str, ended_at: datetime) -> EndedSession:
+    return EndedSession(SessionKey(tenant_id, session_id), to_ms(ended_at))

@@ -7,7 +7,7 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.session_titles import TitleChange
 
 
-class EndedSession(NamedTuple):
+class FinishedSession(NamedTuple):
     """A session and the time of its last row."""
 
     key: SessionKey
@@ -20,16 +20,16 @@ class SessionCatalog(Protocol):
     Every call may raise `Unavailable`, or `ConfigError` for what the operator must change.
     """
 
-    def find_lost(self, before_ms: int) -> Sequence[EndedSession]:
+    def find_lost(self, before_ms: int) -> Sequence[FinishedSession]:
         """Return live sessions whose newest row is older; there may be more."""
 
-    def end(self, sessions: Sequence[EndedSession]) -> int:
+    def end(self, sessions: Sequence[FinishedSession]) -> int:
         """End sessions, unless they have a later row; return how many have ended."""
 
-    def find_unsummarised(self, limit: int) -> Sequence[EndedSession]:
+    def find_unsummarised(self, limit: int) -> Sequence[FinishedSession]:
         """Return ended sessions whose figures are not stored, the latest first."""
 
-    def summarise(self, session: EndedSession) -> bool:
+    def summarise(self, session: FinishedSession) -> bool:
         """Compute and store the figures of a session; return False if it has another end by now."""
 
     def close(self) -> None:

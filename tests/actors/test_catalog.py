@@ -16,7 +16,7 @@ from conductor_actors.actors.catalog import (
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.catalog_port import EndedSession
+from conductor_actors.catalog_port import FinishedSession
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
 from tests.actors.scripted_actors import Ref
@@ -120,7 +120,7 @@ def test_every_session_that_has_ended_gets_its_figures(
     world: World, log_lines: list[EventDict]
 ) -> None:
     ended = [
-        EndedSession(SessionKey("default", f"s{number}"), AT_MS)
+        FinishedSession(SessionKey("default", f"s{number}"), AT_MS)
         for number in range(2 * SUMMARY_BATCH + 1)
     ]
     world.catalog.unsummarised = list(ended)
@@ -144,7 +144,7 @@ def test_figures_that_take_long_leave_time_for_other_messages(
 ) -> None:
     monkeypatch.setattr(catalog_module, "MAX_PASS_S", 2.0)
     world.catalog.unsummarised = [
-        EndedSession(SessionKey("default", f"s{number}"), AT_MS) for number in range(9)
+        FinishedSession(SessionKey("default", f"s{number}"), AT_MS) for number in range(9)
     ]
     passes = slow_down(world, 1.0)
     world.start()
@@ -163,7 +163,7 @@ def slow_down(world: World, seconds: float) -> Callable[[], list[int]]:
         passes.append(0)
         return find(limit)
 
-    def summarise_slowly(session: EndedSession) -> bool:
+    def summarise_slowly(session: FinishedSession) -> bool:
         world.now_s += seconds
         passes[-1] += 1
         return summarise(session)
@@ -177,11 +177,11 @@ def slow_down(world: World, seconds: float) -> Callable[[], list[int]]:
 def test_an_outage_is_reported_and_what_was_left_is_done_after_it(
     world: World, outage: Exception, log_lines: list[EventDict]
 ) -> None:
-    world.catalog.unsummarised = [EndedSession(KEY, AT_MS)]
+    world.catalog.unsummarised = [FinishedSession(KEY, AT_MS)]
     world.catalog.outage = outage
     world.start()
     world.catalog.outage = None
     world.pass_time(60)
-    assert world.catalog.summarised == [EndedSession(KEY, AT_MS)]
+    assert world.catalog.summarised == [FinishedSession(KEY, AT_MS)]
     outages = [line["event"] for line in log_lines if line["event"].startswith("outage")]
     assert outages == ["outage_began", "outage_ended"]

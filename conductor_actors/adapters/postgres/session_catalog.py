@@ -11,7 +11,7 @@ from conductor_actors.adapters.postgres.connection import (
     connect,
     transaction,
 )
-from conductor_actors.catalog_port import EndedSession
+from conductor_actors.catalog_port import FinishedSession
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.instants import to_datetime, to_ms
 
@@ -79,27 +79,27 @@ class PostgresSessionCatalog:
         self._deadline_s = deadline_s
         self._connection: DatabaseConnection | None = None
 
-    def find_lost(self, before_ms: int) -> Sequence[EndedSession]:
+    def find_lost(self, before_ms: int) -> Sequence[FinishedSession]:
         """Return live sessions whose newest row is older; without rows, those that began before."""
         values = {"before": to_datetime(before_ms), "limit": MAX_LOST}
         with self._transaction() as connection:
             found = connection.execute(_FIND_LOST, values, binary=True).fetchall()
-        return [_ended_session(*record) for record in found]
+        return [_finished_session(*record) for record in found]
 
-    def end(self, sessions: Sequence[EndedSession]) -> int:
+    def end(self, sessions: Sequence[FinishedSession]) -> int:
         """End sessions, unless they have a later row; return how many have ended."""
         tenants, ids = map(list, zip(*(each.key for each in sessions), strict=True))
         ends = [to_datetime(each.ended_ms) for each in sessions]
         with self._transaction() as connection:
             return connection.execute(_END_LOST, (tenants, ids, ends)).rowcount
 
-    def find_unsummarised(self, limit: int) -> Sequence[EndedSession]:
+    def find_unsummarised(self, limit: int) -> Sequence[FinishedSession]:
         """Return ended sessions whose figures are not stored, the latest first."""
         with self._transaction() as connection:
             found = connection.execute(_FIND_UNSUMMARISED, (limit,), binary=True).fetchall()
-        return [_ended_session(*record) for record in found]
+        return [_finished_session(*record) for record in found]
 
-    def summarise(self, session: EndedSession) -> bool:
+    def summarise(self, session: FinishedSession) -> bool:
         """Compute and store the figures of a session; return False if it has another end by now."""
         tenant_id, session_id = session.key
         values = {
@@ -127,5 +127,5 @@ class PostgresSessionCatalog:
             on_failure.pop_all()
 
 
-def _ended_session(tenant_id: str, session_id: str, ended_at: datetime) -> EndedSession:
-    return EndedSession(SessionKey(tenant_id, session_id), to_ms(ended_at))
+def _finished_session(tenant_id: str, session_id: str, ended_at: datetime) -> FinishedSession:
+    return FinishedSession(SessionKey(tenant_id, session_id), to_ms(ended_at))

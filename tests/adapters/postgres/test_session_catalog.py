@@ -10,7 +10,7 @@ import pytest
 from conductor_actors.adapters.postgres import session_catalog
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.postgres.session_catalog import PostgresSessionCatalog
-from conductor_actors.catalog_port import EndedSession
+from conductor_actors.catalog_port import FinishedSession
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
@@ -25,8 +25,8 @@ def tick(number: int, session_id: str = "session", **changes: Any) -> ScoreRow:
     return row(session_id, AT_MS + number * TICK_MS, **changes)
 
 
-def ended(number: int, key: SessionKey = KEY) -> EndedSession:
-    return EndedSession(key, AT_MS + number * TICK_MS)
+def ended(number: int, key: SessionKey = KEY) -> FinishedSession:
+    return FinishedSession(key, AT_MS + number * TICK_MS)
 
 
 @pytest.fixture(params=["shared_plain_database", "shared_timescale_database"])

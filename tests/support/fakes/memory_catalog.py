@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from conductor_actors.catalog_port import EndedSession
+from conductor_actors.catalog_port import FinishedSession
 from conductor_actors.domain.identity import SessionKey
 
 
@@ -15,28 +15,30 @@ class MemoryCatalog:
     def __init__(self, live: dict[SessionKey, int] | None = None) -> None:
         self.live = live or {}
         self.ended: dict[SessionKey, int] = {}
-        self.unsummarised: list[EndedSession] = []
-        self.summarised: list[EndedSession] = []
+        self.unsummarised: list[FinishedSession] = []
+        self.summarised: list[FinishedSession] = []
         self.outage: Exception | None = None
         self.closed = False
 
-    def find_lost(self, before_ms: int) -> Sequence[EndedSession]:
+    def find_lost(self, before_ms: int) -> Sequence[FinishedSession]:
         self._check()
-        return [EndedSession(key, at_ms) for key, at_ms in self.live.items() if at_ms < before_ms]
+        return [
+            FinishedSession(key, at_ms) for key, at_ms in self.live.items() if at_ms < before_ms
+        ]
 
-    def end(self, sessions: Sequence[EndedSession]) -> int:
+    def end(self, sessions: Sequence[FinishedSession]) -> int:
         self._check()
         for key, at_ms in sessions:
             del self.live[key]
             self.ended[key] = at_ms
-            self.unsummarised.append(EndedSession(key, at_ms))
+            self.unsummarised.append(FinishedSession(key, at_ms))
         return len(sessions)
 
-    def find_unsummarised(self, limit: int) -> Sequence[EndedSession]:
+    def find_unsummarised(self, limit: int) -> Sequence[FinishedSession]:
         self._check()
         return self.unsummarised[:limit]
 
-    def summarise(self, session: EndedSession) -> bool:
+    def summarise(self, session: FinishedSession) -> bool:
         self._check()
         self.unsummarised.remove(session)
         self.summarised.append(session)

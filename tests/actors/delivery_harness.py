@@ -131,6 +131,13 @@ class DeliveryHarness:
             self.clock.advance(step_ms / 1000)
             self.settle()
 
+    def fail(self) -> None:
+        """Handle a message on which the actor fails; the next one gets its mail and adapters."""
+        self.mailbox.tell(IntervalElapsed())
+        wait_until(lambda: bool(self.supervisor.messages), MAX_WAIT_S)
+        self.supervisor.messages.clear()
+        self._ref = None
+
     def stop(self, seconds: float = 1.0) -> None:
         """Stop the actor; so many seconds pass for it at each look at whether it has stopped."""
 

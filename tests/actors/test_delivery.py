@@ -335,3 +335,20 @@ def test_the_numbers_of_events_are_reported_and_old_ones_expire(
     harness.pass_time(HOUR_S + 60)
     [expired] = [line for line in log_lines if line["event"] == "deliveries_expired"]
     assert (expired["deleted"], expired["given_up"]) == (2, 0)
+
+
+def test_after_a_failure_the_next_actor_goes_on(
+    harness: DeliveryHarness, receiver: Receiver
+) -> None:
+    answer = threading.Event()
+    harness.store_rows(*talk("a"))
+    receiver.reply = lambda _: Reply(wait=answer)
+    harness.poll()
+    harness.queue.outage = RuntimeError("a bug")
+    answer.set()
+    harness.fail()
+    harness.queue.outage = None
+    harness.settle()
+    assert types(receiver, "a")[-2:] == TALK[1:]
+    assert len({*receiver.ids()}) == 3
+    assert harness.states() == []

@@ -33,6 +33,12 @@ class DashboardMetrics:
             buckets=_BUCKETS_S,
             registry=self.registry,
         )
+        self.past_query_seconds = Histogram(
+            "conductor_dashboard_past_query_seconds",
+            "Time the database took for lists, timelines, events and reports.",
+            buckets=_BUCKETS_S,
+            registry=self.registry,
+        )
         self.update_age_seconds = Histogram(
             "conductor_dashboard_update_age_seconds",
             "From a tick to its update's arrival here.",

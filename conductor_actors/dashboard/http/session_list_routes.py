@@ -114,7 +114,7 @@ class SessionListRoutes:
             *(*key, round(self._wall_clock() * 1000)),
             _with_event(details, caller, key, stored),
         )
-        await self._calls.call(lambda: self._ports.titles.write(change))
+        await self._calls.write(lambda: self._ports.titles.write(change))
         self._named.forget(caller.tenant)
         found = await self._calls.call(lambda: sessions.get(key))
         if found is None:

@@ -24,6 +24,7 @@ class HistoryCalls:
         self._connections = connections
         self._metrics = metrics
         self._calls = DatabaseCalls(Outage("database histories"))
+        self._writes = DatabaseCalls(Outage("database titles"))
 
     async def run(self) -> None:
         """Hold connections and check the database at intervals, until cancelled."""
@@ -38,5 +39,9 @@ class HistoryCalls:
 
     async def call(self, call: Callable[[], Awaitable[T]]) -> T:
         """Return what a call of one of the ports returns."""
-        with self._metrics.history_seconds.time():
+        with self._metrics.past_query_seconds.time():
             return await self._calls.call(call)
+
+    async def write(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Return what a call that writes returns; if it is refused, the others go on."""
+        return await self._writes.attempt(call())

@@ -81,6 +81,33 @@ def test_a_database_that_is_away_is_said_to_be_and_is_read_again_by_itself(
             dashboard.stop()
 
 
+def test_a_title_that_the_database_refuses_is_503_and_what_is_read_goes_on(
+    postgres_url: str, valkey_url: str
+) -> None:
+    with migrated_database(postgres_url) as url:
+        store_listed_sessions(url, listed_session("default", "s"))
+        with psycopg.connect(url, autocommit=True) as database:
+            database.execute(
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                " RAISE insufficient_privilege; END $$"
+            )
+            database.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON session_titles EXECUTE FUNCTION refuse()"
+            )
+        dashboard = Dashboard(Options(port=0), upstreams(valkey_url, url))
+        dashboard.start()
+        try:
+            wait_ready(dashboard)
+            with httpx.Client(base_url=dashboard.address) as client:
+                for _ in range(2):
+                    put = client.put("/api/v1/sessions/s/about", json={"title": "Refused"})
+                    assert error(put) == (503, "database_unavailable")
+                    found = client.get("/api/v1/sessions?state=all").json()["sessions"]
+                    assert [each["title"] for each in found] == [None]
+        finally:
+            dashboard.stop()
+
+
 def test_titles_are_not_known_before_the_database_was_read(valkey_url: str) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:9/none"
     dashboard = Dashboard(Options(port=0), upstreams(valkey_url, nowhere))

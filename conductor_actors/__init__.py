@@ -9,7 +9,8 @@ Redis ──▶ Router ──▶ Session (one each) ──┬──▶ Writer �
 
             Checkpointer · LeaseKeeper · Introspection ◀──▶ Redis
 
-            Catalog ──▶ TimescaleDB ──▶ Delivery ──▶ webhooks
+            Router ──▶ TitleWriter ──▶ TimescaleDB ◀── Catalog
+            TimescaleDB ──▶ Delivery ──▶ webhooks
 
 Three questions, three packages: `domain` decides what happens (pure), `actors` when, and `adapters`
 how servers are reached. Code depends in one direction, which import-linter checks:

@@ -269,6 +269,7 @@ class HistoryReader(Protocol):
 # Prefixes of the source of a dead letter that is no stream entry; the key of the session follows.
 SESSION_SOURCE: Final = "session:"  # a handler of the session raised an error
 ROW_SOURCE: Final = "row:"  # the database refused a row of the session
+TITLE_SOURCE: Final = "title:"  # the database refused the title of the session
 
 
 class DeadLetter(NamedTuple):

@@ -23,6 +23,7 @@ from conductor_actors.domain.introspection_protocol import (
 )
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.session_state import SessionState
+from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.domain.ticks import TickPosition, Watermark
 from conductor_actors.ports import DeadLetter
 from conductor_actors.webhook_port import AttemptResult, WebhookDelivery
@@ -239,6 +240,15 @@ CourierMessage: TypeAlias = InterventionsChanged | IntervalElapsed
 ConductorMessage: TypeAlias = TrialsMeasured | IntervalElapsed | Flush
 DeliveryMessage: TypeAlias = Attempted | IntervalElapsed
 
+
+@dataclass(frozen=True, slots=True)
+class TitlesChanged:
+    """To the TitleWriter: what sessions and events are called, in the order of the entries."""
+
+    changes: Sequence[TitleChange]
+
+
+TitleWriterMessage: TypeAlias = TitlesChanged | IntervalElapsed | Flush
 WriterMessage: TypeAlias = Scored | TickScored | IntervalElapsed | Flush
 PublisherMessage: TypeAlias = Scored | TickScored | Undeliverable | IntervalElapsed | Flush
 

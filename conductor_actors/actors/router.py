@@ -15,6 +15,7 @@ from conductor_actors.actors.messages import (
     RouterMessage,
     StartTicking,
     TicksBroadcast,
+    TitlesChanged,
     Undeliverable,
     WatermarkReached,
 )
@@ -55,6 +56,7 @@ class Downstream(NamedTuple):
     ticker: Mailbox
     dead_letters: Mailbox
     checkpointer: Mailbox
+    title_writer: Mailbox
     is_aborted: Callable[[], bool]
 
     def is_full(self) -> bool:
@@ -170,6 +172,7 @@ class RouterActor(SystemActor):
         if not self._intake.has_pending:  # otherwise the next tick does it
             self._sessions.passivate(read.watermark_ms)
         self._report_rejected()
+        self._send_titles()
         self._has_routed = True
         if self._is_barrier_requested:
             self._is_barrier_requested = False
@@ -192,6 +195,11 @@ class RouterActor(SystemActor):
             self._rejected.update((each.entry[2], each.reason) for each in rejected)
             letters = [_letter(each) for each in rejected]
             self._downstream.dead_letters.tell(Undeliverable(letters))
+
+    def _send_titles(self) -> None:
+        changes = self._intake.titles.pop()
+        if changes:
+            self._downstream.title_writer.tell(TitlesChanged(changes))
 
     def _report(self) -> None:
         intake = self._intake

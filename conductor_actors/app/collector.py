@@ -36,6 +36,12 @@ from conductor_actors.actors.supervisor import (
 )
 from conductor_actors.actors.ticker import TickerActor
 from conductor_actors.actors.timer import Timer, TimerEntry
+from conductor_actors.actors.title_writer import (
+    MAX_TITLES_IN_MEMORY,
+    TITLE_BATCH,
+    TitleSinks,
+    TitleWriterActor,
+)
 from conductor_actors.actors.writer import Sinks, WriterActor
 from conductor_actors.app.signals import DRAIN_TIMEOUT_S
 from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickActivity
@@ -46,6 +52,7 @@ from conductor_actors.domain.checkpoints.encoding import Recovered
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.intake import Intake
 from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.domain.shards import owner_of
 from conductor_actors.domain.ticks import TickPosition, TickSchedule
 from conductor_actors.log_events import ActorFailed, DrainBegan, DrainIncomplete, emit
@@ -99,6 +106,7 @@ class Ports(NamedTuple):
     actions: ActionSender
     policies: PolicyStore
     catalog: SessionCatalog
+    titles: TitleSinks
     deliveries: DeliveryPorts | None = None  # unless this collector sends to webhooks
 
 
@@ -120,10 +128,11 @@ class Collector:
         self._dispatcher = Dispatcher(settings.dispatcher_threads, awake_clock=self._awake_clock)
         batch: Batch[ScoreRow] = Batch(settings.batch_rows, settings.batch_age_s)
         self._backlog = Backlog(batch, settings.outbox_after_rows)
+        self._titles: Batch[TitleChange] = Batch(TITLE_BATCH, settings.batch_age_s)
         self._intake = self._recovered_intake()
         self._schedule = self._recovered_schedule()
         names = ["supervisor", "introspection", "lease_keeper", "checkpointer", ROUTER, "ticker"]
-        names += ["courier", "conductor", "catalog"]
+        names += ["courier", "conductor", "catalog", "title_writer"]
         if settings.retention_days:
             names.append("retention")
         if ports.deliveries is not None:
@@ -226,11 +235,18 @@ class Collector:
                 self._give_up,
             ),
             self._child(
+                "title_writer",
+                TitleWriterActor,
+                ports.titles,
+                self._titles,
+                mail["publisher"],
+            ),
+            self._child(
                 "checkpointer",
                 CheckpointerActor,
                 ports.checkpoints,
                 mail[ROUTER],
-                (mail["writer"], mail["publisher"], mail["conductor"]),
+                (mail["writer"], mail["publisher"], mail["conductor"], mail["title_writer"]),
                 self._is_aborted,
             ),
             self._child(
@@ -319,6 +335,7 @@ class Collector:
             lambda: self._dispatcher.waiting,
             lambda: self._mailboxes["writer"].depth() + self._backlog.overflow(),
             self._mailboxes["publisher"].depth,
+            lambda: self._mailboxes["title_writer"].depth() + self._excess_titles(),
         )
         return Downstream(
             depths,
@@ -326,8 +343,13 @@ class Collector:
             self._mailboxes["ticker"],
             self._mailboxes["publisher"],
             self._mailboxes["checkpointer"],
+            self._mailboxes["title_writer"],
             self._is_aborted,
         )
+
+    def _excess_titles(self) -> int:
+        """Return how many titles are in memory that neither sink takes."""
+        return max(0, len(self._titles) - MAX_TITLES_IN_MEMORY)
 
     def _timer_entries(self) -> list[TimerEntry]:
         mail = self._mailboxes
@@ -341,6 +363,7 @@ class Collector:
             TimerEntry(mail["courier"], CONDUCT_INTERVAL_S),
             TimerEntry(mail["conductor"], CONDUCT_INTERVAL_S),
             TimerEntry(mail["catalog"], CATALOG_INTERVAL_S),
+            TimerEntry(mail["title_writer"], MAX_FLUSH_INTERVAL_S),
         ]
         if self._settings.retention_days:
             entries.append(TimerEntry(mail["retention"], RETENTION_INTERVAL_S))

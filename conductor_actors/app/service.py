@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
+from conductor_actors.actors.title_writer import TitleSinks
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
 from conductor_actors.adapters.postgres.history_ports import make_history_ports
@@ -17,6 +18,7 @@ from conductor_actors.adapters.postgres.history_reader import PostgresHistoryRea
 from conductor_actors.adapters.postgres.intervention_store import PostgresInterventionStore
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.postgres.session_catalog import PostgresSessionCatalog
+from conductor_actors.adapters.postgres.titles_table import PostgresTitleTable
 from conductor_actors.adapters.redis.access_check import report_shared_names
 from conductor_actors.adapters.redis.command_writer import RedisCommandWriter
 from conductor_actors.adapters.redis.dead_letter_stream import RedisDeadLetterQueue
@@ -25,7 +27,7 @@ from conductor_actors.adapters.redis.interventions.action_sender import RedisAct
 from conductor_actors.adapters.redis.interventions.policy_store import RedisPolicyStore
 from conductor_actors.adapters.redis.introspection_channel import RedisIntrospectionChannel
 from conductor_actors.adapters.redis.log_stream import RedisLog
-from conductor_actors.adapters.redis.outbox import RedisOutbox
+from conductor_actors.adapters.redis.outbox import RedisOutbox, RedisTitleOutbox
 from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
@@ -252,10 +254,13 @@ class Service:
         actions = RedisActionSender(self._redis_url, self._lease.fence)
         policies = RedisPolicyStore(self._redis_url, self._lease.fence)
         catalog = PostgresSessionCatalog(self._database_url)
+        titles = TitleSinks(
+            PostgresTitleTable(self._database_url), RedisTitleOutbox(self._redis_url, self._shard)
+        )
         for port in (
             *(source, publisher, dead_letters, outbox, channel, checkpoints),
             *(actions, policies),
-            *(store, old_rows, catalog, self._lease),
+            *(store, old_rows, catalog, *titles, self._lease),
         ):
             to_close.callback(port.close)
         progress = self._progress
@@ -272,6 +277,7 @@ class Service:
             actions,
             policies,
             catalog,
+            titles,
             open_deliveries(self._settings, self._database_url, to_close),
         )
 

@@ -32,7 +32,7 @@ from conductor_actors.domain.events import DECODERS, decode
 from conductor_actors.domain.identity import SessionKey, prefixed
 from conductor_actors.errors import ConfigError, InvalidEvent
 from conductor_actors.instants import to_iso
-from conductor_actors.ports import ROW_SOURCE, SESSION_SOURCE, DeadLetter
+from conductor_actors.ports import ROW_SOURCE, SESSION_SOURCE, TITLE_SOURCE, DeadLetter
 from conductor_actors.settings import Settings
 
 BODY_PREVIEW_CHARS: Final = 60
@@ -202,11 +202,8 @@ def find_original(
     letters: DeadLetterStream, letter: DeadLetter, max_event_bytes: int
 ) -> Original | NoOriginal:
     """Return the stream entry that a letter came from, found by its stream or by its session."""
-    if letter.source.startswith(ROW_SOURCE):
-        return NoOriginal(
-            "the database refused this row; when it accepts it, score the events again: "
-            f"python -m conductor_actors replay redis://… --to {letter.entry_id.partition('-')[0]}"
-        )
+    if (advice := _advice_on_refused(letter)) is not None:
+        return NoOriginal(advice)
     if not is_entry_id(letter.entry_id):
         return NoOriginal(f"{letter.entry_id!r} is not a stream entry id")
     if letter.source.startswith(SESSION_SOURCE):
@@ -220,6 +217,19 @@ def find_original(
         f"not found: {letter.source} has no entry {letter.entry_id}; "
         "it was trimmed, or was received by pub/sub"
     )
+
+
+def _advice_on_refused(letter: DeadLetter) -> str | None:
+    """Return what to do about what the database refused; None for other letters."""
+    if letter.source.startswith(TITLE_SOURCE):
+        return "the database refused this title: send another, or set it on the page"
+    if letter.source.startswith(ROW_SOURCE):
+        until = letter.entry_id.partition("-")[0]
+        return (
+            "the database refused this row; when it accepts it, score the events again: "
+            f"python -m conductor_actors replay redis://… --to {until}"
+        )
+    return None
 
 
 def _find_by_session(

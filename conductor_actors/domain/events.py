@@ -17,6 +17,7 @@ from conductor_actors.domain.conductor.reports import decode_reported, decode_se
 from conductor_actors.domain.conductor.requests import ConductRequest
 from conductor_actors.domain.identity import COMMANDS, POLICY, SENT, Id
 from conductor_actors.domain.optional_keys import remove_unusable_keys
+from conductor_actors.domain.session_titles import SESSION_INFO, decode_session_info
 from conductor_actors.errors import InvalidEvent
 
 # The parser's own limit depends on how deep its caller's stack is: a replay might disagree.
@@ -226,6 +227,12 @@ def decode_chat_switch(body: bytes, at_ms: int) -> Decoded:
     return switch.sessionId, ChatSwitched(at_ms, switch.eventId, switch.is_open)
 
 
+def decode_title(body: bytes, _: int) -> Decoded:
+    """Read `platform.events.session.info.v1`, which no score depends on."""
+    decode_session_info(body)
+    return None
+
+
 def decode_sync(body: bytes, at_ms: int) -> Decoded:
     """Read `sync-events` and `platform.events.live.sync.v1`."""
     try:
@@ -280,6 +287,7 @@ DECODERS: Final[dict[str, Decoder]] = {
     "platform.events.live.sync.v1": decode_sync,
     "platform.events.live.reaction.v1": decode_reaction,
     "platform.sessions.chat.v1": decode_chat_switch,
+    SESSION_INFO: decode_title,
     _REPORTS_STREAM: decode_reported,
     REPORTS_CHANNEL: decode_reported,
     COMMANDS: decode_command,
@@ -287,7 +295,7 @@ DECODERS: Final[dict[str, Decoder]] = {
     POLICY: decode_policy,
 }
 # No score depends on what is lost of these.
-UNSCORED_NAMES: Final = (_REPORTS_STREAM, REPORTS_CHANNEL, SENT, POLICY)
+UNSCORED_NAMES: Final = (SESSION_INFO, _REPORTS_STREAM, REPORTS_CHANNEL, SENT, POLICY)
 # What this service writes: read from streams alone.
 OWN_NAMES: Final = (COMMANDS, SENT, POLICY)
 EVENT_STREAMS: Final = tuple(name for name in DECODERS if name != REPORTS_CHANNEL)

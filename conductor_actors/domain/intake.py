@@ -33,7 +33,9 @@ from conductor_actors.domain.gaps import Gaps
 from conductor_actors.domain.identity import split
 from conductor_actors.domain.intake_state import IntakeRules, IntakeState
 from conductor_actors.domain.quotas import Quotas
+from conductor_actors.domain.session_titles import SESSION_INFO
 from conductor_actors.domain.ticks import TickPosition, Watermark, tick_from
+from conductor_actors.domain.title_collector import TitleCollector
 from conductor_actors.domain.windows import SharedMs
 from conductor_actors.errors import InvalidEvent
 
@@ -83,10 +85,11 @@ class Sources:
     looking up a string.
     """
 
-    def __init__(self, quotas: Quotas, directives: DirectiveTable) -> None:
+    def __init__(self, quotas: Quotas, directives: DirectiveTable, titles: TitleCollector) -> None:
         self.by_name: dict[str, Source] = {}
         self._quotas = quotas
         self._directives = directives
+        self._titles = titles
         self._pending: dict[str, dict[str, list[Event]]] = {}
 
     def find(self, name: str) -> Source:
@@ -101,7 +104,10 @@ class Sources:
         sessions = self._pending.setdefault(tenant, {})
         # People send commands, most of all in a flood, which must not keep them out.
         bucket = None if parts[1] in OWN_NAMES else self._quotas.bucket(tenant)
-        decoder = self._directives.decoder(tenant, parts[1])
+        if parts[1] == SESSION_INFO:
+            decoder = self._titles.decoder(tenant)
+        else:
+            decoder = self._directives.decoder(tenant, parts[1])
         source = self.by_name[intern(name)] = Source(tenant, decoder, bucket, sessions)
         return source
 
@@ -122,7 +128,7 @@ class Intake:
     """Decodes entries and batches their events by session until the next tick.
 
     Counts the `accepted` and `skipped` events and the `ignored_keys` (optional keys that can't be
-    used, by name), and collects the `rejected` entries. `gaps` holds
+    used, by name), and collects the `rejected` entries and the changes of `titles`. `gaps` holds
     what was never read. `quotas` refuses and counts what is over a limit, mostly undecoded.
     """
 
@@ -142,7 +148,8 @@ class Intake:
         self.gaps = Gaps(rules.window_s, state.gaps)
         self.quotas = Quotas(rules.limits, self._tick_ms, self._timeout_ms, state.quotas)
         self._directives = DirectiveTable(state.directives)
-        self._sources = Sources(self.quotas, self._directives)
+        self.titles = TitleCollector()
+        self._sources = Sources(self.quotas, self._directives, self.titles)
         self._pending_events = 0
         self._batch_limit = MIN_BATCH_EVENTS
         self.rejected: list[Rejected] = []

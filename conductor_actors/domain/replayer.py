@@ -108,6 +108,7 @@ class Replayer:
                     self._score(step)
         self._invalid.update(rejected.reason for rejected in self._intake.rejected)
         self._intake.rejected.clear()
+        self._intake.titles.pop()  # nothing of a replay depends on them
 
     def _apply(self, batch: EventsBySession) -> None:
         for key, events in batch.items():

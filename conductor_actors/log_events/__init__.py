@@ -73,6 +73,7 @@ Events that were lost, by tenant, once the log has ended:
 from typing import TypeAlias
 
 from conductor_actors.log_events.actor_events import (
+    ActorEvent,
     ActorFailed,
     ActorRestarted,
     ActorStarted,
@@ -122,6 +123,9 @@ from conductor_actors.log_events.data_events import (
     TenantIgnored,
     TickBroadcast,
     TickCompleted,
+    TitlesRefused,
+    TitlesSetAside,
+    TitlesStored,
     UpdatesDropped,
     UpdatesPublished,
 )
@@ -194,11 +198,7 @@ from conductor_actors.log_events.webhook_events import (
 )
 
 AnyEvent: TypeAlias = (
-    ActorFailed
-    | ActorRestarted
-    | ActorStarted
-    | ActorStats
-    | ActorStopped
+    ActorEvent
     | AnomalyContinues
     | AnomalyDetected
     | AnomalyOver
@@ -218,8 +218,6 @@ AnyEvent: TypeAlias = (
     | EntriesAhead
     | EventKeysIgnored
     | EventsInvalid
-    | LostSessionsEnded
-    | MessagesUnreadable
     | EventsRead
     | EventsRefused
     | EventsRouted
@@ -227,7 +225,6 @@ AnyEvent: TypeAlias = (
     | ExtensionRefused
     | FolderOpened
     | GapDetected
-    | HandlerSlow
     | InterventionDelivered
     | InterventionGivenUp
     | InterventionMoved
@@ -235,7 +232,8 @@ AnyEvent: TypeAlias = (
     | LeaseAwaited
     | LibraryComplained
     | LogLinesDropped
-    | MessageTraced
+    | LostSessionsEnded
+    | MessagesUnreadable
     | MigrationApplied
     | NamesShared
     | OutageBegan
@@ -252,7 +250,6 @@ AnyEvent: TypeAlias = (
     | RedisClockStepped
     | RedisClockTrusted
     | RedisOutdated
-    | RestartsExhausted
     | RowsExpired
     | RowsRefused
     | RowsSetAside
@@ -261,12 +258,8 @@ AnyEvent: TypeAlias = (
     | ServiceStarted
     | ServiceStats
     | ServiceStopped
-    | SessionQuarantined
-    | SessionReleased
-    | SessionStats
     | SessionsReshared
     | SessionsSummarised
-    | SessionsUnfinished
     | ShardKilled
     | ShardStarted
     | ShardStopped
@@ -275,12 +268,12 @@ AnyEvent: TypeAlias = (
     | StreamReadable
     | StreamUnreadable
     | TenantIgnored
-    | TenantStats
     | TickBroadcast
     | TickCompleted
     | TicksStalled
-    | TraceBegan
-    | TraceEnded
+    | TitlesRefused
+    | TitlesSetAside
+    | TitlesStored
     | TrialsDropped
     | UpdatesDropped
     | UpdatesPublished
@@ -383,6 +376,9 @@ __all__ = [
     "TickBroadcast",
     "TickCompleted",
     "TicksStalled",
+    "TitlesRefused",
+    "TitlesSetAside",
+    "TitlesStored",
     "TraceBegan",
     "TraceEnded",
     "TrialsDropped",

@@ -1,7 +1,7 @@
 """Log events of actors: starts, failures, statistics and traces."""
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -157,3 +157,22 @@ class TraceEnded(LogEvent):
 
     messages: Count
     suppressed: Count
+
+
+ActorEvent: TypeAlias = (
+    ActorFailed
+    | ActorRestarted
+    | ActorStarted
+    | ActorStats
+    | ActorStopped
+    | HandlerSlow
+    | MessageTraced
+    | RestartsExhausted
+    | SessionQuarantined
+    | SessionReleased
+    | SessionStats
+    | SessionsUnfinished
+    | TenantStats
+    | TraceBegan
+    | TraceEnded
+)

@@ -220,6 +220,26 @@ class SessionsSummarised(LogEvent):
     duration_s: Number
 
 
+class TitlesStored(LogEvent):
+    """Titles of sessions and events were stored."""
+
+    titles: Count
+
+
+class TitlesSetAside(LogEvent):
+    """The database did not take titles; they wait in the outbox."""
+
+    titles: Count
+
+
+class TitlesRefused(LogEvent):
+    """The database refused titles, which are now dead letters."""
+
+    level: ClassVar[Level] = "error"
+    titles: Count
+    reason: Name
+
+
 class UpdatesPublished(LogEvent):
     """A batch of updates was published."""
 

@@ -63,7 +63,7 @@ class RouterHarness:
         self.clock = FakeClock()
         self.mailbox = ThreadMailbox(self.clock)
         self.supervisor, self.dead_letters = RecordingMailbox(), RecordingMailbox()
-        self.checkpointer = RecordingMailbox()
+        self.checkpointer, self.title_writer = RecordingMailbox(), RecordingMailbox()
         self.depth = DownstreamDepth()
         self.ticker = ThreadMailbox(self.clock)
         self.is_aborted = False
@@ -74,7 +74,13 @@ class RouterHarness:
         context = ActorContext("router", self.mailbox, self.supervisor)
         depths, letters = (lambda: 0, self.depth), self.dead_letters
         downstream = Downstream(
-            depths, LIMIT, self.ticker, letters, self.checkpointer, lambda: self.is_aborted
+            depths,
+            LIMIT,
+            self.ticker,
+            letters,
+            self.checkpointer,
+            self.title_writer,
+            lambda: self.is_aborted,
         )
         ref = RouterActor.start(context, source, Intake(RULES), self._sessions, downstream)
         return source, ref

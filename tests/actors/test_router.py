@@ -16,6 +16,7 @@ from conductor_actors.actors.messages import (
     StartSession,
     Tick,
     TicksBroadcast,
+    TitlesChanged,
     Undeliverable,
     WatermarkReached,
 )
@@ -23,11 +24,12 @@ from conductor_actors.actors.runtime.base import ChildFailed
 from conductor_actors.actors.runtime.dispatcher import Dispatcher
 from conductor_actors.domain.gaps import Gap, GapMark
 from conductor_actors.domain.intake_state import IntakeState
+from conductor_actors.domain.session_titles import SessionDetails, TitleChange
 from conductor_actors.domain.ticks import TickPosition
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import DeadLetter, ReadResult
 from tests.actors.router_harness import MAX_WAIT_S, RouterHarness, entry, read
-from tests.support.event_samples import CHAT, REACTION
+from tests.support.event_samples import CHAT, REACTION, SESSION_INFO
 from tests.support.score_rows import AT_MS
 
 
@@ -211,6 +213,19 @@ def test_an_invalid_event_is_counted_and_dead_lettered_and_its_body_is_never_log
         for line in events_named(log_lines, "events_invalid")
     ] == [(CHAT, "not_json", 2), (REACTION, "missing_id", 1)]
     assert "secret" not in str(log_lines)
+
+
+def test_titles_are_sent_to_the_title_writer_before_the_checkpoint_that_follows(
+    harness: RouterHarness,
+) -> None:
+    harness.title_writer = harness.checkpointer
+    named = (AT_MS, 0, SESSION_INFO, b'{"sessionId":"keynote","title":"Keynote"}')
+    ref = harness.route(read([named], AT_MS + 1))
+    assert ref.stop(timeout=MAX_WAIT_S)
+    keynote = TitleChange("default", "keynote", AT_MS, SessionDetails("Keynote"))
+    assert harness.checkpointer.of(TitlesChanged) == [TitlesChanged([keynote])]
+    kinds = [type(message) for message in harness.checkpointer.messages]
+    assert kinds.index(TitlesChanged) < kinds.index(BarrierPassed)
 
 
 def test_optional_keys_that_cannot_be_used_are_counted_by_name(

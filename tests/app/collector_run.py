@@ -7,6 +7,7 @@ import msgspec
 import pykka
 from hypothesis import strategies as st
 
+from conductor_actors.actors.title_writer import TitleSinks
 from conductor_actors.app.collector import Collector, Ports
 from conductor_actors.domain.checkpoints.encoding import Recovered, recover
 from conductor_actors.domain.entries import Entry
@@ -27,6 +28,7 @@ from tests.support.fakes.memory_policy import MemoryPolicyStore
 from tests.support.fakes.memory_publisher import MemoryUpdatePublisher
 from tests.support.fakes.memory_retention import MemoryRetention
 from tests.support.fakes.memory_store import MemoryStore
+from tests.support.fakes.memory_titles import MemoryTitleOutbox, MemoryTitleTable
 from tests.support.fakes.scripted_source import ScriptedSource, Step
 from tests.support.score_rows import AT_MS
 
@@ -55,6 +57,7 @@ class CollectorRun:
         self.checkpoints = checkpoints or MemoryCheckpoints()
         self.actions = actions or MemoryActionSender()
         self.policies = policies or MemoryPolicyStore()
+        self.title_table, self.title_outbox = MemoryTitleTable(), MemoryTitleOutbox()
         ports = Ports(
             self.source,
             self.store,
@@ -68,6 +71,7 @@ class CollectorRun:
             self.actions,
             self.policies,
             MemoryCatalog(),
+            TitleSinks(self.title_table, self.title_outbox),
         )
         settings = make_settings(**variables)
         self.collector = Collector(settings, ports, self._recover(settings))

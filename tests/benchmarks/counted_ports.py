@@ -8,6 +8,7 @@ import psycopg
 from psycopg._copy_base import BinaryFormatter
 from psycopg.adapt import Transformer
 
+from conductor_actors.actors.title_writer import TitleSinks
 from conductor_actors.adapters.postgres import metrics_table
 from conductor_actors.adapters.postgres.metrics_table import MetricsTable
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
@@ -27,6 +28,7 @@ from tests.support.fakes.memory_lease import MemoryLease
 from tests.support.fakes.memory_outbox import MemoryOutbox
 from tests.support.fakes.memory_policy import MemoryPolicyStore
 from tests.support.fakes.memory_retention import MemoryRetention
+from tests.support.fakes.memory_titles import MemoryTitleOutbox, MemoryTitleTable
 
 
 class SwitchedSource(WrappedSource):
@@ -117,4 +119,5 @@ def counted_ports(url: str, source: SwitchedSource) -> Ports:
         MemoryActionSender(),
         MemoryPolicyStore(),
         MemoryCatalog(),
+        TitleSinks(MemoryTitleTable(), MemoryTitleOutbox()),
     )

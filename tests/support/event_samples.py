@@ -16,7 +16,8 @@ REACTION: Final = "platform.events.live.reaction.v1"
 LIVE: Final = "platform.events.live.sync.v1"
 SYNC: Final = "sync-events"
 CHAT_SWITCH: Final = "platform.sessions.chat.v1"
-EVENT_NAMES: Final = (CHAT, VOTE, CLOSED, REACTION, LIVE, SYNC, CHAT_SWITCH)
+SESSION_INFO: Final = "platform.events.session.info.v1"
+EVENT_NAMES: Final = (CHAT, VOTE, CLOSED, REACTION, LIVE, SYNC, CHAT_SWITCH, SESSION_INFO)
 COMMANDS: Final = "conductor:commands"
 SENT: Final = "conductor:sent"
 POLICY: Final = "conductor:policy"
@@ -195,6 +196,8 @@ _BAD_BODIES: Final[tuple[tuple[str, bytes, str], ...]] = (
     ("a million spaces", b" " * 1_000_000, "too_large"),
 )
 
+_NOON: Final = "2026-01-04T12:00:00Z"
+
 _PLACEHOLDER: Final = "\x1ahole\x1a"
 
 
@@ -323,6 +326,24 @@ INVALID_EVENTS: Final[list[tuple[str, str, bytes, str]]] = [
     ("chat switch: text", CHAT_SWITCH, b'{"sessionId":"s1","chatOpen":"false"}', "wrong_shape"),
     ("chat switch: null", CHAT_SWITCH, b'{"sessionId":"s1","chatOpen":null}', "wrong_shape"),
     ("chat switch: number", CHAT_SWITCH, b'{"sessionId":"s1","chatOpen":0}', "wrong_shape"),
+    ("session info: no title", SESSION_INFO, b'{"sessionId":"s1"}', "wrong_shape"),
+    ("session info: no session", SESSION_INFO, b'{"title":"Keynote"}', "missing_id"),
+    ("session info: empty id", SESSION_INFO, b'{"sessionId":"","title":"x"}', "wrong_shape"),
+    ("session info: NUL", SESSION_INFO, rb'{"sessionId":"s\u0000","title":"x"}', "nul_in_id"),
+    ("session info: number", SESSION_INFO, b'{"sessionId":"s1","title":5}', "wrong_shape"),
+    ("session info: line feed", SESSION_INFO, rb'{"sessionId":"s1","title":"a\nb"}', "wrong_shape"),
+    (
+        "session info: ends before it begins",
+        SESSION_INFO,
+        json.dumps(_S | {"title": "a", "plannedBegin": _NOON, "plannedEnd": _NOON}).encode(),
+        "wrong_shape",
+    ),
+    (
+        "session info: long",
+        SESSION_INFO,
+        b'{"sessionId":"s1","title":"%s"}' % (201 * b"x"),
+        "wrong_shape",
+    ),
     ("sync: empty object", SYNC, b"{}", "missing_id"),
     ("sync: action alone", SYNC, b'{"action":"UPDATED","payload":{}}', "missing_id"),
     ("sync: unknown type", SYNC, b'{"type":"user_jion","sessionId":"s1"}', "unknown_type"),

@@ -16,6 +16,7 @@ SHARD_COUNT_KEY: Final = "conductor:shards"  # not there while one collector has
 CHECKPOINT_KEY: Final = "conductor:checkpoint"
 CHECKPOINT_SESSIONS_KEY: Final = "conductor:checkpoint:sessions"
 OUTBOX_KEY: Final = "conductor:outbox"
+TITLE_OUTBOX_KEY: Final = "conductor:outbox:titles"
 DEAD_LETTERS_KEY: Final = "conductor:dead-letters"
 SENT_KEY: Final = "conductor:sent"  # this and the next have the tenant's prefix
 POLICY_KEY: Final = "conductor:policy"

@@ -1,4 +1,4 @@
-"""The outbox: a stream of rows that the database can't store yet, many rows an entry.
+"""The outboxes: streams of rows, and of titles, that the database can't store yet.
 
 A row takes 400 bytes as MessagePack with its field names, by which fields can be added later.
 Compressed it takes 20 to 130 bytes of Redis' memory: the longer an outage, the more that matters.
@@ -6,7 +6,7 @@ Compressed it takes 20 to 130 bytes of Redis' memory: the longer an outage, the 
 
 import zlib
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -14,11 +14,15 @@ from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.adapters.redis.connections.namespaces import prefix_of
 from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline, transaction
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
-from conductor_actors.adapters.redis.key_names import OUTBOX_KEY, key_of
+from conductor_actors.adapters.redis.key_names import OUTBOX_KEY, TITLE_OUTBOX_KEY, key_of
+from conductor_actors.catalog_port import TitlePage
 from conductor_actors.domain.scoring import ScoreRow
+from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.domain.shards import SINGLE_SHARD, Shard
 from conductor_actors.log_events import OutboxEntryUnreadable, emit
 from conductor_actors.ports import OutboxPage
+
+T = TypeVar("T")
 
 OUTBOX_VERSION: Final = b"1"
 ROWS_PER_ENTRY: Final = 500
@@ -26,37 +30,90 @@ FASTEST_COMPRESSION: Final = 1
 
 
 class RedisOutbox:
-    """An `Outbox`. An entry that can't be read is reported once, and left in the stream."""
+    """An `Outbox`."""
 
     def __init__(self, url: str, shard: Shard = SINGLE_SHARD) -> None:
-        self._client = open_client(url)
-        self._key = key_of(shard, OUTBOX_KEY)
-        self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(list[ScoreRow])
-        self._start = "-"
+        self._stream = _ItemStream(url, key_of(shard, OUTBOX_KEY), list[ScoreRow])
 
     def append(self, rows: Sequence[ScoreRow]) -> None:
         """Append the rows in one transaction."""
-        firsts = range(0, len(rows), ROWS_PER_ENTRY)
-        entries = [self._xadd(rows[first : first + ROWS_PER_ENTRY]) for first in firsts]
+        self._stream.append(rows)
+
+    def read_oldest(self, count: int) -> OutboxPage:
+        """Return about `count` of the oldest rows: those of whole entries, at least one."""
+        return OutboxPage(*self._stream.read_oldest(count))
+
+    def delete(self, page: OutboxPage) -> None:
+        """Delete the entries of a page."""
+        self._stream.delete(page.ids)
+
+    def count_entries(self) -> int:
+        """Return the number of entries."""
+        return self._stream.count_entries()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._stream.close()
+
+
+class RedisTitleOutbox:
+    """A `TitleOutbox`."""
+
+    def __init__(self, url: str, shard: Shard = SINGLE_SHARD) -> None:
+        self._stream = _ItemStream(url, key_of(shard, TITLE_OUTBOX_KEY), list[TitleChange])
+
+    def append(self, changes: Sequence[TitleChange]) -> None:
+        """Append the changes in one transaction."""
+        self._stream.append(changes)
+
+    def read_oldest(self, count: int) -> TitlePage:
+        """Return about `count` of the oldest changes: those of whole entries, at least one."""
+        return TitlePage(*self._stream.read_oldest(count))
+
+    def delete(self, page: TitlePage) -> None:
+        """Delete the entries of a page."""
+        self._stream.delete(page.ids)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._stream.close()
+
+
+class _ItemStream(Generic[T]):
+    """A stream of entries with many items each.
+
+    An entry that can't be read is reported once, and left in the stream.
+    """
+
+    def __init__(self, url: str, key: str, items: type[list[T]]) -> None:
+        self._client = open_client(url)
+        self._key = key
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(items)
+        self._start = "-"
+
+    def append(self, items: Sequence[T]) -> None:
+        """Append the items in one transaction."""
+        firsts = range(0, len(items), ROWS_PER_ENTRY)
+        entries = [self._xadd(items[first : first + ROWS_PER_ENTRY]) for first in firsts]
         if entries:
             with mapped_errors():
                 transaction(self._client, entries)
 
-    def read_oldest(self, count: int) -> OutboxPage:
-        """Return about `count` of the oldest rows: those of whole entries, at least one."""
+    def read_oldest(self, count: int) -> tuple[Sequence[T], Sequence[str]]:
+        """Return about `count` of the oldest items, and the ids of their entries."""
         limit = max(1, count // ROWS_PER_ENTRY)
         while entries := self._call("XRANGE", self._key, self._start, "+", "COUNT", limit):
-            page = self._decoded(entries)
-            if page.ids:
-                return page
+            items, ids = self._decoded(entries)
+            if ids:
+                return items, ids
             self._skip(entries[0][0].decode())
-        return OutboxPage((), ())
+        return (), ()
 
-    def delete(self, page: OutboxPage) -> None:
-        """Delete the entries of a page."""
-        if page.ids:
-            self._call("XDEL", self._key, *page.ids)
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete entries."""
+        if ids:
+            self._call("XDEL", self._key, *ids)
 
     def count_entries(self) -> int:
         """Return the number of entries."""
@@ -66,26 +123,26 @@ class RedisOutbox:
         """Close every connection."""
         self._client.close()
 
-    def _xadd(self, rows: Sequence[ScoreRow]) -> Command:
-        body = zlib.compress(self._encoder.encode(rows), FASTEST_COMPRESSION)
+    def _xadd(self, items: Sequence[T]) -> Command:
+        body = zlib.compress(self._encoder.encode(items), FASTEST_COMPRESSION)
         return ("XADD", self._key, "*", "version", OUTBOX_VERSION, "rows", body)
 
     def _call(self, *command: Any) -> Any:  # noqa: ANN401 - as parsed by hiredis
         with mapped_errors():
             return pipeline(self._client, [command])[0]
 
-    def _decoded(self, entries: Sequence[Any]) -> OutboxPage:
-        """Return the rows of the entries before the first that can't be read."""
-        rows, ids = list[ScoreRow](), list[str]()
+    def _decoded(self, entries: Sequence[Any]) -> tuple[list[T], list[str]]:
+        """Return the items of the entries before the first that can't be read, and their ids."""
+        items, ids = list[T](), list[str]()
         for entry_id, fields in entries:
             try:
-                rows += self._rows(fields)
+                items += self._items(fields)
             except (msgspec.DecodeError, zlib.error, LookupError):
                 break
             ids.append(entry_id.decode())
-        return OutboxPage(rows, ids)
+        return items, ids
 
-    def _rows(self, fields: Sequence[bytes]) -> list[ScoreRow]:
+    def _items(self, fields: Sequence[bytes]) -> list[T]:
         body = dict(zip(fields[::2], fields[1::2], strict=True))
         if body[b"version"] != OUTBOX_VERSION:
             raise LookupError

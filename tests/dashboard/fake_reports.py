@@ -12,6 +12,24 @@ from tests.dashboard.fake_conductor import Endpoint, refusal
 from tests.dashboard.sample_bodies import Body
 
 _TYPES: Final = {"csv": "text/csv", "jsonl": "application/jsonl", "parquet": "application/parquet"}
+_COLUMNS: Final = {
+    "tables": [
+        {
+            "name": table,
+            "description": f"The table {table}.",
+            "order": "by time",
+            "columns": [
+                {
+                    "name": "time",
+                    "type": "timestamp",
+                    "nullable": False,
+                    "description": f"When, in {table}.",
+                }
+            ],
+        }
+        for table in ("engagement_metrics", "anomalies")
+    ]
+}
 
 
 @dataclass
@@ -34,6 +52,7 @@ class FakeReports:
         yield "GET", "events/report", self._event_report
         yield "GET", "sessions/{id:path}/report", self._session_report
         yield "GET", "export", self._export
+        yield "GET", "export/columns", lambda *_: JSONResponse(_COLUMNS)
 
     def _overview(self, request: Request, _: bytes) -> Response:
         return self._found(self.events, request.query_params["event"])

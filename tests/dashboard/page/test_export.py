@@ -34,7 +34,11 @@ def test_an_export_is_downloaded_with_the_token_into_a_named_file(
     page = window.page
     window.wait_until_live()
     _open_dialog(page)
+    page.get_by_text("What the columns mean").click()
+    columns = page.locator(".export-columns dl")
+    expect(columns).to_have_text("time (timestamp)When, in engagement_metrics.")
     page.get_by_role("combobox", name="Data").select_option("Anomalies")
+    expect(columns).to_have_text("time (timestamp)When, in anomalies.")
     page.get_by_role("radio", name="CSV for Excel").check()
     with page.expect_download() as downloading:
         page.get_by_role("button", name="Download").click()
@@ -92,6 +96,30 @@ def test_the_sessions_of_an_event_are_exported_together(
     assert query == {"event": EVENT, "table": "engagement_metrics", "format": "jsonl"}
 
 
+def test_the_days_and_the_event_of_the_history_are_exported(
+    window: Window, service: FakeService
+) -> None:
+    page = window.page
+    page.goto(f"{service.url}/#/sessions?from=2026-01-04&to=2026-01-05")
+    _open_dialog(page)
+    page.get_by_label("Until before").fill("")
+    page.get_by_role("button", name="Download").click()
+    expect(page.get_by_role("alert").filter(has_text="choose the beginning")).to_be_visible()
+    page.get_by_label("Until before").fill("2026-01-04T12:00")
+    with page.expect_download():
+        page.get_by_role("button", name="Download").click()
+    page.keyboard.press("Escape")
+
+    page.goto(f"{service.url}/#/sessions?event={EVENT}")
+    _open_dialog(page)
+    with page.expect_download():
+        page.get_by_role("button", name="Download").click()
+
+    days = {"from": "2026-01-04T00:00:00.000Z", "to": "2026-01-04T12:00:00.000Z"}
+    rest = {"table": "engagement_metrics", "format": "csv"}
+    assert service.reports.exported == [days | rest, {"event": EVENT} | rest]
+
+
 def test_an_export_that_is_refused_or_breaks_off_saves_nothing_and_says_why(
     window: Window, session: FakeService
 ) -> None:
@@ -146,14 +174,15 @@ def test_the_copied_link_opens_the_same_range_and_has_no_token(
     session.token = TOKEN
     window = open_window(permissions=["clipboard-read", "clipboard-write"])
     page = window.page
-    page.goto(f"{session.url}/#token={TOKEN}&/session/key%2Fnote?from=2026-01-04T11:58:00.000Z")
+    shown = "/session/key%2Fnote?from=2026-01-04T11:58:00.000Z&to=2026-01-04T12:00:00.000Z"
+    page.goto(f"{session.url}/#token={TOKEN}&{shown}")
     window.wait_until_live()
 
     page.get_by_role("button", name="Copy link").click()
 
     expect(page.locator("#announcements")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
-    assert copied == f"{session.url}/#/session/key%2Fnote?from=2026-01-04T11:58:00.000Z"
+    assert copied.replace("%3A", ":") == f"{session.url}/#{shown}"
 
 
 def _broken(when: threading.Event) -> Iterator[bytes]:

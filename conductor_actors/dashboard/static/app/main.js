@@ -2,7 +2,8 @@
  * The page: one stream, its views, and a router that shows the view of the address.
  *
  * `overview/` is the view of the live sessions, `history/` that of those that were, `session/` that of
- * one, `conductor/` that of what the conductor does, and this folder what they share.
+ * one, `event/` that of an event, `report/` what is printed of both, `export/` what is downloaded,
+ * `conductor/` the view of what the conductor does, and this folder what they share.
  */
 
 import { EngagementStream } from "../engagement-stream.js";
@@ -80,7 +81,8 @@ function route() {
   for (const view of Object.values(views)) if (view !== shown) view.close();
   shown.open(id, query);
   setCurrent(".to-conductor", name === "conductor" ? "page" : null);
-  setCurrent(".to-history", name === "history" ? "page" : null);
+  const isAfterwards = name === "event" || shown === views["event-report"] || shown === views["session-report"];
+  setCurrent(".to-history", name === "history" ? "page" : isAfterwards ? "true" : null);
   setCurrent(".to-sessions", name === "session" ? "true" : shown === overview ? "page" : null);
 }
 

@@ -3,6 +3,7 @@
 import { setMode } from "../api.js";
 import { fromTemplate, html, setText, show } from "../element.js";
 import { count, printable } from "../format.js";
+import { eventAddress } from "../routes.js";
 import { eventName } from "../titles.js";
 import { ModeControl } from "./mode-control.js";
 
@@ -69,6 +70,7 @@ class EventRow {
   constructor(eventId, dialog) {
     this.#eventId = eventId;
     html(this.element, ".event-name").title = printable(eventId);
+    html(this.element, ".event-address").setAttribute("href", eventAddress(eventId));
     this.#control = new ModeControl(html(this.element, ".mode"), dialog, () => ({
       title: `Mode of ${eventName(eventId)}`,
       mode: this.#mode,

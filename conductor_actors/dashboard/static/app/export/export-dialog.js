@@ -7,8 +7,10 @@ import { printable } from "../format.js";
 import { addMarkup } from "../markup.js";
 import { rangeIn, routeOf } from "../routes.js";
 import { download } from "./download.js";
+import { ColumnList } from "./export-columns.js";
 import { exportPath, fieldValue, rangeProblem, sizeText } from "./export-query.js";
 
+/** @import { Range } from "../routes.js" */
 /** @import { ExportChoice, ExportKind, Format } from "./export-query.js" */
 
 const DIALOG = `
@@ -23,6 +25,7 @@ const DIALOG = `
       <option value="interventions">What the conductor did</option>
       <option value="agent_performance">What followed what it did</option>
     </select>
+    <details class="export-columns"><summary>What the columns mean</summary><p class="export-columns-state"></p><dl></dl></details>
     <fieldset class="export-formats">
       <legend>Format</legend>
       <label><input type="radio" name="export-format" value="csv" checked><span>CSV</span></label>
@@ -49,10 +52,11 @@ let dialog = null;
  * Open the dialog for a session, an event, or all sessions in a time range.
  * @param {ExportKind} kind
  * @param {string} id empty: all sessions
+ * @param {Range} [range] by default, that of the address
  */
-export function openExport(kind, id) {
+export function openExport(kind, id, range = rangeIn(routeOf(location.hash).query)) {
   dialog ??= new ExportDialog();
-  dialog.open(kind, id);
+  dialog.open(kind, id, range);
 }
 
 class ExportDialog {
@@ -72,6 +76,8 @@ class ExportDialog {
     this.#from = find(this.#dialog, ".export-from", HTMLInputElement);
     this.#to = find(this.#dialog, ".export-to", HTMLInputElement);
     this.#error = html(this.#dialog, ".export-error");
+    const details = find(this.#dialog, ".export-columns", HTMLDetailsElement);
+    new ColumnList(details, find(this.#dialog, "#export-table", HTMLSelectElement));
     html(this.#dialog, ".export-close").addEventListener("click", () => this.#dialog.close());
     this.#dialog.addEventListener("close", () => this.#download?.abort());
     find(this.#dialog, "form", HTMLFormElement).addEventListener("submit", (event) => {
@@ -83,14 +89,14 @@ class ExportDialog {
   /**
    * @param {ExportKind} kind
    * @param {string} id
+   * @param {Range} range
    */
-  open(kind, id) {
+  open(kind, id, { fromMs, toMs }) {
     this.#kind = kind;
     this.#id = id;
-    const { fromMs, toMs } = rangeIn(routeOf(location.hash).query);
     this.#from.value = fieldValue(fromMs);
     this.#to.value = fieldValue(toMs);
-    const what = kind === "all" ? "All sessions" : `${kind === "event" ? "All sessions of event" : "Session"} ${printable(id)}`;
+    const what = kind === "all" ? "All sessions, in a range of time" : `${kind === "event" ? "All sessions of event" : "Session"} ${printable(id)}`;
     setText(html(this.#dialog, ".export-what"), what);
     const hint = kind === "all" ? "" : "Leave both empty for everything that is stored.";
     setText(html(this.#dialog, ".export-hint"), hint);

@@ -5,6 +5,7 @@ export const HISTORY_VIEW = `
   <div class="overview-head">
     <h1 id="history-title" tabindex="-1">History</h1>
     <p class="overview-summary"><span class="history-counts"></span></p>
+    <div class="page-actions"><button class="button action history-export" type="button" aria-haspopup="dialog"><svg class="icon" aria-hidden="true"><use href="/static/icons/icons.svg#download"></use></svg>Export</button></div>
   </div>
   <form class="controls history-filters" role="search">
     <div class="search">

@@ -3,9 +3,11 @@
 import { announce } from "../announcer.js";
 import { ApiError } from "../api.js";
 import { find, html, setText, show } from "../element.js";
+import { openExport } from "../export/export-dialog.js";
 import { count } from "../format.js";
 import { fetchSessions } from "../history-api.js";
 import { addMarkup } from "../markup.js";
+import { rangeIn } from "../routes.js";
 import { setTitle } from "../tab-title.js";
 import { HistoryFilters } from "./history-filters.js";
 import { HISTORY_ROW, HISTORY_VIEW } from "./history-markup.js";
@@ -43,6 +45,7 @@ export class HistoryView {
     this.#filters = new HistoryFilters(this.#root, (filters) => this.#onFilters(filters));
     this.#more.addEventListener("click", () => void this.#loadMore());
     html(this.#root, ".state-action").addEventListener("click", () => this.#onFilters(NO_FILTERS));
+    html(this.#root, ".history-export").addEventListener("click", () => this.#export());
   }
 
   /**
@@ -74,6 +77,13 @@ export class HistoryView {
     this.#filters.show(filters);
     history.replaceState(history.state, "", historyAddress(filters));
     void this.#load();
+  }
+
+  /** Offer the rows of the days and of the event that are filtered by. */
+  #export() {
+    const query = pageQuery(this.#shown, null);
+    const event = query.get("event");
+    openExport(event === null ? "all" : "event", event ?? "", rangeIn(query));
   }
 
   /** Load the first page. The rows before stay until it is there. */

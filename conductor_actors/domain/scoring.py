@@ -48,7 +48,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     or end at this tick. `quiet_until_ms` is 0 unless quiet was arranged until then or later.
     `interventions` changed at this tick; `agent` is None while the conductor has its default mode
     and only watches. After the `is_last` row, the session is over or asleep, unless an event comes
-    before the next tick.
+    before the next tick; `active_until_ms` is then the tick after its last event, and 0 before.
     """
 
     at_ms: int
@@ -68,6 +68,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     interventions: tuple[Intervention, ...] = ()
     agent: AgentState | None = None
     is_last: bool = False
+    active_until_ms: int = 0
 
     @property
     def key(self) -> SessionKey:

@@ -233,7 +233,8 @@ def row_at(
     values: tuple[Any, ...] = steady  # compiled, a float would be made anew for each row
     _, _, _, signals, contributions, score, category_of_score = values
     rules, last_ms = state.rules, state.last_event_ms or 0
-    silent_ms = at_ms + rules.tick_s * 1000 - last_ms  # at the next tick, if no event comes
+    tick_ms = rules.tick_s * 1000
+    is_last = at_ms + tick_ms - last_ms >= rules.timeout_s * 1000  # if no event comes
     return ScoreRow(
         at_ms,
         tenant_id,
@@ -247,7 +248,8 @@ def row_at(
         state.has_joins,
         quiet_until_ms=state.quiet_until_ms if at_ms <= state.quiet_until_ms else 0,
         is_chat_open=state.chat_is_open,
-        is_last=silent_ms >= rules.timeout_s * 1000,
+        is_last=is_last,
+        active_until_ms=(last_ms // tick_ms + 1) * tick_ms if is_last else 0,
     )
 
 

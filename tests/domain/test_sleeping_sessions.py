@@ -65,9 +65,10 @@ def test_a_session_that_sleeps_is_forgotten_after_its_presence_timeout() -> None
     assert not too_late.connections
 
 
-def test_the_last_row_before_a_session_sleeps_or_is_over_says_so() -> None:
+def test_the_last_row_before_a_session_sleeps_or_is_over_says_when_it_was_active() -> None:
     for state in (state_after(joined(0)), state_after(reaction(0))):
         last_ms = START_MS + SLEEP_MS - TICK_MS
         assert not row_of(last_ms - TICK_MS, state).is_last
-        assert row_of(last_ms, state).is_last
+        last = row_of(last_ms, state)
+        assert (last.is_last, last.active_until_ms) == (True, START_MS + TICK_MS)
         assert not row_of(last_ms, after(state, [reaction(SLEEP_MS - TICK_MS - 1)])).is_last

@@ -15,9 +15,9 @@ from conductor_actors.instants import to_datetime
 
 MAX_KNOWN_LIVE: Final = 500_000  # that are remembered; then all are forgotten, and stored again
 
-_ARRAY_TYPES: Final = ("text", "text", "text", "timestamptz", "timestamptz", "bool")
+_ARRAY_TYPES: Final = ("text", "text", "text", "timestamptz", "timestamptz", "timestamptz")
 _SPANS: Final = sql.SQL(
-    "unnest({}) AS span (tenant_id, session_id, event_id, first_at, last_at, is_last)"
+    "unnest({}) AS span (tenant_id, session_id, event_id, first_at, last_at, end_at)"
 ).format(
     sql.SQL(", ").join(sql.SQL("%b::{}[]").format(sql.SQL(kind)) for kind in _ARRAY_TYPES),
 )
@@ -32,43 +32,43 @@ _INSERT_SESSIONS: Final = (
 )
 
 # An end holds while no later row is stored. A session keeps the event that it is known to be of.
-_UPDATE_SESSIONS: Final = (
-    sql.SQL(
-        "UPDATE sessions SET started_at = least(started_at, first_at),"
-        " event_id = CASE WHEN span.event_id = span.session_id THEN sessions.event_id"
-        " ELSE span.event_id END,"
-        " ended_at = CASE"
-        " WHEN is_last AND NOT EXISTS (SELECT FROM engagement_metrics AS stored"
+_UPDATE_SESSIONS: Final = sql.SQL(
+    "UPDATE sessions SET started_at = least(started_at, first_at),"
+    " event_id = CASE WHEN span.event_id = span.session_id THEN sessions.event_id"
+    " ELSE span.event_id END,"
+    " ended_at = CASE WHEN {ends} THEN end_at WHEN {goes_on} THEN NULL ELSE ended_at END,"
+    " last_row_at = CASE WHEN {ends} THEN last_at WHEN {goes_on} THEN NULL ELSE last_row_at END"
+    " FROM {spans}"
+    " WHERE sessions.tenant_id = span.tenant_id AND sessions.session_id = span.session_id"
+    " RETURNING span.tenant_id, span.session_id, span.event_id, ended_at IS NULL"
+).format(
+    ends=sql.SQL(
+        "end_at IS NOT NULL AND NOT EXISTS (SELECT FROM engagement_metrics AS stored"
         " WHERE stored.tenant_id = span.tenant_id AND stored.session_id = span.session_id"
-        " AND stored.time > last_at) THEN last_at"
-        " WHEN NOT is_last AND last_at > ended_at THEN NULL"
-        " ELSE ended_at END FROM "
-    )
-    + _SPANS
-    + sql.SQL(
-        " WHERE sessions.tenant_id = span.tenant_id AND sessions.session_id = span.session_id"
-        " RETURNING span.tenant_id, span.session_id, span.event_id, ended_at IS NULL"
-    )
+        " AND stored.time > last_at)"
+    ),
+    goes_on=sql.SQL("end_at IS NULL AND last_at > coalesce(last_row_at, ended_at)"),
+    spans=_SPANS,
 )
 
 _Key = tuple[str, str]  # equals a `SessionKey`, and is made five times as fast
 
 
 class SessionSpan(NamedTuple):
-    """What a batch of rows says about a session: its first and last row, and its event."""
+    """What a batch of rows says about a session: its first and last row, its event and its end."""
 
     tenant_id: str
     session_id: str
     event_id: str
     first_ms: int
     last_ms: int
-    is_last: bool
+    end_ms: int | None
 
     def after(self, row: ScoreRow) -> "SessionSpan":
         """Return the span with another row."""
         if row.at_ms < self.last_ms:
             return self._replace(first_ms=min(self.first_ms, row.at_ms))
-        return self._replace(event_id=row.event_id, last_ms=row.at_ms, is_last=row.is_last)
+        return self._replace(event_id=row.event_id, last_ms=row.at_ms, end_ms=_end_ms(row))
 
 
 class KnownSessions:
@@ -113,14 +113,21 @@ def spans_of(rows: Iterable[ScoreRow]) -> list[SessionSpan]:
     for row in rows:
         key = row.tenant_id, row.session_id
         span = spans.get(key)
-        begun = SessionSpan(*key, row.event_id, row.at_ms, row.at_ms, row.is_last)
+        begun = SessionSpan(*key, row.event_id, row.at_ms, row.at_ms, _end_ms(row))
         spans[key] = begun if span is None else span.after(row)
     return sorted(spans.values())
+
+
+def _end_ms(row: ScoreRow) -> int | None:
+    return (row.active_until_ms or row.at_ms) if row.is_last else None
 
 
 def session_statements(spans: Sequence[SessionSpan]) -> list[Statement]:
     """Return the statements that store spans; `KnownSessions.add` needs what the last returns."""
     columns = [*zip(*spans, strict=True)] or [()] * len(_ARRAY_TYPES)
-    *texts, firsts, lasts, are_last = map(list, columns)
-    values = (*texts, [*map(to_datetime, firsts)], [*map(to_datetime, lasts)], are_last)
+    *texts, firsts, lasts, ends = map(list, columns)
+    times = (
+        [None if ms is None else to_datetime(ms) for ms in each] for each in (firsts, lasts, ends)
+    )
+    values = (*texts, *times)
     return [(_INSERT_SESSIONS, values), (_UPDATE_SESSIONS, values)]

@@ -308,3 +308,15 @@ def test_sessions_end_as_their_rows_say_however_these_are_batched_and_repeated(
                     store.write(rows[first : first + run.batch])
             reached = max(reached, begin + len(rows))
         assert entries(reader) == [("session", "event", 0, len(life) - 1 if ends[-1] else None)]
+
+
+def test_a_session_ended_when_it_was_active_last_whatever_is_stored_again(
+    store: PostgresRowStore, reader: psycopg.Connection
+) -> None:
+    silent = [tick(number) for number in range(1, 4)]
+    store.write([tick(0), *silent, last(4, active_until_ms=AT_MS + TICK_MS)])
+    assert entries(reader) == [("session", "event", 0, 1)]
+    store.write(silent)
+    assert entries(reader) == [("session", "event", 0, 1)]
+    store.write([tick(5)])
+    assert entries(reader) == [("session", "event", 0, None)]

@@ -1,11 +1,14 @@
--- Every session that has a row, and its figures once it has ended. `started_at` and `ended_at` are
--- the times of its first and its last row; the figures are those until `summarised_at`.
+-- Every session that has a row, and its figures once it has ended. `started_at` is its first row,
+-- and `ended_at` the tick after its last event, which is known with its last row: `last_row_at`. One
+-- whose collector was lost ended with the row that is there. The figures are those until
+-- `summarised_at`.
 CREATE TABLE sessions (
     tenant_id text NOT NULL,
     session_id text NOT NULL,
     event_id text NOT NULL,
     started_at timestamptz NOT NULL,
     ended_at timestamptz,
+    last_row_at timestamptz,
     summarised_at timestamptz,
     ticks bigint,
     mean_score double precision,

@@ -16,6 +16,8 @@ from tests.dashboard.sample_bodies import (
     record,
     update_with_score,
 )
+from tests.dashboard.sample_history import rows_between
+from tests.dashboard.sample_history import summary as stored
 from tests.dashboard.sample_interventions import effect, held, measured, suggestion
 from tests.dashboard.sample_reports import EVENT, live, overview, report, summary, with_points
 
@@ -187,6 +189,35 @@ def _export(window: Window) -> None:
     expect(page.locator(".export-error")).to_contain_text("too many")
 
 
+def _ended_session(window: Window) -> None:
+    about = {"title": "Opening keynote", "speakers": ["Ada Lovelace"]}
+    rows = [one for one in rows_between("0b1c", NOON_MS - 7_200_000, NOON_MS) if one["score"] < 0.6]
+    window.service.history.end(stored("0b1c", NOON_MS - 7_200_000, 7200, **about), rows)
+    began = record(incident("0b1c", NOON_MS - 600_000), endedAt=timestamp(NOON_MS), durationS=60)
+    window.service.anomalies.append(began)
+    page = window.open("0b1c")
+    expect(page.locator(".about-ended")).to_be_visible()
+    expect(page.locator('.session .legend li[data-shown="true"]')).to_have_count(3)
+
+
+def _title_dialog(window: Window) -> None:
+    page = window.open("keynote")
+    page.get_by_role("button", name="Title …").click()
+    page.get_by_label("Planned begin").fill("2026-01-04T13:00")
+    page.get_by_label("Planned end").fill("2026-01-04T12:00")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".about-error")).not_to_have_text("")
+
+
+def _history(window: Window) -> None:
+    window.service.history.summaries = [
+        stored(f"session {number}", NOON_MS, meanScore=mean, title="Keynote", speakers=["Ada"])
+        for number, mean in enumerate([0.8, 0.6, 0.4, 0.1, None] * 12)
+    ]
+    window.page.goto(f"{window.service.url}/#/sessions")
+    expect(window.page.get_by_role("button", name="Load more")).to_be_visible()
+
+
 def _disconnected(window: Window) -> None:
     page = window.open("panel")
     expect(page.locator(".score-number")).to_have_text("55")
@@ -225,6 +256,9 @@ _STATES = [
     _session_report,
     _event_report,
     _export,
+    _ended_session,
+    _title_dialog,
+    _history,
     _disconnected,
     _token_dialog,
 ]

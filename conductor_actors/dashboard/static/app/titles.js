@@ -11,12 +11,12 @@ const REFRESH_MS = 60_000;
 
 /** @type {Set<() => void>} */
 const listeners = new Set();
-/** @type {Polled<Titles>} */
-const titles = new Polled(notifyAll);
-/** What was read of single sessions, which may have ended. @type {Map<string, SessionSummary>} */
-const read = new Map();
 /** @type {Map<string, string | null>} */
 const readEvents = new Map();
+/** @type {Polled<Titles>} */
+const titles = new Polled(onLoaded);
+/** What was read of single sessions, which may have ended, and when. @type {Map<string, Readonly<{summary: SessionSummary, atMs: number}>>} */
+const read = new Map();
 
 /** Load the titles of live sessions now, and at intervals. */
 export function loadTitles() {
@@ -38,7 +38,7 @@ export function onTitles(listener) {
 export function setTitles(summary) {
   const { sessionId, eventId } = summary;
   const isSame = titleOf(sessionId) === summary.title && eventTitleOf(eventId) === summary.eventTitle;
-  read.set(sessionId, summary);
+  read.set(sessionId, { summary, atMs: performance.now() });
   readEvents.set(eventId, summary.eventTitle);
   if (!isSame) notifyAll();
 }
@@ -48,7 +48,7 @@ export function setTitles(summary) {
  * @param {string} sessionId
  */
 export function titleOf(sessionId) {
-  return (read.get(sessionId) ?? own(titles.value?.sessions, sessionId))?.title || null;
+  return (read.get(sessionId)?.summary ?? own(titles.value?.sessions, sessionId))?.title || null;
 }
 
 /**
@@ -85,6 +85,17 @@ export function eventName(eventId) {
  */
 function own(values, id) {
   return values && Object.hasOwn(values, id) ? values[id] : undefined;
+}
+
+/** What was loaded is newer than what was read, but a change of a moment ago may not be in it. */
+function onLoaded() {
+  const oldestMs = performance.now() - REFRESH_MS / 2;
+  for (const [id, { summary, atMs }] of read) {
+    if (atMs > oldestMs || !own(titles.value?.sessions, id)) continue;
+    read.delete(id);
+    readEvents.delete(summary.eventId);
+  }
+  notifyAll();
 }
 
 function notifyAll() {

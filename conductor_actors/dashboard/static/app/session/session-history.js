@@ -152,7 +152,7 @@ export class SessionHistory {
     if (summary !== null) {
       setTitles(summary);
       const state = `${summary.state} ${summary.endedAt}`;
-      if (state !== this.#loadedState) {
+      if (state !== this.#loadedState && summary.startedAt !== null) {
         this.#loadedState = state;
         const whole = { fromMs: null, toMs: null };
         this.#whole.start(() => fetchTimeline(this.#sessionId, whole), this.isEnded ? null : REFRESH_MS);

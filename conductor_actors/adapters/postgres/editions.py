@@ -17,6 +17,29 @@ TIME_COLUMNS: Final = {
     "anomalies": "timestamp",
 }
 
+# Of sessions, what is listed expires with their last row; titles also wait for planned sessions.
+_EXPIRED: Final = {
+    "sessions": "ended_at < now() - %b",
+    "session_titles": """
+        greatest(updated_at, planned_end) < now() - %b AND NOT EXISTS (
+            SELECT FROM sessions
+            WHERE sessions.tenant_id = session_titles.tenant_id
+              AND sessions.session_id = session_titles.session_id
+        )
+    """,
+    "event_titles": """
+        updated_at < now() - %b AND NOT EXISTS (
+            SELECT FROM sessions
+            WHERE sessions.tenant_id = event_titles.tenant_id
+              AND sessions.event_id = event_titles.event_id
+        ) AND NOT EXISTS (
+            SELECT FROM session_titles
+            WHERE session_titles.tenant_id = event_titles.tenant_id
+              AND session_titles.event_id = event_titles.event_id
+        )
+    """,
+}
+
 # Of 8 KB each: about 10,000 rows of engagement_metrics.
 _PAGES_PER_DELETE: Final = 256
 
@@ -89,7 +112,7 @@ def server_of(postgresql: str, timescaledb: str | None, licence: str | None) -> 
 def apply_retention(
     connection: DatabaseConnection, edition: Edition, days: float, deadline_s: float
 ) -> int:
-    """Delete older rows, or make the server do so from now on.
+    """Delete older rows, or make the server do so from now on, and what is listed of sessions.
 
     Return how many rows of plain tables or chunks of hypertables were deleted; 0 for a policy. Each
     step is a transaction with the whole deadline.
@@ -103,7 +126,10 @@ def apply_retention(
             case Edition.APACHE:
                 deleted += _drop_chunks(connection, table, age, deadline_s)
             case Edition.PLAIN:
-                deleted += _delete(connection, table, time_column, age, deadline_s)
+                is_old = sql.SQL("{} < now() - %b").format(sql.Identifier(time_column))
+                deleted += _delete(connection, table, is_old, age, deadline_s)
+    for table, is_expired in _EXPIRED.items():
+        deleted += _delete(connection, table, sql.SQL(is_expired), age, deadline_s)
     return deleted
 
 
@@ -130,12 +156,16 @@ def _drop_chunks(
 
 
 def _delete(
-    connection: DatabaseConnection, table: str, time_column: str, age: timedelta, deadline_s: float
+    connection: DatabaseConnection,
+    table: str,
+    is_old: sql.Composable,
+    age: timedelta,
+    deadline_s: float,
 ) -> int:
     """Scan the table once, some pages at a time: this needs no index and no long transaction."""
-    delete = sql.SQL(
-        "DELETE FROM {} WHERE ctid >= %s::tid AND ctid < %s::tid AND {} < now() - %b"
-    ).format(sql.Identifier(table), sql.Identifier(time_column))
+    delete = sql.SQL("DELETE FROM {} WHERE ctid >= %s::tid AND ctid < %s::tid AND {}").format(
+        sql.Identifier(table), is_old
+    )
     deleted = 0
     for first in range(0, _pages(connection, table, deadline_s), _PAGES_PER_DELETE):
         with transaction(connection, deadline_s):

@@ -62,11 +62,11 @@ class PostgresRowStore:
             return self._refusals.write(table, rows, waiting)
 
     def apply_retention(self, days: float) -> int:
-        """Delete rows older than so many days, in the way of the server's edition.
+        """Delete rows older than so many days, in the way of the server's edition, and sessions.
 
-        Return how many rows of plain tables or chunks of hypertables were deleted; 0 if the server
-        deletes them by itself from now on. The number of transactions is not bounded: use a store
-        of its own.
+        Return how many rows of plain tables or chunks of hypertables were deleted; those that the
+        server deletes by itself from now on don't count. The number of transactions is not
+        bounded: use a store of its own.
         """
         with self._connected() as table:
             connection = table.connection

@@ -81,3 +81,40 @@ def test_with_the_community_licence_the_server_gets_a_policy(timescale_database:
             return
         with pytest.raises(ConfigError, match="retention_policy"):
             editions.apply_retention(connection, Edition.COMMUNITY, 10.0, 5.0)
+
+
+# Sessions that ended so many days ago (or are live), and titles that were set so many days ago.
+_FILL_CATALOG = """
+    INSERT INTO sessions (tenant_id, session_id, event_id, started_at, ended_at)
+    SELECT 'default', name, event, now() - interval '90 days', now() - days * interval '1 day'
+    FROM (VALUES ('old', 'e1', 11), ('new', 'e2', 9), ('live', 'e3', NULL))
+         AS t (name, event, days);
+    INSERT INTO session_titles (tenant_id, session_id, event_id, planned_end, updated_at)
+    SELECT 'default', name, event, now() + ahead * interval '1 day', now() - days * interval '1 day'
+    FROM (VALUES ('old', 'e1', NULL, 20), ('new', 'e2', NULL, 20), ('live', 'e3', NULL, 20),
+                 ('planned', 'e4', 30, 20), ('missed', 'e5', -11, 20), ('just set', 'e6', NULL, 1))
+         AS t (name, event, ahead, days);
+    INSERT INTO event_titles (tenant_id, event_id, updated_at)
+    SELECT 'default', 'e' || n, now() - interval '20 days' FROM generate_series(1, 6) AS n;
+"""
+
+
+@pytest.mark.parametrize("database", ["plain_database", "timescale_database"])
+def test_a_session_expires_with_its_last_row_and_titles_with_what_they_name(
+    database: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue(database)
+    migrate(url)
+    with (
+        closing(PostgresRowStore(url)) as store,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
+        connection.execute(_FILL_CATALOG)
+        assert store.apply_retention(days=10.0) == 1 + 2 + 2
+        for table, key, left in (
+            ("sessions", "session_id", ["live", "new"]),
+            ("session_titles", "session_id", ["just set", "live", "new", "planned"]),
+            ("event_titles", "event_id", ["e2", "e3", "e4", "e6"]),
+        ):
+            found = connection.execute(f"SELECT {key} FROM {table} ORDER BY 1".encode()).fetchall()
+            assert [name for (name,) in found] == left

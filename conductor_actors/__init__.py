@@ -18,8 +18,9 @@ how servers are reached. Code depends in one direction, which import-linter chec
 __main__ > cli > commands > app > settings
     > actors | adapters | dashboard | simulate > observability > webhook_messages
     > ports | outages | anomaly_messages | anomaly_port | catalog_port | conductor_port |
-    history_port | intervention_messages | webhook_port > report_port > intervention_bodies |
-    report_bodies > history_bodies > updates > compiled | log_events | instants > domain > errors
+    history_port | intervention_messages | webhook_port > report_port > exports |
+    intervention_bodies | report_bodies > history_bodies > updates >
+    compiled | log_events | instants > domain > errors
 
 Glossary:
 

@@ -13,6 +13,7 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.largest_changes import ScoreChange
 from conductor_actors.domain.scoring import Contributions
 from conductor_actors.domain.session_titles import TitleChange
+from conductor_actors.exports.selections import ExportReader
 from conductor_actors.history_bodies import LargestChanges, Moment, SessionState, SessionSummary
 from conductor_actors.report_port import ReportReader
 from conductor_actors.updates import timestamp
@@ -270,3 +271,4 @@ class HistoryPorts(NamedTuple):
     timelines: TimelineReader
     events: EventReader
     reports: ReportReader
+    exports: ExportReader

@@ -27,6 +27,13 @@ def to_iso(
     return to_datetime(ms).isoformat(timespec=precision).removesuffix("+00:00") + utc
 
 
+def utc_text(at: datetime) -> str:
+    """Return an instant as ISO 8601 in UTC with milliseconds, or all of its microseconds."""
+    utc = at if at.tzinfo is UTC else at.astimezone(UTC)
+    precision = "microseconds" if utc.microsecond % 1000 else "milliseconds"
+    return f"{utc.replace(tzinfo=None).isoformat(timespec=precision)}Z"
+
+
 def from_iso(text: str) -> datetime:
     """Parse an ISO 8601 text, which is in UTC unless it has another time zone.
 

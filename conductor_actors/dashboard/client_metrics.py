@@ -27,6 +27,7 @@ class DashboardMetrics:
         self.feedback = self._counter(
             "anomaly_feedback", "Feedback on anomalies, by type.", "type", "verdict"
         )
+        self.exports = self._counter("exports", "Exports that ended, by outcome.", "outcome")
         self.history_seconds = Histogram(
             "conductor_dashboard_history_query_seconds",
             "Time the database took for a history.",

@@ -6,6 +6,7 @@ import msgspec
 
 from conductor_actors.dashboard.bodies import Body
 from conductor_actors.domain.identity import Id
+from conductor_actors.exports.dictionary import ColumnType, TableName
 from conductor_actors.history_bodies import LargestChanges, SessionSummary
 from conductor_actors.updates import Share, Timestamp
 
@@ -146,3 +147,27 @@ class EventOverview(Body):
     sessions: Sequence[EventSession]
     curve: Sequence[CurvePoint]
     moments: LargestChanges
+
+
+class ColumnBody(Body):
+    """A column of an export. `json` is an object in JSON lines, and its text in other formats."""
+
+    name: str
+    type: ColumnType
+    nullable: bool
+    description: str
+
+
+class TableBody(Body):
+    """A table that can be exported: the order of its rows, and its columns in their order."""
+
+    name: TableName
+    description: str
+    order: str
+    columns: Sequence[ColumnBody]
+
+
+class ExportColumns(Body):
+    """The dictionary of exports."""
+
+    tables: Sequence[TableBody]

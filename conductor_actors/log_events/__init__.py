@@ -135,8 +135,10 @@ from conductor_actors.log_events.external_events import (
     DashboardStarted,
     DashboardStopped,
     DatabaseConnected,
+    ExportEnded,
     ExtensionCreated,
     ExtensionRefused,
+    ExternalEvent,
     LibraryComplained,
     OutageBegan,
     OutageContinues,
@@ -206,11 +208,6 @@ AnyEvent: TypeAlias = (
     | CheckpointCommitted
     | CheckpointLoaded
     | CheckpointPostponed
-    | CommandGiven
-    | DashboardFailed
-    | DashboardStarted
-    | DashboardStopped
-    | DatabaseConnected
     | DecisionMade
     | DeliveriesExpired
     | DrainBegan
@@ -221,8 +218,7 @@ AnyEvent: TypeAlias = (
     | EventsRead
     | EventsRefused
     | EventsRouted
-    | ExtensionCreated
-    | ExtensionRefused
+    | ExternalEvent
     | FolderOpened
     | GapDetected
     | InterventionDelivered
@@ -230,26 +226,17 @@ AnyEvent: TypeAlias = (
     | InterventionMoved
     | InterventionRefused
     | LeaseAwaited
-    | LibraryComplained
     | LogLinesDropped
     | LostSessionsEnded
     | MessagesUnreadable
     | MigrationApplied
     | NamesShared
-    | OutageBegan
-    | OutageContinues
-    | OutageEnded
     | OutboxDrained
     | OutboxEntryUnreadable
     | OutboxFound
     | OutcomeMeasured
     | OwnershipTaken
     | PolicyUpdated
-    | PrimaryChanged
-    | PrimaryLost
-    | RedisClockStepped
-    | RedisClockTrusted
-    | RedisOutdated
     | RowsExpired
     | RowsRefused
     | RowsSetAside
@@ -263,8 +250,6 @@ AnyEvent: TypeAlias = (
     | ShardKilled
     | ShardStarted
     | ShardStopped
-    | SimulationInterrupted
-    | SimulationResumed
     | StreamReadable
     | StreamUnreadable
     | TenantIgnored
@@ -315,6 +300,7 @@ __all__ = [
     "EventsRead",
     "EventsRefused",
     "EventsRouted",
+    "ExportEnded",
     "ExtensionCreated",
     "ExtensionRefused",
     "FolderOpened",

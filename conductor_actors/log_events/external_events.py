@@ -1,6 +1,6 @@
 """Log events of external services and of libraries, the dashboard and the simulation."""
 
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from conductor_actors.log_events.log_event import Count, Level, LogEvent, Name, Number
 
@@ -107,6 +107,19 @@ class CommandGiven(LogEvent):
     entry_id: Name
 
 
+class ExportEnded(LogEvent):
+    """An export over HTTP has ended.
+
+    `outcome` is completed, client_left, or failed: then its client knows that rows are missing.
+    """
+
+    table: Name
+    outcome: Name
+    rows: Count = 0
+    bytes: Count = 0
+    duration_s: Number = 0.0
+
+
 class DashboardStopped(LogEvent):
     """The dashboard has closed every connection."""
 
@@ -136,3 +149,26 @@ class SimulationInterrupted(LogEvent):
 
 class SimulationResumed(LogEvent):
     """Redis is available again. The simulation continues."""
+
+
+ExternalEvent: TypeAlias = (
+    CommandGiven
+    | DashboardFailed
+    | DashboardStarted
+    | DashboardStopped
+    | DatabaseConnected
+    | ExportEnded
+    | ExtensionCreated
+    | ExtensionRefused
+    | LibraryComplained
+    | OutageBegan
+    | OutageContinues
+    | OutageEnded
+    | PrimaryChanged
+    | PrimaryLost
+    | RedisClockStepped
+    | RedisClockTrusted
+    | RedisOutdated
+    | SimulationInterrupted
+    | SimulationResumed
+)

@@ -1,6 +1,7 @@
 """The ports for what is read afterwards, on the connections that they share."""
 
 from conductor_actors.adapters.postgres.event_reader import PostgresEventReader
+from conductor_actors.adapters.postgres.export_reader import PostgresExportReader
 from conductor_actors.adapters.postgres.history_queries import HistoryQueries
 from conductor_actors.adapters.postgres.report_reader import PostgresReportReader
 from conductor_actors.adapters.postgres.session_reader import PostgresSessionReader
@@ -26,4 +27,5 @@ def ports_on(queries: HistoryQueries, rules: ReportRules) -> HistoryPorts:
         PostgresTimelineReader(queries, rules.scoring, rules.tick_s),
         PostgresEventReader(queries, rules.tick_s),
         PostgresReportReader(queries, rules),
+        PostgresExportReader(queries, rules.tick_s),
     )

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from conductor_actors.dashboard.bodies import SessionList
 from conductor_actors.dashboard.http.event_query import MAX_EVENT_SESSIONS_SHOWN
+from conductor_actors.dashboard.http.export_paths import export_paths
 from conductor_actors.dashboard.http.openapi_parts import (
     SESSION_ID,
     TENANT_PARAMETER,
@@ -26,6 +27,7 @@ from conductor_actors.dashboard.stored_bodies import (
     AboutRequest,
     EventList,
     EventOverview,
+    ExportColumns,
     SessionSummaryList,
     SessionTimeline,
     Titles,
@@ -35,7 +37,7 @@ from conductor_actors.report_bodies import Report
 
 HISTORY_BODIES: Final = (
     *(SessionSummaryList, SessionSummary, Titles, AboutRequest),
-    *(SessionTimeline, EventList, EventOverview, Report),
+    *(SessionTimeline, EventList, EventOverview, Report, ExportColumns),
 )
 
 _EVENT_ID_TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255}
@@ -99,6 +101,7 @@ def history_paths() -> dict[str, Any]:
             (SESSION_ID, TENANT_PARAMETER),
             {"403": "The token does not allow this, or not for this tenant, session or event."},
         ),
+        **export_paths(),
         "/api/v1/sessions/{id}/timeline": get(
             "Return the rows of a session in as small steps as the number of points allows.",
             SessionTimeline,

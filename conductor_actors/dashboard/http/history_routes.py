@@ -6,6 +6,7 @@ from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http.api import Handler
 from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.event_routes import EventRoutes
+from conductor_actors.dashboard.http.export_routes import ExportRoutes
 from conductor_actors.dashboard.http.history_sources import HistorySources
 from conductor_actors.dashboard.http.report_routes import ReportRoutes
 from conductor_actors.dashboard.http.session_list_routes import SessionListRoutes
@@ -21,4 +22,5 @@ def history_routes(
         *TimelineRoutes(sources, callers, metrics).routes(),
         *EventRoutes(sources, callers, metrics).routes(),
         *ReportRoutes(sources, callers, metrics).routes(),
+        *ExportRoutes(sources, callers, metrics).routes(),
     ]

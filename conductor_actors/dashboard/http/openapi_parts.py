@@ -57,7 +57,8 @@ def get(
             "summary": summary,
             "parameters": list(parameters),
             "security": [{"token": []}, {}],
-            "responses": {"200": {"description": "Success.", "content": returned}} | _refusals({}),
+            "responses": {"200": {"description": "Success.", "content": returned}}
+            | refusal_responses({}),
         }
     }
 
@@ -97,12 +98,13 @@ def change(  # noqa: PLR0913 - it describes a request
             "parameters": list(parameters),
             **({"requestBody": body} if body else {}),
             "security": [{"token": []}, {}],
-            "responses": returned | _refusals({"413": "The body is too large.", **refusals}),
+            "responses": returned
+            | refusal_responses({"413": "The body is too large.", **refusals}),
         }
     }
 
 
-def _refusals(others: Mapping[str, str | None]) -> dict[str, Any]:
+def refusal_responses(others: Mapping[str, str | None]) -> dict[str, Any]:
     """Return the descriptions of refusals; `others` replace the usual ones, or remove them."""
     return {
         status: {"description": meaning, "content": content(Refusal)}

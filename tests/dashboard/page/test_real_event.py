@@ -41,7 +41,7 @@ def rows(tenant: str) -> list[ScoreRow]:
         row(
             "live",
             this_tick_ms(TICKS - tick),
-            score=0.5,
+            score=0.6,
             event_id="conf & 1",
             tenant_id=tenant,
             signals=Signals(0.0, 0.0, 0, 90, 0.0, 0.0),
@@ -63,8 +63,10 @@ def test_an_event_of_the_database_is_shown_with_its_moments_and_reports(
 
     expect(page.get_by_role("heading", level=1)).to_have_text("conf & 1")
     expect(page.locator(".multiple-title")).to_have_text(["ended/1", "live"])
-    expect(page.locator(".multiple-mean")).to_have_text(["50%", "50%"])
+    expect(page.locator(".multiple-mean")).to_have_text(["50%", "60%"])
     expect(page.locator(".multiple-people")).to_have_text(["30", "90"])
+    # The mean over time, as in the report, however many people there were.
+    expect(page.locator(".event-figures")).to_contain_text("Average score55%")
     falls = page.locator(".moments-part", has_text="Largest falls")
     expect(falls.get_by_role("link")).to_have_count(1)
     expect(falls.get_by_role("link", name="↓ 60 points 80% → 20% ended/1")).to_be_visible()
@@ -72,6 +74,7 @@ def test_an_event_of_the_database_is_shown_with_its_moments_and_reports(
     page.get_by_role("link", name="Report").click()
     expect(page.locator(".report-about")).to_have_text("2 sessions")
     expect(page.locator(".report-preliminary")).to_be_visible()
+    expect(page.locator(".report-figures")).to_contain_text("Average score55%")
     expect(page.locator(".report-figures")).to_contain_text("People at most90")
     expect(page.locator(".report-foot")).to_contain_text("From 120 scores.")
     page.get_by_role("link", name="ended/1").first.click()

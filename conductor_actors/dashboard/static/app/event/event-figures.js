@@ -18,13 +18,10 @@ import { count, percent, printable } from "../format.js";
  * @returns {Figures}
  */
 export function figuresOf({ meanScore, peakScore, peakUsers, points }) {
-  const scores = points.map(({ score }) => score);
-  const mean = scores.length > 0 ? scores.reduce((sum, score) => sum + score, 0) / scores.length : null;
-  const people = points.length > 0 ? most(points, ({ totalUsers }) => totalUsers) : null;
   return {
-    mean: meanScore ?? mean,
-    peak: peakScore ?? (scores.length > 0 ? most(points, ({ score }) => score) : null),
-    people: peakUsers ?? people,
+    mean: meanScore ?? meanOf(points),
+    peak: peakScore ?? most(points, ({ score }) => score),
+    people: peakUsers ?? most(points, ({ totalUsers }) => totalUsers),
   };
 }
 
@@ -47,11 +44,10 @@ export function inOrder(sessions, order) {
 export function showEventFigures(list, { sessions, curve }) {
   const best = inOrder(sessions, "mean")[0];
   const bestMean = best ? figuresOf(best).mean : null;
-  const highest = curve.length > 0 ? most(curve, ({ score }) => score) : null;
-  const people = curve.length > 0 ? most(curve, ({ totalUsers }) => totalUsers) : null;
+  const people = most(curve, ({ totalUsers }) => totalUsers);
   showFigures(list, [
-    ["Average score", percentOf(weightedMean(curve)), "of all sessions, by their people"],
-    ["Highest", percentOf(highest), "of all sessions together"],
+    ["Average score", percentOf(meanOf(curve)), "of all sessions, by their people"],
+    ["Highest", percentOf(most(curve, ({ score }) => score)), "of all sessions together"],
     ["People at most", people === null ? "–" : count(people), "in all sessions at one time"],
     ["Best session", percentOf(bestMean), best && bestMean !== null ? nameOf(best) : ""],
   ]);
@@ -97,18 +93,18 @@ function beginOf({ startedAt }) {
 }
 
 /**
- * Return the mean score, each point counted as many times as there are people; null: nobody was there.
+ * Return the mean score; null: there is none.
  * @param {readonly CurvePoint[]} points
  */
-function weightedMean(points) {
-  const people = points.reduce((sum, { totalUsers }) => sum + totalUsers, 0);
-  return people > 0 ? points.reduce((sum, each) => sum + each.score * each.totalUsers, 0) / people : null;
+function meanOf(points) {
+  return points.length > 0 ? points.reduce((sum, { score }) => sum + score, 0) / points.length : null;
 }
 
 /**
+ * Return the highest value; null: there is none.
  * @param {readonly CurvePoint[]} points
  * @param {(point: CurvePoint) => number} valueOf
  */
 function most(points, valueOf) {
-  return points.reduce((highest, point) => Math.max(highest, valueOf(point)), 0);
+  return points.length > 0 ? points.reduce((highest, point) => Math.max(highest, valueOf(point)), 0) : null;
 }

@@ -67,6 +67,7 @@ export class ReportView {
     this.#kind = kind;
     this.#id = id;
     this.#actions.show(kind, id, { isReport: true });
+    this.#root.dataset["kind"] = kind;
     show(this.#root, true);
     scrollTo(0, 0);
     this.#report.start(() => fetchReport(kind, id), null);
@@ -181,8 +182,14 @@ function figuresOf(report, timeText) {
     ["Messages", count(report.messages), ""],
     ["Reactions", count(report.reactions), ""],
     ["Polls", count(polls.length), polls.length > 0 ? `up to ${percent(Math.max(...polls.map(({ participation }) => participation)))} took part` : ""],
-    ["Anomalies", count(anomalies.length), actions === 1 ? "1 action of the conductor" : `${count(actions)} actions of the conductor`],
+    ["Anomalies", count(anomalies.length), actionsText(actions)],
   ];
+}
+
+/** @param {number} actions */
+function actionsText(actions) {
+  if (actions === 0) return "no action of the conductor";
+  return actions === 1 ? "1 action of the conductor" : `${count(actions)} actions of the conductor`;
 }
 
 /** @param {Report} report */

@@ -23,6 +23,7 @@ from conductor_actors.domain.quotas import (
 )
 from conductor_actors.domain.ticks import LIVE_MS
 from conductor_actors.log_events import LogEvent
+from conductor_actors.observability.catalog_metrics import CatalogMetrics
 from conductor_actors.observability.conductor_metrics import ConductorMetrics
 from conductor_actors.observability.open_anomalies import OpenAnomalies
 from conductor_actors.observability.series import SeriesFactory
@@ -324,6 +325,7 @@ class CollectorMetrics:
             PublisherMetrics(make),
             AnomalyMetrics(make),
             ConductorMetrics(make),
+            CatalogMetrics(make),
             WebhookMetrics(make),
             ActorMetrics(make),
         )

@@ -264,6 +264,18 @@ def test_decisions_actions_and_outcomes_are_counted(process: MeasuredProcess) ->
     assert process.value("trials_dropped_total") == 4
 
 
+def test_sessions_that_ended_and_titles_are_counted(process: MeasuredProcess) -> None:
+    emit("sessions_summarised", sessions=3, duration_s=0.1)
+    emit("lost_sessions_ended", sessions=2)
+    emit("titles_stored", titles=5)
+    emit("titles_set_aside", titles=4)
+    emit("titles_refused", titles=1, reason="no text")
+    assert process.value("sessions_summarised_total") == 3
+    assert process.value("sessions_lost_total") == 2
+    for result, count in {"stored": 5, "set_aside": 4, "refused": 1}.items():
+        assert process.value("titles_total", result=result) == count
+
+
 def test_the_largest_share_of_a_tenants_sessions_with_an_anomaly_is_measured(
     process: MeasuredProcess,
 ) -> None:

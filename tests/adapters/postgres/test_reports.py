@@ -449,3 +449,19 @@ def test_a_reader_in_a_thread_reports_an_outage_and_reads_again(
 def number_of(tenant: str) -> int:
     """Return a number that no other test has."""
     return int(tenant.removeprefix("t-"), 16) >> 8
+
+
+def test_a_report_is_the_same_from_hypertables(
+    shared_timescale_database: str, shared_plain_database: str, tenant: str
+) -> None:
+    """Its rows are in chunks of several days."""
+    days_ms = 3 * 86_400_000
+    parts = [steady("talk", 5, BEGIN_MS + part * days_ms, chat=3.0) for part in range(3)]
+    talk = SessionSample("talk", [row for part in parts for row in part.rows])
+    sessions = [talk, steady("panel", 30, BEGIN_MS + days_ms, chat=1.0)]
+    found = []
+    for url in (shared_plain_database, shared_timescale_database):
+        store_reported(url, tenant, sessions)
+        found.append([read(url, SessionKey(tenant, "talk")), read_event(url, tenant)])
+    assert found[0] == found[1]
+    check(decoded(found[1][1]), stored_rows(shared_timescale_database, tenant))

@@ -25,6 +25,7 @@ from conductor_actors.observability import logs
 from tests.benchmarks import (
     comparison,
     delay,
+    exports,
     growth,
     histories,
     ingest,
@@ -49,10 +50,11 @@ FAMILIES: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
     "delay": delay.delay,
     "restart": restart.restart,
     "isolation": isolation.isolation,
+    "exports": exports.exports,
     "shards": shards.shards,
     "peers": comparison.peers,
 }
-ON_REQUEST: Final = ("isolation",)  # which floods for a minute, twice
+ON_REQUEST: Final = ("isolation", "exports")  # which take minutes
 
 
 def main() -> None:

@@ -42,12 +42,19 @@ class World(NamedTuple):
     @contextmanager
     def collecting(self, *arguments: str, **variables: str) -> Iterator[Watched]:
         """Run `collect`, with settings of `CONDUCTOR_…` on top, for as long as the block."""
-        command = [sys.executable, "-m", "tests.benchmarks.child", "collect", *arguments]
+        with self.running("collect", *arguments, **variables) as collector:
+            yield collector
+
+    @contextmanager
+    def running(self, *arguments: str, **variables: str) -> Iterator[Watched]:
+        """Run any command in the same way; without arguments, the whole service."""
+        command = [sys.executable, "-m", "tests.benchmarks.child", *arguments]
         settings = self.variables()
         settings |= {f"CONDUCTOR_{name}": value for name, value in variables.items()}
-        with watched(command, settings, self.folder) as collector:
-            collector.wait(lambda: "service_started" in collector.lines, "its start")
-            yield collector
+        started = "dashboard_started" if "dashboard" in arguments else "service_started"
+        with watched(command, settings, self.folder) as process:
+            process.wait(lambda: started in process.lines, "its start")
+            yield process
 
 
 @contextmanager

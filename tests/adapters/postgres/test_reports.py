@@ -246,6 +246,26 @@ def test_a_live_session_is_reported_until_its_newest_row(
     assert body["session"]["meanScore"] == 0.5
 
 
+def test_rows_that_are_stored_meanwhile_are_not_in_the_report(
+    shared_plain_database: str, tenant: str
+) -> None:
+    """Of a live session, all figures are until the same tick."""
+    store_reported(shared_plain_database, tenant, [steady("talk", 13, is_live=True)])
+    steps = session_report_steps(SessionKey(tenant, "talk"), None, RULES, KnownContributions())
+    with closing(psycopg.connect(shared_plain_database, autocommit=True)) as connection:
+        query = next(steps)
+        first = connection.execute(*query).fetchall()
+        connection.execute(
+            "INSERT INTO engagement_metrics SELECT time + interval '65 s', tenant_id, session_id,"
+            " event_id, 1.0, category, 9, 0, 9, 9, 9, 0 FROM engagement_metrics"
+            " WHERE tenant_id = %s",
+            (tenant,),
+        )
+        figures = connection.execute(*steps.send(first)).fetchall()
+    numbers = next(record[-1] for record in figures if record[0] == "session")
+    assert numbers[:3] == [13.0, 6.5, 0.0]
+
+
 def test_a_session_that_slept_for_a_year_is_read_in_few_queries(
     shared_plain_database: str, tenant: str
 ) -> None:

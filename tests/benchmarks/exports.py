@@ -79,6 +79,7 @@ def _rounds(
 ) -> tuple[list[Round], list[Round]]:
     port = free_port()
     settings = {"TICK_S": str(TICK_S), "TENANTS": ",".join(OTHERS), "HTTP_PORT": str(port)}
+    settings |= {"METRICS_PORT": "0"}
     with redis.Redis.from_url(world.redis_url) as client:
         client.flushall()
     alone, beside = [], []

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from heapq import nlargest
 from typing import Final, NamedTuple
 
 from conductor_actors.adapters.postgres.query_pool import Records
@@ -10,6 +11,8 @@ from conductor_actors.domain.largest_changes import ScoreChange, largest_changes
 from conductor_actors.domain.scoring import Contributions
 from conductor_actors.history_port import ScoreChanges
 from conductor_actors.instants import to_ms
+
+MAX_REPORTED_POLLS: Final = 1000  # the highest
 
 _NO_PEAK: Final = (-1.0, 0.0)
 
@@ -122,7 +125,8 @@ class ReportFigures:
                 found[-1] = _joined(found[-1], run)
             else:
                 found.append(run)
-        return sorted(found, key=lambda run: (run.at_ms, run.session_id))
+        highest = nlargest(MAX_REPORTED_POLLS, found, key=lambda run: run.participation)
+        return sorted(highest, key=lambda run: (run.at_ms, run.session_id))
 
     def moments(self) -> ScoreChanges:
         """Return the largest changes within a minute."""

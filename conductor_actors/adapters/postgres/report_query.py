@@ -56,7 +56,8 @@ SELECT_FIGURES: Final = sql.SQL("""
         FROM scored GROUP BY time
     ), polls AS (
         SELECT session, time, poll,
-            time - row_number() OVER (PARTITION BY session ORDER BY time) * %(tick)s AS run
+            date_part('epoch', time)
+                - %(tick_s)s * row_number() OVER (PARTITION BY session ORDER BY time) AS run
         FROM scored WHERE poll > 0
     )
     SELECT 'session', session, NULL, NULL::timestamptz, ARRAY[
@@ -136,7 +137,6 @@ class ReportedRows(NamedTuple):
             "lasts": [*map(to_datetime, self.lasts_ms)],
             "step": timedelta(seconds=self.step_s(rules.tick_s)),
             "tick_s": rules.tick_s,
-            "tick": timedelta(seconds=rules.tick_s),
             "window_s": rules.window_s,
             "minute": timedelta(seconds=MOMENT_S),
             "changes": sufficient_changes(rules.tick_s),

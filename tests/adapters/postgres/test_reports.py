@@ -440,6 +440,24 @@ def test_a_report_is_the_same_on_an_event_loop_and_in_a_thread(
     assert asyncio.run(run()) == read(shared_plain_database, key)
 
 
+def test_a_change_to_daylight_saving_time_in_a_session_changes_no_figure(
+    shared_plain_database: str, tenant: str
+) -> None:
+    """Clocks in New York go from 2 to 3 at the tick in the middle."""
+    change_ms = ms_of("2026-03-08T07:00:00.000Z")
+    rows = [
+        RowSample(change_ms + tick * TICK_MS, 0.5 + tick / 500, chat=2.0, poll=0.5, total=3)
+        for tick in range(-200, 201)
+    ]
+    store_reported(shared_plain_database, tenant, [SessionSample("talk", rows)])
+    zone = f"{shared_plain_database}?options=-c%20TimeZone%3DAmerica/New_York"
+    body = decoded(read_event(zone, tenant))
+    assert body == decoded(read_event(shared_plain_database, tenant))
+    check(body, stored_rows(shared_plain_database, tenant))
+    assert len(body["polls"]) == 1
+    assert body["durationS"] == 2000.0
+
+
 def test_settings_of_the_role_that_round_numbers_change_no_figure(
     shared_plain_database: str, tenant: str
 ) -> None:

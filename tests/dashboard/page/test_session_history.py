@@ -78,6 +78,7 @@ def test_a_session_that_has_ended_is_frozen_and_shows_its_whole_curve(window: Wi
     expect(page.locator(".fact-range")).to_have_text("04:00:00 \u2013 12:00:00")
     expect(page.locator(".past-item .past-when")).to_have_text("04:59:50 \u2013 05:05:00")
     assert page.url.endswith("#/session/0b1c")
+    expect(page.get_by_role("link", name="History")).to_have_attribute("aria-current", "true")
     page.keyboard.press("Escape")
     expect(page.get_by_role("heading", level=1)).to_have_text("History")
 

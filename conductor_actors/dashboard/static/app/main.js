@@ -13,6 +13,7 @@ import { ConductorView } from "./conductor/conductor-view.js";
 import { ModeDialog } from "./conductor/mode-dialog.js";
 import { announceSuggestion } from "./conductor/suggestion-announcer.js";
 import { showConnection } from "./connection-badge.js";
+import { setCurrent } from "./current-view.js";
 import { find, html, setText, show } from "./element.js";
 import { EventView } from "./event/event-view.js";
 import { HistoryView } from "./history/history-view.js";
@@ -84,15 +85,6 @@ function route() {
   const isAfterwards = name === "event" || shown === views["event-report"] || shown === views["session-report"];
   setCurrent(".to-history", name === "history" ? "page" : isAfterwards ? "true" : null);
   setCurrent(".to-sessions", name === "session" ? "true" : shown === overview ? "page" : null);
-}
-
-/**
- * @param {string} link
- * @param {"page" | "true" | null} value "true": a page within that of the link is shown
- */
-function setCurrent(link, value) {
-  if (value !== null) html(document, link).setAttribute("aria-current", value);
-  else html(document, link).removeAttribute("aria-current");
 }
 
 /** Show the number of suggestions in the link to their view. */

@@ -49,7 +49,6 @@ export class ContributionsChart {
   show(content) {
     this.#content = content;
     const { points, fromMs, toMs } = content;
-    this.#root.dataset["shown"] = String(points.length > 0);
     this.#plot.batch((/** @type {uPlot} */ plot) => {
       plot.setData(withGaps(points, ({ score }) => score), false);
       plot.setScale("x", { min: fromMs / 1000, max: toMs / 1000 });

@@ -24,14 +24,14 @@ export const LEGEND = `
 <li class="legend-missing" data-shown="false"><span class="legend-box" aria-hidden="true"></span>No scores</li>`;
 
 export const CONTRIBUTIONS = `
-<div class="panel parts" data-shown="false">
+<div class="panel parts">
   <div class="panel-head"><h3 class="parts-title">What the score was made of</h3><p class="parts-when quiet"></p></div>
   <ul class="parts-legend" role="list" aria-label="Points of 100"></ul>
-  <div class="parts-chart" role="img"></div>
+  <div class="parts-chart" role="img" aria-label="Points that each signal added"></div>
 </div>`;
 
 export const PART = `
-<template id="part"><li class="part"><span class="part-box" aria-hidden="true"></span><span class="part-name"></span> <strong class="part-points"></strong></li></template>`;
+<template id="part"><li class="part"><span class="part-box" aria-hidden="true"></span><span class="part-name"></span> <strong class="part-points">–</strong></li></template>`;
 
 export const ABOUT = `
 <p class="about"><span class="about-id" hidden><span class="hidden-text">Session id </span><bdi></bdi></span><bdi class="about-speakers" hidden></bdi><span class="about-planned" hidden></span><strong class="about-ended" hidden></strong></p>`;

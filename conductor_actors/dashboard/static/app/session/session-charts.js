@@ -91,7 +91,7 @@ export class SessionCharts {
     this.#drawLegend(shown);
     this.#drawFacts(shown);
     this.#drawState(session, shown);
-    this.#drawFailure();
+    this.#drawFailure(shown);
   }
 
   /** @param {Span} span */
@@ -211,9 +211,14 @@ export class SessionCharts {
     return ["No scores in this range", "Choose another part of the session.", false];
   }
 
-  #drawFailure() {
+  /**
+   * Say that the history is missing, unless the chart says it.
+   * @param {Shown} shown
+   */
+  #drawFailure({ points }) {
     const { failure } = this.#history;
-    const text = failure === null ? "" : `The history is not available: ${failure.message}. It is loaded again by itself.`;
+    const isSaid = failure === null || points.length === 0;
+    const text = isSaid ? "" : `The history is not available: ${failure.message}. It is loaded again by itself.`;
     setText(html(this.#root, ".brush-state"), text);
   }
 }

@@ -6,6 +6,7 @@ import { fetchExplanation } from "../api.js";
 import { ConductorPanel } from "../conductor/conductor-panel.js";
 import { InterventionList } from "../conductor/intervention-list.js";
 import { ManualDialog } from "../conductor/manual-dialog.js";
+import { setCurrent } from "../current-view.js";
 import { find, html, oncePerFrame, setText, show } from "../element.js";
 import { PageActions } from "../export/page-actions.js";
 import { count, minute, percent, trend, wholePercent } from "../format.js";
@@ -184,7 +185,9 @@ export class SessionView {
     if (this.#root.hidden || !session) return;
     const { all: interventions } = this.#interventions;
     this.#root.dataset["ended"] = String(this.#history.isEnded);
-    this.#root.querySelector(".back")?.setAttribute("href", this.#listAddress);
+    html(this.#root, ".back").setAttribute("href", this.#listAddress);
+    setCurrent(".to-sessions", this.#history.isEnded ? null : "true");
+    setCurrent(".to-history", this.#history.isEnded ? "true" : null);
     this.#about.show(session.sessionId, this.#eventId);
     this.#charts.show(session, { anomalies: this.#anomalies, interventions });
     this.#done.show(interventions, this.#interventions.stateText(this.#history.isEnded), this.#clock.nowMs);

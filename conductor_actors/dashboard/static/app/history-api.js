@@ -5,6 +5,8 @@ import { get, put } from "./api.js";
 /** @import { AboutRequest, EventList, SessionTimeline, Titles } from "../types.d.ts" */
 
 /** A session; the service sends every key. @typedef {Required<import("../types.d.ts").SessionSummary>} SessionSummary */
+const MAX_POINTS = "500"; // 8 hours in steps of a minute have 481
+
 /** @typedef {Readonly<{sessions: readonly SessionSummary[], next: string | null}>} SessionPage */
 
 /** A time range. null: from the beginning, or until the end. @typedef {Readonly<{fromMs: number | null, toMs: number | null}>} Range */
@@ -61,7 +63,7 @@ export function fetchTitles() {
  * @returns {Promise<SessionTimeline>}
  */
 export function fetchTimeline(sessionId, { fromMs, toMs }) {
-  const query = new URLSearchParams({ points: "480" });
+  const query = new URLSearchParams({ points: MAX_POINTS });
   if (fromMs !== null) query.set("from", new Date(fromMs).toISOString());
   if (toMs !== null) query.set("to", new Date(toMs).toISOString());
   return get(`sessions/${encodeURIComponent(sessionId)}/timeline?${query}`);

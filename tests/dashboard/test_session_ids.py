@@ -31,7 +31,8 @@ def resolved(address: str, session_id: str, leaf: str) -> str:
 def test_the_api_finds_every_id(serve: Serve, store: Write) -> None:
     store(*(row(each, AT_MS) for each in IDS))
     address = serve().address
-    for leaf in ("explanation", "history?from=2026-01-04T12:00:00Z&to=2026-01-04T12:01:00Z"):
+    history = "history?from=2026-01-04T12:00:00Z&to=2026-01-04T12:01:00Z"
+    for leaf in ("explanation", "about", "timeline?to=2026-01-04T12:01:00Z", history):
         with httpx.Client() as client:
             found = [client.get(resolved(address, each, leaf)) for each in IDS]
         assert [each.json().get("sessionId") for each in found] == list(IDS)

@@ -202,6 +202,17 @@ def test_missing_ticks_and_marked_rows_are_gaps(
     ]
 
 
+def test_marked_rows_of_a_session_without_a_missing_tick_are_a_gap(
+    fetch: Fetch, store_session: Write, session_id: str
+) -> None:
+    rows = varied_rows(session_id, 20)
+    rows[4] = row(session_id, rows[4].at_ms, gap=GapMark("reconnected", None))
+    store_session(*rows)
+    assert timeline(fetch, session_id)["gaps"] == [
+        {"from": "2026-01-04T12:00:20.000Z", "to": "2026-01-04T12:00:25.000Z"}
+    ]
+
+
 def test_what_a_live_session_lacks_until_now_is_a_gap(
     fetch: Fetch, store_session: Write, session_id: str
 ) -> None:

@@ -1,7 +1,8 @@
 """How the database runs the queries of histories."""
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from psycopg import sql
 
@@ -28,11 +29,20 @@ class ExplainedQueries(HistoryQueries):
         return await super().run(tenant, query, values, **options)
 
 
+_CHUNK: Final = re.compile(r"_hyper_\d+_\d+_chunk")  # of a hypertable
+_CHUNK_INDEX: Final = re.compile(r"^(\d+_\d+_|_hyper_\d+_\d+_chunk_)")
+
+
 def scans(plan: Plan) -> Iterator[tuple[str, str, str | None]]:
-    """Return each scan of a table: its kind, the table and the index."""
+    """Return each scan of a table: its kind, the table and the index.
+
+    Rows have the one hypertable, whose chunks and their indexes are named like it.
+    """
     node = plan.get("Plan", plan)
     if "Relation Name" in node:
-        yield node["Node Type"], node["Relation Name"], node.get("Index Name") or _bitmap(node)
+        index = node.get("Index Name") or _bitmap(node)
+        table = _CHUNK.sub("engagement_metrics", node["Relation Name"])
+        yield node["Node Type"], table, index and _CHUNK_INDEX.sub("", index)
     for each in node.get("Plans", ()):
         yield from scans(each)
 

@@ -97,9 +97,9 @@ CALLS: dict[str, tuple[Call, set[str]]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def past_sessions(postgres_url: str) -> Iterator[str]:
-    with migrated_database(postgres_url) as url:
+@pytest.fixture(scope="module", params=["postgres_url", "timescaledb_url"])
+def past_sessions(request: pytest.FixtureRequest) -> Iterator[str]:
+    with migrated_database(request.getfixturevalue(request.param)) as url:
         store_past_sessions(url, PAST)
         yield url
 

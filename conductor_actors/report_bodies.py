@@ -47,13 +47,17 @@ class ReportedAnomaly(_ReportBody):
 
 
 class ReportedIntervention(_ReportBody):
-    """What the conductor, or a person, decided. The type HOLD means to do nothing."""
+    """What the conductor, or a person, decided. The type HOLD means to do nothing.
+
+    `sentAt` is null if it was not sent: what followed then followed something else.
+    """
 
     id: str
     session_id: Id
     type: str
     status: str
     at: Timestamp
+    sent_at: Timestamp | None
     outcome: Mapping[str, Any] | None
 
 

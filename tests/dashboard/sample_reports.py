@@ -177,7 +177,8 @@ def _action(at_ms: int) -> Body:
         "measured_at": timestamp(at_ms + 120_000),
     }
     action = {"id": f"i-{at_ms}", "sessionId": "keynote", "type": "POLL", "status": "COMPLETED"}
-    return action | {"at": timestamp(at_ms), "outcome": outcome}
+    times = {"at": timestamp(at_ms), "sentAt": timestamp(at_ms + 2_000)}
+    return action | times | {"outcome": outcome}
 
 
 def _without_bounds(point: Body) -> Body:

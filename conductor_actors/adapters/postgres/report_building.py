@@ -130,22 +130,23 @@ def _curve(figures: ReportFigures) -> Iterator[ReportedPoint]:
 def _anomalies(records: Records) -> Iterator[ReportedAnomaly]:
     for id_, at, session_id, kind, severity, ended_at, reason in records:
         yield ReportedAnomaly(
-            str(id_), session_id, kind, severity, timestamp(to_ms(at)), _end(ended_at), reason
+            str(id_), session_id, kind, severity, timestamp(to_ms(at)), _instant(ended_at), reason
         )
 
 
-def _end(text: str | None) -> str | None:
-    """Return the end of an anomaly; None for what another program stored instead."""
+def _instant(text: str | None) -> str | None:
+    """Return a stored instant; None for what another program stored instead."""
     with suppress(*INVALID_BODY):
         return None if text is None else canonical_timestamp(text)
     return None
 
 
 def _interventions(records: Records) -> Iterator[ReportedIntervention]:
-    for id_, at, session_id, kind, status, outcome in records:
+    for id_, at, session_id, kind, status, sent_at, outcome in records:
         measured = outcome if isinstance(outcome, Mapping) else None
         yield ReportedIntervention(
-            str(id_), session_id, kind, status, timestamp(to_ms(at)), measured
+            *(str(id_), session_id, kind, status, timestamp(to_ms(at))),
+            *(_instant(sent_at), measured),
         )
 
 

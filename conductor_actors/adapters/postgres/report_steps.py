@@ -69,7 +69,10 @@ _SELECT_REPORTED_ANOMALIES: Final = (
     + _OF_REPORTED
 )
 _SELECT_REPORTED_INTERVENTIONS: Final = (
-    sql.SQL("SELECT id, timestamp, session_id, type, status, outcome FROM interventions")
+    sql.SQL(
+        "SELECT id, timestamp, session_id, type, status, metadata#>>'{steps,SENT}', outcome"
+        " FROM interventions"
+    )
     + _OF_REPORTED
 )
 

@@ -726,6 +726,7 @@ export interface ReportedIntervention {
   readonly type: string;
   readonly status: string;
   readonly at: string;
+  readonly sentAt: string | null;
   readonly outcome: Readonly<Record<string, unknown>> | null;
 }
 

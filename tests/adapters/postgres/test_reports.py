@@ -358,12 +358,14 @@ def test_a_report_has_the_anomalies_and_interventions_of_its_sessions(
     other = anomaly(number_of(tenant) + 1, at_ms, **about | {"session_id": "panel"})
     late = anomaly(number_of(tenant) + 2, BEGIN_MS + 86_400_000, **about)
     store_anomalies(shared_plain_database, drop, other, late)
+    sent, held = {"steps": {"APPROVED": timestamp(at_ms), "SENT": timestamp(at_ms + 1)}}, None
     with psycopg.connect(shared_plain_database) as connection:
-        connection.execute(
-            "INSERT INTO interventions VALUES (%s, %s, %s, 'talk', 'event', 'POLL', 'COMPLETED',"
-            " 0.9, 'why', %s)",
-            (drop.id, to_datetime(at_ms), tenant, json.dumps({"reward": 0.1})),
-        )
+        for id_, outcome, metadata in ((drop.id, {"reward": 0.1}, sent), (other.id, None, held)):
+            connection.execute(
+                "INSERT INTO interventions VALUES (%s, %s, %s, 'talk', 'event', 'POLL',"
+                " 'COMPLETED', 0.9, 'why', %s, %s)",
+                (id_, to_datetime(at_ms), tenant, json.dumps(outcome), json.dumps(metadata)),
+            )
     body = decoded(read(shared_plain_database, SessionKey(tenant, "talk")))
     assert body["anomalies"] == [
         {
@@ -376,15 +378,10 @@ def test_a_report_has_the_anomalies_and_interventions_of_its_sessions(
             "reason": "2 events in 9 s, 14 were expected.",
         }
     ]
-    assert body["interventions"] == [
-        {
-            "id": drop.id,
-            "sessionId": "talk",
-            "type": "POLL",
-            "status": "COMPLETED",
-            "at": timestamp(at_ms),
-            "outcome": {"reward": 0.1},
-        }
+    poll = {"sessionId": "talk", "type": "POLL", "status": "COMPLETED", "at": timestamp(at_ms)}
+    assert sorted(body["interventions"], key=lambda each: each["sentAt"] or "") == [
+        poll | {"id": other.id, "sentAt": None, "outcome": None},
+        poll | {"id": drop.id, "sentAt": timestamp(at_ms + 1), "outcome": {"reward": 0.1}},
     ]
     event = decoded(read_event(shared_plain_database, tenant))
     assert [each["id"] for each in event["anomalies"]] == [drop.id, other.id]

@@ -22,12 +22,12 @@ export function showReportChart(section, report, span, timeText) {
   );
   // Marks of several sessions at once would say nothing of the one curve of an event.
   const incidents = kind === "session" ? anomalies : [];
-  const actions = kind === "session" ? interventions.filter(({ type }) => type !== "HOLD") : [];
+  const sentAt = kind === "session" ? interventions.flatMap((each) => each.sentAt ?? []) : [];
   curve.prepend(
     ...incidents.map(({ startedAt, endedAt }) => shadedTime(span, Date.parse(startedAt), Date.parse(endedAt ?? "") || span.toMs)),
     thresholdLine(),
   );
-  curve.append(...actions.map(({ at }) => timeLine(span, Date.parse(at))));
+  curve.append(...sentAt.map((at) => timeLine(span, Date.parse(at))));
   const plot = html(section, ".report-plot");
   plot.replaceChildren(curve);
   plot.setAttribute(
@@ -35,6 +35,6 @@ export function showReportChart(section, report, span, timeText) {
     `Score from ${timeText(span.fromMs)} to ${timeText(span.toMs)}: ${percent(meanScore)} on average, ${percent(peakScore)} at ${timeText(Date.parse(peakAt))}.`,
   );
   show(html(section, ".legend-incident"), incidents.length > 0);
-  show(html(section, ".legend-action"), actions.length > 0);
+  show(html(section, ".legend-action"), sentAt.length > 0);
   showTimes(html(section, ".time-axis"), span);
 }

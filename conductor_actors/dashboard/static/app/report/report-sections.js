@@ -4,7 +4,7 @@ import { nameOf, percentOf } from "../event/event-figures.js";
 import { html, show } from "../element.js";
 import { count, duration, percent, printable } from "../format.js";
 import { incidentName } from "../incidents.js";
-import { comparison, interventionName, statusName } from "../interventions.js";
+import { comparison, interventionName, statusName, WINDOW_END_MS } from "../interventions.js";
 import { categoryName, levelOf } from "../levels.js";
 import { reportAddress, sessionAddress } from "../routes.js";
 import { bar, linkTo, showRows } from "./report-table.js";
@@ -114,10 +114,21 @@ function lengthText({ startedAt, endedAt }) {
 }
 
 /** @param {ReportedIntervention} intervention */
-function outcomeOf({ outcome }) {
-  if (outcome === null) return "Not known yet.";
+function outcomeOf(intervention) {
+  const { outcome, type } = intervention;
+  const isDone = wasSentInTime(intervention);
+  const begin = isDone || type === "HOLD" ? "" : "It was not done in time. ";
+  if (outcome === null) return `${begin}Not known yet.`;
   const { engagement_before: before, engagement_after: after, reward } = outcome;
-  if (typeof before !== "number" || typeof after !== "number") return "It could not be measured.";
-  const mean = `${percent(after)} on average from 30 to 120 s later, ${percent(before)} before`;
-  return typeof reward === "number" ? `${mean}: ${comparison(reward, after)}.` : `${mean}.`;
+  if (typeof before !== "number" || typeof after !== "number") return `${begin}What followed could not be measured.`;
+  const mean = `${begin}${percent(after)} on average from 30 to 120 s later, ${percent(before)} before`;
+  return isDone && typeof reward === "number" ? `${mean}: ${comparison(reward, after)}.` : `${mean}.`;
+}
+
+/**
+ * Whether it was before the end of the time that is measured: what followed may follow it.
+ * @param {ReportedIntervention} intervention
+ */
+function wasSentInTime({ at, sentAt, status }) {
+  return sentAt !== null && Date.parse(sentAt) < Date.parse(at) + WINDOW_END_MS && status !== "FAILED";
 }

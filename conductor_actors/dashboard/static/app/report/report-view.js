@@ -173,7 +173,7 @@ function stateOf(failure, kind) {
  */
 function figuresOf(report, timeText) {
   const { anomalies, interventions, polls } = report;
-  const actions = interventions.filter(({ type }) => type !== "HOLD").length;
+  const actions = interventions.filter(({ sentAt }) => sentAt !== null).length;
   return [
     ["Average score", percent(report.meanScore), report.kind === "event" ? "of all sessions, by their people" : ""],
     ["Peak score", percent(report.peakScore), `at ${timeText(Date.parse(report.peakAt))}`],

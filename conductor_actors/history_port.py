@@ -246,17 +246,18 @@ class EventReader(Protocol):
         """Return at most `limit` events after a position, in their order."""
 
     async def curves(
-        self, tenant_id: str, session_ids: Sequence[str], during: TimeRange, step: timedelta
+        self, tenant_id: str, ends_ms: Mapping[str, int], during: TimeRange, step: timedelta
     ) -> Mapping[str, Sequence[SessionStep]]:
         """Return the steps of several sessions in a range of whole steps, oldest first.
 
-        It is one query. Sessions without rows are absent.
+        Only rows before the end of their session count. It is one query. Sessions without rows are
+        absent.
         """
 
     async def moments(
-        self, tenant_id: str, session_ids: Sequence[str], during: TimeRange
+        self, tenant_id: str, ends_ms: Mapping[str, int], during: TimeRange
     ) -> ScoreChanges:
-        """Return the largest changes of these sessions, in one query.
+        """Return the largest changes of these sessions before their ends, in one query.
 
         There are at most five of each kind, none within a minute of another of its session.
         """

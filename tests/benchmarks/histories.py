@@ -182,12 +182,13 @@ async def _explain(url: str, past: PastSessions) -> None:
     await queries.open()
     ports = ports_on(queries, ReportRules(Scoring(), 5, 60))
     during = TimeRange(AT_MS, AT_MS + past.ticks * 5000)
-    key, ids = SessionKey(TENANT, "session-7"), [f"session-{number}" for number in range(10)]
+    key = SessionKey(TENANT, "session-7")
+    ends = {f"session-{number}": during.until_ms for number in range(10)}
     minute = timedelta(minutes=1)
     calls: dict[str, Callable[[HistoryPorts], Awaitable[object]]] = {
         "timeline": lambda ports: ports.timelines.read(key, during, minute, during),
-        "curves of an event": lambda ports: ports.events.curves(TENANT, ids, during, minute),
-        "moments of an event": lambda ports: ports.events.moments(TENANT, ids, during),
+        "curves of an event": lambda ports: ports.events.curves(TENANT, ends, during, minute),
+        "moments of an event": lambda ports: ports.events.moments(TENANT, ends, during),
         "first page of sessions": lambda ports: ports.sessions.find(SessionSelection(TENANT), 51),
         "search of sessions": lambda ports: ports.sessions.find(
             SessionSelection(TENANT, search="nothing has this name"), 51

@@ -1,7 +1,7 @@
 """Read events: which there are, the curves of their sessions, and their moments."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -48,19 +48,27 @@ _EVENTS_AFTER: Final = sql.SQL(
 
 _HAS_AGGREGATE: Final = "SELECT to_regclass('engagement_1m') IS NOT NULL"
 _SELECT_CURVES: Final = """
-    SELECT session_id, date_bin(%(step)s, time, 'epoch'), avg(engagement_score), max(total_users)
-    FROM engagement_metrics
-    WHERE tenant_id = %(tenant_id)s AND session_id = ANY(%(session_ids)s)
-      AND time >= %(first)s AND time < %(until)s
-    GROUP BY 1, 2 ORDER BY 1, 2
+    SELECT session_id, step.*
+    FROM unnest(%(session_ids)s::text[], %(ends)s::timestamptz[]) AS requested (session_id, end_at)
+    CROSS JOIN LATERAL (
+        SELECT date_bin(%(step)s, time, 'epoch'), avg(engagement_score), max(total_users)
+        FROM engagement_metrics AS metrics
+        WHERE metrics.tenant_id = %(tenant_id)s AND metrics.session_id = requested.session_id
+          AND time >= %(first)s AND time < %(until)s AND time < end_at
+        GROUP BY 1 ORDER BY 1
+    ) AS step
 """
 _SELECT_AGGREGATED_CURVES: Final = """
-    SELECT session_id, date_bin(%(step)s, bucket, 'epoch'), sum(avg_score * ticks) / sum(ticks),
-           max(max_total_users)
-    FROM engagement_1m
-    WHERE tenant_id = %(tenant_id)s AND session_id = ANY(%(session_ids)s)
-      AND bucket >= %(first)s AND bucket < %(until)s
-    GROUP BY 1, 2 ORDER BY 1, 2
+    SELECT session_id, step.*
+    FROM unnest(%(session_ids)s::text[], %(ends)s::timestamptz[]) AS requested (session_id, end_at)
+    CROSS JOIN LATERAL (
+        SELECT date_bin(%(step)s, bucket, 'epoch'), sum(avg_score * ticks) / sum(ticks),
+               max(max_total_users)
+        FROM engagement_1m AS minutes
+        WHERE minutes.tenant_id = %(tenant_id)s AND minutes.session_id = requested.session_id
+          AND bucket >= %(first)s AND bucket < %(until)s AND bucket < end_at
+        GROUP BY 1 ORDER BY 1
+    ) AS step
 """
 
 
@@ -91,7 +99,7 @@ class PostgresEventReader:
         return [_stored_event(each) for each in found]
 
     async def curves(
-        self, tenant_id: str, session_ids: Sequence[str], during: TimeRange, step: timedelta
+        self, tenant_id: str, ends_ms: Mapping[str, int], during: TimeRange, step: timedelta
     ) -> dict[str, list[SessionStep]]:
         """Return the steps of several sessions in a range of whole steps, oldest first.
 
@@ -103,7 +111,8 @@ class PostgresEventReader:
             query = _SELECT_AGGREGATED_CURVES if has_aggregate else query
         values = {
             "tenant_id": tenant_id,
-            "session_ids": list(session_ids),
+            "session_ids": list(ends_ms),
+            "ends": [*map(to_datetime, ends_ms.values())],
             "first": to_datetime(during.first_ms),
             "until": to_datetime(during.until_ms),
             "step": step,
@@ -114,10 +123,10 @@ class PostgresEventReader:
         return dict(curves)
 
     async def moments(
-        self, tenant_id: str, session_ids: Sequence[str], during: TimeRange
+        self, tenant_id: str, ends_ms: Mapping[str, int], during: TimeRange
     ) -> ScoreChanges:
-        """Return the largest changes of these sessions."""
-        values = moments_values(tenant_id, session_ids, *during, self._tick_s)
+        """Return the largest changes of these sessions before their ends."""
+        values = moments_values(tenant_id, ends_ms, *during, self._tick_s)
         return moments_of(await self._queries.run(tenant_id, SELECT_MOMENTS, values))
 
 

@@ -1,6 +1,6 @@
 """The query that finds the moments of sessions: the largest changes of scores within a minute."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -21,17 +21,18 @@ from conductor_actors.instants import to_datetime, to_ms
 # the sessions whose largest change is among the largest: those of these alone are sorted.
 SELECT_MOMENTS: Final = sql.SQL("""
     WITH extremes AS (
-        SELECT session_id, highest, lowest
-        FROM unnest(%(session_ids)s::text[]) AS requested (session_id)
+        SELECT session_id, end_at, highest, lowest
+        FROM unnest(%(session_ids)s::text[], %(ends)s::timestamptz[])
+            AS requested (session_id, end_at)
         CROSS JOIN LATERAL (
             SELECT max(after - before) AS highest, min(after - before) AS lowest
             FROM ({changes}) AS change
         ) AS extreme
     ), chosen AS (
-        (SELECT session_id FROM extremes WHERE highest > 0
+        (SELECT session_id, end_at FROM extremes WHERE highest > 0
          ORDER BY highest DESC FETCH FIRST (%(sessions)s) ROWS WITH TIES)
         UNION
-        (SELECT session_id FROM extremes WHERE lowest < 0
+        (SELECT session_id, end_at FROM extremes WHERE lowest < 0
          ORDER BY lowest FETCH FIRST (%(sessions)s) ROWS WITH TIES)
     ), changes AS MATERIALIZED (
         SELECT session_id, time, before, after
@@ -51,17 +52,19 @@ SELECT_MOMENTS: Final = sql.SQL("""
         FROM engagement_metrics AS metrics
         WHERE metrics.tenant_id = %(tenant_id)s AND metrics.session_id = requested.session_id
           AND metrics.time >= %(first)s AND metrics.time < %(until)s
+          AND metrics.time < requested.end_at
     """)
 )
 
 
 def moments_values(
-    tenant_id: str, session_ids: Sequence[str], first_ms: int, until_ms: int, tick_s: int
+    tenant_id: str, ends_ms: Mapping[str, int], first_ms: int, until_ms: int, tick_s: int
 ) -> dict[str, object]:
     """Return the values of the query, for `[first_ms, until_ms)`."""
     return {
         "tenant_id": tenant_id,
-        "session_ids": list(session_ids),
+        "session_ids": list(ends_ms),
+        "ends": [*map(to_datetime, ends_ms.values())],
         "first": to_datetime(first_ms),
         "until": to_datetime(until_ms),
         "minute": timedelta(seconds=MOMENT_S),

@@ -83,9 +83,12 @@ class EventRoutes:
         calls, ports, tick_s, clocks = self._sources
         now_ms = round(clocks.wall() * 1000)
         ranges = [each.rows_range(now_ms, tick_s) for each in sessions]
-        rows = TimeRange(min(ranges).first_ms, max(each.until_ms for each in ranges))
-        chart = requested.timeline(len(sessions)).chart(rows, tick_s)
-        scope = caller.tenant, [each.key.session_id for each in sessions], chart.during
+        shown = TimeRange(min(ranges).first_ms, max(each.until_ms for each in ranges))
+        chart = requested.timeline(len(sessions)).chart(shown, tick_s)
+        ends_ms = {
+            each.key.session_id: rows.until_ms for each, rows in zip(sessions, ranges, strict=True)
+        }
+        scope = caller.tenant, ends_ms, chart.during
         curves, moments = await asyncio.gather(
             calls.call(lambda: ports.events.curves(*scope, chart.step)),
             calls.call(lambda: ports.events.moments(*scope)),

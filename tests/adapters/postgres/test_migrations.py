@@ -37,7 +37,7 @@ CHECKSUMS = {
     "004_engagement_1m.community": "2e490c567f44",
     "005_anomalies": "9c5ae89c6f55",
     "006_interventions": "5d9505459a2e",
-    "007_sessions": "5256e29e2452",
+    "007_sessions": "741dd7d2fe29",
     "008_webhook_deliveries": "565299a7c109",
 }
 
@@ -87,9 +87,8 @@ INDEXES = {
 # Tables that are no hypertables.
 CATALOG_COLUMNS = {
     "sessions": """
-        tenant_id session_id event_id started_at ended_at last_row_at summarised_at ticks mean_score
-        peak_score
-        peak_at peak_users
+        tenant_id session_id event_id started_at ended_at summarised_at ticks mean_score
+        peak_score peak_at peak_users last_row_at
     """,
     "session_titles": """
         tenant_id session_id event_id title speakers planned_begin planned_end updated_at

@@ -33,6 +33,7 @@ PAST = PastSessions(listed=20_000, with_rows=200, together=50, ticks=500)
 DURING = TimeRange(AT_MS, AT_MS + PAST.duration_ms)
 HALF = TimeRange(AT_MS, AT_MS + PAST.duration_ms // 2)
 IDS = [f"session-{number}" for number in (3, 13, 23)]
+ENDS_MS = dict.fromkeys(IDS, DURING.until_ms)
 MINUTE = timedelta(minutes=1)
 
 BIG_TABLES = {"engagement_metrics", "sessions", "session_titles"}
@@ -72,10 +73,13 @@ CALLS: dict[str, tuple[Call, set[str]]] = {
         {ROWS_KEY},
     ),
     "curves of an event": (
-        lambda ports: ports.events.curves(TENANT, IDS, DURING, MINUTE),
+        lambda ports: ports.events.curves(TENANT, ENDS_MS, DURING, MINUTE),
         {ROWS_KEY},
     ),
-    "moments of an event": (lambda ports: ports.events.moments(TENANT, IDS, DURING), {ROWS_KEY}),
+    "moments of an event": (
+        lambda ports: ports.events.moments(TENANT, ENDS_MS, DURING),
+        {ROWS_KEY},
+    ),
     "a report": (lambda ports: ports.reports.session_report(KEY), {ROWS_KEY, SESSIONS_KEY}),
     "a report of an event": (
         lambda ports: ports.reports.event_report(TENANT, "event-0"),

@@ -375,3 +375,21 @@ def test_a_token_sees_its_sessions_of_an_event_and_no_others(
     assert seen() == seen(events=["event"]) == ["hidden", "mine"]
     assert seen(sessions=["mine"]) == ["mine"]
     assert seen(sessions=["other"]) == seen(events=["other"]) == (404, "unknown_event")
+
+
+def test_the_silent_rows_after_the_end_of_a_session_do_not_count(
+    store_session: Write, overview: Callable[..., Any]
+) -> None:
+    ended = {"ended_ms": AT_MS + 13 * TICK_MS}
+    store_session("over", [*[0.5] * 12, *[0.9] * 2, *[0.0] * 20], **ended)
+    store_session("on", [*[0.3] * 34], users=30)
+    body = overview()
+    points = {each["sessionId"]: len(each["points"]) for each in body["sessions"]}
+    assert points == {"over": 14, "on": 34}
+    assert body["curve"][20] == {
+        "timestamp": iso(AT_MS + 20 * TICK_MS),
+        "score": pytest.approx(0.3),
+        "totalUsers": 30,
+    }
+    assert [each["change"] for each in body["moments"]["rises"]] == [pytest.approx(0.4)]
+    assert body["moments"]["falls"] == []

@@ -8,13 +8,13 @@ CREATE TABLE sessions (
     event_id text NOT NULL,
     started_at timestamptz NOT NULL,
     ended_at timestamptz,
-    last_row_at timestamptz,
     summarised_at timestamptz,
     ticks bigint,
     mean_score double precision,
     peak_score double precision,
     peak_at timestamptz,
     peak_users bigint,
+    last_row_at timestamptz,
     PRIMARY KEY (tenant_id, session_id)
 );
 CREATE INDEX idx_sessions_started ON sessions (tenant_id, started_at DESC, session_id);

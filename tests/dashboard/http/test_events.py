@@ -386,10 +386,7 @@ def test_the_silent_rows_after_the_end_of_a_session_do_not_count(
     body = overview()
     points = {each["sessionId"]: len(each["points"]) for each in body["sessions"]}
     assert points == {"over": 14, "on": 34}
-    assert body["curve"][20] == {
-        "timestamp": iso(AT_MS + 20 * TICK_MS),
-        "score": pytest.approx(0.3),
-        "totalUsers": 30,
-    }
+    after = body["curve"][20]
+    assert (after["score"], after["totalUsers"]) == (pytest.approx(0.3), 30)
     assert [each["change"] for each in body["moments"]["rises"]] == [pytest.approx(0.4)]
     assert body["moments"]["falls"] == []

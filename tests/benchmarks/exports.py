@@ -49,12 +49,12 @@ def exports(bench: Bench) -> Iterator[Figure]:
     with psycopg.connect(world.database_url, autocommit=True) as connection:
         connection.execute("TRUNCATE sessions, session_titles, event_titles")
     store_past_sessions(world.database_url, past)
-    length_s = 10.0 if bench.is_quick else 30.0
+    length_s = 10.0 if bench.is_quick else 15.0
     for what, commands in (
         ("one process", ((),)),
         ("two processes", (("collect",), ("dashboard",))),
     ):
-        alone, beside = _rounds(world, commands, length_s, bench.few)
+        alone, beside = _rounds(world, commands, length_s, bench.runs)
         note = (
             f"p50 {_median(beside, 50):.3f} s, alone {_median(alone, 50):.3f} s; "
             f"{statistics.mean(each.running for each in beside):.0f} exports at once, "

@@ -117,13 +117,13 @@ def _poll(run: PollRun) -> ReportedPoll:
 
 
 def _curve(figures: ReportFigures) -> Iterator[ReportedPoint]:
-    for point in sorted(figures.curve):
+    for at_ms, step in sorted(figures.curve.items()):
         yield ReportedPoint(
-            timestamp(point.at_ms),
-            clamped(point.score),
-            point.min_score,
-            point.max_score,
-            point.total_users,
+            timestamp(at_ms),
+            clamped(step.mean_score),
+            step.min_score,
+            step.max_score,
+            step.users,
         )
 
 

@@ -18,13 +18,28 @@ _NO_PEAK: Final = (-1.0, 0.0)
 
 
 class CurveStep(NamedTuple):
-    """The mean, lowest and highest score of a step, and the most users at a tick in it."""
+    """The ticks of a step: their number, the sum and the bounds of their scores, the most users."""
 
-    at_ms: int
+    ticks: int
     score: float
     min_score: float
     max_score: float
-    total_users: int
+    users: int
+
+    @property
+    def mean_score(self) -> float:
+        """The mean of the ticks."""
+        return self.score / self.ticks
+
+    def joined(self, other: "CurveStep") -> "CurveStep":
+        """Return the step with the ticks of both, which are in different slices."""
+        return CurveStep(
+            self.ticks + other.ticks,
+            self.score + other.score,
+            min(self.min_score, other.min_score),
+            max(self.max_score, other.max_score),
+            max(self.users, other.users),
+        )
 
 
 class PollRun(NamedTuple):
@@ -77,10 +92,8 @@ class ReportFigures:
     session_ids: Sequence[str]
     sessions: dict[str, SessionSums] = field(default_factory=dict)
     categories: Counter[str] = field(default_factory=Counter)
-    curve: list[CurveStep] = field(default_factory=list)
+    curve: dict[int, CurveStep] = field(default_factory=dict)  # by their times
     users: int = 0
-    _score: float = 0.0
-    _ticks: int = 0
     _peak: tuple[float, float] = _NO_PEAK
     _runs: list[PollRun] = field(default_factory=list)
     _changes: list[ScoreChange] = field(default_factory=list)
@@ -110,7 +123,8 @@ class ReportFigures:
     @property
     def mean_score(self) -> float:
         """The mean of all ticks."""
-        return self._score / self._ticks
+        steps = self.curve.values()
+        return sum(each.score for each in steps) / sum(each.ticks for each in steps)
 
     @property
     def peak(self) -> tuple[float, int]:
@@ -148,9 +162,8 @@ class ReportFigures:
 
     def _add_step(self, at_ms: int, numbers: Sequence[float]) -> None:
         ticks, score, low, high, users = numbers
-        self._ticks += int(ticks)
-        self._score += score
-        self.curve.append(CurveStep(at_ms, score / ticks, low, high, int(users)))
+        step, former = CurveStep(int(ticks), score, low, high, int(users)), self.curve.get(at_ms)
+        self.curve[at_ms] = step if former is None else former.joined(step)
 
     def _add_run(
         self, session_id: str, first_ms: int, last_s: float, peak: float, minus_at_s: float

@@ -123,11 +123,9 @@ class ReportedRows(NamedTuple):
         """Return the step of the curve."""
         return chart_step_s(self.first_ms, self.last_ms, MAX_CURVE_POINTS, tick_s)
 
-    def slice_ms(self, rules: ReportRules) -> int:
-        """Return the length of a slice, which has whole steps."""
-        step_ms = self.step_s(rules.tick_s) * 1000
-        ticks = max(1, MAX_ROWS_PER_SLICE // len(self.session_ids))
-        return max(1, ticks * rules.tick_s * 1000 // step_ms) * step_ms
+    def slice_ms(self, tick_s: int) -> int:
+        """Return the length of a slice."""
+        return max(1, MAX_ROWS_PER_SLICE // len(self.session_ids)) * tick_s * 1000
 
     def values(self, rules: ReportRules) -> dict[str, object]:
         """Return the values of the query that all slices have in common."""

@@ -152,11 +152,9 @@ def _figures(
 ) -> Generator[ReportQuery, Records, ReportFigures]:
     """Return the figures of all slices; times without a row are passed over."""
     figures = ReportFigures(rows.session_ids)
-    values, step_ms = rows.values(rules), rows.step_s(rules.tick_s) * 1000
-    next_ms = rows.first_ms
+    values, next_ms = rows.values(rules), rows.first_ms
     while next_ms <= rows.last_ms:
-        first_ms = next_ms // step_ms * step_ms
-        next_ms = first_ms + rows.slice_ms(rules)
+        first_ms, next_ms = next_ms, next_ms + rows.slice_ms(rules.tick_s)
         bounds = slice_values(first_ms, next_ms)
         found = yield SELECT_FIGURES, values | bounds
         figures.add(found)

@@ -13,6 +13,7 @@ from conductor_actors.app.process_group import EXIT_CONFIG, drain_with_parent
 from conductor_actors.app.signals import exit_on_stop_signals
 from conductor_actors.commands import dead_letters, inspect, launch, webhook_deliveries
 from conductor_actors.commands.check import check_servers
+from conductor_actors.commands.export_rows import export_rows
 from conductor_actors.commands.migrate import migrate_database
 from conductor_actors.commands.policy_lines import replay_policy
 from conductor_actors.commands.replay import Outputs, replay_recording
@@ -273,6 +274,9 @@ def policy(
     replay_policy(file)
 
 
+app.command("export", short_help="Write stored rows to a file: CSV, JSON lines or Parquet.")(
+    export_rows
+)
 app.command("token", short_help="Print a link with a token, which opens a session or event.")(
     print_link
 )

@@ -74,6 +74,10 @@ EXPECTED = (SAMPLE / "expected.csv").read_text()
         ("replay", ["SOURCE", "redis://", '"data"', "--csv FILE", "--from ID", "--to ID", "UTC"]),
         ("replay", ["--against database|FILE", "--cold-start", "exit code is 1", "metadata"]),
         (
+            "export",
+            ["FILE", "--session ID", "--event ID", "--format", "--excel", "--columns", "[parquet]"],
+        ),
+        (
             "token",
             ["--session ID", "--event ID", "--expires TIME", "CONDUCTOR_PUBLIC_URL", "read-only"],
         ),

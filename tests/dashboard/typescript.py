@@ -62,6 +62,7 @@ _ROOTS: Final = (
     stored_bodies.SessionTimeline,
     stored_bodies.EventList,
     stored_bodies.EventOverview,
+    stored_bodies.ExportColumns,
     Report,
 )
 _NAMES: Final = {str: "string", int: "number", float: "number", bool: "boolean", NoneType: "null"}

@@ -666,6 +666,27 @@ export interface Moment {
   readonly change: number;
 }
 
+/** The dictionary of exports. */
+export interface ExportColumns {
+  readonly tables: readonly TableBody[];
+}
+
+/** A table that can be exported: the order of its rows, and its columns in their order. */
+export interface TableBody {
+  readonly name: "engagement_metrics" | "anomalies" | "interventions" | "agent_performance";
+  readonly description: string;
+  readonly order: string;
+  readonly columns: readonly ColumnBody[];
+}
+
+/** A column of an export. `json` is an object in JSON lines, and its text in other formats. */
+export interface ColumnBody {
+  readonly name: string;
+  readonly type: "timestamp" | "text" | "number" | "integer" | "boolean" | "json";
+  readonly nullable: boolean;
+  readonly description: string;
+}
+
 /** What happened in a session, or in all sessions of an event. */
 export interface Report {
   readonly kind: "session" | "event";

@@ -1,5 +1,6 @@
 """The event page and reports on the real dashboard and database."""
 
+import csv
 from collections.abc import Callable
 from uuid import uuid4
 
@@ -81,3 +82,11 @@ def test_an_event_of_the_database_is_shown_with_its_moments_and_reports(
     expect(page.locator(".report-kind")).to_have_text("Report of a session")
     expect(page.locator(".report-figures")).to_contain_text("Average score50%Peak score80%")
     expect(page.locator(".report-pull-text")).to_contain_text("No other session")
+
+    page.get_by_role("button", name="Export").click()
+    page.get_by_text("What the columns mean").click()
+    expect(page.locator(".export-columns dt").first).to_contain_text("time")
+    with page.expect_download() as downloading:
+        page.get_by_role("button", name="Download").click()
+    exported = csv.DictReader(downloading.value.path().read_text("utf-8").splitlines())
+    assert [float(each["engagement_score"]) for each in exported] == [0.8] * 30 + [0.2] * 30

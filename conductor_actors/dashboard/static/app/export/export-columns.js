@@ -3,8 +3,7 @@
 import { ApiError, get } from "../api.js";
 import { html, setText } from "../element.js";
 
-/** @typedef {Readonly<{name: string, type: string, description: string}>} Column */
-/** @typedef {Readonly<{tables: readonly Readonly<{name: string, columns: readonly Column[]}>[]}>} ExportColumns */
+/** @import { ExportColumns } from "../../types.d.ts" */
 
 /** Loads the descriptions when they are opened for the first time. */
 export class ColumnList {

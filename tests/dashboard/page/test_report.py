@@ -166,6 +166,21 @@ def test_the_report_fits_a_phone(open_window: Open, reports: FakeService) -> Non
     assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
+def test_times_name_their_zone_where_the_clock_changes(
+    open_window: Open, reports: FakeService
+) -> None:
+    body = reports.reports.session_reports["keynote"]
+    times = ("2026-10-25T00:30:00.000Z", "2026-10-25T02:30:00.000Z")
+    body |= {"startedAt": times[0], "endedAt": times[1], "peakAt": times[1]}
+    window = open_window(timezone_id="Europe/Berlin")
+    page = _open(window, "session/keynote")
+
+    expect(page.locator(".report-when")).to_have_text("25 Oct 2026, 02:30 CEST \u2013 03:30 CET")
+    expect(page.locator(".report-figures")).to_contain_text("at 03:30 CET")
+    axis = page.locator(".report-chart .time-axis span")
+    assert "02:00\nCET" in axis.all_inner_texts()
+
+
 def test_every_id_has_its_report(window: Window, reports: FakeService) -> None:
     for each in ("a/report", "__proto__", '%2f#?"<b>', "\U0001f600" * 255):
         reports.reports.session_reports[each] = report()

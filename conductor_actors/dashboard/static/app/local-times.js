@@ -47,6 +47,19 @@ export function timesIn(fromMs, toMs) {
 }
 
 /**
+ * Format a span of time with its days, and with the zones where the clock changes within it.
+ * @param {number} fromMs
+ * @param {number} toMs
+ * @param {boolean} isOpen whether it goes on
+ */
+export function spanText(fromMs, toMs, isOpen) {
+  const hasZones = changesClock(fromMs, toMs);
+  const text = (/** @type {number} */ atMs) => `${minute(atMs)}${hasZones ? ` ${zoneName(atMs)}` : ""}`;
+  const endDay = day(fromMs) === day(toMs) ? "" : `${day(toMs)}, `;
+  return `${day(fromMs)}, ${text(fromMs)} – ${isOpen ? "now" : `${endDay}${text(toMs)}`}`;
+}
+
+/**
  * Return the labels of an axis: of each, only what differs from the one before.
  * @param {readonly number[]} timesMs
  */

@@ -2,8 +2,8 @@
 
 import { html, oncePerFrame, setText, show } from "../element.js";
 import { PageActions } from "../export/page-actions.js";
-import { minute, printable } from "../format.js";
-import { day, timesIn } from "../local-times.js";
+import { printable } from "../format.js";
+import { spanText, timesIn } from "../local-times.js";
 import { addMarkup } from "../markup.js";
 import { showMoments } from "../moments.js";
 import { Polled } from "../polled.js";
@@ -154,16 +154,13 @@ function stateOf(overview, failure) {
 }
 
 /** @param {EventOverview} overview */
-function aboutText({ sessions, startedAt, endedAt }) {
+function aboutText(overview) {
+  const { sessions, endedAt } = overview;
+  const { fromMs, toMs } = spanOf(overview);
   const live = sessions.filter(({ state }) => state === "live").length;
   const parts = [sessions.length === 1 ? "1 session" : `${sessions.length} sessions`];
   if (live > 0) parts.push(`${live} live`);
-  const beginMs = Date.parse(startedAt);
-  const endMs = endedAt === null ? null : Date.parse(endedAt);
-  const isOneDay = endMs !== null && day(beginMs) === day(endMs);
-  const end = endMs === null ? "now" : isOneDay ? minute(endMs) : `${day(endMs)}, ${minute(endMs)}`;
-  if (!Number.isNaN(beginMs)) parts.push(`${day(beginMs)}, ${minute(beginMs)} – ${end}`);
-  return parts.join(" · ");
+  return [...parts, spanText(fromMs, toMs, endedAt === null)].join(" · ");
 }
 
 /**

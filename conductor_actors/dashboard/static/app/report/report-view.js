@@ -4,7 +4,7 @@ import { html, oncePerFrame, setText, show } from "../element.js";
 import { showFigures } from "../event/event-figures.js";
 import { PageActions } from "../export/page-actions.js";
 import { count, duration, minute, percent, printable } from "../format.js";
-import { day, timesIn } from "../local-times.js";
+import { changesClock, spanText, timesIn } from "../local-times.js";
 import { addMarkup } from "../markup.js";
 import { showMoments } from "../moments.js";
 import { Polled } from "../polled.js";
@@ -123,9 +123,9 @@ export class ReportView {
    */
   #drawHead({ kind, session, event, startedAt, endedAt, state }, untilMs) {
     const beginMs = Date.parse(startedAt);
-    const end = endedAt === null ? "now" : day(beginMs) === day(untilMs) ? minute(untilMs) : `${day(untilMs)}, ${minute(untilMs)}`;
+    const when = spanText(beginMs, untilMs, endedAt === null);
     const zone = ZONE.formatToParts(beginMs).find(({ type }) => type === "timeZoneName")?.value ?? "";
-    setText(html(this.#root, ".report-when"), `${day(beginMs)}, ${minute(beginMs)} – ${end} (${zone})`);
+    setText(html(this.#root, ".report-when"), changesClock(beginMs, untilMs) ? when : `${when} (${zone})`);
     const about = html(this.#root, ".report-about");
     about.replaceChildren();
     if (kind === "event" && event) about.append(event.sessions === 1 ? "1 session" : `${count(event.sessions)} sessions`);

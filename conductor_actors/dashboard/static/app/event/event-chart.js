@@ -83,7 +83,10 @@ export class EventChart {
     this.#selectedMs = point ? Date.parse(point.timestamp) : null;
     this.#root.dataset["marked"] = String(point !== undefined);
     if (this.#selectedMs !== null) {
-      this.#root.style.setProperty("--marked", `${100 * shareOf(this.#span, this.#selectedMs)}%`);
+      const share = `${100 * shareOf(this.#span, this.#selectedMs)}%`;
+      for (const plot of this.#root.querySelectorAll(".timed")) {
+        /** @type {HTMLElement} */ (plot).style.setProperty("--marked", share);
+      }
     }
     setText(html(this.#root, ".event-readout"), point ? this.#textOf(point) : "");
     this.#describe(point ?? this.#points.at(-1));

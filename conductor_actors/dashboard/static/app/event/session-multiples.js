@@ -16,6 +16,8 @@ export class SessionMultiples {
   #list;
   /** @type {Map<string, HTMLElement>} */
   #rows = new Map();
+  /** What each row shows. @type {WeakMap<HTMLElement, {session: EventSession, span: Span}>} */
+  #drawn = new WeakMap();
 
   /** @param {HTMLElement} list */
   constructor(list) {
@@ -35,11 +37,23 @@ export class SessionMultiples {
     this.#rows = new Map(
       sessions.map((session) => {
         const row = this.#rows.get(session.sessionId) ?? fromTemplate("multiple");
-        drawRow(row, session, span);
+        this.#draw(row, session, span);
         return [session.sessionId, row];
       }),
     );
     this.#arrange([...this.#rows.values()]);
+  }
+
+  /**
+   * @param {HTMLElement} row
+   * @param {EventSession} session
+   * @param {Span} span
+   */
+  #draw(row, session, span) {
+    const drawn = this.#drawn.get(row);
+    if (drawn?.session === session && drawn.span.fromMs === span.fromMs && drawn.span.toMs === span.toMs) return;
+    this.#drawn.set(row, { session, span });
+    drawRow(row, session, span);
   }
 
   /**

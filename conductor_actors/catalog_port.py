@@ -20,6 +20,12 @@ class SessionCatalog(Protocol):
     Every call may raise `Unavailable`, or `ConfigError` for what the operator must change.
     """
 
+    def adopt(self) -> int:
+        """Add sessions whose rows an earlier version stored after the tables were migrated.
+
+        Return how many were added, or began earlier than was known.
+        """
+
     def find_lost(self, before_ms: int) -> Sequence[FinishedSession]:
         """Return live sessions whose newest row is older; there may be more."""
 

@@ -15,6 +15,7 @@ from conductor_actors.outages import Backoff
 
 MAX_CATALOG_BACKOFF_S: Final = 60.0
 LOST_SESSIONS_INTERVAL_S: Final = 60.0
+ADOPTION_INTERVAL_S: Final = 600.0
 LOST_MARGIN_MS: Final = 600_000  # longer than a session is in quarantine
 SUMMARY_BATCH: Final = 100
 END_BATCH: Final = 1000
@@ -52,7 +53,7 @@ class CatalogActor(SystemActor):
         self._clock = context.mailbox.clock
         self._backoff = Backoff("database catalog", MAX_CATALOG_BACKOFF_S, self._clock)
         self._stored_until_ms: int | None = None
-        self._next_search_s = self._clock()
+        self._next_search_s = self._next_adoption_s = self._clock()
 
     def on_start(self) -> None:
         self._context.mailbox.remind(IntervalElapsed())
@@ -61,9 +62,18 @@ class CatalogActor(SystemActor):
         del message
         if self._backoff.is_over():
             with suppress(Unavailable, ConfigError), self._backoff.attempt():
+                if self._scope.summarises:
+                    self._adopt()
                 self._end_lost()
                 if self._scope.summarises:
                     self._summarise()
+
+    def _adopt(self) -> None:
+        """Add what an earlier version leaves out. If it takes too long, all else goes on."""
+        if self._clock() >= self._next_adoption_s:
+            self._next_adoption_s = self._clock() + ADOPTION_INTERVAL_S
+            with suppress(Unavailable):
+                self._catalog.adopt()
 
     def _end_lost(self) -> None:
         before_ms, self._stored_until_ms = self._stored_until_ms, self._scope.stored_until()

@@ -7,6 +7,7 @@ from structlog.typing import EventDict
 
 from conductor_actors.actors import catalog as catalog_module
 from conductor_actors.actors.catalog import (
+    ADOPTION_INTERVAL_S,
     LOST_MARGIN_MS,
     LOST_SESSIONS_INTERVAL_S,
     SUMMARY_BATCH,
@@ -136,6 +137,7 @@ def test_one_collector_of_several_stores_the_figures(world: World) -> None:
     world.catalog.live = {KEY: OLD_MS}
     world.start(summarises=False)
     assert world.catalog.ended == {KEY: OLD_MS}
+    assert world.catalog.adoptions == 0
     assert world.catalog.summarised == []
 
 
@@ -171,6 +173,23 @@ def slow_down(world: World, seconds: float) -> Callable[[], list[int]]:
     world.catalog.find_unsummarised = find_and_count  # type: ignore[method-assign, assignment]
     world.catalog.summarise = summarise_slowly  # type: ignore[method-assign]
     return lambda: passes
+
+
+def test_sessions_of_an_earlier_version_are_added_now_and_then_by_one_collector(
+    world: World,
+) -> None:
+    world.start()
+    world.pass_time(1)
+    assert world.catalog.adoptions == 1
+    world.pass_time(ADOPTION_INTERVAL_S)
+    assert world.catalog.adoptions == 2
+
+
+def test_adding_sessions_that_takes_too_long_stops_nothing_else(world: World) -> None:
+    world.catalog.adoption_outage = Unavailable("the deadline has passed")
+    world.catalog.unsummarised = [FinishedSession(KEY, AT_MS)]
+    world.start()
+    assert world.catalog.summarised == [FinishedSession(KEY, AT_MS)]
 
 
 @pytest.mark.parametrize("outage", [Unavailable("refused"), ConfigError("no right to UPDATE")])

@@ -17,6 +17,20 @@ from conductor_actors.instants import to_datetime, to_ms
 
 MAX_LOST: Final = 10_000
 
+# An earlier version goes on until its successor takes over, or its shard is restarted.
+_FIND_RECENT_UPGRADE: Final = """
+    SELECT applied_at - interval '1 hour' FROM schema_migrations
+    WHERE name = '007_sessions' AND applied_at > now() - interval '1 day'
+"""
+_ADOPT: Final = """
+    INSERT INTO sessions AS known (tenant_id, session_id, event_id, started_at)
+    SELECT tenant_id, session_id, (array_agg(event_id ORDER BY time DESC))[1], min(time)
+    FROM engagement_metrics WHERE time > %b
+    GROUP BY tenant_id, session_id
+    ON CONFLICT (tenant_id, session_id) DO UPDATE SET started_at = excluded.started_at
+    WHERE known.started_at > excluded.started_at
+"""
+
 # A subquery of its own for each session: the planner can't read all rows to join them instead.
 _FIND_LOST: Final = """
     SELECT tenant_id, session_id, coalesce(newest.time, started_at)
@@ -78,6 +92,12 @@ class PostgresSessionCatalog:
         self._url = url
         self._deadline_s = deadline_s
         self._connection: DatabaseConnection | None = None
+
+    def adopt(self) -> int:
+        """Add sessions that only have rows, for a day after the migration."""
+        with self._transaction() as connection:
+            since = connection.execute(_FIND_RECENT_UPGRADE, binary=True).fetchone()
+            return 0 if since is None else connection.execute(_ADOPT, since).rowcount
 
     def find_lost(self, before_ms: int) -> Sequence[FinishedSession]:
         """Return live sessions whose newest row is older; without rows, those that began before."""

@@ -1,5 +1,6 @@
 """The ends of lost sessions and the figures of ended ones, in real databases."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
@@ -8,6 +9,7 @@ import psycopg
 import pytest
 
 from conductor_actors.adapters.postgres import session_catalog
+from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.postgres.session_catalog import PostgresSessionCatalog
 from conductor_actors.catalog_port import FinishedSession
@@ -153,6 +155,37 @@ def test_a_lost_session_whose_rows_have_expired_ends_where_it_began(
     assert catalog.end(lost) == 1
     assert catalog.summarise(ended(0))
     assert figures(reader) == [(True, 0, None, None, None, None)]
+
+
+def test_sessions_that_an_earlier_version_stored_after_the_migration_are_added(
+    plain_database: str,
+) -> None:
+    migrate(plain_database)
+    now_ms = round(time.time() * 1000)
+    earlier = [
+        row("new", now_ms - 60_000),
+        row("new", now_ms - 55_000),
+        row("known", now_ms - 9000),
+    ]
+    with (
+        closing(PostgresRowStore(plain_database)) as store,
+        closing(PostgresSessionCatalog(plain_database)) as catalog,
+        psycopg.connect(plain_database, autocommit=True) as reader,
+    ):
+        store.write(earlier)
+        reader.execute("TRUNCATE sessions")
+        store.close()
+        store.write([row("known", now_ms)])
+        assert catalog.adopt() == 2
+        found = reader.execute("SELECT session_id, started_at FROM sessions ORDER BY 1").fetchall()
+        assert found == [
+            ("known", to_datetime(now_ms - 9000)),
+            ("new", to_datetime(now_ms - 60_000)),
+        ]
+        assert catalog.adopt() == 0
+        reader.execute("TRUNCATE sessions")
+        reader.execute("UPDATE schema_migrations SET applied_at = now() - interval '2 days'")
+        assert catalog.adopt() == 0
 
 
 @pytest.mark.parametrize("session_id", ['/%#?"<__proto__', "😀" * 255])

@@ -18,7 +18,16 @@ class MemoryCatalog:
         self.unsummarised: list[FinishedSession] = []
         self.summarised: list[FinishedSession] = []
         self.outage: Exception | None = None
+        self.adoption_outage: Exception | None = None
+        self.adoptions = 0
         self.closed = False
+
+    def adopt(self) -> int:
+        self._check()
+        self.adoptions += 1
+        if self.adoption_outage is not None:
+            raise self.adoption_outage
+        return 0
 
     def find_lost(self, before_ms: int) -> Sequence[FinishedSession]:
         self._check()

@@ -236,6 +236,33 @@ def test_what_has_no_row_has_no_report(shared_plain_database: str, tenant: str) 
     assert read_event(shared_plain_database, tenant) is None
 
 
+def test_the_silent_rows_after_the_end_of_a_session_are_not_reported(
+    shared_plain_database: str, tenant: str
+) -> None:
+    """It ended at the tick after its last event; so its last window has its last messages."""
+    talk, panel = steady("talk", 26, chat=4.0, total=3), steady("panel", 13)
+    silent = [row._replace(at_ms=row.at_ms + 26 * TICK_MS, score=0.0) for row in talk.rows]
+    store_reported(
+        shared_plain_database, tenant, [SessionSample("talk", [*talk.rows, *silent]), panel]
+    )
+    with psycopg.connect(shared_plain_database) as connection:
+        connection.execute(
+            "UPDATE sessions SET ended_at = %s, last_row_at = ended_at"
+            " WHERE (tenant_id, session_id) = (%s, 'talk')",
+            (to_datetime(talk.rows[-1].at_ms), tenant),
+        )
+    rows = stored_rows(shared_plain_database, tenant)
+    rows["talk"] = rows["talk"][: len(talk.rows)]
+    body = decoded(read(shared_plain_database, SessionKey(tenant, "talk")))
+    check(body, {"talk": rows["talk"]})
+    assert (body["durationS"], body["messages"]) == (125.0, 12)
+    check(decoded(read_event(shared_plain_database, tenant)), rows)
+    other = decoded(read(shared_plain_database, SessionKey(tenant, "panel")))
+    others = expected_others({"talk": rows["talk"]})
+    assert others is not None
+    assert other["contributions"]["chat"]["others"] == pytest.approx(others["chat"])
+
+
 def test_a_live_session_is_reported_until_its_newest_row(
     shared_plain_database: str, tenant: str
 ) -> None:

@@ -34,7 +34,7 @@ from conductor_actors.adapters.postgres.session_reader import (
 )
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.history_port import StoredSession
-from conductor_actors.instants import to_datetime, to_ms
+from conductor_actors.instants import to_ms
 from conductor_actors.report_bodies import Report
 from conductor_actors.report_port import ReportRules
 
@@ -56,24 +56,25 @@ _SELECT_REPORTED_EVENT: Final = _SELECT_REPORTED + sql.SQL(
     " AND (%(visible)s::text[] IS NULL OR s.session_id = ANY(%(visible)s))"
     " ORDER BY s.started_at, s.session_id"
 )
-_OF_REPORTED: Final = sql.SQL(
-    " WHERE tenant_id = %(tenant_id)s AND session_id = ANY(%(session_ids)s)"
-    " AND timestamp >= %(first)s AND timestamp <= %(last)s"
-    " ORDER BY timestamp, id LIMIT %(limit)s"
+# The inner limit has the database read each session by its index, and no more of it than counts.
+_SELECT_CHANGED: Final = sql.SQL("""
+    SELECT changed.id, timestamp, reported.id, {columns}
+    FROM unnest(%(session_ids)s::text[], %(lasts)s::timestamptz[]) AS reported (id, last)
+    CROSS JOIN LATERAL (
+        SELECT * FROM {table}
+        WHERE session_id = reported.id AND tenant_id = %(tenant_id)s
+          AND timestamp >= %(first)s AND timestamp <= reported.last AND timestamp <= %(until)s
+        ORDER BY timestamp LIMIT %(limit)s
+    ) AS changed
+    ORDER BY timestamp, changed.id LIMIT %(limit)s
+""")
+_SELECT_REPORTED_ANOMALIES: Final = _SELECT_CHANGED.format(
+    table=sql.SQL("anomalies"),
+    columns=sql.SQL("anomaly_type, severity, metadata->>'ended_at', metadata->>'reason'"),
 )
-_SELECT_REPORTED_ANOMALIES: Final = (
-    sql.SQL(
-        "SELECT id, timestamp, session_id, anomaly_type, severity, metadata->>'ended_at',"
-        " metadata->>'reason' FROM anomalies"
-    )
-    + _OF_REPORTED
-)
-_SELECT_REPORTED_INTERVENTIONS: Final = (
-    sql.SQL(
-        "SELECT id, timestamp, session_id, type, status, metadata#>>'{steps,SENT}', outcome"
-        " FROM interventions"
-    )
-    + _OF_REPORTED
+_SELECT_REPORTED_INTERVENTIONS: Final = _SELECT_CHANGED.format(
+    table=sql.SQL("interventions"),
+    columns=sql.SQL("type, status, metadata#>>'{steps,SENT}', outcome"),
 )
 
 
@@ -123,13 +124,8 @@ def _sources(
     figures = yield from _figures(rows, rules)
     if not figures.sessions:
         return None
-    values = {
-        "tenant_id": tenant_id,
-        "session_ids": list(rows.session_ids),
-        "first": to_datetime(rows.first_ms),
-        "last": to_datetime(rows.last_ms),
-        "limit": MAX_REPORTED_CHANGES,
-    }
+    values = rows.values(rules) | slice_values(rows.first_ms, rows.last_ms)
+    values["limit"] = MAX_REPORTED_CHANGES
     anomalies = yield _SELECT_REPORTED_ANOMALIES, values
     interventions = yield _SELECT_REPORTED_INTERVENTIONS, values
     return ReportSources(sessions, rows, figures, anomalies, interventions)

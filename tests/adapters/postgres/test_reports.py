@@ -240,7 +240,7 @@ def test_the_silent_rows_after_the_end_of_a_session_are_not_reported(
     shared_plain_database: str, tenant: str
 ) -> None:
     """It ended at the tick after its last event; so its last window has its last messages."""
-    talk, panel = steady("talk", 26, chat=4.0, total=3), steady("panel", 13)
+    talk, panel = steady("talk", 26, chat=4.0, total=3), steady("panel", 60)
     silent = [row._replace(at_ms=row.at_ms + 26 * TICK_MS, score=0.0) for row in talk.rows]
     store_reported(
         shared_plain_database, tenant, [SessionSample("talk", [*talk.rows, *silent]), panel]
@@ -251,12 +251,20 @@ def test_the_silent_rows_after_the_end_of_a_session_are_not_reported(
             " WHERE (tenant_id, session_id) = (%s, 'talk')",
             (to_datetime(talk.rows[-1].at_ms), tenant),
         )
+    about = {"tenant_id": tenant, "session_id": "talk"}
+    store_anomalies(
+        shared_plain_database,
+        anomaly(number_of(tenant), talk.rows[-1].at_ms, **about),
+        anomaly(number_of(tenant) + 1, talk.rows[-1].at_ms + TICK_MS, **about),
+    )
     rows = stored_rows(shared_plain_database, tenant)
     rows["talk"] = rows["talk"][: len(talk.rows)]
     body = decoded(read(shared_plain_database, SessionKey(tenant, "talk")))
     check(body, {"talk": rows["talk"]})
     assert (body["durationS"], body["messages"]) == (125.0, 12)
-    check(decoded(read_event(shared_plain_database, tenant)), rows)
+    event = decoded(read_event(shared_plain_database, tenant))
+    check(event, rows)
+    assert len(body["anomalies"]) == len(event["anomalies"]) == 1
     other = decoded(read(shared_plain_database, SessionKey(tenant, "panel")))
     others = expected_others({"talk": rows["talk"]})
     assert others is not None

@@ -115,8 +115,8 @@ class DeliveryQueue(Protocol):
         Of a session only the first can be due. `in_flight` are ids that are being sent.
         """
 
-    def store_body(self, delivery_id: str, body: bytes) -> bytes:
-        """Store the body of a delivery; return what is stored, which is the first one."""
+    def store_bodies(self, bodies: Mapping[str, bytes]) -> Mapping[str, bytes]:
+        """Store the bodies of deliveries, by id; return what is stored, which are the first."""
 
     def record(self, outcomes: Sequence[DeliveryOutcome]) -> None:
         """Store what attempts led to, all or none."""

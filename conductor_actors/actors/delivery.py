@@ -1,8 +1,8 @@
 """The actor that delivers events to webhooks, from the queue in the database."""
 
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from random import random
@@ -41,7 +41,7 @@ from conductor_actors.webhook_port import (
 
 MAX_QUEUE_BACKOFF_S: Final = 15.0
 MAX_IN_FLIGHT: Final = 256
-MAX_REPORTS: Final = 8  # that are read before results are handled again
+MAX_READY: Final = 32  # that are read for one tenant at once
 COUNT_INTERVAL_S: Final = 15.0
 EXPIRY_INTERVAL_S: Final = 3600.0
 STOP_WITHIN_S: Final = 3.0
@@ -80,6 +80,8 @@ class DeliveryActor(SystemActor):
         self._backoff = Backoff("database webhooks", MAX_QUEUE_BACKOFF_S, self._clock)
         self._in_flight: dict[str, WebhookDelivery] = {}  # until their results are stored
         self._outcomes: list[DeliveryOutcome] = []  # to be stored
+        self._ready: dict[str, deque[WebhookDelivery]] = {}  # due, by tenant
+        self._may_be_due = True  # of tenants of which nothing is ready
         self._conditions: dict[str, ReceiverCondition] = {}  # of tenants' receivers that fail
         self._next_count_s = self._next_expiry_s = 0.0
         self._is_stopping = False
@@ -89,7 +91,7 @@ class DeliveryActor(SystemActor):
             case Attempted(delivery, result):
                 self._finish(delivery, result)
             case IntervalElapsed():
-                pass
+                self._may_be_due = True
             case _:
                 assert_never(message)
         if self._context.mailbox.empty() and self._backoff.is_over():
@@ -104,6 +106,7 @@ class DeliveryActor(SystemActor):
         )
         if condition.failures:
             self._conditions[tenant] = condition
+            self._ready.pop(tenant, None)  # they stay due
         self._add(_outcome_of(delivery, result, now_ms), result.duration_s)
 
     def _add(self, outcome: DeliveryOutcome, duration_s: float = 0.0) -> None:
@@ -123,6 +126,7 @@ class DeliveryActor(SystemActor):
             self._queue.record(self._outcomes)
             for outcome in self._outcomes:
                 self._in_flight.pop(outcome.delivery.id, None)
+                self._may_be_due |= not self._ready.get(outcome.delivery.key.tenant_id)
             self._outcomes = []
 
     def _count(self) -> None:
@@ -142,40 +146,50 @@ class DeliveryActor(SystemActor):
             emit(DeliveriesExpired(deleted=expired.deleted, given_up=expired.abandoned))
 
     def _send_due(self) -> None:
+        self._fetch()
         now_ms = self._now_ms()
-        slots = self._free_slots(now_ms)
-        if not slots:
+        for tenant, ready in self._ready.items():
+            batch = [ready.popleft() for _ in range(min(len(ready), self._free(tenant, now_ms)))]
+            if batch:
+                self._send(batch)
+
+    def _fetch(self) -> None:
+        """Read what is due for the tenants of which nothing is ready."""
+        if not self._may_be_due:
             return
-        reports = 0
-        for delivery in self._queue.due(now_ms, slots, [*self._in_flight]):
-            if delivery.body is None:
-                reports += 1
-                if reports > MAX_REPORTS:
-                    self._context.mailbox.remind(IntervalElapsed())  # after what has come
-                    return
-            self._send(delivery)
+        now_ms, self._may_be_due = self._now_ms(), False
+        wanted = {
+            tenant: MAX_READY if tenant not in self._conditions else 1
+            for tenant in self._queue.due_tenants(now_ms)
+            if not self._ready.get(tenant)
+            and self._receivers.has_webhook(tenant)
+            and self._free(tenant, now_ms)
+        }
+        if wanted:
+            for delivery in self._queue.due(now_ms, wanted, [*self._in_flight]):
+                self._ready.setdefault(delivery.key.tenant_id, deque()).append(delivery)
 
-    def _free_slots(self, now_ms: int) -> dict[str, int]:
-        """Return how many more deliveries each tenant that has one due may send now."""
-        in_flight = Counter(each.key.tenant_id for each in self._in_flight.values())
-        free, slots = MAX_IN_FLIGHT - len(self._in_flight), {}
-        for tenant in self._queue.due_tenants(now_ms):
-            condition = self._conditions.get(tenant, ReceiverCondition())
-            wanted = condition.free_slots(in_flight[tenant], now_ms)
-            if self._receivers.has_webhook(tenant) and (count := min(wanted, free)):
-                slots[tenant] = count
-                free -= count
-        return slots
+    def _free(self, tenant: str, now_ms: int) -> int:
+        """Return how many more deliveries a tenant may send now."""
+        in_flight = sum(each.key.tenant_id == tenant for each in self._in_flight.values())
+        condition = self._conditions.get(tenant, ReceiverCondition())
+        return min(condition.free_slots(in_flight, now_ms), MAX_IN_FLIGHT - len(self._in_flight))
 
-    def _send(self, delivery: WebhookDelivery) -> None:
-        """Begin an attempt, with the body that every attempt has."""
-        if delivery.body is None:
-            body = self._make_body(delivery)
-            if body is None:
-                return
-            delivery = delivery._replace(body=self._queue.store_body(delivery.id, body))
-        self._in_flight[delivery.id] = delivery
-        self._sender.send(delivery, partial(_tell_result, self._context.mailbox, delivery))
+    def _send(self, batch: Sequence[WebhookDelivery]) -> None:
+        """Begin attempts, with the bodies that every attempt has."""
+        made = {
+            each.id: body
+            for each in batch
+            if each.body is None and (body := self._make_body(each)) is not None
+        }
+        stored = self._queue.store_bodies(made) if made else {}
+        for each in batch:
+            body = each.body or stored.get(each.id)
+            if body is not None:
+                delivery = each._replace(body=body)
+                self._in_flight[each.id] = delivery
+                done = partial(_tell_result, self._context.mailbox, delivery)
+                self._sender.send(delivery, done)
 
     def _make_body(self, delivery: WebhookDelivery) -> bytes | None:
         """Return the body of an event with a report; None if it can't be read.

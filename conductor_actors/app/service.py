@@ -253,7 +253,9 @@ class Service:
         channel = RedisIntrospectionChannel(self._redis_url)
         actions = RedisActionSender(self._redis_url, self._lease.fence)
         policies = RedisPolicyStore(self._redis_url, self._lease.fence)
-        catalog = PostgresSessionCatalog(self._database_url)
+        catalog = PostgresSessionCatalog(
+            self._database_url, has_webhook=has_webhook(self._settings)
+        )
         titles = TitleSinks(
             PostgresTitleTable(self._database_url), RedisTitleOutbox(self._redis_url, self._shard)
         )

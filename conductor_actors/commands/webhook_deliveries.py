@@ -78,7 +78,7 @@ def list_deliveries(
     The session is TENANT/ID. An event that is pending waits for those of its session before it.
     """
     with _open_queue() as queue:
-        found = queue.list(state, tenant, limit)
+        found = queue.find_unaccepted(state, tenant, limit)
     if as_json:
         for each in found:
             _print(json.dumps(_document(each)).replace("\x7f", "\\u007f"))

@@ -149,7 +149,7 @@ class DeliveryHarness:
         wait_until(has_stopped, MAX_WAIT_S)
 
     def states(self) -> list[str]:
-        return sorted(each.state for each in self.asked.list("all", None, 10_000))
+        return sorted(each.state for each in self.asked.find_unaccepted("all", None, 10_000))
 
     def __enter__(self) -> Self:
         return self

@@ -248,7 +248,7 @@ def test_a_report_that_can_not_be_read_delays_its_event_alone(
     harness.store_rows(last_row("a"), last_row("b"))
     harness.settle()
     assert [each.session for each in receiver.received] == ["b"]
-    [failed] = harness.asked.list("failed", None, 10)
+    [failed] = harness.asked.find_unaccepted("failed", None, 10)
     assert failed.error is not None
     assert failed.error.startswith("its report can't be read: the database")
     harness.reports.errors.clear()

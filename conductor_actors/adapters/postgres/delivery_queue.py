@@ -4,12 +4,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, NamedTuple
 
+import psycopg
 from psycopg import sql
+from psycopg.rows import TupleRow
 
 from conductor_actors.adapters.postgres.connection import (
     DATABASE_DEADLINE_S,
     DatabaseConnection,
+    Statement,
     connect,
+    execute_in_transaction,
     transaction,
 )
 from conductor_actors.adapters.postgres.deliveries_table import DAYS_KEPT
@@ -63,32 +67,37 @@ _SELECT_DUE: Final = sql.SQL("""
     ORDER BY next_attempt_at
 """).format(columns=_COLUMNS_OF_DELIVERY)
 
-_STORE_BODY: Final = sql.SQL(
-    "UPDATE webhook_deliveries SET body = coalesce(body, %(body)s) WHERE id = %(id)s::uuid"
-    " RETURNING body"
-).format()
+_STORE_BODIES: Final = sql.SQL("""
+    UPDATE webhook_deliveries SET body = coalesce(webhook_deliveries.body, new.body)
+    FROM unnest(%b::text[], %b::text[]) AS new (id, body)
+    WHERE webhook_deliveries.id = new.id::uuid
+    RETURNING webhook_deliveries.id::text, webhook_deliveries.body
+""").format()
 
+_OUTCOME_ARRAYS: Final = sql.SQL(
+    "unnest(%b::text[], %b::text[], %b::text[], %b::text[], %b::int8[], %b::text[],"
+    " %b::timestamptz[], %b::timestamptz[])"
+    " AS new (id, tenant_id, session_id, state, status, error, at, next)"
+)
 _RECORD: Final = sql.SQL("""
-    UPDATE webhook_deliveries
-    SET state = %(state)s, attempts = attempts + 1, last_status = %(status)s,
-        last_error = nullif(%(error)s, ''), next_attempt_at = %(next)s,
-        first_attempt_at = coalesce(first_attempt_at, %(at)s),
-        finished_at = CASE WHEN %(state)s <> 'pending' THEN %(at)s::timestamptz END
-    WHERE id = %(id)s::uuid AND state = 'pending'
-""").format()
+    UPDATE webhook_deliveries AS known
+    SET state = new.state, attempts = attempts + 1, last_status = nullif(new.status, 0),
+        last_error = nullif(new.error, ''), next_attempt_at = new.next,
+        first_attempt_at = coalesce(first_attempt_at, new.at),
+        finished_at = CASE WHEN new.state <> 'pending' THEN new.at END
+    FROM {} WHERE known.id = new.id::uuid AND known.state = 'pending'
+""").format(_OUTCOME_ARRAYS)
 
-# Those that wait for it are not searched before it is due.
-_POSTPONE_OTHERS: Final = sql.SQL("""
-    UPDATE webhook_deliveries SET next_attempt_at = %(next)s
-    WHERE state = 'pending' AND tenant_id = %(tenant_id)s AND session_id = %(session_id)s
-      AND next_attempt_at < %(next)s
-""").format()
-# And are due at once when it is done.
-_ADVANCE_OTHERS: Final = sql.SQL("""
-    UPDATE webhook_deliveries SET next_attempt_at = %(at)s
-    WHERE state = 'pending' AND tenant_id = %(tenant_id)s AND session_id = %(session_id)s
-      AND attempts = 0 AND next_attempt_at > %(at)s
-""").format()
+# Those that wait for one that failed are not searched before it is due. When it is done, they are
+# due at once.
+_MOVE_OTHERS: Final = sql.SQL("""
+    UPDATE webhook_deliveries AS other
+    SET next_attempt_at = CASE new.state WHEN 'pending' THEN new.next ELSE new.at END
+    FROM {} WHERE other.state = 'pending' AND other.id <> new.id::uuid
+      AND other.tenant_id = new.tenant_id AND other.session_id = new.session_id
+      AND CASE new.state WHEN 'pending' THEN other.next_attempt_at < new.next
+          ELSE other.attempts = 0 AND other.next_attempt_at > new.at END
+""").format(_OUTCOME_ARRAYS)
 
 _COUNT: Final = sql.SQL("""
     SELECT (SELECT count(*) FROM webhook_deliveries WHERE state = 'pending'),
@@ -172,31 +181,16 @@ class PostgresDeliveryQueue:
         with self._transaction() as connection:
             return [*map(_delivery, connection.execute(_SELECT_DUE, values))]
 
-    def store_body(self, delivery_id: str, body: bytes) -> bytes:
-        """Store the body of a delivery; return what is stored, which is the first one."""
-        values = {"id": delivery_id, "body": body.decode()}
-        with self._transaction() as connection:
-            stored = connection.execute(_STORE_BODY, values).fetchone()
-        return body if stored is None else str(stored[0]).encode()
+    def store_bodies(self, bodies: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Store the bodies of deliveries, by id; return what is stored, which are the first."""
+        texts = [body.decode() for body in bodies.values()]
+        [stored] = self._execute((_STORE_BODIES, ([*bodies], texts)))
+        return {found: body.encode() for found, body in stored.fetchall()}
 
     def record(self, outcomes: Sequence[DeliveryOutcome]) -> None:
         """Store what attempts led to, all or none."""
-        with self._transaction() as connection:
-            for outcome in outcomes:
-                key = outcome.delivery.key
-                values = {
-                    "id": outcome.delivery.id,
-                    "tenant_id": key.tenant_id,
-                    "session_id": key.session_id,
-                    "state": outcome.state,
-                    "at": to_datetime(outcome.at_ms),
-                    "next": to_datetime(outcome.next_ms),
-                    "status": outcome.status,
-                    "error": outcome.error.replace("\0", ""),
-                }
-                connection.execute(_RECORD, values)
-                is_pending = outcome.state == "pending"
-                connection.execute(_POSTPONE_OTHERS if is_pending else _ADVANCE_OTHERS, values)
+        columns = [*map(list, zip(*map(_outcome_values, outcomes), strict=True))]
+        self._execute((_RECORD, columns), (_MOVE_OTHERS, columns))
 
     def count(self) -> DeliveryCounts:
         """Return the numbers of deliveries."""
@@ -214,7 +208,7 @@ class PostgresDeliveryQueue:
         values |= {"until": _days_before(now_ms, DAYS_KEPT)}
         return ExpiredDeliveries(deleted, self._change_all(_ABANDON, values))
 
-    def list(self, state: str, tenant: str | None, limit: int) -> list[ListedDelivery]:
+    def find_unaccepted(self, state: str, tenant: str | None, limit: int) -> list[ListedDelivery]:
         """Return deliveries, the newest first, in this state: pending, failed, dead, or all."""
         values = {"state": state, "tenant": tenant, "limit": limit}
         with self._transaction() as connection:
@@ -246,15 +240,31 @@ class PostgresDeliveryQueue:
             if rows < MAX_EXPIRED:
                 return changed
 
+    def _execute(self, *statements: Statement) -> list[psycopg.Cursor[TupleRow]]:
+        """Execute statements in a transaction and in one round trip."""
+        with self._connected() as connection:
+            return execute_in_transaction(connection, self._deadline_s, statements, b"COMMIT")
+
     @contextmanager
     def _transaction(self) -> Iterator[DatabaseConnection]:
-        """Run the block in a transaction; the connection is closed if it raises."""
+        with self._connected() as connection, transaction(connection, self._deadline_s):
+            yield connection
+
+    @contextmanager
+    def _connected(self) -> Iterator[DatabaseConnection]:
+        """Lend the connection, which is closed if the block raises."""
         with ExitStack() as on_failure:
             on_failure.callback(self.close)
-            connection = self._connection = self._connection or connect(self._url, self._deadline_s)
-            with transaction(connection, self._deadline_s):
-                yield connection
+            if self._connection is None:
+                self._connection = connect(self._url, self._deadline_s)
+            yield self._connection
             on_failure.pop_all()
+
+
+def _outcome_values(outcome: DeliveryOutcome) -> tuple[object, ...]:
+    delivery, state, at_ms, next_ms, status, error = outcome
+    times = to_datetime(at_ms), to_datetime(next_ms)
+    return (delivery.id, *delivery.key, state, status or 0, error.replace("\0", ""), *times)
 
 
 def _days_before(now_ms: int, days: int) -> object:

@@ -11,9 +11,15 @@ from conductor_actors.adapters.postgres.connection import (
     connect,
     transaction,
 )
+from conductor_actors.adapters.postgres.deliveries_table import (
+    HasWebhook,
+    enqueue_statement,
+    no_webhook,
+)
 from conductor_actors.catalog_port import FinishedSession
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.instants import to_datetime, to_ms
+from conductor_actors.webhook_messages import session_ended
 
 MAX_LOST: Final = 10_000
 
@@ -56,6 +62,7 @@ _END_LOST: Final = """
           WHERE row.tenant_id = lost.tenant_id AND row.session_id = lost.session_id
             AND row.time > lost.ended_at
       )
+    RETURNING sessions.tenant_id, sessions.session_id, sessions.ended_at
 """
 
 _FIND_UNSUMMARISED: Final = """
@@ -85,12 +92,19 @@ _SUMMARISE: Final = """
 class PostgresSessionCatalog:
     """A `SessionCatalog`. It connects at the first call, and again after a failure.
 
-    Each call is one transaction with the whole deadline. Only one thread may use it.
+    Each call is one transaction with the whole deadline. Only one thread may use it. With the ends
+    of sessions it enqueues their events for the tenants that have a webhook.
     """
 
-    def __init__(self, url: str, deadline_s: float = DATABASE_DEADLINE_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        deadline_s: float = DATABASE_DEADLINE_S,
+        has_webhook: HasWebhook = no_webhook,
+    ) -> None:
         self._url = url
         self._deadline_s = deadline_s
+        self._has_webhook = has_webhook
         self._connection: DatabaseConnection | None = None
 
     def adopt(self) -> int:
@@ -111,7 +125,14 @@ class PostgresSessionCatalog:
         tenants, ids = map(list, zip(*(each.key for each in sessions), strict=True))
         ends = [to_datetime(each.ended_ms) for each in sessions]
         with self._transaction() as connection:
-            return connection.execute(_END_LOST, (tenants, ids, ends)).rowcount
+            found = connection.execute(_END_LOST, (tenants, ids, ends), binary=True).fetchall()
+            ended = [_finished_session(*record) for record in found]
+            events = [
+                session_ended(*each) for each in ended if self._has_webhook(each.key.tenant_id)
+            ]
+            if events:
+                connection.execute(*enqueue_statement(events))
+        return len(ended)
 
     def find_unsummarised(self, limit: int) -> Sequence[FinishedSession]:
         """Return ended sessions whose figures are not stored, the latest first."""

@@ -33,6 +33,7 @@ CONNECT_S: Final = 5.0  # to one of its addresses
 MAX_RESPONSE_BYTES: Final = 4096
 MAX_FAILURE_CHARS: Final = 200
 CLOSE_WITHIN_S: Final = 2.0
+CLOSE_PAUSE_S: Final = 0.01
 
 _CA_VARIABLES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -83,11 +84,16 @@ class HttpWebhookSender:
         try:
             self._loop.run_forever()
         finally:
-            attempts = asyncio.all_tasks(self._loop)
-            for attempt in attempts:
-                attempt.cancel()
-            self._loop.run_until_complete(asyncio.gather(*attempts, return_exceptions=True))
+            self._loop.run_until_complete(self._end_attempts())
             self._loop.close()
+
+    async def _end_attempts(self) -> None:
+        attempts = asyncio.all_tasks() - {asyncio.current_task()}
+        for attempt in attempts:
+            attempt.cancel()
+        await asyncio.gather(*attempts, return_exceptions=True)
+        await self._pool.aclose()
+        await asyncio.sleep(CLOSE_PAUSE_S)  # in which the loop closes the sockets
 
     async def _attempt(self, receiver: WebhookReceiver, delivery: WebhookDelivery) -> AttemptResult:
         began_s = time.monotonic()

@@ -12,6 +12,7 @@ import pytest
 from conductor_actors.adapters.postgres.deliveries_table import DAYS_KEPT
 from conductor_actors.adapters.postgres.metrics_table import MIN_COPIED_ROWS
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
+from conductor_actors.adapters.postgres.session_catalog import PostgresSessionCatalog
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from tests.support.score_rows import ANOMALY_ID, began, ended, row
@@ -149,6 +150,23 @@ def test_a_table_that_refuses_every_event_is_an_outage_and_no_fault_of_rows(
     hooked.write([row("a", NOW_MS - 5000)])
     with pytest.raises(ConfigError, match="not now"):
         hooked.write([row("a", NOW_MS, is_last=True)])
+
+
+def test_a_session_that_was_lost_ends_with_an_event_too(
+    hooked: PostgresRowStore, database: str
+) -> None:
+    at_ms = NOW_MS - 3_600_000
+    hooked.write([row(each, at_ms, tenant_id=each) for each in (*TENANTS, "globex")])
+    with closing(PostgresSessionCatalog(database, has_webhook=TENANTS.__contains__)) as catalog:
+        lost = catalog.find_lost(NOW_MS)
+        assert catalog.end(lost) == 3
+        assert catalog.end(lost) == 0
+    assert sorted(enqueued(database, "tenant_id || ' ' || type")) == [
+        "acme session.ended",
+        "default session.ended",
+    ]
+    hooked.write([row("acme", at_ms, tenant_id="acme", is_last=True)])
+    assert len(enqueued(database)) == 2
 
 
 def test_the_check_says_what_webhooks_lack(hooked: PostgresRowStore, database: str) -> None:

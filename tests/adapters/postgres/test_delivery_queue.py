@@ -118,8 +118,8 @@ def test_a_body_is_stored_once_so_that_each_attempt_has_the_same_bytes(
     [delivery] = queue.due(NOW_MS, ALL, [])
     assert delivery.body is None
     body = '{"title":"Größe 🎤"}'.encode()
-    assert queue.store_body(delivery.id, body) == body
-    assert queue.store_body(delivery.id, b"{}") == body
+    assert queue.store_bodies({delivery.id: body}) == {delivery.id: body}
+    assert queue.store_bodies({delivery.id: b"{}"}) == {delivery.id: body}
     assert queue.due(NOW_MS, ALL, [])[0].body == body
 
 
@@ -158,7 +158,7 @@ def test_what_was_never_accepted_becomes_dead_after_days(
     hooked.write([last_row("a")])
     assert queue.expire(NOW_MS + (DAYS_KEPT - 1) * DAY_MS) == (0, 0)
     assert queue.expire(NOW_MS + (DAYS_KEPT + 1) * DAY_MS) == (0, 1)
-    [listed] = queue.list("dead", None, 10)
+    [listed] = queue.find_unaccepted("dead", None, 10)
     assert listed.error == NEVER_ACCEPTED
 
 
@@ -173,14 +173,16 @@ def test_operators_list_deliveries_by_state_and_tenant(
     queue.record([outcome(c, "pending", 503, "HTTP 503")])
 
     def sessions(state: str, tenant: str | None = None) -> list[str]:
-        return sorted(each.delivery.key.session_id for each in queue.list(state, tenant, 10))
+        return sorted(
+            each.delivery.key.session_id for each in queue.find_unaccepted(state, tenant, 10)
+        )
 
     assert sessions("all") == ["b", "c", "d", "x"]
     assert sessions("pending", "default") == ["c", "d"]
     assert sessions("failed") == ["c"]
     assert sessions("dead") == ["b"]
-    assert len(queue.list("all", None, 2)) == 2
-    [failed] = queue.list("failed", None, 1)
+    assert len(queue.find_unaccepted("all", None, 2)) == 2
+    [failed] = queue.find_unaccepted("failed", None, 1)
     assert (failed.status, failed.error) == (503, "HTTP 503")
 
 

@@ -224,6 +224,23 @@ def test_without_its_history_a_session_goes_on_live_and_the_history_comes_back_b
     expect(page.locator(".brush-state")).to_have_text("")
 
 
+def test_a_busy_service_is_asked_again_without_a_word_while_there_is_a_curve(
+    window: Window, live: FakeService
+) -> None:
+    window.ignore("status of 429")
+    window.page.clock.install()
+    page = window.open("0b1c")
+    choose(page, "All")
+    expect(page.locator(".fact-range")).to_have_text("10:00:00 \u2013 12:00:00")
+    live.history.refusal = (429, "too_many_queries", "too many queries")
+
+    with page.expect_response(lambda each: "/timeline" in each.url and each.status == 429):
+        page.clock.fast_forward(181_000)
+    live.tick(update_with_score("0b1c", NOON_MS + MINUTE_MS, 0.8))
+    expect(page.locator(".fact-range")).to_have_text("10:00:00 \u2013 12:01:00")
+    expect(page.locator(".brush-state")).to_have_text("")
+
+
 @pytest.mark.parametrize(
     "query", ["from=banana&to=", "from=2026-01-05T00:00Z&to=2026-01-01T00:00Z"]
 )

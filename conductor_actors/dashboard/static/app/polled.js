@@ -2,7 +2,8 @@
 
 import { ApiError } from "./api.js";
 
-const RETRY_MS = 10_000; // after a failure, unless the service names another time
+const RETRY_MS = 10_000; // after a failure that passes, unless the service names another time
+const BUSY = 429;
 
 /**
  * The newest response to one request at a time.
@@ -71,7 +72,8 @@ export class Polled {
       if (!(error instanceof ApiError)) throw error;
       if (generation !== this.#generation) return;
       this.failure = error;
-      againMs = error.retryAfterMs || Math.min(againMs ?? RETRY_MS, RETRY_MS);
+      const isPassing = error.status === 0 || error.status === BUSY || error.status >= 500;
+      if (isPassing) againMs = error.retryAfterMs || Math.min(againMs ?? RETRY_MS, RETRY_MS);
     }
     this.isLoading = false;
     if (againMs !== null) this.#timer = setTimeout(() => this.refresh(), againMs);

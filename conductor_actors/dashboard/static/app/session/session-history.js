@@ -14,10 +14,14 @@ import { pointsOf, stepMsOf, timeOf, withUpdates } from "./timeline-points.js";
 
 /** The curve of a range. @typedef {Readonly<{points: readonly ChartPoint[], gaps: readonly Span[], isLoaded: boolean}>} Curve */
 
-const REFRESH_MS = 60_000; // of what is stored of a live session
+const ABOUT_REFRESH_MS = 300_000;
+// The newest 5 minutes come from the stream. In longer steps, they are too few to make a step of.
+const REFRESH_MS = 180_000;
+const LONG_STEPS_REFRESH_MS = 60_000;
+const LONG_MS = 8 * 3_600_000;
 const SILENCE_MS = 15_000; // without an update, a session may have ended
 const CHECK_MS = 5_000;
-const UNKNOWN = 404;
+const [UNKNOWN, BUSY] = [404, 429];
 /** @type {readonly Update[]} */
 const NO_UPDATES = [];
 /** @type {Curve} */
@@ -53,7 +57,7 @@ export class SessionHistory {
     this.close();
     this.#sessionId = sessionId;
     this.#updateMs = this.#checkedMs = performance.now();
-    this.#about.start(() => fetchAbout(sessionId), REFRESH_MS);
+    this.#about.start(() => fetchAbout(sessionId), ABOUT_REFRESH_MS);
   }
 
   close() {
@@ -94,8 +98,16 @@ export class SessionHistory {
 
   /** Why the history is missing; null: it is not. @type {ApiError | null} */
   get failure() {
-    const found = [this.#about, this.#whole, this.#part].map(({ failure }) => failure);
-    return found.find((failure) => failure !== null && failure.status !== UNKNOWN) ?? null;
+    const found = [this.#about, this.#whole, this.#part].find(
+      ({ failure, value }) => failure && failure.status !== UNKNOWN && (failure.status !== BUSY || value === null),
+    );
+    return found?.failure ?? null;
+  }
+
+  /** After which time what is stored of a live session is loaded again. */
+  get #refreshMs() {
+    const { fromMs, toMs } = this.span ?? { fromMs: 0, toMs: 0 };
+    return toMs - fromMs > LONG_MS ? LONG_STEPS_REFRESH_MS : REFRESH_MS;
   }
 
   /** The curve from the beginning to the end. */
@@ -121,11 +133,11 @@ export class SessionHistory {
   curveOf({ fromMs, toMs }, { isAll, isMoving }) {
     if (isAll) return this.whole;
     // A range that moves is loaded from its first beginning on, and the newest updates are added.
-    const key = isMoving ? `${Math.floor(fromMs / REFRESH_MS)}` : `${fromMs} ${toMs}`;
+    const key = isMoving ? `${Math.floor(fromMs / this.#refreshMs)}` : `${fromMs} ${toMs}`;
     if (key !== this.#partKey && this.summary !== null) {
       this.#partKey = key;
       const range = { fromMs, toMs: isMoving ? null : toMs + 1 };
-      this.#part.start(() => fetchTimeline(this.#sessionId, range), isMoving ? REFRESH_MS : null);
+      this.#part.start(() => fetchTimeline(this.#sessionId, range), isMoving ? this.#refreshMs : null);
     }
     return this.#curveFrom(this.#part, isMoving);
   }
@@ -151,21 +163,23 @@ export class SessionHistory {
     const { summary } = this;
     if (summary !== null) {
       setTitles(summary);
-      const state = `${summary.state} ${summary.endedAt}`;
+      const refreshMs = this.isEnded ? null : this.#refreshMs;
+      const state = `${summary.state} ${summary.endedAt} ${refreshMs}`;
       if (state !== this.#loadedState && summary.startedAt !== null) {
         this.#loadedState = state;
         const whole = { fromMs: null, toMs: null };
-        this.#whole.start(() => fetchTimeline(this.#sessionId, whole), this.isEnded ? null : REFRESH_MS);
+        this.#whole.start(() => fetchTimeline(this.#sessionId, whole), refreshMs);
       }
     }
     this.#onChange();
   }
 
-  /** Look whether a session without updates has ended. */
+  /** Look whether a session without updates has ended, or one that was not stored yet is. */
   #check() {
     const nowMs = performance.now();
     if (this.#sessionId === "" || this.isEnded) return;
-    if (nowMs - this.#updateMs < SILENCE_MS || nowMs - this.#checkedMs < SILENCE_MS) return;
+    const isSilent = nowMs - this.#updateMs >= SILENCE_MS;
+    if (nowMs - this.#checkedMs < SILENCE_MS || !(isSilent || this.summary === null)) return;
     this.#checkedMs = nowMs;
     this.#about.refresh();
   }

@@ -20,7 +20,7 @@ const REFRESH_MS = 180_000;
 const LONG_STEPS_REFRESH_MS = 60_000;
 const LONG_MS = 8 * 3_600_000;
 const SILENCE_MS = 15_000; // without an update, a session may have ended
-const CHECK_MS = 5_000;
+const CHECK_MS = 2_000;
 const [UNKNOWN, BUSY] = [404, 429];
 /** @type {readonly Update[]} */
 const NO_UPDATES = [];

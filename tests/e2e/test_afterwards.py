@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.deployment import Deployment, terminate
 from tests.support.event_samples import CHAT, SESSION_INFO
-from tests.support.programs import run_to_end
+from tests.support.programs import run_to_end, select_rows
 from tests.support.waiting import wait_until
 from tests.support.webhook_deployment import SHORT_SESSIONS, START_WITHIN_S
 from tests.support.webhook_receiver import Receiver
@@ -58,6 +58,7 @@ def test_a_session_that_ended_is_listed_reported_delivered_exported_and_shared(
             with httpx.Client(base_url=f"{address}api/v1/", headers=everything) as api:
                 _follow(api, receiver)
                 _share(deployment, api)
+                _export(deployment, api)
             terminate(program)
 
 
@@ -93,3 +94,17 @@ def _share(deployment: Deployment, api: httpx.Client) -> None:
     assert ids == [{SESSIONS[0]}, set(SESSIONS)]
     refused = api.get("sessions/workshop/timeline", headers=one)
     assert refused.status_code == 403
+
+
+def _export(deployment: Deployment, api: httpx.Client) -> None:
+    file = deployment.cwd / "rows.jsonl"
+    session = {"session": SESSIONS[0]}
+    ended = run_to_end(
+        *("export", str(file), "--session", SESSIONS[0]),
+        cwd=deployment.cwd,
+        **deployment.settings,
+    )
+    assert ended.exit_code == 0, ended.stderr
+    rows = [row for row in select_rows(deployment.settings["DATABASE_URL"]) if SESSIONS[0] in row]
+    assert len(file.read_text().splitlines()) == len(rows)
+    assert api.get("export", params=session | {"format": "jsonl"}).text == file.read_text()

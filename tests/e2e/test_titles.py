@@ -106,5 +106,10 @@ def test_a_session_that_is_over_has_its_end_and_its_figures_soon(deployment: Dep
         rows = connection.execute(
             "SELECT min(time), max(time), count(*), avg(engagement_score), max(engagement_score),"
             " max(total_users) FROM engagement_metrics"
+            " WHERE time <= (SELECT ended_at FROM sessions)"
         ).fetchall()
+        silent = connection.execute(
+            "SELECT FROM engagement_metrics WHERE time > (SELECT ended_at FROM sessions)"
+        )
     assert figures == rows
+    assert silent.rowcount == 9  # the last of ten seconds without an event ends the session

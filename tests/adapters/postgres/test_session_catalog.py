@@ -86,6 +86,29 @@ def _signals(users: int) -> Any:
     return type(SIGNALS)(0.0, 0.0, 0, users, 0.0, 0.0)
 
 
+def test_the_silent_rows_at_the_end_of_a_session_are_no_part_of_its_figures(
+    store: PostgresRowStore, catalog: PostgresSessionCatalog, reader: psycopg.Connection
+) -> None:
+    silent = [tick(n, score=0.0, signals=_signals(0)) for n in (2, 3)]
+    over = tick(4, score=0.0, is_last=True, active_until_ms=AT_MS + TICK_MS)
+    store.write([tick(0, score=0.5), tick(1, score=0.7), *silent, over])
+    assert catalog.find_unsummarised(10) == [ended(1)]
+    catalog.summarise(ended(1))
+    assert figures(reader)[0][:3] == (True, 2, pytest.approx(0.6))
+
+
+def test_a_lost_session_whose_collector_comes_back_is_live_again(
+    url: str, store: PostgresRowStore, catalog: PostgresSessionCatalog, reader: psycopg.Connection
+) -> None:
+    store.write([tick(0), tick(1)])
+    assert catalog.end(catalog.find_lost(AT_MS + 2 * TICK_MS)) == 1
+    with closing(PostgresRowStore(url)) as successor:
+        successor.write([tick(1)])  # again
+        assert reader.execute("SELECT FROM sessions WHERE ended_at IS NULL").rowcount == 0
+        successor.write([tick(2)])
+    assert reader.execute("SELECT FROM sessions WHERE ended_at IS NULL").rowcount == 1
+
+
 def test_a_session_that_went_on_has_no_figures_until_it_ends_again(
     store: PostgresRowStore, catalog: PostgresSessionCatalog, reader: psycopg.Connection
 ) -> None:

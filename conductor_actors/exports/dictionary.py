@@ -42,7 +42,8 @@ _BY_TIME: Final = "by time, then by id"
 
 _METRICS: Final = ExportTable(
     "engagement_metrics",
-    "The score of each session at each tick, and the signals that it follows from.",
+    "The score of each session at each tick, and the signals that it follows from; also at the "
+    "ticks after its last event.",
     "by session, then by time",
     (
         ExportColumn("time", "timestamp", "The tick. The row is about the minute before it."),

@@ -1,10 +1,7 @@
-"""Which sessions are of which event, as the database has it, in memory and for real."""
+"""Which sessions are of which event, as the database has it, in memory."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import cast
-
-import psycopg
 
 from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.upstreams import StoredHistory
@@ -48,14 +45,3 @@ def access_of(
 ) -> SessionAccess:
     """Return the access to these sessions, and to those that are stored."""
     return SessionAccess(live, cast("StoredHistory", stored or StoredEvents({})), clock)
-
-
-def store_session(url: str, key: SessionKey, event_id: str, ended_at: datetime | None) -> None:
-    """Store that a session was of an event."""
-    with psycopg.connect(url) as connection:
-        connection.execute(
-            "INSERT INTO sessions (tenant_id, session_id, event_id, started_at, ended_at)"
-            " VALUES (%s, %s, %s, %s, %s)"
-            " ON CONFLICT (tenant_id, session_id) DO UPDATE SET event_id = excluded.event_id",
-            (*key, event_id, datetime(2026, 1, 4, 12, tzinfo=UTC), ended_at),
-        )

@@ -7,14 +7,13 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from conductor_actors.dashboard.http import openapi
 from conductor_actors.dashboard.server import Dashboard
-from conductor_actors.domain.identity import SessionKey
 from tests.dashboard.clients import SECRET, Client, token
 from tests.dashboard.conftest import WITHIN_S, Connect, Serve, this_tick_ms
-from tests.dashboard.stored_sessions import store_session
 from tests.support.score_rows import row
 
 pytestmark = pytest.mark.anyio
@@ -26,12 +25,13 @@ ALL_CLAIMS = {"conduct": True, "admin": True}
 
 
 class Show:
-    """Two events of a tenant, each with a live session and one that has ended."""
+    """Two events of a tenant, each with a live session and one of which rows are stored only."""
 
-    def __init__(self, dashboard: Dashboard, publish: Write, database: str) -> None:
+    def __init__(self, dashboard: Dashboard, publish: Write, store: Write) -> None:
         name = uuid4().hex
         self.dashboard = dashboard
-        self.event, self.other_event = f"expo-{name}", f"fair-{name}"
+        self.name = name
+        self.event, self.other_event = f"expo-{name}", f"other-{name}"
         self.live, self.ended = f"live-{name}", f"ended-{name}"
         self.other_live, self.other_ended = f"other-live-{name}", f"other-ended-{name}"
         for event, live, ended in (
@@ -39,7 +39,7 @@ class Show:
             (self.other_event, self.other_live, self.other_ended),
         ):
             publish(row(live, this_tick_ms(), event_id=event, tenant_id="acme"))
-            store_session(database, SessionKey("acme", ended), event, None)
+            store(row(ended, event_id=event, tenant_id="acme"))
         self.show = token(claims={"events": [self.event], **ALL_CLAIMS})
         self._wait_until_live()
 
@@ -63,8 +63,8 @@ class Show:
 
 
 @pytest.fixture
-def show(serve: Serve, publish: Write, shared_database: str) -> Show:
-    return Show(serve(jwt_secret=SECRET), publish, shared_database)
+def show(serve: Serve, publish: Write, store: Write) -> Show:
+    return Show(serve(jwt_secret=SECRET), publish, store)
 
 
 def _paths_of_a_session() -> Iterator[tuple[str, str]]:
@@ -134,6 +134,49 @@ def test_the_mode_of_an_event_can_be_set_by_the_token_of_that_event_only(show: S
 def test_the_list_of_live_sessions_has_those_of_the_event_only(show: Show) -> None:
     listed = show.send("GET", "/api/v1/sessions").json()["sessions"]
     assert [one["sessionId"] for one in listed] == [show.live]
+
+
+def test_no_list_names_a_session_or_an_event_of_another_event(
+    show: Show, shared_database: str
+) -> None:
+    _store_titles(shared_database, show)
+    lists = [path for path, how in openapi.document()["paths"].items() if "get" in how]
+    queries = {
+        "/api/v1/sessions": ["", "?state=all", "?state=ended", f"?state=all&search={show.name}"],
+        "/api/v1/anomalies": ["", "?open=true"],
+        "/api/v1/histories": [f"?session={show.ended}"],
+        "/api/v1/events/overview": [f"?event={show.event}"],
+        "/api/v1/events/report": [f"?event={show.event}"],
+        "/api/v1/export": ["", "?format=jsonl", f"?event={show.event}"],
+    }
+    for path in lists:
+        for query in queries.get(path, [""]) if "{" not in path else []:
+            response = show.send("GET", path + query)
+            assert response.status_code == 200, (path, response.text)
+            for name in (show.other_event, show.other_live, show.other_ended):
+                assert name not in response.text, (path, response.text)
+    for path in ("/api/v1/events/overview", "/api/v1/events/report", "/api/v1/export"):
+        response = show.send("GET", f"{path}?event={show.other_event}")
+        assert response.status_code in {403, 404}, (path, response.text)
+    listed = show.send("GET", "/api/v1/sessions?state=all").json()["sessions"]
+    assert {one["sessionId"] for one in listed} == {show.ended}
+    assert show.send("GET", "/api/v1/events").json()["events"][0]["eventId"] == show.event
+
+
+def _store_titles(url: str, show: Show) -> None:
+    with psycopg.connect(url) as connection:
+        for session_id in (show.live, show.ended, show.other_live, show.other_ended):
+            connection.execute(
+                "INSERT INTO session_titles (tenant_id, session_id, title, updated_at)"
+                " VALUES ('acme', %s, %s, now())",
+                (session_id, f"Title of {session_id}"),
+            )
+        for event_id in (show.event, show.other_event):
+            connection.execute(
+                "INSERT INTO event_titles (tenant_id, event_id, title, updated_at)"
+                " VALUES ('acme', %s, %s, now())",
+                (event_id, f"Title of {event_id}"),
+            )
 
 
 @pytest.mark.parametrize("event", ["subscribe:engagement", "agent:subscribe"])

@@ -35,17 +35,20 @@ _END_OF_TIME: Final = to_datetime(253_402_300_799_000)
 _LAST_END: Final = _END_OF_TIME - SESSION_MARGIN
 
 _ROWS_OF_SESSION: Final = """
-    coalesce(ticks, ceil(extract(epoch FROM coalesce(ended_at, now()) - started_at) / %(tick_s)s))
+    ceil(extract(epoch FROM coalesce(last_row_at, ended_at, now()) - started_at) / %(tick_s)s) + 1
 """
 _LIST_SESSIONS: Final = sql.SQL("""
-    SELECT session_id, {rows}::bigint, started_at, ended_at FROM sessions
+    SELECT session_id, ({rows})::bigint, started_at,
+           CASE WHEN ended_at IS NOT NULL THEN coalesce(last_row_at, ended_at) END
+    FROM sessions
     WHERE {selected} AND session_id > %(after)s ORDER BY session_id LIMIT %(limit)s
 """)
 _COUNT_SESSIONS: Final = sql.SQL("""
     SELECT count(*), coalesce(sum({rows}), 0)::bigint FROM sessions WHERE {selected}
 """)
 _SELECTED_SESSIONS: Final = sql.SQL(
-    "tenant_id = %(tenant)s AND started_at < %(until)s AND coalesce(ended_at >= %(first)s, true)"
+    "tenant_id = %(tenant)s AND started_at < %(until)s"
+    " AND (ended_at IS NULL OR coalesce(last_row_at, ended_at) >= %(first)s)"
 )
 _ONE_SESSION: Final = sql.SQL(" AND session_id = %(session)s")
 _OF_EVENT_ID: Final = sql.SQL(" AND event_id = %(event)s")
@@ -78,12 +81,12 @@ _NO_ID: Final = "00000000-0000-0000-0000-000000000000"
 
 
 class _Session(NamedTuple):
-    """A session, about how many rows it has, and when it began and ended."""
+    """A session, about how many rows it has, and the times of the first and the last, if known."""
 
     session_id: str
     rows: int
     started_at: datetime
-    ended_at: datetime | None
+    last_row_at: datetime | None
 
 
 class PostgresExportReader:
@@ -233,7 +236,7 @@ def _instant(ms: int | None, default: datetime) -> datetime:
 def _during(selection: ExportSelection, batch: Sequence[_Session]) -> dict[str, datetime]:
     """Return the range in which sessions have rows, so that few chunks of a table are read."""
     first = min(one.started_at for one in batch) - SESSION_MARGIN
-    until = max((one.ended_at or _LAST_END) for one in batch) + SESSION_MARGIN
+    until = max((one.last_row_at or _LAST_END) for one in batch) + SESSION_MARGIN
     return {
         "first": max(first, _instant(selection.first_ms, _BEGIN_OF_TIME)),
         "until": min(until, _instant(selection.until_ms, _END_OF_TIME)),

@@ -108,6 +108,22 @@ async def test_a_range_in_the_middle_of_sessions_has_its_rows_only(database: str
     assert len(records) == 10 * len({record[2] for record in records})
 
 
+async def test_rows_after_the_end_of_a_session_are_exported_too(database: str) -> None:
+    tenant = f"t-{uuid4().hex}"
+    insert_bulk_rows(database, 1, 100, tenant)
+    with psycopg.connect(database) as connection:
+        [[ended_at]] = connection.execute(
+            "UPDATE sessions SET last_row_at = ended_at, ended_at = ended_at - interval '100 s'"
+            " WHERE tenant_id = %s RETURNING ended_at",
+            (tenant,),
+        ).fetchall()
+    selection = ExportSelection(METRICS, tenant)
+    _, records = await read(database, selection, 1000)
+    assert len(records) == 100
+    _, records = await read(database, selection._replace(first_ms=to_ms(ended_at) + 1), 1000)
+    assert len(records) == 20
+
+
 async def test_only_visible_sessions_are_read(database: str) -> None:
     visible = ["session-000001", "session-000011", "none"]
     selection = ExportSelection(METRICS, "acme", session_ids=visible)

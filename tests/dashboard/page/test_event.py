@@ -69,6 +69,9 @@ def test_sessions_stand_on_one_time_axis_in_the_order_of_their_start(
     assert begins == pytest.approx([0, 0.25, 0.5], abs=0.01)
     axis = page.locator(".multiples-titles .time-axis span")
     expect(axis.filter(has_text="14:00")).to_have_attribute("style", "left: 50%;")
+    figures = page.locator(".event-figures")
+    expect(figures).to_contain_text("Highest peak75%panel")
+    expect(figures).to_contain_text("Best session70%panel")
     row = page.get_by_role("link", name="Opening 12:00 · 1 h , average 40% , peak 60%")
     expect(row).to_have_attribute("href", "#/session/opening")
     assert event.reports.exported == []

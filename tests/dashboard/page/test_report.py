@@ -67,14 +67,15 @@ def test_what_was_not_done_in_time_is_compared_with_nothing(
     [done] = reports.reports.session_reports["keynote"]["interventions"]
     late = {"sentAt": "2026-01-04T12:27:00.000Z"}  # the end of the time that is measured
     dismissed, held = {"sentAt": None}, {"sentAt": None, "type": "HOLD"}
-    many = [done | each for each in (late, dismissed, held)]
+    open_still = {"sentAt": None, "status": "SUGGESTED", "outcome": None}
+    many = [done | each for each in (late, dismissed, held, open_still)]
     reports.reports.session_reports["keynote"]["interventions"] = many
     page = _open(window, "session/keynote")
 
     mean = "51% on average from 30 to 120 s later, 38% before."
     not_done = f"It was not done in time. {mean}"
     texts = [each[-1] for each in _rows(page, "interventions")]
-    assert texts == [not_done, not_done, mean]
+    assert texts == [not_done, not_done, mean, "Not known yet."]
     expect(page.locator(".curve-mark")).to_have_count(1)
     expect(page.locator(".report-figures")).to_contain_text("Anomalies21 action of the conductor")
 

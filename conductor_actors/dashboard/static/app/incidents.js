@@ -26,7 +26,7 @@ export function incidentName(type) {
 
 /**
  * Return the name of an anomaly's type.
- * @param {AnomalyRecord} incident
+ * @param {Pick<AnomalyRecord, "type" | "endedAt">} incident
  */
 export function typeName({ type, endedAt }) {
   return (endedAt !== null && PAST_TYPES[type]) || incidentName(type);

@@ -43,13 +43,13 @@ export function inOrder(sessions, order) {
  */
 export function showEventFigures(list, { sessions, curve }) {
   const best = inOrder(sessions, "mean")[0];
-  const bestMean = best ? figuresOf(best).mean : null;
+  const highest = inOrder(sessions, "peak")[0];
   const people = most(curve, ({ totalUsers }) => totalUsers);
   showFigures(list, [
     ["Average score", percentOf(meanOf(curve)), "of all sessions, by their people"],
-    ["Highest", percentOf(most(curve, ({ score }) => score)), "of all sessions together"],
+    ["Highest peak", percentOf(highest && figuresOf(highest).peak), highest ? nameOf(highest) : ""],
     ["People at most", people === null ? "–" : count(people), "in all sessions at one time"],
-    ["Best session", percentOf(bestMean), best && bestMean !== null ? nameOf(best) : ""],
+    ["Best session", percentOf(best && figuresOf(best).mean), best ? nameOf(best) : ""],
   ]);
 }
 

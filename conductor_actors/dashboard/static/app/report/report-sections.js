@@ -3,7 +3,7 @@
 import { nameOf, percentOf } from "../event/event-figures.js";
 import { html, show } from "../element.js";
 import { count, duration, percent, printable } from "../format.js";
-import { incidentName } from "../incidents.js";
+import { typeName } from "../incidents.js";
 import { comparison, interventionName, statusName, WINDOW_END_MS } from "../interventions.js";
 import { categoryName, levelOf } from "../levels.js";
 import { reportAddress, sessionAddress } from "../routes.js";
@@ -46,7 +46,7 @@ export function showSections(root, report, timeText) {
     report.anomalies.map((each) => [
       momentLink(each, each.startedAt),
       nameIn(each.sessionId),
-      incidentName(each.type),
+      typeName(each),
       lengthText(each),
       printable(each.reason ?? ""),
     ]),
@@ -116,9 +116,9 @@ function lengthText({ startedAt, endedAt }) {
 /** @param {ReportedIntervention} intervention */
 function outcomeOf(intervention) {
   const { outcome, type } = intervention;
+  if (outcome === null) return "Not known yet.";
   const isDone = wasSentInTime(intervention);
   const begin = isDone || type === "HOLD" ? "" : "It was not done in time. ";
-  if (outcome === null) return `${begin}Not known yet.`;
   const { engagement_before: before, engagement_after: after, reward } = outcome;
   if (typeof before !== "number" || typeof after !== "number") return `${begin}What followed could not be measured.`;
   const mean = `${begin}${percent(after)} on average from 30 to 120 s later, ${percent(before)} before`;

@@ -62,6 +62,7 @@ export function bar(from, to, level, text = "") {
   track.className = "report-bar";
   const filled = document.createElement("span");
   filled.dataset["level"] = level;
+  filled.hidden = from === to;
   filled.style.left = percentOf(Math.min(from, to));
   filled.style.width = percentOf(Math.abs(to - from));
   track.append(filled);

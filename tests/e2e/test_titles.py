@@ -93,6 +93,23 @@ def test_titles_wait_for_the_database_in_redis_even_if_the_process_is_killed(
     assert deployment.client.xlen(TITLE_OUTBOX_KEY) == 0
 
 
+def test_titles_come_by_stream_and_by_channel_each_with_its_tenant(deployment: Deployment) -> None:
+    with deployment.running(CONDUCTOR_TENANTS="acme") as program:
+        program.wait_for("checkpoint_committed", WAIT_S)  # what is published before is not received
+        deployment.client.publish(f"acme:{SESSION_INFO}", b'{"sessionId":"a","title":"channel"}')
+        deployment.client.xadd(SESSION_INFO, {"data": b'{"sessionId":"a","title":"stream"}'})
+        program.wait_for("titles_stored", WAIT_S)
+        wait_until(lambda: len(tenants_and_titles(deployment)) == 2, WAIT_S)
+        terminate(program)
+    assert tenants_and_titles(deployment) == [("acme", "channel"), ("default", "stream")]
+
+
+def tenants_and_titles(deployment: Deployment) -> list[tuple[str, str]]:
+    with psycopg.connect(deployment.settings["DATABASE_URL"]) as connection:
+        found = connection.execute("SELECT tenant_id, title FROM session_titles ORDER BY 1")
+        return [(tenant_id, title) for tenant_id, title in found]
+
+
 def test_a_session_that_is_over_has_its_end_and_its_figures_soon(deployment: Deployment) -> None:
     with deployment.running(CONDUCTOR_SESSION_TIMEOUT_S="10") as program:
         program.wait_for("service_started", WAIT_S)

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, NamedTuple, get_args
+from typing import Final, NamedTuple
 
-from pydantic import SecretStr, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from conductor_actors.errors import ConfigError
@@ -78,9 +78,4 @@ def _error_line(problem: ErrorDetails) -> str:
     if _SERVICE_ADDRESS.fullmatch(str(problem["input"])):
         message = "set by Kubernetes for a Service: use enableServiceLinks: false, or set it"
     [example, *_] = Settings.model_fields[field_name].examples or [default_text(field_name)]
-    given = "…" if _is_secret(field_name) else repr(problem["input"])
-    return f"{variable}={given}: {message}, e.g. {variable}={example}"
-
-
-def _is_secret(field_name: str) -> bool:
-    return SecretStr in get_args(Settings.model_fields[field_name].annotation)
+    return f"{variable}={problem['input']!r}: {message}, e.g. {variable}={example}"

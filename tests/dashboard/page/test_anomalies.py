@@ -214,7 +214,7 @@ def test_the_chart_shades_the_time_of_an_anomaly_and_marks_its_begin_and_end(
     ended = {"endedAt": "2026-01-04T11:58:20.000Z", "durationS": 90}
     keynote.anomalies.append(record(began, **ended))
     page = window.open("keynote")
-    expect(page.get_by_text("Time of an anomaly")).to_be_visible()
+    expect(page.locator(".session").get_by_text("Time of an anomaly")).to_be_visible()
     expect(page.locator(".fact-points")).to_have_text("60")
 
     above = 0.9  # the curve, its area and the expected range
@@ -235,7 +235,7 @@ def test_the_chart_shows_the_range_of_scores_that_was_expected(
     later = [one | {"expected": _EXPECTED} for one in points[30:]]
     service.points["keynote"] = points[:30] + later
     page = window.open("keynote")
-    expect(page.get_by_text("Expected range")).to_be_visible()
+    expect(page.locator(".session").get_by_text("Expected range")).to_be_visible()
 
     assert pixel(page, NOON_MS - 50_000, 0.65)[3] > 0
     assert pixel(page, NOON_MS - 50_000, 0.85)[3] == 0
@@ -247,9 +247,9 @@ def test_the_legend_names_only_what_the_chart_shows(window: Window, service: Fak
     page = window.open("keynote")
     expect(page.locator(".score-number")).to_have_text("28")
 
-    expect(page.get_by_text("Critical below 30%")).to_be_visible()
-    expect(page.get_by_text("Expected range")).to_be_hidden()
-    expect(page.get_by_text("Time of an anomaly")).to_be_hidden()
+    expect(page.locator(".session").get_by_text("Critical below 30%")).to_be_visible()
+    expect(page.locator(".session").get_by_text("Expected range")).to_be_hidden()
+    expect(page.locator(".session").get_by_text("Time of an anomaly")).to_be_hidden()
 
 
 def test_the_keyboard_reads_the_expected_range_and_the_anomaly_of_a_point(

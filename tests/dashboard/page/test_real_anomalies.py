@@ -41,7 +41,7 @@ def test_an_anomaly_begins_is_reported_as_no_problem_ends_and_is_in_the_list(
     expect(notice).to_have_attribute("data-severity", "critical")
     expect(notice.locator(".notice-text")).to_have_text(change.reason)
     expect(page).to_have_title(f"(1) 30% {session_id} · Engagement")
-    expect(page.get_by_text("Expected range")).to_be_visible()
+    expect(page.locator(".session").get_by_text("Expected range")).to_be_visible()
     notice.get_by_role("button", name="Not a problem").click()
     expect(notice.get_by_role("button", name="Marked as not a problem")).to_be_visible()
 

@@ -154,7 +154,8 @@ export class SessionCharts {
    * Explain what the chart shows, and nothing else.
    * @param {Shown} shown
    */
-  #drawLegend({ points, incidents, interventions, gaps, fromMs, toMs }) {
+  #drawLegend({ points, incidents, interventions, gaps, fromMs, toMs, choice }) {
+    html(this.#root, ".legend").dataset["newest"] = String(!this.#history.isEnded && sameChoice(choice, NEWEST));
     const { hasMarks, hasDifference } = shownInChart(interventions, fromMs, toMs);
     const parts = {
       expected: points.some(({ expected }) => expected),

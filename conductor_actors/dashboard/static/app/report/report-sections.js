@@ -10,6 +10,7 @@ import { reportAddress, sessionAddress } from "../routes.js";
 import { bar, linkTo, showRows } from "./report-table.js";
 
 /** @import { Report, ReportedAnomaly, ReportedIntervention } from "../../types.d.ts" */
+/** @import { Cell } from "./report-table.js" */
 
 /** The categories and a score in each, the highest first. */
 const CATEGORIES = /** @type {const} */ ([
@@ -28,44 +29,49 @@ const AROUND_MS = 120_000; // what the link to an anomaly or action shows before
  */
 export function showSections(root, report, timeText) {
   const sessions = new Map((report.sessions ?? []).map((session) => [session.sessionId, nameOf(session)]));
-  const nameIn = (/** @type {string} */ id) => sessions.get(id) ?? printable(id);
   const time = (/** @type {string} */ text) => timeText(Date.parse(text));
-  /** @param {{sessionId: string}} each @param {string} at */
-  const momentLink = ({ sessionId }, at) => linkTo(sessionAddress(sessionId, around(at)), time(at));
+  /** @param {string} sessionId @param {string} at */
+  const whenAndWhere = (sessionId, at) => [
+    linkTo(sessionAddress(sessionId, around(at)), time(at)),
+    sessions.get(sessionId) ?? printable(sessionId),
+  ];
   showCategories(html(root, ".report-categories"), report);
-  showRows(
-    html(root, ".report-polls"),
-    report.polls.map((poll) => [
-      momentLink(poll, poll.at),
-      nameIn(poll.sessionId),
-      bar(0, poll.participation, "accent", percent(poll.participation)),
-    ]),
-  );
-  showRows(
-    html(root, ".report-anomalies"),
-    report.anomalies.map((each) => [
-      momentLink(each, each.startedAt),
-      nameIn(each.sessionId),
-      typeName(each),
-      lengthText(each),
-      printable(each.reason ?? ""),
-    ]),
-  );
-  showRows(
-    html(root, ".report-interventions"),
-    report.interventions.map((each) => [
-      momentLink(each, each.at),
-      nameIn(each.sessionId),
-      interventionName(each.type),
-      each.type === "HOLD" ? "–" : statusName(each.status),
-      outcomeOf(each),
-    ]),
-  );
+  showChanges(root, report, whenAndWhere);
   showSessions(html(root, ".report-sessions"), report, time);
   // A report of one session need not name it in each row.
   for (const cell of root.querySelectorAll(".report-session")) {
     show(/** @type {HTMLElement} */ (cell), report.kind === "event");
   }
+}
+
+/**
+ * Show polls, anomalies and what the conductor did.
+ * @param {HTMLElement} root
+ * @param {Report} report
+ * @param {(sessionId: string, at: string) => Cell[]} whenAndWhere
+ */
+function showChanges(root, { polls, anomalies, interventions }, whenAndWhere) {
+  showRows(
+    html(root, ".report-polls"),
+    polls.map(({ sessionId, at, participation }) => [
+      ...whenAndWhere(sessionId, at),
+      bar(0, participation, "accent", percent(participation)),
+    ]),
+  );
+  showRows(
+    html(root, ".report-anomalies"),
+    anomalies.map((each) => [
+      ...whenAndWhere(each.sessionId, each.startedAt),
+      ...[typeName(each), lengthText(each), printable(each.reason ?? "")],
+    ]),
+  );
+  showRows(
+    html(root, ".report-interventions"),
+    interventions.map((each) => [
+      ...whenAndWhere(each.sessionId, each.at),
+      ...[interventionName(each.type), each.type === "HOLD" ? "–" : statusName(each.status), outcomeOf(each)],
+    ]),
+  );
 }
 
 /**

@@ -1,6 +1,7 @@
 """Exports are read by indexes, page by page, with the columns that the dictionary describes."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -31,6 +32,7 @@ TYPES = {
     "json": {"jsonb"},
 }
 SESSIONS, TICKS = 30, 400
+BY_SESSION = re.compile(r'"Index Cond": "[^"]*\bsession_id\b')
 
 
 @pytest.fixture(scope="module", params=["plain", "timescale"])
@@ -212,6 +214,8 @@ async def test_each_page_is_read_by_an_index(
     assert len(plans) > 1000
     for plan in plans:
         assert "Seq Scan" not in plan, plan
+        if "engagement_metrics" in plan:
+            assert BY_SESSION.search(plan), plan
 
 
 def _insert_other_sessions(url: str, count: int) -> None:

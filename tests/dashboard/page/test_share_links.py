@@ -16,6 +16,35 @@ from tests.support.score_rows import row
 Write = Callable[..., None]
 
 
+def test_a_link_to_an_event_opens_it_and_lists_its_sessions_only(  # noqa: PLR0913, PLR0917 - fixtures
+    serve: Serve,
+    open_real: Open,
+    store: Write,
+    session_id: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    event, other = f"expo {session_id}", f"other {session_id}"
+    for named, of in ((session_id, event), (f"{session_id}-2", other)):
+        for tick in range(3):
+            at_ms = this_tick_ms(tick + 1)
+            store(row(named, at_ms, tenant_id="acme", event_id=of))
+    address = serve(jwt_secret=SECRET).address
+    monkeypatch.setenv("CONDUCTOR_JWT_SECRET", SECRET)
+    monkeypatch.setenv("CONDUCTOR_HTTP_PORT", str(urlsplit(address).port))
+    capsys.readouterr()
+    print_link(tenant="acme", event=[event], expires="10m")
+    page = open_real(address).page
+    page.goto(capsys.readouterr().out.strip())
+    expect(page.locator("body")).to_contain_text(session_id)
+    expect(page.locator("body")).to_contain_text(event)
+    expect(page.locator("body")).not_to_contain_text(f"{session_id}-2")
+    expect(page.locator("body")).not_to_contain_text(other)
+    page.goto(f"{address}#/sessions")
+    expect(page.locator("body")).to_contain_text(session_id)
+    expect(page.locator("body")).not_to_contain_text(f"{session_id}-2")
+
+
 def test_a_link_opens_its_session_and_shows_no_other(  # noqa: PLR0913, PLR0917 - fixtures
     serve: Serve,
     open_real: Open,

@@ -23,6 +23,7 @@ const PARTS = [
   ["reactions", "Reactions"],
   ["leave_rate", "Leaving"],
 ];
+const LINES_PX = 1.5; // between two points; where they are closer, lines would cover the areas
 const [LOWEST, HIGHEST] = [-0.15, 1];
 
 /** The chart and its legend, which has the means, or the figures of one point. */
@@ -116,9 +117,11 @@ export class ContributionsChart {
  * @param {readonly ChartPoint[]} points
  */
 function drawParts(plot, points) {
-  const { ctx } = plot;
+  const { ctx, bbox } = plot;
+  const isSparse = bbox.width / points.length > LINES_PX * devicePixelRatio;
   ctx.save();
   clip(plot);
+  ctx.strokeStyle = colour("surface"); // so that areas differ without their colours, too
   for (const run of runs(points.map(({ timestamp, contributions }) => ({ at: Date.parse(timestamp) / 1000, contributions })))) {
     const zero = run.map(({ at }) => place(plot, at, 0));
     let sums = run.map(() => 0);
@@ -129,8 +132,7 @@ function drawParts(plot, points) {
       const upper = run.map(({ at }, index) => place(plot, at, sums[index] ?? 0));
       ctx.fillStyle = colour(`part-${part}`);
       fillBetween(ctx, upper, isDeducted ? zero : lower);
-      ctx.strokeStyle = colour("surface"); // so that areas differ without their colours, too
-      strokeLine(ctx, upper);
+      if (isSparse) strokeLine(ctx, upper);
       lower = upper;
     }
   }

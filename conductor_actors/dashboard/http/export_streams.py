@@ -20,7 +20,7 @@ from conductor_actors.ports import Clock
 PAGE_ROWS: Final = 2000
 MAX_EXPORTS: Final = 64
 MAX_EXPORTS_PER_TENANT: Final = 16
-PAUSE_PER_PAGE: Final = 1.0  # times the time to encode it, so that half of a core is idle
+PAUSE_PER_PAGE: Final = 3.0  # times the time to encode it: it uses a quarter of a core
 
 
 class ExportStreams:

@@ -205,7 +205,7 @@ def test_the_chart_marks_the_sending_the_window_and_the_difference_to_without_it
     keynote.conductor.change(measured(at_ms=at_ms, outcome=outcome))
     page = window.open("keynote")
     expect(page.get_by_text("Without it", exact=True)).to_be_visible()
-    expect(page.locator(".legend-action")).to_be_visible()
+    expect(page.locator(".session .legend-action")).to_be_visible()
 
     sent_ms, middle_ms = at_ms + 2 * TICK_MS, at_ms + 75_000
     marks = [pixel(page, sent_ms + nudge, 0.6) for nudge in range(-700, 701, 100)]

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Literal, NamedTuple, Protocol
 
+from conductor_actors.domain.charts.largest_changes import ScoreChange
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.largest_changes import ScoreChange
 from conductor_actors.domain.scoring import Contributions
 from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.exports.selections import ExportReader

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from conductor_actors.actors.delivery import DeliveryPorts
 from conductor_actors.adapters.postgres.deliveries_table import no_webhook
 from conductor_actors.adapters.postgres.delivery_queue import PostgresDeliveryQueue
-from conductor_actors.adapters.postgres.report_reader import PostgresSessionReports
+from conductor_actors.adapters.postgres.history.report_reader import PostgresSessionReports
 from conductor_actors.settings import Settings
 
 

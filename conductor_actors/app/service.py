@@ -13,7 +13,7 @@ from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.actors.title_writer import TitleSinks
 from conductor_actors.adapters.postgres import migrations
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
-from conductor_actors.adapters.postgres.history_ports import make_history_ports
+from conductor_actors.adapters.postgres.history.history_ports import make_history_ports
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.intervention_store import PostgresInterventionStore
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore

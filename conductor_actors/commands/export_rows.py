@@ -9,8 +9,8 @@ from typing import Annotated, BinaryIO, Final
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from conductor_actors.adapters.postgres.export_reader import PostgresExportReader
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history.export_reader import PostgresExportReader
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
 from conductor_actors.app.startup import configure, open_servers
 from conductor_actors.commands.complete_files import open_complete
 from conductor_actors.commands.terminal import STDERR, print_stderr, printable, require_text

@@ -25,8 +25,8 @@ from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.command_routes import CommandRoutes
 from conductor_actors.dashboard.http.given_commands import GivenCommands
 from conductor_actors.dashboard.http.health_routes import HealthRoutes
-from conductor_actors.dashboard.http.history_routes import history_routes
-from conductor_actors.dashboard.http.history_sources import HistorySources
+from conductor_actors.dashboard.http.history.history_routes import history_routes
+from conductor_actors.dashboard.http.history.history_sources import HistorySources
 from conductor_actors.dashboard.http.intervention_routes import InterventionRoutes
 from conductor_actors.dashboard.http.page_files import page_routes
 from conductor_actors.dashboard.options import Options

@@ -27,7 +27,7 @@ from conductor_actors.domain.conductor.requests import (
 )
 from conductor_actors.domain.conductor.templates import check_content
 from conductor_actors.domain.identity import Id
-from conductor_actors.domain.iso_times import UtcText, milliseconds
+from conductor_actors.domain.texts.iso_times import UtcText, milliseconds
 from conductor_actors.errors import InvalidEvent
 
 QUIET: Final = "quiet"

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from conductor_actors.domain.identity import PLACEHOLDER_EVENT_ID, Id, SessionKey
-from conductor_actors.domain.iso_times import milliseconds
-from conductor_actors.domain.plain_text import NOT_PLAIN
+from conductor_actors.domain.texts.iso_times import milliseconds
+from conductor_actors.domain.texts.plain_text import NOT_PLAIN
 from conductor_actors.errors import InvalidEvent
 
 SESSION_INFO: Final = "platform.events.session.info.v1"

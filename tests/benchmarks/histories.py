@@ -21,7 +21,7 @@ import psycopg
 
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.postgres import migrations
-from conductor_actors.adapters.postgres.history_ports import ports_on
+from conductor_actors.adapters.postgres.history.history_ports import ports_on
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.identity import SessionKey

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from pyarrow import parquet
 
-from conductor_actors.adapters.postgres import export_reader
+from conductor_actors.adapters.postgres.history import export_reader
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.commands import export_rows as command
 from conductor_actors.commands.export_rows import export_rows

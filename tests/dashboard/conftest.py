@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
-from conductor_actors.adapters.postgres.history_ports import make_history_ports
+from conductor_actors.adapters.postgres.history.history_ports import make_history_ports
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.intervention_store import PostgresInterventionStore
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore

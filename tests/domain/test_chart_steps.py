@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.domain.chart_steps import chart_step_s, iso_step
+from conductor_actors.domain.charts.chart_steps import chart_step_s, iso_step
 
 HOUR_MS = 3_600_000
 MOMENT = st.integers(0, 4_000_000_000_000)

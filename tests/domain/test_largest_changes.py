@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.domain.largest_changes import (
+from conductor_actors.domain.charts.largest_changes import (
     MAX_MOMENTS,
     ScoreChange,
     largest_changes,

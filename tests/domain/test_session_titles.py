@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from conductor_actors.domain.iso_times import milliseconds
 from conductor_actors.domain.session_titles import (
     MAX_SPEAKER_CHARS,
     MAX_SPEAKERS,
@@ -17,6 +16,7 @@ from conductor_actors.domain.session_titles import (
     decode_details,
     decode_session_info,
 )
+from conductor_actors.domain.texts.iso_times import milliseconds
 from conductor_actors.errors import InvalidEvent
 from conductor_actors.instants import to_iso
 

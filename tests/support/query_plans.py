@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
 from conductor_actors.adapters.postgres.query_pool import Query, Records, Values
 
 Plan = Mapping[str, Any]

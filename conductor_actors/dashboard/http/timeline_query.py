@@ -11,7 +11,7 @@ from conductor_actors.dashboard.http.query import (
     parse_instant,
     parse_number,
 )
-from conductor_actors.domain.chart_steps import chart_step_s
+from conductor_actors.domain.charts.chart_steps import chart_step_s
 from conductor_actors.history_port import TimeRange
 
 MAX_TIMELINE_POINTS: Final = 2000

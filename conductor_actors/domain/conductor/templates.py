@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from conductor_actors.domain.conductor.interventions import ActionType, Content
-from conductor_actors.domain.plain_text import NOT_PLAIN
+from conductor_actors.domain.texts.plain_text import NOT_PLAIN
 
 MAX_CONTENT_CHARS: Final = 500
 MAX_OPTION_CHARS: Final = 100

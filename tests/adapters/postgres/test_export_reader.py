@@ -12,9 +12,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from conductor_actors.adapters.postgres import export_reader
-from conductor_actors.adapters.postgres.export_reader import PostgresExportReader
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history import export_reader
+from conductor_actors.adapters.postgres.history.export_reader import PostgresExportReader
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
 from conductor_actors.exports.dictionary import TABLES
 from conductor_actors.exports.selections import ExportSelection
 from conductor_actors.instants import to_datetime, to_ms

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 
-from conductor_actors.adapters.postgres import history_queries, query_pool
-from conductor_actors.adapters.postgres.history_queries import (
+from conductor_actors.adapters.postgres import query_pool
+from conductor_actors.adapters.postgres.history import history_queries
+from conductor_actors.adapters.postgres.history.history_queries import (
     MAX_WAITING_QUERIES_PER_TENANT,
     HistoryQueries,
 )

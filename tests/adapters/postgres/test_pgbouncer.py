@@ -9,7 +9,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from conductor_actors.adapters.postgres.connection import connect
-from conductor_actors.adapters.postgres.history_ports import make_history_ports
+from conductor_actors.adapters.postgres.history.history_ports import make_history_ports
 from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore

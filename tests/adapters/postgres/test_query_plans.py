@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from conductor_actors.adapters.postgres.history_ports import ports_on
+from conductor_actors.adapters.postgres.history.history_ports import ports_on
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_titles import SessionDetails, TitleChange

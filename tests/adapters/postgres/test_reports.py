@@ -12,15 +12,15 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.adapters.postgres import other_sessions, report_query
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
-from conductor_actors.adapters.postgres.other_sessions import KnownContributions
-from conductor_actors.adapters.postgres.report_reader import (
+from conductor_actors.adapters.postgres.history import other_sessions, report_query
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history.other_sessions import KnownContributions
+from conductor_actors.adapters.postgres.history.report_reader import (
     PostgresReportReader,
     PostgresSessionReports,
     run_steps,
 )
-from conductor_actors.adapters.postgres.report_steps import session_report_steps
+from conductor_actors.adapters.postgres.history.report_steps import session_report_steps
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.errors import Unavailable

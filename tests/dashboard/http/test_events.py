@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from conductor_actors.dashboard.http import event_query
+from conductor_actors.dashboard.http.history import event_routes
 from conductor_actors.domain.scoring import ScoreRow, Signals
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Serve
@@ -321,7 +322,7 @@ def test_of_an_event_with_very_many_sessions_the_newest_are_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(event_query, "MAX_EVENT_POINTS", 8)
-    monkeypatch.setattr("conductor_actors.dashboard.http.event_routes.MAX_EVENT_SESSIONS_SHOWN", 2)
+    monkeypatch.setattr(event_routes, "MAX_EVENT_SESSIONS_SHOWN", 2)
     for number in range(4):
         store_session(f"s{number}", [0.5] * 12, AT_MS + number * 60_000)
     body = overview()

@@ -9,11 +9,11 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from conductor_actors.adapters.postgres import export_reader
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history import export_reader
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
-from conductor_actors.dashboard.http import export_streams
-from conductor_actors.dashboard.http.export_streams import (
+from conductor_actors.dashboard.http.history import export_streams
+from conductor_actors.dashboard.http.history.export_streams import (
     MAX_EXPORTS,
     MAX_EXPORTS_PER_TENANT,
     ExportParts,

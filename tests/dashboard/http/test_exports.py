@@ -12,6 +12,8 @@ import httpx
 import pytest
 from pyarrow import parquet
 
+from conductor_actors.adapters.postgres.history import export_reader
+from conductor_actors.dashboard.http.history import export_streams
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.exports.dictionary import TABLES
 from conductor_actors.instants import to_iso
@@ -89,8 +91,8 @@ def test_a_range_has_its_begin_and_not_its_end(fetch: Fetch, store: Write, tenan
 def test_no_row_is_missing_or_twice_however_small_pages_are(
     fetch: Fetch, store: Write, tenant: str, page_rows: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("conductor_actors.dashboard.http.export_streams.PAGE_ROWS", page_rows)
-    monkeypatch.setattr("conductor_actors.adapters.postgres.export_reader.MAX_LISTED_SESSIONS", 2)
+    monkeypatch.setattr(export_streams, "PAGE_ROWS", page_rows)
+    monkeypatch.setattr(export_reader, "MAX_LISTED_SESSIONS", 2)
     for number, ticks in enumerate((1, 4, 1, 1, 7, 2)):
         store(*rows_of(f"s{number}", tenant, ticks))
     found = cells(fetch(PATH, params={"tenant": tenant}), "session_id", "time")

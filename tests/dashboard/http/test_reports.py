@@ -8,7 +8,7 @@ import httpx
 import psycopg
 import pytest
 
-from conductor_actors.adapters.postgres import history_queries
+from conductor_actors.adapters.postgres.history import history_queries
 from conductor_actors.dashboard.server import Dashboard
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Serve

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
 from conductor_actors.adapters.postgres.query_pool import Query, Records
 from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.exports.dictionary import ExportColumn, ExportTable

@@ -6,11 +6,11 @@ from typing import Any, Final, NamedTuple
 
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.contribution_columns import (
+from conductor_actors.adapters.postgres.history.contribution_columns import (
     MEAN_CONTRIBUTIONS,
     contribution_values,
 )
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions, Scoring
 from conductor_actors.history_port import Timeline, TimelineStep, TimeRange

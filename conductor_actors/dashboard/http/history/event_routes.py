@@ -13,8 +13,11 @@ from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http import event_query
 from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.cursors import Position, format_position
-from conductor_actors.dashboard.http.event_query import MAX_EVENT_SESSIONS_SHOWN, OverviewQuery
-from conductor_actors.dashboard.http.history_sources import HistorySources
+from conductor_actors.dashboard.http.event_query import (
+    MAX_EVENT_SESSIONS_SHOWN,
+    OverviewQuery,
+)
+from conductor_actors.dashboard.http.history.history_sources import HistorySources
 from conductor_actors.dashboard.http.responder import Responder
 from conductor_actors.dashboard.http.timeline_query import Chart
 from conductor_actors.dashboard.stored_bodies import (
@@ -24,7 +27,7 @@ from conductor_actors.dashboard.stored_bodies import (
     EventSession,
     EventSummary,
 )
-from conductor_actors.domain.chart_steps import iso_step
+from conductor_actors.domain.charts.chart_steps import iso_step
 from conductor_actors.history_port import (
     EventPosition,
     ScoreChanges,

@@ -10,8 +10,8 @@ from conductor_actors.dashboard.access.auth import Caller, Denied
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.export_query import ExportQuery, parse_export
-from conductor_actors.dashboard.http.export_streams import ExportResponse, ExportStreams
-from conductor_actors.dashboard.http.history_sources import HistorySources
+from conductor_actors.dashboard.http.history.export_streams import ExportResponse, ExportStreams
+from conductor_actors.dashboard.http.history.history_sources import HistorySources
 from conductor_actors.dashboard.http.responder import Responder
 from conductor_actors.dashboard.stored_bodies import ColumnBody, ExportColumns, TableBody
 from conductor_actors.exports.dictionary import TABLES, ExportTable

@@ -11,14 +11,14 @@ from typing import Final, NamedTuple
 
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.contribution_columns import (
+from conductor_actors.adapters.postgres.history.contribution_columns import (
     MEAN_CONTRIBUTIONS,
     contribution_values,
 )
-from conductor_actors.adapters.postgres.query_pool import Records
-from conductor_actors.adapters.postgres.report_query import (
+from conductor_actors.adapters.postgres.history.report_query import (
     MAX_ROWS_PER_SLICE,
 )
+from conductor_actors.adapters.postgres.query_pool import Records
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions
 from conductor_actors.history_port import StoredSession

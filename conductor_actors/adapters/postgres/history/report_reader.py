@@ -12,9 +12,9 @@ from conductor_actors.adapters.postgres.connection import (
     primary_message,
     transaction,
 )
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
-from conductor_actors.adapters.postgres.other_sessions import KnownContributions
-from conductor_actors.adapters.postgres.report_steps import (
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history.other_sessions import KnownContributions
+from conductor_actors.adapters.postgres.history.report_steps import (
     ReportSteps,
     event_report_steps,
     session_report_steps,

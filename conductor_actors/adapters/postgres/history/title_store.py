@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
 from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.instants import to_datetime
 

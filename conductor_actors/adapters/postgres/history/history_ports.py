@@ -1,12 +1,12 @@
 """The ports for what is read afterwards, on the connections that they share."""
 
-from conductor_actors.adapters.postgres.event_reader import PostgresEventReader
-from conductor_actors.adapters.postgres.export_reader import PostgresExportReader
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
-from conductor_actors.adapters.postgres.report_reader import PostgresReportReader
-from conductor_actors.adapters.postgres.session_reader import PostgresSessionReader
-from conductor_actors.adapters.postgres.timeline_reader import PostgresTimelineReader
-from conductor_actors.adapters.postgres.title_store import PostgresTitleStore
+from conductor_actors.adapters.postgres.history.event_reader import PostgresEventReader
+from conductor_actors.adapters.postgres.history.export_reader import PostgresExportReader
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history.report_reader import PostgresReportReader
+from conductor_actors.adapters.postgres.history.session_reader import PostgresSessionReader
+from conductor_actors.adapters.postgres.history.timeline_reader import PostgresTimelineReader
+from conductor_actors.adapters.postgres.history.title_store import PostgresTitleStore
 from conductor_actors.history_port import HistoryPorts
 from conductor_actors.report_port import ReportRules
 

@@ -15,7 +15,7 @@ from conductor_actors.dashboard.http import session_query
 from conductor_actors.dashboard.http.api import Handler, session_id_of, session_routes
 from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.cursors import Position, format_position
-from conductor_actors.dashboard.http.history_sources import HistorySources
+from conductor_actors.dashboard.http.history.history_sources import HistorySources
 from conductor_actors.dashboard.http.rate_limit import RateLimit
 from conductor_actors.dashboard.http.request_body import read_body
 from conductor_actors.dashboard.http.responder import Responder

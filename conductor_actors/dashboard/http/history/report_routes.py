@@ -9,7 +9,7 @@ from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http.api import session_id_of, session_routes
 from conductor_actors.dashboard.http.callers import Callers
 from conductor_actors.dashboard.http.event_query import parse_reported_event
-from conductor_actors.dashboard.http.history_sources import HistorySources
+from conductor_actors.dashboard.http.history.history_sources import HistorySources
 from conductor_actors.dashboard.http.query import check_names
 from conductor_actors.dashboard.http.responder import Responder
 from conductor_actors.report_bodies import encode_report

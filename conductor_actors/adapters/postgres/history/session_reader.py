@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.history_port import SessionPosition, SessionSelection, StoredSession
 from conductor_actors.instants import to_datetime, to_ms

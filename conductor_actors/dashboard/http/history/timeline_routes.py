@@ -10,7 +10,7 @@ from conductor_actors.dashboard.access.auth import Denied
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http.api import session_id_of, session_routes
 from conductor_actors.dashboard.http.callers import Callers
-from conductor_actors.dashboard.http.history_sources import HistorySources
+from conductor_actors.dashboard.http.history.history_sources import HistorySources
 from conductor_actors.dashboard.http.responder import Responder
 from conductor_actors.dashboard.http.timeline_query import parse_timeline
 from conductor_actors.dashboard.stored_bodies import (
@@ -19,7 +19,7 @@ from conductor_actors.dashboard.stored_bodies import (
     TimelineGap,
     TimelinePoint,
 )
-from conductor_actors.domain.chart_steps import iso_step
+from conductor_actors.domain.charts.chart_steps import iso_step
 from conductor_actors.history_port import TimelineStep
 from conductor_actors.updates import timestamp
 

@@ -6,15 +6,15 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from conductor_actors.adapters.postgres.query_pool import Records
-from conductor_actors.adapters.postgres.report_figures import (
+from conductor_actors.adapters.postgres.history.report_figures import (
     PollRun,
     ReportFigures,
     SessionSums,
     peak_of,
 )
-from conductor_actors.adapters.postgres.report_query import ReportedRows
-from conductor_actors.domain.chart_steps import iso_step
+from conductor_actors.adapters.postgres.history.report_query import ReportedRows
+from conductor_actors.adapters.postgres.query_pool import Records
+from conductor_actors.domain.charts.chart_steps import iso_step
 from conductor_actors.domain.scoring import Contributions, clamped
 from conductor_actors.history_bodies import SessionSummary
 from conductor_actors.history_port import StoredSession, changes_body, session_summary

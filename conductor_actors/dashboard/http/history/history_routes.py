@@ -5,12 +5,12 @@ from starlette.routing import BaseRoute
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.http.api import Handler
 from conductor_actors.dashboard.http.callers import Callers
-from conductor_actors.dashboard.http.event_routes import EventRoutes
-from conductor_actors.dashboard.http.export_routes import ExportRoutes
-from conductor_actors.dashboard.http.history_sources import HistorySources
-from conductor_actors.dashboard.http.report_routes import ReportRoutes
-from conductor_actors.dashboard.http.session_list_routes import SessionListRoutes
-from conductor_actors.dashboard.http.timeline_routes import TimelineRoutes
+from conductor_actors.dashboard.http.history.event_routes import EventRoutes
+from conductor_actors.dashboard.http.history.export_routes import ExportRoutes
+from conductor_actors.dashboard.http.history.history_sources import HistorySources
+from conductor_actors.dashboard.http.history.report_routes import ReportRoutes
+from conductor_actors.dashboard.http.history.session_list_routes import SessionListRoutes
+from conductor_actors.dashboard.http.history.timeline_routes import TimelineRoutes
 
 
 def history_routes(

@@ -7,8 +7,12 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.history_queries import HistoryQueries
-from conductor_actors.adapters.postgres.moments import SELECT_MOMENTS, moments_of, moments_values
+from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
+from conductor_actors.adapters.postgres.history.moments import (
+    SELECT_MOMENTS,
+    moments_of,
+    moments_values,
+)
 from conductor_actors.history_port import (
     EventPosition,
     EventSelection,

@@ -11,12 +11,12 @@ from typing import Final, NamedTuple
 
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.contribution_columns import (
+from conductor_actors.adapters.postgres.history.contribution_columns import (
     CONTRIBUTIONS_OF_ROW,
     contribution_values,
 )
-from conductor_actors.domain.chart_steps import chart_step_s
-from conductor_actors.domain.largest_changes import MOMENT_S, sufficient_changes
+from conductor_actors.domain.charts.chart_steps import chart_step_s
+from conductor_actors.domain.charts.largest_changes import MOMENT_S, sufficient_changes
 from conductor_actors.instants import to_datetime
 from conductor_actors.report_port import ReportRules
 

@@ -7,7 +7,7 @@ from typing import Final
 from psycopg import sql
 
 from conductor_actors.adapters.postgres.query_pool import Records
-from conductor_actors.domain.largest_changes import (
+from conductor_actors.domain.charts.largest_changes import (
     MAX_MOMENTS,
     MOMENT_S,
     ScoreChange,

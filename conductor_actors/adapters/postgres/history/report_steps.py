@@ -9,29 +9,32 @@ from typing import Final, TypeAlias
 
 from psycopg import sql
 
-from conductor_actors.adapters.postgres.other_sessions import (
+from conductor_actors.adapters.postgres.history.other_sessions import (
     EndedSession,
     KnownContributions,
     read_contributions,
 )
-from conductor_actors.adapters.postgres.query_pool import Records
-from conductor_actors.adapters.postgres.report_building import (
+from conductor_actors.adapters.postgres.history.report_building import (
     ReportSources,
     build_event_report,
     build_session_report,
 )
-from conductor_actors.adapters.postgres.report_figures import ReportFigures, mean_contributions
-from conductor_actors.adapters.postgres.report_query import (
+from conductor_actors.adapters.postgres.history.report_figures import (
+    ReportFigures,
+    mean_contributions,
+)
+from conductor_actors.adapters.postgres.history.report_query import (
     SELECT_FIGURES,
     SELECT_NEXT_TICK,
     ReportedRows,
     slice_values,
 )
-from conductor_actors.adapters.postgres.session_reader import (
+from conductor_actors.adapters.postgres.history.session_reader import (
     FROM_SESSIONS,
     SELECT_SUMMARY,
     stored_session,
 )
+from conductor_actors.adapters.postgres.query_pool import Records
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.history_port import StoredSession
 from conductor_actors.instants import to_ms

@@ -1,0 +1,1 @@
+"""How charts show what was scored."""

@@ -18,7 +18,7 @@ import { find, html, setText, show } from "./element.js";
 import { EventView } from "./event/event-view.js";
 import { HistoryView } from "./history/history-view.js";
 import { OpenAnomalies } from "./open-anomalies.js";
-import { OpenDecisions } from "./open-decisions.js";
+import { OpenDecisions } from "./conductor/open-decisions.js";
 import { Notifications } from "./overview/notifications.js";
 import { Overview } from "./overview/overview.js";
 import { ReportView } from "./report/report-view.js";

@@ -10,16 +10,16 @@ import {
   isUnderWay,
   isWaiting,
   WINDOW_END_MS,
-} from "../interventions.js";
-import { statusName } from "../modes.js";
+} from "./interventions.js";
+import { statusName } from "./modes.js";
 import { mayConduct } from "../token.js";
 import { ModeControl } from "./mode-control.js";
 import { announceSuggestion } from "./suggestion-announcer.js";
 import { SuggestionCard } from "./suggestion-card.js";
 
 /** @import { Update } from "../../types.d.ts" */
-/** @import { Intervention } from "../intervention-bodies.js" */
-/** @import { Mode } from "../modes.js" */
+/** @import { Intervention } from "./intervention-bodies.js" */
+/** @import { Mode } from "./modes.js" */
 /** @import { TickClock } from "../tick-clock.js" */
 /** @import { ModeDialog } from "./mode-dialog.js" */
 

@@ -3,7 +3,7 @@
 import { ApiError, fetchEffects, fetchEventInterventions } from "../api.js";
 import { find, html, oncePerFrame, setText, show } from "../element.js";
 import { count } from "../format.js";
-import { readIntervention } from "../intervention-bodies.js";
+import { readIntervention } from "./intervention-bodies.js";
 import { setTitle } from "../tab-title.js";
 import { TickClock } from "../tick-clock.js";
 import { eventName, onTitles } from "../titles.js";
@@ -16,8 +16,8 @@ import { WaitingList } from "./waiting-list.js";
 
 /** @import { EngagementStream, SessionsSnapshot } from "../../engagement-stream.js" */
 /** @import { Update } from "../../types.d.ts" */
-/** @import { Intervention } from "../intervention-bodies.js" */
-/** @import { OpenDecisions } from "../open-decisions.js" */
+/** @import { Intervention } from "./intervention-bodies.js" */
+/** @import { OpenDecisions } from "./open-decisions.js" */
 /** @import { ModeDialog } from "./mode-dialog.js" */
 
 const REFRESH_MS = 1_000; // of what changes with time

@@ -2,7 +2,7 @@
 
 import { fromTemplate, html, setText, show } from "../element.js";
 import { count, points } from "../format.js";
-import { ACTIONS, interventionName } from "../interventions.js";
+import { ACTIONS, interventionName } from "./interventions.js";
 
 /** @import { TypeEffect } from "../../types.d.ts" */
 

@@ -8,7 +8,7 @@ import { eventName } from "../titles.js";
 import { ModeControl } from "./mode-control.js";
 
 /** @import { Update } from "../../types.d.ts" */
-/** @import { Mode } from "../modes.js" */
+/** @import { Mode } from "./modes.js" */
 /** @import { ModeDialog } from "./mode-dialog.js" */
 
 const NAMES = new Intl.Collator("en", { numeric: true });

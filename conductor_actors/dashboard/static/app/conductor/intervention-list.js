@@ -3,12 +3,12 @@
 import { fromTemplate, html, setText, show } from "../element.js";
 import { date, printable, time } from "../format.js";
 import { incidentName } from "../incidents.js";
-import { choiceText, interventionName, isHold, outcomeText, stepsOf, verdictOf } from "../interventions.js";
+import { choiceText, interventionName, isHold, outcomeText, stepsOf, verdictOf } from "./interventions.js";
 import { sessionAddress } from "../routes.js";
 import { sessionName } from "../titles.js";
 import { contentText } from "./content-fields.js";
 
-/** @import { Intervention } from "../intervention-bodies.js" */
+/** @import { Intervention } from "./intervention-bodies.js" */
 
 const MAX_SHOWN = 50;
 

@@ -3,7 +3,7 @@
 import { announce } from "../announcer.js";
 import { ApiError, fetchTemplates, startAction } from "../api.js";
 import { find, fromTemplate, html, setText, show } from "../element.js";
-import { ACTIONS, interventionName } from "../interventions.js";
+import { ACTIONS, interventionName } from "./interventions.js";
 import { mayConduct, refuseConduct } from "../token.js";
 import { ContentForm } from "./content-form.js";
 

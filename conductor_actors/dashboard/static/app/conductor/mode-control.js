@@ -1,10 +1,10 @@
 /** The mode of a session or an event, what it means, and the button that changes it. */
 
 import { html, setText, show } from "../element.js";
-import { modeMeaning, modeName } from "../modes.js";
+import { modeMeaning, modeName } from "./modes.js";
 import { mayConduct } from "../token.js";
 
-/** @import { Mode } from "../modes.js" */
+/** @import { Mode } from "./modes.js" */
 /** @import { ModeDialog } from "./mode-dialog.js" */
 
 const TICKS_UNTIL_REPORTED = 2; // the next one may have been under way

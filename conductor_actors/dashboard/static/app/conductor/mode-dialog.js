@@ -3,10 +3,10 @@
 import { announce } from "../announcer.js";
 import { ApiError } from "../api.js";
 import { find, fromTemplate, html, setText, show } from "../element.js";
-import { MODES, modeName } from "../modes.js";
+import { MODES, modeName } from "./modes.js";
 import { refuseConduct } from "../token.js";
 
-/** @import { Mode } from "../modes.js" */
+/** @import { Mode } from "./modes.js" */
 
 /**
  * What is set: `send` requests it, and null is the mode of the session's event.

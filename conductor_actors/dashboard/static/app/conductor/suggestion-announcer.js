@@ -2,10 +2,10 @@
 
 import { announce } from "../announcer.js";
 import { incidentName } from "../incidents.js";
-import { interventionInText } from "../interventions.js";
+import { interventionInText } from "./interventions.js";
 import { sessionName } from "../titles.js";
 
-/** @import { Intervention } from "../intervention-bodies.js" */
+/** @import { Intervention } from "./intervention-bodies.js" */
 
 /** @type {Set<string>} */
 const announced = new Set();

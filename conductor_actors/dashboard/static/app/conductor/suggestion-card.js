@@ -5,11 +5,11 @@ import { ApiError, approve, dismiss } from "../api.js";
 import { find, fromTemplate, html, setText, show } from "../element.js";
 import { duration, percent, printable, time } from "../format.js";
 import { incidentName } from "../incidents.js";
-import { interventionInText, interventionName, isWaiting } from "../interventions.js";
+import { interventionInText, interventionName, isWaiting } from "./interventions.js";
 import { mayConduct, refuseConduct } from "../token.js";
 import { ContentForm } from "./content-form.js";
 
-/** @import { Intervention } from "../intervention-bodies.js" */
+/** @import { Intervention } from "./intervention-bodies.js" */
 /** @import { Content } from "./content-fields.js" */
 
 const REFUSED = 403;

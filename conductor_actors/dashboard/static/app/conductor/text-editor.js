@@ -4,7 +4,7 @@ import { announce } from "../announcer.js";
 import { ApiError, fetchTemplates, sendTemplates } from "../api.js";
 import { fromTemplate, html, setText, show } from "../element.js";
 import { printable } from "../format.js";
-import { ACTIONS, interventionName } from "../interventions.js";
+import { ACTIONS, interventionName } from "./interventions.js";
 import { mayConduct, refuseConduct } from "../token.js";
 import { contentText } from "./content-fields.js";
 import { ContentForm } from "./content-form.js";

@@ -3,11 +3,11 @@
 import { find, fromTemplate, html, setText, show } from "../element.js";
 import { duration, printable } from "../format.js";
 import { incidentName } from "../incidents.js";
-import { interventionName } from "../interventions.js";
+import { interventionName } from "./interventions.js";
 import { sessionAddress } from "../routes.js";
 import { sessionName } from "../titles.js";
 
-/** @import { Intervention } from "../intervention-bodies.js" */
+/** @import { Intervention } from "./intervention-bodies.js" */
 
 /** One element per suggestion, which is changed and not replaced, so that it keeps the focus. */
 export class WaitingList {

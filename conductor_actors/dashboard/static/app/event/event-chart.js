@@ -6,10 +6,10 @@
 import { html, setText } from "../element.js";
 import { count, percent } from "../format.js";
 import { timesIn } from "../local-times.js";
-import { scoreCurve, shareOf, thresholdLine } from "../score-curve.js";
+import { scoreCurve, shareOf, thresholdLine } from "../charts/score-curve.js";
 
 /** @import { CurvePoint } from "../../types.d.ts" */
-/** @import { Span } from "../score-curve.js" */
+/** @import { Span } from "../charts/score-curve.js" */
 
 /** @type {Readonly<Record<string, number>>} */
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -12, PageDown: 12, Home: -Infinity, End: Infinity };

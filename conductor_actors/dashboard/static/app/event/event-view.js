@@ -9,7 +9,7 @@ import { showMoments } from "../moments.js";
 import { Polled } from "../polled.js";
 import { copyOnClick } from "../session/clipboard.js";
 import { setTitle } from "../tab-title.js";
-import { showTimes } from "../time-axis.js";
+import { showTimes } from "../charts/time-axis.js";
 import { fetchEventOverview } from "./event-api.js";
 import { EventChart } from "./event-chart.js";
 import { inOrder, nameOf, showEventFigures } from "./event-figures.js";
@@ -18,7 +18,7 @@ import { SessionMultiples } from "./session-multiples.js";
 
 /** @import { EventOverview } from "../../types.d.ts" */
 /** @import { ApiError } from "../api.js" */
-/** @import { Span } from "../score-curve.js" */
+/** @import { Span } from "../charts/score-curve.js" */
 /** @import { Order } from "./event-figures.js" */
 
 const REFRESH_MS = 15_000; // the sessions of a live event

@@ -5,11 +5,11 @@ import { count, duration, printable } from "../format.js";
 import { levelOf } from "../levels.js";
 import { timesIn } from "../local-times.js";
 import { sessionAddress } from "../routes.js";
-import { scoreCurve, thresholdLine } from "../score-curve.js";
+import { scoreCurve, thresholdLine } from "../charts/score-curve.js";
 import { figuresOf, nameOf, percentOf } from "./event-figures.js";
 
 /** @import { EventSession } from "../../types.d.ts" */
-/** @import { Span } from "../score-curve.js" */
+/** @import { Span } from "../charts/score-curve.js" */
 
 /** Keeps a row for each session. */
 export class SessionMultiples {

@@ -4,14 +4,14 @@ import { announce } from "../announcer.js";
 import { show } from "../element.js";
 import { printable } from "../format.js";
 import { severityName, typeName } from "../incidents.js";
-import { interventionInText } from "../interventions.js";
+import { interventionInText } from "../conductor/interventions.js";
 import { sessionAddress } from "../routes.js";
 import { sessionName } from "../titles.js";
 
 /** @import { AnomalyRecord } from "../../types.d.ts" */
-/** @import { Intervention } from "../intervention-bodies.js" */
+/** @import { Intervention } from "../conductor/intervention-bodies.js" */
 /** @import { OpenAnomalies } from "../open-anomalies.js" */
-/** @import { OpenDecisions } from "../open-decisions.js" */
+/** @import { OpenDecisions } from "../conductor/open-decisions.js" */
 
 const KEY = "notifications";
 

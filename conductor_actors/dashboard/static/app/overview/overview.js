@@ -12,7 +12,7 @@ import { SessionList } from "./session-list.js";
 
 /** @import { EngagementStream, SessionsSnapshot } from "../../engagement-stream.js" */
 /** @import { OpenAnomalies } from "../open-anomalies.js" */
-/** @import { OpenDecisions } from "../open-decisions.js" */
+/** @import { OpenDecisions } from "../conductor/open-decisions.js" */
 /** @import { Line, Order } from "./session-board.js" */
 
 const HOLD_ORDER_MS = 2_000; // rows keep their order while the pointer moves over them

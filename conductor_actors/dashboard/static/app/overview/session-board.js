@@ -1,7 +1,7 @@
 /** The live sessions of the list: their newest updates, their last 5 minutes, their order. */
 
 import { WINDOW_MS } from "../../engagement-stream.js";
-import { TREND_MS } from "../points.js";
+import { TREND_MS } from "../charts/points.js";
 import { eventTitleOf, titleOf } from "../titles.js";
 
 /** @import { AnomalyRecord, Update } from "../../types.d.ts" */

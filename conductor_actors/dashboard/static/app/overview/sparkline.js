@@ -2,7 +2,7 @@
 
 import { WINDOW_MS } from "../../engagement-stream.js";
 import { levelOf } from "../levels.js";
-import { runs } from "../points.js";
+import { runs } from "../charts/points.js";
 import { colour } from "../theme.js";
 
 /** @import { Point } from "./session-board.js" */

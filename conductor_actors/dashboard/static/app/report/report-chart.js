@@ -2,11 +2,11 @@
 
 import { html, show } from "../element.js";
 import { percent } from "../format.js";
-import { scoreCurve, shadedTime, thresholdLine, timeLine } from "../score-curve.js";
-import { showTimes } from "../time-axis.js";
+import { scoreCurve, shadedTime, thresholdLine, timeLine } from "../charts/score-curve.js";
+import { showTimes } from "../charts/time-axis.js";
 
 /** @import { Report } from "../../types.d.ts" */
-/** @import { Span } from "../score-curve.js" */
+/** @import { Span } from "../charts/score-curve.js" */
 
 /**
  * @param {HTMLElement} section

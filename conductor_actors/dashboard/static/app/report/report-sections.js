@@ -4,7 +4,7 @@ import { nameOf, percentOf } from "../event/event-figures.js";
 import { html, show } from "../element.js";
 import { count, duration, percent, printable } from "../format.js";
 import { typeName } from "../incidents.js";
-import { comparison, interventionName, statusName, WINDOW_END_MS } from "../interventions.js";
+import { comparison, interventionName, statusName, WINDOW_END_MS } from "../conductor/interventions.js";
 import { categoryName, levelOf } from "../levels.js";
 import { reportAddress, sessionAddress } from "../routes.js";
 import { bar, linkTo, showRows } from "./report-table.js";

@@ -2,7 +2,7 @@
 
 import uPlot from "../../vendor/uPlot.esm.js";
 import { axisLabels } from "../local-times.js";
-import { runs } from "../points.js";
+import { runs } from "../charts/points.js";
 import { colour } from "../theme.js";
 import { timeOf } from "./timeline-points.js";
 

@@ -1,10 +1,10 @@
 /** What the chart shows of interventions: when each was sent, and what followed against without it. */
 
-import { interventionInText, isHold, wasDoneInTime, WINDOW_BEGIN_MS, WINDOW_END_MS } from "../interventions.js";
+import { interventionInText, isHold, wasDoneInTime, WINDOW_BEGIN_MS, WINDOW_END_MS } from "../conductor/interventions.js";
 import { colour } from "../theme.js";
 import { clip, place, strokeLine } from "./chart-layers.js";
 
-/** @import { Intervention } from "../intervention-bodies.js" */
+/** @import { Intervention } from "../conductor/intervention-bodies.js" */
 /** @import uPlot from "../../vendor/uPlot.esm.js" */
 
 const MARK_PX = 5; // the radius of the dot that marks the sending

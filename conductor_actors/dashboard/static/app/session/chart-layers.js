@@ -1,7 +1,7 @@
 /** What the chart shows behind its curve: bands of scores, and times of anomalies or without scores. */
 
 import { beginMs, endMs } from "../incidents.js";
-import { runs } from "../points.js";
+import { runs } from "../charts/points.js";
 import { colour } from "../theme.js";
 
 /** @import { AnomalyRecord } from "../../types.d.ts" */

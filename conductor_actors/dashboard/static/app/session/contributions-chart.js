@@ -4,7 +4,7 @@ import uPlot from "../../vendor/uPlot.esm.js";
 import { fromTemplate, html, oncePerFrame, setText } from "../element.js";
 import { points as pointsText } from "../format.js";
 import { timesIn } from "../local-times.js";
-import { runs } from "../points.js";
+import { runs } from "../charts/points.js";
 import { colour, onThemeChange } from "../theme.js";
 import { clip, fillBetween, place, strokeLine } from "./chart-layers.js";
 import { NO_CONTENT } from "./score-chart.js";

@@ -2,7 +2,7 @@
 
 import { find, html, oncePerFrame, setText } from "../element.js";
 import { timesIn } from "../local-times.js";
-import { runs } from "../points.js";
+import { runs } from "../charts/points.js";
 import { colour, onThemeChange } from "../theme.js";
 import { timeOf } from "./timeline-points.js";
 

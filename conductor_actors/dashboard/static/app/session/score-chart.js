@@ -14,7 +14,7 @@ import { axes, withGaps } from "./chart-axes.js";
 import { timeOf } from "./timeline-points.js";
 
 /** @import { AnomalyRecord } from "../../types.d.ts" */
-/** @import { Intervention } from "../intervention-bodies.js" */
+/** @import { Intervention } from "../conductor/intervention-bodies.js" */
 /** @import { ChartPoint } from "./timeline-points.js" */
 
 /**

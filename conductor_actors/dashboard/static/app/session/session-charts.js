@@ -18,7 +18,7 @@ import { mean, timeOf } from "./timeline-points.js";
 /** @import { Choice, Span } from "./chart-range.js" */
 /** @import { SessionAnomalies } from "./session-anomalies.js" */
 /** @import { Curve, SessionHistory } from "./session-history.js" */
-/** @import { Intervention } from "../intervention-bodies.js" */
+/** @import { Intervention } from "../conductor/intervention-bodies.js" */
 
 /** @typedef {ChartContent & Readonly<{choice: Choice, isLoaded: boolean}>} Shown */
 /** @typedef {Readonly<{anomalies: SessionAnomalies, interventions: readonly Intervention[]}>} Marks */

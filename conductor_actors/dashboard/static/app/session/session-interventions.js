@@ -1,10 +1,10 @@
 /** The interventions of one session: those that are stored, and those that change meanwhile. */
 
 import { ApiError, fetchInterventions } from "../api.js";
-import { isNewer, readIntervention } from "../intervention-bodies.js";
+import { isNewer, readIntervention } from "../conductor/intervention-bodies.js";
 
 /** @import { DecisionBody } from "../../types.d.ts" */
-/** @import { Intervention } from "../intervention-bodies.js" */
+/** @import { Intervention } from "../conductor/intervention-bodies.js" */
 
 /** Requests what is stored, and merges it with what the stream sends. */
 export class SessionInterventions {

@@ -11,7 +11,7 @@ import { find, html, oncePerFrame, setText, show } from "../element.js";
 import { PageActions } from "../export/page-actions.js";
 import { count, minute, percent, trend, wholePercent } from "../format.js";
 import { categoryName, categoryOf, levelOf } from "../levels.js";
-import { TREND_MS } from "../points.js";
+import { TREND_MS } from "../charts/points.js";
 import { setTitle } from "../tab-title.js";
 import { TickClock } from "../tick-clock.js";
 import { onTitles, sessionName } from "../titles.js";
@@ -33,7 +33,7 @@ import { mean } from "./timeline-points.js";
 /** @import { ModeDialog } from "../conductor/mode-dialog.js" */
 /** @import { OpenAnomalies } from "../open-anomalies.js" */
 /** @import { SessionSummary } from "../history-api.js" */
-/** @import { OpenDecisions } from "../open-decisions.js" */
+/** @import { OpenDecisions } from "../conductor/open-decisions.js" */
 
 const ANOMALIES_MS = 20 * 3_600_000; // anomalies of the last day are loaded without a range
 const EXPLAIN_INTERVAL_MS = 60_000; // the rate of events changes

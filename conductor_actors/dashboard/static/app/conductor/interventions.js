@@ -1,6 +1,6 @@
 /** What interventions are called, the path of each so far, and its outcome in plain words. */
 
-import { decimalPercent, percent, time, wholePercent } from "./format.js";
+import { decimalPercent, percent, time, wholePercent } from "../format.js";
 import { STATUS_RANKS } from "./intervention-bodies.js";
 
 /** @import { Intervention, Outcome } from "./intervention-bodies.js" */

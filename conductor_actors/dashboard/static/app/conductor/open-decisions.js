@@ -1,10 +1,10 @@
 /** The suggestions of all sessions that wait for a decision, and whether the conductor works at all. */
 
-import { ApiError, fetchDecisions } from "./api.js";
+import { ApiError, fetchDecisions } from "../api.js";
 import { readIntervention } from "./intervention-bodies.js";
 
-/** @import { EngagementStream } from "../engagement-stream.js" */
-/** @import { DecisionBody } from "../types.d.ts" */
+/** @import { EngagementStream } from "../../engagement-stream.js" */
+/** @import { DecisionBody } from "../../types.d.ts" */
 /** @import { Intervention } from "./intervention-bodies.js" */
 /** @import { Mode } from "./modes.js" */
 

@@ -1,6 +1,6 @@
 /** Interventions as the page uses them, read from the bodies of the service. */
 
-/** @import { DecisionBody, InterventionMetadata, OutcomeBody } from "../types.d.ts" */
+/** @import { DecisionBody, InterventionMetadata, OutcomeBody } from "../../types.d.ts" */
 
 const MICRO = 1_000_000; // probabilities are sent in millionths
 

@@ -1,7 +1,7 @@
 /** The times below a chart: round ones in the local time zone, as many as there is room for. */
 
-import { setText } from "./element.js";
-import { axisLabels } from "./local-times.js";
+import { setText } from "../element.js";
+import { axisLabels } from "../local-times.js";
 import { shareOf } from "./score-curve.js";
 
 /** @import { Span } from "./score-curve.js" */

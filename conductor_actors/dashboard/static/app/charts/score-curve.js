@@ -3,7 +3,7 @@
  * gaps where steps are missing. It fills its box, from 0% at the bottom to 100% at the top.
  */
 
-import { CRITICAL_BELOW, LEVELS } from "./levels.js";
+import { CRITICAL_BELOW, LEVELS } from "../levels.js";
 import { runs } from "./points.js";
 import { svg } from "./svg.js";
 

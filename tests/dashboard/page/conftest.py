@@ -136,6 +136,11 @@ def open_window(service: FakeService, open_page_of: OpenPageOf) -> Open:
     return functools.partial(open_page_of, service)
 
 
+def expect_address(page: Page, end: str) -> None:
+    """Wait until the address of the page ends like this."""
+    expect(page).to_have_url(re.compile(re.escape(end) + "$"))
+
+
 @pytest.fixture
 def window(open_window: Open) -> Window:
     return open_window()

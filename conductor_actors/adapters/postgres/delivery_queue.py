@@ -1,22 +1,15 @@
 """The queue of webhook deliveries in the database."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-import psycopg
 from psycopg import sql
-from psycopg.rows import TupleRow
 
 from conductor_actors.adapters.postgres.connection import (
     DATABASE_DEADLINE_S,
-    DatabaseConnection,
-    Statement,
-    connect,
-    execute_in_transaction,
-    transaction,
 )
 from conductor_actors.adapters.postgres.deliveries_table import DAYS_KEPT
+from conductor_actors.adapters.postgres.kept_connection import KeptConnection
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.instants import to_datetime, to_ms
 from conductor_actors.webhook_port import (
@@ -158,13 +151,11 @@ class PostgresDeliveryQueue:
     """
 
     def __init__(self, url: str, deadline_s: float = DATABASE_DEADLINE_S) -> None:
-        self._url = url
-        self._deadline_s = deadline_s
-        self._connection: DatabaseConnection | None = None
+        self._connection = KeptConnection(url, deadline_s)
 
     def due_tenants(self, now_ms: int) -> list[str]:
         """Return the tenants that have a delivery whose next attempt is due."""
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             found = connection.execute(_SELECT_DUE_TENANTS, {"now": to_datetime(now_ms)})
             return [tenant for (tenant,) in found]
 
@@ -178,23 +169,23 @@ class PostgresDeliveryQueue:
             "slots": [*slots.values()],
             "in_flight": [*in_flight],
         }
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             return [*map(_delivery, connection.execute(_SELECT_DUE, values))]
 
     def store_bodies(self, bodies: Mapping[str, bytes]) -> dict[str, bytes]:
         """Store the bodies of deliveries, by id; return what is stored, which are the first."""
         texts = [body.decode() for body in bodies.values()]
-        [stored] = self._execute((_STORE_BODIES, ([*bodies], texts)))
+        [stored] = self._connection.execute([(_STORE_BODIES, ([*bodies], texts))])
         return {found: body.encode() for found, body in stored.fetchall()}
 
     def record(self, outcomes: Sequence[DeliveryOutcome]) -> None:
         """Store what attempts led to, all or none."""
         columns = [*map(list, zip(*map(_outcome_values, outcomes), strict=True))]
-        self._execute((_RECORD, columns), (_MOVE_OTHERS, columns))
+        self._connection.execute([(_RECORD, columns), (_MOVE_OTHERS, columns)])
 
     def count(self) -> DeliveryCounts:
         """Return the numbers of deliveries."""
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             [(pending, failed, dead, oldest)] = connection.execute(_COUNT).fetchall()
         return DeliveryCounts(pending, failed, dead, None if oldest is None else to_ms(oldest))
 
@@ -211,7 +202,7 @@ class PostgresDeliveryQueue:
     def find_unaccepted(self, state: str, tenant: str | None, limit: int) -> list[ListedDelivery]:
         """Return deliveries, the newest first, in this state: pending, failed, dead, or all."""
         values = {"state": state, "tenant": tenant, "limit": limit}
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             return [*map(_listed, connection.execute(_LIST, values))]
 
     def retry(self, ids: Sequence[str] | None, tenant: str | None, now_ms: int) -> Sequence[str]:
@@ -221,44 +212,22 @@ class PostgresDeliveryQueue:
             "tenant": tenant,
             "now": to_datetime(now_ms),
         }
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             return [found for (found,) in connection.execute(_RETRY, values)]
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+        self._connection.close()
 
     def _change_all(self, statement: sql.Composed, values: dict[str, Any]) -> int:
         """Execute a statement until it changes no more rows; return how many it changed."""
         changed = 0
         while True:
-            with self._transaction() as connection:
+            with self._connection.transaction() as connection:
                 rows = connection.execute(statement, values | {"limit": MAX_EXPIRED}).rowcount
             changed += rows
             if rows < MAX_EXPIRED:
                 return changed
-
-    def _execute(self, *statements: Statement) -> list[psycopg.Cursor[TupleRow]]:
-        """Execute statements in a transaction and in one round trip."""
-        with self._connected() as connection:
-            return execute_in_transaction(connection, self._deadline_s, statements, b"COMMIT")
-
-    @contextmanager
-    def _transaction(self) -> Iterator[DatabaseConnection]:
-        with self._connected() as connection, transaction(connection, self._deadline_s):
-            yield connection
-
-    @contextmanager
-    def _connected(self) -> Iterator[DatabaseConnection]:
-        """Lend the connection, which is closed if the block raises."""
-        with ExitStack() as on_failure:
-            on_failure.callback(self.close)
-            if self._connection is None:
-                self._connection = connect(self._url, self._deadline_s)
-            yield self._connection
-            on_failure.pop_all()
 
 
 def _outcome_values(outcome: DeliveryOutcome) -> tuple[object, ...]:

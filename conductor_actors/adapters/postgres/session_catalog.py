@@ -1,21 +1,18 @@
 """End lost sessions and store the figures of ended ones, in the database."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from conductor_actors.adapters.postgres.connection import (
     DATABASE_DEADLINE_S,
-    DatabaseConnection,
-    connect,
-    transaction,
 )
 from conductor_actors.adapters.postgres.deliveries_table import (
     HasWebhook,
     enqueue_statement,
     no_webhook,
 )
+from conductor_actors.adapters.postgres.kept_connection import KeptConnection
 from conductor_actors.catalog_port import FinishedSession
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.instants import to_datetime, to_ms
@@ -102,21 +99,19 @@ class PostgresSessionCatalog:
         deadline_s: float = DATABASE_DEADLINE_S,
         has_webhook: HasWebhook = no_webhook,
     ) -> None:
-        self._url = url
-        self._deadline_s = deadline_s
         self._has_webhook = has_webhook
-        self._connection: DatabaseConnection | None = None
+        self._connection = KeptConnection(url, deadline_s)
 
     def adopt(self) -> int:
         """Add sessions that only have rows, for a day after the migration."""
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             since = connection.execute(_FIND_RECENT_UPGRADE, binary=True).fetchone()
             return 0 if since is None else connection.execute(_ADOPT, since).rowcount
 
     def find_lost(self, before_ms: int) -> Sequence[FinishedSession]:
         """Return live sessions whose newest row is older; without rows, those that began before."""
         values = {"before": to_datetime(before_ms), "limit": MAX_LOST}
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             found = connection.execute(_FIND_LOST, values, binary=True).fetchall()
         return [_finished_session(*record) for record in found]
 
@@ -124,7 +119,7 @@ class PostgresSessionCatalog:
         """End sessions, unless they have a later row; return how many have ended."""
         tenants, ids = map(list, zip(*(each.key for each in sessions), strict=True))
         ends = [to_datetime(each.ended_ms) for each in sessions]
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             found = connection.execute(_END_LOST, (tenants, ids, ends), binary=True).fetchall()
             ended = [_finished_session(*record) for record in found]
             events = [
@@ -136,7 +131,7 @@ class PostgresSessionCatalog:
 
     def find_unsummarised(self, limit: int) -> Sequence[FinishedSession]:
         """Return ended sessions whose figures are not stored, the latest first."""
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             found = connection.execute(_FIND_UNSUMMARISED, (limit,), binary=True).fetchall()
         return [_finished_session(*record) for record in found]
 
@@ -148,24 +143,12 @@ class PostgresSessionCatalog:
             "session_id": session_id,
             "ended_at": to_datetime(session.ended_ms),
         }
-        with self._transaction() as connection:
+        with self._connection.transaction() as connection:
             return connection.execute(_SUMMARISE, values).rowcount > 0
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[DatabaseConnection]:
-        with ExitStack() as on_failure:
-            on_failure.callback(self.close)
-            if self._connection is None:
-                self._connection = connect(self._url, self._deadline_s)
-            with transaction(self._connection, self._deadline_s):
-                yield self._connection
-            on_failure.pop_all()
+        self._connection.close()
 
 
 def _finished_session(tenant_id: str, session_id: str, ended_at: datetime) -> FinishedSession:

@@ -4,8 +4,7 @@ Everything may be stored again, and in any order: the newest change of a session
 holds.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -15,12 +14,10 @@ from psycopg import sql
 
 from conductor_actors.adapters.postgres.connection import (
     DATABASE_DEADLINE_S,
-    DatabaseConnection,
     Statement,
-    connect,
-    execute_in_transaction,
     primary_message,
 )
+from conductor_actors.adapters.postgres.kept_connection import KeptConnection
 from conductor_actors.catalog_port import RefusedTitle
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.session_titles import TitleChange
@@ -95,42 +92,25 @@ class PostgresTitleTable:
     """
 
     def __init__(self, url: str, deadline_s: float = DATABASE_DEADLINE_S) -> None:
-        self._url = url
-        self._deadline_s = deadline_s
-        self._connection: DatabaseConnection | None = None
+        self._connection = KeptConnection(url, deadline_s)
 
     def write(self, changes: Sequence[TitleChange]) -> Sequence[RefusedTitle]:
         """Store changes, and return those with a value that the server can't store.
 
         If a batch has one, each change is a transaction of its own.
         """
-        with self._connected() as connection:
-            try:
-                self._store(connection, changes)
-            except _INVALID_VALUES as error:
-                if len(changes) == 1:
-                    return [RefusedTitle(changes[0], _reason_of(error))]
-            else:
-                return []
+        try:
+            self._connection.execute(title_statements(changes))
+        except _INVALID_VALUES as error:
+            if len(changes) == 1:
+                return [RefusedTitle(changes[0], _reason_of(error))]
+        else:
+            return []
         return [refused for change in changes for refused in self.write([change])]
-
-    def _store(self, connection: DatabaseConnection, changes: Sequence[TitleChange]) -> None:
-        execute_in_transaction(connection, self._deadline_s, title_statements(changes), b"COMMIT")
 
     def close(self) -> None:
         """Close the connection; the next call opens another."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
-    @contextmanager
-    def _connected(self) -> Iterator[DatabaseConnection]:
-        with ExitStack() as on_failure:
-            on_failure.callback(self.close)
-            if self._connection is None:
-                self._connection = connect(self._url, self._deadline_s)
-            yield self._connection
-            on_failure.pop_all()
+        self._connection.close()
 
 
 def title_statements(changes: Iterable[TitleChange]) -> list[Statement]:

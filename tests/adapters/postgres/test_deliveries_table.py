@@ -19,6 +19,7 @@ from tests.support.score_rows import ANOMALY_ID, began, ended, row
 
 NOW_MS = round(time()) * 1000
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 TENANTS = ("default", "acme")
 
 
@@ -113,8 +114,8 @@ def test_what_is_older_than_deliveries_are_kept_is_not_enqueued(
     hooked: PostgresRowStore, database: str
 ) -> None:
     """Else it would be sent again when its rows are stored again."""
-    hooked.write(talk("old", NOW_MS - (DAYS_KEPT * DAY_MS + 60_000)))
-    hooked.write(talk("new", NOW_MS - (DAYS_KEPT * DAY_MS - 60_000)))
+    hooked.write(talk("old", NOW_MS - (DAYS_KEPT * DAY_MS + HOUR_MS)))
+    hooked.write(talk("new", NOW_MS - (DAYS_KEPT * DAY_MS - HOUR_MS)))
     assert enqueued(database, "session_id") == ["new"] * 3
 
 

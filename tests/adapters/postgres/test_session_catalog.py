@@ -243,8 +243,8 @@ def test_a_database_that_is_away_is_unavailable_and_then_connected_again(url: st
         away.find_unsummarised(1)
     with closing(PostgresSessionCatalog(url)) as catalog:
         catalog.find_unsummarised(1)
-        assert catalog._connection is not None
-        catalog._connection.close()
+        assert catalog._connection._connection is not None
+        catalog._connection._connection.close()
         with pytest.raises(Unavailable):
             catalog.find_unsummarised(1)
         catalog.find_unsummarised(1)

@@ -1,16 +1,12 @@
 """Read reports: on an event loop for the API, and in a thread for delivery."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from typing import Any, Final
 
 import psycopg
 
 from conductor_actors.adapters.postgres.connection import (
-    DatabaseConnection,
-    connect,
     primary_message,
-    transaction,
 )
 from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
 from conductor_actors.adapters.postgres.history.other_sessions import KnownContributions
@@ -19,6 +15,7 @@ from conductor_actors.adapters.postgres.history.report_steps import (
     event_report_steps,
     session_report_steps,
 )
+from conductor_actors.adapters.postgres.kept_connection import KeptConnection
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Unavailable
 from conductor_actors.report_bodies import Report
@@ -64,34 +61,22 @@ class PostgresSessionReports:
     """A `SessionReports` with one connection, which is opened when it is needed."""
 
     def __init__(self, url: str, rules: ReportRules, deadline_s: float = REPORT_DEADLINE_S) -> None:
-        self._url = url
         self._rules = rules
-        self._deadline_s = deadline_s
         self._known = KnownContributions()
-        self._connection: DatabaseConnection | None = None
+        self._connection = KeptConnection(url, deadline_s)
 
     def session_report(self, key: SessionKey) -> Report | None:
         """Return the report of a session; None if it has no row."""
-        with ExitStack() as on_failure:
-            on_failure.callback(self.close)
-            report = self._read(session_report_steps(key, None, self._rules, self._known))
-            on_failure.pop_all()
-        return report
+        steps = session_report_steps(key, None, self._rules, self._known)
+        try:
+            with self._connection.transaction() as connection:
+                return run_steps(connection, steps)
+        except psycopg.Error as error:  # about a value: the next version may read it
+            raise Unavailable(primary_message(error)) from None
 
     def close(self) -> None:
         """Close the connection; the next report opens another."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
-    def _read(self, steps: ReportSteps) -> Report | None:
-        if self._connection is None:
-            self._connection = connect(self._url)
-        try:
-            with transaction(self._connection, self._deadline_s):
-                return run_steps(self._connection, steps)
-        except psycopg.Error as error:  # about a value: the next version may read it
-            raise Unavailable(primary_message(error)) from None
+        self._connection.close()
 
 
 def run_steps(connection: psycopg.Connection[Any], steps: ReportSteps) -> Report | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from uuid import uuid4
 
 import pytest
 
@@ -19,3 +20,8 @@ def database(plain_database: str) -> str:
 def store(database: str) -> Iterator[PostgresRowStore]:
     with closing(PostgresRowStore(database)) as store:
         yield store
+
+
+@pytest.fixture
+def tenant() -> str:
+    return f"t-{uuid4().hex}"

@@ -202,7 +202,7 @@ def _ended_session(window: Window) -> None:
 
 def _title_dialog(window: Window) -> None:
     page = window.open("keynote")
-    page.get_by_role("button", name="Edit title …").click()
+    page.get_by_role("button", name="Rename …").click()
     page.get_by_label("Planned begin").fill("2026-01-04T13:00")
     page.get_by_label("Planned end").fill("2026-01-04T12:00")
     page.get_by_role("button", name="Save").click()

@@ -27,7 +27,7 @@ def test_a_session_that_has_ended_gets_a_title_and_is_found_by_it_with_its_curve
     chat = page.locator(".part", has_text="Chat").locator(".part-points")
     expect(chat).to_have_text("25.3")
 
-    page.get_by_role("button", name="Edit title …").click()
+    page.get_by_role("button", name="Rename …").click()
     page.get_by_label("Title", exact=True).fill(title)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(title)

@@ -27,7 +27,7 @@ def titled(service: FakeService) -> FakeService:
 
 
 def open_dialog(page: Page) -> None:
-    page.get_by_role("button", name="Edit title …").click()
+    page.get_by_role("button", name="Rename …").click()
     expect(page.get_by_role("dialog", name="Title and plan")).to_be_visible()
 
 
@@ -144,7 +144,7 @@ def test_only_a_token_with_the_claim_admin_changes_titles(
     page.goto(f"{titled.url}/#token={titled.token}&/session/0b1c")
     expect(page.get_by_role("heading", level=1)).to_have_text("Fireside chat")
     expect(page.locator(".score-number")).to_have_text("80")
-    expect(page.get_by_role("button", name="Edit title …")).to_be_visible(visible=may)
+    expect(page.get_by_role("button", name="Rename …")).to_be_visible(visible=may)
 
 
 def test_a_planned_session_shows_its_plan(window: Window, service: FakeService) -> None:

@@ -37,7 +37,7 @@ export const ABOUT = `
 <p class="about"><span class="about-id" hidden><span class="hidden-text">Session id </span><bdi></bdi></span><bdi class="about-speakers" hidden></bdi><span class="about-planned" hidden></span><strong class="about-ended" hidden></strong></p>`;
 
 export const ABOUT_EDIT = `
-<button class="button action about-edit" type="button" aria-haspopup="dialog" hidden>Edit title …</button>`;
+<button class="button action about-edit" type="button" aria-haspopup="dialog" hidden>Rename …</button>`;
 
 export const ABOUT_DIALOG = `
 <dialog class="about-dialog" aria-labelledby="about-title">

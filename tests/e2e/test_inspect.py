@@ -27,6 +27,7 @@ from tests.support.terminal import terminal
 
 TENANTS = ("acme", "globex")
 ACTORS = (
+    "catalog",
     "checkpointer",
     "conductor",
     "courier",
@@ -36,6 +37,7 @@ ACTORS = (
     "router",
     "supervisor",
     "ticker",
+    "title_writer",
     "writer",
 )
 LINES = (

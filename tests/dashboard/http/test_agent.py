@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 import redis
 from msgspec.structs import replace
+from structlog.typing import EventDict
 
 from conductor_actors.domain.conductor.interventions import AgentState
 from conductor_actors.domain.conductor.templates import MAX_CONTENT_CHARS
@@ -110,7 +111,7 @@ def test_a_decision_that_was_not_published_here_is_read(
 
 
 def test_a_suggestion_is_approved_once(
-    serve: Serve, valkey_url: str, shared_database: str, capsys: pytest.CaptureFixture[str]
+    serve: Serve, valkey_url: str, shared_database: str, log_lines: list[EventDict]
 ) -> None:
     dashboard = serve()
     decision_id = stored(shared_database, suggestion())
@@ -123,8 +124,8 @@ def test_a_suggestion_is_approved_once(
         assert "APPROVED" in again.json()["error"]["message"]
     expected = {"command": "approve", "sessionId": "keynote", "decisionId": decision_id}
     assert commands(valkey_url) == [expected]
-    [line] = [line for line in capsys.readouterr().out.splitlines() if "command_given" in line]
-    assert decision_id in line
+    [line] = [line for line in log_lines if line["event"] == "command_given"]
+    assert decision_id in line.values()
 
 
 def test_a_suggestion_is_dismissed_once_whoever_is_first(

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from structlog.typing import EventDict
 
 from conductor_actors.adapters.postgres.history import export_reader
 from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
@@ -66,13 +67,12 @@ async def begin(exports: ExportStreams, tenant: str = "acme") -> ExportParts:
     return await exports.begin(SELECTION._replace(tenant_id=tenant), CsvEncoder(METRICS))
 
 
-def outcomes(captured: pytest.CaptureFixture[str]) -> list[str]:
-    lines = [one for one in captured.readouterr().out.splitlines() if "export_ended" in one]
-    return [one.split("outcome=")[1].split()[0] for one in lines]
+def outcomes(lines: list[EventDict]) -> list[str]:
+    return [line["outcome"] for line in lines if line["event"] == "export_ended"]
 
 
 async def test_pages_are_read_when_the_client_wants_them(
-    capsys: pytest.CaptureFixture[str],
+    log_lines: list[EventDict],
 ) -> None:
     reader = Pages(*[[metric(number)] for number in range(5)])
     parts = await begin(streams(reader))
@@ -83,36 +83,36 @@ async def test_pages_are_read_when_the_client_wants_them(
     rest = [part async for part in parts]
     assert reader.read == 5
     assert len(rest) == 4
-    assert outcomes(capsys) == ["completed"]
+    assert outcomes(log_lines) == ["completed"]
 
 
 async def test_what_the_first_page_raises_is_raised_before_a_response_begins(
-    capsys: pytest.CaptureFixture[str],
+    log_lines: list[EventDict],
 ) -> None:
     exports = streams(Pages(Unavailable("away")))
     with pytest.raises(Unavailable):
         await begin(exports)
-    assert (len(exports), outcomes(capsys)) == (0, ["failed"])
+    assert (len(exports), outcomes(log_lines)) == (0, ["failed"])
 
 
-async def test_what_a_later_page_raises_ends_the_parts(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_what_a_later_page_raises_ends_the_parts(log_lines: list[EventDict]) -> None:
     exports = streams(Pages([metric()], Unavailable("away")))
     parts = await begin(exports)
     await anext(parts)
     with pytest.raises(Unavailable):
         await anext(parts)
-    assert (len(exports), outcomes(capsys)) == (0, ["failed"])
+    assert (len(exports), outcomes(log_lines)) == (0, ["failed"])
 
 
 async def test_when_the_client_leaves_nothing_more_is_read(
-    capsys: pytest.CaptureFixture[str],
+    log_lines: list[EventDict],
 ) -> None:
     reader = Pages(*[[metric(number)] for number in range(5)])
     exports = streams(reader)
     parts = await begin(exports)
     await parts.aclose()
     assert (reader.read, reader.is_closed, len(exports)) == (1, True, 0)
-    assert outcomes(capsys) == ["client_left"]
+    assert outcomes(log_lines) == ["client_left"]
 
 
 async def test_a_tenant_and_all_together_have_a_limit() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from structlog.typing import EventDict
 
 from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.dashboard.access.auth import Denied
@@ -62,16 +63,16 @@ def commands(url: str, key: str = COMMANDS) -> list[tuple[str, Any]]:
 
 
 def test_a_break_is_accepted_with_the_id_of_its_command(
-    serve: Serve, valkey_url: str, capsys: pytest.CaptureFixture[str]
+    serve: Serve, valkey_url: str, log_lines: list[EventDict]
 ) -> None:
     until = to_iso(now_ms() + HOUR_MS, "milliseconds")
     accepted = post(serve(), {"until": until})
     assert accepted.status_code == 202
     expected = {"command": "quiet", "sessionId": "keynote", "until": until}
     assert commands(valkey_url) == [(accepted.json()["id"], expected)]
-    [line] = [line for line in capsys.readouterr().out.splitlines() if "command_given" in line]
-    assert accepted.json()["id"] in line
-    assert "keynote" in line
+    [line] = [line for line in log_lines if line["event"] == "command_given"]
+    assert accepted.json()["id"] in line.values()
+    assert "keynote" in line.values()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
 """The link of the command `token` on the page: it opens one session or event, without a list."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, urlsplit
 
 import pytest
+import structlog
 from playwright.sync_api import expect
 
 from conductor_actors.commands.share_links import print_link
@@ -14,6 +15,13 @@ from tests.dashboard.page.conftest import Open, Window
 from tests.support.score_rows import row
 
 Write = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _default_log() -> Iterator[None]:
+    """Undo what the command configures for its process, which goes on with other tests."""
+    yield
+    structlog.reset_defaults()
 
 
 def test_a_link_to_an_event_opens_it_and_lists_its_sessions_only(  # noqa: PLR0913, PLR0917 - fixtures

@@ -235,43 +235,35 @@ def _outcome_of(delivery: WebhookDelivery, result: AttemptResult, now_ms: int) -
 
 
 def _report(outcome: DeliveryOutcome, duration_s: float) -> None:
-    delivery, attempts = outcome.delivery, outcome.delivery.attempts + 1
-    tenant, session = delivery.key
+    emit(_log_event_of(outcome, duration_s).of_session(*outcome.delivery.key))
+
+
+def _log_event_of(
+    outcome: DeliveryOutcome, duration_s: float
+) -> WebhookDelivered | WebhookFailed | WebhookGivenUp:
+    delivery, attempts, error = outcome.delivery, outcome.delivery.attempts + 1, outcome.error
     match outcome.state:
         case "delivered":
-            emit(
-                WebhookDelivered(
-                    tenant=tenant,
-                    session=session,
-                    id=delivery.id,
-                    type=delivery.type,
-                    attempts=attempts,
-                    duration_s=duration_s,
-                    waited_s=max(0, outcome.at_ms - delivery.occurred_ms) / 1000,
-                )
+            waited_s = max(0, outcome.at_ms - delivery.occurred_ms) / 1000
+            return WebhookDelivered(
+                id=delivery.id,
+                type=delivery.type,
+                attempts=attempts,
+                duration_s=duration_s,
+                waited_s=waited_s,
             )
         case "pending":
-            emit(
-                WebhookFailed(
-                    tenant=tenant,
-                    session=session,
-                    id=delivery.id,
-                    type=delivery.type,
-                    attempts=attempts,
-                    error=outcome.error,
-                    next_in_s=(outcome.next_ms - outcome.at_ms) / 1000,
-                )
+            next_in_s = (outcome.next_ms - outcome.at_ms) / 1000
+            return WebhookFailed(
+                id=delivery.id,
+                type=delivery.type,
+                attempts=attempts,
+                error=error,
+                next_in_s=next_in_s,
             )
         case "dead":
-            emit(
-                WebhookGivenUp(
-                    tenant=tenant,
-                    session=session,
-                    id=delivery.id,
-                    type=delivery.type,
-                    attempts=attempts,
-                    error=outcome.error,
-                )
+            return WebhookGivenUp(
+                id=delivery.id, type=delivery.type, attempts=attempts, error=error
             )
 
 

@@ -69,6 +69,7 @@ def test_the_first_simulation_has_titles_and_sessions_that_ended_earlier(
                 " max(engagement_score) > 0.6"
                 " FROM engagement_metrics GROUP BY session_id ORDER BY min(time)"
             ).fetchall()
+            assert connection.execute("SELECT FROM interventions").rowcount == 0
         assert found == [(each.script.session_id, True, True) for each in EARLIER]
     assert empty_redis.xlen(SESSION_INFO) == 2 * (2 + len(EARLIER))
     empty_redis.flushall()

@@ -251,8 +251,9 @@ def test_an_event_of_hours_is_shown_in_whole_minutes_with_and_without_the_aggreg
     overview: Any, store_session: Write, shared_database: str
 ) -> None:
     scores = [tick % 100 / 100 for tick in range(3 * 720)]
-    store_session("a", scores)
-    store_session("b", scores[::-1], users=30)
+    ended = {"ended_ms": AT_MS + (len(scores) - 1) * TICK_MS}
+    store_session("a", [*scores, *[0.0] * 24], **ended)
+    store_session("b", [*scores[::-1], *[0.0] * 24], users=30, **ended)
     before = overview()
     assert before["step"] == "PT30S"
     longer = {"to": iso(AT_MS + 8 * HOUR_MS), "from": iso(AT_MS)}

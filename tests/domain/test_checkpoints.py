@@ -2,19 +2,12 @@
 
 from collections.abc import Sequence
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conductor_actors.domain.checkpoints import encoding
 from conductor_actors.domain.checkpoints.encoding import (
-    FormatError,
     Header,
-    UnreadableHeaderError,
-    UnreadableStateError,
-    WindowMismatchError,
-    decode_state,
     encode_header,
     encode_state,
     recover,
@@ -22,13 +15,10 @@ from conductor_actors.domain.checkpoints.encoding import (
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import (
-    ChatMessage,
     Event,
-    PollClosed,
     PollVote,
     Reaction,
     UserJoined,
-    UserLeft,
 )
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import SessionKey
@@ -39,6 +29,7 @@ from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState, row_at
 from conductor_actors.domain.ticks import TickDue
 from conductor_actors.domain.windows import CountWindow, PresenceWindow, RepeatWindow
+from tests.domain.checkpoint_states import copied, facts, header_of, quiet_session
 from tests.domain.session_samples import (
     START_MS,
     TICK_MS,
@@ -49,38 +40,10 @@ from tests.domain.session_samples import (
     ticks_over,
 )
 from tests.domain.test_intake import GOOD, end_of, entry, logs
-from tests.support.attributes import attributes_of, values_of
+from tests.support.attributes import attributes_of
 from tests.support.ticking import TickingIntake
 
 TENANT = "default"
-
-
-def facts(state: SessionState) -> list[object]:
-    """Return everything in a state, down to the order of its dicts."""
-    counts = [
-        (window.counts, window.length_s, window.newest_s, window.total)
-        for window in (state.chats, state.reactions)
-    ]
-    moments = [
-        (window.length_ms, list(window.times_ms.items()))
-        for window in (state.messages, state.active, state.leavers)
-    ]
-    rest = (state.session_id, state.rules, state.real_event_id, state.last_event_ms, state.guests)
-    polls = [(key, values_of(poll)) for key, poll in state.polls.items()]
-    arranged = (state.chat_is_open, state.quiet_until_ms)
-    totals = (
-        state.votes,
-        state.departures,
-        state.returns,
-        state.detector and state.detector.pack(),
-        state.conduct,
-    )
-    connected = (state.connections, state.devices)
-    return [counts, moments, connected, polls, state.has_joins, rest, arranged, totals]
-
-
-def copied(state: SessionState) -> SessionState:
-    return decode_state(encode_state(state), state.session_id, state.rules)
 
 
 @settings(max_examples=80, deadline=None)
@@ -129,14 +92,6 @@ def test_a_decoded_state_is_independent() -> None:
     twin = copied(state)
     assert after(twin, [UserJoined(START_MS, None, "bob")]).connections.keys() == {"ada", "bob"}
     assert state.connections.keys() == twin.connections.keys() == {"ada"}
-
-
-def quiet_session(users: int) -> SessionState:
-    """Return a session in which each user has joined, voted and chatted once, with UUIDs."""
-    joins = [UserJoined(START_MS + n, "event", f"{n:036d}") for n in range(users)]
-    votes = [PollVote(START_MS + n, None, f"{n:036d}", "poll") for n in range(0, users, 2)]
-    chats = [ChatMessage(START_MS + n, None, f"{n:036d}", f"{n:036d}") for n in range(0, users, 10)]
-    return after(new_state(), [*joins, *votes, *chats])
 
 
 @pytest.mark.parametrize(("users", "most_bytes"), [(10, 700), (1000, 55_000)])
@@ -237,10 +192,6 @@ def test_an_entry_that_is_late_after_a_crash_counts_in_the_next_tick_as_before_i
     ]
 
 
-def header_of(rules: SessionRules, passed_ms: int = 0) -> Header:
-    return Header(3, rules.window_s, b"position", IntakeState(passed_ms=passed_ms))
-
-
 def test_a_session_that_is_over_is_not_restored() -> None:
     rules = SessionRules(timeout_s=1800)
     events: Sequence[Event] = [Reaction(START_MS, None, "ada")]
@@ -278,113 +229,6 @@ def test_ticks_are_on_multiples_of_the_current_interval(tick_s: int, next_s: int
     state = IntakeState(begun_ms + 15_000, begun_ms + 10_000, begun_ms + 12_000)
     told = TickingIntake(IntakeRules(tick_s), state).take_ticking([], begun_ms + 60_000)
     assert next(told) == TickDue(begun_ms + next_s * 1000)
-
-
-def test_a_checkpoint_with_another_window_is_refused() -> None:
-    with pytest.raises(WindowMismatchError) as caught:
-        recover(encode_header(header_of(SessionRules(60))), {}, SessionRules(30))
-    assert (caught.value.found_s, caught.value.wanted_s) == (60, 30)
-
-
-def test_a_checkpoint_of_another_format_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as later:
-        later.setattr(encoding, "CHECKPOINT_VERSION", 4)
-        header = encode_header(header_of(SessionRules()))
-    with pytest.raises(FormatError) as caught:
-        recover(header, {}, SessionRules())
-    assert caught.value.version == 4
-
-
-# A session as the first version wrote it: bob joined, ada joined, voted on "lunch", and bob left.
-FIRST_HEADER = bytes.fromhex("9201c41b94033cc408706f736974696f6e95c0cf0000019b88e0ea00c090c0")
-FIRST_STATE = bytes.fromhex(
-    "9da76576656e742d31cf0000019b88e0ea02929000929000909092a3616461a3626f6292cf0000019b88e0ea01ff91"
-    "0191cf0000019b88e0ea0291008096a56c756e636802cf0000019b88e0ea01910000c0"
-)
-
-
-def test_a_checkpoint_of_the_first_version_is_read() -> None:
-    key = SessionKey(TENANT, "s")
-    found = recover(FIRST_HEADER, {key: FIRST_STATE}, SessionRules())
-    assert (found.header.number, found.header.position) == (3, b"position")
-    state = found.states[key]
-    assert (state.event_id, state.has_joins) == ("event-1", True)
-    assert ([*state.connections], [*state.leavers.times_ms]) == (["ada"], ["bob"])
-    [poll] = state.polls.values()
-    assert (poll.poll_id, poll.peak_connected, poll.last_vote_ms) == ("lunch", 2, START_MS + 1)
-    assert (poll.count_voters(), poll.voters) == (1, {"ada": None})
-    assert facts(copied(state)) == facts(state)
-
-
-# A session as the second version wrote it: ada with two devices, bob, and cyd, who left; two polls,
-# one closed; a message and a reaction of dan's.
-SECOND_STATE = bytes.fromhex(
-    "9fa76576656e742d31cf0000019b88e0f5b8929101ce695a5641929101ce695a564291a26d3191cf0000019b88e0ed"
-    "e894a3637964a3616461a3626f62a364616e94cf0000019b88e0ea0301cd03e4cd05dc910091cf0000019b88e0f5b8"
-    "92010281010296a664696e6e657203cf0000019b88e0ea06910300c09196a56c756e636803cf0000019b88e0ea0591"
-    "0101cf0000019b88e0ea07c3"
-)
-
-
-def test_a_state_of_the_second_version_is_read() -> None:
-    events: list[Event] = [
-        *(UserJoined(START_MS + n, "event-1", user) for n, user in enumerate(("ada", "ada"))),
-        *(UserJoined(START_MS + 2 + n, None, user) for n, user in enumerate(("bob", "cyd"))),
-        PollVote(START_MS + 4, None, "ada", "lunch"),
-        PollVote(START_MS + 5, None, None, "lunch"),
-        PollVote(START_MS + 6, None, "dan", "dinner"),
-        PollClosed(START_MS + 7, None, "lunch"),
-        ChatMessage(START_MS + 1000, None, "bob", "m1"),
-        Reaction(START_MS + 2500, None, "dan"),
-        UserLeft(START_MS + 3000, None, "cyd"),
-    ]
-    state = decode_state(SECOND_STATE, new_state().session_id, SessionRules())
-    assert (state.votes, state.departures) == (0, 0)  # which that version does not have
-    state.votes, state.departures = 3, 1
-    assert facts(state) == facts(after(new_state(), events))
-
-
-# A session as the second version wrote it before users were in the order of their last times: ada
-# reacted, bob joined, cyd reacted, and ada reacted again.
-UNORDERED_STATE = bytes.fromhex(
-    "9fc0cf0000019b88e0f5b8929000929401000101ce695a5643909093a3616461a3626f62a363796493cf"
-    "0000019b88e0f5b8d1f830cd03e89090910180c090c3"
-)
-
-
-def test_users_that_were_written_in_another_order_are_sorted_by_their_times() -> None:
-    state = decode_state(UNORDERED_STATE, "s", SessionRules())
-    assert [*state.active.times_ms.items()] == [
-        ("bob", START_MS + 1000),
-        ("cyd", START_MS + 2000),
-        ("ada", START_MS + 3000),
-    ]
-    assert (state.guests, [*state.connections]) == (2, ["bob"])
-    signals = state.signals(START_MS + 65_000)
-    assert (signals.active_users, signals.total_users) == (0, 1)
-
-
-BROKEN = [b"", b"\xc1", b"checkpoint", msgspec.msgpack.encode([1, b"x"]), b"\x92\x01\xa1\xff"]
-
-
-@pytest.mark.parametrize("header", BROKEN)
-def test_a_damaged_header_is_refused(header: bytes) -> None:
-    with pytest.raises(UnreadableHeaderError):
-        recover(header, {}, SessionRules())
-
-
-def without(field: int, data: bytes) -> bytes:
-    fields = msgspec.msgpack.decode(data)
-    return msgspec.msgpack.encode([[] if n == field else value for n, value in enumerate(fields)])
-
-
-@pytest.mark.parametrize(
-    "data", [*BROKEN, without(6, SECOND_STATE), without(6, encode_state(quiet_session(3)))]
-)
-def test_a_damaged_state_is_refused(data: bytes) -> None:
-    header = encode_header(header_of(SessionRules()))
-    with pytest.raises(UnreadableStateError):
-        recover(header, {SessionKey(TENANT, "s"): data}, SessionRules())
 
 
 def test_every_field_of_a_state_is_covered_here() -> None:

@@ -16,6 +16,7 @@ from conductor_actors.domain.failures import salvage
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.session_state import SessionState
 from tests.actors.session_events import poison
+from tests.domain.checkpoint_states import facts
 from tests.domain.session_samples import (
     START_MS,
     after,
@@ -25,7 +26,6 @@ from tests.domain.session_samples import (
     rules_of_all_kinds,
     streams,
 )
-from tests.domain.test_checkpoints import facts
 
 FILES = {module.__file__ for module in (draft, polls, windows)}
 

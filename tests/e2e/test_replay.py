@@ -1,7 +1,7 @@
 """`replay --against`: which rows are compared, which are not and why, and how it ends."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,17 +15,11 @@ from conductor_actors.commands import verify
 from conductor_actors.commands.recording import open_recording
 from conductor_actors.commands.replay import Outputs, replay_to_database, replay_to_files
 from conductor_actors.domain.comparisons.row_comparison import Comparison
-from conductor_actors.domain.entries import Entry
-from conductor_actors.domain.events import DECODERS
-from conductor_actors.domain.replayer import Replayer, Rules
-from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError
 from conductor_actors.settings import Settings
-from tests.app.collector_run import CollectorRun, pack, split_into_reads
 from tests.domain.test_contract import SAMPLE
-from tests.domain.test_replayer import curse, decode_poison
 from tests.support.databases import migrated_database
-from tests.support.event_samples import LIVE, REACTION, VOTE
+from tests.support.event_samples import LIVE, REACTION
 from tests.support.interventions import intervention
 from tests.support.programs import Completed, run_to_end
 from tests.support.recorded_talk import Talk
@@ -354,30 +348,6 @@ def test_a_recording_without_rows_is_not_equal_to_anything(evening: Path) -> Non
     nothing.write_bytes(b"")
     with pytest.raises(ConfigError, match="no row can be compared"):
         compared(nothing, scored(evening), "-")
-
-
-def with_poison(entries: Sequence[Entry]) -> list[Entry]:
-    bad: list[Entry] = [(AT_MS + at_ms, 9, "poison", b"a") for at_ms in (0, 12_000)]
-    return sorted([*entries, *bad])
-
-
-def test_a_replay_leaves_out_what_the_service_leaves_out_and_gives_its_rows(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(DECODERS, "poison", decode_poison)
-    curse(monkeypatch, AT_MS + 10_000)
-    vote: Entry = (AT_MS, 1, VOTE, b'{"sessionId":"b","pollId":"p","userId":"u"}')
-    reactions: list[Entry] = [
-        (AT_MS + 700 * number, 0, REACTION, b'{"sessionId":"%c"}' % b"abc"[number % 3])
-        for number in range(40)
-    ]
-    entries = with_poison([vote, *reactions])
-    run = CollectorRun(split_into_reads(entries, 7))
-    settings, rows = Settings(), list[ScoreRow]()
-    rules = Rules(settings.intake_rules(), settings.session_rules(), settings.scoring())
-    summary = Replayer(rules, rows.extend).run(entries)
-    assert run.run_to_end() == pack(rows)
-    assert summary.failed == len(run.dead_letters.letters) == 3
 
 
 def test_the_batches_of_a_replay_are_all_written(

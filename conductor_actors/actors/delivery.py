@@ -235,35 +235,35 @@ def _outcome_of(delivery: WebhookDelivery, result: AttemptResult, now_ms: int) -
 
 
 def _report(outcome: DeliveryOutcome, duration_s: float) -> None:
-    emit(_log_event_of(outcome, duration_s).of_session(*outcome.delivery.key))
-
-
-def _log_event_of(
-    outcome: DeliveryOutcome, duration_s: float
-) -> WebhookDelivered | WebhookFailed | WebhookGivenUp:
     delivery, attempts, error = outcome.delivery, outcome.delivery.attempts + 1, outcome.error
     match outcome.state:
         case "delivered":
             waited_s = max(0, outcome.at_ms - delivery.occurred_ms) / 1000
-            return WebhookDelivered(
-                id=delivery.id,
-                type=delivery.type,
-                attempts=attempts,
-                duration_s=duration_s,
-                waited_s=waited_s,
+            emit(
+                WebhookDelivered(
+                    id=delivery.id,
+                    type=delivery.type,
+                    attempts=attempts,
+                    duration_s=duration_s,
+                    waited_s=waited_s,
+                ).of_session(*delivery.key)
             )
         case "pending":
             next_in_s = (outcome.next_ms - outcome.at_ms) / 1000
-            return WebhookFailed(
-                id=delivery.id,
-                type=delivery.type,
-                attempts=attempts,
-                error=error,
-                next_in_s=next_in_s,
+            emit(
+                WebhookFailed(
+                    id=delivery.id,
+                    type=delivery.type,
+                    attempts=attempts,
+                    error=error,
+                    next_in_s=next_in_s,
+                ).of_session(*delivery.key)
             )
         case "dead":
-            return WebhookGivenUp(
-                id=delivery.id, type=delivery.type, attempts=attempts, error=error
+            emit(
+                WebhookGivenUp(
+                    id=delivery.id, type=delivery.type, attempts=attempts, error=error
+                ).of_session(*delivery.key)
             )
 
 

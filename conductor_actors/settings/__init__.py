@@ -16,6 +16,7 @@ from conductor_actors.settings.actors import ActorSettings
 from conductor_actors.settings.agent import AgentSettings
 from conductor_actors.settings.anomalies import AnomalySettings
 from conductor_actors.settings.backends import BackendSettings
+from conductor_actors.settings.cluster import ClusterSettings
 from conductor_actors.settings.http import HttpSettings
 from conductor_actors.settings.limits import LimitSettings
 from conductor_actors.settings.logging import LogSettings
@@ -33,6 +34,7 @@ class Settings(
     LogSettings,
     HttpSettings,
     LimitSettings,
+    ClusterSettings,
     ActorSettings,
     StorageSettings,
     WebhookSettings,

@@ -15,12 +15,12 @@ Redis ──▶ Router ──▶ Session (one each) ──┬──▶ Writer �
 Three questions, three packages: `domain` decides what happens (pure), `actors` when, and `adapters`
 how servers are reached. Code depends in one direction, which import-linter checks:
 
-__main__ > cli > commands > app > settings
+__main__ > cli > commands > cluster > app > settings
     > actors | adapters | dashboard | simulate > observability > webhook_messages
     > ports | outages | anomaly_messages | anomaly_port | catalog_port | conductor_port |
     history_port | intervention_messages | webhook_port > report_port > exports |
-    intervention_bodies | report_bodies > history_bodies > updates >
-    compiled | log_events | instants > domain > errors
+    intervention_bodies | report_bodies > history_bodies >
+    cluster_status | updates > compiled | log_events | instants > domain > errors
 
 Glossary:
 

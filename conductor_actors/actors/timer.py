@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.awake_clock import ADVANCE_INTERVAL_S, AwakeClock
+from conductor_actors.threads import inheriting_thread
 
 
 class RemindedMailbox(Protocol):
@@ -42,7 +43,7 @@ class Timer:
         self._clock = clock
         self._due_s = [clock() + entry.interval_s for entry in entries]
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="timer", daemon=True)
+        self._thread = inheriting_thread(self._run, "timer")
 
     def start(self) -> None:
         """Start the thread."""

@@ -5,10 +5,11 @@ The code emits them, metrics count them, `inspect` reads them.
 Lines. One JSON object a line on stdout (on a terminal readable text, see CONDUCTOR_LOG_FORMAT).
 Each has `timestamp` (UTC, ISO 8601), `level` (debug, info, warning, error) and `event`: the name
 of its class in snake case, so `tick_completed` is `TickCompleted`; its keys are the class's fields.
-`actor`, `tenant`, `session` and `shard` stand where they apply, `exception` where a traceback is
-known. Units stand in key names: `_s` seconds, `_ms` milliseconds since 1970, `_per_s` a rate,
-`_share` a part of one. A line reports a batch or a change of state, never a single event; texts
-and ids of users are never in it.
+`actor`, `tenant` and `session` stand where they apply, so does `partition`, such as `7/64`, where
+a collector has only a part of the sessions, and `exception` where a traceback is known. Units stand
+in key names: `_s` seconds, `_ms` milliseconds since 1970, `_per_s` a rate, `_share` a part of one.
+A line reports a batch or a change of state, never a single event; texts and ids of users are never
+in it.
 
 Where. The service's stdout, and, unless CONDUCTOR_LOG_STREAM is false, the newest 10,000 lines in
 Redis: stream `conductor:log`, one field `line`. Neither ever blocks the service: while nobody reads
@@ -167,6 +168,7 @@ from conductor_actors.log_events.log_event import (
     LogEvent,
     emit,
     observed_by,
+    of_partition,
     subscribe,
     unsubscribe,
 )
@@ -377,6 +379,7 @@ __all__ = [
     "WebhooksCounted",
     "emit",
     "observed_by",
+    "of_partition",
     "subscribe",
     "unsubscribe",
 ]

@@ -1,8 +1,10 @@
 """What every log event has, and how it is emitted: to subscribers, and as a line of the log."""
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias
 
@@ -22,7 +24,7 @@ Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 NEVER: Final = datetime.min.replace(tzinfo=UTC)  # no line was read
 
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_CONTEXT: Final = ("actor", "tenant", "session")  # written where they apply
+_CONTEXT: Final = ("partition", "actor", "tenant", "session")  # written where they apply
 
 _log = structlog.get_logger()
 
@@ -41,6 +43,7 @@ class LogEvent(msgspec.Struct, kw_only=True, tag_field="event", tag=_event_name)
     in_text: ClassVar[bool] = True  # False: too long for a person who reads the log as text
 
     timestamp: Annotated[datetime, msgspec.Meta(tz=True)] = NEVER
+    partition: Name = ""
     actor: Name = ""
     tenant: Name = ""
     session: Name = ""
@@ -68,7 +71,23 @@ class LogEvent(msgspec.Struct, kw_only=True, tag_field="event", tag=_event_name)
 
 Subscriber: TypeAlias = Callable[[LogEvent], None]
 
-_subscribers: Final[list[Subscriber]] = []
+_subscribing: Final = threading.Lock()
+_subscribers: tuple[Subscriber, ...] = ()  # replaced, because other threads emit meanwhile
+_partition_subscribers: Final[dict[str, tuple[Subscriber, ...]]] = {}
+_partition: Final = ContextVar("partition", default="")
+
+
+@contextmanager
+def of_partition(partition: str) -> Iterator[None]:
+    """Add the partition, such as `7/64`, to every event that this thread emits in the block.
+
+    Threads that are made in it by `inheriting_thread`, as those of actors are, add it for good.
+    """
+    token = _partition.set(partition)
+    try:
+        yield
+    finally:
+        _partition.reset(token)
 
 
 def subscribe(subscriber: Subscriber) -> None:
@@ -76,27 +95,59 @@ def subscribe(subscriber: Subscriber) -> None:
 
     It is called on the thread that emits, so it must neither wait nor raise.
     """
-    _subscribers.append(subscriber)
+    global _subscribers  # noqa: PLW0603 - a process has one log
+    with _subscribing:
+        _subscribers = (*_subscribers, subscriber)
 
 
 def unsubscribe(subscriber: Subscriber) -> None:
     """Undo `subscribe`."""
-    _subscribers.remove(subscriber)
+    global _subscribers  # noqa: PLW0603
+    with _subscribing:
+        _subscribers = _without(_subscribers, subscriber)
 
 
 @contextmanager
-def observed_by(subscriber: Subscriber) -> Iterator[None]:
-    """Call `subscriber` with every event until the block ends; see `subscribe`."""
-    subscribe(subscriber)
+def observed_by(subscriber: Subscriber, partition: str | None = None) -> Iterator[None]:
+    """Call `subscriber` with every event, or those of a partition, until the block ends.
+
+    See `subscribe`.
+    """
+    if partition is None:
+        subscribe(subscriber)
+    else:
+        with _subscribing:
+            others = _partition_subscribers.get(partition, ())
+            _partition_subscribers[partition] = (*others, subscriber)
     try:
         yield
     finally:
-        unsubscribe(subscriber)
+        if partition is None:
+            unsubscribe(subscriber)
+        else:
+            _unsubscribe_from(partition, subscriber)
+
+
+def _unsubscribe_from(partition: str, subscriber: Subscriber) -> None:
+    with _subscribing:
+        rest = _without(_partition_subscribers.pop(partition), subscriber)
+        if rest:
+            _partition_subscribers[partition] = rest
+
+
+def _without(subscribers: tuple[Subscriber, ...], subscriber: Subscriber) -> tuple[Subscriber, ...]:
+    index = subscribers.index(subscriber)
+    return subscribers[:index] + subscribers[index + 1 :]
 
 
 def emit(event: LogEvent, error: BaseException | None = None) -> None:
     """Hand the event to its subscribers and write its line, with the traceback of `error`."""
+    if not event.partition:
+        event.partition = _partition.get()
     for subscriber in _subscribers:
         subscriber(event)
+    if event.partition:
+        for subscriber in _partition_subscribers.get(event.partition, ()):
+            subscriber(event)
     traceback = {} if error is None else {"exc_info": error}
     getattr(_log, event.level)(event.event_name(), **event.keys(), **traceback)

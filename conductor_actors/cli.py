@@ -9,7 +9,6 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from conductor_actors.app.process_group import EXIT_CONFIG, drain_with_parent
 from conductor_actors.app.signals import exit_on_stop_signals
 from conductor_actors.commands import dead_letters, inspect, launch, webhook_deliveries
 from conductor_actors.commands.check import check_servers
@@ -24,6 +23,7 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.settings import texts
 
 EXIT_UNAVAILABLE: Final = 1
+EXIT_CONFIG: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 app = typer.Typer(
@@ -53,7 +53,7 @@ ShardsOption = Annotated[
     typer.Option(
         min=1,
         max=64,
-        help="Number of collector processes that share the sessions. Default: CONDUCTOR_SHARDS.",
+        help="Number of hosts on this machine that share the sessions. Default: CONDUCTOR_SHARDS.",
     ),
 ]
 
@@ -62,7 +62,6 @@ def main() -> NoReturn:
     """Run a command; print an error that the operator can fix in one line."""
     set_encoding()
     exit_on_stop_signals(EXIT_INTERRUPTED)
-    drain_with_parent()
     try:
         app()
     except ConfigError as error:
@@ -99,15 +98,12 @@ def run(shards: ShardsOption = None) -> None:
 
 
 @app.command(short_help="Run the collector without a dashboard.")
-def collect(
-    shards: ShardsOption = None,
-    until_ms: Annotated[int | None, typer.Option(hidden=True)] = None,
-) -> None:
+def collect(shards: ShardsOption = None) -> None:
     """Run the collector without a dashboard, for dashboards that run elsewhere.
 
     It serves /metrics, /health and /ready on CONDUCTOR_METRICS_PORT.
     """
-    _exit_with(launch.collect(shards, until_ms))
+    _exit_with(launch.collect(shards))
 
 
 @app.command(short_help="Run a dashboard without a collector.")
@@ -140,16 +136,6 @@ def migrate() -> None:
     The service does the same when it starts.
     """
     migrate_database()
-
-
-@app.command(short_help="Change the number of collectors that share the sessions.")
-def reshard(shards: ShardsOption = None) -> None:
-    """Change the number of collectors that share the sessions, while none of them runs.
-
-    `run` and `collect` do the same when they start. The command is for collectors that are
-    started one by one, each with its CONDUCTOR_SHARD. If it is not done, the exit code is 1.
-    """
-    _exit_with(launch.reshard(shards))
 
 
 @app.command(short_help="Check whether Redis and the database can be used.")

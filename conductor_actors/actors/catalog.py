@@ -26,13 +26,14 @@ class CatalogScope(NamedTuple):
     """What a collector is responsible for.
 
     `stored_until` returns the tick up to which all rows are stored; None if that is not certain.
-    One collector `summarises` the sessions of all.
+    One collector `summarises` the sessions of all. Each looks for lost ones at its interval.
     """
 
     is_own: Callable[[SessionKey], bool]
     stored_until: Callable[[], int | None]
     timeout_ms: int
     summarises: bool
+    search_interval_s: float = LOST_SESSIONS_INTERVAL_S
 
 
 class CatalogActor(SystemActor):
@@ -81,7 +82,7 @@ class CatalogActor(SystemActor):
             return
         if self._clock() < self._next_search_s:
             return
-        self._next_search_s = self._clock() + LOST_SESSIONS_INTERVAL_S
+        self._next_search_s = self._clock() + self._scope.search_interval_s
         found = self._catalog.find_lost(before_ms - self._scope.timeout_ms - LOST_MARGIN_MS)
         lost = [session for session in found if self._scope.is_own(session.key)]
         ended = 0

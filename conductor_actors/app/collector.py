@@ -4,15 +4,19 @@ import gc
 import sys
 import threading
 import time
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pykka
 
-from conductor_actors.actors.catalog import CatalogActor, CatalogScope
+from conductor_actors.actors.catalog import (
+    LOST_SESSIONS_INTERVAL_S,
+    CatalogActor,
+    CatalogScope,
+)
 from conductor_actors.actors.checkpointer import CheckpointerActor
 from conductor_actors.actors.conductor import ConductorActor
 from conductor_actors.actors.courier import CourierActor
-from conductor_actors.actors.delivery import DeliveryActor, DeliveryPorts
+from conductor_actors.actors.delivery import DeliveryActor
 from conductor_actors.actors.introspection import IntrospectionActor, ServiceFacts
 from conductor_actors.actors.lease_keeper import LeaseKeeperActor
 from conductor_actors.actors.messages import Drain, Scored
@@ -39,34 +43,22 @@ from conductor_actors.actors.timer import Timer, TimerEntry
 from conductor_actors.actors.title_writer import (
     MAX_TITLES_IN_MEMORY,
     TITLE_BATCH,
-    TitleSinks,
     TitleWriterActor,
 )
 from conductor_actors.actors.writer import Sinks, WriterActor
+from conductor_actors.app.collector_ports import Ports
+from conductor_actors.app.deliveries import serves_all
 from conductor_actors.app.signals import DRAIN_TIMEOUT_S
 from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickActivity
-from conductor_actors.catalog_port import SessionCatalog
-from conductor_actors.conductor_port import ActionSender, PolicyStore
 from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.checkpoints.encoding import Recovered
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.intake import Intake
+from conductor_actors.domain.partitions import Partition, partition_of
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.session_titles import TitleChange
-from conductor_actors.domain.shards import owner_of
 from conductor_actors.domain.ticks import TickPosition, TickSchedule
 from conductor_actors.log_events import ActorFailed, DrainBegan, DrainIncomplete, emit
-from conductor_actors.ports import (
-    CheckpointStore,
-    DeadLetterQueue,
-    EventSource,
-    IntrospectionChannel,
-    Lease,
-    Outbox,
-    Retention,
-    RowStore,
-    UpdatePublisher,
-)
 from conductor_actors.settings import Settings
 
 # State lives long and has no cycles, so the garbage collector finds nothing in it; with the default
@@ -91,25 +83,6 @@ MAX_RESTARTS: Final = 3
 RESTART_WINDOW_S: Final = 60.0
 
 
-class Ports(NamedTuple):
-    """The adapters of a collector, real or fake."""
-
-    source: EventSource
-    store: RowStore
-    publisher: UpdatePublisher
-    dead_letters: DeadLetterQueue
-    retention: Retention
-    lease: Lease
-    outbox: Outbox
-    checkpoints: CheckpointStore
-    introspection: IntrospectionChannel
-    actions: ActionSender
-    policies: PolicyStore
-    catalog: SessionCatalog
-    titles: TitleSinks
-    deliveries: DeliveryPorts | None = None  # unless this collector sends to webhooks
-
-
 class Collector:
     """Events in, rows and updates out. Start it once, drain it once.
 
@@ -117,11 +90,16 @@ class Collector:
     """
 
     def __init__(
-        self, settings: Settings, ports: Ports, recovered: Recovered | None = None
+        self,
+        settings: Settings,
+        ports: Ports,
+        recovered: Recovered | None = None,
+        partition: Partition | None = None,
     ) -> None:
         self._settings = settings
         self._ports = ports
         self._recovered = recovered
+        self._partition = partition
         self._give_up = threading.Event()
         self._outcome = Outcome()
         self._awake_clock = AwakeClock()
@@ -141,6 +119,7 @@ class Collector:
         self._to_writer: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
         self._to_publisher: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
         self._mailboxes |= {"writer": self._to_writer, "publisher": self._to_publisher}
+        self._sessions = self._session_table()
         self._timer = Timer(self._timer_entries(), self._awake_clock)
 
     def start(self) -> None:
@@ -169,6 +148,10 @@ class Collector:
         handled = 0 if hangs else self._dispatcher.handled
         is_blocked = self._backlog.overflow() > 0
         return TickActivity(self._schedule.position.next_ms, handled, is_blocked)
+
+    def session_count(self) -> int:
+        """Return the number of sessions; any thread may call this."""
+        return len(self._sessions)
 
     def drain(self) -> int:
         """Stop reading, then score and store what was read, within 20 s; return the exit code."""
@@ -203,7 +186,7 @@ class Collector:
     def _children(self) -> list[Child]:
         """List the system actors in start order, each with its restart budget."""
         settings, ports, mail = self._settings, self._ports, self._mailboxes
-        session_table, downstream = self._session_table(), self._downstream()
+        session_table, downstream = self._sessions, self._downstream()
         children = [
             # First, so that it stops last: it answers requests during a drain.
             self._child(
@@ -289,12 +272,13 @@ class Collector:
         return self._backlog.is_away(time.monotonic(), MAX_DATABASE_AWAY_S)
 
     def _catalog_scope(self) -> CatalogScope:
-        shard, timeout_ms = self._settings.own_shard(), self._settings.session_timeout_s * 1000
+        partition, timeout_ms = self._partition, self._settings.session_timeout_s * 1000
         return CatalogScope(
-            lambda key: owner_of(key, shard.of) == shard.number,
+            lambda key: partition is None or partition_of(*key, partition.of) == partition.number,
             self._stored_until_ms,
             timeout_ms,
-            shard.number == 0,
+            serves_all(self._settings, partition),
+            LOST_SESSIONS_INTERVAL_S * (1 if partition is None else partition.of),
         )
 
     def _stored_until_ms(self) -> int | None:

@@ -6,7 +6,6 @@ from typing import NamedTuple, TextIO
 
 from conductor_actors.adapters.embedded.servers import EmbeddedServers
 from conductor_actors.adapters.redis.connections.namespaces import with_namespace
-from conductor_actors.app.process_group import has_parent
 from conductor_actors.log_events import VariableIgnored, emit
 from conductor_actors.observability import logs
 from conductor_actors.settings import Settings
@@ -23,9 +22,8 @@ class ServerUrls(NamedTuple):
 def configure(log_output: TextIO) -> Settings:
     """Return the settings; log lines are written to `log_output` as they say."""
     settings = load_settings()
-    logs.configure(settings.log_level, settings.log_format, log_output, settings.shard)
-    if not has_parent():  # which has logged them
-        log_unknown_variables()
+    logs.configure(settings.log_level, settings.log_format, log_output)
+    log_unknown_variables()
     return settings
 
 

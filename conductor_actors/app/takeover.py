@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from threading import Event
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from conductor_actors.actors.anomaly_reports import report_open_anomalies
 from conductor_actors.adapters.redis.ownership.checkpoint_errors import mapped_checkpoint_errors
@@ -28,6 +28,19 @@ class NamedLease(Lease, Protocol):
     def owner(self) -> str:
         """Return the name of the owner; empty if there is none."""
 
+    def break_from(self, owner: str) -> None:
+        """Delete the lease of an owner that is known to have ended."""
+
+
+# Returns whether the owner of that name is known to have ended.
+MayBreak: TypeAlias = Callable[[str], bool]
+
+
+def never_break(owner: str) -> bool:
+    """Return False: an owner is believed to live until its lease expires."""
+    del owner
+    return False
+
 
 class Ownership(NamedTuple):
     """A source that was read once, which proves its grants, and the checkpoint to continue from."""
@@ -39,16 +52,23 @@ class Ownership(NamedTuple):
 class Takeover:
     """Waits for the lease as a standby, which subscribes but neither reads streams nor writes.
 
-    Set `stop` to end the wait with `Unavailable`.
+    Set `stop` to end the wait with `Unavailable`. It does not wait for an owner that `may_break`
+    says has ended.
     """
 
     def __init__(
-        self, lease: NamedLease, source: EventSource, checkpoints: CheckpointStore, stop: Event
+        self,
+        lease: NamedLease,
+        source: EventSource,
+        checkpoints: CheckpointStore,
+        stop: Event,
+        may_break: MayBreak = never_break,
     ) -> None:
         self._lease = lease
         self._source = source
         self._checkpoints = checkpoints
         self._stop = stop
+        self._may_break = may_break
         self._outage = Outage("redis")
 
     def complete(self, rules: SessionRules, on_standby: Callable[[], None]) -> Ownership:
@@ -87,6 +107,18 @@ class Takeover:
         try:
             self._lease.acquire_or_renew()
         except OwnershipLost:
+            return self._has_broken_lease()
+        return True
+
+    def _has_broken_lease(self) -> bool:
+        """Return whether the lease of an owner that is known to have ended was taken."""
+        owner = self._lease.owner()
+        if not self._may_break(owner):
+            return False
+        self._lease.break_from(owner)
+        try:
+            self._lease.acquire_or_renew()
+        except OwnershipLost:  # another standby was faster
             return False
         return True
 

@@ -115,6 +115,7 @@ from conductor_actors.log_events.data_events import (
     OutboxDrained,
     OutboxEntryUnreadable,
     OutboxFound,
+    RewindRequested,
     RowsExpired,
     RowsRefused,
     RowsSetAside,
@@ -181,15 +182,13 @@ from conductor_actors.log_events.service_events import (
     MigrationApplied,
     NamesShared,
     OwnershipTaken,
+    PartitionEnded,
+    PartitionStarted,
     ServerStarted,
     ServerStopped,
     ServiceStarted,
     ServiceStats,
     ServiceStopped,
-    SessionsReshared,
-    ShardKilled,
-    ShardStarted,
-    ShardStopped,
     TicksStalled,
     VariableIgnored,
 )
@@ -223,6 +222,7 @@ AnyEvent: TypeAlias = (
     | ExternalEvent
     | FolderOpened
     | GapDetected
+    | RewindRequested
     | InterventionDelivered
     | InterventionGivenUp
     | InterventionMoved
@@ -244,14 +244,12 @@ AnyEvent: TypeAlias = (
     | RowsSetAside
     | ServerStarted
     | ServerStopped
+    | PartitionEnded
+    | PartitionStarted
     | ServiceStarted
     | ServiceStats
     | ServiceStopped
-    | SessionsReshared
     | SessionsSummarised
-    | ShardKilled
-    | ShardStarted
-    | ShardStopped
     | StreamReadable
     | StreamUnreadable
     | TenantIgnored
@@ -329,6 +327,8 @@ __all__ = [
     "OutboxFound",
     "OutcomeMeasured",
     "OwnershipTaken",
+    "PartitionEnded",
+    "PartitionStarted",
     "PolicyUpdated",
     "PrimaryChanged",
     "PrimaryLost",
@@ -336,6 +336,7 @@ __all__ = [
     "RedisClockTrusted",
     "RedisOutdated",
     "RestartsExhausted",
+    "RewindRequested",
     "RowsExpired",
     "RowsRefused",
     "RowsSetAside",
@@ -348,12 +349,8 @@ __all__ = [
     "SessionQuarantined",
     "SessionReleased",
     "SessionStats",
-    "SessionsReshared",
     "SessionsSummarised",
     "SessionsUnfinished",
-    "ShardKilled",
-    "ShardStarted",
-    "ShardStopped",
     "SimulationInterrupted",
     "SimulationResumed",
     "StreamReadable",

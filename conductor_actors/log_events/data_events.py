@@ -111,6 +111,17 @@ class GapDetected(LogEvent):
     lost_events: Count | None
 
 
+class RewindRequested(LogEvent):
+    """Blocks of a partition are missing (`hole`) or damaged; the splitter is to write them again.
+
+    Nothing is lost if the events are still in their streams; scores are late until then.
+    """
+
+    level: ClassVar[Level] = "warning"
+    from_ms: Count
+    reason: Name
+
+
 class CheckpointLoaded(LogEvent):
     """The service resumes from this checkpoint."""
 

@@ -1,4 +1,4 @@
-"""Log events of processes: starts, stops, drains, shards and embedded servers."""
+"""Log events of processes: starts, stops, drains and embedded servers."""
 
 from collections.abc import Sequence
 from typing import ClassVar
@@ -14,6 +14,17 @@ class ServiceStarted(LogEvent):
     tenants: Sequence[str]
     transport: Name
     compiled: bool = False
+
+
+class PartitionStarted(LogEvent):
+    """The collector of a partition has its lease and continues from its last checkpoint."""
+
+
+class PartitionEnded(LogEvent):
+    """The collector of a partition has drained (exit code 0), or failed for the reason."""
+
+    exit_code: int
+    reason: str = ""
 
 
 class VariableIgnored(LogEvent):
@@ -53,38 +64,6 @@ class DrainIncomplete(LogEvent):
     session_messages: Count
     rows: Count
     updates: Count
-
-
-class ShardStarted(LogEvent):
-    """A process of the group was started: a collector or the dashboard."""
-
-    shard: Name
-    pid: Count
-
-
-class ShardStopped(LogEvent):
-    """A process of the group has ended. It is restarted, unless the group stops."""
-
-    shard: Name
-    pid: Count
-    exit_code: int
-
-
-class ShardKilled(LogEvent):
-    """A process did not drain within 20 s and was killed. Unfinished events are read again."""
-
-    level: ClassVar[Level] = "error"
-    shard: Name
-    pid: Count
-
-
-class SessionsReshared(LogEvent):
-    """The sessions were divided among another number of collectors."""
-
-    old_shards: Count
-    new_shards: Count
-    sessions: Count
-    duration_s: Number
 
 
 class NamesShared(LogEvent):

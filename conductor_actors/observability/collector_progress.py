@@ -38,6 +38,7 @@ class CollectorProgress:
         self._ahead_until_ms: int | None = None  # until then, reads are searched for them
         self._ticks = TickTimeliness(clock)
         self.is_publishing = True
+        self.entries = 0  # that were read
 
     def observe(self, event: LogEvent) -> None:
         """Record what a log event reports of ticks and of Redis' clock."""
@@ -63,6 +64,7 @@ class CollectorProgress:
         self._read_s = self._clock()
         self._redis_now_ms = read.now_ms
         self._lag_s = read.lag_s
+        self.entries += len(read.entries)
         for gap in read.gaps:
             self._gaps[gap.reason] += 1
             self._lost_events[gap.reason] += gap.lost or 0

@@ -75,9 +75,8 @@ def configure(
     level: Literal["debug", "info", "warning", "error"] = "info",
     style: Literal["auto", "json", "text"] = "auto",
     stream: TextIO | None = None,
-    shard: str | None = None,
 ) -> None:
-    """Configure logging to `stream` (default: stdout); a `shard` is added to each line.
+    """Configure logging to `stream` (default: stdout).
 
     No caller waits until a line is written.
     """
@@ -87,7 +86,6 @@ def configure(
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
-            *([] if shard is None else [_add_shard(shard)]),
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _copier,
@@ -118,13 +116,6 @@ def _close_output() -> None:
 
 
 atexit.register(_close_output)
-
-
-def _add_shard(shard: str) -> structlog.typing.Processor:
-    def process(_: Any, __: str, line: Line) -> Line:  # noqa: ANN401 - structlog's kind
-        return {**line, "shard": shard}
-
-    return process
 
 
 def _text_processors(stream: TextIO) -> list[Any]:

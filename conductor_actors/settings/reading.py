@@ -5,12 +5,11 @@ from typing import Literal
 from pydantic import BaseModel, Field, field_validator
 
 from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT, TENANT
-from conductor_actors.domain.shards import SINGLE_SHARD, Shard
 from conductor_actors.settings.types import CommaSeparated
 
 
 class ReadingSettings(BaseModel):
-    """Which events are read, and which of them by this process."""
+    """Which events are read, and by how many processes."""
 
     transport: Literal["both", "streams", "pubsub"] = Field(
         default="both", description="Transports from which events are read."
@@ -30,14 +29,8 @@ class ReadingSettings(BaseModel):
         default=1,
         ge=1,
         le=64,
-        description="Number of collector processes that share the sessions, as `--shards`. Use "
-        "one for each core.",
-    )
-    shard: str | None = Field(
-        default=None,
-        examples=["0/2"],
-        description="The shard of this `collect`, such as `0/2` and `1/2`, if collectors are not "
-        "started by `--shards`.",
+        description="Number of hosts on this machine that share the sessions, as `--shards`. With "
+        "1, one collector has them all; more need the extra `cluster`.",
     )
     max_event_bytes: int = Field(
         default=65536, gt=0, le=512 * 1024 * 1024, description="Larger events are invalid."
@@ -52,12 +45,3 @@ class ReadingSettings(BaseModel):
             if tenant != EVERY_TENANT and TENANT.fullmatch(tenant) is None:
                 raise ValueError(f"{tenant!r} does not match {TENANT.pattern}")
         return tuple(dict.fromkeys(tenants))
-
-    @field_validator("shard")
-    @classmethod
-    def _check_shard(cls, shard: str | None) -> str | None:
-        return None if shard is None else str(Shard.parse(shard))
-
-    def own_shard(self) -> Shard:
-        """Return the shard that this collector owns."""
-        return SINGLE_SHARD if self.shard is None else Shard.parse(self.shard)

@@ -8,7 +8,8 @@ import pykka
 from hypothesis import strategies as st
 
 from conductor_actors.actors.title_writer import TitleSinks
-from conductor_actors.app.collector import Collector, Ports
+from conductor_actors.app.collector import Collector
+from conductor_actors.app.collector_ports import Ports
 from conductor_actors.domain.checkpoints.encoding import Recovered, recover
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.replayer import Replayer, Rules

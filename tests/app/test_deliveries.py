@@ -6,6 +6,7 @@ import pytest
 
 from conductor_actors.adapters.postgres.deliveries_table import no_webhook
 from conductor_actors.app.deliveries import has_webhook, open_deliveries
+from conductor_actors.domain.partitions import all_partitions
 from tests.app.collector_run import make_settings
 from tests.support.webhook_receiver import SECRET
 
@@ -19,18 +20,22 @@ def _has_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONDUCTOR_WEBHOOK_SECRET", SECRET)
 
 
-@pytest.mark.parametrize(("shard", "sends"), [(None, True), ("0/3", True), ("1/3", False)])
-def test_of_several_collectors_the_first_sends(
-    monkeypatch: pytest.MonkeyPatch, shard: str | None, sends: bool
+@pytest.mark.parametrize(
+    ("databases", "senders"), [("", [0]), ("postgresql://a,postgresql://b", [0, 1])]
+)
+def test_of_the_partitions_of_a_database_the_first_sends(
+    monkeypatch: pytest.MonkeyPatch, databases: str, senders: list[int]
 ) -> None:
-    if shard is not None:
-        monkeypatch.setenv("CONDUCTOR_SHARD", shard)
+    monkeypatch.setenv("CONDUCTOR_PARTITION_DATABASE_URLS", databases)
     with ExitStack() as to_close:
-        assert (open_deliveries(make_settings(), AWAY, to_close) is not None) == sends
+        opened = [
+            open_deliveries(make_settings(), AWAY, to_close, each) for each in all_partitions(4)
+        ]
+        assert [number for number, each in enumerate(opened) if each is not None] == senders
+        assert open_deliveries(make_settings(), AWAY, to_close) is not None
 
 
-def test_every_collector_enqueues(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CONDUCTOR_SHARD", "1/3")
+def test_every_collector_enqueues() -> None:
     assert has_webhook(make_settings())("default")
 
 

@@ -47,6 +47,10 @@ class OccupiedLease(MemoryLease):
     def owner(self) -> str:
         return "host:1:abc"
 
+    def break_from(self, owner: str) -> None:
+        assert owner == self.owner()
+        self.attempts = 0
+
 
 class TakeoverSetup(NamedTuple):
     lease: OccupiedLease
@@ -219,3 +223,16 @@ def test_a_process_that_loses_the_lease_while_loading_does_not_start(setup: Take
     with pytest.raises(OwnershipLost):
         setup.complete()
     assert setup.source.calls == 0
+
+
+def test_the_lease_of_an_owner_that_has_ended_is_taken_at_once(setup: TakeoverSetup) -> None:
+    setup.lease.attempts = 1_000_000
+    takeover = Takeover(
+        setup.lease,
+        setup.source,
+        setup.checkpoints,
+        setup.stop,
+        lambda owner: owner == "host:1:abc",
+    )
+    owned = takeover.complete(RULES, lambda: pytest.fail("stood by"))
+    assert owned.source.read() == READS[0]

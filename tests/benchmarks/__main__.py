@@ -33,7 +33,6 @@ from tests.benchmarks import (
     isolation,
     memory,
     restart,
-    shards,
     ticks,
 )
 from tests.benchmarks.figures import Bench, Figure, table
@@ -51,7 +50,6 @@ FAMILIES: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
     "restart": restart.restart,
     "isolation": isolation.isolation,
     "exports": exports.exports,
-    "shards": shards.shards,
     "peers": comparison.peers,
 }
 ON_REQUEST: Final = ("isolation", "exports")  # which take minutes

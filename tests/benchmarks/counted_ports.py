@@ -16,7 +16,7 @@ from conductor_actors.adapters.redis.events.event_source import RedisSource, Sou
 from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
-from conductor_actors.app.collector import Ports
+from conductor_actors.app.collector_ports import Ports
 from conductor_actors.app.sources import WrappedSource
 from conductor_actors.ports import ReadResult
 from tests.benchmarks.scripted_redis import FENCE_TOKEN

@@ -10,7 +10,8 @@ from conductor_actors.actors.introspection import IntrospectionActor
 from conductor_actors.actors.lease_keeper import LeaseKeeperActor
 from conductor_actors.actors.messages import IntervalElapsed, ReadNext
 from conductor_actors.actors.runtime.base import SystemActor
-from conductor_actors.app.collector import Collector, Ports
+from conductor_actors.app.collector import Collector
+from conductor_actors.app.collector_ports import Ports
 from conductor_actors.settings import Settings
 
 MAX_STEP_S: Final = 300.0

@@ -7,8 +7,7 @@ import pytest
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.session_titles import SessionDetails, TitleChange
-from conductor_actors.domain.shards import Shard, ShardFilter
-from tests.support.event_samples import MAX_BYTES, REACTION, SESSION_INFO
+from tests.support.event_samples import SESSION_INFO
 from tests.support.score_rows import AT_MS
 from tests.support.ticking import TickingIntake
 
@@ -51,10 +50,3 @@ def test_an_event_id_that_cannot_be_used_counts_as_absent(event_id: object) -> N
     list(intake.take_ticking([info("a", eventId=event_id)]))
     assert intake.titles.pop() == [TitleChange("default", "keynote", AT_MS, SessionDetails("a"))]
     assert intake.ignored_keys == {"eventId": 1}
-
-
-def test_a_title_is_collected_by_the_shard_that_owns_its_session_alone() -> None:
-    reaction = (AT_MS, 1, REACTION, b'{"sessionId":"keynote"}')
-    filters = [ShardFilter(Shard(number, 3), MAX_BYTES) for number in range(3)]
-    owners = [[entry[2] for entry in each.select([info("a"), reaction])] for each in filters]
-    assert sorted(owners) == [[], [], [SESSION_INFO, REACTION]]

@@ -56,7 +56,6 @@ EXPECTED = (SAMPLE / "expected.csv").read_text()
         ("demo", ["simulated", "--sessions", "REDIS_URL", "Ctrl-C"]),
         ("migrate", ["tables", "The service does the same"]),
         ("check", ["Redis", "database", "exit code is 1"]),
-        ("reshard", ["--shards", "CONDUCTOR_SHARDS", "exit code is 1"]),
         (
             "inspect",
             [

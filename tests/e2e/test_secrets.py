@@ -95,7 +95,6 @@ AT_ONCE: Final = 3
 SERVICES: Final = ("run", "collect", "dashboard", "demo --sessions 1")  # run until they are stopped
 ON_BOTH: Final = (*SERVICES, "check")
 ON_REDIS: Final = (  # {} is the URL
-    "reshard --shards 2",
     "replay {} --csv -",
     "dead-letters list",
     "dead-letters show 1-1",
@@ -229,7 +228,7 @@ def test_a_service_without_its_servers_does_not_write_their_passwords(
     assert {one.exit_code for one in found} == {0}
 
 
-@pytest.mark.parametrize("command", ["run", "run --shards 2", "demo", "check", "inspect --once"])
+@pytest.mark.parametrize("command", ["run", "demo", "check", "inspect --once"])
 def test_a_program_that_is_started_cold_keeps_the_password_too(
     command: str, tmp_path: Path
 ) -> None:

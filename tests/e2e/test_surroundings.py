@@ -42,27 +42,6 @@ def test_a_misspelt_variable_is_a_warning_of_the_service_with_the_nearest_name(
     assert checked.stderr.count("variable_ignored") == 2
 
 
-def test_several_collectors_warn_of_a_misspelt_variable_once(
-    valkey_url: str, postgres_url: str, tmp_path: Path
-) -> None:
-    with (
-        migrated_database(postgres_url) as url,
-        running(
-            *("run", "--shards", "2"),
-            cwd=tmp_path,
-            REDIS_URL=valkey_url,
-            DATABASE_URL=url,
-            CONDUCTOR_HTP_PORT="1",
-            **QUICK,
-        ) as program,
-    ):
-        for _ in range(2):
-            program.wait_for("service_started", 30)
-        program.press_ctrl_c()
-        assert program.finish().exit_code == 0
-    assert len(program.all("variable_ignored")) == 1
-
-
 def test_the_first_start_on_an_empty_database_logs_no_warning(
     valkey_url: str, postgres_url: str, tmp_path: Path
 ) -> None:

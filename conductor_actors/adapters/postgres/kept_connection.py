@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import Lock
+from typing import Final
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -13,15 +15,19 @@ from conductor_actors.adapters.postgres.connection import (
     execute_in_transaction,
     transaction,
 )
+from conductor_actors.errors import Unavailable
+
+TURN_TIMEOUT_S: Final = 1.0  # many threads that wait for a server must not wait for each other
 
 
 class KeptConnection:
-    """One connection, which is opened at the first use. Only one thread may use it."""
+    """One connection, which is opened at the first use. Threads take turns."""
 
     def __init__(self, url: str, deadline_s: float) -> None:
         self._url = url
         self._deadline_s = deadline_s
         self._connection: DatabaseConnection | None = None
+        self._turn = Lock()
 
     @contextmanager
     def transaction(self) -> Iterator[DatabaseConnection]:
@@ -43,7 +49,10 @@ class KeptConnection:
     @contextmanager
     def _connected(self) -> Iterator[DatabaseConnection]:
         """Lend the connection, which is closed if the block raises."""
-        with ExitStack() as on_failure:
+        if not self._turn.acquire(timeout=TURN_TIMEOUT_S):
+            raise Unavailable("database: another thread waits for it")
+        with ExitStack() as on_exit, ExitStack() as on_failure:
+            on_exit.callback(self._turn.release)
             on_failure.callback(self.close)
             if self._connection is None:
                 self._connection = connect(self._url, self._deadline_s)

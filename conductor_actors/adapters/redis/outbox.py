@@ -16,9 +16,9 @@ from conductor_actors.adapters.redis.connections.pipelines import Command, pipel
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.key_names import OUTBOX_KEY, TITLE_OUTBOX_KEY, key_of
 from conductor_actors.catalog_port import TitlePage
+from conductor_actors.domain.partitions import Partition
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.session_titles import TitleChange
-from conductor_actors.domain.shards import SINGLE_SHARD, Shard
 from conductor_actors.log_events import OutboxEntryUnreadable, emit
 from conductor_actors.ports import OutboxPage
 
@@ -32,8 +32,8 @@ FASTEST_COMPRESSION: Final = 1
 class RedisOutbox:
     """An `Outbox`."""
 
-    def __init__(self, url: str, shard: Shard = SINGLE_SHARD) -> None:
-        self._stream = _ItemStream(url, key_of(shard, OUTBOX_KEY), list[ScoreRow])
+    def __init__(self, url: str, partition: Partition | None = None) -> None:
+        self._stream = _ItemStream(url, key_of(partition, OUTBOX_KEY), list[ScoreRow])
 
     def append(self, rows: Sequence[ScoreRow]) -> None:
         """Append the rows in one transaction."""
@@ -59,8 +59,8 @@ class RedisOutbox:
 class RedisTitleOutbox:
     """A `TitleOutbox`."""
 
-    def __init__(self, url: str, shard: Shard = SINGLE_SHARD) -> None:
-        self._stream = _ItemStream(url, key_of(shard, TITLE_OUTBOX_KEY), list[TitleChange])
+    def __init__(self, url: str, partition: Partition | None = None) -> None:
+        self._stream = _ItemStream(url, key_of(partition, TITLE_OUTBOX_KEY), list[TitleChange])
 
     def append(self, changes: Sequence[TitleChange]) -> None:
         """Append the changes in one transaction."""

@@ -3,7 +3,7 @@
 The header begins with the version of the format, so that no other version misreads it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from sys import intern
 from typing import Any, Final, NamedTuple
 
@@ -155,25 +155,6 @@ def recover(header: bytes, sessions: Mapping[SessionKey, bytes], rules: SessionR
     return Recovered(
         found, {key: state for key, state in states.items() if key not in ended}, ended
     )
-
-
-def merge_headers(headers: Sequence[Header], position: bytes) -> Header:
-    """Return one header for shards that have all read up to the same time.
-
-    Every shard reads every stream, so each has the same gaps. The earliest next tick is kept.
-    """
-    intakes = [header.intake for header in headers]
-    ticks = [intake.next_tick_ms for intake in intakes if intake.next_tick_ms is not None]
-    events = [intake.last_event_ms for intake in intakes if intake.last_event_ms is not None]
-    intake = IntakeState(
-        min(ticks, default=None),
-        max(intake.passed_ms for intake in intakes),
-        max(events, default=None),
-        max((intake.gaps for intake in intakes), key=len),
-        directives=intakes[0].directives,  # all have read the same ones
-    )
-    number = max(header.number for header in headers)
-    return Header(number, headers[0].window_s, position, intake)
 
 
 def read_header(data: bytes) -> Header:

@@ -1,10 +1,7 @@
 from conductor_actors.adapters.redis.key_names import OWNER_KEY, key_of
-from conductor_actors.domain.shards import SINGLE_SHARD, all_shards
+from conductor_actors.domain.partitions import Partition
 
 
-def test_a_collector_without_others_has_the_plain_keys_and_a_shard_its_own() -> None:
-    assert key_of(SINGLE_SHARD, OWNER_KEY) == OWNER_KEY == "conductor:owner"
-    assert [key_of(shard, OWNER_KEY) for shard in all_shards(2)] == [
-        "conductor:owner:0-of-2",
-        "conductor:owner:1-of-2",
-    ]
+def test_a_partition_has_keys_of_its_own_under_its_hash_tag() -> None:
+    assert key_of(None, OWNER_KEY) == OWNER_KEY == "conductor:owner"
+    assert key_of(Partition(7, 64), OWNER_KEY) == "conductor:owner:{7}"

@@ -8,8 +8,8 @@ import redis
 
 from conductor_actors.adapters.redis.key_names import OUTBOX_KEY, TITLE_OUTBOX_KEY
 from conductor_actors.adapters.redis.outbox import RedisTitleOutbox
+from conductor_actors.domain.partitions import Partition
 from conductor_actors.domain.session_titles import SessionDetails, TitleChange
-from conductor_actors.domain.shards import Shard
 from tests.support.score_rows import AT_MS
 
 CHANGES = [
@@ -38,11 +38,11 @@ def test_another_process_reads_the_same_titles_and_deletes_them(
     assert outbox.read_oldest(10_000).ids == ()
 
 
-def test_titles_do_not_stand_among_rows_nor_among_those_of_other_shards(
+def test_titles_do_not_stand_among_rows_nor_among_those_of_a_partition(
     outbox: RedisTitleOutbox, valkey_url: str, redis_client: redis.Redis
 ) -> None:
     outbox.append(CHANGES)
     assert redis_client.exists(OUTBOX_KEY) == 0
     assert redis_client.xlen(TITLE_OUTBOX_KEY) == 1
-    with closing(RedisTitleOutbox(valkey_url, Shard(0, 2))) as shard:
-        assert shard.read_oldest(10).ids == ()
+    with closing(RedisTitleOutbox(valkey_url, Partition(0, 2))) as partition:
+        assert partition.read_oldest(10).ids == ()

@@ -25,7 +25,6 @@ from conductor_actors.adapters.redis.events.stream_reader import (
     Start,
     StreamPositions,
     StreamReader,
-    merge_positions,
 )
 from conductor_actors.adapters.redis.events.subscription import Subscriptions
 from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY
@@ -35,7 +34,6 @@ from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import UNSCORED_NAMES
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
-from conductor_actors.errors import Unavailable
 from conductor_actors.ports import ReadResult
 
 # More than the time since the last checkpoint of an owner that died.
@@ -45,14 +43,13 @@ Transport = Literal["both", "streams", "pubsub"]
 
 
 class SourceOptions(NamedTuple):
-    """What to read, and from where. Nothing at or after `until_ms` is read."""
+    """What to read, and from where."""
 
     transport: Transport = "both"
     tenants: Sequence[str] = ()
     start: Start = "window"
     window_s: int = 60
     pubsub_limit: int = 100_000
-    until_ms: int | None = None
 
 
 class _Position(msgspec.Struct, array_like=True):
@@ -70,7 +67,6 @@ class RedisSource:
         self._options = options
         self._names = EventNames(self._client, options.tenants)
         self._streams = StreamReader(self._client, options.start, options.window_s)
-        self._streams.until_ms = options.until_ms
         self._listener: PubSubListener | None = None
         self._has_begun = False
         self._messages = 0  # received by this process
@@ -202,20 +198,6 @@ class RedisSource:
 
 def _is_scored(name: str) -> bool:
     return not name.endswith(UNSCORED_NAMES)
-
-
-def merge_source_positions(positions: Sequence[bytes]) -> bytes:
-    """Return one position for those of all shards.
-
-    Raise `Unavailable` unless all shards have read up to the same moment.
-    """
-    decoded = [msgspec.msgpack.decode(position, type=_Position) for position in positions]
-    frontiers = {each.streams.frontier for each in decoded}
-    if len(frontiers) > 1:
-        raise Unavailable("the shards' checkpoints are of different moments; start once more")
-    streams = merge_positions([each.streams for each in decoded])
-    uses_pubsub = any(each.uses_pubsub for each in decoded)
-    return msgspec.msgpack.encode(_Position(streams, uses_pubsub))
 
 
 def _in_redis_time(gap: Gap, offset_ms: float) -> Gap:

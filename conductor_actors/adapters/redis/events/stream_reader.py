@@ -91,7 +91,7 @@ class StreamReader:
 
     After each read, `gaps` has the losses that it found, `clock_gaps` the times whose rows depend
     on when it was made, and `is_behind` tells whether more is there. Names in `wrong_type_keys` are
-    not read. Nothing is released at or after `until_ms`.
+    not read.
     """
 
     def __init__(self, client: redis.Redis, start: Start, window_s: int) -> None:
@@ -112,7 +112,6 @@ class StreamReader:
         self.gaps: list[Gap] = []
         self.clock_gaps: list[Gap] = []
         self.is_behind = False
-        self.until_ms: int | None = None
         self._confirmed_second = 0
         self._opened = 0
 
@@ -174,8 +173,7 @@ class StreamReader:
             self._add(name, raw_entries, (0, 0) if is_partial else now, fetched.now_ms)
         self._find_clock_gaps(fetched.now_ms)
         # Never before what was released, although a clock may go back or a stream turn up late.
-        until = now if self.until_ms is None else (self.until_ms, 0)
-        self._frontier = max(self._frontier, min((now, until, *self._frontiers.values())))
+        self._frontier = max(self._frontier, min((now, *self._frontiers.values())))
         return OrderedEntries(self._merge.release(self._frontier), self._frontier, fetched.now_ms)
 
     def _has_reconnected(self) -> bool:
@@ -283,12 +281,3 @@ class StreamReader:
         self._positions[name] = self._last_read[name] = raw_entries[-1][0]
         self._frontiers[name] = max(least, next_id(entries[-1][:2]))
         self._merge.add(name, entries)
-
-
-def merge_positions(positions: Sequence[StreamPositions]) -> StreamPositions:
-    """Return one position for several of the same frontier: of each stream the earliest."""
-    streams: dict[str, tuple[bytes, int | None]] = {}
-    for name, position in (item for each in positions for item in each.streams.items()):
-        streams[name] = min(position, streams.get(name, position), key=lambda it: parse_id(it[0]))
-    start = min((each.start for each in positions if each.start), key=parse_id, default=None)
-    return StreamPositions(positions[0].frontier, start, streams)

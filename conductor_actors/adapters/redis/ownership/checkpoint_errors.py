@@ -8,6 +8,8 @@ from conductor_actors.adapters.redis.key_names import (
     CHECKPOINT_KEY,
     CHECKPOINT_SESSIONS_KEY,
     NAMESPACE_NOTE,
+    PARTITION_COUNT_KEY,
+    SPLITTER_KEY,
 )
 from conductor_actors.domain.checkpoints.encoding import (
     CHECKPOINT_VERSION,
@@ -19,8 +21,8 @@ from conductor_actors.domain.checkpoints.encoding import (
 from conductor_actors.errors import ConfigError
 
 _START_OVER: Final = (
-    f"delete {CHECKPOINT_KEY} and {CHECKPOINT_SESSIONS_KEY} in Redis (those of shards end in "
-    f":0-of-2 and the like; {NAMESPACE_NOTE}): reading then begins as CONDUCTOR_START says, and "
+    f"delete {CHECKPOINT_KEY} and {CHECKPOINT_SESSIONS_KEY} in Redis (those of a partition end in "
+    f"its number, as :{{7}}; {NAMESPACE_NOTE}): reading then begins as CONDUCTOR_START says, and "
     "sessions forget who is connected and what came before"
 )
 
@@ -32,6 +34,16 @@ def mapped_checkpoint_errors() -> Iterator[None]:
         yield
     except CheckpointError as error:
         raise _config_error(error) from None
+
+
+def partitioned(count: int) -> ConfigError:
+    """Return the error for sessions that hosts share, where one collector is to have them all."""
+    return ConfigError(
+        f"REDIS_URL: the sessions are in {count} partitions, which hosts share: start with "
+        f"--shards 2 or `python -m conductor_actors cluster up`; or delete {PARTITION_COUNT_KEY}, "
+        f"{SPLITTER_KEY} and the keys of the partitions ({NAMESPACE_NOTE}): reading then begins as "
+        "CONDUCTOR_START says"
+    )
 
 
 def unreadable(what: str) -> ConfigError:

@@ -10,11 +10,13 @@ from conductor_actors.adapters.redis.connections.redis_errors import mapped_erro
 from conductor_actors.adapters.redis.key_names import (
     CHECKPOINT_KEY,
     CHECKPOINT_SESSIONS_KEY,
+    PARTITION_COUNT_KEY,
     key_of,
 )
+from conductor_actors.adapters.redis.ownership.checkpoint_errors import partitioned
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.shards import SINGLE_SHARD, Shard
+from conductor_actors.domain.partitions import Partition
 from conductor_actors.ports import Checkpoint
 
 T = TypeVar("T")
@@ -25,17 +27,25 @@ SESSIONS_PER_COMMAND: Final = 500  # so that no single command blocks Redis
 class RedisCheckpointStore:
     """A `CheckpointStore`. Every checkpoint records the fence token of its writer."""
 
-    def __init__(self, url: str, fence: Fence, shard: Shard = SINGLE_SHARD) -> None:
+    def __init__(self, url: str, fence: Fence, partition: Partition | None = None) -> None:
         self._client = open_client(url)
         self._fence = fence
-        self._shard = shard
-        self._header_key = key_of(shard, CHECKPOINT_KEY)
-        self._sessions_key = key_of(shard, CHECKPOINT_SESSIONS_KEY)
+        self._partition = partition
+        self._header_key = key_of(partition, CHECKPOINT_KEY)
+        self._sessions_key = key_of(partition, CHECKPOINT_SESSIONS_KEY)
 
     def load(self) -> Checkpoint | None:
-        """Return the last checkpoint in full, if there is one; only the owner may use it."""
+        """Return the last checkpoint in full, if there is one; only the owner may use it.
+
+        Raise `ConfigError` if it is to be of all sessions, and these are in partitions.
+        """
         with mapped_errors():
-            [header] = pipeline(self._client, [("HGET", self._header_key, "header")])
+            [header, count] = pipeline(
+                self._client,
+                [("HGET", self._header_key, "header"), ("GET", PARTITION_COUNT_KEY)],
+            )
+            if count is not None and self._partition is None:
+                raise partitioned(int(count))
             if header is None:
                 return None
             return Checkpoint(header, dict(self._sessions()), is_full=True)
@@ -50,13 +60,16 @@ class RedisCheckpointStore:
                 self._client, [("EXISTS", self._header_key)]
             ) == [0]:
                 return False
-            commands = list(checkpoint_commands(checkpoint, self._shard, self._fence.token))
+            commands = self._commands(checkpoint)
             self._fence.transaction(self._client, commands)
         return True
 
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
+
+    def _commands(self, checkpoint: Checkpoint) -> Sequence[Command]:
+        return list(checkpoint_commands(checkpoint, self._partition, self._fence.token))
 
     def _sessions(self) -> Iterator[tuple[SessionKey, bytes]]:
         cursor = b"0"
@@ -69,9 +82,11 @@ class RedisCheckpointStore:
                 return
 
 
-def checkpoint_commands(checkpoint: Checkpoint, shard: Shard, token: bytes) -> Iterator[Command]:
+def checkpoint_commands(
+    checkpoint: Checkpoint, partition: Partition | None, token: bytes
+) -> Iterator[Command]:
     """Return the commands that store a checkpoint; run them in one transaction."""
-    sessions_key = key_of(shard, CHECKPOINT_SESSIONS_KEY)
+    sessions_key = key_of(partition, CHECKPOINT_SESSIONS_KEY)
     if checkpoint.is_full:
         yield "DEL", sessions_key
     for keys in _chunks([str(key) for key in checkpoint.ended]):
@@ -79,7 +94,7 @@ def checkpoint_commands(checkpoint: Checkpoint, shard: Shard, token: bytes) -> I
     changed = [(str(key), state) for key, state in checkpoint.sessions.items()]
     for pairs in _chunks(changed):
         yield "HSET", sessions_key, *chain.from_iterable(pairs)
-    yield "HSET", key_of(shard, CHECKPOINT_KEY), "header", checkpoint.header, "fence", token
+    yield "HSET", key_of(partition, CHECKPOINT_KEY), "header", checkpoint.header, "fence", token
 
 
 def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -20,7 +20,7 @@ from conductor_actors.adapters.redis.connections.pipelines import (
     pipeline,
 )
 from conductor_actors.adapters.redis.key_names import FENCE_KEY, key_of
-from conductor_actors.domain.shards import SINGLE_SHARD, Shard
+from conductor_actors.domain.partitions import Partition
 from conductor_actors.errors import OwnershipLost, Unavailable
 
 
@@ -30,8 +30,8 @@ class Fence:
     Threads share it. Hold `lock` to change the token in Redis and here.
     """
 
-    def __init__(self, shard: Shard = SINGLE_SHARD) -> None:
-        self.key = key_of(shard, FENCE_KEY)
+    def __init__(self, partition: Partition | None = None) -> None:
+        self.key = key_of(partition, FENCE_KEY)
         self.token = b""
         self.lock = Lock()
 

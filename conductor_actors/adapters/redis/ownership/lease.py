@@ -18,34 +18,33 @@ from conductor_actors.adapters.redis.connections.pipelines import (
 )
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.key_names import (
-    CHECKPOINT_KEY,
     OWNER_KEY,
-    SHARD_COUNT_KEY,
     key_of,
 )
 from conductor_actors.adapters.redis.ownership.fence import Fence
-from conductor_actors.domain.shards import SINGLE_SHARD, Shard
-from conductor_actors.errors import ConfigError, OwnershipLost
+from conductor_actors.domain.partitions import Partition
+from conductor_actors.errors import OwnershipLost
 
 LEASE_TTL_MS: Final = 8000
 
 
 class RedisLease:
-    """A `Lease`. The value of its key names the owner: host, process id, and a random part.
+    """A `Lease`. The value of its key names the owner, who has it for all or for a partition.
 
-    Taking the lease increases the fence token. It is refused while the sessions are shared by
-    another number of shards, and to a former owner once another process has had the lease: the
-    state of the former owner is stale.
+    Taking the lease increases the fence token. It is refused to a former owner once another process
+    has had the lease: the state of the former owner is stale.
     """
 
-    def __init__(self, url: str, shard: Shard = SINGLE_SHARD) -> None:
+    def __init__(
+        self, url: str, partition: Partition | None = None, owner: str | None = None
+    ) -> None:
+        """Without a name, the owner is called by its machine, its process id and a random part."""
         self._client = open_client(url)
-        self._shard = shard
-        self._key = key_of(shard, OWNER_KEY)
-        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}".encode()
+        self._key = key_of(partition, OWNER_KEY)
+        self._owner = (owner or _process_name()).encode()
         self._claim: Command = ("SET", self._key, self._owner, "PX", LEASE_TTL_MS)
         self._is_given_up = False
-        self.fence = Fence(shard)
+        self.fence = Fence(partition)
 
     def acquire_or_renew(self) -> None:
         """Acquire or renew the lease; raise `OwnershipLost` naming the owner if another has it."""
@@ -57,20 +56,19 @@ class RedisLease:
 
     def release(self) -> None:
         """Delete the lease if this process has it, so that the next process need not wait."""
-        with mapped_errors(), connection_of(self._client) as connection, suppress(WatchError):
-            _, owner = connection.pipeline([("WATCH", self._key), ("GET", self._key)])
-            if owner == self._owner:
-                connection.transaction([("DEL", self._key)])
-            else:
-                connection.pipeline([("UNWATCH",)])
+        self._delete_from(self._owner)
 
     def give_up(self) -> None:
         """Release the lease and never acquire it again, whatever other threads do."""
         self._is_given_up = True
         self.release()
 
+    def break_from(self, owner: str) -> None:
+        """Delete the lease of an owner that is known to have ended, if it still has it."""
+        self._delete_from(owner.encode())
+
     def owner(self) -> str:
-        """Return the owner as host:pid:random, empty if there is none."""
+        """Return the name of the owner, empty if there is none."""
         with mapped_errors():
             [owner] = pipeline(self._client, [("GET", self._key)])
         return (owner or b"").decode("utf-8", "replace")
@@ -79,6 +77,14 @@ class RedisLease:
         """Close every connection."""
         self._client.close()
 
+    def _delete_from(self, owner: bytes) -> None:
+        with mapped_errors(), connection_of(self._client) as connection, suppress(WatchError):
+            _, found = connection.pipeline([("WATCH", self._key), ("GET", self._key)])
+            if found == owner:
+                connection.transaction([("DEL", self._key)])
+            else:
+                connection.pipeline([("UNWATCH",)])
+
     def _is_acquired(self) -> bool:
         while True:
             with mapped_errors(), connection_of(self._client) as connection, suppress(WatchError):
@@ -86,13 +92,9 @@ class RedisLease:
 
     def _try_to_acquire(self, connection: RedisConnection) -> bool:
         """Return whether this process has the lease now."""
-        keys = self._key, self.fence.key, SHARD_COUNT_KEY
-        others = () if self._shard == SINGLE_SHARD else (OWNER_KEY, CHECKPOINT_KEY)
+        keys = self._key, self.fence.key
         gets = [("GET", key) for key in keys]
-        _, owner, token, shards, time = connection.pipeline(
-            [("WATCH", *keys, *others), *gets, ("TIME",)]
-        )
-        self._require_shard_count(connection, shards)
+        _, owner, token, time = connection.pipeline([("WATCH", *keys), *gets, ("TIME",)])
         if self._is_given_up:  # a release since then aborts the transactions below
             connection.pipeline([("UNWATCH",)])
             return False
@@ -110,29 +112,16 @@ class RedisLease:
         self._take(connection, server_time_ms(time))
         return True
 
-    def _require_shard_count(self, connection: RedisConnection, count: bytes | None) -> None:
-        """Raise `ConfigError` if the sessions are shared by another number of shards."""
-        wanted = b"%d" % self._shard.of
-        if count is None:
-            exists: Command = ("EXISTS", OWNER_KEY, CHECKPOINT_KEY)
-            is_whole = wanted != b"1" and any(connection.pipeline([exists]))
-            count = b"1" if is_whole else wanted
-        if count != wanted:
-            raise ConfigError(
-                f"CONDUCTOR_SHARD={self._shard}: the sessions in this Redis are shared by "
-                f"{count.decode()}; start that many, or stop them and run "
-                f"`python -m conductor_actors reshard --shards {self._shard.of}`"
-            )
-
     def _take(self, connection: RedisConnection, now_ms: int) -> None:
         """Write the lease and a new token.
 
         The first token is Redis' time, so that a Redis that lost its data repeats none.
         """
-        shards = [("SET", SHARD_COUNT_KEY, self._shard.of)] if self._shard.of > 1 else []
         first: Command = ("SET", self.fence.key, now_ms, "NX")
         with self.fence.lock:
-            replies = connection.transaction(
-                [self._claim, *shards, first, ("INCR", self.fence.key)]
-            )
+            replies = connection.transaction([self._claim, first, ("INCR", self.fence.key)])
             self.fence.token = b"%d" % replies[-1]
+
+
+def _process_name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

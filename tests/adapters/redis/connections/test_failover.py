@@ -20,7 +20,6 @@ from conductor_actors.adapters.redis.outbox import RedisOutbox
 from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
-from conductor_actors.adapters.redis.shard_registry import ShardRegistry
 from conductor_actors.adapters.redis.updates.update_reader import RedisUpdateReader
 from conductor_actors.adapters.redis.updates.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.domain.identity import EVERY_TENANT
@@ -81,11 +80,6 @@ def loads_checkpoint(url: str) -> tuple[object, Callable[[], object]]:
     return store, store.load
 
 
-def reads_owners(url: str) -> tuple[object, Callable[[], object]]:
-    registry = ShardRegistry(url)
-    return registry, lambda: registry.owners(2)
-
-
 @pytest.mark.parametrize(
     "opens",
     [
@@ -97,7 +91,6 @@ def reads_owners(url: str) -> tuple[object, Callable[[], object]]:
         writes_log,
         renews_lease,
         loads_checkpoint,
-        reads_owners,
     ],
 )
 def test_what_is_called_again_and_again_finds_the_new_primary(

@@ -1,0 +1,1 @@
+"""Partitions in Redis: their number, the blocks of each, and what their readers ask for."""

@@ -1,0 +1,136 @@
+"""Read the events of a partition from the blocks that the splitter writes."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from conductor_actors.adapters.redis.connections.client import open_client
+from conductor_actors.adapters.redis.connections.pipelines import pipeline, server_time_ms
+from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.key_names import (
+    CHECKPOINT_KEY,
+    PARTITION_KEY,
+    REWIND_KEY,
+    key_of,
+)
+from conductor_actors.adapters.redis.ownership.checkpoint_errors import unreadable
+from conductor_actors.adapters.redis.partitions.partition_position import (
+    PartitionPosition,
+    decode_position,
+    encode_position,
+)
+from conductor_actors.domain.blocks import FIRST, Block, Interval, decode_block
+from conductor_actors.domain.entries import Entry
+from conductor_actors.domain.gaps import Gap
+from conductor_actors.domain.merging import Frontier
+from conductor_actors.domain.partitions import Partition
+from conductor_actors.log_events import RewindRequested, emit
+from conductor_actors.ports import Clock, ReadResult
+
+BLOCKS_PER_READ: Final = 64
+WAIT_MS: Final = 200
+REWIND_INTERVAL_S: Final = 5.0  # a splitter that goes back needs some time to come here again
+
+
+class PartitionSource:
+    """An `EventSource`.
+
+    A splitter may write a block again, or two may write at once: what is before the frontier is
+    dropped. A block that begins after it is not read, because entries are missing: the splitter is
+    asked to go back.
+    """
+
+    def __init__(self, url: str, partition: Partition, clock: Clock = time.monotonic) -> None:
+        self._client = open_client(url)
+        self._key = key_of(partition, PARTITION_KEY)
+        self._rewind_key = key_of(partition, REWIND_KEY)
+        self._checkpoint_key = key_of(partition, CHECKPOINT_KEY)
+        self._clock = clock
+        self._frontier: Frontier = FIRST
+        self._after = PartitionPosition().after
+        self._next_request_s = clock()
+
+    def subscribe(self) -> None:
+        """Do nothing: blocks wait until they are read."""
+
+    def resume(self, position: bytes) -> None:
+        """Read on from the position of another source; call this before the first read."""
+        try:
+            resumed = decode_position(position)
+        except msgspec.MsgspecError:
+            raise unreadable(f"the position in {self._checkpoint_key}") from None
+        self._frontier, self._after = resumed.frontier, resumed.after
+
+    def position(self) -> bytes:
+        """Return the position after the entries of all reads so far."""
+        return encode_position(PartitionPosition(self._frontier, self._after))
+
+    def read(self) -> ReadResult:
+        """Return the entries of the next blocks; wait a fraction of a second if there are none."""
+        wait = "COUNT", BLOCKS_PER_READ, "BLOCK", WAIT_MS
+        with mapped_errors():
+            now, streams = pipeline(
+                self._client,
+                [("TIME",), ("XREAD", *wait, "STREAMS", self._key, self._after)],
+            )
+        [[_, raw_blocks]] = streams or [[self._key, []]]
+        return self._read_result(self._next_blocks(raw_blocks), server_time_ms(now))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+    def _next_blocks(self, raw_blocks: Sequence[Any]) -> Iterator[tuple[Interval, list[Entry]]]:
+        """Return those that begin at the frontier or before it, each without what was read."""
+        for block_id, fields in raw_blocks:
+            self._after = block_id
+            block = _decoded(fields)
+            if block is None or block.interval.begin > self._frontier:
+                self._request_rewind("hole" if block else "unreadable")
+            elif block.interval.end > self._frontier:
+                frontier, self._frontier = self._frontier, block.interval.end
+                entries = block.entries()
+                if block.interval.begin < frontier:
+                    entries = [entry for entry in entries if entry[:2] >= frontier]
+                yield block.interval, entries
+
+    def _read_result(
+        self, blocks: Iterator[tuple[Interval, list[Entry]]], now_ms: int
+    ) -> ReadResult:
+        entries, gaps, clock_gaps = list[Entry](), list[Gap](), list[Gap]()
+        first: Interval | None = None
+        for interval, new_entries in blocks:
+            if interval.begin == FIRST:
+                first = interval
+            entries += new_entries
+            gaps += interval.gaps
+            clock_gaps += interval.clock_gaps
+            now_ms = max(now_ms, interval.now_ms)
+        return ReadResult(
+            entries,
+            self._frontier[0],
+            now_ms,
+            gaps,
+            first.first_tick_ms if first else None,
+            clock_gaps,
+            first.directives if first else {},
+        )
+
+    def _request_rewind(self, reason: str) -> None:
+        """Ask the splitter to write the blocks from the frontier on again."""
+        if self._clock() < self._next_request_s:
+            return
+        self._next_request_s = self._clock() + REWIND_INTERVAL_S
+        ms, sequence = self._frontier
+        with mapped_errors():
+            pipeline(self._client, [("SET", self._rewind_key, f"{ms}-{sequence}")])
+        emit(RewindRequested(from_ms=ms, reason=reason))
+
+
+def _decoded(fields: Sequence[bytes]) -> Block | None:
+    try:
+        return decode_block(fields[1])
+    except (msgspec.DecodeError, LookupError):
+        return None

@@ -26,7 +26,7 @@ from conductor_actors.log_events import LogEvent
 from conductor_actors.observability.catalog_metrics import CatalogMetrics
 from conductor_actors.observability.conductor_metrics import ConductorMetrics
 from conductor_actors.observability.open_anomalies import OpenAnomalies
-from conductor_actors.observability.series import SeriesFactory
+from conductor_actors.observability.series import SeriesFactory, highest
 from conductor_actors.observability.webhook_metrics import WebhookMetrics
 
 # Exported as 0 from the start: Prometheus sees no increase in the first value of a series.
@@ -62,30 +62,34 @@ class EventMetrics:
         for reason in _GAPS:
             self._gaps.labels(reason)
             self._lost.labels(reason)
-        self._unreadable = make.gauge(
-            "unreadable_streams", "Event names whose Redis key is not a stream."
+        self._unreadable = make.partition_gauge(
+            "unreadable_streams", "Event names whose Redis key is not a stream.", highest
         )
-        self._lag = make.gauge("stream_lag_seconds", "Time that reading is behind Redis.")
-        self._sessions = make.gauge("sessions", "Sessions that are scored.")
+        self._lag = make.partition_gauge(
+            "stream_lag_seconds",
+            "Time that reading is behind Redis; of several partitions the longest.",
+            highest,
+        )
+        self._sessions = make.partition_gauge("sessions", "Sessions that are scored.", sum)
         self._has_read = make.success("read")
 
     def observe(self, event: LogEvent) -> None:
         """Count what the event reports, if it concerns these series."""
         match event:
             case events.EventsRead():
-                self._lag.set(event.lag_s)
-                self._has_read()
+                self._lag.set(event, event.lag_s)
+                self._has_read(event)
             case events.EventsRouted():
                 self._routed.inc(event.events)
                 self._skipped.inc(event.skipped)
-                self._sessions.set(event.sessions)
+                self._sessions.set(event, event.sessions)
             case events.EventsInvalid():
                 self._invalid.inc(event.events)
                 self._reasons.labels(event.reason).inc(event.events)
             case events.EventKeysIgnored():
                 self._ignored_keys.labels(event.key).inc(event.events)
             case events.StreamUnreadable() | events.StreamReadable():
-                self._unreadable.set(event.streams)
+                self._unreadable.set(event, event.streams)
             case events.EventsRefused():
                 self._limits.labels(event.reason).inc(event.events)
                 if event.reason != SESSION_USERS:  # counted as routed already
@@ -117,7 +121,9 @@ class TickMetrics:
                 self._completed.inc()
                 self._late.inc(event.lag_s > LIVE_MS / 1000)
                 self._delay.observe(event.lag_s + event.duration_s)
-                self._has_ticked()
+                self._has_ticked(event)
+            case events.TickBroadcast(sessions=0):
+                self._has_ticked(event)
 
 
 class WriterMetrics:
@@ -130,8 +136,10 @@ class WriterMetrics:
         self._duration = make.histogram(
             "write_duration_seconds", "Time to write a batch.", _SECONDS
         )
-        self._outbox = make.gauge(
-            "outbox_rows", "Rows in the outbox; those of an earlier process are counted by entry."
+        self._outbox = make.partition_gauge(
+            "outbox_rows",
+            "Rows in the outbox; those of an earlier process are counted by entry.",
+            sum,
         )
         self._has_stored = make.success("store")
 
@@ -142,15 +150,17 @@ class WriterMetrics:
                 self._written.inc(event.rows)
                 self._batch.observe(event.rows)
                 self._duration.observe(event.duration_s)
-                self._has_stored()
+                self._has_stored(event)
+            case events.TickBroadcast(sessions=0):
+                self._has_stored(event)
             case events.RowsRefused():
                 self._refused.inc(event.rows)
             case events.OutboxFound():
-                self._outbox.set(event.entries)
+                self._outbox.set(event, event.entries)
             case events.RowsSetAside():
-                self._outbox.inc(event.rows)
+                self._outbox.add(event, event.rows)
             case events.OutboxDrained():
-                self._outbox.set(0)
+                self._outbox.set(event, 0)
 
 
 class AnomalyMetrics:
@@ -165,11 +175,11 @@ class AnomalyMetrics:
         open_anomalies = make.gauge("anomalies_open", "Open anomalies, by type.", "type")
         self._share = make.gauge(
             "anomalies_tenant_share",
-            "Largest share of a tenant's sessions that have an open anomaly; tenants with few "
-            "sessions are left out.",
+            "Largest share of a tenant's sessions in this process that have an open anomaly; "
+            "tenants with few sessions are left out.",
         )
         self._open = OpenAnomalies()
-        self._sessions: dict[str, int] = {}  # of each tenant
+        self._sessions: dict[str, dict[str, int]] = {}  # of each partition and tenant
         for kind in get_args(AnomalyType):
             self._begun.labels(kind)
             self._ended.labels(kind)
@@ -185,12 +195,19 @@ class AnomalyMetrics:
                 self._ended.labels(event.type).inc()
             case events.TenantStats():
                 # Only the busiest are in it, and who has a storm may not be: remember the others.
-                self._sessions |= {one.tenant: one.sessions for one in event.tenants}
+                known = self._sessions.setdefault(event.partition, {})
+                known |= {one.tenant: one.sessions for one in event.tenants}
                 self._share.set(max(self._shares(), default=0.0))
 
+    def forget(self, partition: str) -> None:
+        """Remove the anomalies and sessions of a partition that has left this process."""
+        self._open.forget(partition)
+        self._sessions.pop(partition, None)
+
     def _shares(self) -> Iterator[float]:
+        partitions = [*self._sessions.values()]
         for tenant, count in self._open.by_tenant().items():
-            sessions = self._sessions.get(tenant, 0)
+            sessions = sum(known.get(tenant, 0) for known in partitions)
             if sessions >= MIN_TENANT_SESSIONS:
                 yield min(1.0, count / sessions)
 
@@ -220,7 +237,9 @@ class PublisherMetrics:
             case events.UpdatesPublished():
                 self._published.inc(event.updates)
                 self._duration.observe(event.duration_s)
-                self._has_published()
+                self._has_published(event)
+            case events.TickBroadcast(sessions=0):
+                self._has_published(event)
             case events.UpdatesDropped():
                 self._dropped.inc(event.updates)
                 self._letters.inc(event.dead_letters)
@@ -230,13 +249,17 @@ class ActorMetrics:
     """The load of actors, and their failures."""
 
     def __init__(self, make: SeriesFactory) -> None:
-        self._depth = make.gauge("mailbox_messages", "Messages that wait in mailboxes.", "kind")
-        self._oldest = make.gauge(
-            "mailbox_oldest_seconds", "Age of the oldest message that waits.", "kind"
+        self._depth = make.partition_gauge(
+            "mailbox_messages", "Messages that wait in mailboxes.", sum, "kind"
+        )
+        self._oldest = make.partition_gauge(
+            "mailbox_oldest_seconds", "Age of the oldest message that waits.", highest, "kind"
         )
         self._handled = make.counter("messages_handled", "Messages handled.", "kind")
-        self._handled_before: dict[str, int] = {}
-        self._quarantined = make.gauge("sessions_quarantined", "Sessions in quarantine.")
+        self._handled_before: dict[tuple[str, str], int] = {}  # of each partition and kind
+        self._quarantined = make.partition_gauge(
+            "sessions_quarantined", "Sessions in quarantine.", sum
+        )
         self._failures = make.counter("actor_failures", "Actors that failed.", "kind")
         self._restarts = make.counter(
             "actor_restarts", "Actors that were restarted after a failure.", "kind"
@@ -248,16 +271,15 @@ class ActorMetrics:
         match event:
             case events.ActorStats():
                 kind = event.kind
-                self._depth.labels(kind).set(event.mailbox_depth)
-                self._oldest.labels(kind).set(event.oldest_s)
-                self._handled.labels(kind).inc(
-                    max(0, event.handled - self._handled_before.get(kind, 0))
-                )
-                self._handled_before[kind] = event.handled
+                self._depth.set(event, event.mailbox_depth, kind)
+                self._oldest.set(event, event.oldest_s, kind)
+                before = self._handled_before.get((event.partition, kind), 0)
+                self._handled.labels(kind).inc(max(0, event.handled - before))
+                self._handled_before[event.partition, kind] = event.handled
                 self._failures.labels(kind)  # exported as 0
                 self._restarts.labels(kind)
                 if isinstance(event.quarantined, int):
-                    self._quarantined.set(event.quarantined)
+                    self._quarantined.set(event, event.quarantined)
             case events.ActorFailed():
                 self._failures.labels(event.actor).inc()
             case events.ActorRestarted():
@@ -265,13 +287,22 @@ class ActorMetrics:
             case events.HandlerSlow():
                 self._slow.inc()
 
+    def forget(self, partition: str) -> None:
+        """Forget what actors of a partition had handled, which begin again at 0."""
+        for key in [key for key in [*self._handled_before] if key[0] == partition]:
+            self._handled_before.pop(key, None)
+
 
 class OwnershipMetrics:
     """Whether this process is the owner; outages and failovers of its servers."""
 
     def __init__(self, make: SeriesFactory) -> None:
-        self._owner = make.gauge("owner", "1 if this process is the owner, else 0.")
-        self._outage = make.gauge("outage", "1 during an outage of the service, else 0.", "service")
+        self._owner = make.partition_gauge(
+            "owner", "How many partitions this process owns; 1 for all sessions, 0 for none.", sum
+        )
+        self._outage = make.partition_gauge(
+            "outage", "1 during an outage of the service, else 0.", highest, "service"
+        )
         self._has_saved = make.success("checkpoint")
         self._dropped_lines = make.counter("log_lines_dropped", "Log lines dropped.", "output")
         for output in ("redis", "stdout"):
@@ -293,15 +324,15 @@ class OwnershipMetrics:
         """Count what the event reports, if it concerns these series."""
         match event:
             case events.ServiceStarted():
-                self._owner.set(1)
+                self._owner.set(event, 1)
             case events.DrainBegan():
-                self._owner.set(0)
+                self._owner.set(event, 0)
             case events.CheckpointCommitted():
-                self._has_saved()
+                self._has_saved(event)
             case events.OutageBegan():
-                self._outage.labels(event.service).set(1)
+                self._outage.set(event, 1, event.service)
             case events.OutageEnded():
-                self._outage.labels(event.service).set(0)
+                self._outage.set(event, 0, event.service)
             case events.PrimaryLost():
                 self._lost_primaries.labels(event.reason).inc()
             case events.PrimaryChanged():
@@ -316,21 +347,30 @@ class CollectorMetrics:
     def __init__(
         self, registry: CollectorRegistry = REGISTRY, now: Callable[[], float] = time.time
     ) -> None:
-        make = SeriesFactory(registry, now)
+        make = self._series = SeriesFactory(registry, now)
+        self._anomalies, self._actors = AnomalyMetrics(make), ActorMetrics(make)
         self._parts = (
             OwnershipMetrics(make),
             EventMetrics(make),
             TickMetrics(make),
             WriterMetrics(make),
             PublisherMetrics(make),
-            AnomalyMetrics(make),
+            self._anomalies,
             ConductorMetrics(make),
             CatalogMetrics(make),
             WebhookMetrics(make),
-            ActorMetrics(make),
+            self._actors,
         )
 
     def observe(self, event: LogEvent) -> None:
         """Count what one event reports."""
         for part in self._parts:
             part.observe(event)
+        if isinstance(event, events.ServiceStarted):
+            self._series.begin(event)
+
+    def forget(self, partition: str) -> None:
+        """Remove the values of a partition that has left this process; what it counted stays."""
+        self._series.forget(partition)
+        self._anomalies.forget(partition)
+        self._actors.forget(partition)

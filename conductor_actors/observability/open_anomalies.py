@@ -28,6 +28,12 @@ class OpenAnomalies:
             case AnomalyOver():
                 self._open.pop(SessionKey(event.tenant, event.session), None)
 
+    def forget(self, partition: str) -> None:
+        """Remove the anomalies of a partition that has left this process."""
+        for key, event in [*self._open.items()]:
+            if event.partition == partition:
+                self._open.pop(key, None)
+
     def of(self, key: SessionKey) -> OpenAnomalyEvent | None:
         """Return the open anomaly of a session."""
         return self._open.get(key)

@@ -4,7 +4,7 @@ from typing import Final
 
 from conductor_actors import log_events as events
 from conductor_actors.log_events import LogEvent
-from conductor_actors.observability.series import SeriesFactory
+from conductor_actors.observability.series import SeriesFactory, highest
 
 _ATTEMPT_SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 
@@ -19,10 +19,16 @@ class WebhookMetrics:
         self._duration = make.histogram(
             "webhook_duration_seconds", "Time until a webhook accepted an event.", _ATTEMPT_SECONDS
         )
-        self._pending = make.gauge("webhooks_pending", "Events that webhooks are to receive.")
-        self._dead = make.gauge("webhooks_dead", "Events that are not sent any more.")
-        self._oldest = make.gauge(
-            "webhooks_oldest_seconds", "Age of the oldest event that a webhook is to receive."
+        self._pending = make.partition_gauge(
+            "webhooks_pending", "Events that webhooks are to receive.", highest
+        )
+        self._dead = make.partition_gauge(
+            "webhooks_dead", "Events that are not sent any more.", highest
+        )
+        self._oldest = make.partition_gauge(
+            "webhooks_oldest_seconds",
+            "Age of the oldest event that a webhook is to receive.",
+            highest,
         )
         for result in ("delivered", "failed", "given_up"):
             self._attempts.labels(result)
@@ -40,6 +46,6 @@ class WebhookMetrics:
             case events.DeliveriesExpired():
                 self._attempts.labels("given_up").inc(event.given_up)
             case events.WebhooksCounted():
-                self._pending.set(event.pending)
-                self._dead.set(event.dead)
-                self._oldest.set(event.oldest_s)
+                self._pending.set(event, event.pending)
+                self._dead.set(event, event.dead)
+                self._oldest.set(event, event.oldest_s)

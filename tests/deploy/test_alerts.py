@@ -188,6 +188,25 @@ def test_each_alert_fires_when_it_should_and_alone(name: str, tmp_path: Path) ->
     assert_firing(tmp_path, WELL | WRONG[name], [name], at=LOOKED_AT.get(name, "40m"))
 
 
+@pytest.mark.parametrize(
+    ("step", "name"),
+    [
+        ("read", "ConductorReadsNothing"),
+        ("tick", "ConductorScoresNothing"),
+        ("store", "ConductorStoresNothing"),
+        ("checkpoint", "ConductorCheckpointsFail"),
+    ],
+)
+def test_a_process_that_is_stuck_is_not_hidden_by_others_that_are_well(
+    step: str, name: str, tmp_path: Path
+) -> None:
+    stuck = {
+        'conductor_owner{instance="c"}': "32x60",
+        f'conductor_last_success_timestamp_seconds{{instance="c", step="{step}"}}': STALLED,
+    }
+    assert_firing(tmp_path, WELL | stuck, [name], at="40m")
+
+
 def assert_firing(folder: Path, values: dict[str, str], names: list[str], at: str) -> None:
     """Let promtool compute which alerts fire after a while."""
     expected = [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in names]

@@ -1,0 +1,142 @@
+"""The metrics of a process that has many partitions."""
+
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from conductor_actors.observability.metrics import CollectorMetrics
+from tests.support.log_lines import make_event
+
+NOW_S = 1_800_000_000.0
+NOBODY = {"quarantined": 0, "mailbox_depth": 0, "handled_per_s": 0, "busy_share": 0}
+
+
+class MeasuredHost:
+    """A process whose partitions' log events are counted."""
+
+    def __init__(self) -> None:
+        self.now_s = NOW_S
+        self.registry = CollectorRegistry()
+        self.metrics = CollectorMetrics(self.registry, lambda: self.now_s)
+
+    def observe(self, partition: str, event: str, **keys: Any) -> None:
+        self.metrics.observe(make_event(event, partition=partition, **keys))
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(f"conductor_{name}", labels)
+
+    def stats(self, partition: str, **keys: Any) -> None:
+        figures = {"count": 1, "mailbox_depth": 0, "oldest_s": 0, "handled": 0, "failures": 0}
+        self.observe(partition, "actor_stats", **(figures | keys))
+
+
+@pytest.fixture
+def host() -> MeasuredHost:
+    return MeasuredHost()
+
+
+def test_what_partitions_have_is_added_up(host: MeasuredHost) -> None:
+    for number in range(3):
+        name = f"{number}/64"
+        host.observe(name, "events_routed", events=5, skipped=0, sessions=10 + number)
+        host.observe(name, "rows_set_aside", rows=2, reason="memory")
+        host.observe(name, "service_started")
+        host.stats(name, kind="session", mailbox_depth=number, quarantined=1, refused=0)
+        host.observe(name, "anomaly_detected", tenant="acme", session=name, type="MASS_EXIT")
+    assert host.value("sessions") == 33
+    assert host.value("outbox_rows") == 6
+    assert host.value("owner") == 3
+    assert host.value("mailbox_messages", kind="session") == 3
+    assert host.value("sessions_quarantined") == 3
+    assert host.value("anomalies_open", type="MASS_EXIT") == 3
+    assert host.value("events_total", result="routed") == 15
+
+
+def test_of_what_is_late_or_away_the_worst_partition_shows(host: MeasuredHost) -> None:
+    for number, lag_s in enumerate((0.5, 40.0, 1.5)):
+        host.observe(f"{number}/64", "events_read", entries=0, lag_s=lag_s)
+        host.stats(f"{number}/64", kind="writer", oldest_s=lag_s)
+    host.observe("0/64", "outage_began", service="database", error="refused")
+    host.observe("1/64", "outage_began", service="database", error="refused")
+    host.observe("1/64", "outage_ended", service="database", lasted_s=3)
+    assert host.value("stream_lag_seconds") == 40
+    assert host.value("mailbox_oldest_seconds", kind="writer") == 40
+    assert host.value("outage", service="database") == 1
+    host.observe("0/64", "outage_ended", service="database", lasted_s=4)
+    assert host.value("outage", service="database") == 0
+
+
+def test_a_partition_that_is_stuck_shows_beside_one_that_is_well(host: MeasuredHost) -> None:
+    for name in ("0/64", "1/64"):
+        host.observe(name, "service_started")
+    for _ in range(60):
+        host.now_s += 1
+        host.observe("0/64", "events_read", entries=1, lag_s=0)
+    assert host.value("last_success_timestamp_seconds", step="read") == NOW_S
+    host.observe("1/64", "events_read", entries=1, lag_s=0)
+    assert host.value("last_success_timestamp_seconds", step="read") == NOW_S + 60
+
+
+def test_a_partition_without_sessions_is_not_stuck(host: MeasuredHost) -> None:
+    host.observe("0/64", "service_started")
+    host.observe("1/64", "service_started")
+    host.now_s += 600
+    host.observe("0/64", "tick_broadcast", sessions=0)
+    host.observe("1/64", "tick_broadcast", sessions=3)
+    for step, event in (("tick", "tick_completed"), ("store", "batch_written")):
+        assert host.value("last_success_timestamp_seconds", step=step) == NOW_S
+        host.observe("1/64", event)
+        assert host.value("last_success_timestamp_seconds", step=step) == host.now_s
+
+
+def test_the_values_of_a_partition_leave_with_it_and_its_counts_stay(host: MeasuredHost) -> None:
+    for name, sessions in (("0/64", 10), ("1/64", 20)):
+        host.observe(name, "service_started")
+        host.observe(name, "events_routed", events=5, skipped=0, sessions=sessions)
+        host.observe(name, "anomaly_detected", tenant="acme", session=name, type="MASS_EXIT")
+    host.observe("1/64", "outage_began", service="redis lease", error="refused")
+    host.now_s += 60
+    host.observe("0/64", "events_read", entries=0, lag_s=0.1)
+    host.observe("1/64", "webhooks_counted", pending=7, failed=0, dead=1, oldest_s=30)
+    host.metrics.forget("1/64")
+    assert host.value("sessions") == 10
+    assert host.value("owner") == 1
+    assert host.value("outage", service="redis lease") == 0
+    assert host.value("webhooks_pending") == 0
+    assert host.value("anomalies_open", type="MASS_EXIT") == 1
+    assert host.value("last_success_timestamp_seconds", step="read") == NOW_S + 60
+    assert host.value("events_total", result="routed") == 10
+
+
+def test_a_process_without_partitions_has_no_last_success(host: MeasuredHost) -> None:
+    host.observe("1/64", "service_started")
+    assert host.value("last_success_timestamp_seconds", step="read") == NOW_S
+    host.metrics.forget("1/64")
+    assert host.value("last_success_timestamp_seconds", step="read") == 0
+
+
+def test_messages_handled_are_counted_for_each_partition_and_after_its_return(
+    host: MeasuredHost,
+) -> None:
+    for handled in (100, 150):
+        for name in ("0/64", "1/64"):
+            host.stats(name, kind="writer", handled=handled)
+    assert host.value("messages_handled_total", kind="writer") == 300
+    host.metrics.forget("1/64")
+    host.stats("1/64", kind="writer", handled=7)
+    assert host.value("messages_handled_total", kind="writer") == 307
+
+
+def test_the_share_of_a_tenants_sessions_with_an_anomaly_is_that_of_all_partitions(
+    host: MeasuredHost,
+) -> None:
+    def report(partition: str, sessions: int) -> None:
+        row = {"tenant": "acme", "sessions": sessions, "oldest_s": 0, "refused": 0} | NOBODY
+        host.observe(partition, "tenant_stats", count=1, tenants=[row])
+
+    host.observe("0/64", "anomaly_detected", tenant="acme", session="a", type="MASS_EXIT")
+    report("0/64", 4)
+    assert host.value("anomalies_tenant_share") == 0  # few sessions are no storm
+    report("1/64", 16)
+    assert host.value("anomalies_tenant_share") == 1 / 20

@@ -30,7 +30,8 @@ hypothesis.settings.load_profile("any load")
 
 WORKERS_PER_CORE = 3  # tests that start programs mostly wait for them
 TESTS = Path(__file__).parent
-E2E = (TESTS / "e2e", TESTS / "faults", TESTS / "dashboard" / "page")
+CLUSTER = TESTS / "cluster"
+E2E = (TESTS / "e2e", TESTS / "faults", TESTS / "dashboard" / "page", CLUSTER)
 ONE_BY_ONE = E2E[:2]
 
 # A shell starts background processes with SIGINT ignored, which their children inherit.
@@ -67,14 +68,20 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark end-to-end tests by their folder, and run them first, since they take longest.
 
-    A module's tests run in one process, where they share fixtures, unless each takes seconds.
+    A module's tests run in one process, where they share fixtures, unless each takes seconds; those
+    of clusters, which use all cores, run one after the other.
     """
     for item in items:
         if _is_in(E2E, item):
             item.add_marker("e2e")
         if not _is_in(ONE_BY_ONE, item):
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(TESTS))))
+            item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+
+
+def _group(item: pytest.Item) -> str:
+    """Return the folder of tests that need the whole machine, else the module."""
+    return "cluster" if _is_in((CLUSTER,), item) else str(item.path.relative_to(TESTS))
 
 
 def _is_in(folders: Sequence[Path], item: pytest.Item) -> bool:

@@ -1,9 +1,9 @@
 """Every experiment: what must hold, its short form for the tests, its full form for the report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from subprocess import TimeoutExpired
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from tests.faults import (
     anomaly_faults,
@@ -22,16 +22,17 @@ from tests.faults.report import Report
 from tests.faults.testbed import Testbed, new_testbed
 from tests.support.recorded_talk import Talk
 
-Run: TypeAlias = Callable[[Testbed, Report], None]
+T = TypeVar("T")
+Run: TypeAlias = Callable[[T, Report], None]
 
 
-class Experiment(NamedTuple):
-    """One row of the table."""
+class Experiment(NamedTuple, Generic[T]):
+    """One row of the table, on a testbed of some type."""
 
     name: str
     must_hold: str
-    short: Run
-    full: Run
+    short: Run[T]
+    full: Run[T]
 
     def __str__(self) -> str:
         return self.name
@@ -47,7 +48,7 @@ _DROPS: Final = Talk(sessions=48, minutes=25)  # one each 5 s
 _SHORT_REHEARSAL: Final = Rehearsal(_DROPS, passed_s=420, afterwards_s=6.0)
 _FULL_REHEARSAL: Final = Rehearsal(_DROPS, passed_s=600, afterwards_s=130.0)
 
-EXPERIMENTS: Final = (
+EXPERIMENTS: Final[Sequence[Experiment[Testbed]]] = (
     Experiment(
         "killed",
         "0 rows missing, 0 different, 0 duplicates",
@@ -237,12 +238,17 @@ EXPERIMENTS: Final = (
 )
 
 
-def run_experiment(run: Run, time_factor: float = 1.0) -> Report:
-    """Run an experiment on a testbed of its own; a timeout is a broken promise."""
-    report = Report(time_factor)
+def run_experiment(run: Run[Testbed], time_factor: float = 1.0) -> Report:
+    """Run an experiment on a testbed of its own."""
     with new_testbed() as testbed:
-        try:
-            run(testbed, report)
-        except (AssertionError, TimeoutError, TimeoutExpired) as error:
-            report.broken.append(str(error))
+        return run_on(testbed, run, time_factor)
+
+
+def run_on(testbed: T, run: Run[T], time_factor: float = 1.0) -> Report:
+    """Run an experiment; a timeout is a broken promise."""
+    report = Report(time_factor)
+    try:
+        run(testbed, report)
+    except (AssertionError, TimeoutError, TimeoutExpired) as error:
+        report.broken.append(str(error))
     return report

@@ -8,8 +8,14 @@ import pytest
 
 from tests.deploy.files import DEPLOY, checked_by, document, documents, text
 
-MANIFESTS = sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+KUBERNETES = DEPLOY / "kubernetes"
+KUSTOMIZATIONS = sorted(KUBERNETES.rglob("kustomization.yaml"))
 EXAMPLE = "secrets.example.yaml"
+NOT_RESOURCES = {"kustomization.yaml", "references.yaml"}
+RAYS = {"cluster.yaml", "up.yaml"}  # see test_cluster.py
+MANIFESTS = [
+    path for path in sorted(KUBERNETES.rglob("*.yaml")) if path.name not in NOT_RESOURCES | RAYS
+]
 
 
 def test_the_dockerfile_has_no_lint() -> None:
@@ -28,15 +34,17 @@ def test_github_takes_the_workflow_that_builds_wheels() -> None:
 
 @pytest.mark.parametrize("path", MANIFESTS, ids=lambda path: path.name)
 def test_kubernetes_takes_its_manifests(path: Path) -> None:
-    if path.name != "kustomization.yaml":
-        checked_by("kubernetes-validate", "--strict", str(path))
+    checked_by("kubernetes-validate", "--strict", str(path))
 
 
-def test_kustomize_takes_every_manifest_but_the_example() -> None:
-    names = {path.name for path in MANIFESTS} - {"kustomization.yaml", EXAMPLE}
-    assert set(document(DEPLOY / "kubernetes" / "kustomization.yaml")["resources"]) == names
+@pytest.mark.parametrize("path", KUSTOMIZATIONS, ids=lambda path: path.parent.name)
+def test_kustomize_takes_every_manifest_but_the_example(path: Path) -> None:
+    names = {each.name for each in path.parent.glob("*.yaml")} - NOT_RESOURCES - {EXAMPLE}
+    resources = set(document(path)["resources"])
+    assert {each for each in resources if each.endswith(".yaml")} == names
+    assert all((path.parent / each).exists() for each in resources)
     if shutil.which("kubectl"):
-        checked_by("kubectl", "kustomize", "deploy/kubernetes")
+        checked_by("kubectl", "kustomize", str(path.parent))
 
 
 def test_prometheus_takes_its_rules_and_its_configuration() -> None:

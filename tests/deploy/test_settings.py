@@ -1,6 +1,5 @@
 """What the files of `deploy/` say of the program, held against the program."""
 
-import os
 import re
 import shlex
 import shutil
@@ -26,7 +25,7 @@ COMMANDS = {
 }
 PODS = [
     each["spec"]["template"]["spec"]
-    for name in ("collector", "dashboard")
+    for name in ("collector", "common/dashboard")
     for each in documents(DEPLOY / "kubernetes" / f"{name}.yaml")
     if "template" in each["spec"]
 ]
@@ -36,32 +35,41 @@ UNIT = text(DEPLOY / "systemd" / "conductor@.service")
 
 
 def manifests() -> Iterator[Any]:
-    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml")):
+    for path in sorted((DEPLOY / "kubernetes").rglob("*.yaml")):
         yield from documents(path)
 
 
 def named(kind: str, name: str) -> Any:
     [found] = [
-        each for each in manifests() if each["kind"] == kind and each["metadata"]["name"] == name
+        each
+        for each in manifests()
+        if each.get("kind") == kind and each.get("metadata", {}).get("name") == name
     ]
     return found
 
 
-def literals() -> dict[str, str]:
-    [generator] = document(DEPLOY / "kubernetes" / "kustomization.yaml")["configMapGenerator"]
-    return dict(literal.split("=", 1) for literal in generator["literals"])
+def literals() -> set[str]:
+    """Return the variables of all ConfigMaps that kustomize makes, but for Ray's own."""
+    return {
+        literal.partition("=")[0]
+        for each in manifests()
+        for generator in each.get("configMapGenerator", ())
+        if generator["name"] != "ray"
+        for literal in generator["literals"]
+    }
 
 
 def command(container: Any) -> str:
-    """Give the program's command; that of a shell stands at the end of its line."""
-    return str(container["args"][0].split()[-1])
+    """Return the program's command."""
+    return str(container["args"][0])
 
 
 def test_every_variable_that_is_set_is_one_that_the_program_knows() -> None:
     said = {name for service in OURS for name in COMPOSE["services"][service]["environment"]}
     for each in manifests():
-        said |= set(each.get("stringData", ())) if each["kind"] == "Secret" else set()
-    said |= literals().keys()
+        if each.get("kind") == "Secret" and each["metadata"]["name"] != "ray":
+            said |= set(each["stringData"])
+    said |= literals()
     said |= {
         name
         for line in [*DOCKERFILE.splitlines(), *UNIT.splitlines()]
@@ -75,7 +83,7 @@ def test_every_variable_that_is_set_is_one_that_the_program_knows() -> None:
 def test_every_command_that_is_run_is_one_of_the_programs() -> None:
     run = {COMPOSE["services"][service]["command"][0] for service in OURS}
     run |= {command(each) for each in CONTAINERS}
-    assert run == {"migrate", "reshard", "collect", "dashboard"}
+    assert run == {"migrate", "collect", "dashboard"}
     assert run <= COMMANDS
 
 
@@ -150,7 +158,7 @@ def test_budgets_services_and_the_autoscaler_select_the_pods_that_there_are() ->
     labels = {
         each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"]
         for each in manifests()
-        if each["kind"] in ("StatefulSet", "Deployment")
+        if each.get("kind") in ("StatefulSet", "Deployment")
     }
     for name, pod_labels in labels.items():
         assert named("PodDisruptionBudget", name)["spec"]["selector"]["matchLabels"] == pod_labels
@@ -159,38 +167,13 @@ def test_budgets_services_and_the_autoscaler_select_the_pods_that_there_are() ->
     assert named(target["kind"], target["name"])
 
 
-@pytest.mark.parametrize(
-    ("shards", "owned"), [(1, ["0/1", "0/1"]), (2, ["0/2", "1/2", "0/2", "1/2"])]
-)
-def test_each_shard_has_two_pods(shards: int, owned: list[str]) -> None:
-    """Run the shell's line as a pod does, with another program at its end."""
-    pod = named("StatefulSet", "collector")["spec"]["template"]["spec"]
-    [container] = pod["containers"]
-    line = container["args"][0].replace(
-        "python -m conductor_actors collect", "printenv CONDUCTOR_SHARD"
-    )
-    said = [
-        subprocess.run(
-            [*container["command"], line],
-            env={"ORDINAL": str(ordinal), "CONDUCTOR_SHARDS": str(shards), "PATH": os.defpath},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        for ordinal in range(2 * shards)
-    ]
-    assert said == owned
-
-
 def test_there_is_a_standby_and_a_rollout_takes_one_collector_at_a_time() -> None:
     """Its command is `collect`, whose standby is ready: each pod of a rollout must become so."""
     collector = named("StatefulSet", "collector")["spec"]
     [container] = collector["template"]["spec"]["containers"]
-    assert container["args"][0].endswith(
-        " exec python -m conductor_actors collect"
-    )  # is told to stop
+    assert container["args"] == ["collect"]
     assert collector.get("updateStrategy", {"type": "RollingUpdate"})["type"] == "RollingUpdate"
-    assert collector["replicas"] == 2 * int(literals()["CONDUCTOR_SHARDS"])
+    assert collector["replicas"] == 2
     assert collector["podManagementPolicy"] == "Parallel"
     assert named("PodDisruptionBudget", "collector")["spec"]["maxUnavailable"] == 1
 

@@ -156,6 +156,7 @@ class Intake:
         self.accepted = 0
         self.skipped = 0
         self.ignored_keys: Counter[str] = Counter()
+        self._refused: list[AnyEntry] | None = None
 
     @property
     def has_pending(self) -> bool:
@@ -185,6 +186,15 @@ class Intake:
     def start_with_directives(self, directives: DirectivesByTenant) -> None:
         """Start with what holds already, so that it need not be set again."""
         self._directives.current = directives
+
+    def collect_refused(self) -> None:
+        """Collect the entries that exceed a limit, besides counting them."""
+        self._refused = []
+
+    def pop_refused_entries(self) -> list[AnyEntry]:
+        """Remove and return the collected entries."""
+        refused, self._refused = self._refused or [], []
+        return refused
 
     def batches(
         self, entries: Sequence[Entry], watermark_ms: int | None = None
@@ -255,6 +265,7 @@ class Intake:
                 source = sources.get(name) or self._sources.find(name)
                 bucket = source.bucket
                 if bucket is not None and not bucket.admit(at_ms, len(body)):
+                    self._collect(entry)
                     continue
                 if len(body) <= plain_bytes and (backslash not in body or NUL not in body):
                     if not is_ascii(body):
@@ -272,9 +283,14 @@ class Intake:
             if events is not None and len(events) < unchecked_events:
                 events.append(event)
             elif not self._admit((source.tenant, session_id), event, source.sessions):
+                self._collect(entry)
                 continue
             self._last_event_ms = at_ms
             self._pending_events += 1
+
+    def _collect(self, entry: AnyEntry) -> None:
+        if self._refused is not None:
+            self._refused.append(entry)
 
     def _decode(self, entry: AnyEntry, at_ms: int) -> Decoded:
         """Decode an entry with any body; reject it if it is no event."""

@@ -1,0 +1,366 @@
+"""Partitions have the rows of one replay, however their blocks came about."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conductor_actors.domain.blocks import FIRST, Block, Interval
+from conductor_actors.domain.commands import encode_event_mode, encode_session_mode
+from conductor_actors.domain.entries import Entry, id_of
+from conductor_actors.domain.gaps import Gap
+from conductor_actors.domain.identity import EVERY_TENANT
+from conductor_actors.domain.intake_state import IntakeRules
+from conductor_actors.domain.merging import Frontier
+from conductor_actors.domain.partitions import partition_of
+from conductor_actors.domain.quotas import NO_LIMITS, Limits
+from conductor_actors.domain.replayer import Rules
+from conductor_actors.domain.scoring import ScoreRow, Scoring
+from conductor_actors.domain.session_rules import SessionRules
+from conductor_actors.domain.splitting import (
+    FirstRead,
+    NumberedBlock,
+    Splitter,
+    SplitterState,
+    SplitRules,
+)
+from tests.domain.partitions.split_reads import (
+    BlockReader,
+    Hole,
+    Read,
+    Replayed,
+    rows_of,
+    split_all,
+    stored,
+)
+from tests.support.event_samples import CHAT, COMMANDS, REACTION, SYNC
+
+START_MS = 1_767_528_000_000
+INTAKE = IntakeRules(timeout_s=20)
+END_MS = 70_000  # after the last entry, when all sessions are over
+PARTITIONS = pytest.mark.parametrize("partitions", [1, 4, 64])
+
+
+def rules(limits: Limits = NO_LIMITS) -> Rules:
+    return Rules(
+        msgspec.structs.replace(INTAKE, limits=limits),
+        SessionRules(timeout_s=INTAKE.timeout_s),
+        Scoring(),
+    )
+
+
+def body_of(kind: int, session: str, user: str, size: int) -> tuple[str, bytes]:
+    pad = " " * size
+    bodies = {
+        0: (REACTION, f'{{"sessionId":"{session}","userId":"{user}"}}'),
+        1: (CHAT, f'{{"sessionId":"{session}","message":{{"id":"{user}","authorId":"{user}"}}}}'),
+        2: (
+            SYNC,
+            f'{{"resource":"attendees","action":"join","sessionId":"{session}","userId":"{user}"}}',
+        ),
+        3: (COMMANDS, encode_session_mode(session, "OFF").decode()),
+        4: (COMMANDS, encode_event_mode("e", "AUTO").decode()),
+        5: (CHAT, '{"no": "event"}'),
+        6: (REACTION, '{"sessionId":"' + session),
+    }
+    name, body = bodies[kind]
+    return name, (body + pad).encode()
+
+
+@st.composite
+def entry_lists(draw: st.DrawFn, max_kind: int = 6) -> list[Entry]:
+    """Draw entries in the order of their ids, often several of one millisecond."""
+    steps = st.tuples(
+        st.sampled_from([0, 0, 0, 1, 7, 300, 999, 1000, 4999, 5000, 26_000]),
+        st.integers(0, max_kind),
+        st.sampled_from(["s0", "s1", "s2", "s3"]),
+        st.sampled_from(["u", "v", "w"]),
+        st.sampled_from(["", "acme:"]),
+        st.sampled_from([0, 0, 0, 1500]),
+    )
+    at_ms, entries = START_MS, list[Entry]()
+    for number, (step_ms, kind, session, user, prefix, size) in enumerate(
+        draw(st.lists(steps, min_size=1, max_size=40))
+    ):
+        at_ms += step_ms
+        name, body = body_of(kind, session, user, size)
+        entries.append((at_ms, number, prefix + name, body))
+    return entries
+
+
+LIMITS = st.builds(
+    Limits,
+    st.sampled_from([0.0, 1.0, 3.0]),
+    st.sampled_from([1.0, 2.0]),
+    st.sampled_from([0, 1, 2]),
+    st.sampled_from([0.0, 0.2, 0.4]),
+)
+
+
+class Source:
+    """Reads entries from an index on; a read ends at its last entry, or where the next begins."""
+
+    def __init__(self, entries: Sequence[Entry], index: int = 0) -> None:
+        self._entries = entries
+        self.index = index
+
+    def read(self, count: int, *, is_full: bool) -> Read:
+        begin, self.index = self.index, min(len(self._entries), self.index + count)
+        entries = self._entries[begin : self.index]
+        if self.index == len(self._entries):  # the last read of all shows what was lost before
+            watermark_ms = self._entries[-1][0] + (60_000 if entries else END_MS)
+        elif is_full and entries:
+            watermark_ms = entries[-1][0]
+        else:
+            watermark_ms = self._entries[self.index][0]
+        return Read(entries, watermark_ms)
+
+    @property
+    def is_at_end(self) -> bool:
+        return self.index == len(self._entries)
+
+
+SIZES = st.lists(st.tuples(st.integers(0, 9), st.booleans()), max_size=30)
+
+
+def reads_of(entries: Sequence[Entry], sizes: list[tuple[int, bool]]) -> list[Read]:
+    source = Source(entries)
+    reads = [source.read(count, is_full=is_full) for count, is_full in sizes]
+    return [*reads, *(source.read(len(entries), is_full=False) for _ in range(2))]
+
+
+def whole(entries: Sequence[Entry]) -> Read:
+    return Read(entries, entries[-1][0] + END_MS)
+
+
+def read_blocks(blocks: Sequence[NumberedBlock], partitions: int) -> list[BlockReader]:
+    readers = [BlockReader() for _ in range(partitions)]
+    for number, block in blocks:
+        readers[number].read(block)
+    return readers
+
+
+def rows_of_all(readers: Sequence[BlockReader]) -> list[ScoreRow]:
+    rows = [row for reader in readers for row in rows_of(rules(), reader.reads)]
+    return sorted(rows, key=lambda row: (row.at_ms, row.tenant_id, row.session_id))
+
+
+@PARTITIONS
+@given(entry_lists(), SIZES, LIMITS | st.just(NO_LIMITS))
+def test_rows_and_refusals_are_those_of_one_replay(
+    partitions: int, entries: list[Entry], sizes: list[tuple[int, bool]], limits: Limits
+) -> None:
+    expected = Replayed(rules(limits), [whole(entries)])
+    splitter = Splitter(SplitRules(partitions, rules(limits).intake))
+    readers = read_blocks(split_all(splitter, reads_of(entries, sizes)), partitions)
+    assert rows_of_all(readers) == expected.rows
+    assert splitter.pop_refused() == expected.refused
+
+
+class Deployment:
+    """Two splitters that write to the same streams, and their checkpoints."""
+
+    def __init__(self, entries: Sequence[Entry], rules: SplitRules) -> None:
+        self.streams: list[list[Block]] = [[] for _ in range(rules.partitions)]
+        self._entries = entries
+        self._rules = rules
+        self._checkpoints = [(0, SplitterState())]
+        self._splitters = [Splitter(rules), Splitter(rules)]
+        self._sources = [Source(entries), Source(entries)]
+
+    def read(self, which: int, count: int, *, is_full: bool, is_lost: bool = False) -> None:
+        read = self._sources[which].read(count, is_full=is_full)
+        for number, block in self._splitters[which].split(read.entries, read.interval()):
+            if not is_lost:
+                self.streams[number].append(block)
+
+    def commit(self, which: int) -> None:
+        state = stored(self._splitters[which].state())
+        self._checkpoints.append((self._sources[which].index, state))
+
+    def restart(self, which: int) -> None:
+        index, state = self._checkpoints[-1]
+        self._sources[which] = Source(self._entries, index)
+        self._splitters[which] = Splitter(self._rules, state)
+
+    def rewind(self, which: int, number: int, begin: Frontier) -> None:
+        index, state = next(
+            each for each in reversed(self._checkpoints) if each[1].frontier <= begin
+        )
+        self._sources[which] = Source(self._entries, index)
+        self._splitters[which].rewind(state, {number: begin})
+
+    def finish(self, which: int) -> None:
+        is_finished = False
+        while not is_finished:
+            is_finished = self._sources[which].is_at_end and not self._splitters[which].is_rewound
+            self.read(which, 7, is_full=True)
+
+    def readers(self) -> list[BlockReader]:
+        """Read all blocks, and rewind a splitter wherever there is a hole."""
+        readers = [BlockReader() for _ in self.streams]
+        for number, (reader, stream) in enumerate(zip(readers, self.streams, strict=True)):
+            unread = iter(stream)
+            rewound_at: Frontier | None = None
+            for block in unread:
+                try:
+                    reader.read(block)
+                except Hole:
+                    if rewound_at != reader.frontier:
+                        rewound_at = reader.frontier
+                        self.rewind(0, number, reader.frontier)
+                        self.finish(0)
+        return readers
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["read", "read", "read", "read", "commit", "restart", "lose", "rewind"]),
+        st.integers(0, 1),
+        st.integers(0, 9),
+        st.booleans(),
+    ),
+    max_size=40,
+)
+
+
+@PARTITIONS
+@given(entry_lists(), STEPS, LIMITS | st.just(NO_LIMITS))
+def test_two_splitters_that_restart_rewind_and_lose_blocks_make_the_same_rows(
+    partitions: int,
+    entries: list[Entry],
+    steps: list[tuple[str, int, int, bool]],
+    limits: Limits,
+) -> None:
+    deployment = Deployment(entries, SplitRules(partitions, rules(limits).intake))
+    for action, which, count, flag in steps:
+        match action:
+            case "commit":
+                deployment.commit(which)
+            case "restart":
+                deployment.restart(which)
+            case "rewind":
+                begin = (entries[min(count, len(entries) - 1)][0], 0)
+                deployment.rewind(which, count % partitions, begin)
+            case _:
+                deployment.read(which, count, is_full=flag, is_lost=action == "lose")
+    deployment.finish(1)
+    deployment.finish(0)
+    expected = rows_of(rules(limits), [whole(entries)])
+    assert rows_of_all(deployment.readers()) == expected
+
+
+@PARTITIONS
+@given(entry_lists(max_kind=2), SIZES, LIMITS | st.just(NO_LIMITS), st.data())
+def test_entries_that_turn_up_late_are_in_one_block_and_refused_as_by_one_collector(
+    partitions: int,
+    entries: list[Entry],
+    sizes: list[tuple[int, bool]],
+    limits: Limits,
+    data: st.DataObject,
+) -> None:
+    reads = reads_of(entries, sizes)
+    late: list[Entry] = []
+    changed = []
+    for read in reads:
+        held = [entry for entry in read.entries if data.draw(st.integers(0, 5)) == 0]
+        in_time = [entry for entry in read.entries if entry not in held]
+        changed.append(Read(sorted([*in_time, *late]), read.watermark_ms))
+        late = held
+    changed.append(Read(late, reads[-1].watermark_ms))  # no later block can have them yet
+    changed.append(Read((), reads[-1].watermark_ms + 10_000))
+    expected = Replayed(rules(limits), changed)
+    splitter = Splitter(SplitRules(partitions, rules(limits).intake))
+    readers = read_blocks(split_all(splitter, changed), partitions)
+    found = [entry for reader in readers for read in reader.reads for entry in read.entries]
+    refused = splitter.pop_refused()
+    assert refused == expected.refused
+    assert len(found) == len(entries) - sum(refused.values())
+    ids = Counter((*id_of(entry), *entry[2:]) for entry in found)
+    assert not ids - Counter(entries)
+
+
+def reaction(after_ms: int, session: str = "s") -> Entry:
+    return START_MS + after_ms, 0, REACTION, b'{"sessionId":"%b"}' % session.encode()
+
+
+def split(splitter: Splitter, until_ms: int, *entries: Entry, **of: object) -> dict[int, Block]:
+    """Split a read that ends at a moment; the keys `of` its interval are given."""
+    interval = Interval(FIRST, (START_MS + until_ms, 0), START_MS + until_ms)
+    return dict(splitter.split(entries, msgspec.structs.replace(interval, **of)))
+
+
+def begun(partitions: int = 4) -> Splitter:
+    splitter = Splitter(SplitRules(partitions, INTAKE))
+    assert len(split(splitter, 0)) == partitions
+    return splitter
+
+
+def test_the_first_block_of_each_partition_begins_before_everything() -> None:
+    blocks = split(Splitter(SplitRules(4, INTAKE)), 0, first_tick_ms=START_MS)
+    assert [block.interval.begin for block in blocks.values()] == [FIRST] * 4
+    assert [block.interval.first_tick_ms for block in blocks.values()] == [START_MS] * 4
+
+
+def test_what_the_first_read_found_outlives_the_splitter_that_read_it() -> None:
+    state = stored(SplitterState(first_read=FirstRead(START_MS, {})))
+    blocks = split(Splitter(SplitRules(4, INTAKE), state), 3000)
+    assert [block.interval.first_tick_ms for block in blocks.values()] == [START_MS] * 4
+
+
+def test_a_partition_without_entries_has_a_block_at_each_tick_and_each_second() -> None:
+    splitter = begun()
+    busy = partition_of("default", "s", 4)
+    assert [*split(splitter, 300, reaction(200))] == [busy]
+    assert not split(splitter, 999)
+    blocks = split(splitter, 1000)
+    assert {*blocks} == {0, 1, 2, 3} - {busy}
+    assert {block.interval.begin for block in blocks.values()} == {(START_MS, 0)}
+    assert {*split(splitter, 1300)} == {busy}
+    assert not split(splitter, 1900)
+    split(splitter, 4999)
+    assert len(split(splitter, 5000)) == 4
+
+
+def test_an_entry_of_the_millisecond_that_reading_has_come_to_waits_for_the_next_block() -> None:
+    splitter = begun()
+    assert not split(splitter, 300, reaction(300))
+    [block] = split(splitter, 301).values()
+    assert block.entries() == [reaction(300)]
+
+
+def test_a_late_entry_counts_at_the_begin_of_its_block() -> None:
+    splitter = begun()
+    split(splitter, 5000)
+    [block] = split(splitter, 5300, reaction(10)).values()
+    [entry] = block.entries()
+    assert (entry[:2], id_of(entry)) == ((START_MS + 5000, 0), (START_MS + 10, 0))
+
+
+def test_every_partition_is_told_of_a_gap_at_once() -> None:
+    splitter = begun()
+    gap = Gap("acme", "trimmed", 3, START_MS, START_MS)
+    blocks = split(splitter, 100, gaps=(gap,))
+    assert [block.interval.gaps for block in blocks.values()] == [(gap,)] * 4
+
+
+def test_a_rewind_that_begins_before_every_state_is_a_gap_of_that_partition_alone() -> None:
+    splitter = begun()
+    split(splitter, 5000)
+    state = splitter.state()
+    split(splitter, 10_000)
+    assert splitter.needs(2, (START_MS, 0))
+    assert not splitter.needs(2, (START_MS + 10_000, 0))
+    splitter.rewind(state, {2: (START_MS, 0)})
+    assert splitter.is_rewound
+    gap = Gap(EVERY_TENANT, "restarted", None, START_MS, START_MS)
+    blocks = split(splitter, 8000, gaps=(gap,))
+    lost = Gap(EVERY_TENANT, "trimmed", None, START_MS, START_MS + 5000)
+    assert {number: block.interval.gaps for number, block in blocks.items()} == {2: (lost, gap)}
+    assert blocks[2].interval.begin == (START_MS, 0)
+    blocks = split(splitter, 12_000)
+    assert [block.interval.gaps for block in blocks.values()] == [(gap,), (gap,), (), (gap,)]
+    assert not splitter.is_rewound

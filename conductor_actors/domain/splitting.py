@@ -62,9 +62,13 @@ class Splitter:
         self._tick_ms = rules.intake.tick_s * 1000
         self._routing = SessionRouting(rules.partitions, rules.intake.max_event_bytes)
         self._missed: dict[int, list[Gap]] = {}  # of partitions, until their next block
-        self._resume(state or SplitterState())
-        ends = state.ends if state else {}
-        self._ends = [ends.get(number, self.frontier) for number in range(rules.partitions)]
+        self.frontier = FIRST
+        self._held: list[Entry] = []
+        self._first_read: FirstRead | None = None
+        self._limits: LimitFilter | None = None
+        state = state or SplitterState()
+        self._resume(state)
+        self._ends = [state.ends.get(n, state.frontier) for n in range(rules.partitions)]
 
     def state(self) -> SplitterState:
         """Return the state after the reads so far."""
@@ -130,7 +134,7 @@ class Splitter:
 
     def _resume(self, state: SplitterState) -> None:
         self.frontier = state.frontier
-        self._held: list[Entry] = state.held.entries() if state.held else []
+        self._held = state.held.entries() if state.held else []
         self._first_read = state.first_read
         intake = self._rules.intake
         self._limits = LimitFilter(intake, state.intake) if has_limits(intake.limits) else None
@@ -170,7 +174,7 @@ class Splitter:
             group.clear()
 
     def _keep_gaps(self, numbers: Iterable[int], read: Interval) -> None:
-        """Keep the gaps of a read for the next block of partitions that get none now."""
+        """Add the gaps of a read to the next block of partitions that get none now."""
         if read.gaps or read.clock_gaps:
             for number in numbers:
                 self._missed.setdefault(number, []).extend((*read.gaps, *read.clock_gaps))

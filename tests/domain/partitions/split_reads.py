@@ -30,7 +30,7 @@ def stored(state: SplitterState) -> SplitterState:
     return msgspec.msgpack.decode(msgspec.msgpack.encode(state), type=SplitterState)
 
 
-class Hole(Exception):
+class MissingBlockError(Exception):
     """A block begins after what was read; the rest of the blocks is of no use."""
 
 
@@ -45,7 +45,7 @@ class BlockReader:
         block = decode_block(encode_block(block))
         begin, end = block.interval.begin, block.interval.end
         if begin > self.frontier:
-            raise Hole
+            raise MissingBlockError
         if end > self.frontier:
             entries = [entry for entry in block.entries() if entry >= self.frontier]
             assert entries == sorted(entries)

@@ -23,13 +23,13 @@ from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.domain.splitting import (
     FirstRead,
     NumberedBlock,
+    SplitRules,
     Splitter,
     SplitterState,
-    SplitRules,
 )
 from tests.domain.partitions.split_reads import (
     BlockReader,
-    Hole,
+    MissingBlockError,
     Read,
     Replayed,
     rows_of,
@@ -208,7 +208,7 @@ class Deployment:
             for block in unread:
                 try:
                     reader.read(block)
-                except Hole:
+                except MissingBlockError:
                     if rewound_at != reader.frontier:
                         rewound_at = reader.frontier
                         self.rewind(0, number, reader.frontier)

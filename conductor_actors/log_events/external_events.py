@@ -32,7 +32,8 @@ class OutageEnded(LogEvent):
 class PrimaryLost(LogEvent):
     """The server of a connection to Redis is not the primary any more; the connection is closed.
 
-    `reason` says who reports it: role (the server itself) or sentinels.
+    `reason` says who reports it: role (the server itself), sentinels, or moved (a node of a
+    cluster, which does not own the keys any more).
     """
 
     level: ClassVar[Level] = "warning"
@@ -40,7 +41,10 @@ class PrimaryLost(LogEvent):
 
 
 class PrimaryChanged(LogEvent):
-    """The Sentinels name another server as the primary `primary` than before."""
+    """The Sentinels name another server as the primary `primary` than before.
+
+    In a cluster: another node than before owns the slots of that many partitions.
+    """
 
     level: ClassVar[Level] = "warning"
     primary: Name

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from inspect import signature
 from typing import Any, Final
 
@@ -13,16 +14,23 @@ from redis.backoff import NoBackoff
 from redis.connection import AbstractConnection, parse_url
 from redis.retry import Retry
 
+from conductor_actors.adapters.redis.connections.cluster_nodes import (
+    ClusterNode,
+    ClusterNodes,
+    SlotOwner,
+)
 from conductor_actors.adapters.redis.connections.namespaces import set_prefix, split_namespace
 from conductor_actors.adapters.redis.connections.primary import primary_kind
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.connections.sentinels import (
+    Address,
     SentinelGroup,
     SentinelUrl,
     parse_sentinel_url,
     sentinel_group,
 )
 from conductor_actors.adapters.server_urls import has_stray_at, is_name
+from conductor_actors.domain.partitions import Partition
 from conductor_actors.errors import ConfigError
 
 REDIS_TIMEOUT_S: Final = 4.5  # so that an outage is found within 5 s
@@ -53,17 +61,58 @@ _INVALID_REDIS_URL: Final = (
 
 
 def open_client(
-    url: str, timeout_s: float = REDIS_TIMEOUT_S, *, is_replica_allowed: bool = False
+    url: str,
+    timeout_s: float = REDIS_TIMEOUT_S,
+    *,
+    partition: Partition | None = None,
+    is_replica_allowed: bool = False,
 ) -> redis.Redis:
     """Return a client that raises an error once a call has taken `timeout_s`.
 
     Raise `ConfigError` for a URL that can't be read. Unless `is_replica_allowed`, the calls raise
     it if the server is a replica.
+
+    In a Redis Cluster, the client is one of the node that owns the keys of `partition`. Use it by
+    `pipeline` and the like: once another node owns them, they raise an error, and connect to that
+    node the next time.
     """
+    options: dict[str, Any] = {"is_replica_allowed": is_replica_allowed}
+    nodes = None if partition is None else cluster_nodes(url)
+    if nodes is not None and partition is not None:
+        options["node"] = SlotOwner.of(nodes, partition.tag)
+    return _open(url, timeout_s, options)
+
+
+def open_node_client(url: str, address: Address, timeout_s: float = REDIS_TIMEOUT_S) -> redis.Redis:
+    """Return the same kind of client for one node of a cluster, which the URL need not name."""
+    nodes = cluster_nodes(url)
+    options = {} if nodes is None else {"node": ClusterNode(nodes, address)}
+    return _open(url, timeout_s, options)
+
+
+def cluster_nodes(url: str) -> ClusterNodes | None:
+    """Return the nodes of the cluster that a URL names one of, or that one server.
+
+    Return None for what is never in a cluster: a server with Sentinels, or with a Unix socket.
+    """
+    return _nodes_of(split_namespace(url)[0])
+
+
+@lru_cache(64)
+def _nodes_of(url: str) -> ClusterNodes | None:
+    """Return the nodes that all clients of one URL share."""
+    with _checked_url(url):
+        options = _with_defaults(_parsed(url), PROBE_TIMEOUT_S)
+    if options.get("sentinels") or "path" in options:
+        return None
+    retry = Retry(NoBackoff(), 0)
+    return ClusterNodes({**options, "retry": retry, "is_replica_allowed": True})
+
+
+def _open(url: str, timeout_s: float, own_options: dict[str, Any]) -> redis.Redis:
     url, prefix = split_namespace(url)
     with _checked_url(url):
-        options = _with_defaults(_parsed(url), timeout_s)
-        options["is_replica_allowed"] = is_replica_allowed
+        options = _with_defaults(_parsed(url), timeout_s) | own_options
         pool = redis.ConnectionPool(retry=Retry(NoBackoff(), 0), **options)
         pool.connection_class(**pool.connection_kwargs)  # raises what the first call would raise
     client = redis.Redis.from_pool(pool)

@@ -26,7 +26,7 @@ _ONE_KEY: Final = frozenset(
     )
 )
 _NO_KEYS: Final = frozenset(
-    ("MULTI", "EXEC", "DISCARD", "UNWATCH", "TIME", "PING", "HELLO", "INFO", "SCAN")
+    ("MULTI", "EXEC", "DISCARD", "UNWATCH", "TIME", "PING", "HELLO", "INFO", "SCAN", "CLUSTER")
 )
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import redis
 from hiredis import pack_command
-from redis.exceptions import ResponseError, WatchError
+from redis.exceptions import RedisError, ResponseError, WatchError
 
 from conductor_actors.adapters.redis.connections.namespaces import add_prefix, prefix_of
 
@@ -68,12 +68,15 @@ class RedisConnection:
 @contextmanager
 def connection_of(client: redis.Redis) -> Iterator[RedisConnection]:
     """Lend a connection of the client's pool; it is disconnected if the block raises."""
-    connection = client.connection_pool.get_connection()
+    connection: Any = client.connection_pool.get_connection()
     try:
         with ExitStack() as on_failure:  # unread replies must not answer later commands
             on_failure.callback(connection.disconnect)
             yield RedisConnection(connection, prefix_of(client))
             on_failure.pop_all()
+    except RedisError as error:
+        connection.raise_if_moved(error)
+        raise
     finally:
         client.connection_pool.release(connection)
 

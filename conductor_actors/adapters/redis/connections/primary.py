@@ -4,23 +4,30 @@ After a failover a connection that only reads or listens would stay with the for
 no event arrives. So each connection asks for the role of its server when it is opened, and every
 2 s before it sends a command. HELLO has the role, and needs no permission. Where Sentinels are
 known, they are asked as well: a server that was paused does not know yet that it was replaced.
+
+In a cluster, the primary is the node that owns the slot of the keys. Commands that reach another
+node fail, and the next connection is one to the new owner.
 """
 
 import asyncio
 import time
 from itertools import count
 from math import inf
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import redis
 import redis.asyncio
+from redis.exceptions import AskError, ClusterDownError, MovedError
 
-from conductor_actors.adapters.redis.connections.sentinels import SentinelGroup
+from conductor_actors.adapters.redis.connections.cluster_nodes import ClusterNodes
+from conductor_actors.adapters.redis.connections.sentinels import Address, SentinelGroup
 from conductor_actors.adapters.redis.connections.server_version import report_outdated
 from conductor_actors.log_events import PrimaryLost, emit
 
 ROLE_CHECK_INTERVAL_S: Final = 2.0
 ROLE_COMMAND: Final = ("HELLO",)
+# After these, the node that owns a slot may be another one.
+NODE_ERRORS: Final = (AskError, ClusterDownError, redis.ConnectionError, redis.TimeoutError)
 # After each kilobyte of messages, hiredis moves all that is left of what was read.
 SUBSCRIBER_READ_BYTES: Final = 1 << 15
 
@@ -41,10 +48,22 @@ def require_primary(reply: Any) -> None:  # noqa: ANN401 - as parsed by hiredis,
         raise PrimaryMoved("this server is a replica, not the primary")
 
 
+class NodeLocator(Protocol):
+    """Where the node of a connection is. It stays the same for the one server of a plain Redis."""
+
+    @property
+    def nodes(self) -> ClusterNodes:
+        """The nodes that it is one of."""
+
+    def address(self) -> Address:
+        """Return its address now."""
+
+
 class _Primary:
     """What the kinds of connections have in common: mix it in before one of redis-py's."""
 
     sentinels: SentinelGroup | None
+    node: NodeLocator | None
     is_replica_allowed: bool
     role_due_s = 0.0
     opened = 0
@@ -55,10 +74,12 @@ class _Primary:
         self,
         *,
         sentinels: SentinelGroup | None = None,
+        node: NodeLocator | None = None,
         is_replica_allowed: bool = False,
         **options: Any,  # noqa: ANN401
     ) -> None:
         self.sentinels = sentinels
+        self.node = node
         self.is_replica_allowed = is_replica_allowed
         super().__init__(**options)
 
@@ -95,6 +116,16 @@ class _Primary:
             emit(PrimaryLost(reason="sentinels"))
             raise PrimaryMoved("this server is not the primary any more, by what Sentinels know")
 
+    def raise_if_moved(self, error: redis.RedisError) -> None:
+        """Find the node anew after an error; raise `PrimaryMoved` if keys are on another one."""
+        if self.node is None or not isinstance(error, NODE_ERRORS):
+            return
+        self.node.nodes.forget((self.host, self.port))
+        if isinstance(error, MovedError):
+            emit(PrimaryLost(reason="moved"))
+        if isinstance(error, AskError):  # or MovedError, which is one
+            raise PrimaryMoved(f"slot {error.slot_id} moves to {error.host}:{error.port}")
+
 
 class _SyncPrimary(_Primary):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401
@@ -106,9 +137,19 @@ class _SyncPrimary(_Primary):
             _ask_role(self)
             self.require_current()
 
+    def connect(self) -> None:
+        """Connect unless it is connected."""
+        try:
+            super().connect()  # type: ignore[misc]
+        except redis.RedisError as error:
+            self.raise_if_moved(error)
+            raise
+
     def _connect(self) -> Any:  # noqa: ANN401
         if self.sentinels is not None:
             self.host, self.port = self.sentinels.address()
+        if self.node is not None:
+            self.host, self.port = self.node.address()
         return super()._connect()  # type: ignore[misc]
 
 
@@ -210,8 +251,12 @@ async def _greet_async(connection: Any) -> None:  # noqa: ANN401
 
 
 def _refusal(connection: _Primary, moved: PrimaryMoved) -> redis.ConnectionError:
-    """Return why a new connection is refused. Sentinels may name a server before it is promoted."""
-    return moved if connection.sentinels else ReplicaRefused(str(moved))
+    """Return why a new connection is refused.
+
+    Sentinels, or nodes of a cluster, may name a server before it is promoted.
+    """
+    is_in_cluster = connection.node is not None and connection.node.nodes.is_cluster
+    return moved if connection.sentinels or is_in_cluster else ReplicaRefused(str(moved))
 
 
 def _ask_role(connection: Any) -> None:  # noqa: ANN401

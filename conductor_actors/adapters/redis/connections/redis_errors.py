@@ -26,7 +26,7 @@ SERVICE_GRANTS: Final = " ".join(
         *(f"&{name} &*:{name}" for name in (UPDATES, ANOMALIES, ANOMALIES_ENDED)),
         *(f"&{name} &*:{name}" for name in CONDUCTOR_CHANNELS),
         "&conductor:requests",
-        "+ping +select +info +time +scan +type +exists",
+        "+ping +select +info +time +scan +type +exists +cluster|slots",
         "+multi +exec +discard +watch +unwatch +eval",
         "+xread +xrange +xrevrange +xinfo|stream +xadd +xlen +xdel +xtrim",
         "+publish +subscribe +psubscribe",
@@ -57,6 +57,7 @@ _OPERATOR_ERRORS: Final = (
     "DB index is out of range",
     "invalid DB index",
     "value is not an integer",
+    "SELECT is not allowed in cluster mode",
 )
 
 

@@ -54,10 +54,11 @@ class ClusterNodes:
             self._found[slot] = found
             return found
 
-    def forget(self, address: Address) -> None:
-        """Ask for owners before the next use, if this is one by what is known now."""
+    def forget(self, address: Address, slot: int | None = None) -> None:
+        """Ask for owners before the next use, if this one owns a slot by what is known now."""
         with self._lock:
-            if address in self._owners.values():
+            owners = [_find(self._owners, slot)] if slot is not None else self._owners.values()
+            if address in owners:
                 self._owners = {}
 
     def _ask(self) -> Owners:
@@ -121,6 +122,7 @@ class ClusterNode(NamedTuple):
 
     nodes: ClusterNodes
     own: Address
+    slot: int | None = None
 
     def address(self) -> Address:
         """Return its address."""

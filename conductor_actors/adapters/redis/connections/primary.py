@@ -55,6 +55,10 @@ class NodeLocator(Protocol):
     def nodes(self) -> ClusterNodes:
         """The nodes that it is one of."""
 
+    @property
+    def slot(self) -> int | None:
+        """The slot that it owns, if there is one for which it is used."""
+
     def address(self) -> Address:
         """Return its address now."""
 
@@ -120,7 +124,8 @@ class _Primary:
         """Find the node anew after an error; raise `PrimaryMoved` if keys are on another one."""
         if self.node is None or not isinstance(error, NODE_ERRORS):
             return
-        self.node.nodes.forget((self.host, self.port))
+        slot = error.slot_id if isinstance(error, AskError) else self.node.slot
+        self.node.nodes.forget((self.host, self.port), slot)
         if isinstance(error, MovedError):
             emit(PrimaryLost(reason="moved"))
         if isinstance(error, AskError):  # or MovedError, which is one

@@ -175,7 +175,7 @@ def test_threads_that_lose_a_node_at_once_ask_the_cluster_once(cluster: ValkeyCl
         return {(0, 0): moved_to, **read(host, port)}
 
     def lose() -> None:
-        nodes.forget(address)
+        nodes.forget(address, slot=0)
         assert nodes.owner(0) == moved_to
 
     nodes._read = read_changed  # type: ignore[method-assign]

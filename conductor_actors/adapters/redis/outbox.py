@@ -33,7 +33,7 @@ class RedisOutbox:
     """An `Outbox`."""
 
     def __init__(self, url: str, partition: Partition | None = None) -> None:
-        self._stream = _ItemStream(url, key_of(partition, OUTBOX_KEY), list[ScoreRow])
+        self._stream = _ItemStream(url, partition, OUTBOX_KEY, list[ScoreRow])
 
     def append(self, rows: Sequence[ScoreRow]) -> None:
         """Append the rows in one transaction."""
@@ -60,7 +60,7 @@ class RedisTitleOutbox:
     """A `TitleOutbox`."""
 
     def __init__(self, url: str, partition: Partition | None = None) -> None:
-        self._stream = _ItemStream(url, key_of(partition, TITLE_OUTBOX_KEY), list[TitleChange])
+        self._stream = _ItemStream(url, partition, TITLE_OUTBOX_KEY, list[TitleChange])
 
     def append(self, changes: Sequence[TitleChange]) -> None:
         """Append the changes in one transaction."""
@@ -85,9 +85,11 @@ class _ItemStream(Generic[T]):
     An entry that can't be read is reported once, and left in the stream.
     """
 
-    def __init__(self, url: str, key: str, items: type[list[T]]) -> None:
-        self._client = open_client(url)
-        self._key = key
+    def __init__(
+        self, url: str, partition: Partition | None, key: str, items: type[list[T]]
+    ) -> None:
+        self._client = open_client(url, partition=partition)
+        self._key = key_of(partition, key)
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(items)
         self._start = "-"

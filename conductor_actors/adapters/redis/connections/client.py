@@ -15,8 +15,8 @@ from redis.connection import AbstractConnection, parse_url
 from redis.retry import Retry
 
 from conductor_actors.adapters.redis.connections.cluster_nodes import (
-    ClusterNode,
     ClusterNodes,
+    NodeAddress,
     SlotOwner,
 )
 from conductor_actors.adapters.redis.connections.namespaces import set_prefix, split_namespace
@@ -86,7 +86,7 @@ def open_client(
 def open_node_client(url: str, address: Address, timeout_s: float = REDIS_TIMEOUT_S) -> redis.Redis:
     """Return the same kind of client for one node of a cluster, which the URL need not name."""
     nodes = cluster_nodes(url)
-    options = {} if nodes is None else {"node": ClusterNode(nodes, address)}
+    options = {} if nodes is None else {"node": NodeAddress(nodes, address)}
     return _open(url, timeout_s, options)
 
 

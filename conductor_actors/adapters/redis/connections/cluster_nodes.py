@@ -117,7 +117,7 @@ class SlotOwner(NamedTuple):
         return self.nodes.owner(self.slot)
 
 
-class ClusterNode(NamedTuple):
+class NodeAddress(NamedTuple):
     """One node, whatever it owns."""
 
     nodes: ClusterNodes

@@ -28,7 +28,7 @@ class RedisCheckpointStore:
     """A `CheckpointStore`. Every checkpoint records the fence token of its writer."""
 
     def __init__(self, url: str, fence: Fence, partition: Partition | None = None) -> None:
-        self._client = open_client(url)
+        self._client = open_client(url, partition=partition)
         self._fence = fence
         self._partition = partition
         self._header_key = key_of(partition, CHECKPOINT_KEY)

@@ -39,7 +39,7 @@ class RedisLease:
         self, url: str, partition: Partition | None = None, owner: str | None = None
     ) -> None:
         """Without a name, the owner is called by its machine, its process id and a random part."""
-        self._client = open_client(url)
+        self._client = open_client(url, partition=partition)
         self._key = key_of(partition, OWNER_KEY)
         self._owner = (owner or _process_name()).encode()
         self._claim: Command = ("SET", self._key, self._owner, "PX", LEASE_TTL_MS)

@@ -43,7 +43,7 @@ class PartitionSource:
     """
 
     def __init__(self, url: str, partition: Partition, clock: Clock = time.monotonic) -> None:
-        self._client = open_client(url)
+        self._client = open_client(url, partition=partition)
         self._key = key_of(partition, PARTITION_KEY)
         self._rewind_key = key_of(partition, REWIND_KEY)
         self._checkpoint_key = key_of(partition, CHECKPOINT_KEY)

@@ -7,6 +7,7 @@ from threading import Event
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from conductor_actors.actors.supervisor import EXIT_FAILED
+from conductor_actors.adapters.redis.ownership.fence_mirror import FenceMirror
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.partitions.partition_checkpoints import PartitionCheckpoints
 from conductor_actors.adapters.redis.partitions.partition_source import PartitionSource
@@ -167,7 +168,7 @@ class PartitionCollector:
 
     def _run_collector(self, cleanup: ExitStack) -> int:
         servers = self._services.servers_of(self._partition)
-        lease = RedisLease(servers.owned_redis, self._partition, self._owner)
+        lease = _open_lease(servers, self._partition, self._owner)
         cleanup.callback(lease.close)
         ownership = OwnerPorts(
             PartitionSource(servers.owned_redis, self._partition),
@@ -181,6 +182,12 @@ class PartitionCollector:
         surroundings = Surroundings(started=lambda: emit(PartitionStarted()))
         self._run = CollectorRun(config, lease, self._progress, self._stop, surroundings)
         return self._run.run(ports, self._may_break)
+
+
+def _open_lease(servers: Servers, partition: Partition, owner: str) -> RedisLease:
+    is_alone = servers.owned_redis == servers.redis
+    mirror = None if is_alone else FenceMirror(servers.redis, partition)
+    return RedisLease(servers.owned_redis, partition, owner, mirror)
 
 
 def _settings_of(settings: Settings, partition: Partition) -> Settings:

@@ -22,6 +22,7 @@ from conductor_actors.adapters.redis.key_names import (
     key_of,
 )
 from conductor_actors.adapters.redis.ownership.fence import Fence
+from conductor_actors.adapters.redis.ownership.fence_mirror import FenceMirror
 from conductor_actors.domain.partitions import Partition
 from conductor_actors.errors import OwnershipLost
 
@@ -36,14 +37,22 @@ class RedisLease:
     """
 
     def __init__(
-        self, url: str, partition: Partition | None = None, owner: str | None = None
+        self,
+        url: str,
+        partition: Partition | None = None,
+        owner: str | None = None,
+        mirror: FenceMirror | None = None,
     ) -> None:
-        """Without a name, the owner is called by its machine, its process id and a random part."""
+        """With `mirror`, the fence token is kept there as well.
+
+        Without a name, the owner is called by its machine, its process id and a random part.
+        """
         self._client = open_client(url, partition=partition)
         self._key = key_of(partition, OWNER_KEY)
         self._owner = (owner or _process_name()).encode()
         self._claim: Command = ("SET", self._key, self._owner, "PX", LEASE_TTL_MS)
         self._is_given_up = False
+        self._mirror = mirror
         self.fence = Fence(partition)
 
     def acquire_or_renew(self) -> None:
@@ -53,6 +62,8 @@ class RedisLease:
                 raise OwnershipLost("this process has given up the lease")
             owner = self.owner() or "by now gone"
             raise OwnershipLost(f"another conductor_actors ({owner}) owns these events")
+        if self._mirror is not None:
+            self._mirror.restore(self.fence.token)
 
     def release(self) -> None:
         """Delete the lease if this process has it, so that the next process need not wait."""
@@ -76,6 +87,8 @@ class RedisLease:
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
+        if self._mirror is not None:
+            self._mirror.close()
 
     def _delete_from(self, owner: bytes) -> None:
         with mapped_errors(), connection_of(self._client) as connection, suppress(WatchError):
@@ -109,18 +122,25 @@ class RedisLease:
         if owner not in (None, self._owner) or (owner is None and is_superseded):
             connection.pipeline([("UNWATCH",)])
             return False
-        self._take(connection, server_time_ms(time))
+        self._take(connection, token, server_time_ms(time))
         return True
 
-    def _take(self, connection: RedisConnection, now_ms: int) -> None:
-        """Write the lease and a new token.
+    def _take(self, connection: RedisConnection, found: bytes | None, now_ms: int) -> None:
+        """Write the lease and a token that is newer than the one that was found.
 
         The first token is Redis' time, so that a Redis that lost its data repeats none.
         """
-        first: Command = ("SET", self.fence.key, now_ms, "NX")
+        before = [("SET", self.fence.key, now_ms)] if found is None else []
+        if self._mirror is not None:
+            newest, stored = self._mirror.newest(), found or b"%d" % now_ms
+            if stored.isdigit() and newest > int(stored):  # a failover has lost tokens
+                before = [("SET", self.fence.key, newest)]
         with self.fence.lock:
-            replies = connection.transaction([self._claim, first, ("INCR", self.fence.key)])
-            self.fence.token = b"%d" % replies[-1]
+            replies = connection.transaction([self._claim, *before, ("INCR", self.fence.key)])
+            token = b"%d" % replies[-1]
+            if self._mirror is not None:
+                self._mirror.store(token)
+            self.fence.token = token
 
 
 def _process_name() -> str:

@@ -171,9 +171,9 @@ def test_a_process_that_loses_the_race_for_the_lease_does_not_have_it(
     slow, fast = leases(), leases()
     take = slow._take
 
-    def take_late(connection: RedisConnection, now_ms: int) -> None:
+    def take_late(connection: RedisConnection, found: bytes | None, now_ms: int) -> None:
         fast.acquire_or_renew()
-        take(connection, now_ms)
+        take(connection, found, now_ms)
 
     slow._take = take_late  # type: ignore[method-assign]
     with pytest.raises(OwnershipLost):

@@ -26,6 +26,7 @@ from conductor_actors.adapters.redis.key_names import (
     FENCE_KEY,
     OWNER_KEY,
     POLICY_KEY,
+    PUBLISHED_KEY,
     REQUEST_CHANNEL,
     SENT_KEY,
 )
@@ -124,7 +125,7 @@ def _service_commands(names: EventNames, transport: Transport) -> list[Command]:
         *((name, sessions, "check") for name in ("HGET", "HDEL")),
         ("RPUSH", ANSWER_PREFIX, "check"),
         ("SUBSCRIBE", REQUEST_CHANNEL),
-        ("EVAL", PUBLISH_SCRIPT, 1, FENCE_KEY, ""),
+        ("EVAL", PUBLISH_SCRIPT, 2, FENCE_KEY, PUBLISHED_KEY, ""),
         ("XRANGE", events[0], "-", "+"),
         ("XREVRANGE", events[0], "+", "-"),
         ("TYPE", events[0]),

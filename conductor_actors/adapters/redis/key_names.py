@@ -15,6 +15,7 @@ FENCE_KEY: Final = "conductor:fence"
 PARTITION_COUNT_KEY: Final = "conductor:partitions"  # not there while one collector has them all
 CHECKPOINT_KEY: Final = "conductor:checkpoint"
 CHECKPOINT_SESSIONS_KEY: Final = "conductor:checkpoint:sessions"
+PUBLISHED_KEY: Final = "conductor:published"  # the last tick of which updates were published
 OUTBOX_KEY: Final = "conductor:outbox"
 TITLE_OUTBOX_KEY: Final = "conductor:outbox:titles"
 DEAD_LETTERS_KEY: Final = "conductor:dead-letters"

@@ -31,6 +31,7 @@ class Fence:
     """
 
     def __init__(self, partition: Partition | None = None) -> None:
+        self.partition = partition
         self.key = key_of(partition, FENCE_KEY)
         self.token = b""
         self.lock = Lock()
@@ -48,17 +49,19 @@ class Fence:
                 return connection.transaction(commands)
 
     def run_script(
-        self, client: redis.Redis, script: str, arguments: Sequence[Any]
+        self, client: redis.Redis, script: str, arguments: Sequence[Any], *keys: str
     ) -> Sequence[Any]:
         """Run a script that changes nothing unless this process is the owner; return its results.
 
-        It gets this key and token as its first key and argument, and returns a list: the owner's
-        token, then its results. Raise what `transaction` raises. With EVAL, servers need not know
-        the script beforehand.
+        It gets this key and token as its first key and argument, before `keys` and `arguments`, and
+        returns a list: the owner's token, then its results. Raise what `transaction` raises. With
+        EVAL, servers need not know the script beforehand.
         """
         while True:
             token = self.token
-            [reply] = pipeline(client, [("EVAL", script, 1, self.key, token, *arguments)])
+            all_keys = self.key, *keys
+            command = ("EVAL", script, len(all_keys), *all_keys, token, *arguments)
+            [reply] = pipeline(client, [command])
             found, results = reply[0], reply[1:]
             if found == token:
                 return list(results)

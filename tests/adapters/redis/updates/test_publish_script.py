@@ -9,7 +9,7 @@ import redis
 
 from conductor_actors.adapters.redis.connections.namespaces import with_namespace
 from conductor_actors.adapters.redis.connections.pipelines import pipeline
-from conductor_actors.adapters.redis.key_names import FENCE_KEY
+from conductor_actors.adapters.redis.key_names import FENCE_KEY, PUBLISHED_KEY
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
@@ -31,6 +31,11 @@ def kind(request: pytest.FixtureRequest) -> ServerKind:
 def server(kind: ServerKind) -> Iterator[ValkeyServer]:
     with valkey_server(kind=kind) as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _nothing_was_published(server: ValkeyServer) -> None:
+    server.client.delete(PUBLISHED_KEY)
 
 
 @contextmanager

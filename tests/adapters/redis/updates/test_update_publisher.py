@@ -233,3 +233,26 @@ def test_a_status_that_could_not_be_published_is_published_at_the_next_tick(
         publisher.publish([watched, row("b")])
         published = [channel for channel, _ in take(messages, 4)]
     assert published == [UPDATES, "session:a:events", UPDATES, UPDATES]
+
+
+def test_a_successor_does_not_publish_updates_again(
+    publisher: RedisUpdatePublisher, client: redis.Redis, valkey_url: str
+) -> None:
+    publisher.publish([row(at_ms=AT_MS), row("s2", at_ms=AT_MS)])
+    successor = RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))
+    with closing(successor), subscribed(client) as messages:
+        successor.publish([row(at_ms=AT_MS - 5000), row(at_ms=AT_MS)])
+        successor.publish([row(at_ms=AT_MS + 5000)])
+        _, body = next(messages)
+        assert json.loads(body)["timestamp"] == "2026-01-04T12:00:05.000Z"
+
+
+def test_a_clock_that_went_back_does_not_silence_the_successor(
+    publisher: RedisUpdatePublisher, client: redis.Redis, valkey_url: str
+) -> None:
+    publisher.publish([row(at_ms=AT_MS + 3_600_000)])
+    successor = RedisUpdatePublisher(valkey_url, take_ownership(valkey_url))
+    with closing(successor), subscribed(client) as messages:
+        successor.publish([row(at_ms=AT_MS)])
+        _, body = next(messages)
+        assert json.loads(body)["timestamp"] == "2026-01-04T12:00:00.000Z"

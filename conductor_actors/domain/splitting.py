@@ -1,8 +1,8 @@
 """Split what is read, of all sessions, into blocks by partition.
 
-Each block begins where the partition's last one ended, so a reader sees when one is missing. A
-splitter can go back to an earlier state and write the same entries again: readers drop what they
-have.
+Each block begins where the partition's last one ended, so a reader sees when one is missing.
+Another splitter can then resume from an earlier state and make the same blocks again: readers drop
+what they have.
 """
 
 from bisect import bisect_left
@@ -22,6 +22,7 @@ from conductor_actors.domain.merging import Frontier
 from conductor_actors.domain.session_routing import SessionRouting
 
 MAX_INTERVAL_MS: Final = 1000  # so long may a partition without entries have no block
+NEVER: Final[Frontier] = (1 << 62, 0)  # where the blocks of partitions begin that get none
 
 NumberedBlock: TypeAlias = tuple[int, Block]  # with the number of its partition
 
@@ -57,18 +58,34 @@ class SplitterState(msgspec.Struct, frozen=True, array_like=True):
 class Splitter:
     """Splits reads in order. `frontier` is where the last of them ended."""
 
-    def __init__(self, rules: SplitRules, state: SplitterState | None = None) -> None:
-        self._rules = rules
+    def __init__(
+        self,
+        rules: SplitRules,
+        state: SplitterState | None = None,
+        begins: Mapping[int, Frontier] | None = None,
+    ) -> None:
+        """Begin, or resume from a state.
+
+        With `begins`, make blocks again, of these partitions alone and from these moments on. What
+        is before the state is lost: a gap says so.
+        """
+        state = state or SplitterState()
+        numbers = range(rules.partitions)
         self._tick_ms = rules.intake.tick_s * 1000
         self._routing = SessionRouting(rules.partitions, rules.intake.max_event_bytes)
-        self._missed: dict[int, list[Gap]] = {}  # of partitions, until their next block
-        self.frontier = FIRST
-        self._held: list[Entry] = []
-        self._first_read: FirstRead | None = None
+        self._gaps: dict[int, list[Gap]] = {}  # of partitions, until their next block
+        self.frontier = state.frontier
+        self._held = state.held.entries() if state.held else []
+        self._first_read = state.first_read
         self._limits: LimitFilter | None = None
-        state = state or SplitterState()
-        self._resume(state)
-        self._ends = [state.ends.get(n, state.frontier) for n in range(rules.partitions)]
+        if has_limits(rules.intake.limits):
+            self._limits = LimitFilter(rules.intake, state.intake)
+        if begins is None:
+            self._ends = [state.ends.get(number, state.frontier) for number in numbers]
+        else:
+            self._ends = [NEVER for _ in numbers]
+            for number, begin in begins.items():
+                self.add(number, begin)
 
     def state(self) -> SplitterState:
         """Return the state after the reads so far."""
@@ -77,27 +94,16 @@ class Splitter:
         intake = self._limits.state() if self._limits else None
         return SplitterState(self.frontier, held, ends, intake, self._first_read)
 
-    def rewind(self, state: SplitterState, begins: Mapping[int, Frontier]) -> None:
-        """Go back to a state, to split again what partitions miss from these moments on.
+    def add(self, number: int, begin: Frontier) -> None:
+        """Make blocks of one more partition, from a moment on."""
+        self._ends[number] = begin
+        if begin < self.frontier:
+            lost = Gap(EVERY_TENANT, "trimmed", None, begin[0], self.frontier[0])
+            self._gaps.setdefault(number, []).append(lost)
 
-        The other partitions get no blocks until reading is where their last one ended. What is
-        before the state is lost: a gap says so.
-        """
-        self._resume(state)
-        for number, begin in begins.items():
-            self._ends[number] = begin
-            if begin < self.frontier:
-                lost = Gap(EVERY_TENANT, "trimmed", None, begin[0], self.frontier[0])
-                self._missed.setdefault(number, []).append(lost)
-
-    def needs(self, number: int, begin: Frontier) -> bool:
-        """Check whether blocks from a moment on were written, so that they can be lost."""
-        return 0 <= number < len(self._ends) and begin < self._ends[number]
-
-    @property
-    def is_rewound(self) -> bool:
-        """Whether some partitions have blocks of later entries than those that are split now."""
-        return max(self._ends) > self.frontier
+    def end_of(self, number: int) -> Frontier:
+        """Return where the next block of a partition begins."""
+        return self._ends[number]
 
     def pop_refused(self) -> Mapping[tuple[str, str], int]:
         """Return how many events were refused, by tenant and limit, and reset the counts."""
@@ -123,7 +129,7 @@ class Splitter:
             entries = self._limits.admit(entries, read.end[0])
         if end == released:  # entries that turn up late wait for a block that can have them
             self._held = sorted([*self._held, *entries])
-            self._keep_gaps(range(self._rules.partitions), read)
+            self._add_gaps(range(len(self._ends)), read)
             return []
         self._routing.add(self._ready(entries, end))
         self.frontier = end
@@ -131,13 +137,6 @@ class Splitter:
         for number, _ in blocks:
             self._ends[number] = end
         return blocks
-
-    def _resume(self, state: SplitterState) -> None:
-        self.frontier = state.frontier
-        self._held = state.held.entries() if state.held else []
-        self._first_read = state.first_read
-        intake = self._rules.intake
-        self._limits = LimitFilter(intake, state.intake) if has_limits(intake.limits) else None
 
     def _ready(self, entries: Sequence[Entry], end: Frontier) -> Sequence[Entry]:
         """Return the entries before the end, in order; hold the others."""
@@ -161,29 +160,30 @@ class Splitter:
             if group and group[0] < begin:
                 entries = _from_begin(group, begin, is_late=begin <= released)
             if end <= begin:
-                self._keep_gaps((number,), read)
-            elif entries or has_news or begin[0] < due_ms or number in self._missed:
+                self._add_gaps((number,), read)
+            elif entries or has_news or begin[0] < due_ms or number in self._gaps:
                 interval = intervals.get(begin)
                 if interval is None:
                     interval = msgspec.structs.replace(read, begin=begin, end=end)
                     intervals[begin] = interval
-                if number in self._missed:
-                    gaps = (*self._missed.pop(number), *read.gaps)
+                if number in self._gaps:
+                    gaps = (*self._gaps.pop(number), *read.gaps)
                     interval = msgspec.structs.replace(interval, gaps=gaps)
                 yield number, Block.of(interval, entries)
             group.clear()
 
-    def _keep_gaps(self, numbers: Iterable[int], read: Interval) -> None:
+    def _add_gaps(self, numbers: Iterable[int], read: Interval) -> None:
         """Add the gaps of a read to the next block of partitions that get none now."""
         if read.gaps or read.clock_gaps:
             for number in numbers:
-                self._missed.setdefault(number, []).extend((*read.gaps, *read.clock_gaps))
+                if self._ends[number] != NEVER:
+                    self._gaps.setdefault(number, []).extend((*read.gaps, *read.clock_gaps))
 
 
 def _from_begin(entries: list[Entry], begin: Frontier, *, is_late: bool) -> list[Entry]:
     """Return the entries with those before the begin at it if they are late.
 
-    Otherwise those were in a block before the splitter went back.
+    Otherwise the reader of the blocks has those.
     """
     index = bisect_left(entries, begin)
     if not is_late:

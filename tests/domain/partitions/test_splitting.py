@@ -173,9 +173,7 @@ class Deployment:
 
     def read(self, which: int, count: int, *, is_full: bool, is_lost: bool = False) -> None:
         read = self._sources[which].read(count, is_full=is_full)
-        for number, block in self._splitters[which].split(read.entries, read.interval()):
-            if not is_lost:
-                self.streams[number].append(block)
+        self._write(self._splitters[which], read, is_lost=is_lost)
 
     def commit(self, which: int) -> None:
         state = stored(self._splitters[which].state())
@@ -187,33 +185,38 @@ class Deployment:
         self._splitters[which] = Splitter(self._rules, state)
 
     def rewind(self, which: int, number: int, begin: Frontier) -> None:
+        """Write the blocks of a partition again, up to where the splitter has come."""
         index, state = next(
             each for each in reversed(self._checkpoints) if each[1].frontier <= begin
         )
-        self._sources[which] = Source(self._entries, index)
-        self._splitters[which].rewind(state, {number: begin})
+        again = Splitter(self._rules, state, {number: begin})
+        source = Source(self._entries, index)
+        while again.frontier < self._splitters[which].end_of(number):
+            self._write(again, source.read(3, is_full=True))
 
     def finish(self, which: int) -> None:
-        is_finished = False
-        while not is_finished:
-            is_finished = self._sources[which].is_at_end and not self._splitters[which].is_rewound
+        while not self._sources[which].is_at_end:
             self.read(which, 7, is_full=True)
+        self.read(which, 0, is_full=False)
 
     def readers(self) -> list[BlockReader]:
-        """Read all blocks, and rewind a splitter wherever there is a hole."""
+        """Read all blocks, and write some again wherever one is missing."""
         readers = [BlockReader() for _ in self.streams]
         for number, (reader, stream) in enumerate(zip(readers, self.streams, strict=True)):
-            unread = iter(stream)
-            rewound_at: Frontier | None = None
-            for block in unread:
+            missing: Frontier | None = None
+            for block in stream:  # which grows
                 try:
                     reader.read(block)
                 except MissingBlockError:
-                    if rewound_at != reader.frontier:
-                        rewound_at = reader.frontier
-                        self.rewind(0, number, reader.frontier)
-                        self.finish(0)
+                    if missing != reader.frontier:
+                        missing = reader.frontier
+                        self.rewind(0, number, missing)
         return readers
+
+    def _write(self, splitter: Splitter, read: Read, *, is_lost: bool = False) -> None:
+        for number, block in splitter.split(read.entries, read.interval()):
+            if not is_lost:
+                self.streams[number].append(block)
 
 
 STEPS = st.lists(
@@ -347,20 +350,27 @@ def test_every_partition_is_told_of_a_gap_at_once() -> None:
     assert [block.interval.gaps for block in blocks.values()] == [(gap,)] * 4
 
 
-def test_a_rewind_that_begins_before_every_state_is_a_gap_of_that_partition_alone() -> None:
+def test_blocks_that_are_made_again_are_of_the_partitions_that_miss_them() -> None:
+    state = begun().state()
+    again = Splitter(SplitRules(4, INTAKE), state, {1: (START_MS + 2000, 0)})
+    assert split(again, 1000, *(reaction(500, f"s{n}") for n in range(9))) == {}
+    again.add(2, (START_MS + 4000, 0))
+    blocks = split(again, 8000, reaction(1000), reaction(3000, "s"), reaction(5000, "s1"))
+    assert [*blocks] == [1, 2]
+    assert [block.interval.begin[0] - START_MS for block in blocks.values()] == [2000, 4000]
+    numbers = {session: partition_of("default", session, 4) for session in ("s", "s1")}
+    assert numbers == {"s": 2, "s1": 1}
+    assert blocks[1].entries() == [reaction(5000, "s1")]
+    assert blocks[2].entries() == []
+    assert again.end_of(1) == again.frontier
+
+
+def test_blocks_that_are_made_again_have_a_gap_where_no_state_is_early_enough() -> None:
     splitter = begun()
     split(splitter, 5000)
-    state = splitter.state()
-    split(splitter, 10_000)
-    assert splitter.needs(2, (START_MS, 0))
-    assert not splitter.needs(2, (START_MS + 10_000, 0))
-    splitter.rewind(state, {2: (START_MS, 0)})
-    assert splitter.is_rewound
+    again = Splitter(SplitRules(4, INTAKE), splitter.state(), {2: (START_MS, 0)})
     gap = Gap(EVERY_TENANT, "restarted", None, START_MS, START_MS)
-    blocks = split(splitter, 8000, gaps=(gap,))
+    blocks = split(again, 8000, gaps=(gap,))
     lost = Gap(EVERY_TENANT, "trimmed", None, START_MS, START_MS + 5000)
     assert {number: block.interval.gaps for number, block in blocks.items()} == {2: (lost, gap)}
     assert blocks[2].interval.begin == (START_MS, 0)
-    blocks = split(splitter, 12_000)
-    assert [block.interval.gaps for block in blocks.values()] == [(gap,), (gap,), (), (gap,)]
-    assert not splitter.is_rewound

@@ -22,7 +22,7 @@ from conductor_actors.domain.merging import Frontier
 from conductor_actors.domain.session_routing import SessionRouting
 
 MAX_INTERVAL_MS: Final = 1000  # so long may a partition without entries have no block
-NEVER: Final[Frontier] = (1 << 62, 0)  # where the blocks of partitions begin that get none
+NO_BLOCKS: Final[Frontier] = (1 << 62, 0)  # where the blocks of partitions begin that get none
 
 NumberedBlock: TypeAlias = tuple[int, Block]  # with the number of its partition
 
@@ -83,7 +83,7 @@ class Splitter:
         if begins is None:
             self._ends = [state.ends.get(number, state.frontier) for number in numbers]
         else:
-            self._ends = [NEVER for _ in numbers]
+            self._ends = [NO_BLOCKS for _ in numbers]
             for number, begin in begins.items():
                 self.add(number, begin)
 
@@ -176,7 +176,7 @@ class Splitter:
         """Add the gaps of a read to the next block of partitions that get none now."""
         if read.gaps or read.clock_gaps:
             for number in numbers:
-                if self._ends[number] != NEVER:
+                if self._ends[number] != NO_BLOCKS:
                     self._gaps.setdefault(number, []).extend((*read.gaps, *read.clock_gaps))
 
 

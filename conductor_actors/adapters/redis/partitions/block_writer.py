@@ -19,7 +19,7 @@ from conductor_actors.ports import Clock
 # many only while it has no owner, who then asks for what was trimmed.
 MAX_BLOCKS: Final = 10_000
 BLOCK_FIELD: Final = b"b"
-MAX_BACKOFF_S: Final = 2.0
+PARTITIONS_MAX_BACKOFF_S: Final = 2.0
 
 
 class BlockWriter:
@@ -62,7 +62,7 @@ class _Server:
 
     def __init__(self, url: str, number: int, clock: Clock) -> None:
         self._client = open_client(url)
-        self._backoff = Backoff(f"redis partitions {number}", MAX_BACKOFF_S, clock)
+        self._backoff = Backoff(f"redis partitions {number}", PARTITIONS_MAX_BACKOFF_S, clock)
         self.close = self._client.close
 
     def run(self, commands: Sequence[Command]) -> bool:

@@ -21,6 +21,7 @@ from conductor_actors.app.opened_ports import (
     open_ports,
     open_tables,
 )
+from conductor_actors.app.partition_urls import partition_redis_urls
 from conductor_actors.app.preparation import prepare_servers
 from conductor_actors.app.startup import ServerUrls
 from conductor_actors.app.takeover import MayBreak
@@ -78,9 +79,9 @@ class HostServices:
     def servers_of(self, partition: Partition) -> Servers:
         """Return the URLs of a partition's servers."""
         redis, database = self._urls
-        owned = self.settings.partition_redis_url(partition.number)
+        owned = partition_redis_urls(self.settings, redis)
         rows = self.settings.partition_database_url(partition.number)
-        return Servers(redis, owned or redis, rows or database)
+        return Servers(redis, owned[partition.number % len(owned)], rows or database)
 
     def tables_of(self, partition: Partition) -> SharedTables:
         """Return the shared tables in a partition's database."""

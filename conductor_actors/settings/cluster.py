@@ -76,11 +76,6 @@ class ClusterSettings(BaseModel):
             )
         return self
 
-    def partition_redis_url(self, number: int) -> str | None:
-        """Return the URL of the Redis that stores a partition; None if it is `REDIS_URL`."""
-        urls = self.partition_redis_urls
-        return urls[number % len(urls)] if urls else None
-
     def partition_database_url(self, number: int) -> str | None:
         """Return the URL of the database of a partition's rows; None if it is `DATABASE_URL`."""
         urls = self.partition_database_urls

@@ -72,7 +72,7 @@ def check(
     except (ConfigError, Unavailable) as error:
         return [CheckResult(ok=False, line=f"redis: {str(error).removeprefix('redis: ')}")]
     access = CheckResult(ok=True, line="redis: events can be read, updates can be published")
-    return [_version(info), access, *_eviction(info), *_shared(shared)]
+    return [version_finding(info), access, *eviction_findings(info), *_shared(shared)]
 
 
 def report_shared_names(url: str) -> None:
@@ -152,7 +152,8 @@ def _shared(database: int) -> list[CheckResult]:
     return [CheckResult(ok=True, line=line, is_warning=True)]
 
 
-def _version(info: Mapping[str, Any]) -> CheckResult:
+def version_finding(info: Mapping[str, Any]) -> CheckResult:
+    """Return what is to say of a server's version, by its reply to INFO."""
     kind, number = "Redis", info.get("redis_version")
     if "valkey_version" in info:
         kind, number = "Valkey", info["valkey_version"]
@@ -161,7 +162,8 @@ def _version(info: Mapping[str, Any]) -> CheckResult:
     return CheckResult(ok=True, line=f"redis: {kind} {number}")
 
 
-def _eviction(info: Mapping[str, Any]) -> list[CheckResult]:
+def eviction_findings(info: Mapping[str, Any]) -> list[CheckResult]:
+    """Return what is to say of a server that may delete keys, by its reply to INFO."""
     policy = str(info.get("maxmemory_policy", ""))
     if not info.get("maxmemory") or not policy.startswith("allkeys"):
         return []

@@ -5,11 +5,17 @@ The code emits them, metrics count them, `inspect` reads them.
 Lines. One JSON object a line on stdout (on a terminal readable text, see CONDUCTOR_LOG_FORMAT).
 Each has `timestamp` (UTC, ISO 8601), `level` (debug, info, warning, error) and `event`: the name
 of its class in snake case, so `tick_completed` is `TickCompleted`; its keys are the class's fields.
-`actor`, `tenant` and `session` stand where they apply, so does `partition`, such as `7/64`, where
-a collector has only a part of the sessions, and `exception` where a traceback is known. Units stand
-in key names: `_s` seconds, `_ms` milliseconds since 1970, `_per_s` a rate, `_share` a part of one.
-A line reports a batch or a change of state, never a single event; texts and ids of users are never
-in it.
+`actor`, `tenant` and `session` stand where they apply, and `exception` where a traceback is known.
+Units stand in key names: `_s` seconds, `_ms` milliseconds since 1970, `_per_s` a rate, `_share` a
+part of one. A line reports a batch or a change of state, never a single event; texts and ids of
+users are never in it.
+
+Clusters. Each line of a process that runs partitions has `host`, its name, and `partition`, such as
+`7/64`, if it is about one. What all its partitions report regularly is one line every 5 s for them
+together, without `partition`: `service_stats`, `actor_stats`, `session_stats`, `tenant_stats`,
+`events_routed`, `tick_completed`, `batch_written`, `checkpoint_committed`, `titles_stored` and
+`sessions_summarised`. Amounts and counts in it are added up, delays and ages are the highest, and
+`tick_at_ms` is that of the partition which is furthest behind.
 
 Where. The service's stdout, and, unless CONDUCTOR_LOG_STREAM is false, the newest 10,000 lines in
 Redis: stream `conductor:log`, one field `line`. Neither ever blocks the service: while nobody reads
@@ -167,11 +173,14 @@ from conductor_actors.log_events.log_event import (
     NEVER,
     VERSION,
     LogEvent,
+    digested_by,
     emit,
     observed_by,
+    of_host,
     of_partition,
     subscribe,
     unsubscribe,
+    write,
 )
 from conductor_actors.log_events.service_events import (
     DrainBegan,
@@ -374,9 +383,12 @@ __all__ = [
     "WebhookFailed",
     "WebhookGivenUp",
     "WebhooksCounted",
+    "digested_by",
     "emit",
     "observed_by",
+    "of_host",
     "of_partition",
     "subscribe",
     "unsubscribe",
+    "write",
 ]

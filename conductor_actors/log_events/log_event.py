@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias
 import msgspec
 import structlog
 
-VERSION: Final = 1  # grows when an event or a key is removed or changes its meaning
+VERSION: Final = 2  # grows when an event or a key is removed or changes its meaning
 
 # A log is hostile input where it is read: it may be cut, mixed with anything else, or made up.
 Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=512)]
@@ -24,7 +24,7 @@ Level: TypeAlias = Literal["debug", "info", "warning", "error"]
 NEVER: Final = datetime.min.replace(tzinfo=UTC)  # no line was read
 
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_CONTEXT: Final = ("partition", "actor", "tenant", "session")  # written where they apply
+_CONTEXT: Final = ("host", "partition", "actor", "tenant", "session")  # written where they apply
 
 _log = structlog.get_logger()
 
@@ -43,6 +43,7 @@ class LogEvent(msgspec.Struct, kw_only=True, tag_field="event", tag=_event_name)
     in_text: ClassVar[bool] = True  # False: too long for a person who reads the log as text
 
     timestamp: Annotated[datetime, msgspec.Meta(tz=True)] = NEVER
+    host: Name = ""
     partition: Name = ""
     actor: Name = ""
     tenant: Name = ""
@@ -75,6 +76,8 @@ _subscribing: Final = threading.Lock()
 _subscribers: tuple[Subscriber, ...] = ()  # replaced, because other threads emit meanwhile
 _partition_subscribers: Final[dict[str, tuple[Subscriber, ...]]] = {}
 _partition: Final = ContextVar("partition", default="")
+_host = ""
+_digest: Callable[[LogEvent], bool] | None = None
 
 
 @contextmanager
@@ -88,6 +91,31 @@ def of_partition(partition: str) -> Iterator[None]:
         yield
     finally:
         _partition.reset(token)
+
+
+@contextmanager
+def of_host(host: str) -> Iterator[None]:
+    """Add the host to every event that this process emits in the block."""
+    global _host  # noqa: PLW0603 - a process is one host
+    before, _host = _host, host
+    try:
+        yield
+    finally:
+        _host = before
+
+
+@contextmanager
+def digested_by(take: Callable[[LogEvent], bool]) -> Iterator[None]:
+    """Call `take` with each event of a partition; write no line of those for which it is true.
+
+    It is called on the thread that emits, so it must neither wait nor raise.
+    """
+    global _digest  # noqa: PLW0603 - a process has one log
+    before, _digest = _digest, take
+    try:
+        yield
+    finally:
+        _digest = before
 
 
 def subscribe(subscriber: Subscriber) -> None:
@@ -142,12 +170,19 @@ def _without(subscribers: tuple[Subscriber, ...], subscriber: Subscriber) -> tup
 
 def emit(event: LogEvent, error: BaseException | None = None) -> None:
     """Hand the event to its subscribers and write its line, with the traceback of `error`."""
-    if not event.partition:
-        event.partition = _partition.get()
+    event.host = event.host or _host
+    event.partition = event.partition or _partition.get()
     for subscriber in _subscribers:
         subscriber(event)
     if event.partition:
         for subscriber in _partition_subscribers.get(event.partition, ()):
             subscriber(event)
+        if _digest is not None and _digest(event):
+            return
+    write(event, error)
+
+
+def write(event: LogEvent, error: BaseException | None = None) -> None:
+    """Write the line of an event, of which no subscriber is notified."""
     traceback = {} if error is None else {"exc_info": error}
     getattr(_log, event.level)(event.event_name(), **event.keys(), **traceback)

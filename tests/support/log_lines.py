@@ -12,7 +12,7 @@ from conductor_actors.log_events import AnyEvent, LogEvent
 
 NOON = datetime(2026, 1, 4, 12, tzinfo=UTC)
 KINDS: dict[str, type[LogEvent]] = {kind.event_name(): kind for kind in get_args(AnyEvent)}
-_CONTEXT = {"timestamp", "actor", "tenant", "session"}
+_CONTEXT = {"timestamp", "host", "partition", "actor", "tenant", "session"}
 
 
 def key_names(kind: type[LogEvent]) -> list[str]:

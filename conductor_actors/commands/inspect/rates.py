@@ -33,16 +33,13 @@ class StepRate:
     def __init__(self) -> None:
         self._counter = CounterRate()
         self._total = 0
-
-    @property
-    def per_s(self) -> float | None:
-        """The amount per second between the last two reports."""
-        return self._counter.per_s
+        self.per_s: float | None = None
 
     def add(self, at: datetime, amount: int) -> None:
         """Add an amount."""
         self._total += amount
         self._counter.add(at, self._total)
+        self.per_s = self._counter.per_s
 
 
 class WindowRate:
@@ -54,6 +51,10 @@ class WindowRate:
     def add(self, at: datetime, amount: int) -> None:
         """Add an amount."""
         self._amounts.append((at, amount))
+
+    def add_all(self, other: "WindowRate") -> None:
+        """Add the amounts of another rate."""
+        self._amounts += other._amounts  # noqa: SLF001 - of the same class
 
     def per_s(self, now: datetime) -> float | None:
         """Return the amount per second; None before the first amount."""

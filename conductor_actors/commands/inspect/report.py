@@ -10,13 +10,13 @@ from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 import msgspec
 
 from conductor_actors.commands.inspect.histories import Incident, TracedMessage
-from conductor_actors.commands.inspect.service_model import (
+from conductor_actors.commands.inspect.process_model import (
     ActorKind,
     LastTick,
     Phase,
     ProcessModel,
-    ServiceModel,
 )
+from conductor_actors.commands.inspect.service_model import ServiceModel
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.instants import to_datetime
 from conductor_actors.log_events import SessionFigures, TenantFigures
@@ -193,7 +193,7 @@ def make_report(
         lines=LineCounts(model.lines_read, model.lines_ignored, model.lines_dropped),
         service=_service(process),
         flow=_flow(process, model.at),
-        outages=[ServiceOutage(name, error, at) for name, (at, error) in process.outages.items()],
+        outages=_outages(process),
         actors=[_actor(name, kind, process) for name, kind in process.kinds.items()],
         session_count=_session_count(process, selection),
         sessions=_sorted(sessions, selection.order),
@@ -201,6 +201,16 @@ def make_report(
         tenants=_sorted(tenants, selection.order),
         followed=_followed(model),
     )
+
+
+def _outages(process: ProcessModel) -> Sequence[ServiceOutage]:
+    """Return the outages, each once however many partitions have it."""
+    first: dict[str, ServiceOutage] = {}
+    for (name, _), (at, error) in process.outages.items():
+        known = first.get(name)
+        if known is None or at < known.began_at:
+            first[name] = ServiceOutage(name, error, at)
+    return [*first.values()]
 
 
 def _session_count(process: ProcessModel, selection: Selection) -> int:

@@ -102,6 +102,7 @@ from conductor_actors.log_events.actor_events import (
 from conductor_actors.log_events.anomaly_events import (
     AnomalyContinues,
     AnomalyDetected,
+    AnomalyEvent,
     AnomalyOver,
 )
 from conductor_actors.log_events.data_events import (
@@ -109,6 +110,7 @@ from conductor_actors.log_events.data_events import (
     CheckpointCommitted,
     CheckpointLoaded,
     CheckpointPostponed,
+    DataEvent,
     EntriesAhead,
     EventKeysIgnored,
     EventsInvalid,
@@ -160,6 +162,7 @@ from conductor_actors.log_events.external_events import (
     SimulationResumed,
 )
 from conductor_actors.log_events.intervention_events import (
+    ConductorLogEvent,
     DecisionMade,
     InterventionDelivered,
     InterventionGivenUp,
@@ -195,6 +198,7 @@ from conductor_actors.log_events.service_events import (
     PartitionStarted,
     ServerStarted,
     ServerStopped,
+    ServiceEvent,
     ServiceStarted,
     ServiceStats,
     ServiceStopped,
@@ -204,6 +208,7 @@ from conductor_actors.log_events.service_events import (
 from conductor_actors.log_events.webhook_events import (
     DeliveriesExpired,
     WebhookDelivered,
+    WebhookEvent,
     WebhookFailed,
     WebhookGivenUp,
     WebhooksCounted,
@@ -211,71 +216,12 @@ from conductor_actors.log_events.webhook_events import (
 
 AnyEvent: TypeAlias = (
     ActorEvent
-    | AnomalyContinues
-    | AnomalyDetected
-    | AnomalyOver
-    | BatchWritten
-    | CheckpointCommitted
-    | CheckpointLoaded
-    | CheckpointPostponed
-    | DecisionMade
-    | DeliveriesExpired
-    | DrainBegan
-    | DrainIncomplete
-    | EntriesAhead
-    | EventKeysIgnored
-    | EventsInvalid
-    | EventsRead
-    | EventsRefused
-    | EventsRouted
+    | AnomalyEvent
+    | ConductorLogEvent
+    | DataEvent
     | ExternalEvent
-    | FolderOpened
-    | GapDetected
-    | RewindRequested
-    | InterventionDelivered
-    | InterventionGivenUp
-    | InterventionMoved
-    | InterventionRefused
-    | LeaseAwaited
-    | LogLinesDropped
-    | LostSessionsEnded
-    | MessagesUnreadable
-    | MigrationApplied
-    | NamesShared
-    | OutboxDrained
-    | OutboxEntryUnreadable
-    | OutboxFound
-    | OutcomeMeasured
-    | OwnershipTaken
-    | PolicyUpdated
-    | RowsExpired
-    | RowsRefused
-    | RowsSetAside
-    | ServerStarted
-    | ServerStopped
-    | PartitionEnded
-    | PartitionStarted
-    | ServiceStarted
-    | ServiceStats
-    | ServiceStopped
-    | SessionsSummarised
-    | StreamReadable
-    | StreamUnreadable
-    | TenantIgnored
-    | TickBroadcast
-    | TickCompleted
-    | TicksStalled
-    | TitlesRefused
-    | TitlesSetAside
-    | TitlesStored
-    | TrialsDropped
-    | UpdatesDropped
-    | UpdatesPublished
-    | VariableIgnored
-    | WebhookDelivered
-    | WebhookFailed
-    | WebhookGivenUp
-    | WebhooksCounted
+    | ServiceEvent
+    | WebhookEvent
 )
 
 __all__ = [

@@ -1,5 +1,7 @@
 """Log events of anomalies, each bound to its session. `id` is that of the stored anomaly."""
 
+from typing import TypeAlias
+
 from conductor_actors.log_events.log_event import LogEvent, Name, Number, TickMs
 
 
@@ -33,3 +35,6 @@ class AnomalyOver(LogEvent, tag="anomaly_ended"):
     type: Name
     tick_at_ms: TickMs
     duration_s: Number
+
+
+AnomalyEvent: TypeAlias = AnomalyContinues | AnomalyDetected | AnomalyOver

@@ -1,6 +1,6 @@
 """Log events of the data: events, checkpoints, rows and updates."""
 
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from conductor_actors.log_events.log_event import Count, Level, LogEvent, Name, Number, TickMs
 
@@ -265,3 +265,38 @@ class UpdatesDropped(LogEvent):
     level: ClassVar[Level] = "warning"
     updates: Count
     dead_letters: Count
+
+
+DataEvent: TypeAlias = (
+    BatchWritten
+    | CheckpointCommitted
+    | CheckpointLoaded
+    | CheckpointPostponed
+    | EntriesAhead
+    | EventKeysIgnored
+    | EventsInvalid
+    | EventsRead
+    | EventsRefused
+    | EventsRouted
+    | GapDetected
+    | LostSessionsEnded
+    | MessagesUnreadable
+    | OutboxDrained
+    | OutboxEntryUnreadable
+    | OutboxFound
+    | RewindRequested
+    | RowsExpired
+    | RowsRefused
+    | RowsSetAside
+    | SessionsSummarised
+    | StreamReadable
+    | StreamUnreadable
+    | TenantIgnored
+    | TickBroadcast
+    | TickCompleted
+    | TitlesRefused
+    | TitlesSetAside
+    | TitlesStored
+    | UpdatesDropped
+    | UpdatesPublished
+)

@@ -3,7 +3,7 @@
 After a crash, a decision or an outcome may be reported again.
 """
 
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from conductor_actors.log_events.log_event import Count, Level, LogEvent, Name, Number, TickMs
 
@@ -96,3 +96,15 @@ class TrialsDropped(LogEvent):
     level: ClassVar[Level] = "error"
 
     trials: Count
+
+
+ConductorLogEvent: TypeAlias = (
+    DecisionMade
+    | InterventionDelivered
+    | InterventionGivenUp
+    | InterventionMoved
+    | InterventionRefused
+    | OutcomeMeasured
+    | PolicyUpdated
+    | TrialsDropped
+)

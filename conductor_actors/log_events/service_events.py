@@ -1,7 +1,7 @@
 """Log events of processes: starts, stops, drains and embedded servers."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from conductor_actors.log_events.log_event import Count, Level, LogEvent, Name, Number
 
@@ -142,3 +142,24 @@ class LogLinesDropped(LogEvent):
     level: ClassVar[Level] = "warning"
     lines: Count
     output: Name = "redis"
+
+
+ServiceEvent: TypeAlias = (
+    DrainBegan
+    | DrainIncomplete
+    | FolderOpened
+    | LeaseAwaited
+    | LogLinesDropped
+    | MigrationApplied
+    | NamesShared
+    | OwnershipTaken
+    | PartitionEnded
+    | PartitionStarted
+    | ServerStarted
+    | ServerStopped
+    | ServiceStarted
+    | ServiceStats
+    | ServiceStopped
+    | TicksStalled
+    | VariableIgnored
+)

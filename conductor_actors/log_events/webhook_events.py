@@ -1,6 +1,6 @@
 """Log events of webhooks. Neither URLs nor bodies are in them; `id` is the header `webhook-id`."""
 
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 from conductor_actors.log_events.log_event import Count, Level, LogEvent, Name, Number
 
@@ -60,3 +60,8 @@ class DeliveriesExpired(LogEvent):
 
     deleted: Count
     given_up: Count
+
+
+WebhookEvent: TypeAlias = (
+    DeliveriesExpired | WebhookDelivered | WebhookFailed | WebhookGivenUp | WebhooksCounted
+)

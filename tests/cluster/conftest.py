@@ -8,11 +8,17 @@ import pytest
 from tests.cluster.testbed import ClusterTestbed, missing_for_cluster, new_cluster
 
 
+def require_cluster() -> None:
+    """Skip the test where there can't be a cluster, or fail if none may be skipped."""
+    if missing := missing_for_cluster():
+        how = f"needs {missing}"
+        if "CONDUCTOR_TEST_REQUIRE_ALL" in os.environ:
+            pytest.fail(how)
+        pytest.skip(how)
+
+
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[ClusterTestbed]:
-    if missing := missing_for_cluster():
-        (pytest.fail if "CONDUCTOR_TEST_REQUIRE_ALL" in os.environ else pytest.skip)(
-            f"needs {missing}"
-        )
+    require_cluster()
     with new_cluster() as testbed:
         yield testbed

@@ -60,7 +60,7 @@ class RayNode:
         self.address = address
         self.options = options
         self._folder = folder
-        self._environment = ray_environment() | variables
+        self.environment = ray_environment() | variables
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -72,7 +72,7 @@ class RayNode:
         command += [f"--temp-dir={self._folder / self.address}"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                command, env=self.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
             )
 
     def wait_until_started(self) -> None:

@@ -1,13 +1,13 @@
 """A cluster of Ray nodes with real servers, used as an operator does: through the command line."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
+from time import monotonic, time
 from typing import Final
 
 import redis
@@ -20,7 +20,7 @@ from conductor_actors.cluster_status import (
 from conductor_actors.domain.partitions import partition_of
 from conductor_actors.simulate import bulk
 from tests.cluster.network_namespace import missing_for_namespaces, network_namespace
-from tests.cluster.ray_nodes import RAY_SETTINGS, head_node, node_address, worker_node
+from tests.cluster.ray_nodes import RAY_SETTINGS, RayNode, head_node, node_address, worker_node
 from tests.faults.oracle import difference
 from tests.faults.report import Report
 from tests.faults.samples import Samples, Update, updates
@@ -56,6 +56,11 @@ SETTINGS: Final = QUICK | {
 }
 
 
+def now_ms() -> int:
+    """Return the time of this machine."""
+    return int(time() * 1000)
+
+
 class SteadyLoad:
     """The same events each time, in turn for every session."""
 
@@ -80,12 +85,12 @@ def sessions_of(partitions: Container[int]) -> set[str]:
 class ClusterTestbed:
     """A head, nodes, a Redis and a database; the program is started by `cluster up`."""
 
-    def __init__(self, folder: Path, urls: dict[str, str], gcs_storage: str) -> None:
+    def __init__(self, folder: Path, urls: dict[str, str], head: RayNode) -> None:
         self.folder = folder
         self.settings: dict[str, str] = SETTINGS | urls
         self.redis_url, self.database_url = urls["REDIS_URL"], urls["DATABASE_URL"]
         self.client = redis.Redis.from_url(self.redis_url)
-        self.head = head_node(folder, gcs_storage)
+        self.head = head
         self.nodes = {
             number: worker_node(folder, number, cpus=1) for number in range(2, MAX_NODES + 2)
         }
@@ -157,14 +162,22 @@ class ClusterTestbed:
         hosts = [host for host in status.hosts if host.node in ids]
         return {partition for host in hosts for partition in host.partitions}
 
+    def splitter_node(self) -> int:
+        """Return the number of the node that has the splitter; 0 if none has."""
+        status = self.status()
+        node = status.splitter.node if status.splitter else ""
+        addresses = {each.address for each in status.nodes if each.id == node}
+        return next((n for n in self.nodes if node_address(n) in addresses), 0)
+
     def is_balanced(self, *numbers: int) -> bool:
         """Return whether these nodes, and no others, have all partitions in equal shares."""
         status = self.status()
         shares = [len(self.partitions_on(number, status)) for number in numbers]
         return sum(shares) == PARTITIONS and max(shares) - min(shares) <= 1
 
-    def ensure(self, *numbers: int) -> None:
+    def ensure(self, *numbers: int, **settings: str) -> None:
         """Bring it into the state in which these nodes run, and share all partitions equally."""
+        self.settings |= settings
         for number in self.nodes.keys() - set(numbers):
             self.nodes[number].kill()
         self.start(*numbers)
@@ -206,7 +219,7 @@ class ClusterTestbed:
 
 
 @contextmanager
-def new_cluster() -> Iterator[ClusterTestbed]:
+def new_cluster(make_head: Callable[[Path, str], RayNode] = head_node) -> Iterator[ClusterTestbed]:
     """Make a network with servers, in which nodes can be started, until the block ends."""
     addresses = [node_address(number) for number in range(1, MAX_NODES + 2)]
     with (
@@ -218,7 +231,8 @@ def new_cluster() -> Iterator[ClusterTestbed]:
     ):
         servers.start("redis")
         servers.start("database")
-        testbed = ClusterTestbed(Path(folder), servers.urls, f"127.0.0.1:{gcs_storage.port}")
+        head = make_head(Path(folder), f"127.0.0.1:{gcs_storage.port}")
+        testbed = ClusterTestbed(Path(folder), servers.urls, head)
         stack.callback(testbed.close)
         yield testbed
 

@@ -16,6 +16,12 @@ CLUSTER_EXPERIMENTS: Final[Sequence[Experiment[ClusterTestbed]]] = (
         partial(cluster_faults.kill_node, times=5),
     ),
     Experiment(
+        "splitter-node-killed",
+        "0 rows missing or different, all live again within 10 s",
+        partial(cluster_faults.kill_splitter_node, times=1),
+        partial(cluster_faults.kill_splitter_node, times=5),
+    ),
+    Experiment(
         "node-suspended",
         "suspended, and woken when others have its sessions: same rows, no update twice",
         partial(cluster_faults.suspend_node, seconds=20.0),

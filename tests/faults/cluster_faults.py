@@ -2,12 +2,12 @@
 
 from collections.abc import Collection
 from math import ceil
-from time import monotonic, time
+from time import monotonic
 from typing import Final
 
 from tests.cluster.lateness import ON_TIME_S, TICK_S, TimedUpdate, lateness, published_twice, timed
 from tests.cluster.ray_nodes import node_address
-from tests.cluster.testbed import PARTITIONS, ClusterTestbed, sessions_of
+from tests.cluster.testbed import PARTITIONS, ClusterTestbed, now_ms, sessions_of
 from tests.faults.report import Report
 from tests.faults.samples import Samples, Update, pause
 from tests.support.waiting import becomes_true
@@ -22,23 +22,38 @@ COORDINATOR: Final = "Coordinator"
 
 
 def kill_node(cluster: ClusterTestbed, report: Report, times: int) -> None:
-    """Kill a node under load; start it again, and kill it again."""
+    """Kill a node without the splitter under load; start it again, and kill it again."""
     cluster.ensure(2, 3, 4)
-    since_ms = _now_ms()
+    since_ms = now_ms()
     with cluster.load() as samples:
-        for number in range(times):
-            if number:
-                cluster.start(3)
-                report.require(
-                    becomes_true(lambda: cluster.is_balanced(2, 3, 4), RESTORED_S),
-                    "a node that came back got no share",
-                )
+        for _ in range(times):
             pause(CALM_S)
-            lost = cluster.partitions_on(3)
+            number = _node_beside_splitter(cluster)
+            lost = cluster.partitions_on(number)
             killed_s = monotonic()
-            cluster.nodes[3].kill()
+            cluster.nodes[number].kill()
             pause(AFTER_S)
             _require_takeover(samples, report, lost, killed_s)
+            _restore(cluster, report, number)
+    report.record(kills=times)
+    cluster.settle(report, since_ms)
+
+
+def kill_splitter_node(cluster: ClusterTestbed, report: Report, times: int) -> None:
+    """Kill the node that has the splitter: every session waits for the next splitter."""
+    cluster.ensure(2, 3, 4)
+    since_ms = now_ms()
+    with cluster.load() as samples:
+        for _ in range(times):
+            pause(CALM_S)
+            number = cluster.splitter_node()
+            killed_s = monotonic()
+            cluster.nodes[number].kill()
+            pause(AFTER_S)
+            seen = lateness(timed(samples), _every_session(), killed_s, monotonic())
+            report.within("live_again", seen.away_s, LIVE_AGAIN_S)
+            report.record(late_s=round(seen.late_s, 2))
+            _restore(cluster, report, number)
     report.record(kills=times)
     cluster.settle(report, since_ms)
 
@@ -46,18 +61,19 @@ def kill_node(cluster: ClusterTestbed, report: Report, times: int) -> None:
 def suspend_node(cluster: ClusterTestbed, report: Report, seconds: float) -> None:
     """Suspend a node until others have its partitions, and wake it up."""
     cluster.ensure(2, 3, 4)
-    since_ms = _now_ms()
+    since_ms = now_ms()
     with cluster.load() as samples:
         pause(CALM_S)
-        lost = cluster.partitions_on(3)
+        number = _node_beside_splitter(cluster)
+        lost = cluster.partitions_on(number)
         suspended_s = monotonic()
-        cluster.nodes[3].suspend()
+        cluster.nodes[number].suspend()
         pause(AFTER_S)
         _require_takeover(samples, report, lost, suspended_s)
         pause(suspended_s + seconds - monotonic())
         fences = cluster.fences()
-        woken_ms = _now_ms()
-        cluster.nodes[3].resume()
+        woken_ms = now_ms()
+        cluster.nodes[number].resume()
         pause(CALM_S + AFTER_S)
         seen = timed(samples)
     twice = published_twice(seen)
@@ -72,7 +88,7 @@ def suspend_node(cluster: ClusterTestbed, report: Report, seconds: float) -> Non
 def join_node(cluster: ClusterTestbed, report: Report) -> None:
     """Start a third node under load."""
     cluster.ensure(2, 3)
-    since_ms = _now_ms()
+    since_ms = now_ms()
     with cluster.load() as samples:
         pause(CALM_S)
         fences = cluster.fences()
@@ -97,7 +113,7 @@ def join_node(cluster: ClusterTestbed, report: Report) -> None:
 def leave_node(cluster: ClusterTestbed, report: Report) -> None:
     """Empty a node under load, and stop it."""
     cluster.ensure(2, 3, 4)
-    since_ms = _now_ms()
+    since_ms = now_ms()
     with cluster.load() as samples:
         pause(CALM_S)
         began_s = monotonic()
@@ -118,7 +134,7 @@ def leave_node(cluster: ClusterTestbed, report: Report) -> None:
 def kill_head(cluster: ClusterTestbed, report: Report, seconds: float) -> None:
     """Kill the head with its GCS, and start it again; then kill a node."""
     cluster.ensure(2, 3, 4)
-    since_ms = _now_ms()
+    since_ms = now_ms()
     with cluster.load() as samples:
         pause(CALM_S)
         fences, killed_s = cluster.fences(), monotonic()
@@ -134,9 +150,10 @@ def kill_head(cluster: ClusterTestbed, report: Report, seconds: float) -> None:
             becomes_true(lambda: cluster.is_balanced(2, 3, 4), RESTORED_S),
             "the status does not come back with the head",
         )
-        lost = cluster.partitions_on(3)
+        number = _node_beside_splitter(cluster)
+        lost = cluster.partitions_on(number)
         killed_s = monotonic()
-        cluster.nodes[3].kill()
+        cluster.nodes[number].kill()
         pause(AFTER_S)
         _require_takeover(samples, report, lost, killed_s)
     cluster.settle(report, since_ms)
@@ -145,12 +162,12 @@ def kill_head(cluster: ClusterTestbed, report: Report, seconds: float) -> None:
 def kill_coordinator(cluster: ClusterTestbed, report: Report, times: int) -> None:
     """Kill the process of the coordinator under load."""
     cluster.ensure(2, 3, 4)
-    since_ms = _now_ms()
+    since_ms = now_ms()
     with cluster.load() as samples:
         pause(CALM_S)
         fences, began_s = cluster.fences(), monotonic()
         for _ in range(times):
-            killed_s, killed_ms = monotonic(), _now_ms()
+            killed_s, killed_ms = monotonic(), now_ms()
             report.require(cluster.kill_actor(COORDINATOR) == 1, "there is no coordinator")
             report.require(_has_newer_status(cluster, killed_ms + 1000), "no coordinator came back")
             report.record(status_again_s=round(monotonic() - killed_s, 2))
@@ -161,6 +178,18 @@ def kill_coordinator(cluster: ClusterTestbed, report: Report, times: int) -> Non
     report.within("late", seen.late_s, ON_TIME_S)
     report.require(cluster.is_balanced(2, 3, 4), "the shares are not what they were")
     cluster.settle(report, since_ms)
+
+
+def _node_beside_splitter(cluster: ClusterTestbed) -> int:
+    """Return a node, of which only its partitions' sessions need to notice the end."""
+    return next(number for number in (2, 3, 4) if number != cluster.splitter_node())
+
+
+def _restore(cluster: ClusterTestbed, report: Report, number: int) -> None:
+    """Start a killed node again, and wait for its share."""
+    cluster.start(number)
+    is_restored = becomes_true(lambda: cluster.is_balanced(2, 3, 4), RESTORED_S)
+    report.require(is_restored, "a node that came back got no share")
 
 
 def _require_takeover(
@@ -190,7 +219,3 @@ def _every_session() -> set[str]:
 def _count_moves(cluster: ClusterTestbed, fences: Collection[int]) -> int:
     """Return how often partitions have got a new owner since these fences."""
     return sum(cluster.fences()) - sum(fences)
-
-
-def _now_ms() -> int:
-    return int(time() * 1000)

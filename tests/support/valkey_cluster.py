@@ -67,6 +67,11 @@ class ValkeyCluster:
         call(replica, "CLUSTER", "FAILOVER")
         wait_until(lambda: call(replica, "ROLE")[0] == b"master")
 
+    def wait_until_replicated(self, primary: ValkeyServer) -> None:
+        """Wait until the replica of a primary has all that it has."""
+        replica = self.replicas[self.primaries.index(primary)]
+        wait_until(lambda: offset(primary) == offset(replica))
+
     def wait_until_whole(self) -> None:
         """Wait until each node that responds sees an owner of every slot."""
         wait_until(lambda: all(map(_is_whole, (*self.primaries, *self.replicas))))
@@ -80,6 +85,12 @@ def call(node: ValkeyServer, *command: Any) -> Any:
     with redis.Redis("127.0.0.1", node.port, protocol=2) as client:
         client.response_callbacks.clear()
         return client.execute_command(*command)
+
+
+def offset(node: ValkeyServer) -> int:
+    """Return how much of the replication stream a node has."""
+    role, *details = call(node, "ROLE")
+    return int(details[0] if role == b"master" else details[3])
 
 
 def node_id(node: ValkeyServer) -> str:
@@ -113,9 +124,12 @@ def valkey_cluster(*options: str, has_replicas: bool = False) -> Iterator[Valkey
 
 @contextmanager
 def _node(*options: str) -> Iterator[ValkeyServer]:
-    own = ("--cluster-enabled", "yes", "--cluster-node-timeout", str(NODE_TIMEOUT_MS))
-    bus = ("--cluster-port", str(free_port()), "--repl-diskless-sync-delay", "0")
-    with valkey_server(*(options or ("--save", "")), *own, *bus) as node:
+    own = [
+        *("--cluster-enabled", "yes", "--cluster-port", str(free_port())),
+        *("--cluster-node-timeout", str(NODE_TIMEOUT_MS), "--repl-diskless-sync-delay", "0"),
+        *("--cluster-require-full-coverage", "no"),  # a node that is away delays no other
+    ]
+    with valkey_server(*(options or ("--save", "")), *own) as node:
         yield node
 
 

@@ -40,12 +40,11 @@ class RedisCheckpointStore:
         Raise `ConfigError` if it is to be of all sessions, and these are in partitions.
         """
         with mapped_errors():
-            [header, count] = pipeline(
-                self._client,
-                [("HGET", self._header_key, "header"), ("GET", PARTITION_COUNT_KEY)],
-            )
-            if count is not None and self._partition is None:
-                raise partitioned(int(count))
+            if self._partition is None:
+                [count] = pipeline(self._client, [("GET", PARTITION_COUNT_KEY)])
+                if count is not None:
+                    raise partitioned(int(count))
+            [header] = pipeline(self._client, [("HGET", self._header_key, "header")])
             if header is None:
                 return None
             return Checkpoint(header, dict(self._sessions()), is_full=True)

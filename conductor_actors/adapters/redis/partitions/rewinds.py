@@ -1,23 +1,21 @@
 """What readers of partitions ask for: that the splitter goes back to a block that they miss."""
 
+import time
 from collections.abc import Sequence
-from contextlib import suppress
 
-from conductor_actors.adapters.redis.connections.client import PROBE_TIMEOUT_S, open_client
-from conductor_actors.adapters.redis.connections.pipelines import pipeline
-from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.events.entry_ids import ENTRY_ID, parse_id
 from conductor_actors.adapters.redis.key_names import REWIND_KEY, key_of
+from conductor_actors.adapters.redis.partitions.partition_servers import PartitionServers
 from conductor_actors.domain.merging import Frontier
 from conductor_actors.domain.partitions import all_partitions
-from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.ports import Clock
 
 
 class RewindRequests:
     """Requests in the Redis servers that store the partitions, as `BlockWriter` has them."""
 
-    def __init__(self, urls: Sequence[str], partitions: int) -> None:
-        self._clients = [open_client(url, PROBE_TIMEOUT_S) for url in urls]
+    def __init__(self, urls: Sequence[str], partitions: int, clock: Clock = time.monotonic) -> None:
+        self._servers = PartitionServers(urls, partitions, "redis rewinds", clock)
         self._keys = [key_of(each, REWIND_KEY) for each in all_partitions(partitions)]
 
     def pop(self) -> dict[int, Frontier]:
@@ -25,28 +23,16 @@ class RewindRequests:
 
         Those of a server that is away are left for a later call. Readers repeat their requests.
         """
-        found: dict[int, Frontier] = {}
-        for number in range(len(self._clients)):
-            with suppress(Unavailable, ConfigError), mapped_errors():
-                found |= self._pop(number)
-        return found
+        gets = {number: [("GET", key)] for number, key in enumerate(self._keys)}
+        replies = self._servers.run(gets)
+        values = {number: value for number, [value] in replies.items() if value is not None}
+        self._servers.run({number: [("DEL", self._keys[number])] for number in values})
+        moments = {number: _moment(value) for number, value in values.items()}
+        return {number: moment for number, moment in moments.items() if moment is not None}
 
     def close(self) -> None:
         """Close every connection."""
-        for client in self._clients:
-            client.close()
-
-    def _pop(self, number: int) -> dict[int, Frontier]:
-        client, step = self._clients[number], len(self._clients)
-        keys = self._keys[number::step]
-        values = pipeline(client, [("GET", key) for key in keys]) if keys else ()
-        requests = {
-            number + step * index: value for index, value in enumerate(values) if value is not None
-        }
-        if requests:
-            pipeline(client, [("DEL", self._keys[each]) for each in requests])
-        moments = {each: _moment(value) for each, value in requests.items()}
-        return {each: moment for each, moment in moments.items() if moment is not None}
+        self._servers.close()
 
 
 def _moment(value: bytes) -> Frontier | None:

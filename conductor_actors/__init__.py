@@ -41,16 +41,17 @@ standby      a collector that waits to take over
 lease        makes a collector the owner until it expires
 fence        rejects what a former owner writes
 checkpoint   the states of all sessions, to resume from
-barrier      the point in the events to which a checkpoint belongs
 outbox       rows that wait in Redis for the database
-spill        move rows from memory to the outbox
 dead letter  an event or row that could not be processed
 trial        a random choice of an intervention, whose outcome is measured
 policy       what trials have taught: the sums that choices follow from
 directive    what holds for all sessions of a tenant, such as its policy
 quarantine   the time during which a failed session is not scored
 asleep       a session with connected users, but no recent events
-passivate    stop the actor of a forgotten session
 drain        finish all work, then stop
-shard        the part of the sessions that one collector scores
+partition    a share of the sessions, which a host scores
+host         a process that runs partitions
+splitter     reads all events, and writes them to partitions
+block        a partition's events of an interval
+coordinator  moves partitions between hosts
 """

@@ -273,8 +273,24 @@ def test_network_policies_select_the_pods_that_there_are() -> None:
     labels = {group["template"]["metadata"]["labels"][component] for group in (HEAD, WORKERS)}
     [expression] = policy("nodes")["podSelector"]["matchExpressions"]
     assert set(expression["values"]) == labels == {"head", "host"}
-    for name, selected in (("operator", "head"), ("autoscaler", "head"), ("host-webhooks", "host")):
+    selections = {
+        "operator": "head",
+        "autoscaler": "head",
+        "host-metrics": "host",
+        "host-webhooks": "host",
+    }
+    for name, selected in selections.items():
         assert policy(name)["podSelector"]["matchLabels"] == {component: selected}
     dashboard = {"name": "dashboard", "containerPort": 8265}
     assert dashboard in HEAD["template"]["spec"]["containers"][0]["ports"]
     assert policy("operator")["ingress"][0]["ports"] == [{"port": "dashboard"}]
+
+
+def test_prometheus_may_reach_the_metrics_of_every_process_of_a_node() -> None:
+    [worker] = WORKERS["template"]["spec"]["containers"]
+    ports = [each["containerPort"] for each in worker["ports"]]
+    first: int = Settings.model_fields["metrics_port"].default
+    hosts, splitter, coordinator = int(worker["resources"]["limits"]["cpu"]), 1, 1
+    assert ports == [*range(first, first + hosts + splitter + coordinator)]
+    [rule] = policy("host-metrics")["ingress"]
+    assert rule["ports"] == [{"port": ports[0], "endPort": ports[-1]}]

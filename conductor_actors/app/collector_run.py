@@ -33,8 +33,8 @@ def _never() -> bool:
 class Surroundings(NamedTuple):
     """What a run does beside its collector.
 
-    `started` is called once the collector runs, `drain_began` before it drains; once `has_failed`,
-    it drains, too.
+    `started` is called when the collector starts, and `drain_began` before it drains; once
+    `has_failed`, it drains, too.
     """
 
     started: Callable[[], None] = _nothing
@@ -96,9 +96,9 @@ class CollectorRun:
             self._lease.release()
 
     def _collect(self, collector: Collector) -> int:
+        self._surroundings.started()
         collector.start()
         self._progress.record_start()
-        self._surroundings.started()
         watchdog = TickWatchdog(collector.tick_activity, self._progress.redis_now_ms)
         partition = self._partition and str(self._partition)
         with observed_by(watchdog.observe, partition):
@@ -120,10 +120,11 @@ class CollectorRun:
         return EXIT_OK
 
     def _give_up(self, stalled_s: float) -> None:
-        """Release the lease for a standby, and make sure that the process ends."""
+        """Release the lease for a standby; the process ends, unless other partitions are in it."""
         emit(TicksStalled(stalled_s=round(stalled_s, 1), stacks=format_stacks()))
-        end = threading.Timer(DRAIN_TIMEOUT_S, os._exit, [EXIT_FAILED])
-        end.daemon = True
-        end.start()
+        if self._partition is None:
+            end = threading.Timer(DRAIN_TIMEOUT_S, os._exit, [EXIT_FAILED])
+            end.daemon = True
+            end.start()
         with suppress(Unavailable):
             self._lease.give_up()

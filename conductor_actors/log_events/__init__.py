@@ -107,6 +107,7 @@ from conductor_actors.log_events.anomaly_events import (
 )
 from conductor_actors.log_events.data_events import (
     BatchWritten,
+    BlocksRepeated,
     CheckpointCommitted,
     CheckpointLoaded,
     CheckpointPostponed,
@@ -237,6 +238,7 @@ __all__ = [
     "AnomalyOver",
     "AnyEvent",
     "BatchWritten",
+    "BlocksRepeated",
     "CheckpointCommitted",
     "CheckpointLoaded",
     "CheckpointPostponed",

@@ -122,6 +122,16 @@ class RewindRequested(LogEvent):
     reason: Name
 
 
+class BlocksRepeated(LogEvent):
+    """Blocks of a partition were written that had been read, as by two splitters; they are dropped.
+
+    Since the last such line, which comes every second at most.
+    """
+
+    level: ClassVar[Level] = "debug"
+    blocks: Count
+
+
 class CheckpointLoaded(LogEvent):
     """The service resumes from this checkpoint."""
 
@@ -269,6 +279,7 @@ class UpdatesDropped(LogEvent):
 
 DataEvent: TypeAlias = (
     BatchWritten
+    | BlocksRepeated
     | CheckpointCommitted
     | CheckpointLoaded
     | CheckpointPostponed

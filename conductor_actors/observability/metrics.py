@@ -26,6 +26,7 @@ from conductor_actors.log_events import LogEvent
 from conductor_actors.observability.catalog_metrics import CatalogMetrics
 from conductor_actors.observability.conductor_metrics import ConductorMetrics
 from conductor_actors.observability.open_anomalies import OpenAnomalies
+from conductor_actors.observability.partition_metrics import PartitionMetrics
 from conductor_actors.observability.series import SeriesFactory, highest
 from conductor_actors.observability.webhook_metrics import WebhookMetrics
 
@@ -323,7 +324,7 @@ class OwnershipMetrics:
     def observe(self, event: LogEvent) -> None:
         """Count what the event reports, if it concerns these series."""
         match event:
-            case events.ServiceStarted():
+            case events.ServiceStarted() | events.PartitionStarted():
                 self._owner.set(event, 1)
             case events.DrainBegan():
                 self._owner.set(event, 0)
@@ -360,17 +361,27 @@ class CollectorMetrics:
             CatalogMetrics(make),
             WebhookMetrics(make),
             self._actors,
+            PartitionMetrics(make),
         )
+        self._left: set[str] = set()  # partitions whose threads may still emit
 
     def observe(self, event: LogEvent) -> None:
         """Count what one event reports."""
+        if isinstance(event, events.CheckpointLoaded | events.PartitionStarted):
+            self._left.discard(event.partition)
+        if event.partition in self._left:
+            return
         for part in self._parts:
             part.observe(event)
-        if isinstance(event, events.ServiceStarted):
-            self._series.begin(event)
+        match event:
+            case events.ServiceStarted() | events.PartitionStarted():
+                self._series.begin(event)
+            case events.PartitionEnded():
+                self._forget(event.partition)
 
-    def forget(self, partition: str) -> None:
+    def _forget(self, partition: str) -> None:
         """Remove the values of a partition that has left this process; what it counted stays."""
+        self._left.add(partition)
         self._series.forget(partition)
         self._anomalies.forget(partition)
         self._actors.forget(partition)

@@ -31,6 +31,9 @@ WELL = {
     'conductor_last_success_timestamp_seconds{instance="a", step="store"}': "0+60x60",
     'conductor_last_success_timestamp_seconds{instance="a", step="checkpoint"}': "0+60x60",
     "conductor_stream_lag_seconds": "0x60",
+    'conductor_partitions{instance="a"}': "1x60",
+    'conductor_partitions{instance="b"}': "1x60",
+    'conductor_rewinds_requested_total{reason="hole"}': "2x60",
     "conductor_ticks_late_total": "3x60",
     'conductor_gaps_total{reason="flooded"}': "1x60",
     'conductor_refused_events_total{reason="tenant_events"}': "7x60",
@@ -74,6 +77,7 @@ WRONG = {
         'conductor_last_success_timestamp_seconds{instance="a", step="read"}': STALLED
     },
     "ConductorReadsLate": {"conductor_stream_lag_seconds": "0x30 40x30"},
+    "ConductorBlocksMissing": {'conductor_rewinds_requested_total{reason="hole"}': "2x35 3x30"},
     "ConductorTicksLate": {"conductor_ticks_late_total": "3x30 4+1x30"},
     "ConductorScoresNothing": {
         'conductor_last_success_timestamp_seconds{instance="a", step="tick"}': STALLED
@@ -205,6 +209,33 @@ def test_a_process_that_is_stuck_is_not_hidden_by_others_that_are_well(
         f'conductor_last_success_timestamp_seconds{{instance="c", step="{step}"}}': STALLED,
     }
     assert_firing(tmp_path, WELL | stuck, [name], at="40m")
+
+
+CLUSTER = {  # 64 partitions on three hosts
+    'conductor_owner{instance="a"}': "22x60",
+    'conductor_owner{instance="b"}': "21x60",
+    'conductor_owner{instance="c"}': "21x60",
+    'conductor_partitions{instance="c"}': "64x60",
+}
+
+
+def test_no_alert_fires_while_the_partitions_of_a_cluster_are_well(tmp_path: Path) -> None:
+    assert_firing(tmp_path, WELL | CLUSTER, [], at="50m")
+
+
+def test_a_partition_without_an_owner_is_reported_though_others_have_one(tmp_path: Path) -> None:
+    lost = {'conductor_owner{instance="c"}': "21x30 20x30"}
+    assert_firing(tmp_path, WELL | CLUSTER | lost, ["ConductorWithoutOwner"], at="40m")
+
+
+def test_no_alert_fires_while_a_cluster_moves_its_partitions_to_a_new_host(tmp_path: Path) -> None:
+    moves = {
+        'conductor_owner{instance="a"}': "22x30 22-1x6 16x30",
+        'conductor_owner{instance="b"}': "21x30 21-1x5 16x30",
+        'conductor_owner{instance="c"}': "21x30 21-1x5 16x30",
+        'conductor_owner{instance="d"}': "0x30 0+3x4 16x30",
+    }
+    assert_firing(tmp_path, WELL | CLUSTER | moves, [], at="45m")
 
 
 def assert_firing(folder: Path, values: dict[str, str], names: list[str], at: str) -> None:

@@ -41,7 +41,7 @@ def test_what_partitions_have_is_added_up(host: MeasuredHost) -> None:
         name = f"{number}/64"
         host.observe(name, "events_routed", events=5, skipped=0, sessions=10 + number)
         host.observe(name, "rows_set_aside", rows=2, reason="memory")
-        host.observe(name, "service_started")
+        host.observe(name, "partition_started")
         host.stats(name, kind="session", mailbox_depth=number, quarantined=1, refused=0)
         host.observe(name, "anomaly_detected", tenant="acme", session=name, type="MASS_EXIT")
     assert host.value("sessions") == 33
@@ -69,7 +69,7 @@ def test_of_what_is_late_or_away_the_worst_partition_shows(host: MeasuredHost) -
 
 def test_a_partition_that_is_stuck_shows_beside_one_that_is_well(host: MeasuredHost) -> None:
     for name in ("0/64", "1/64"):
-        host.observe(name, "service_started")
+        host.observe(name, "partition_started")
     for _ in range(60):
         host.now_s += 1
         host.observe("0/64", "events_read", entries=1, lag_s=0)
@@ -79,8 +79,8 @@ def test_a_partition_that_is_stuck_shows_beside_one_that_is_well(host: MeasuredH
 
 
 def test_a_partition_without_sessions_is_not_stuck(host: MeasuredHost) -> None:
-    host.observe("0/64", "service_started")
-    host.observe("1/64", "service_started")
+    host.observe("0/64", "partition_started")
+    host.observe("1/64", "partition_started")
     host.now_s += 600
     host.observe("0/64", "tick_broadcast", sessions=0)
     host.observe("1/64", "tick_broadcast", sessions=3)
@@ -92,14 +92,14 @@ def test_a_partition_without_sessions_is_not_stuck(host: MeasuredHost) -> None:
 
 def test_the_values_of_a_partition_leave_with_it_and_its_counts_stay(host: MeasuredHost) -> None:
     for name, sessions in (("0/64", 10), ("1/64", 20)):
-        host.observe(name, "service_started")
+        host.observe(name, "partition_started")
         host.observe(name, "events_routed", events=5, skipped=0, sessions=sessions)
         host.observe(name, "anomaly_detected", tenant="acme", session=name, type="MASS_EXIT")
     host.observe("1/64", "outage_began", service="redis lease", error="refused")
     host.now_s += 60
     host.observe("0/64", "events_read", entries=0, lag_s=0.1)
     host.observe("1/64", "webhooks_counted", pending=7, failed=0, dead=1, oldest_s=30)
-    host.metrics.forget("1/64")
+    host.observe("1/64", "partition_ended")
     assert host.value("sessions") == 10
     assert host.value("owner") == 1
     assert host.value("outage", service="redis lease") == 0
@@ -110,9 +110,9 @@ def test_the_values_of_a_partition_leave_with_it_and_its_counts_stay(host: Measu
 
 
 def test_a_process_without_partitions_has_no_last_success(host: MeasuredHost) -> None:
-    host.observe("1/64", "service_started")
+    host.observe("1/64", "partition_started")
     assert host.value("last_success_timestamp_seconds", step="read") == NOW_S
-    host.metrics.forget("1/64")
+    host.observe("1/64", "partition_ended")
     assert host.value("last_success_timestamp_seconds", step="read") == 0
 
 
@@ -123,7 +123,8 @@ def test_messages_handled_are_counted_for_each_partition_and_after_its_return(
         for name in ("0/64", "1/64"):
             host.stats(name, kind="writer", handled=handled)
     assert host.value("messages_handled_total", kind="writer") == 300
-    host.metrics.forget("1/64")
+    host.observe("1/64", "partition_ended")
+    host.observe("1/64", "partition_started")
     host.stats("1/64", kind="writer", handled=7)
     assert host.value("messages_handled_total", kind="writer") == 307
 
@@ -140,3 +141,32 @@ def test_the_share_of_a_tenants_sessions_with_an_anomaly_is_that_of_all_partitio
     assert host.value("anomalies_tenant_share") == 0  # few sessions are no storm
     report("1/64", 16)
     assert host.value("anomalies_tenant_share") == 1 / 20
+
+
+def test_a_thread_that_outlives_its_partition_leaves_no_value(host: MeasuredHost) -> None:
+    host.observe("1/64", "partition_started")
+    host.observe("1/64", "partition_ended", exit_code=70)
+    host.observe("1/64", "events_read", entries=0, lag_s=60)
+    assert host.value("stream_lag_seconds") == 0
+    assert host.value("last_success_timestamp_seconds", step="read") == 0
+    host.observe("1/64", "checkpoint_loaded")
+    host.observe("1/64", "anomaly_continues", tenant="acme", session="s", type="MASS_EXIT")
+    host.observe("1/64", "partition_started")
+    host.observe("1/64", "events_read", entries=0, lag_s=2)
+    assert host.value("stream_lag_seconds") == 2
+    assert host.value("anomalies_open", type="MASS_EXIT") == 1
+
+
+def test_a_process_knows_into_how_many_partitions_sessions_are_divided(host: MeasuredHost) -> None:
+    assert host.value("partitions") == 1
+    host.observe("7/64", "partition_started")
+    assert host.value("partitions") == 64
+
+
+def test_missing_and_repeated_blocks_are_counted(host: MeasuredHost) -> None:
+    assert host.value("rewinds_requested_total", reason="hole") == 0
+    for partition in ("7/64", "8/64"):
+        host.observe(partition, "rewind_requested", from_ms=5, reason="hole")
+        host.observe(partition, "blocks_repeated", blocks=3)
+    assert host.value("rewinds_requested_total", reason="hole") == 2
+    assert host.value("blocks_repeated_total") == 6

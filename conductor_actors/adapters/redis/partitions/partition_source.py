@@ -26,11 +26,12 @@ from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.merging import Frontier
 from conductor_actors.domain.partitions import Partition
-from conductor_actors.log_events import RewindRequested, emit
+from conductor_actors.log_events import BlocksRepeated, RewindRequested, emit
 from conductor_actors.ports import Clock, ReadResult
 
 BLOCKS_PER_READ: Final = 64
 WAIT_MS: Final = 200
+REPEATED_REPORT_INTERVAL_S: Final = 1.0
 REWIND_INTERVAL_S: Final = 5.0  # a splitter that goes back needs some time to come here again
 
 
@@ -51,6 +52,8 @@ class PartitionSource:
         self._frontier: Frontier = FIRST
         self._after = PartitionPosition().after
         self._next_request_s = clock()
+        self._repeated = 0  # blocks, since the last report
+        self._next_report_s = clock()
 
     def subscribe(self) -> None:
         """Do nothing: blocks wait until they are read."""
@@ -95,6 +98,16 @@ class PartitionSource:
                 if block.interval.begin < frontier:
                     entries = [entry for entry in entries if entry[:2] >= frontier]
                 yield block.interval, entries
+            else:
+                self._repeated += 1
+        self._report_repeated()
+
+    def _report_repeated(self) -> None:
+        now_s = self._clock()
+        if self._repeated and now_s >= self._next_report_s:
+            self._next_report_s = now_s + REPEATED_REPORT_INTERVAL_S
+            emit(BlocksRepeated(blocks=self._repeated))
+            self._repeated = 0
 
     def _read_result(
         self, blocks: Iterator[tuple[Interval, list[Entry]]], now_ms: int

@@ -76,6 +76,20 @@ def test_what_was_read_before_is_dropped_whoever_wrote_it_again(
     assert read(source) == ([3, 9, 12, 15], 20)
 
 
+def test_repeated_blocks_are_reported_once_a_second(
+    source: PartitionSource, redis_client: redis.Redis, clock: FakeClock
+) -> None:
+    write(redis_client, 0, 10, entry(3))
+    with capture_logs() as lines:
+        for _ in range(3):
+            write(redis_client, 0, 10, entry(3))
+            read(source)
+        clock.advance(1.0)
+        read(source)
+    found = [(line["event"], line["blocks"]) for line in lines]
+    assert found == [("blocks_repeated", 1), ("blocks_repeated", 2)]
+
+
 def test_after_a_hole_nothing_is_read_until_the_splitter_has_gone_back(
     source: PartitionSource, redis_client: redis.Redis, clock: FakeClock
 ) -> None:

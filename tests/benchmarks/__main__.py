@@ -32,6 +32,7 @@ from tests.benchmarks import (
     instructions,
     isolation,
     memory,
+    partitions,
     restart,
     ticks,
 )
@@ -50,6 +51,7 @@ FAMILIES: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
     "restart": restart.restart,
     "isolation": isolation.isolation,
     "exports": exports.exports,
+    "partitions": partitions.partitions,
     "peers": comparison.peers,
 }
 ON_REQUEST: Final = ("isolation", "exports")  # which take minutes

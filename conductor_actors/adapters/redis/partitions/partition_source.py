@@ -54,6 +54,7 @@ class PartitionSource:
         self._next_request_s = clock()
         self._repeated = 0  # blocks, since the last report
         self._next_report_s = clock()
+        self._options: tuple[object, ...] = "COUNT", BLOCKS_PER_READ  # the first read does not wait
 
     def subscribe(self) -> None:
         """Do nothing: blocks wait until they are read."""
@@ -71,13 +72,16 @@ class PartitionSource:
         return encode_position(PartitionPosition(self._frontier, self._after))
 
     def read(self) -> ReadResult:
-        """Return the entries of the next blocks; wait a fraction of a second if there are none."""
-        wait = "COUNT", BLOCKS_PER_READ, "BLOCK", WAIT_MS
+        """Return the entries of the next blocks; wait a fraction of a second if there are none.
+
+        The first read returns at once, so that a partition starts without a pause.
+        """
         with mapped_errors():
             now, streams = pipeline(
                 self._client,
-                [("TIME",), ("XREAD", *wait, "STREAMS", self._key, self._after)],
+                [("TIME",), ("XREAD", *self._options, "STREAMS", self._key, self._after)],
             )
+        self._options = "COUNT", BLOCKS_PER_READ, "BLOCK", WAIT_MS
         [[_, raw_blocks]] = streams or [[self._key, []]]
         return self._read_result(self._next_blocks(raw_blocks), server_time_ms(now))
 

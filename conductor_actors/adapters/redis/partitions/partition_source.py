@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +27,7 @@ from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.merging import Frontier
 from conductor_actors.domain.partitions import Partition
+from conductor_actors.errors import Unavailable
 from conductor_actors.log_events import BlocksRepeated, RewindRequested, emit
 from conductor_actors.ports import Clock, ReadResult
 
@@ -136,14 +138,17 @@ class PartitionSource:
         )
 
     def _request_rewind(self, reason: str) -> None:
-        """Ask the splitter to write the blocks from the frontier on again."""
+        """Ask the splitter to write the blocks from the frontier on again.
+
+        Without an answer, the next block asks again: what was read before this one is not lost.
+        """
         if self._clock() < self._next_request_s:
             return
-        self._next_request_s = self._clock() + REWIND_INTERVAL_S
         ms, sequence = self._frontier
-        with mapped_errors():
+        with suppress(Unavailable), mapped_errors():
             pipeline(self._client, [("SET", self._rewind_key, f"{ms}-{sequence}")])
-        emit(RewindRequested(from_ms=ms, reason=reason))
+            self._next_request_s = self._clock() + REWIND_INTERVAL_S
+            emit(RewindRequested(from_ms=ms, reason=reason))
 
 
 def _decoded(fields: Sequence[bytes]) -> Block | None:

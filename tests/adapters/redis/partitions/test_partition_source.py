@@ -110,6 +110,18 @@ def test_after_a_hole_nothing_is_read_until_the_splitter_has_gone_back(
     assert read(source) == ([15, 25, 35], 50)
 
 
+def test_an_outage_when_the_splitter_is_asked_loses_no_entry(
+    source: PartitionSource, redis_client: redis.Redis
+) -> None:
+    write(redis_client, 0, 10, entry(3))
+    write(redis_client, 20, 30, entry(25))
+    redis_client.config_set("maxmemory", 1)
+    try:
+        assert read(source) == ([3], 10)
+    finally:
+        redis_client.config_set("maxmemory", 0)
+
+
 def test_a_damaged_block_is_asked_for_again(
     source: PartitionSource, redis_client: redis.Redis
 ) -> None:

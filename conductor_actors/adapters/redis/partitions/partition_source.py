@@ -120,8 +120,9 @@ class PartitionSource:
     ) -> ReadResult:
         entries, gaps, clock_gaps = list[Entry](), list[Gap](), list[Gap]()
         first: Interval | None = None
+        is_new = self._frontier == FIRST
         for interval, new_entries in blocks:
-            if interval.begin == FIRST:
+            if is_new and first is None:
                 first = interval
             entries += new_entries
             gaps += interval.gaps

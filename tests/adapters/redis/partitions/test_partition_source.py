@@ -145,6 +145,16 @@ def test_the_first_block_says_where_ticks_begin_and_every_block_what_is_missing(
     assert found == ReadResult([], 20, NOW_MS, [gap], 5, [clock_gap], directives)
 
 
+def test_ticks_begin_once_also_if_the_first_block_was_written_twice(
+    source: PartitionSource, redis_client: redis.Redis
+) -> None:
+    write(redis_client, 0, 10, first_tick_ms=5)
+    write(redis_client, 0, 20, first_tick_ms=15)
+    assert source.read().first_tick_ms == 5
+    write(redis_client, 0, 30, first_tick_ms=25)
+    assert source.read().first_tick_ms is None
+
+
 def test_a_restamped_entry_keeps_its_id(source: PartitionSource, redis_client: redis.Redis) -> None:
     write(redis_client, 0, 10, RestampedEntry(entry(99), 4, 1))
     [found] = source.read().entries

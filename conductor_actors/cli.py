@@ -10,7 +10,13 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from conductor_actors.app.signals import exit_on_stop_signals
-from conductor_actors.commands import dead_letters, inspect, launch, webhook_deliveries
+from conductor_actors.commands import (
+    cluster_commands,
+    dead_letters,
+    inspect,
+    launch,
+    webhook_deliveries,
+)
 from conductor_actors.commands.check import check_servers
 from conductor_actors.commands.export_rows import export_rows
 from conductor_actors.commands.migrate import migrate_database
@@ -321,6 +327,11 @@ def retry_letters(
     _exit_with(1 if dead_letters.retry_letters(ids or [], reason) else 0)
 
 
+app.add_typer(
+    cluster_commands.app,
+    name="cluster",
+    short_help="Run the service on the nodes of a Ray cluster.",
+)
 app.add_typer(
     inspect.app, name="inspect", short_help="Show the actors live; describe or trace a session."
 )

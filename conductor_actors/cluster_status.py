@@ -1,6 +1,6 @@
 """The status of a cluster: the one definition of its JSON, for the coordinator and every reader.
 
-The coordinator stores it every second under `CLUSTER_STATUS_KEY`, from which it expires.
+The coordinator stores it every second, in Redis.
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ from typing import Final, Literal
 
 import msgspec
 
-CLUSTER_STATUS_KEY: Final = "conductor:cluster"
 CLUSTER_STATUS_EXPIRES_S: Final = 10
 CLUSTER_STATUS_MAX_AGE_S: Final = 5.0  # an older one: the coordinator is away
 

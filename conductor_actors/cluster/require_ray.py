@@ -1,14 +1,20 @@
 """Ray, or one line that says how to install it."""
 
+from importlib.util import find_spec
 from typing import Any
 
 from conductor_actors.errors import ConfigError
 
 
+def check_ray() -> None:
+    """Raise `ConfigError` if Ray is not installed; do not import it, for it reads its settings."""
+    if find_spec("ray") is None:
+        raise ConfigError("needs Ray: pip install 'conductor-actors[cluster]'")
+
+
 def require_ray() -> Any:  # noqa: ANN401 - Ray may be missing, so its types are
     """Return the module `ray`; raise `ConfigError` if it is not installed."""
-    try:
-        import ray  # noqa: PLC0415 - most installations do without it
-    except ImportError:
-        raise ConfigError("needs Ray: pip install 'conductor-actors[cluster]'") from None
+    check_ray()
+    import ray  # noqa: PLC0415 - most installations do without it
+
     return ray

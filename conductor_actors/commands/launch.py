@@ -8,7 +8,6 @@ from conductor_actors.app.signals import exit_on_stop_signals, run_until_stopped
 from conductor_actors.app.startup import ServerUrls, configure, open_servers
 from conductor_actors.commands.demo.background import begin_simulation, simulate_and_show
 from conductor_actors.commands.demo.environment import log_to_file, with_free_ports
-from conductor_actors.errors import ConfigError
 from conductor_actors.observability import probes
 from conductor_actors.observability.lifecycle import LifecycleTracker
 from conductor_actors.observability.metrics import CollectorMetrics
@@ -66,8 +65,10 @@ def _start(shards: int | None = None) -> Settings:
 
 
 def _run_hosts(settings: Settings, urls: ServerUrls, *, with_dashboard: bool) -> int:
-    del settings, urls, with_dashboard
-    raise ConfigError("--shards: needs Ray: pip install 'conductor-actors[cluster]'")
+    # Only here: Ray takes a quarter of a second to import, and may not be installed.
+    from conductor_actors.cluster.local import run_local  # noqa: PLC0415
+
+    return run_local(settings, urls, settings.shards, with_dashboard=with_dashboard)
 
 
 def _collect_metrics() -> None:

@@ -105,6 +105,7 @@ from conductor_actors.log_events.anomaly_events import (
     AnomalyEvent,
     AnomalyOver,
 )
+from conductor_actors.log_events.cluster_events import ClusterEvent
 from conductor_actors.log_events.data_events import (
     BatchWritten,
     BlocksRepeated,
@@ -218,6 +219,7 @@ from conductor_actors.log_events.webhook_events import (
 AnyEvent: TypeAlias = (
     ActorEvent
     | AnomalyEvent
+    | ClusterEvent
     | ConductorLogEvent
     | DataEvent
     | ExternalEvent

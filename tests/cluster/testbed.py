@@ -12,11 +12,8 @@ from typing import Final
 
 import redis
 
-from conductor_actors.cluster_status import (
-    CLUSTER_STATUS_KEY,
-    ClusterStatus,
-    decode_cluster_status,
-)
+from conductor_actors.adapters.redis.key_names import CLUSTER_KEY
+from conductor_actors.cluster_status import ClusterStatus, decode_cluster_status
 from conductor_actors.domain.partitions import partition_of
 from conductor_actors.simulate import bulk
 from tests.cluster.network_namespace import missing_for_namespaces, network_namespace
@@ -129,7 +126,7 @@ class ClusterTestbed:
 
     def status(self) -> ClusterStatus:
         """Return the stored status, which `cluster status` shows; empty if there is none."""
-        body = self.client.get(CLUSTER_STATUS_KEY)
+        body = self.client.get(CLUSTER_KEY)
         found = decode_cluster_status(body) if isinstance(body, bytes) else None
         return found or ClusterStatus(at_ms=0, partitions=PARTITIONS)
 

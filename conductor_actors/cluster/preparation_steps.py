@@ -1,0 +1,28 @@
+"""What must be true before a cluster is created: servers, grants and partitions."""
+
+from threading import Event
+
+from conductor_actors.adapters.redis.partitions.partition_count import fix_partition_count
+from conductor_actors.app.partition_collector import HostServices
+from conductor_actors.app.startup import ServerUrls
+from conductor_actors.app.takeover import REDIS_MAX_BACKOFF_S
+from conductor_actors.outages import Outage, retry_until
+from conductor_actors.settings import Settings
+
+
+def prepare_cluster(settings: Settings, urls: ServerUrls, stop: Event) -> None:
+    """Wait for the servers, migrate the databases, and fix the number of partitions.
+
+    Raise `ConfigError` for what the operator must change, and `Unavailable` once stopped.
+    """
+    services = HostServices(settings, urls)
+    try:
+        services.prepare(stop)
+    finally:
+        services.close()
+    retry_until(
+        stop,
+        Outage("redis"),
+        REDIS_MAX_BACKOFF_S,
+        lambda: fix_partition_count(urls.redis, settings.partitions),
+    )

@@ -8,7 +8,8 @@ import pytest
 import redis
 from structlog.typing import EventDict
 
-from conductor_actors.adapters.redis.connections.client import PROBE_TIMEOUT_S
+from conductor_actors.adapters.redis.connections.client import PROBE_TIMEOUT_S, cluster_nodes
+from conductor_actors.adapters.redis.connections.cluster_nodes import Owners
 from conductor_actors.adapters.redis.partitions.block_writer import BlockWriter
 from conductor_actors.adapters.redis.partitions.partition_servers import (
     PARTITIONS_MAX_BACKOFF_S,
@@ -125,7 +126,10 @@ def test_a_plain_redis_runs_all_of_its_commands_or_none_has_replies(
     with closing(new_servers([valkey_url], clock)) as servers:
         assert servers.run(increments()) == {}
         clock.now_s += PARTITIONS_MAX_BACKOFF_S
+        redis_client.config_resetstat()
         assert len(servers.run(increments([1, 2]))) == 2
+    statistics = redis_client.info("commandstats")
+    assert statistics["cmdstat_exec"]["calls"] == 1
 
 
 def test_a_cluster_and_a_plain_redis_share_the_partitions(
@@ -166,7 +170,17 @@ def test_while_no_node_answers_nothing_is_run_and_others_are_not_asked_all_the_t
 ) -> None:
     with valkey_server() as server:
         url = server.url
+    nodes, asked = cluster_nodes(url), list[int]()
+    assert nodes is not None
+    nodes._owners, read = {}, nodes._read
+
+    def read_counted(host: str, port: int) -> Owners:
+        asked.append(port)
+        return read(host, port)
+
+    nodes._read = read_counted  # type: ignore[method-assign]
     with closing(new_servers([url], clock)) as servers:
         assert servers.run(increments()) == {}
         assert servers.run(increments()) == {}
+    assert len(asked) == 1
     assert [line["event"] for line in log_lines] == ["outage_began"]

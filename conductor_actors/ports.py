@@ -317,7 +317,9 @@ class CheckpointStore(Protocol):
         """Return the last checkpoint in full, or None."""
 
     def commit(self, checkpoint: Checkpoint) -> bool:
-        """Store a checkpoint atomically; return False if it is not full and none precedes it.
+        """Store a checkpoint atomically; return False if it is not full and cannot be added.
+
+        It can be added to the one before it, which this process has loaded or committed.
 
         After `Unavailable`, it may be stored.
         Raise `OwnershipLost` if another process is the owner.

@@ -33,6 +33,8 @@ class RedisCheckpointStore:
         self._partition = partition
         self._header_key = key_of(partition, CHECKPOINT_KEY)
         self._sessions_key = key_of(partition, CHECKPOINT_SESSIONS_KEY)
+        # Of the last one, and of one that was perhaps committed: the next may add to either.
+        self._last_headers: tuple[bytes, ...] = ()
 
     def load(self) -> Checkpoint | None:
         """Return the last checkpoint in full, if there is one; only the owner may use it.
@@ -47,20 +49,24 @@ class RedisCheckpointStore:
             [header] = pipeline(self._client, [("HGET", self._header_key, "header")])
             if header is None:
                 return None
+            self._last_headers = (header,)
             return Checkpoint(header, dict(self._sessions()), is_full=True)
 
     def commit(self, checkpoint: Checkpoint) -> bool:
-        """Store a checkpoint in one transaction; False if it is not full and there is no other.
+        """Store a checkpoint in one transaction.
 
-        Raise `OwnershipLost` if another process is the owner.
+        Return False if it is not full and the one before it is not there: it was deleted, or a
+        failover has lost it, and there is an older one. Raise `OwnershipLost` if another process is
+        the owner.
         """
         with mapped_errors():
-            if not checkpoint.is_full and pipeline(
-                self._client, [("EXISTS", self._header_key)]
-            ) == [0]:
-                return False
-            commands = self._commands(checkpoint)
-            self._fence.transaction(self._client, commands)
+            if not checkpoint.is_full:
+                [header] = pipeline(self._client, [("HGET", self._header_key, "header")])
+                if header not in self._last_headers:
+                    return False
+            self._last_headers = (*self._last_headers[:1], checkpoint.header)
+            self._fence.transaction(self._client, self._commands(checkpoint))
+        self._last_headers = (checkpoint.header,)
         return True
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """What every checkpoint store promises, fake or real."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 import pytest
 import redis
@@ -77,6 +78,58 @@ def test_a_full_checkpoint_replaces_all_before_it(store: CheckpointStore) -> Non
 def test_a_checkpoint_that_is_not_full_needs_one_to_add_to(store: CheckpointStore) -> None:
     assert not store.commit(FIRST._replace(is_full=False))
     assert store.load() is None
+
+
+def test_a_checkpoint_that_is_not_full_is_not_added_to_an_older_one(
+    client: redis.Redis, valkey_url: str
+) -> None:
+    """As after a failover that has lost the last one: its changes would be missing."""
+    keys = (CHECKPOINT_KEY, CHECKPOINT_SESSIONS_KEY)
+    session = SessionKey("default", "s")
+    with closing(RedisCheckpointStore(valkey_url, take_ownership(valkey_url))) as store:
+        store.commit(FIRST)
+        older = {key: client.dump(key) or b"" for key in keys}
+        assert store.commit(Checkpoint(b"lost", {session: b"lost"}))
+        for key, value in older.items():
+            client.restore(key, 0, value, replace=True)
+        assert not store.commit(Checkpoint(b"next", {}))
+        assert load(store) == (FIRST.header, FIRST.sessions)
+        assert store.commit(Checkpoint(b"next", {session: b"lost"}, is_full=True))
+
+
+def test_the_next_checkpoint_is_added_whether_one_that_failed_was_stored_or_not(
+    valkey_url: str,
+) -> None:
+    fence = take_ownership(valkey_url)
+    with closing(RedisCheckpointStore(valkey_url, fence)) as store:
+        store.commit(FIRST)
+        run = fence.transaction
+
+        def lose_reply(*args: Any) -> Sequence[Any]:
+            run(*args)
+            raise Unavailable("the reply was lost")
+
+        def never_arrive(*_: Any) -> Sequence[Any]:
+            raise Unavailable("the connection was refused")
+
+        session = SessionKey("default", "s")
+        for number, transaction in enumerate((lose_reply, never_arrive)):
+            fence.transaction = transaction  # type: ignore[method-assign, assignment]
+            with pytest.raises(Unavailable):
+                store.commit(Checkpoint(b"failed %d" % number, {session: b"failed"}))
+            fence.transaction = run  # type: ignore[method-assign]
+            next_one = Checkpoint(b"next %d" % number, {session: b"%d" % number})
+            assert store.commit(next_one)
+            assert load(store) == (next_one.header, {**FIRST.sessions, **next_one.sessions})
+
+
+def test_a_new_process_adds_to_the_checkpoint_that_it_has_loaded(valkey_url: str) -> None:
+    with closing(RedisCheckpointStore(valkey_url, take_ownership(valkey_url))) as store:
+        store.commit(FIRST)
+    with closing(RedisCheckpointStore(valkey_url, take_ownership(valkey_url))) as store:
+        assert not store.commit(Checkpoint(b"next", {}))
+        store.load()
+        assert store.commit(Checkpoint(b"next", {}))
 
 
 def test_a_checkpoint_may_have_no_sessions(store: CheckpointStore) -> None:

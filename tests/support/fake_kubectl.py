@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(dest="verb", required=True)
     for verb in ("get", "describe", "top"):
         listed = verbs.add_parser(verb)
-        listed.add_argument("what", choices=["pods"])
+        listed.add_argument("what", choices=["pods", "rayclusters,rayjobs,pods"])
         _add_selector(listed)
     logs = verbs.add_parser("logs")
     logs.add_argument("pod", nargs="?")
@@ -70,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     executed.add_argument("pod")
     executed.add_argument("command", nargs="+")
     deleted = verbs.add_parser("delete")
-    deleted.add_argument("what", choices=["pod"])
-    deleted.add_argument("pod")
+    deleted.add_argument("what", choices=["pod", "statefulset/collector", *_names_of_rays()])
+    deleted.add_argument("pod", nargs="?")
     scaled = verbs.add_parser("scale")
     scaled.add_argument("workload")
     scaled.add_argument("--replicas", type=int, required=True)
@@ -98,8 +98,13 @@ def _pods() -> set[str]:
 
 
 def _workloads() -> list[Any]:
-    manifests = [*_read("collector.yaml"), *_read("dashboard.yaml")]
+    manifests = [*_read("collector.yaml"), *_read("common/dashboard.yaml")]
     return [each for each in manifests if each["kind"] in ("StatefulSet", "Deployment")]
+
+
+def _names_of_rays() -> list[str]:
+    rays = [*_read("cluster/cluster.yaml"), *_read("cluster/up.yaml")]
+    return [f"{each['kind'].lower()}/{_name_of(each)}" for each in rays]
 
 
 def _read(name: str) -> list[Any]:

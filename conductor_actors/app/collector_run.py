@@ -11,9 +11,10 @@ from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.app.collector import GC_THRESHOLDS, Collector
 from conductor_actors.app.collector_ports import Ports
+from conductor_actors.app.lease_wait import MayBreak, never_break
 from conductor_actors.app.opened_ports import CollectorConfig
 from conductor_actors.app.signals import DRAIN_TIMEOUT_S
-from conductor_actors.app.takeover import MayBreak, Takeover, never_break
+from conductor_actors.app.takeover import Takeover
 from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickWatchdog, format_stacks
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_events import OwnershipTaken, TicksStalled, emit, observed_by

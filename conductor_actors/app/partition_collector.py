@@ -13,6 +13,7 @@ from conductor_actors.adapters.redis.partitions.partition_checkpoints import Par
 from conductor_actors.adapters.redis.partitions.partition_source import PartitionSource
 from conductor_actors.app.collector_run import CollectorRun, Surroundings
 from conductor_actors.app.deliveries import serves_all
+from conductor_actors.app.lease_wait import MayBreak
 from conductor_actors.app.opened_ports import (
     CollectorConfig,
     OwnerPorts,
@@ -24,7 +25,6 @@ from conductor_actors.app.opened_ports import (
 from conductor_actors.app.partition_urls import partition_redis_urls
 from conductor_actors.app.preparation import prepare_servers
 from conductor_actors.app.startup import ServerUrls
-from conductor_actors.app.takeover import MayBreak
 from conductor_actors.domain.partitions import Partition
 from conductor_actors.errors import ConfigError
 from conductor_actors.log_events import PartitionEnded, PartitionStarted, emit, observed_by

@@ -9,7 +9,7 @@ from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
 from conductor_actors.app.collector import DATABASE_MAX_BACKOFF_S
 from conductor_actors.app.deliveries import has_webhook
-from conductor_actors.app.takeover import REDIS_MAX_BACKOFF_S
+from conductor_actors.app.lease_wait import REDIS_MAX_BACKOFF_S
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.outages import Outage, retry_until
 from conductor_actors.settings import Settings

@@ -8,7 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from conductor_actors.app.takeover import STANDBY_REMINDER_INTERVAL_S, Ownership, Takeover, _Standby
+from conductor_actors.app.lease_wait import STANDBY_REMINDER_INTERVAL_S, StandbyReminder
+from conductor_actors.app.takeover import Ownership, Takeover
 from conductor_actors.domain.checkpoints.encoding import Header, encode_header, encode_state
 from conductor_actors.domain.draft import apply_events
 from conductor_actors.domain.identity import SessionKey
@@ -66,7 +67,7 @@ class TakeoverSetup(NamedTuple):
 
 @pytest.fixture
 def setup(monkeypatch: pytest.MonkeyPatch) -> TakeoverSetup:
-    monkeypatch.setattr("conductor_actors.app.takeover.STANDBY_POLL_INTERVAL_S", 0.001)
+    monkeypatch.setattr("conductor_actors.app.lease_wait.STANDBY_POLL_INTERVAL_S", 0.001)
     return TakeoverSetup(
         OccupiedLease(), ScriptedSource(READS), MemoryCheckpoints(), threading.Event(), []
     )
@@ -131,7 +132,7 @@ def test_a_standby_subscribes_and_reads_nothing_until_it_is_the_owner(
 
 def test_a_standby_is_reported_at_once_and_then_every_minute(log_lines: list[EventDict]) -> None:
     clock = FakeClock()
-    standby = _Standby(clock)
+    standby = StandbyReminder(clock)
     for _ in range(130):
         standby.report(lambda: "host:1:abc")
         clock.advance(1)

@@ -101,6 +101,10 @@ class Splitter:
             lost = Gap(EVERY_TENANT, "trimmed", None, begin[0], self.frontier[0])
             self._gaps.setdefault(number, []).append(lost)
 
+    def remove(self, number: int) -> None:
+        """Make no more blocks of a partition."""
+        self._ends[number] = NO_BLOCKS
+
     def end_of(self, number: int) -> Frontier:
         """Return where the next block of a partition begins."""
         return self._ends[number]

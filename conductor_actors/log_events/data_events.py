@@ -111,6 +111,26 @@ class GapDetected(LogEvent):
     lost_events: Count | None
 
 
+class EventsSplit(LogEvent):
+    """Events were split into blocks of partitions since the last such line."""
+
+    events: Count
+    blocks: Count
+    lag_s: Number
+
+
+class BlocksRewritten(LogEvent):
+    """Blocks that readers miss are written again, from `from_ms` on.
+
+    What came in the first `lost_s` can't be read again.
+    """
+
+    level: ClassVar[Level] = "warning"
+    partitions: Count
+    from_ms: Count
+    lost_s: Number
+
+
 class RewindRequested(LogEvent):
     """Blocks of a partition are missing (`hole`) or damaged; the splitter is to write them again.
 
@@ -280,6 +300,7 @@ class UpdatesDropped(LogEvent):
 DataEvent: TypeAlias = (
     BatchWritten
     | BlocksRepeated
+    | BlocksRewritten
     | CheckpointCommitted
     | CheckpointLoaded
     | CheckpointPostponed
@@ -289,6 +310,7 @@ DataEvent: TypeAlias = (
     | EventsRead
     | EventsRefused
     | EventsRouted
+    | EventsSplit
     | GapDetected
     | LostSessionsEnded
     | MessagesUnreadable

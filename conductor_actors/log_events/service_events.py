@@ -27,6 +27,17 @@ class PartitionEnded(LogEvent):
     reason: str = ""
 
 
+class SplitterStarted(LogEvent):
+    """The splitter has its lease, and continues where `frontier_ms` says; 0: at the start."""
+
+    partitions: Count
+    frontier_ms: Count
+
+
+class SplitterStopped(LogEvent):
+    """The splitter has stopped, after its last checkpoint."""
+
+
 class VariableIgnored(LogEvent):
     """An environment variable `CONDUCTOR_*` is no setting. `nearest` is the most similar one."""
 
@@ -157,6 +168,8 @@ ServiceEvent: TypeAlias = (
     | PartitionStarted
     | ServerStarted
     | ServerStopped
+    | SplitterStarted
+    | SplitterStopped
     | ServiceStarted
     | ServiceStats
     | ServiceStopped

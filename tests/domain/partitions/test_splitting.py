@@ -191,7 +191,7 @@ class Deployment:
         )
         again = Splitter(self._rules, state, {number: begin})
         source = Source(self._entries, index)
-        while again.frontier < self._splitters[which].end_of(number):
+        while again.end_of(number) < self._splitters[which].end_of(number):
             self._write(again, source.read(3, is_full=True))
 
     def finish(self, which: int) -> None:
@@ -363,6 +363,8 @@ def test_blocks_that_are_made_again_are_of_the_partitions_that_miss_them() -> No
     assert blocks[1].entries() == [reaction(5000, "s1")]
     assert blocks[2].entries() == []
     assert again.end_of(1) == again.frontier
+    again.remove(1)
+    assert [*split(again, 12_000, reaction(11_000, "s1"))] == [2]
 
 
 def test_blocks_that_are_made_again_have_a_gap_where_no_state_is_early_enough() -> None:

@@ -99,6 +99,11 @@ class RedisSource:
         uses_pubsub = self._used_pubsub or self._has_pubsub_events
         return msgspec.msgpack.encode(_Position(self._streams.positions(), uses_pubsub))
 
+    def start_position(self) -> bytes:
+        """Return the position before the first read, once there was one that did not resume."""
+        start = StreamPositions((0, 0), self._streams.positions().start, {})
+        return msgspec.msgpack.encode(_Position(start, self._has_pubsub_events))
+
     def read(self) -> ReadResult:
         """Return the next entries, after a short pause if the last read left none."""
         self._pauses.wait(self._listener)

@@ -47,7 +47,7 @@ class SplitterService:
         owner: str | None = None,
         may_break: MayBreak = never_break,
     ) -> None:
-        """Take the lease as `owner`, and at once if `may_break` says that its owner has ended."""
+        """Own the lease as `owner`; do not wait for an owner that `may_break` says has ended."""
         self._settings = settings
         self._redis_url = urls.redis
         self._lease = RedisLease(urls.redis, None, owner)

@@ -4,6 +4,7 @@ One process has the lease, and others wait for it. A former owner may still writ
 readers of the blocks drop what they have.
 """
 
+import gc
 from contextlib import ExitStack, suppress
 from threading import Event
 from typing import Literal, NamedTuple, TypeAlias
@@ -12,6 +13,7 @@ from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.partitions.partition_count import fix_partition_count
 from conductor_actors.adapters.redis.partitions.splitter_checkpoints import SplitterCheckpoint
+from conductor_actors.app.collector import GC_THRESHOLDS
 from conductor_actors.app.lease_wait import LeaseWait, MayBreak, never_break
 from conductor_actors.app.split_loop import SplitLoop
 from conductor_actors.app.splitting_ports import SplitterPorts, open_splitter_ports, split_rules
@@ -71,6 +73,7 @@ class SplitterService:
 
     def run(self) -> int:
         """Run; return the exit code. Raise `ConfigError` for what the operator must change."""
+        gc.set_threshold(*GC_THRESHOLDS)
         with ExitStack() as cleanup:
             cleanup.callback(self._lease.close)
             cleanup.callback(self._end)

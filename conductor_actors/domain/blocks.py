@@ -59,7 +59,7 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
             list(times_ms),
             list(sequences),
             list(bodies),
-            dict(_own_ids(entries)),
+            dict(_own_ids(entries)) if set(map(type, entries)) != _PLAIN else {},
         )
 
     def entries(self) -> list[Entry]:
@@ -75,6 +75,8 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
             entries[index] = RestampedEntry((*own_id, name, body), ms, sequence)
         return entries
 
+
+_PLAIN: Final = {tuple}  # the types of entries none of which is restamped
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Block).decode

@@ -34,6 +34,7 @@ from tests.benchmarks import (
     memory,
     partitions,
     restart,
+    splitter,
     ticks,
 )
 from tests.benchmarks.figures import Bench, Figure, table
@@ -51,6 +52,7 @@ FAMILIES: Final[dict[str, Callable[[Bench], Iterator[Figure]]]] = {
     "restart": restart.restart,
     "isolation": isolation.isolation,
     "exports": exports.exports,
+    "splitter": splitter.splitter,
     "partitions": partitions.partitions,
     "peers": comparison.peers,
 }

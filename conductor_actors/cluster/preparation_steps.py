@@ -3,9 +3,9 @@
 from threading import Event
 
 from conductor_actors.adapters.redis.partitions.partition_count import fix_partition_count
+from conductor_actors.app.lease_wait import REDIS_MAX_BACKOFF_S
 from conductor_actors.app.partition_collector import HostServices
 from conductor_actors.app.startup import ServerUrls
-from conductor_actors.app.takeover import REDIS_MAX_BACKOFF_S
 from conductor_actors.outages import Outage, retry_until
 from conductor_actors.settings import Settings
 

@@ -105,9 +105,9 @@ class AnomalyStore(Protocol):
         """Return a page of the anomalies."""
 
     async def recent(
-        self, began_since_ms: int, ended_since_ms: int, limit: int
+        self, tenants: Sequence[str], began_since_ms: int, ended_since_ms: int, limit: int
     ) -> Sequence[StoredAnomaly]:
-        """Return anomalies of all tenants, newest first, that are open or ended recently."""
+        """Return anomalies of some tenants, newest first, that are open or ended recently."""
 
     async def quality(self, selection: AnomalySelection) -> Sequence[TypeQuality]:
         """Return the quality of the anomalies of each type, by name."""

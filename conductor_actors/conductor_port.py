@@ -167,8 +167,10 @@ class InterventionStore(Protocol):
     ) -> StoredIntervention | None:
         """Return the intervention of the tenant with this id (a UUID), or None."""
 
-    async def recent(self, since_ms: int, limit: int) -> Sequence[StoredIntervention]:
-        """Return interventions of all tenants that were decided since then, newest first."""
+    async def recent(
+        self, tenants: Sequence[str], since_ms: int, limit: int
+    ) -> Sequence[StoredIntervention]:
+        """Return interventions of some tenants that were decided since then, newest first."""
 
     async def trials(
         self,

@@ -144,17 +144,37 @@ class PublishedMessage(NamedTuple):
     body: bytes
 
 
-class UpdateSubscriber(Protocol):
-    """Receive the updates and anomalies of all tenants, on one event loop."""
+class SubscriptionHandlers(NamedTuple):
+    """What an `UpdateSubscriber` calls: all on its event loop.
 
-    async def listen(
-        self, subscribed: Callable[[], None], receive: Callable[[PublishedMessage], None]
-    ) -> None:
-        """Call `subscribed` once, then `receive` for each message, until the task is cancelled.
+    `connected` is called once; `receive` with the messages that have arrived, in their order;
+    `refused` with a tenant whose messages are not received, and why.
+    """
+
+    connected: Callable[[], None]
+    receive: Callable[[Sequence[PublishedMessage]], None]
+    refused: Callable[[str, Exception], None]
+
+
+class UpdateSubscriber(Protocol):
+    """Receive the updates and anomalies of some tenants, on one event loop."""
+
+    async def listen(self, handlers: SubscriptionHandlers) -> None:
+        """Receive the messages of all tenants that are subscribed to, until cancelled.
 
         Raise `Unavailable` when the connection is lost, and `ConfigError` for what the operator
         must change: then call again. Messages that are published in between are not received.
         """
+
+    async def subscribe(self, tenant: str) -> None:
+        """Receive a tenant's messages from now on, also after an outage.
+
+        Return when the server has confirmed it. Return as well if it refuses, and if the connection
+        is lost. Repeat the call for a tenant that was refused.
+        """
+
+    async def unsubscribe(self, tenant: str) -> None:
+        """Receive a tenant's messages no more."""
 
 
 class CommandWriter(Protocol):
@@ -235,8 +255,14 @@ class HistoryReader(Protocol):
     async def close(self) -> None:
         """Close every connection."""
 
-    async def check(self) -> None:
-        """Return normally if scores can be read."""
+    async def count_live(self) -> int:
+        """Return how many sessions are live, of all tenants; it shows that scores can be read."""
+
+    async def live(self, tenant: str, since_ms: int, limit: int) -> Mapping[str, StoredScore]:
+        """Return the last score of each live session of a tenant that has one since an instant.
+
+        Of more than `limit`, return those that started last.
+        """
 
     async def rows(self, key: SessionKey, first_ms: int, until_ms: int) -> Sequence[StoredScore]:
         """Return the scores of `[first_ms, until_ms)`, oldest first."""

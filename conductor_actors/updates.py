@@ -65,7 +65,7 @@ class Update(msgspec.Struct, rename="camel", gc=False):
     @property
     def at_ms(self) -> int:
         """The tick, in milliseconds since 1970."""
-        return to_ms(self.at)
+        return _ms_of(self.timestamp)
 
 
 class _OthersUpdate(Update, kw_only=True):
@@ -75,6 +75,13 @@ class _OthersUpdate(Update, kw_only=True):
     tenant_id: str = ""
 
 
+class _CanonicalUpdate(Update, forbid_unknown_fields=True):
+    """An update as the service publishes it, so that its body can be passed on."""
+
+
+MAX_CANONICAL_BYTES: Final = 2048  # a longer one has spaces or long ids
+
+_canonical_decoder: Final = msgspec.json.Decoder(_CanonicalUpdate)
 _decoder: Final = msgspec.json.Decoder(Update)
 _others_decoder: Final = msgspec.json.Decoder(_OthersUpdate)
 
@@ -134,6 +141,22 @@ def decode_update(tenant: str, body: bytes) -> Update | None:
     return update
 
 
+def receive_update(tenant: str, body: bytes) -> tuple[Update, bytes] | None:
+    """Decode a published update; return it with the body to pass on, or None if it is invalid.
+
+    That of the service itself, as most often, is passed on as it is.
+    """
+    try:
+        update: Update = _canonical_decoder.decode(body)
+        _ms_of(update.timestamp)
+        if update.tenant_id == tenant and len(body) <= MAX_CANONICAL_BYTES:
+            return update, body
+    except INVALID_BODY:
+        pass
+    decoded = decode_update(tenant, body)
+    return None if decoded is None else (decoded, encode_update(decoded))
+
+
 def canonical_timestamp(text: str) -> str:
     """Return an ISO 8601 time as a `Timestamp`; raise one of `INVALID_BODY` if it is none."""
     return timestamp(to_ms(from_iso(text)))
@@ -142,12 +165,17 @@ def canonical_timestamp(text: str) -> str:
 def _decode(body: bytes) -> Update:
     try:
         update = _decoder.decode(body)
-        from_iso(update.timestamp)  # the pattern allows the 31st of February
+        _ms_of(update.timestamp)  # the pattern allows the 31st of February
     except msgspec.ValidationError:
         others = _others_decoder.decode(body)
         others.timestamp = canonical_timestamp(others.timestamp)
         return Update(**msgspec.structs.asdict(others))
     return update
+
+
+@lru_cache(64)  # all updates of a tick have the same
+def _ms_of(text: str) -> int:
+    return to_ms(from_iso(text))
 
 
 @lru_cache(64)  # all rows of a tick have the same

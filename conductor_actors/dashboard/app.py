@@ -48,7 +48,9 @@ from conductor_actors.dashboard.scores.recent_history import RecentHistory
 from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.dashboard.scores.stored_anomalies import StoredAnomalies
 from conductor_actors.dashboard.scores.stored_interventions import StoredInterventions
+from conductor_actors.dashboard.scores.tenant_scores import SettledSessions, StoredTenantScores
 from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStream, Upstreams
+from conductor_actors.dashboard.scores.watched_tenants import WatchedTenants, WatchRules
 from conductor_actors.dashboard.session_access import SessionAccess
 from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.observability.collector_status import StatusReader
@@ -98,21 +100,32 @@ class DashboardApp:
         self._access = SessionAccess(live.sessions, self._history, clocks.monotonic)
         self._broadcast = Broadcast(overview, self._access, metrics)
         self._fan_out = FanOut(self._live, self._broadcast, metrics, clocks)
-        self._updates = UpdateStream(
-            upstreams.updates, self._fan_out.receive, self._resume_soon, redis
-        )
         self._anomalies = StoredAnomalies(
-            upstreams.anomalies, self._live.anomalies, self._fan_out.send_missed, clocks.wall
+            upstreams.anomalies,
+            live.anomalies,
+            self._fan_out.send_missed,
+            clocks.wall,
+            self._watched_tenants,
         )
         self._interventions = StoredInterventions(
             upstreams.interventions,
             live.decisions,
             self._fan_out.send_missed_decisions,
             clocks.wall,
+            self._watched_tenants,
+        )
+        scores = StoredTenantScores(
+            live, self._anomalies, self._interventions, self._fan_out.send_filled
+        )
+        rules = WatchRules(self._broadcast.count_clients, clocks.monotonic)
+        self.watched = WatchedTenants(upstreams.updates, scores, rules)
+        self._updates = UpdateStream(
+            *(upstreams.updates, self._fan_out.receive, self.watched.refuse),
+            *(self._resume_soon, redis),
         )
         self._histories = HistoryCalls(upstreams.histories.connections, metrics)
         self._commands = GivenCommands(upstreams.commands, Outage("redis commands"))
-        self.health = HealthRoutes(self._live.sessions, redis, database, read_collector)
+        self.health = HealthRoutes(self._count_live, redis, database, read_collector)
         self._observe_live_scores(metrics)
         self._serve_sockets(options, access, metrics, clocks)
         sources = ApiSources(
@@ -122,8 +135,9 @@ class DashboardApp:
         agents = AgentSources(
             *(live, self._interventions, self._commands),
             *(options.interventions, clocks.wall),
+            SettledSessions(live, self.watched, options.tick_s, clocks).wait,
         )
-        callers = Callers(access.authenticator, self._access)
+        callers = Callers(access.authenticator, self._access, self.watched.watch)
         stored = HistorySources(self._histories, upstreams.histories, options.tick_s, clocks)
         http = self._serve_http(sources, agents, stored, callers, metrics)
         app = socketio.ASGIApp(self._server, http, socketio_path=SOCKETIO_PATH)
@@ -150,6 +164,13 @@ class DashboardApp:
         decisions = LiveDecisions(clocks.wall, options.default_mode)
         return LiveScores(sessions, recent, LiveAnomalies(clocks.wall), decisions)
 
+    def _watched_tenants(self) -> list[str]:
+        return self.watched.tenants()
+
+    def _count_live(self) -> int:
+        """Return how many sessions are live: of all tenants, by the database, or at least here."""
+        return max(self._history.live_count, len(self._live.sessions))
+
     def _observe_live_scores(self, metrics: DashboardMetrics) -> None:
         sessions, anomalies = self._live.sessions, self._live.anomalies
         metrics.observe("sessions", "Live sessions known here.", lambda: len(sessions))
@@ -165,8 +186,7 @@ class DashboardApp:
 
     async def _resume(self) -> None:
         await asyncio.sleep(RESUME_DELAY_S)
-        await self._anomalies.refresh()
-        await self._interventions.refresh()
+        await self.watched.refill()
         self._fan_out.resend_histories()
 
     def _serve_sockets(
@@ -177,7 +197,8 @@ class DashboardApp:
             self._server.eio, options.clients_per_address, metrics, clocks
         )
         admission = Admission(
-            access.authenticator, self._access, options.clients_per_tenant, clocks.wall
+            *(access.authenticator, self._access, options.clients_per_tenant),
+            *(clocks.wall, self.watched.watch),
         )
         senders = Senders(self._fan_out.send_history, self._fan_out.send_agent)
         self._handlers = SocketHandlers(
@@ -220,5 +241,6 @@ class DashboardApp:
             self._handlers.unsubscribe_hidden(self._live.sessions.take_moved())
             self._live.anomalies.remove_expired()
             self._live.decisions.remove_expired()
+            await self.watched.release_unused()
             await self._connections.close_unused()
             await self._handlers.disconnect_expired()

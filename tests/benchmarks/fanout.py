@@ -63,13 +63,13 @@ def main() -> None:
 def measure(redis_url: str, database_url: str, case: Case) -> list[Figure]:
     """Let a crowd listen, publish ticks, and tell what it took and how long."""
     with ExitStack() as stack:
-        dashboard = stack.enter_context(_dashboard(redis_url, database_url))
+        dashboard = stack.enter_context(run_dashboard(redis_url, database_url))
         empty_kb = _memory_kb(dashboard.pid)
-        crowd = stack.enter_context(_crowd(dashboard.port, case))
-        full_kb, began_cpu_s = _memory_kb(dashboard.pid), _cpu_s(dashboard.pid)
+        crowd = stack.enter_context(run_crowd(dashboard.port, case))
+        full_kb, began_cpu_s = _memory_kb(dashboard.pid), process_cpu_s(dashboard.pid)
         _publish(redis_url, case)
         got = json.loads(_line(crowd))
-        cpu_s = _cpu_s(dashboard.pid) - began_cpu_s
+        cpu_s = process_cpu_s(dashboard.pid) - began_cpu_s
         closed = _closed(dashboard.metrics_port)
     who = f"{case.clients:,} clients" + (f", {case.deaf} not reading" if case.deaf else "")
     delays = f"p50 {got['p50_ms']:.0f} ms, most {got['most_ms']:.0f} ms"
@@ -95,7 +95,8 @@ def _publish(redis_url: str, case: Case) -> None:
 
 
 @contextmanager
-def _dashboard(redis_url: str, database_url: str) -> Iterator[Service]:
+def run_dashboard(redis_url: str, database_url: str) -> Iterator[Service]:
+    """Run a dashboard until the block ends."""
     port, metrics_port = free_port(), free_port()
     variables = {
         "REDIS_URL": redis_url,
@@ -113,7 +114,8 @@ def _dashboard(redis_url: str, database_url: str) -> Iterator[Service]:
 
 
 @contextmanager
-def _crowd(port: int, case: Case) -> Iterator[subprocess.Popen[bytes]]:
+def run_crowd(port: int, case: Case) -> Iterator[subprocess.Popen[bytes]]:
+    """Run clients in a process, which prints `ready` and what they received."""
     given = {"port": port, "clients": case.clients, "sessions": case.sessions, "deaf": case.deaf}
     command = [sys.executable, "-m", "tests.benchmarks.crowd"]
     command += [f"--{name}={value}" for name, value in given.items()]
@@ -158,7 +160,8 @@ def _closed(metrics_port: int) -> float:
     )
 
 
-def _cpu_s(pid: int) -> float:
+def process_cpu_s(pid: int) -> float:
+    """Return the CPU time that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS_PER_S
 

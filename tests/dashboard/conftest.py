@@ -1,7 +1,8 @@
 """Dashboards on real servers, and Socket.IO clients."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, closing
 from typing import Any, Protocol
 from uuid import uuid4
@@ -26,6 +27,7 @@ from tests.dashboard.clients import Client
 from tests.support.fences import take_ownership
 
 WITHIN_S = 10.0
+WATCHED = ("default", "acme", "globex")
 
 
 class Addressed(Protocol):
@@ -33,7 +35,7 @@ class Addressed(Protocol):
 
 
 class Serve(Protocol):
-    def __call__(self, **options: Any) -> Dashboard: ...
+    def __call__(self, watched: Sequence[str] = ..., **options: Any) -> Dashboard: ...
 
 
 class Connect(Protocol):
@@ -58,16 +60,17 @@ def upstreams(
 
 @pytest.fixture
 def serve(valkey_url: str, shared_database: str) -> Iterator[Serve]:
-    """Start dashboards, each on a port of its own, that are subscribed to updates."""
+    """Start dashboards, each on a port of its own, that receive the updates of some tenants."""
     with ExitStack() as stack:
 
-        def start(**options: Any) -> Dashboard:
+        def start(watched: Sequence[str] = WATCHED, **options: Any) -> Dashboard:
             dashboard = Dashboard(
                 Options(**{"port": 0, **options}), upstreams(valkey_url, shared_database)
             )
             dashboard.start()
             stack.callback(dashboard.stop)
             wait_ready(dashboard)
+            watch(dashboard, *watched)
             return dashboard
 
         yield start
@@ -122,6 +125,13 @@ def wait_ready(dashboard: Dashboard) -> None:
     until_s = time.monotonic() + WITHIN_S
     while httpx.get(f"{dashboard.address}ready").status_code != 200:
         assert time.monotonic() < until_s, "not ready in time"
+
+
+def watch(dashboard: Dashboard, *tenants: str) -> None:
+    """Let a dashboard receive the updates of tenants, as a request of one does."""
+    for tenant in tenants:
+        watching = dashboard._app.watched.watch(tenant)
+        asyncio.run_coroutine_threadsafe(watching, dashboard._loop).result(WITHIN_S)
 
 
 def metric(dashboard: Dashboard, name: str, **labels: str) -> float:

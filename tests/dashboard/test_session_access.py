@@ -14,7 +14,7 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Unavailable
 from conductor_actors.updates import Update, update_of
 from tests.dashboard.stored_sessions import StoredEvents, access_of
-from tests.support.score_rows import AT_MS, row
+from tests.support.score_rows import AT_MS, row, with_body
 
 pytestmark = pytest.mark.anyio
 
@@ -46,10 +46,10 @@ def sessions() -> Sessions:
 
 async def test_a_live_session_is_of_the_event_of_its_newest_update(sessions: Sessions) -> None:
     sessions.store("keynote", "expo")
-    sessions.live.add(update("keynote", "fair"))
+    sessions.live.add(*with_body(update("keynote", "fair")))
     assert not await sessions.access.can_see(OF_EVENT, "keynote")
     assert await sessions.access.visible(OF_EVENT) == []
-    sessions.live.add(update("keynote", "expo", ticks=1))
+    sessions.live.add(*with_body(update("keynote", "expo", ticks=1)))
     assert await sessions.access.can_see(OF_EVENT, "keynote")
     assert await sessions.access.visible(OF_EVENT) == ["keynote"]
     assert sessions.stored.reads == 1
@@ -70,7 +70,7 @@ async def test_an_event_of_the_same_name_of_another_tenant_is_another_one(
     sessions: Sessions,
 ) -> None:
     sessions.store("stored", "expo", "globex")
-    sessions.live.add(update("live", "expo", tenant="globex"))
+    sessions.live.add(*with_body(update("live", "expo", tenant="globex")))
     assert not await sessions.access.can_see(OF_EVENT, "stored")
     assert not await sessions.access.can_see(OF_EVENT, "live")
     assert await sessions.access.visible(OF_EVENT) == []
@@ -79,7 +79,7 @@ async def test_an_event_of_the_same_name_of_another_tenant_is_another_one(
 
 async def test_a_token_for_sessions_and_events_opens_both(sessions: Sessions) -> None:
     sessions.store("keynote", "expo")
-    sessions.live.add(update("live", "expo"))
+    sessions.live.add(*with_body(update("live", "expo")))
     both = Caller("acme", frozenset({"named"}), events=frozenset({"expo"}))
     assert await sessions.access.visible(both) == ["keynote", "live", "named"]
     assert sessions.access.visible_live(both) == {"live", "named"}
@@ -93,7 +93,7 @@ async def test_a_token_for_sessions_and_events_opens_both(sessions: Sessions) ->
 async def test_a_token_for_no_event_or_no_session_opens_nothing(
     sessions: Sessions, caller: Caller
 ) -> None:
-    sessions.live.add(update("live", "expo"))
+    sessions.live.add(*with_body(update("live", "expo")))
     assert await sessions.access.visible(caller) == []
     assert sessions.access.visible_live(caller) == set()
     with pytest.raises(Denied, match="not among those of your token"):
@@ -137,7 +137,7 @@ async def test_what_is_known_of_stored_sessions_is_bounded(sessions: Sessions) -
 async def test_while_the_database_is_away_live_sessions_are_seen_and_others_are_not_known(
     sessions: Sessions,
 ) -> None:
-    sessions.live.add(update("live", "expo"))
+    sessions.live.add(*with_body(update("live", "expo")))
     sessions.stored.is_away = True
     assert await sessions.access.can_see(OF_EVENT, "live")
     assert sessions.access.visible_live(OF_EVENT) == {"live"}
@@ -158,10 +158,10 @@ async def test_ids_that_the_database_can_not_compare_are_not_asked_for(sessions:
 def test_live_sessions_are_found_by_their_events_until_they_are_over() -> None:
     now_s = 0.0
     live = LiveSessions(5, lambda: now_s)
-    live.add(update("a", "a"))  # a placeholder: no real event is known yet
-    live.add(update("b", "expo"))
+    live.add(*with_body(update("a", "a")))  # a placeholder: no real event is known yet
+    live.add(*with_body(update("b", "expo")))
     assert (live.ids_of_events("acme", ["a"]), live.take_moved()) == ({"a"}, set())
-    live.add(update("a", "expo", ticks=1))
+    live.add(*with_body(update("a", "expo", ticks=1)))
     assert live.ids_of_events("acme", ["expo", "a"]) == {"a", "b"}
     assert live.take_moved() == {SessionKey("acme", "a")}
     assert live.take_moved() == set()

@@ -21,7 +21,7 @@ _RULES: Final = {
     "&anomaly:ended &*:anomaly:ended "
     "&session:*:events &*:session:*:events ~conductor:commands ~*:conductor:commands "
     "~conductor:decided:* ~*:conductor:decided:* ~conductor:templates ~*:conductor:templates "
-    f"{_TALK} +subscribe +psubscribe +xadd +eval +get +set",
+    f"{_TALK} +subscribe +psubscribe +unsubscribe +xadd +eval +get +set",
     "producer": "%W~sync-events %W~platform.events.* %W~platform.sessions.* %W~platform.agent.* "
     "&sync-events &platform.events.* &platform.sessions.* &agent.intervention-outcomes "
     f"{_TALK} +xadd +publish",

@@ -9,6 +9,7 @@ import redis
 from conductor_actors.adapters.redis.command_writer import RedisCommandWriter
 from conductor_actors.adapters.redis.updates.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.domain.commands import encode_quiet
+from conductor_actors.ports import SubscriptionHandlers
 from tests.deploy import acl
 from tests.deploy.conftest import UserUrl
 from tests.deploy.files import text
@@ -163,7 +164,9 @@ async def test_the_dashboard_gives_commands_of_every_tenant(redis_user: UserUrl)
 async def test_the_dashboard_hears_scores_and_what_conductors_do(redis_user: UserUrl) -> None:
     subscribed = asyncio.Event()
     subscriber = RedisUpdateSubscriber(redis_user("dashboard"))
-    listening = asyncio.create_task(subscriber.listen(subscribed.set, lambda _: None))
+    listening = asyncio.create_task(
+        subscriber.listen(SubscriptionHandlers(subscribed.set, lambda _: None, lambda *_: None))
+    )
     done, _ = await asyncio.wait(
         {listening, asyncio.create_task(subscribed.wait())},
         timeout=10,

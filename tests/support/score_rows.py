@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from conductor_actors.domain.anomalies.changes import AnomalyBegan, AnomalyEnded
 from conductor_actors.domain.rows import ScoreRecord, record_of
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
+from conductor_actors.updates import Update, encode_update
 
 AT_MS = 1_767_528_000_000
 
@@ -48,3 +49,8 @@ def began(anomaly_id: str = ANOMALY_ID, **changes: object) -> AnomalyBegan:
 
 def ended(anomaly_id: str = ANOMALY_ID, began_ms: int = AT_MS) -> AnomalyEnded:
     return AnomalyEnded(anomaly_id, "SUDDEN_DROP", began_ms)
+
+
+def with_body(update: Update) -> tuple[Update, bytes]:
+    """Return an update and its body, as they are received."""
+    return update, encode_update(update)

@@ -53,7 +53,8 @@ _NEWEST_FIRST: Final = (
 
 # `ended_at` is compared as text, which is in the order of time because it always has this form.
 _SELECT_RECENT: Final = _SELECT + sql.SQL(
-    "timestamp >= %(began_since)s AND coalesce(metadata->>'ended_at' >= %(ended_since)s, true)"
+    "tenant_id = ANY(%(tenants)s) AND timestamp >= %(began_since)s"
+    " AND coalesce(metadata->>'ended_at' >= %(ended_since)s, true)"
     " ORDER BY timestamp DESC, id DESC LIMIT %(limit)s"
 )
 
@@ -109,10 +110,11 @@ class PostgresAnomalyStore:
         return [*map(_stored_anomaly, await self._pool.run(query + order, values))]
 
     async def recent(
-        self, began_since_ms: int, ended_since_ms: int, limit: int
+        self, tenants: Sequence[str], began_since_ms: int, ended_since_ms: int, limit: int
     ) -> list[StoredAnomaly]:
-        """Return anomalies of all tenants, newest first, that are open or ended recently."""
+        """Return anomalies of some tenants, newest first, that are open or ended recently."""
         values = {
+            "tenants": list(tenants),
             "began_since": to_datetime(began_since_ms),
             "ended_since": to_iso(ended_since_ms, "milliseconds"),
             "limit": limit,

@@ -19,19 +19,32 @@ MAX_HISTORY_CONNECTIONS: Final = 4
 
 _AGGREGATE_STEP: Final = timedelta(minutes=1)  # the step of the view engagement_1m
 
-_SELECT_SESSION: Final = sql.SQL(
-    "SELECT {}, metadata->>'audience', metadata->'expected' FROM engagement_metrics"
-    " WHERE tenant_id = %s AND session_id = %s"
-).format(
+_STORED_SCORE: Final = sql.SQL("{}, metadata->>'audience', metadata->'expected'").format(
     sql.SQL(", ").join(sql.Identifier(name) for name in COLUMNS if name not in SessionKey._fields)
 )
+_SELECT_SESSION: Final = sql.SQL(
+    "SELECT {} FROM engagement_metrics WHERE tenant_id = %s AND session_id = %s"
+).format(_STORED_SCORE)
 _SELECT_ROWS: Final = _SELECT_SESSION + sql.SQL(" AND time >= %s AND time < %s ORDER BY time")
 _SELECT_NEWEST: Final = _SELECT_SESSION + sql.SQL(" ORDER BY time DESC LIMIT 1")
 _SELECT_SCORES: Final = """
     SELECT session_id, time, engagement_score, category FROM engagement_metrics
     WHERE tenant_id = %s AND session_id = ANY(%s) AND time >= %s AND time < %s ORDER BY time
 """
-_SELECT_ANY: Final = "SELECT 1 FROM engagement_metrics LIMIT 1"
+_COUNT_LIVE: Final = """
+    SELECT count(*), EXISTS (SELECT FROM engagement_metrics) FROM sessions WHERE ended_at IS NULL
+"""
+# One look-up in the index of the rows for each session.
+_SELECT_LIVE: Final = sql.SQL("""
+    SELECT live.session_id, newest.* FROM (
+        SELECT tenant_id, session_id FROM sessions WHERE tenant_id = %s AND ended_at IS NULL
+        ORDER BY started_at DESC, session_id LIMIT %s
+    ) AS live CROSS JOIN LATERAL (
+        SELECT {} FROM engagement_metrics AS stored
+        WHERE stored.tenant_id = live.tenant_id AND stored.session_id = live.session_id
+        AND time >= %s ORDER BY time DESC LIMIT 1
+    ) AS newest
+""").format(_STORED_SCORE)
 _SELECT_STEPS: Final = """
     SELECT date_bin(%b, time, 'epoch'), avg(engagement_score), min(engagement_score),
            max(engagement_score), max(active_users), max(total_users), count(*)
@@ -69,9 +82,16 @@ class PostgresHistoryReader:
         """Close every connection."""
         await self._pool.close()
 
-    async def check(self) -> None:
-        """Return if scores can be read."""
-        await self._pool.run(_SELECT_ANY)
+    async def count_live(self) -> int:
+        """Return how many sessions are live, of all tenants; it shows that scores can be read."""
+        [[count, _]] = await self._pool.run(_COUNT_LIVE)
+        return int(count)
+
+    async def live(self, tenant: str, since_ms: int, limit: int) -> dict[str, StoredScore]:
+        """Return the last score of each live session of a tenant that has one since an instant."""
+        values = tenant, limit, to_datetime(since_ms)
+        found = await self._pool.run(_SELECT_LIVE, values)
+        return {session_id: _stored_score(tuple(record)) for session_id, *record in found}
 
     async def rows(self, key: SessionKey, first_ms: int, until_ms: int) -> list[StoredScore]:
         """Return the scores of `[first_ms, until_ms)`, oldest first."""

@@ -38,7 +38,9 @@ _SELECT_OF_EVENT: Final = (
     + _OF_CALLER
 )
 _SELECT_ONE: Final = _SELECT_INTERVENTIONS + sql.SQL("id = %(id)s::uuid AND ") + _OF_CALLER
-_SELECT_DECIDED_SINCE: Final = _SELECT_INTERVENTIONS + sql.SQL("timestamp >= %(since)s")
+_SELECT_DECIDED_SINCE: Final = _SELECT_INTERVENTIONS + sql.SQL(
+    "tenant_id = ANY(%(tenants)s) AND timestamp >= %(since)s"
+)
 
 # Only what this service writes is a number for certain.
 _SELECT_COUNTS: Final = sql.SQL("""
@@ -111,9 +113,12 @@ class PostgresInterventionStore:
         found = await self._find(_SELECT_ONE, values)
         return found[0] if found else None
 
-    async def recent(self, since_ms: int, limit: int) -> list[StoredIntervention]:
-        """Return interventions of all tenants that were decided since then, newest first."""
-        values = {"since": to_datetime(since_ms), "limit": limit, "offset": 0}
+    async def recent(
+        self, tenants: Sequence[str], since_ms: int, limit: int
+    ) -> list[StoredIntervention]:
+        """Return interventions of some tenants that were decided since then, newest first."""
+        values: dict[str, object] = {"tenants": list(tenants)}
+        values |= {"since": to_datetime(since_ms), "limit": limit, "offset": 0}
         return await self._find(_SELECT_DECIDED_SINCE + _NEWEST_PAGE, values)
 
     async def trials(

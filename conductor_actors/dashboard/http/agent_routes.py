@@ -93,7 +93,7 @@ class AgentRoutes:
 
     async def event_mode(self, request: Request) -> Response:
         """Set the mode of the sessions of an event that have none of their own."""
-        caller = self._callers.conductor(request)
+        caller = await self._callers.conductor(request)
         event_id: str = request.path_params["event"]
         check_event_id(event_id)
         if not caller.can_see_event(event_id):
@@ -106,7 +106,7 @@ class AgentRoutes:
 
     async def decisions(self, request: Request) -> Response:
         """Return the decisions that are open or changed in the last five minutes."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         decisions, is_enabled = self._sources.live.decisions, self._sources.is_enabled
         listed = self._callers.access.visible_live(caller)
         found = decisions.recent_of_tenant(caller.tenant, listed)
@@ -146,7 +146,7 @@ class AgentRoutes:
 
     async def register(self, request: Request) -> Response:
         """Accept the registration of a session, which registers itself by its first event."""
-        caller = self._callers.conductor(request)
+        caller = await self._callers.conductor(request)
         shape = '{"session_id": text}'
         session_id = (await read_request(request, RegistrationRequest, shape)).session_id
         return await self._unchanged(await self._callers.check_access(caller, session_id))
@@ -180,11 +180,11 @@ class AgentRoutes:
         return self._responder.json(DecisionAnswered(decision_id, key.session_id, answer[0]))
 
     async def _conducted(self, request: Request) -> SessionKey:
-        caller = self._callers.conductor(request)
+        caller = await self._callers.conductor(request)
         return await self._callers.check_access(caller, _session_id_of(request))
 
     async def _key(self, request: Request) -> SessionKey:
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         return await self._callers.check_access(caller, _session_id_of(request))
 
 

@@ -1,5 +1,6 @@
 """What the conductor's API answers from, and where it writes."""
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from conductor_actors.dashboard.access.auth import Denied
@@ -17,13 +18,17 @@ from conductor_actors.updates import timestamp
 
 
 class AgentSources(NamedTuple):
-    """The sources of the answers, the commands, and whether there is a conductor."""
+    """The sources of the answers, the commands, and whether there is a conductor.
+
+    When `settle` returns, the mode of a session is known, if it is live.
+    """
 
     live: LiveScores
     stored: StoredInterventions
     commands: GivenCommands
     is_enabled: bool
     wall_clock: Clock
+    settle: Callable[[SessionKey], Awaitable[None]]
 
     def require_conductor(self) -> None:
         """Raise `Denied` if the operator has switched the conductor off."""
@@ -51,6 +56,7 @@ class AgentSources(NamedTuple):
 
     async def session_agent(self, key: SessionKey, mode: Mode | None = None) -> SessionAgent:
         """Return what the conductor does in a session, with another mode if one was just set."""
+        await self.settle(key)
         decisions = self.live.decisions
         is_live = self.live.sessions.get(key) is not None
         state = decisions.state(key)

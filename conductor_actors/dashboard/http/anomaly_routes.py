@@ -73,20 +73,20 @@ class AnomalyRoutes:
 
     async def session_anomalies(self, request: Request) -> Response:
         """Return a page of a session's anomalies."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         session_id = session_id_of(request)
         requested = anomaly_query.parse_session_anomalies(request.query_params, self._wall_clock())
         return await self._page(caller, requested._replace(session_id=session_id))
 
     async def anomalies(self, request: Request) -> Response:
         """Return a page of the anomalies of the caller's tenant."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         requested = anomaly_query.parse_anomalies(request.query_params, self._wall_clock())
         return await self._page(caller, requested)
 
     async def quality(self, request: Request) -> Response:
         """Return the quality of the anomalies of each type."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         first_ms, until_ms = anomaly_query.parse_quality(request.query_params, self._wall_clock())
         session_ids = await self._callers.access.visible(caller)
         selection = AnomalySelection(caller.tenant, first_ms, until_ms, session_ids)
@@ -95,7 +95,7 @@ class AnomalyRoutes:
 
     async def feedback(self, request: Request) -> Response:
         """Store whether an anomaly was a problem; the last report counts."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         anomaly_id = _anomaly_id(request)
         verdict = _decoded(await read_body(request)).verdict
         self._feedback_limit.count(caller.tenant)

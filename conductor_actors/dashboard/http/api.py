@@ -104,13 +104,13 @@ class Api:
 
     async def sessions(self, request: Request) -> Response:
         """Return the newest update of each live session of the caller's tenant."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         listed = self._callers.access.visible_live(caller)
         return self._responder.encoded(self._sources.overview.body(caller.tenant, listed))
 
     async def histories(self, request: Request) -> Response:
         """Return the stored scores of several sessions of the caller's tenant."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         sources = self._sources
         requested = query.parse_histories(
             request.query_params, sources.wall_clock(), sources.tick_s
@@ -183,7 +183,7 @@ class Api:
         return None if row is None else update_of(score_row(key, row, self._sources.scoring))
 
     async def _key(self, request: Request) -> SessionKey:
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         return await self._callers.check_access(caller, session_id_of(request))
 
     def _csv(self, history: History | StepHistory) -> Response:

@@ -1,5 +1,7 @@
 """Who sends a request, what it may see, and whether it may change something."""
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 
 from conductor_actors.dashboard.access.auth import Authenticator, Caller, Denied, bearer_token
@@ -11,18 +13,27 @@ from conductor_actors.domain.identity import SessionKey
 class Callers:
     """Authenticates the callers of requests. Raises `Denied` for those that are refused."""
 
-    def __init__(self, authenticator: Authenticator, access: SessionAccess) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        access: SessionAccess,
+        watch: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._authenticator = authenticator
+        self._watch = watch
         self.access = access
 
-    def caller(self, request: Request) -> Caller:
-        """Return the caller of a request for data."""
+    async def caller(self, request: Request) -> Caller:
+        """Return the caller of a request for data, when the live scores of its tenant are known."""
         token = bearer_token(request.headers.get("authorization"))
-        return self._authenticator.authenticate(token, request.query_params.get("tenant"))
+        tenant = request.query_params.get("tenant")
+        caller = self._authenticator.authenticate(token, tenant)
+        await self._watch(caller.tenant)
+        return caller
 
-    def conductor(self, request: Request) -> Caller:
+    async def conductor(self, request: Request) -> Caller:
         """Return the caller of a command: by a token that allows it, or without a key from here."""
-        caller = self.caller(request)
+        caller = await self.caller(request)
         if not caller.can_conduct or not self._has_token_or_is_near(request):
             raise Denied(
                 403,
@@ -32,9 +43,9 @@ class Callers:
             )
         return caller
 
-    def administrator(self, request: Request) -> Caller:
+    async def administrator(self, request: Request) -> Caller:
         """Return the caller that names sessions: by a token that allows it, or the same."""
-        caller = self.caller(request)
+        caller = await self.caller(request)
         if not caller.can_administer or not self._has_token_or_is_near(request):
             raise Denied(
                 403,

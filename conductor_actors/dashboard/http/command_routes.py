@@ -51,7 +51,7 @@ class CommandRoutes:
 
         Respond with 202 and the id of the command.
         """
-        caller = self._callers.conductor(request)
+        caller = await self._callers.conductor(request)
         session_id = session_id_of(request)
         key = await self._callers.check_access(caller, session_id)
         until = _until(await read_body(request), self._wall_clock())

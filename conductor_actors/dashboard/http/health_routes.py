@@ -1,10 +1,11 @@
 """The paths at which orchestrators and load balancers probe the dashboard."""
 
+from collections.abc import Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.observability.collector_status import StatusReader
 from conductor_actors.observability.health import (
     DashboardStatus,
@@ -19,10 +20,14 @@ class HealthRoutes:
     """/health and /ready. `is_draining` is set by the thread that stops the dashboard."""
 
     def __init__(
-        self, live: LiveSessions, redis: Outage, database: Outage, read_collector: StatusReader
+        self,
+        count_live: Callable[[], int],
+        redis: Outage,
+        database: Outage,
+        read_collector: StatusReader,
     ) -> None:
         self.is_draining = False
-        self._live = live
+        self._count_live = count_live
         self._redis = redis
         self._database = database
         self._read_collector = read_collector
@@ -39,7 +44,7 @@ class HealthRoutes:
 
     def _dashboard(self) -> DashboardStatus:
         return DashboardStatus(
-            self.is_draining, self._redis.state, self._database.state, len(self._live)
+            self.is_draining, self._redis.state, self._database.state, self._count_live()
         )
 
 

@@ -85,7 +85,7 @@ class InterventionRoutes:
 
     async def manual(self, request: Request) -> Response:
         """Start an action in a session. Its limits hold: its record says whether it was sent."""
-        caller = self._callers.conductor(request)
+        caller = await self._callers.conductor(request)
         wanted = await read_request(request, ManualRequest, _MANUAL_SHAPE)
         key = await self._callers.check_access(caller, wanted.session_id)
         check_text(wanted.reason, "reason")
@@ -94,7 +94,7 @@ class InterventionRoutes:
         content = (wanted.context or {}).get("content")
         if content is not None:
             content = final_content(wanted.intervention_type, content)
-        self._check_can_act(key)
+        await self._check_can_act(key)
         identity = str(uuid4())
         command = encode_manual(
             key.session_id, identity, wanted.intervention_type, wanted.reason, content
@@ -107,7 +107,7 @@ class InterventionRoutes:
 
         Most clients resolve the ids `.` and `..` in a path: they request `…/history/` and `…/`.
         """
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         session_id: str = request.path_params.get("session", "..") or "."
         key = await self._callers.check_access(caller, session_id)
         page = parse_session(request.query_params)
@@ -119,7 +119,7 @@ class InterventionRoutes:
         if b"/history/event/" not in request.scope.get("raw_path", b"/history/event/"):
             request.path_params["session"] = f"event/{request.path_params['event']}"
             return await self.session_history(request)  # its id begins with `event/`
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         event_id: str = request.path_params["event"]
         check_event_id(event_id)
         hours, limit = parse_event(request.query_params)
@@ -133,7 +133,7 @@ class InterventionRoutes:
 
     async def stats(self, request: Request) -> Response:
         """Return the numbers of a session's interventions."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         session_id: str = request.path_params["session"]
         key = await self._callers.check_access(caller, session_id)
         counts = await self._sources.stored.counts(key)
@@ -141,7 +141,7 @@ class InterventionRoutes:
 
     async def effects(self, request: Request) -> Response:
         """Return what each type of action changed, against doing nothing."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         days = parse_effects(request.query_params)
         since_ms = round((self._sources.wall_clock() - days * 86_400) * 1000)
         session_ids = await self._callers.access.visible(caller)
@@ -154,13 +154,13 @@ class InterventionRoutes:
 
     async def templates(self, request: Request) -> Response:
         """Return what the actions say."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         stored = await self._sources.commands.templates(caller.tenant)
         return self._responder.json(_templates(_replaced(stored)))
 
     async def replace_templates(self, request: Request) -> Response:
         """Replace what the actions say, from the next tick on; other types have defaults again."""
-        caller = self._callers.conductor(request)
+        caller = await self._callers.conductor(request)
         if not caller.sees_all:
             raise Denied(403, "other_session", "your token is for some sessions, not for all")
         body = await read_request(request, TemplatesRequest, _TEMPLATES_SHAPE, MAX_TEMPLATES_BYTES)
@@ -174,8 +174,9 @@ class InterventionRoutes:
         )
         return self._responder.json(_templates(replaced))
 
-    def _check_can_act(self, key: SessionKey) -> None:
+    async def _check_can_act(self, key: SessionKey) -> None:
         self._sources.require_conductor()
+        await self._sources.settle(key)
         if self._sources.live.sessions.get(key) is None:
             raise Denied(404, "unknown_session", "the session is not live")
         if self._sources.live.decisions.state(key).mode == "OFF":

@@ -224,6 +224,10 @@ class Broadcast:
             client.connection.subscriptions -= 1
             client.drop(_SESSIONS_SLOT[1])
 
+    def has_watchers(self, tenant: str) -> bool:
+        """Check whether a client is subscribed to the sessions of a tenant."""
+        return bool(self._watchers.get(tenant))
+
     def send_to_watchers(self, tenant: str, changed: set[str]) -> None:
         """Send the live sessions that changed to the tenant's watchers, in one message."""
         watchers, live = self._watchers.get(tenant), changed & self._overview.ids(tenant)

@@ -42,12 +42,16 @@ _TOO_MANY: Final = f"more than {MAX_SUBSCRIPTIONS} subscriptions"
 
 
 class Admission(NamedTuple):
-    """Which clients are admitted to what, how many, and the clock by which tokens expire."""
+    """Which clients are admitted to what, how many, and the clock by which tokens expire.
+
+    `watch` is called with the tenant of each client; when it returns, its live scores are known.
+    """
 
     authenticator: Authenticator
     access: SessionAccess
     max_per_tenant: int
     wall_clock: Clock
+    watch: Callable[[str], Awaitable[None]]
 
 
 _Handle: TypeAlias = Callable[[Client, object], Awaitable[Acknowledgement]]
@@ -130,6 +134,7 @@ class SocketHandlers:
         connection.is_admitted = True
         client = Client(sid, namespace, connection, caller)
         self._broadcast.add(client)
+        await self._admission.watch(caller.tenant)
         for session_id in query.get("sessionId", [])[:1]:
             await self._subscribe_by_query(client, session_id)
 

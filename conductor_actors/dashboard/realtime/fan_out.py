@@ -1,6 +1,7 @@
 """From Redis to the clients: every published message is sent to its subscribers."""
 
 import asyncio
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from conductor_actors.dashboard.bodies import history_body
@@ -16,7 +17,7 @@ from conductor_actors.dashboard.scores.live_scores import LiveScores
 from conductor_actors.dashboard.scores.stored_interventions import MissedDecisions
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES, PublishedMessage
-from conductor_actors.updates import decode_update
+from conductor_actors.updates import receive_update
 
 FLUSH_INTERVAL_S: Final = 0.1  # until a client that has caught up gets its waiting messages
 
@@ -35,20 +36,31 @@ class FanOut:
         self._anomalies = AnomalyFanOut(live.anomalies, broadcast, self._changed)
         self._agents = AgentFanOut(live.decisions, broadcast, self._changed, clocks.wall)
         self._invalid = InvalidMessages(clocks.monotonic)
+        self._newest_ms = 0  # of the messages that are being received
         self._receivers = {
             UPDATES: self._receive_update,
             ANOMALIES: self._anomalies.receive_begin,
             ANOMALIES_ENDED: self._anomalies.receive_end,
         }
 
-    def receive(self, message: PublishedMessage) -> None:
-        """Send a published message to its subscribers, or count it as invalid."""
-        self._metrics.updates_heard.inc()
-        tenant, name, body = message
-        receive = self._receivers.get(name)
-        if not (receive(tenant, body) if receive else self._agents.receive(*message)):
-            self._metrics.updates_invalid.inc()
-            self._invalid.add(message)
+    def receive(self, messages: Sequence[PublishedMessage]) -> None:
+        """Send published messages to their subscribers, or count them as invalid."""
+        self._metrics.updates_heard.inc(len(messages))
+        self._newest_ms = 0
+        for message in messages:
+            tenant, name, body = message
+            receive = self._receivers.get(name)
+            if not (receive(tenant, body) if receive else self._agents.receive(*message)):
+                self._metrics.updates_invalid.inc()
+                self._invalid.add(message)
+        if self._newest_ms:
+            age_s = self._clocks.wall() - self._newest_ms / 1000
+            self._metrics.update_age_seconds.observe(age_s)
+
+    def send_filled(self, keys: Iterable[SessionKey]) -> None:
+        """Send sessions that are known by now to the watchers of their tenant."""
+        for key in keys:
+            self._add_changed(key)
 
     def send_missed(self, missed: MissedMessages) -> None:
         """Send the begins and ends of anomalies that were not received."""
@@ -93,15 +105,18 @@ class FanOut:
             self._changed.send()
 
     def _receive_update(self, tenant: str, data: bytes) -> bool:
-        update = decode_update(tenant, data)
-        if update is None:
+        received = receive_update(tenant, data)
+        if received is None:
             return False
-        body = self._live.sessions.add(update)
-        if body is not None:
-            age_s = self._clocks.wall() - update.at_ms / 1000
-            self._metrics.update_age_seconds.observe(age_s)
+        update, body = received
+        if self._live.sessions.add(update, body):
+            self._newest_ms = update.at_ms
             key = SessionKey(tenant, update.session_id)
             self._broadcast.send_to_subscribers(key, "update", UPDATES, body)
-            self._changed.add(key)
+            self._add_changed(key)
             self._agents.receive_update(update)
         return True
+
+    def _add_changed(self, key: SessionKey) -> None:
+        if self._broadcast.has_watchers(key.tenant_id):
+            self._changed.add(key)

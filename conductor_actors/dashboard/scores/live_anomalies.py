@@ -1,10 +1,10 @@
-"""The open anomalies of every session, and those that ended in the last five minutes.
+"""The open anomalies of watched sessions, and those that ended in the last five minutes.
 
 They are known from published messages, and from the database: at the start, after an outage, and
 at intervals, because a message may be missed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple, TypeAlias
 
@@ -93,8 +93,10 @@ class LiveAnomalies:
             found.record.feedback = feedback_body(feedback)
             found.body = encode(found.record)
 
-    def merge(self, stored: Sequence[StoredAnomaly], *, is_complete: bool) -> MissedMessages:
-        """Add what the database has; return what subscribers must be sent.
+    def merge(
+        self, stored: Sequence[StoredAnomaly], tenants: Collection[str], *, is_complete: bool
+    ) -> MissedMessages:
+        """Add what the database has of some tenants; return what subscribers must be sent.
 
         Unless it `is_complete`, an open anomaly that the database does not have may be stored.
         """
@@ -107,7 +109,7 @@ class LiveAnomalies:
             if (end := self._replace(record, found)) is not None:
                 ended.append(end)
         if is_complete:
-            ended += self._end_unstored({one.id for one in stored})
+            ended += self._end_unstored({one.id for one in stored}, tenants)
         return MissedMessages(begun, ended)
 
     def open(self, tenant: str, session_ids: AbstractSet[str]) -> list[bytes]:
@@ -125,6 +127,10 @@ class LiveAnomalies:
         """Return the session of an anomaly, if it is one of these."""
         sessions = self._tenants.get(tenant, {})
         return next((each for each, found in sessions.items() if (anomaly_id,) in found), None)
+
+    def forget(self, tenant: str) -> None:
+        """Remove all anomalies of a tenant."""
+        self._tenants.pop(tenant, None)
 
     def remove_expired(self) -> None:
         """Remove the anomalies that ended long ago, or whose end will not be known."""
@@ -168,11 +174,11 @@ class LiveAnomalies:
             found.end(end)
         return end
 
-    def _end_unstored(self, stored_ids: set[str]) -> Iterable[AnomalyEnd]:
+    def _end_unstored(self, stored_ids: set[str], tenants: Collection[str]) -> Iterable[AnomalyEnd]:
         """End each open anomaly that has not been stored for too long: its end was missed."""
         now_s = self._clock()
-        for _, found in self._sessions():
-            for one in found.values():
+        for key, found in self._sessions():
+            for one in found.values() if key.tenant_id in tenants else ():
                 if not one.is_open or one.record.id in stored_ids:
                     continue
                 if one.unstored_since_s is None:

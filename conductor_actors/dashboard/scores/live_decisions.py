@@ -1,4 +1,4 @@
-"""What the conductor does in every session: mode and status, open decisions, and recent ones.
+"""What the conductor does in watched sessions: mode and status, open decisions, and recent ones.
 
 It is known from published messages and updates, and from the database: at the start, after an
 outage, and at intervals, because a message may be missed.
@@ -88,14 +88,14 @@ class LiveDecisions:
 
     def update(self, update: Update) -> bool:
         """Record what an update says; return whether mode, status or decision are others now."""
-        key, state = SessionKey(update.tenant_id, update.session_id), self._default
+        tenant_id, session_id, state = update.tenant_id, update.session_id, self._default
         if update.agent is not msgspec.UNSET:
             decision_id = update.agent.decision_id
             known_id = None if decision_id is msgspec.UNSET else decision_id
             state = AgentState(update.agent.mode, update.agent.status, known_id)
-        elif self._conduct(key) is None:
+        elif session_id not in self._tenants.get(tenant_id, ()):
             return False
-        return self.set_state(key, state, update.at_ms)
+        return self.set_state(SessionKey(tenant_id, session_id), state, update.at_ms)
 
     def set_state(self, key: SessionKey, state: AgentState, at_ms: int) -> bool:
         """Record a session's state at an instant; return whether it is another one now."""
@@ -187,6 +187,10 @@ class LiveDecisions:
         listed = sessions.keys() if session_ids is None else sessions.keys() & session_ids
         found = (one for each in listed for one in sessions[each].decisions.values())
         return _bodies(one for one in found if one.expires_s > now_s)
+
+    def forget(self, tenant: str) -> None:
+        """Remove all that is known of a tenant."""
+        self._tenants.pop(tenant, None)
 
     def remove_expired(self) -> None:
         """Remove the decisions that are over, and the sessions of which nothing is known."""

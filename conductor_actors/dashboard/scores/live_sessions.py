@@ -6,7 +6,7 @@ from typing import Final
 
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import Clock
-from conductor_actors.updates import Update, encode_update
+from conductor_actors.updates import Update
 
 HISTORY_S: Final = 300
 SESSION_EXPIRY_S: Final = 300.0  # a session without an update for this long is over
@@ -20,6 +20,7 @@ class LiveSession:
     def __init__(self, max_points: int, now_s: float) -> None:
         self.newest = b""
         self.newest_ms = 0
+        self.is_stored = False  # known from the database alone
         self.updated_s = now_s
         self.event_id: str | None = None
         self.points: deque[tuple[int, bytes]] = deque(maxlen=max_points)
@@ -28,10 +29,12 @@ class LiveSession:
         self._filled_s = self._queried_s = float("-inf")
 
     def add(self, ms: int, body: bytes, tick_ms: int, now_s: float) -> None:
-        """Add an update that is newer than all others."""
+        """Add an update that is newer than all others, or than what was stored of its tick."""
         if ms - self.newest_ms > tick_ms:
             self._continuous_from_ms = ms
             self._interrupted_s = now_s
+        if ms == self.newest_ms:  # as stored
+            self.points.pop()
         self.points.append((ms, body))
         self.newest, self.newest_ms, self.updated_s = body, ms, now_s
 
@@ -58,7 +61,7 @@ class LiveSession:
 
 
 class LiveSessions:
-    """Every session with an update in the last five minutes."""
+    """Every session with an update in the last five minutes, of the tenants that are watched."""
 
     def __init__(self, tick_s: int, clock: Clock) -> None:
         self._tick_ms = tick_s * 1000
@@ -68,21 +71,33 @@ class LiveSessions:
         self._by_event: dict[tuple[str, str], set[str]] = {}
         self._moved: set[SessionKey] = set()
 
-    def add(self, update: Update) -> bytes | None:
-        """Add an update and return it encoded; None if it is not newer than the last one."""
-        sessions = self._tenants.setdefault(update.tenant_id, {})
+    def add(self, update: Update, body: bytes) -> bool:
+        """Add an update, encoded; return False if it is not newer than the last one."""
+        sessions = self._tenants.get(update.tenant_id)
+        if sessions is None:
+            sessions = self._tenants[update.tenant_id] = {}
         ms = update.at_ms
         now_s = self._clock()
         session = sessions.get(update.session_id)
         if session is None:
             session = sessions[update.session_id] = LiveSession(self._max_points, now_s)
-        elif ms <= session.newest_ms:
-            return None
-        body = encode_update(update)
+        elif ms <= session.newest_ms and not (session.is_stored and ms == session.newest_ms):
+            return False
         session.add(ms, body, self._tick_ms, now_s)
+        session.is_stored = False
         if session.event_id != update.event_id:
             self._move(SessionKey(update.tenant_id, update.session_id), session, update.event_id)
-        return body
+        return True
+
+    def add_stored(self, update: Update, body: bytes, age_s: float) -> bool:
+        """Add what the database has of a session; return False if the session is known."""
+        if update.session_id in self._tenants.get(update.tenant_id, ()):
+            return False
+        self.add(update, body)
+        session = self._tenants[update.tenant_id][update.session_id]
+        session.is_stored = True
+        session.updated_s -= max(0.0, age_s)
+        return True
 
     def get(self, key: SessionKey) -> LiveSession | None:
         """Return a session if it is live."""
@@ -119,6 +134,11 @@ class LiveSessions:
             return []
         since_ms = session.newest_ms - HISTORY_S * 1000
         return [body for ms, body in session.points if ms > since_ms]
+
+    def forget(self, tenant: str) -> None:
+        """Remove all sessions of a tenant."""
+        for session_id, session in self._tenants.pop(tenant, {}).items():
+            self._leave_event(tenant, session_id, session.event_id)
 
     def remove_expired(self) -> None:
         """Remove the sessions that are over."""

@@ -14,6 +14,8 @@ from conductor_actors.ports import StoredScore
 from conductor_actors.updates import encode_update, update_of
 
 MAX_CONCURRENT_QUERIES: Final = 32
+MAX_FILLED_SESSIONS: Final = 50_000  # of a tenant; others follow with their next updates
+SESSIONS_PER_YIELD: Final = 256  # before other tasks of the event loop run
 
 
 class RecentHistory:
@@ -57,6 +59,28 @@ class RecentHistory:
             newest_ms = session.newest_ms
         # A stored score that is newer is not added to the live session: its update may yet arrive.
         return self._live.points(key) + [stored[ms] for ms in sorted(stored) if ms > newest_ms]
+
+    async def fill(self, tenant: str) -> list[SessionKey]:
+        """Add the live sessions of a tenant that are not known; return them.
+
+        Without the database, return none.
+        """
+        now_ms = round(self._clocks.wall() * 1000)
+        try:
+            rows = await self._history.live(tenant, now_ms - HISTORY_S * 1000, MAX_FILLED_SESSIONS)
+        except (Unavailable, Overloaded):
+            return []
+        filled = []
+        for number, (session_id, row) in enumerate(rows.items(), 1):
+            key = SessionKey(tenant, session_id)
+            if self._live.get(key) is None:
+                update = update_of(score_row(key, row, self._scoring))
+                age_s = (now_ms - row.at_ms) / 1000
+                if self._live.add_stored(update, encode_update(update), age_s):
+                    filled.append(key)
+            if number % SESSIONS_PER_YIELD == 0:
+                await asyncio.sleep(0)
+        return filled
 
     async def _stored(self, key: SessionKey) -> dict[int, bytes]:
         now_ms = round(self._clocks.wall() * 1000)

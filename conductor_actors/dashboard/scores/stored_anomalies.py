@@ -30,7 +30,7 @@ class StoredAnomalies:
     """Reads stored anomalies and stores feedback, and refreshes the live ones at intervals.
 
     `on_missed` is called with what was published and not received. `clock` returns seconds since
-    1970.
+    1970, `watched` the tenants whose live anomalies are known.
     """
 
     def __init__(
@@ -39,7 +39,9 @@ class StoredAnomalies:
         live: LiveAnomalies,
         on_missed: Callable[[MissedMessages], None],
         clock: Clock,
+        watched: Callable[[], Sequence[str]],
     ) -> None:
+        self._watched = watched
         self._store = store
         self._live = live
         self._on_missed = on_missed
@@ -51,8 +53,12 @@ class StoredAnomalies:
         """Hold connections and refresh the live anomalies at intervals, until cancelled."""
         await self._reads.refresh_at_intervals(self._store, self.refresh, REFRESH_INTERVAL_S)
 
-    async def refresh(self) -> bool:
-        """Refresh the live anomalies; return False if the database can't be asked now."""
+    async def refresh(self, tenants: Sequence[str] | None = None) -> bool:
+        """Refresh the live anomalies of these tenants, or of all that are watched.
+
+        Return False if the database can't be asked now.
+        """
+        tenants = self._watched() if tenants is None else tenants
         now_ms = round(self._clock() * 1000)
         began_since_ms, ended_since_ms = (
             now_ms - round(MAX_OPEN_S) * 1000,
@@ -60,11 +66,11 @@ class StoredAnomalies:
         )
         try:
             stored = await self._reads.attempt(
-                self._store.recent(began_since_ms, ended_since_ms, MAX_REFRESHED)
+                self._store.recent(tenants, began_since_ms, ended_since_ms, MAX_REFRESHED)
             )
         except (Unavailable, Overloaded):  # the outage was reported
             return False
-        missed = self._live.merge(stored, is_complete=len(stored) < MAX_REFRESHED)
+        missed = self._live.merge(stored, tenants, is_complete=len(stored) < MAX_REFRESHED)
         self._on_missed(missed)
         return True
 

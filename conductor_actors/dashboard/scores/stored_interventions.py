@@ -28,7 +28,7 @@ class StoredInterventions:
     """Reads stored interventions, and refreshes the live ones at intervals.
 
     `on_missed` is called with the records that are newer than those that were published. `clock`
-    returns seconds since 1970.
+    returns seconds since 1970, `watched` the tenants whose live decisions are known.
     """
 
     def __init__(
@@ -37,7 +37,9 @@ class StoredInterventions:
         live: LiveDecisions,
         on_missed: Callable[[MissedDecisions], None],
         clock: Clock,
+        watched: Callable[[], Sequence[str]],
     ) -> None:
+        self._watched = watched
         self._store = store
         self._live = live
         self._on_missed = on_missed
@@ -48,12 +50,16 @@ class StoredInterventions:
         """Hold connections and refresh the live decisions at intervals, until cancelled."""
         await self._calls.refresh_at_intervals(self._store, self.refresh, DECISIONS_REFRESH_S)
 
-    async def refresh(self) -> bool:
-        """Refresh the live decisions; return False if the database can't be asked now."""
+    async def refresh(self, tenants: Sequence[str] | None = None) -> bool:
+        """Refresh the live decisions of these tenants, or of all that are watched.
+
+        Return False if the database can't be asked now.
+        """
+        tenants = self._watched() if tenants is None else tenants
         since_ms = round((self._clock() - MAX_SUGGESTED_S) * 1000)
         try:
             stored = await self._calls.attempt(
-                self._store.recent(since_ms, MAX_REFRESHED_DECISIONS)
+                self._store.recent(tenants, since_ms, MAX_REFRESHED_DECISIONS)
             )
         except (Unavailable, Overloaded):  # the outage was reported
             return False

@@ -21,6 +21,7 @@ from conductor_actors.ports import (
     HistoryStep,
     PublishedMessage,
     StoredScore,
+    SubscriptionHandlers,
     TickScore,
     UpdateSubscriber,
 )
@@ -42,35 +43,36 @@ class Upstreams(NamedTuple):
 
 
 class UpdateStream:
-    """Calls `receive` for each message, and `on_resume` after each outage."""
+    """Calls `receive` for messages, `refused` for tenants, and `on_resume` after each outage."""
 
     def __init__(
         self,
         subscriber: UpdateSubscriber,
-        receive: Callable[[PublishedMessage], None],
+        receive: Callable[[Sequence[PublishedMessage]], None],
+        refused: Callable[[str, Exception], None],
         on_resume: Callable[[], None],
         outage: Outage,
     ) -> None:
         self._subscriber = subscriber
-        self._receive = receive
+        self._handlers = SubscriptionHandlers(self._record_connection, receive, refused)
         self._on_resume = on_resume
         self._outage = outage
-        self._was_subscribed = False
+        self._was_connected = False
 
     async def run(self) -> None:
         """Receive messages until cancelled; reconnect within two seconds after a failure."""
         while True:
             try:
-                await self._subscriber.listen(self._record_subscription, self._receive)
+                await self._subscriber.listen(self._handlers)
             except (Unavailable, ConfigError) as error:
                 self._outage.record_failure(error)
             await asyncio.sleep(random() * MAX_RECONNECT_DELAY_S)  # noqa: S311 - jitter
 
-    def _record_subscription(self) -> None:
+    def _record_connection(self) -> None:
         self._outage.record_success()
-        if self._was_subscribed:
+        if self._was_connected:
             self._on_resume()
-        self._was_subscribed = True
+        self._was_connected = True
 
 
 class StoredHistory:
@@ -83,6 +85,7 @@ class StoredHistory:
         self._reader = reader
         self._metrics = metrics
         self._calls = DatabaseCalls(outage)
+        self.live_count = 0  # of all tenants, when the database was checked last
 
     async def run(self) -> None:
         """Hold connections and check the database at intervals, until cancelled."""
@@ -90,7 +93,7 @@ class StoredHistory:
         try:
             while True:
                 with suppress(Unavailable, Overloaded):  # the outage was reported
-                    await self._calls.attempt(self._reader.check())
+                    self.live_count = await self._calls.attempt(self._reader.count_live())
                 await asyncio.sleep(self._calls.retry_interval_s)
         finally:
             await self._reader.close()
@@ -106,6 +109,10 @@ class StoredHistory:
         return await self._read(
             lambda: self._reader.scores(tenant, session_ids, first_ms, until_ms)
         )
+
+    async def live(self, tenant: str, since_ms: int, limit: int) -> Mapping[str, StoredScore]:
+        """Return the last score of each live session of a tenant that has one since an instant."""
+        return await self._read(lambda: self._reader.live(tenant, since_ms, limit))
 
     async def newest(self, key: SessionKey) -> StoredScore | None:
         """Return the last score, if there is one."""

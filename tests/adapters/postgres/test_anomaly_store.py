@@ -96,7 +96,7 @@ async def test_what_another_program_stored_in_the_metadata_is_ignored(
         assert await store.find(ALL, PAGE) == [bare]
         (quality,) = await store.quality(ALL)
         assert (quality.total, quality.judged, quality.median_duration_s) == (1, 0, None)
-        await store.recent(AT_MS, AT_MS, 10)
+        await store.recent(["default"], AT_MS, AT_MS, 10)
 
 
 async def test_feedback_is_stored_by_a_role_whose_transactions_are_read_only(url: str) -> None:

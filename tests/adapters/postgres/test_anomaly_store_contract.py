@@ -107,7 +107,7 @@ async def test_open_anomalies_are_told_from_those_that_are_over(tested: StoreUnd
     assert (is_open.ended_ms, over.ended_ms) == (None, AT_MS + 5000)
 
 
-async def test_the_recent_ones_of_all_tenants_are_open_or_ended_lately(
+async def test_the_recent_ones_of_some_tenants_are_open_or_ended_lately(
     tested: StoreUnderTest,
 ) -> None:
     tested.add(
@@ -117,9 +117,12 @@ async def test_the_recent_ones_of_all_tenants_are_open_or_ended_lately(
         anomaly(4, AT_MS + 2, ended_ms=AT_MS + 99_999),
         anomaly(5, AT_MS + 3),
     )
-    found = await tested.store.recent(AT_MS, AT_MS + 100_000, 10)
+    both, ended_ms = ("default", "acme"), AT_MS + 100_000
+    found = await tested.store.recent(both, AT_MS, ended_ms, 10)
     assert [UUID(one.id).int for one in found] == [5, 3, 2]
-    assert [one.id for one in await tested.store.recent(AT_MS, AT_MS, 1)] == [anomaly(5).id]
+    assert [one.id for one in await tested.store.recent(both, AT_MS, AT_MS, 1)] == [anomaly(5).id]
+    (of_acme,) = await tested.store.recent(["acme"], AT_MS, ended_ms, 10)
+    assert of_acme.id == anomaly(3).id
 
 
 async def test_the_last_feedback_replaces_the_former_which_is_returned(

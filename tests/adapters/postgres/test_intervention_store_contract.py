@@ -122,14 +122,17 @@ async def test_one_is_found_by_its_id_by_those_who_may_see_it(tested: StoreUnder
     assert await tested.store.find("default", stored_intervention(3).id) is None
 
 
-async def test_the_recent_ones_are_of_all_tenants(tested: StoreUnderTest) -> None:
+async def test_the_recent_ones_are_of_the_tenants_that_are_named(tested: StoreUnderTest) -> None:
     tested.add(
         stored_intervention(1, AT_MS - 1),
         stored_intervention(2, AT_MS, tenant_id="acme"),
         stored_intervention(3, AT_MS + 1, session_id="other"),
     )
-    assert numbers(await tested.store.recent(AT_MS, 10)) == [3, 2]
-    assert numbers(await tested.store.recent(AT_MS, 1)) == [3]
+    both = "default", "acme"
+    assert numbers(await tested.store.recent(both, AT_MS, 10)) == [3, 2]
+    assert numbers(await tested.store.recent(both, AT_MS, 1)) == [3]
+    assert numbers(await tested.store.recent(["acme"], AT_MS, 10)) == [2]
+    assert numbers(await tested.store.recent([], AT_MS, 10)) == []
 
 
 async def test_counts_are_by_type_and_status(tested: StoreUnderTest) -> None:

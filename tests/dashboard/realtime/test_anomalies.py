@@ -26,7 +26,7 @@ from tests.dashboard.conftest import Connect, Serve, metric, this_tick_ms
 from tests.dashboard.realtime.test_broadcast import FakeClient
 from tests.dashboard.scores.test_live_sessions import update
 from tests.dashboard.stored_sessions import access_of
-from tests.support.score_rows import row
+from tests.support.score_rows import row, with_body
 from tests.support.stored_anomalies import anomaly, begin_of, end_of, store_anomalies
 
 pytestmark = pytest.mark.anyio
@@ -225,7 +225,7 @@ def test_watchers_get_no_message_about_the_anomaly_of_a_session_that_is_not_live
     anomalies.begin(begin_of(incident("s")))
     broadcast.send_to_watchers("default", {"s"})
     assert fake.read() == []
-    sessions.add(update())
+    sessions.add(*with_body(update()))
     broadcast.send_to_watchers("default", {"s"})
     ((_, body),) = fake.read()
     assert (len(body["sessions"]), len(body["anomalies"])) == (1, 1)

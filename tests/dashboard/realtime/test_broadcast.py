@@ -20,6 +20,7 @@ from conductor_actors.dashboard.scores.session_overview import SessionOverview
 from conductor_actors.domain.identity import SessionKey
 from tests.dashboard.scores.test_live_sessions import update
 from tests.dashboard.stored_sessions import access_of
+from tests.support.score_rows import with_body
 
 
 class FakeClient:
@@ -177,7 +178,7 @@ def test_a_slow_watcher_gets_one_message_with_the_newest_updates(
     broadcast.watch(fake.client)
     for tick in range(40):
         session = f"s{tick % 20:02}"
-        live.add(update(tick, session))
+        live.add(*with_body(update(tick, session)))
         broadcast.send_to_watchers("default", {session})
     assert fake.queue.qsize() == MAX_QUEUED_PACKETS
     fake.read()
@@ -197,7 +198,7 @@ def test_a_watcher_gets_only_the_sessions_of_its_token(
         broadcast.watch(fake.client)
         assert fake.read() == [("sessions:update", {"sessions": []})]
     for session in ("mine", "yours"):
-        live.add(update(session=session))
+        live.add(*with_body(update(session=session)))
     broadcast.send_to_watchers("default", {"mine", "yours"})
     broadcast.send_to_watchers("default", {"yours"})
     ((_, body),) = some.read()

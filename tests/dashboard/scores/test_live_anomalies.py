@@ -42,6 +42,9 @@ def live(time: Time) -> LiveAnomalies:
     return LiveAnomalies(time)
 
 
+OWN = ("default",)
+
+
 def begin(number: int = 1, at_ms: int = AT_MS, **changes: object) -> Anomaly:
     return replace(begin_of(anomaly(number, at_ms)), **changes)
 
@@ -124,18 +127,20 @@ def test_a_start_in_mid_incident_knows_it_from_the_database(
 ) -> None:
     time.s += 600
     ended = anomaly(2, ended_ms=AT_MS + 500_000)
-    missed = live.merge([anomaly(3, AT_MS + 5_000), ended, anomaly(1)], is_complete=True)
+    missed = live.merge([anomaly(3, AT_MS + 5_000), ended, anomaly(1)], OWN, is_complete=True)
     assert [one.id for one in missed.begun] == [anomaly(n).id for n in (1, 2, 3)]
     assert [one.id for one in missed.ended] == [ended.id]
     assert [one["id"] for one in open_(live)] == [anomaly(1).id, anomaly(3).id]
     assert [one["durationS"] for one in recent(live)] == [None, 500.0, None]
-    assert live.merge([anomaly(3, AT_MS + 5_000), ended, anomaly(1)], is_complete=True) == NOTHING
+    assert (
+        live.merge([anomaly(3, AT_MS + 5_000), ended, anomaly(1)], OWN, is_complete=True) == NOTHING
+    )
 
 
 def test_an_end_that_was_missed_comes_from_the_database(live: LiveAnomalies) -> None:
     live.begin(begin())
-    assert live.merge([anomaly()], is_complete=True) == NOTHING
-    missed = live.merge([anomaly(ended_ms=AT_MS + 60_000)], is_complete=True)
+    assert live.merge([anomaly()], OWN, is_complete=True) == NOTHING
+    missed = live.merge([anomaly(ended_ms=AT_MS + 60_000)], OWN, is_complete=True)
     assert missed == MissedMessages([], [end()])
     assert open_(live) == []
 
@@ -143,7 +148,7 @@ def test_an_end_that_was_missed_comes_from_the_database(live: LiveAnomalies) -> 
 def test_an_end_that_is_not_stored_yet_stays(live: LiveAnomalies) -> None:
     live.begin(begin())
     live.end(end())
-    assert live.merge([anomaly()], is_complete=True) == NOTHING
+    assert live.merge([anomaly()], OWN, is_complete=True) == NOTHING
     assert open_(live) == []
 
 
@@ -152,17 +157,34 @@ def test_an_open_anomaly_that_is_not_stored_for_ten_minutes_has_ended(
 ) -> None:
     live.begin(begin())
     time.s += 3600  # the database may have been away for so long
-    assert live.merge([], is_complete=True) == NOTHING
+    assert live.merge([], OWN, is_complete=True) == NOTHING
     time.s += MAX_UNSTORED_S - 1
-    assert live.merge([], is_complete=True) == NOTHING
-    assert live.merge([anomaly()], is_complete=True) == NOTHING
-    assert live.merge([], is_complete=True) == NOTHING
+    assert live.merge([], OWN, is_complete=True) == NOTHING
+    assert live.merge([anomaly()], OWN, is_complete=True) == NOTHING
+    assert live.merge([], OWN, is_complete=True) == NOTHING
     time.s += MAX_UNSTORED_S
-    assert live.merge([], is_complete=False) == NOTHING
-    missed = live.merge([], is_complete=True)
+    assert live.merge([], OWN, is_complete=False) == NOTHING
+    missed = live.merge([], OWN, is_complete=True)
     assert [one.id for one in missed.ended] == [anomaly().id]
     assert missed.ended[0].duration_s == 3600 + 2 * MAX_UNSTORED_S - 1
     assert open_(live) == []
+
+
+def test_what_is_read_of_some_tenants_ends_no_anomaly_of_others(
+    live: LiveAnomalies, time: Time
+) -> None:
+    live.begin(begin())
+    for _ in range(2):
+        assert live.merge([], ["acme"], is_complete=True) == NOTHING
+        time.s += MAX_UNSTORED_S
+    assert len(open_(live)) == 1
+
+
+def test_the_anomalies_of_a_tenant_are_forgotten_together(live: LiveAnomalies) -> None:
+    live.begin(begin(1))
+    live.begin(begin(2, tenant_id="acme"))
+    live.forget("default")
+    assert (open_(live), len(live.open("acme", {"session"}))) == ([], 1)
 
 
 def test_no_anomaly_is_open_for_ever(live: LiveAnomalies, time: Time) -> None:
@@ -190,5 +212,5 @@ def test_feedback_is_shown_at_once_and_comes_from_other_dashboards(live: LiveAno
         "at": "2026-01-04T12:00:07.000Z",
         "by": "ann",
     }
-    live.merge([anomaly(feedback=AnomalyFeedback("problem", AT_MS))], is_complete=True)
+    live.merge([anomaly(feedback=AnomalyFeedback("problem", AT_MS))], OWN, is_complete=True)
     assert open_(live)[0]["feedback"]["verdict"] == "problem"

@@ -9,7 +9,7 @@ from conductor_actors.dashboard.scores.live_sessions import HISTORY_S, LiveSessi
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions
 from conductor_actors.updates import Update, decode_update, encode_update, timestamp
-from tests.support.score_rows import AT_MS, SIGNALS
+from tests.support.score_rows import AT_MS, SIGNALS, with_body
 
 TICK_MS = 5000
 KEY = SessionKey("default", "s")
@@ -50,13 +50,13 @@ def ticks(live: LiveSessions, key: SessionKey = KEY) -> list[int]:
 
 def test_the_last_five_minutes_are_kept_oldest_first(live: LiveSessions) -> None:
     for tick in range(100):
-        live.add(update(tick))
+        live.add(*with_body(update(tick)))
     assert ticks(live) == list(range(40, 100))
 
 
 def test_the_five_minutes_end_at_the_newest_update(live: LiveSessions) -> None:
     for tick in (0, 1, 30, 61):
-        live.add(update(tick))
+        live.add(*with_body(update(tick)))
     assert ticks(live) == [30, 61]
 
 
@@ -67,15 +67,15 @@ def test_only_newer_updates_are_added(order: list[int]) -> None:
     for tick in order:
         if not newest or tick > newest[-1]:
             newest.append(tick)
-            assert live.add(update(tick)) is not None
+            assert live.add(*with_body(update(tick)))
         else:
-            assert live.add(update(tick)) is None
+            assert not live.add(*with_body(update(tick)))
     assert ticks(live) == [tick for tick in newest if tick > newest[-1] - 60]
 
 
 def test_tenants_do_not_see_each_others_sessions(live: LiveSessions) -> None:
-    live.add(update(tenant="acme", score=0.1))
-    live.add(update(tenant="globex", score=0.2))
+    live.add(*with_body(update(tenant="acme", score=0.1)))
+    live.add(*with_body(update(tenant="globex", score=0.2)))
     assert [each.score for each in decoded(live.newest("acme"))] == [0.1]
     assert live.newest("default") == []
     assert live.points(SessionKey("globex", "other")) == []
@@ -83,9 +83,9 @@ def test_tenants_do_not_see_each_others_sessions(live: LiveSessions) -> None:
 
 
 def test_a_session_without_updates_is_removed(live: LiveSessions, time: Time) -> None:
-    live.add(update(session="silent"))
+    live.add(*with_body(update(session="silent")))
     time.s += 200
-    live.add(update(session="live"))
+    live.add(*with_body(update(session="live")))
     time.s += 101
     live.remove_expired()
     assert live.ids("default") == {"live"}
@@ -98,7 +98,7 @@ def test_a_session_that_was_received_for_five_minutes_needs_no_query(
     live: LiveSessions, time: Time
 ) -> None:
     for tick in range(HISTORY_S // 5 + 1):
-        live.add(update(tick))
+        live.add(*with_body(update(tick)))
         session = live.get(KEY)
         assert session is not None
         assert session.should_query(time.s) == (tick < HISTORY_S // 5)
@@ -106,7 +106,7 @@ def test_a_session_that_was_received_for_five_minutes_needs_no_query(
 
 def test_a_missed_tick_needs_a_query(live: LiveSessions, time: Time) -> None:
     for tick in (*range(100), 101):
-        live.add(update(tick))
+        live.add(*with_body(update(tick)))
     session = live.get(KEY)
     assert session is not None
     assert session.should_query(time.s)
@@ -114,7 +114,7 @@ def test_a_missed_tick_needs_a_query(live: LiveSessions, time: Time) -> None:
 
 def test_stored_points_are_inserted_between_received_ones(live: LiveSessions, time: Time) -> None:
     for tick in (90, 92, 95):
-        live.add(update(tick, score=0.9))
+        live.add(*with_body(update(tick, score=0.9)))
     stored = {
         AT_MS + tick * TICK_MS: encode_update(update(tick, score=0.1))
         for tick in (1, 35, 36, 91, 92, 99)
@@ -130,7 +130,7 @@ def test_stored_points_are_inserted_between_received_ones(live: LiveSessions, ti
 def test_the_database_is_queried_again_until_it_must_have_every_score(
     live: LiveSessions, time: Time
 ) -> None:
-    live.add(update(0))
+    live.add(*with_body(update(0)))
     session = live.get(KEY)
     assert session is not None
     session.record_query(time.s)

@@ -1,7 +1,6 @@
 """Outages of the dashboard's sources are reported once, and it recovers from them."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from typing import cast
 
@@ -13,7 +12,7 @@ from conductor_actors.dashboard.scores import database_calls, upstreams
 from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStream
 from conductor_actors.errors import ConfigError, TablesMissing, Unavailable
 from conductor_actors.outages import Outage
-from conductor_actors.ports import HistoryReader, PublishedMessage
+from conductor_actors.ports import HistoryReader, PublishedMessage, SubscriptionHandlers
 
 pytestmark = pytest.mark.anyio
 
@@ -26,14 +25,18 @@ class FailingSubscriber:
     def __init__(self, *errors: Exception) -> None:
         self._errors = [*errors]
 
-    async def listen(
-        self, subscribed: Callable[[], None], receive: Callable[[PublishedMessage], None]
-    ) -> None:
-        subscribed()
+    async def listen(self, handlers: SubscriptionHandlers) -> None:
+        handlers.connected()
         if self._errors:
             raise self._errors.pop(0)
-        receive(MESSAGE)
+        handlers.receive([MESSAGE])
         await asyncio.Event().wait()
+
+    async def subscribe(self, tenant: str) -> None:
+        pass
+
+    async def unsubscribe(self, tenant: str) -> None:
+        pass
 
 
 @pytest.mark.parametrize("error", [Unavailable("redis: gone"), ConfigError("REDIS_URL: refused")])
@@ -45,7 +48,8 @@ async def test_after_an_outage_the_stream_subscribes_again_and_calls_on_resume(
     resumed: list[None] = []
     stream = UpdateStream(
         FailingSubscriber(error, error),
-        received.put_nowait,
+        lambda messages: received.put_nowait(messages[0]),
+        lambda *_: None,
         lambda: resumed.append(None),
         Outage("redis updates"),
     )
@@ -69,7 +73,7 @@ class ReaderWithoutTables:
     async def close(self) -> None:
         pass
 
-    async def check(self) -> None:
+    async def count_live(self) -> int:
         raise TablesMissing("run: python -m conductor_actors migrate")
 
 

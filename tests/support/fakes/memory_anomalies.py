@@ -45,12 +45,13 @@ class MemoryAnomalies:
         return found[: page.limit]
 
     async def recent(
-        self, began_since_ms: int, ended_since_ms: int, limit: int
+        self, tenants: Sequence[str], began_since_ms: int, ended_since_ms: int, limit: int
     ) -> Sequence[StoredAnomaly]:
         return [
             one
             for one in reversed(self._in_order())
-            if one.at_ms >= began_since_ms
+            if one.tenant_id in tenants
+            and one.at_ms >= began_since_ms
             and (one.ended_ms is None or one.ended_ms >= ended_since_ms)
         ][:limit]
 

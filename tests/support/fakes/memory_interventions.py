@@ -67,8 +67,11 @@ class MemoryInterventions:
         found = self._of_tenant(tenant_id, session_ids)
         return next((one for one in found if one.id == intervention_id), None)
 
-    async def recent(self, since_ms: int, limit: int) -> Sequence[StoredIntervention]:
-        return [one for one in self._newest_first() if one.at_ms >= since_ms][:limit]
+    async def recent(
+        self, tenants: Sequence[str], since_ms: int, limit: int
+    ) -> Sequence[StoredIntervention]:
+        found = [one for one in self._newest_first() if one.tenant_id in tenants]
+        return [one for one in found if one.at_ms >= since_ms][:limit]
 
     async def trials(
         self,

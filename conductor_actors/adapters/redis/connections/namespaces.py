@@ -16,7 +16,7 @@ _PARAMETER: Final = re.compile(r"[?&]conductor_namespace=([^?&#]+)\Z")
 _PREFIX: Final = "conductor_key_prefix"
 
 # Where the keys and channels of a command are: everywhere, in the first place, or nowhere.
-_ALL_KEYS: Final = frozenset(("DEL", "EXISTS", "WATCH", "SUBSCRIBE", "PSUBSCRIBE"))
+_ALL_KEYS: Final = frozenset(("DEL", "EXISTS", "WATCH", "SUBSCRIBE", "PSUBSCRIBE", "UNSUBSCRIBE"))
 _ONE_KEY: Final = frozenset(
     (
         *("GET", "SET", "INCR", "PEXPIRE", "TYPE", "RPUSH", "PUBLISH"),

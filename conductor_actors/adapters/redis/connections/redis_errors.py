@@ -29,7 +29,7 @@ SERVICE_GRANTS: Final = " ".join(
         "+ping +select +info +time +scan +type +exists +cluster|slots",
         "+multi +exec +discard +watch +unwatch +eval",
         "+xread +xrange +xrevrange +xinfo|stream +xadd +xlen +xdel +xtrim",
-        "+publish +subscribe +psubscribe",
+        "+publish +subscribe +psubscribe +unsubscribe",
         "+set +get +incr +del +pexpire +hset +hdel +hget +hscan +rpush",
         "+hincrby +hgetall +zadd +zcard +zrem +zremrangebyscore",
     )

@@ -61,7 +61,7 @@ class EventRoutes:
 
     async def events(self, request: Request) -> Response:
         """Return a page of the events of the sessions that the caller can see."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         page = event_query.parse_events(request.query_params, caller.tenant)
         visible = await self._callers.access.visible(caller)
         selection = event_query.event_selection(page, caller.tenant, visible)
@@ -80,7 +80,7 @@ class EventRoutes:
 
     async def overview(self, request: Request) -> Response:
         """Return the sessions of an event on one axis of time, and its moments."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         requested = event_query.parse_overview(request.query_params)
         sessions = await self._sessions(caller, requested)
         calls, ports, tick_s, clocks = self._sources

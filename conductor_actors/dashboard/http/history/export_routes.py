@@ -43,12 +43,12 @@ class ExportRoutes:
 
     async def columns(self, request: Request) -> Response:
         """Return the dictionary of tables and columns."""
-        self._callers.caller(request)
+        await self._callers.caller(request)
         return self._responder.json(ExportColumns([_table_body(one) for one in TABLES.values()]))
 
     async def export(self, request: Request) -> Response:
         """Return the rows as a file, as they are read."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         if request.scope["http_version"] == "1.0":
             raise Denied(
                 *(426, "http_1_1_required"),

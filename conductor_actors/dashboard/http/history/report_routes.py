@@ -38,7 +38,7 @@ class ReportRoutes:
 
         It is compared with the sessions of its event that the caller can see, and no others.
         """
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         key = await self._callers.check_access(caller, session_id_of(request))
         check_names(request.query_params)
         visible = await self._callers.access.visible(caller)
@@ -49,7 +49,7 @@ class ReportRoutes:
 
     async def event_report(self, request: Request) -> Response:
         """Return the report of an event's sessions that the caller can see."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         event_id = parse_reported_event(request.query_params)
         visible = await self._callers.access.visible(caller)
         report = await self._calls.call(

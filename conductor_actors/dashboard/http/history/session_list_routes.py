@@ -68,7 +68,7 @@ class SessionListRoutes:
         """Return a page of the sessions, live or not; without `state`, the live ones' updates."""
         if "state" not in request.query_params:
             return await self._live_sessions(request)
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         requested = session_query.parse_sessions(request.query_params, caller.tenant)
         selection = requested.selection(caller.tenant, await self._callers.access.visible(caller))
         page = requested.page
@@ -85,7 +85,7 @@ class SessionListRoutes:
 
     async def titles(self, request: Request) -> Response:
         """Return what people call the live and the planned sessions that the caller can see."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         visible = await self._callers.access.visible(caller)
         named = await self._named.of_tenant(caller.tenant)
         if visible is not None:
@@ -95,7 +95,7 @@ class SessionListRoutes:
 
     async def about(self, request: Request) -> Response:
         """Return what is known of a session."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         key = await self._callers.check_access(caller, session_id_of(request))
         found = await self._calls.call(lambda: self._ports.sessions.get(key))
         if found is None:
@@ -104,7 +104,7 @@ class SessionListRoutes:
 
     async def put_about(self, request: Request) -> Response:
         """Store what people call a session, and perhaps its event."""
-        caller = self._callers.administrator(request)
+        caller = await self._callers.administrator(request)
         key = await self._callers.check_access(caller, session_id_of(request))
         details = _details(await read_body(request, MAX_ABOUT_BYTES))
         self._about_limit.count(caller.tenant)

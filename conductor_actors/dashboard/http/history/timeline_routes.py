@@ -42,7 +42,7 @@ class TimelineRoutes:
 
     async def timeline(self, request: Request) -> Response:
         """Return the timeline of a session: by default all of it, until now if it is live."""
-        caller = self._callers.caller(request)
+        caller = await self._callers.caller(request)
         key = await self._callers.check_access(caller, session_id_of(request))
         requested = parse_timeline(request.query_params)
         calls, ports, tick_s, clocks = self._sources

@@ -25,6 +25,7 @@ from conductor_actors.adapters.redis.updates.update_subscriber import RedisUpdat
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import LogEvent, PrimaryLost, observed_by
+from conductor_actors.ports import SubscriptionHandlers
 from tests.adapters.redis.pubsub_messages import pop_bodies
 from tests.support.event_samples import REACTION, SYNC
 from tests.support.replicated_valkeys import ReplicatedValkeys, replicated_valkeys
@@ -180,7 +181,9 @@ def test_a_listener_moves_also_while_messages_come_without_a_pause(
 async def test_the_dashboard_moves(valkeys: ReplicatedValkeys) -> None:
     subscriber = RedisUpdateSubscriber(valkeys.url)
     subscribed = asyncio.Event()
-    listening = asyncio.create_task(subscriber.listen(subscribed.set, lambda _: None))
+    listening = asyncio.create_task(
+        subscriber.listen(SubscriptionHandlers(subscribed.set, lambda _: None, lambda *_: None))
+    )
     await asyncio.wait_for(subscribed.wait(), 5)
     await asyncio.to_thread(valkeys.fail_over)
     with pytest.raises(Unavailable, match="not the primary"):
@@ -205,7 +208,7 @@ def test_a_replica_is_refused_in_one_line(valkeys: ReplicatedValkeys) -> None:
 async def test_the_dashboard_refuses_a_replica(valkeys: ReplicatedValkeys) -> None:
     subscriber = RedisUpdateSubscriber(valkeys.replica.url)
     with pytest.raises(ConfigError, match="is a replica"):
-        await subscriber.listen(lambda: None, lambda _: None)
+        await subscriber.listen(SubscriptionHandlers(lambda: None, lambda _: None, lambda *_: None))
 
 
 def test_entries_that_a_failover_loses_are_reported_as_a_gap_and_later_ones_are_read(

@@ -19,10 +19,10 @@ from conductor_actors.adapters.redis.introspection_channel import (
 from conductor_actors.adapters.redis.updates.update_reader import RedisUpdateReader
 from conductor_actors.adapters.redis.updates.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.domain.gaps import Gap
-from conductor_actors.domain.identity import EVERY_TENANT
+from conductor_actors.domain.identity import DEFAULT_TENANT, EVERY_TENANT
 from conductor_actors.domain.introspection_protocol import IntrospectionRequest
 from conductor_actors.errors import Unavailable
-from conductor_actors.ports import UPDATES
+from conductor_actors.ports import UPDATES, SubscriptionHandlers
 from tests.adapters.redis.pubsub_messages import pop_bodies
 from tests.support.event_samples import SYNC
 from tests.support.valkey_servers import ValkeyServer, valkey_server
@@ -111,7 +111,9 @@ def test_updates_are_received(valkey: ValkeyServer) -> None:
 async def test_the_dashboard_stays_subscribed(valkey: ValkeyServer) -> None:
     subscriber = RedisUpdateSubscriber(valkey.url, OFTEN)
     received = asyncio.Event()
-    listening = asyncio.create_task(subscriber.listen(lambda: None, lambda _: received.set()))
+    handlers = SubscriptionHandlers(lambda: None, lambda _: received.set(), lambda *_: None)
+    await subscriber.subscribe(DEFAULT_TENANT)
+    listening = asyncio.create_task(subscriber.listen(handlers))
     done, _ = await asyncio.wait([listening], timeout=0.5)
     assert not done
     assert valkey.client.publish(UPDATES, b"{}") == 1

@@ -117,6 +117,12 @@ def session_id() -> str:
     return f"session-{uuid4().hex}"
 
 
+@pytest.fixture
+def own_tenant() -> str:
+    """Return a tenant of which the database has nothing."""
+    return f"tenant-{uuid4().hex}"
+
+
 def this_tick_ms(ticks_ago: int = 0) -> int:
     return int(time.time() // 5 - ticks_ago) * 5000
 

@@ -46,12 +46,12 @@ def test_health_reports_the_servers_and_the_collector(
         found: dict[str, object] = {}
         while found.get("database") != "ok":
             found = httpx.get(f"{dashboard.address}health").json()
+        assert isinstance(found.pop("active_sessions"), int)
         assert found == {
             "status": "ok",
             "redis": "ok",
             "database": "ok",
             "collector": "running",
-            "active_sessions": 0,
             "lag_s": 0.25,
             "checkpoint_age_s": 12.5,
             "gaps": {"trimmed": {"gaps": 2, "lost_events": 7}},

@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 import httpx
@@ -137,33 +138,36 @@ async def test_a_client_has_at_most_a_hundred_subscriptions(serve: Serve, connec
 
 
 async def test_a_watcher_gets_all_sessions_and_then_those_that_change(
-    serve: Serve, connect: Connect, publish: Publish
+    serve: Serve, connect: Connect, publish: Publish, own_tenant: str
 ) -> None:
-    dashboard = serve()
-    first = await connect(dashboard)
+    dashboard, shown = serve([own_tenant], jwt_secret=SECRET), token(own_tenant)
+    first = await connect(dashboard, show=shown)
     await first.call("subscribe:sessions")
     assert await _names(first) == []
-    publish(row("a", this_tick_ms(1)), row("b", this_tick_ms(1)))
+    of_tenant = partial(row, tenant_id=own_tenant)
+    publish(of_tenant("a", this_tick_ms(1)), of_tenant("b", this_tick_ms(1)))
     assert await _names(first) == ["a", "b"]
-    client = await connect(dashboard)
+    client = await connect(dashboard, show=shown)
     assert await client.call("subscribe:sessions") == {"ok": True}
     assert await _names(client) == ["a", "b"]
-    publish(row("b", this_tick_ms()), row("c", this_tick_ms()))
+    publish(of_tenant("b", this_tick_ms()), of_tenant("c", this_tick_ms()))
     assert await _names(client) == ["b", "c"]
     assert await client.call("unsubscribe:sessions") == {"ok": True}
-    publish(row("a", this_tick_ms(-1)))
+    publish(of_tenant("a", this_tick_ms(-1)))
     assert [await _names(first), await _names(first)] == [["b", "c"], ["a"]]
     await client.subscribe("a")
     assert (await client.next())[0] == "engagement:history"
 
 
 async def test_a_watcher_gets_a_tick_of_a_thousand_sessions_in_one_message(
-    serve: Serve, connect: Connect, publish: Publish
+    serve: Serve, connect: Connect, publish: Publish, own_tenant: str
 ) -> None:
-    client = await connect(serve())
+    dashboard = serve([own_tenant], jwt_secret=SECRET)
+    client = await connect(dashboard, show=token(own_tenant))
     await client.call("subscribe:sessions")
     assert await _names(client) == []
-    publish(*(row(f"s{number:04}", this_tick_ms()) for number in range(1000)))
+    of_tenant = partial(row, at_ms=this_tick_ms(), tenant_id=own_tenant)
+    publish(*(of_tenant(f"s{number:04}") for number in range(1000)))
     assert len(await _names(client)) == 1000
 
 

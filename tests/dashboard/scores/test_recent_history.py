@@ -64,11 +64,11 @@ async def test_a_stored_point_is_the_same_as_the_published_one(
 async def test_stored_points_fill_the_gaps_between_received_ones(
     serve: Serve, connect: Connect, store: Write, publish: Write, session_id: str
 ) -> None:
-    store(*(scored(session_id, age) for age in range(40)))
     dashboard = serve()
     client = await connect(dashboard)
     await client.subscribe(session_id)
     await client.body("engagement:history")
+    store(*(scored(session_id, age) for age in range(40)))
     for age in (30, 20, 10):
         publish(scored(session_id, age))
         await client.body("engagement:update")

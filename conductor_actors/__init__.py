@@ -18,8 +18,8 @@ how servers are reached. Code depends in one direction, which import-linter chec
 __main__ > cli > commands > cluster > app > settings
     > actors | adapters | dashboard | simulate > observability > webhook_messages
     > ports | outages | anomaly_messages | anomaly_port | catalog_port | conductor_port |
-    history_port | intervention_messages | webhook_port > report_port > exports |
-    intervention_bodies | report_bodies > history_bodies >
+    history_port | intervention_messages | score_port | webhook_port > report_port >
+    exports | intervention_bodies | report_bodies > history_bodies >
     cluster_status | updates > compiled | log_events | instants | threads > domain > errors
 
 Glossary:

@@ -38,7 +38,8 @@ from conductor_actors.domain.anomalies.evidence import noticeable_s
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, Signals, category
 from conductor_actors.errors import Overloaded, Unavailable
-from conductor_actors.ports import Clock, HistoryStep, StoredScore, TickScore
+from conductor_actors.ports import Clock
+from conductor_actors.score_port import HistoryStep, StoredScore, TickScore
 from conductor_actors.updates import (
     Update,
     decode_update,

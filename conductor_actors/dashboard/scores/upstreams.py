@@ -17,14 +17,11 @@ from conductor_actors.history_port import HistoryPorts
 from conductor_actors.outages import Outage
 from conductor_actors.ports import (
     CommandWriter,
-    HistoryReader,
-    HistoryStep,
     PublishedMessage,
-    StoredScore,
     SubscriptionHandlers,
-    TickScore,
     UpdateSubscriber,
 )
+from conductor_actors.score_port import HistoryReader, HistoryStep, StoredScore, TickScore
 
 T = TypeVar("T")
 

@@ -12,7 +12,8 @@ from conductor_actors.dashboard.scores import database_calls, upstreams
 from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStream
 from conductor_actors.errors import ConfigError, TablesMissing, Unavailable
 from conductor_actors.outages import Outage
-from conductor_actors.ports import HistoryReader, PublishedMessage, SubscriptionHandlers
+from conductor_actors.ports import PublishedMessage, SubscriptionHandlers
+from conductor_actors.score_port import HistoryReader
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from conductor_actors.adapters.postgres.history_reader import PostgresHistoryRea
 from conductor_actors.adapters.postgres.intervention_store import PostgresInterventionStore
 from conductor_actors.adapters.redis.access_check import report_shared_names
 from conductor_actors.adapters.redis.command_writer import RedisCommandWriter
-from conductor_actors.adapters.redis.events.event_source import RedisSource, SourceOptions
+from conductor_actors.adapters.redis.events.event_source import RedisSource
 from conductor_actors.adapters.redis.log_stream import RedisLog
 from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisCheckpointStore
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
@@ -27,6 +27,7 @@ from conductor_actors.app.opened_ports import (
     open_ports,
 )
 from conductor_actors.app.preparation import prepare_servers
+from conductor_actors.app.source_options import source_options
 from conductor_actors.compiled import IS_COMPILED
 from conductor_actors.errors import Unavailable
 from conductor_actors.log_events import (
@@ -150,17 +151,6 @@ class Service:
                 compiled=IS_COMPILED,
             )
         )
-
-
-def source_options(settings: Settings) -> SourceOptions:
-    """Return what to read, and from where."""
-    return SourceOptions(
-        settings.transport,
-        settings.tenants,
-        settings.start,
-        settings.window_s,
-        settings.mailbox_limit,
-    )
 
 
 @contextmanager

@@ -10,9 +10,11 @@ from threading import Event
 from typing import Literal, NamedTuple, TypeAlias
 
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
+from conductor_actors.adapters.redis.key_names import CHECKPOINT_KEY
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.partitions.partition_count import fix_partition_count
 from conductor_actors.adapters.redis.partitions.splitter_checkpoints import SplitterCheckpoint
+from conductor_actors.app.adoption import needs_adoption
 from conductor_actors.app.collector import GC_THRESHOLDS
 from conductor_actors.app.lease_wait import LeaseWait, MayBreak, never_break
 from conductor_actors.app.split_loop import SplitLoop
@@ -90,6 +92,7 @@ class SplitterService:
         wait = LeaseWait(self._lease, self._stop, self._may_break, ports.source.subscribe)
         wait.retry(lambda: fix_partition_count(self._redis_url, self._settings.partitions))
         wait.complete(self._stand_by)
+        wait.retry(lambda: _require_adopted(self._redis_url))
         checkpoint = wait.retry(ports.checkpoints.newest)
         if checkpoint is not None:
             ports.source.resume(checkpoint.position)
@@ -116,6 +119,15 @@ class SplitterService:
         self._phase = "ended"
         with suppress(Unavailable, ConfigError):
             self._lease.release()
+
+
+def _require_adopted(redis_url: str) -> None:
+    """Raise `ConfigError` if the sessions of a single collector are not in the partitions yet."""
+    if needs_adoption(redis_url):
+        raise ConfigError(
+            f"REDIS_URL: {CHECKPOINT_KEY} has the sessions of a single collector; stop all and "
+            "start with `cluster up`, or with --shards, which shares them out among the partitions"
+        )
 
 
 def _first_checkpoint(ports: SplitterPorts, first: ReadResult) -> SplitterCheckpoint:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import NamedTuple
 
-from conductor_actors.adapters.redis.events.event_source import RedisSource, SourceOptions
+from conductor_actors.adapters.redis.events.event_source import RedisSource
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.partitions.block_writer import BlockWriter
 from conductor_actors.adapters.redis.partitions.rewinds import RewindRequests
 from conductor_actors.adapters.redis.partitions.splitter_checkpoints import SplitterCheckpoints
 from conductor_actors.app.partition_urls import partition_redis_urls
+from conductor_actors.app.source_options import source_options
 from conductor_actors.domain.blocks import FIRST, Interval
 from conductor_actors.domain.splitting import SplitRules
 from conductor_actors.ports import EventSource, ReadResult
@@ -54,13 +55,7 @@ def open_splitter_ports(
 ) -> SplitterPorts:
     """Open the adapters; all but the lease are closed with the stack."""
     urls, count = partition_redis_urls(settings, redis_url), settings.partitions
-    options = SourceOptions(
-        settings.transport,
-        settings.tenants,
-        settings.start,
-        settings.window_s,
-        settings.mailbox_limit,
-    )
+    options = source_options(settings)
     streams = options._replace(transport="streams")
     source = RedisSource(redis_url, options)
     writer, rewinds = BlockWriter(urls, count), RewindRequests(urls, count)

@@ -152,6 +152,13 @@ class BlocksRepeated(LogEvent):
     blocks: Count
 
 
+class CheckpointAdopted(LogEvent):
+    """The checkpoint of a single collector was shared out among the partitions."""
+
+    sessions: Count
+    partitions: Count
+
+
 class CheckpointLoaded(LogEvent):
     """The service resumes from this checkpoint."""
 
@@ -301,6 +308,7 @@ DataEvent: TypeAlias = (
     BatchWritten
     | BlocksRepeated
     | BlocksRewritten
+    | CheckpointAdopted
     | CheckpointCommitted
     | CheckpointLoaded
     | CheckpointPostponed

@@ -34,6 +34,7 @@ from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import UNSCORED_NAMES
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
+from conductor_actors.domain.merging import Frontier
 from conductor_actors.ports import ReadResult
 
 # More than the time since the last checkpoint of an owner that died.
@@ -84,10 +85,7 @@ class RedisSource:
 
     def resume(self, position: bytes) -> None:
         """Read on from the position of another source; call this before the first read."""
-        try:
-            resumed = msgspec.msgpack.decode(position, type=_Position)
-        except msgspec.MsgspecError:
-            raise unreadable(f"the position in {CHECKPOINT_KEY}") from None
+        resumed = _decoded(position)
         self._streams.resume(resumed.streams)
         self._has_begun, self._used_pubsub = True, resumed.uses_pubsub
         ms, sequence = resumed.streams.frontier
@@ -203,6 +201,18 @@ class RedisSource:
 
 def _is_scored(name: str) -> bool:
     return not name.endswith(UNSCORED_NAMES)
+
+
+def frontier_of(position: bytes) -> Frontier:
+    """Return up to where entries were read, by the position of a source."""
+    return _decoded(position).streams.frontier
+
+
+def _decoded(position: bytes) -> _Position:
+    try:
+        return msgspec.msgpack.decode(position, type=_Position)
+    except msgspec.MsgspecError:
+        raise unreadable(f"the position in {CHECKPOINT_KEY}") from None
 
 
 def _in_redis_time(gap: Gap, offset_ms: float) -> Gap:

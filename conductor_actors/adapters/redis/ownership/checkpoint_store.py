@@ -41,11 +41,16 @@ class RedisCheckpointStore:
 
         Raise `ConfigError` if it is to be of all sessions, and these are in partitions.
         """
-        with mapped_errors():
-            if self._partition is None:
+        if self._partition is None:
+            with mapped_errors():
                 [count] = pipeline(self._client, [("GET", PARTITION_COUNT_KEY)])
-                if count is not None:
-                    raise partitioned(int(count))
+            if count is not None:
+                raise partitioned(int(count))
+        return self.read()
+
+    def read(self) -> Checkpoint | None:
+        """Return the last checkpoint in full, also if its sessions are to be in partitions."""
+        with mapped_errors():
             [header] = pipeline(self._client, [("HGET", self._header_key, "header")])
             if header is None:
                 return None

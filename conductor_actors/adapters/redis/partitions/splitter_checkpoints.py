@@ -8,7 +8,12 @@ import msgspec
 from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
-from conductor_actors.adapters.redis.key_names import NAMESPACE_NOTE, SPLITTER_KEY
+from conductor_actors.adapters.redis.key_names import (
+    CHECKPOINT_KEY,
+    CHECKPOINT_SESSIONS_KEY,
+    NAMESPACE_NOTE,
+    SPLITTER_KEY,
+)
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.domain.merging import Frontier
 from conductor_actors.domain.splitting import SplitterState
@@ -56,10 +61,14 @@ class SplitterCheckpoints:
 
     def commit(self, checkpoint: SplitterCheckpoint) -> None:
         """Add a checkpoint; raise `OwnershipLost` if another process is the owner."""
-        version, data = SPLITTER_CHECKPOINT_VERSION, _encode(checkpoint)
-        xadd = "XADD", SPLITTER_KEY, "MAXLEN", MAX_SPLITTER_CHECKPOINTS, "*"
         with mapped_errors():
-            self._fence.transaction(self._client, [(*xadd, "version", version, "data", data)])
+            self._fence.transaction(self._client, [_xadd(checkpoint)])
+
+    def commit_first(self, checkpoint: SplitterCheckpoint) -> None:
+        """Add a checkpoint in place of that of a single collector, which is deleted."""
+        delete: Command = ("DEL", CHECKPOINT_KEY, CHECKPOINT_SESSIONS_KEY)
+        with mapped_errors():
+            self._fence.transaction(self._client, [_xadd(checkpoint), delete])
 
     def close(self) -> None:
         """Close every connection."""
@@ -75,6 +84,11 @@ class SplitterCheckpoints:
             if len(page) < page_size:
                 return
             last = f"({page[-1][0].decode()}"
+
+
+def _xadd(checkpoint: SplitterCheckpoint) -> Command:
+    fields = "version", SPLITTER_CHECKPOINT_VERSION, "data", _encode(checkpoint)
+    return "XADD", SPLITTER_KEY, "MAXLEN", MAX_SPLITTER_CHECKPOINTS, "*", *fields
 
 
 def _decoded(raw_entry: Any) -> SplitterCheckpoint:  # noqa: ANN401 - as parsed by hiredis

@@ -89,12 +89,13 @@ class Coordinator:
         return BUSY_STEP_S if is_busy else IDLE_STEP_S
 
     def leave(self, node: str) -> int:
-        """Empty a node; return how many partitions and splitters it still has."""
+        """Empty a node; return how many partitions and splitters have not left it for another."""
         hosts = self._hosts.on_node(node)
         for host in hosts:
             host.leave("node")
         left = sum(len(load.runs) + len(load.drains) for load in (host.load() for host in hosts))
         report = self._splitter.report
+        left += self._history.under_way(())
         return left + (bool(hosts) and report is not None and report.node == node)
 
     def drain(self) -> int:
@@ -115,7 +116,8 @@ class Coordinator:
     def progress(self) -> Progress:
         """Return how far the cluster has come."""
         hosts = sum(host.report is not None for host in self._hosts.hosts.values())
-        return Progress(self._without_owner(), hosts, self._history.problems())
+        problems = {*self._history.problems(), self._splitter.problem} - {""}
+        return Progress(self._without_owner(), hosts, sorted(problems))
 
     def status(self) -> ClusterStatus:
         """Return the status of this moment."""

@@ -13,6 +13,7 @@ from conductor_actors.cluster.ray_engine import RayEngine
 from conductor_actors.cluster.ray_view import cluster_address, read_view
 from conductor_actors.cluster.status_publisher import StatusPublisher
 
+HEAD_RESOURCE: Final = "node:__internal_head__"  # which the head alone has; an affinity is a hint
 COORDINATOR_THREADS: Final = 4  # of Ray, for calls of commands
 
 
@@ -41,7 +42,7 @@ class CoordinatorActor:
             return self._coordinator.progress()
 
     def leave(self, node: str) -> int:
-        """Empty a node; return how many partitions and splitters it still has."""
+        """Empty a node; return how many partitions and splitters have not left it for another."""
         with self._lock:
             return self._coordinator.leave(node)
 
@@ -75,26 +76,17 @@ def find_coordinator(ray: Any) -> Any | None:  # noqa: ANN401 - Ray may be missi
 def create_coordinator(ray: Any, parameters: ServiceParameters) -> Any:  # noqa: ANN401 - the same
     """Return the coordinator of the cluster, created if there is none.
 
-    It takes no CPU. On the head, if that can run actors, it ends when nobody could use it anyway.
+    It takes no CPU. It is on the head, without which it could do nothing: so the loss of another
+    node costs no time to replace it.
     """
-    from ray.util.scheduling_strategies import (  # noqa: PLC0415 - Ray may be missing
-        NodeAffinitySchedulingStrategy,
-    )
-
-    heads = [
-        node["NodeID"]
-        for node in ray.nodes()
-        if node["Alive"] and "node:__internal_head__" in node["Resources"]
-    ]
     options: dict[str, Any] = {
         "name": COORDINATOR,
         "lifetime": "detached",
         "get_if_exists": True,
         "num_cpus": 0,
+        "resources": {HEAD_RESOURCE: 0.001},
         "max_restarts": -1,
         "max_task_retries": -1,
         "max_concurrency": COORDINATOR_THREADS,
     }
-    if heads:
-        options["scheduling_strategy"] = NodeAffinitySchedulingStrategy(heads[0], soft=True)
     return ray.remote(CoordinatorActor).options(**options).remote(parameters)

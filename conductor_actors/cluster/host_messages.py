@@ -67,7 +67,7 @@ class SplitterCommand(NamedTuple):
 
 
 class SplitterReport(NamedTuple):
-    """The state of the splitter."""
+    """The state of the splitter. `problem` is what the operator must change, if it has ended so."""
 
     node: str
     pid: int
@@ -75,6 +75,7 @@ class SplitterReport(NamedTuple):
     lag_s: float | None = None
     events_per_s: float = 0.0
     exit_code: int | None = None
+    problem: str = ""
 
 
 Report: TypeAlias = HostReport | SplitterReport

@@ -10,6 +10,7 @@ import threading
 from contextlib import ExitStack
 from typing import Any
 
+from conductor_actors.actors.supervisor import EXIT_FAILED
 from conductor_actors.cluster.actor_names import owner_name
 from conductor_actors.cluster.actor_process import actor_process, served_metrics
 from conductor_actors.cluster.host_messages import (
@@ -20,6 +21,7 @@ from conductor_actors.cluster.host_messages import (
 from conductor_actors.cluster.living_actors import LivingActors
 from conductor_actors.cluster.process_figures import Rate
 from conductor_actors.cluster.ray_view import cluster_address, node_id, read_view
+from conductor_actors.errors import ConfigError
 
 
 class SplitterActor:
@@ -37,6 +39,7 @@ class SplitterActor:
             parameters.settings, parameters.urls, owner, self._living.may_break
         )
         self._exit_code: int | None = None
+        self._problem = ""
         self._events = Rate()
         threading.Thread(target=self._run, name="splitter", daemon=True).start()
 
@@ -52,11 +55,14 @@ class SplitterActor:
             status.lag_s,
             self._events.measure(status.events),
             self._exit_code,
+            self._problem,
         )
 
     def _run(self) -> None:
-        exit_code = 70  # unless it is known better
+        exit_code = EXIT_FAILED  # unless it is known better
         try:
             exit_code = self._service.run()
+        except ConfigError as error:
+            self._problem = str(error)
         finally:
             self._exit_code = exit_code

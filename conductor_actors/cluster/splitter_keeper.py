@@ -32,6 +32,7 @@ class SplitterKeeper:
         self._clock = clock
         self.name = ""
         self.report: SplitterReport | None = None
+        self.problem = ""  # of the last that has ended
         self._created_s = 0.0
         self._answered_s = 0.0
         self._is_called = False
@@ -48,8 +49,8 @@ class SplitterKeeper:
         """Return its status; None if there is none that has answered."""
         if not self.name or self.report is None:
             return None
-        node, _, state, lag_s, events_per_s, _ = self.report
-        return ClusterSplitter(node, state, lag_s, events_per_s)
+        report = self.report
+        return ClusterSplitter(report.node, report.state, report.lag_s, report.events_per_s)
 
     def drain(self) -> None:
         """Drain it; once it has ended, `keep` creates another."""
@@ -94,6 +95,7 @@ class SplitterKeeper:
             self._lose()
         elif report is not None:
             self.report, self._answered_s = report, self._clock()
+            self.problem = report.problem
             if report.state == "running":
                 self._failures = 0
             if report.exit_code is not None:

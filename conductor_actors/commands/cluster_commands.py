@@ -36,6 +36,7 @@ from conductor_actors.settings import Settings
 from conductor_actors.settings.loading import load_settings
 
 MAX_LISTED_PARTITIONS: Final = 12
+MAX_LINE_CELLS: Final = 160  # of a file or pipe
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -127,7 +128,7 @@ def _urls(settings: Settings) -> ServerUrls:
 
 
 def _print_status(found: ClusterStatus) -> None:
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else MAX_LINE_CELLS)
     owned = found.partitions - len(found.without_owner)
     console.print(f"{owned} of {found.partitions} partitions have an owner", highlight=False)
     if found.without_owner:
@@ -154,11 +155,11 @@ def _hosts(found: ClusterStatus) -> Table:
     table = _table("node", "host", "partitions", "sessions", "events/s", "lag", "cpu", "memory")
     for node in found.nodes:
         hosts = [host for host in found.hosts if host.node == node.id]
-        state = "leaving" if node.leaving else f"{node.cpus:g} CPUs"
+        state = "leaving" if node.leaving else f"CPUs: {node.cpus:g}"
         for index, host in enumerate(hosts):
             table.add_row(
                 f"{printable(node.address)} ({state})" if index == 0 else "",
-                printable(host.name),
+                _short(host.name),
                 count(len(host.partitions)),
                 count(host.sessions),
                 rate(host.events_per_s),
@@ -177,11 +178,15 @@ def _moves(found: ClusterStatus) -> Table:
         table.add_row(
             to_iso(move.at_ms),
             count(move.partition),
-            printable(move.source) or "a host that died",
-            printable(move.target),
+            _short(move.source) or "lost",
+            _short(move.target),
             duration(move.duration_s),
         )
     return table
+
+
+def _short(host: str) -> str:
+    return printable(host.removeprefix("conductor-host-"))
 
 
 def _table(*titles: str) -> Table:

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 
+import pykka
 import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
@@ -128,3 +129,15 @@ def _wait_for_a_second_report(emitted: list[LogEvent]) -> None:
 
     with observed_by(look):
         assert done.wait(MAX_WAIT_S), [event.event_name() for event in emitted]
+
+
+def test_a_collector_that_has_drained_leaves_no_thread_and_no_actor() -> None:
+    threads, actors = set(threading.enumerate()), len(pykka.ActorRegistry.get_all())
+    run = CollectorRun(split_into_reads(simulate_entries(sessions=4, seconds=30), 50))
+    run.start()
+    run.source.wait_until_routed()
+    assert run.collector.drain() == 0
+    for thread in set(threading.enumerate()) - threads:
+        thread.join(MAX_WAIT_S)
+    assert set(threading.enumerate()) <= threads
+    assert len(pykka.ActorRegistry.get_all()) == actors

@@ -120,6 +120,7 @@ class Collector:
         self._to_publisher: CoalescingMailbox[ScoreRow] = CoalescingMailbox(Scored)
         self._mailboxes |= {"writer": self._to_writer, "publisher": self._to_publisher}
         self._sessions = self._session_table()
+        self._supervisor: pykka.ActorRef[SupervisorActor]
         self._timer = Timer(self._timer_entries(), self._awake_clock)
 
     def start(self) -> None:
@@ -135,7 +136,9 @@ class Collector:
         )
         context = ActorContext("supervisor", supervisor, _RootMailbox(self._outcome))
         stats = Stats(self._dispatcher, sessions, self._mailboxes, time.monotonic)
-        SupervisorActor.start(context, self._children(), sessions, stats, self._outcome)
+        self._supervisor = SupervisorActor.start(
+            context, self._children(), sessions, stats, self._outcome
+        )
         self._timer.start()
 
     def wait(self, timeout_s: float) -> int | None:
@@ -161,6 +164,7 @@ class Collector:
             self._give_up.set()
             self._outcome.wait_drained(DRAIN_TIMEOUT_S - DRAIN_ABORT_AFTER_S - 1)
         self._timer.stop()
+        self._supervisor.stop(block=False)
         self._report_unfinished()
         self._dispatcher.close()
         return self._outcome.exit_code

@@ -25,10 +25,7 @@ def _no_actor_stays(log_lines: list[EventDict]) -> Iterator[None]:
     yield
     for ref in pykka.ActorRegistry.get_all():
         stop = ref.stop(block=False)
-        if issubclass(ref.actor_class, pykka.ThreadingActor):
-            stop.get(timeout=MAX_WAIT_S)
-        else:  # its dispatcher is closed
-            pykka.ActorRegistry.unregister(ref)
+        stop.get(timeout=MAX_WAIT_S)
     del log_lines  # kept until then for their last lines
 
 
@@ -39,6 +36,12 @@ def any_model(request: pytest.FixtureRequest) -> Iterator[Model]:
         yield PykkaModel()
     else:
         yield from _ours(request.param)
+
+
+@pytest.fixture(params=["pykka", "system"])
+def threaded_model(request: pytest.FixtureRequest) -> Model:
+    """The models whose actors are in Pykka's registry: there are few of them."""
+    return PykkaModel() if request.param == "pykka" else SystemModel()
 
 
 @pytest.fixture(params=["system", "pooled"])

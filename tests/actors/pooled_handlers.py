@@ -33,6 +33,9 @@ class PlainTurnTaker:
     def report_hung(self, running_s: float) -> None:
         pass
 
+    def release(self) -> None:
+        pass
+
 
 def attach_handler(
     dispatcher: Dispatcher, mailbox: PooledMailbox, handle: Callable[[object], None]

@@ -220,6 +220,17 @@ class PooledActor(_SupervisedActor):
 
     actor_stopped: _Flag  # type: ignore[assignment]
 
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> pykka.ActorRef[Any]:  # noqa: ANN401
+        """Start an actor, which Pykka's registry does not know.
+
+        The registry is one list for the process, from which the end of each of many thousand
+        actors would remove it in linear time, and which would keep those whose dispatcher closed.
+        """
+        actor = cls(*args, **kwargs)
+        actor._start_actor_loop()
+        return actor.actor_ref
+
     def __init__(self, context: ActorContext[PooledMailbox], dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
         self._is_set_up = False
@@ -244,6 +255,10 @@ class PooledActor(_SupervisedActor):
         """The mailbox, which a successor of the actor takes over."""
         mailbox: PooledMailbox = self._context.mailbox
         return mailbox
+
+    def release(self) -> None:
+        """Drop the reference of the actor to itself, after which it is freed with its last user."""
+        del self._actor_ref
 
     def report_hung(self, running_s: float) -> None:
         """Report, from another thread, a handler that does not return."""
@@ -283,7 +298,7 @@ class PooledActor(_SupervisedActor):
                 self._fail(error)
         if self._dispatcher.detach(mailbox):
             self._actor_loop_teardown()
-            del self._actor_ref  # which refers back: garbage of such cycles is collected late
+            self.release()
 
     def _reply(self, envelope: Envelope) -> None:
         """Handle a message; if it is an `ask`, reply with the result or the error."""

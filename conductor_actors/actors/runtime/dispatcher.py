@@ -186,12 +186,23 @@ class Dispatcher:
                 self._report_idle()
 
     def close(self, timeout_s: float = 1.0) -> None:
-        """End the threads after their current turns."""
+        """End the threads after their current turns, and release the actors, but hung ones."""
         with self._lock:
             self._is_closed = True
             self._work_added.notify_all()
         for thread in self._threads:
             thread.join(timeout_s)
+        with self._lock:
+            if not self._busy:
+                self._release_actors()
+
+    def _release_actors(self) -> None:
+        """Release the actors, and their states, although the garbage of a process is kept long."""
+        for mailbox in self._attached:
+            actor, mailbox.actor = mailbox.actor, None
+            if actor is not None:
+                actor.release()
+        self._attached.clear()
 
     def _hung_turn(self, runner: TurnRunner) -> HungTurn | None:
         """Return a runner's turn, and replace its thread, if the turn is hung."""

@@ -151,6 +151,9 @@ class TurnTaker(Protocol):
     def report_hung(self, running_s: float) -> None:
         """Report, from another thread, a handler that does not return."""
 
+    def release(self) -> None:
+        """Prepare for being freed: no other turn comes."""
+
 
 class Delivery(Protocol):
     """The part of a dispatcher that its mailboxes use."""

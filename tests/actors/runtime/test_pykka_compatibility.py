@@ -176,24 +176,24 @@ def test_several_stops_all_return_true(any_model: Model) -> None:
     "end", [lambda ref: ref.stop(block=False), lambda ref: ref.tell("bad")], ids=["stop", "fail"]
 )
 def test_the_registry_knows_an_actor_while_it_lives(
-    any_model: Model, end: Callable[[Ref], object]
+    threaded_model: Model, end: Callable[[Ref], object]
 ) -> None:
-    ref = any_model.start(Script(on_receive=failing))
+    ref = threaded_model.start(Script(on_receive=failing))
     assert pykka.ActorRegistry.get_by_urn(ref.actor_urn) is ref
     end(ref)
     wait_dead(ref)
     assert pykka.ActorRegistry.get_by_urn(ref.actor_urn) is None
 
 
-def test_stop_all_stops_every_actor(any_model: Model) -> None:
-    refs = [any_model.start(Script()) for _ in range(3)]
+def test_stop_all_stops_every_actor(threaded_model: Model) -> None:
+    refs = [threaded_model.start(Script()) for _ in range(3)]
     assert pykka.ActorRegistry.stop_all(timeout=MAX_WAIT_S) == [True, True, True]
     assert not any(ref.is_alive() for ref in refs)
 
 
-def test_a_broadcast_reaches_every_actor(any_model: Model) -> None:
+def test_a_broadcast_reaches_every_actor(threaded_model: Model) -> None:
     handled: list[object] = []
-    refs = [any_model.start(Script(on_receive=handled.append)) for _ in range(3)]
+    refs = [threaded_model.start(Script(on_receive=handled.append)) for _ in range(3)]
     pykka.ActorRegistry.broadcast("all")
     for ref in refs:
         ref.ask("barrier", timeout=MAX_WAIT_S)

@@ -26,6 +26,7 @@ from conductor_actors.app.opened_ports import (
     Servers,
     open_ports,
 )
+from conductor_actors.app.partition_owners import PartitionOwners
 from conductor_actors.app.preparation import prepare_servers
 from conductor_actors.app.source_options import source_options
 from conductor_actors.compiled import IS_COMPILED
@@ -40,7 +41,7 @@ from conductor_actors.log_events import (
 )
 from conductor_actors.observability import logs
 from conductor_actors.observability.collector_progress import CollectorProgress
-from conductor_actors.observability.collector_status import CollectorStatus, StatusReader
+from conductor_actors.observability.collector_status import StatusReader
 from conductor_actors.observability.log_relay import LogRelay
 from conductor_actors.settings import Settings
 
@@ -53,7 +54,8 @@ class DashboardService:
 
     def __init__(self, settings: Settings, redis_url: str, database_url: str) -> None:
         self._redis_url = redis_url
-        self._dashboard = _make_dashboard(settings, redis_url, database_url, CollectorStatus)
+        self._owners = PartitionOwners(settings, redis_url)
+        self._dashboard = _make_dashboard(settings, redis_url, database_url, self._owners.status)
         self._stop = threading.Event()
 
     def stop(self) -> None:
@@ -63,6 +65,10 @@ class DashboardService:
     def run(self) -> int:
         """Run until `stop`, or until it fails; return the exit code."""
         report_shared_names(self._redis_url)
+        with self._owners.polled():
+            return self._run()
+
+    def _run(self) -> int:
         self._dashboard.start()
         while not self._stop.wait(FAILURE_POLL_S):
             if _has_failed(self._dashboard):

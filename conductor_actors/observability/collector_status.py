@@ -26,11 +26,25 @@ class GapCount(msgspec.Struct, gc=False, omit_defaults=True):
 _NO_GAPS: Final[Mapping[str, GapCount]] = MappingProxyType({})
 
 
+class ClusterHealth(msgspec.Struct, gc=False, frozen=True):
+    """The hosts that share the sessions. What only the coordinator knows is None while it is away.
+
+    `without_owner` are the partitions that nobody scores.
+    """
+
+    nodes: int | None
+    hosts: int | None
+    partitions: int
+    without_owner: Sequence[int]
+    sessions: int | None
+
+
 class CollectorStatus(NamedTuple):
     """What a process knows of the collector; the defaults are for one in another process.
 
     `obstacles` are the reasons why it is not ready. `lag_s` is how far reading is behind Redis'
-    clock, and `gaps` are those since the start, by reason.
+    clock, and `gaps` are those since the start, by reason. `cluster` is what hosts have that share
+    the sessions.
     """
 
     state: CollectorState = "elsewhere"
@@ -38,6 +52,7 @@ class CollectorStatus(NamedTuple):
     lag_s: float | None = None
     checkpoint_age_s: float | None = None
     gaps: Mapping[str, GapCount] = _NO_GAPS
+    cluster: ClusterHealth | None = None
 
 
 # Called by any thread.

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from conductor_actors.observability.collector_status import (
+    ClusterHealth,
     CollectorState,
     CollectorStatus,
     GapCount,
@@ -17,7 +18,7 @@ class Health(msgspec.Struct, gc=False):
     """How the process and what it needs are doing.
 
     Of a collector in this process: how far reading is behind, how old its last checkpoint is, and
-    what was never read since the start, by reason.
+    what was never read since the start, by reason. `cluster` is there if hosts share the sessions.
     """
 
     status: Literal["ok", "standby", "draining"]
@@ -28,6 +29,7 @@ class Health(msgspec.Struct, gc=False):
     lag_s: float | None
     checkpoint_age_s: float | None
     gaps: dict[str, GapCount]
+    cluster: ClusterHealth | msgspec.UnsetType = msgspec.UNSET
 
 
 class CollectorHealth(msgspec.Struct, gc=False):
@@ -73,10 +75,11 @@ def health(collector: CollectorStatus, dashboard: DashboardStatus | None = None)
             "ok" if dashboard.redis == "ok" else "away",
             dashboard.database,
             collector.state,
-            dashboard.active_sessions,
+            _active_sessions(collector, dashboard),
             collector.lag_s,
             collector.checkpoint_age_s,
             dict(collector.gaps),
+            collector.cluster or msgspec.UNSET,
         )
     return ProbeResponse(200, msgspec.json.encode(body))
 
@@ -92,6 +95,12 @@ def readiness(
         reasons.append("redis: updates can't be heard")
     body = msgspec.json.encode(Readiness(not reasons, reasons))
     return ProbeResponse(503 if reasons else 200, body)
+
+
+def _active_sessions(collector: CollectorStatus, dashboard: DashboardStatus) -> int:
+    """Return the sessions that hosts score, or else those that the database has as live."""
+    sessions = None if collector.cluster is None else collector.cluster.sessions
+    return dashboard.active_sessions if sessions is None else sessions
 
 
 def _process_status(state: CollectorState) -> Literal["ok", "standby", "draining"]:

@@ -21,7 +21,8 @@ _RULES: Final = {
     "&anomaly:ended &*:anomaly:ended "
     "&session:*:events &*:session:*:events ~conductor:commands ~*:conductor:commands "
     "~conductor:decided:* ~*:conductor:decided:* ~conductor:templates ~*:conductor:templates "
-    f"{_TALK} +subscribe +psubscribe +unsubscribe +xadd +eval +get +set",
+    "%R~conductor:partitions %R~conductor:owner* %R~conductor:cluster "
+    f"{_TALK} +subscribe +psubscribe +unsubscribe +xadd +eval +get +set +exists +time +multi +exec",
     "producer": "%W~sync-events %W~platform.events.* %W~platform.sessions.* %W~platform.agent.* "
     "&sync-events &platform.events.* &platform.sessions.* &agent.intervention-outcomes "
     f"{_TALK} +xadd +publish",
@@ -29,7 +30,7 @@ _RULES: Final = {
     "%W~acme:platform.agent.* &acme:sync-events &acme:platform.events.* &acme:platform.sessions.* "
     f"&acme:agent.intervention-outcomes {_TALK} +xadd +publish",
     "inspector": f"%R~conductor:* ~conductor:answer:* &conductor:requests {_TALK} "
-    "+info +time +xread +xrange +xrevrange +xlen +publish +blpop",
+    "+info +time +xread +xrange +xrevrange +xlen +publish +blpop +get +exists +multi +exec",
     "operator": f"%R~conductor:* {dead_letter_stream.OPERATOR_GRANTS} {_TALK} +time +xread +xlen",
 }
 

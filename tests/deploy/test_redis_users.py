@@ -34,7 +34,7 @@ REFUSED = {
         ("SHUTDOWN",),
     ],
     "dashboard": [
-        ("GET", "conductor:owner"),
+        ("SET", "conductor:owner", "x"),
         ("XRANGE", "conductor:dead-letters", "-", "+"),
         ("XRANGE", CHAT, "-", "+"),
         ("XADD", SYNC, "*", "data", "x"),

@@ -115,3 +115,20 @@ def test_a_port_that_is_taken_ends_the_start(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert start("dashboard", CONDUCTOR_HTTP_PORT=port).finish().exit_code == 2
+
+
+def test_a_dashboard_beside_a_cluster_is_ready_once_every_partition_has_an_owner(
+    start: Start, redis_client: redis.Redis
+) -> None:
+    redis_client.set("conductor:partitions", 4)
+    for key in ("conductor:owner", *(f"conductor:owner:{{{number}}}" for number in (0, 1, 3))):
+        redis_client.set(key, "host", px=30_000)
+    dashboard = start("dashboard")
+    address = dashboard.wait_for("dashboard_started")["address"]
+    reasons = ["collector: nobody has partition 2"]
+    wait_until(lambda: httpx.get(f"{address}ready").json()["reasons"] == reasons)
+    health = httpx.get(f"{address}health").json()
+    assert (health["collector"], health["cluster"]["without_owner"]) == ("stalled", [2])
+    redis_client.set("conductor:owner:{2}", "host", px=30_000)
+    wait_until(lambda: httpx.get(f"{address}ready").status_code == 200)
+    assert stop(dashboard) == 0

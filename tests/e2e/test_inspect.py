@@ -220,3 +220,16 @@ def test_a_pipe_can_be_read_while_keys_come_from_the_terminal(tmp_path: Path) ->
         screen.wait_for("the pipe has ended")
         screen.press("q")
         assert screen.wait() == 0
+
+
+def test_a_redis_with_partitions_shows_those_that_nobody_has(
+    tmp_path: Path, valkey_url: str, redis_client: redis.Redis
+) -> None:
+    redis_client.set("conductor:partitions", 4)
+    for number in (0, 1, 3):
+        redis_client.set(f"conductor:owner:{{{number}}}", "host", px=30_000)
+    cluster = document(inspected(valkey_url, "--once", "--json", cwd=tmp_path))["cluster"]
+    assert (cluster["partitions"], cluster["without_owner"], cluster["hosts"]) == (4, [2], None)
+    assert "collector: nobody has partition 2" in cluster["obstacles"]
+    screen = inspected(valkey_url, "--once", cwd=tmp_path)
+    assert "coordinator away · 4 partitions" in screen.stdout

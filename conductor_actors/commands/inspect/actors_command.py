@@ -4,16 +4,19 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 import msgspec
 import typer
+from msgspec.structs import replace
 from rich.console import Console, ConsoleDimensions
 from rich.live import Live
 
+from conductor_actors.app.partition_owners import PartitionOwners
 from conductor_actors.app.startup import configure
+from conductor_actors.commands.inspect.cluster_report import cluster_report
 from conductor_actors.commands.inspect.log_sources import (
     LogSource,
     LogStreamSource,
@@ -34,6 +37,7 @@ from conductor_actors.commands.inspect.update_follower import UpdateFollower
 from conductor_actors.commands.terminal import Keyboard, keyboard, require_text
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Unavailable
+from conductor_actors.observability.collector_status import CollectorStatus, StatusReader
 from conductor_actors.observability.logs import is_plain
 
 SCREEN_REFRESH_S: Final = 0.2
@@ -81,12 +85,20 @@ def inspect(  # noqa: PLR0913 - an option each
         closing(open_source(source, redis_url, settings, minutes)) as lines,
         closing(UpdateFollower(redis_url)) as updates,
     ):
-        inspection = Inspection(lines, updates, view, lambda: datetime.now(UTC))
+        live_url = redis_url if isinstance(lines, LogStreamSource) else None
+        owners = PartitionOwners(settings, live_url) if live_url else None
+        read_owners = owners.status if owners else CollectorStatus
+        inspection = Inspection(lines, updates, view, lambda: datetime.now(UTC), read_owners)
         if once or as_json or is_plain(sys.stdout):
+            if owners:
+                owners.read()
             _print(inspection, lines, as_json=as_json)
         else:
-            traced_url = redis_url if isinstance(lines, LogStreamSource) else None
-            with closing(TraceRenewal(traced_url)) as trace, keyboard() as keys:
+            with (
+                owners.polled() if owners else nullcontext(),
+                closing(TraceRenewal(live_url)) as trace,
+                keyboard() as keys,
+            ):
                 _show(inspection, trace, Console(), keys)
 
 
@@ -99,7 +111,9 @@ class Inspection:
         updates: UpdateFollower,
         view: ScreenView,
         now: Callable[[], datetime],
+        read_owners: StatusReader = CollectorStatus,
     ) -> None:
+        self._read_owners = read_owners
         self._source = source
         self._updates = updates
         self.now = now
@@ -122,7 +136,8 @@ class Inspection:
 
     def report(self) -> ServiceReport:
         """Return the current report."""
-        return make_report(self._model, self.now(), self.view.selection)
+        report = make_report(self._model, self.now(), self.view.selection)
+        return replace(report, cluster=cluster_report(self._read_owners()))
 
     def context(self) -> ScreenContext:
         """Return what the screen shows in addition to the report."""

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from conductor_actors.commands.inspect.cluster_report import ClusterReport
 from conductor_actors.commands.inspect.histories import Incident, TracedMessage
 from conductor_actors.commands.inspect.report import FollowedSession, ServiceReport
 from conductor_actors.commands.inspect.screen_view import ScreenView
@@ -65,7 +66,8 @@ def render_plain(
 
 
 def _head(report: ServiceReport, context: ScreenContext) -> list[RenderableType]:
-    return [_title(report), _ticks(report), _alerts(report, context)]
+    cluster = [] if report.cluster is None else [_cluster(report.cluster)]
+    return [_title(report), *cluster, _ticks(report), _alerts(report, context)]
 
 
 def _title(report: ServiceReport) -> Text:
@@ -77,6 +79,17 @@ def _title(report: ServiceReport) -> Text:
         f" · up {span(service.uptime_s)} · cpu {share(service.cpu_share)}"
         f" · {rate(flow.events_per_s)} events/s · {rate(flow.rows_per_s)} rows/s"
     )
+
+
+def _cluster(cluster: ClusterReport) -> Text:
+    hosts = "coordinator away"
+    if cluster.hosts is not None and cluster.nodes is not None:
+        hosts = f"{cluster.hosts:,} hosts on {cluster.nodes:,} nodes"
+    lag = f" · {duration(cluster.lag_s)} behind" if cluster.lag_s is not None else ""
+    line = _line(f"{hosts} · {cluster.partitions:,} partitions{lag}")
+    for obstacle in cluster.obstacles:
+        line.append(f" · {printable(obstacle)}", style="bold red")
+    return line
 
 
 def _ticks(report: ServiceReport) -> Text:

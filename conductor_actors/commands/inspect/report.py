@@ -9,6 +9,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
+from conductor_actors.commands.inspect.cluster_report import ClusterReport
 from conductor_actors.commands.inspect.histories import Incident, TracedMessage
 from conductor_actors.commands.inspect.process_model import (
     ActorKind,
@@ -138,7 +139,10 @@ class FollowedSession(msgspec.Struct, frozen=True):
 
 
 class ServiceReport(msgspec.Struct, frozen=True):
-    """The document. `since` and `at` are the times of the first and the newest line."""
+    """The document. `since` and `at` are the times of the first and the newest line.
+
+    `cluster` is there if the log is read from the Redis of hosts that share the sessions.
+    """
 
     format: int
     since: datetime | None
@@ -154,6 +158,7 @@ class ServiceReport(msgspec.Struct, frozen=True):
     tenant_count: int
     tenants: Sequence[TenantReport]
     followed: FollowedSession | None = None
+    cluster: ClusterReport | None = None
 
 
 SortOrder: TypeAlias = Literal["depth", "rate", "handling", "oldest", "name"]

@@ -6,8 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from rich.console import Console
 
+from conductor_actors.commands.inspect.cluster_report import ClusterReport
 from conductor_actors.commands.inspect.rendering import ScreenContext, render_plain, render_screen
 from conductor_actors.commands.inspect.report import Selection, make_report
 from conductor_actors.commands.inspect.screen_view import ScreenView
@@ -65,6 +67,29 @@ def test_the_header_shows_the_service_its_rates_and_its_last_tick() -> None:
         "tick 12:00:05 UTC: 300 ms behind, took 12 ms for 1,000 sessions",
         "no outage, no gap; lines from redis",
     ]
+
+
+@pytest.mark.parametrize(
+    ("cluster", "expected"),
+    [
+        (
+            ClusterReport(3, 6, 64, [], 0.4, []),
+            "6 hosts on 3 nodes · 64 partitions · 400 ms behind",
+        ),
+        (
+            ClusterReport(None, None, 64, [7], None, ["collector: nobody has partition 7"]),
+            "coordinator away · 64 partitions · collector: nobody has partition 7",
+        ),
+    ],
+)
+def test_a_cluster_has_a_line_of_its_own(cluster: ClusterReport, expected: str) -> None:
+    report = replace(make_report(model_of(*LINES), NOON + timedelta(seconds=5)), cluster=cluster)
+    console = Console(file=io.StringIO(), width=80, legacy_windows=False)
+    with console.capture() as captured:
+        console.print(render_screen(report, ScreenView(), CONTEXT, 80, 24))
+    screen = captured.get().splitlines()
+    assert screen[1].rstrip() == expected
+    assert len(screen) <= 24
 
 
 def test_actors_tenants_and_sessions_are_in_tables_with_aligned_columns() -> None:

@@ -48,7 +48,8 @@ READ_RETRY_S: Final = 0.5
 class Downstream(NamedTuple):
     """The receivers of the Router's messages, and the limit of their mailboxes.
 
-    While one is full the Router does not read, so events wait in Redis and not in memory.
+    While one is full the Router does not read, so events wait in Redis and not in memory. The gaps
+    of partitions are the same in all, so another process reports them.
     """
 
     depths: tuple[Callable[[], int], ...]
@@ -58,6 +59,7 @@ class Downstream(NamedTuple):
     checkpointer: Mailbox
     title_writer: Mailbox
     is_aborted: Callable[[], bool]
+    reports_gaps: bool = True
 
     def is_full(self) -> bool:
         """Check whether a mailbox has reached the limit."""
@@ -137,11 +139,9 @@ class RouterActor(SystemActor):
             self._intake.start_ticks_at(read.first_tick_ms)
             self._intake.start_with_directives(read.directives)
             self._downstream.ticker.tell(StartTicking(read.first_tick_ms))
-        for gap in read.gaps:
-            emit(GapDetected(tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost))
-            self._intake.gaps.add(gap)
-        for gap in read.clock_gaps:
-            if self._intake.gaps.add(gap):  # each read can extend one that is known
+        for gap in (*read.gaps, *read.clock_gaps):
+            is_new = self._intake.gaps.add(gap)  # each read can extend one of the clock
+            if is_new and self._downstream.reports_gaps:
                 emit(GapDetected(tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost))
         self._steps = self._intake.batches(read.entries, read.watermark_ms)
         self._route(read)

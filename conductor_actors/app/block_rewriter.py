@@ -16,7 +16,7 @@ from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.merging import Frontier
 from conductor_actors.domain.splitting import NumberedBlock, SplitRules, Splitter
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.log_events import BlocksRewritten, emit
+from conductor_actors.log_events import BlocksRewritten, GapDetected, emit
 from conductor_actors.ports import Clock, EventSource
 
 REWIND_POLL_S: Final = 0.5
@@ -80,6 +80,8 @@ class BlockRewriter:
         read_from_ms = checkpoint.state.frontier[0] if checkpoint else self._current.frontier[0]
         lost_s = max(0, read_from_ms - from_ms) / 1000
         emit(BlocksRewritten(partitions=len(begins), from_ms=from_ms, lost_s=lost_s))
+        if lost_s:
+            emit(GapDetected(tenant=EVERY_TENANT, reason="trimmed", lost_events=None))
 
     def _write_gaps(self, begins: Mapping[int, Frontier]) -> None:
         """Write blocks without entries up to the current ones: nothing can be read again."""

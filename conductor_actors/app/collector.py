@@ -333,6 +333,7 @@ class Collector:
             self._mailboxes["checkpointer"],
             self._mailboxes["title_writer"],
             self._is_aborted,
+            reports_gaps=self._partition is None,
         )
 
     def _excess_titles(self) -> int:

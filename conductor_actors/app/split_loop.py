@@ -10,6 +10,7 @@ from conductor_actors.actors.stats import report_refused
 from conductor_actors.adapters.redis.partitions.splitter_checkpoints import SplitterCheckpoint
 from conductor_actors.app.block_rewriter import BlockRewriter
 from conductor_actors.app.splitting_ports import SplitterPorts, interval_of
+from conductor_actors.domain.gaps import Gaps
 from conductor_actors.domain.splitting import NumberedBlock, SplitRules, Splitter
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import EventsRead, EventsSplit, GapDetected, emit
@@ -39,6 +40,7 @@ class SplitLoop:
         self._stop = stop
         self._clock = clock
         self._rewriter = BlockRewriter(ports, rules, splitter, clock)
+        self._gaps = Gaps(rules.intake.window_s)
         self._events_outage = Outage("redis events", clock)
         self._lease_outage = Outage("redis lease", clock)
         self._checkpoint_outage = Outage("redis checkpoints", clock)
@@ -86,7 +88,9 @@ class SplitLoop:
 
     def _split(self, read: ReadResult) -> None:
         for gap in (*read.gaps, *read.clock_gaps):
-            emit(GapDetected(tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost))
+            if self._gaps.add(gap):  # each read can extend one of the clock
+                emit(GapDetected(tenant=gap.tenant, reason=gap.reason, lost_events=gap.lost))
+        self._gaps.expire(read.watermark_ms)
         self._write(self._splitter.split(read.entries, interval_of(read)))
         self.events += len(read.entries)
         self._read_entries += len(read.entries)

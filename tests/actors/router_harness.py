@@ -67,6 +67,7 @@ class RouterHarness:
         self.depth = DownstreamDepth()
         self.ticker = ThreadMailbox(self.clock)
         self.is_aborted = False
+        self.reports_gaps = True
         self._sessions = SessionTable(dispatcher, self.supervisor, timeout_s=1800)
 
     def start(self, *script: Step) -> tuple[ScriptedSource, Ref]:
@@ -81,6 +82,7 @@ class RouterHarness:
             self.checkpointer,
             self.title_writer,
             lambda: self.is_aborted,
+            self.reports_gaps,
         )
         ref = RouterActor.start(context, source, Intake(RULES), self._sessions, downstream)
         return source, ref

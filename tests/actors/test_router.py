@@ -261,6 +261,15 @@ def test_a_gap_is_reported(harness: RouterHarness, log_lines: list[EventDict]) -
     assert (line["tenant"], line["reason"], line["lost_events"]) == ("acme", "flooded", 12)
 
 
+def test_a_gap_of_all_partitions_is_left_to_the_splitter_to_report(
+    harness: RouterHarness, log_lines: list[EventDict]
+) -> None:
+    gaps = [Gap("acme", "flooded", 12, AT_MS, AT_MS)]
+    harness.reports_gaps = False
+    harness.route(ReadResult([], AT_MS, AT_MS, gaps, clock_gaps=gaps))
+    assert events_named(log_lines, "gap_detected") == []
+
+
 @pytest.mark.parametrize("outage", [Unavailable("connection refused"), ConfigError("grant it")])
 def test_an_outage_is_reported_at_once_and_every_30_s_and_is_not_a_failure(
     harness: RouterHarness, log_lines: list[EventDict], outage: Exception

@@ -13,7 +13,7 @@ import redis
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from conductor_actors.adapters.redis.partitions import block_writer
+from conductor_actors.adapters.redis.partitions import partition_servers
 from conductor_actors.app import split_loop
 from conductor_actors.app.splitter import SplitterService
 from conductor_actors.app.startup import ServerUrls
@@ -212,6 +212,7 @@ def test_what_can_not_be_read_again_is_a_gap_and_reading_goes_on(
         with readers.reading():
             readers.wait_until(now_ms(redis_client) + 1000)
     assert [gap.reason for gap in readers.gaps] == ["trimmed"]
+    assert [line["reason"] for line in lines if line["event"] == "gap_detected"] == ["trimmed"]
     [line] = [line for line in lines if line["event"] == "blocks_rewritten"]
     assert line["lost_s"] > 0
     assert line["partitions"] == 1
@@ -223,7 +224,7 @@ def test_a_server_of_partitions_that_is_away_delays_no_others_and_loses_nothing(
     lines: list[EventDict],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(block_writer, "PARTITIONS_MAX_BACKOFF_S", 0.5)
+    monkeypatch.setattr(partition_servers, "PARTITIONS_MAX_BACKOFF_S", 0.5)
     with valkey_server() as other:
         urls = (valkey_url, other.url)
         with running(service(valkey_url, partitions=2, partition_redis_urls=urls)) as splitter:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conductor_actors.domain.blocks import FIRST, Block, Interval
 from conductor_actors.domain.commands import encode_event_mode, encode_session_mode
-from conductor_actors.domain.entries import Entry, id_of
+from conductor_actors.domain.entries import Entry, RestampedEntry, id_of
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.intake_state import IntakeRules
@@ -267,14 +267,16 @@ def test_entries_that_turn_up_late_are_in_one_block_and_refused_as_by_one_collec
 ) -> None:
     reads = reads_of(entries, sizes)
     late: list[Entry] = []
-    changed = []
+    changed = list[Read]()
     for read in reads:
         held = [entry for entry in read.entries if data.draw(st.integers(0, 5)) == 0]
         in_time = [entry for entry in read.entries if entry not in held]
         changed.append(Read(sorted([*in_time, *late]), read.watermark_ms))
         late = held
-    changed.append(Read(late, reads[-1].watermark_ms))  # no later block can have them yet
-    changed.append(Read((), reads[-1].watermark_ms + 10_000))
+        if data.draw(st.booleans()):  # the next read comes no further
+            changed.append(Read(late, read.watermark_ms))
+            late = []
+    changed.append(Read(late, reads[-1].watermark_ms + 10_000))
     expected = Replayed(rules(limits), changed)
     splitter = Splitter(SplitRules(partitions, rules(limits).intake))
     readers = read_blocks(split_all(splitter, changed), partitions)
@@ -341,6 +343,14 @@ def test_a_late_entry_counts_at_the_begin_of_its_block() -> None:
     [block] = split(splitter, 5300, reaction(10)).values()
     [entry] = block.entries()
     assert (entry[:2], id_of(entry)) == ((START_MS + 5000, 0), (START_MS + 10, 0))
+
+
+def test_a_late_entry_that_has_another_time_already_keeps_its_id() -> None:
+    splitter = begun()
+    split(splitter, 5000)
+    ahead = RestampedEntry(reaction(99_000), START_MS + 10, 0)
+    [block] = split(splitter, 5300, ahead).values()
+    assert [id_of(entry) for entry in block.entries()] == [(START_MS + 99_000, 0)]
 
 
 def test_every_partition_is_told_of_a_gap_at_once() -> None:

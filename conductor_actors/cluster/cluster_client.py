@@ -12,6 +12,7 @@ from conductor_actors.cluster.actor_names import ray_namespace
 from conductor_actors.cluster.coordinator import Progress
 from conductor_actors.cluster.coordinator_actor import create_coordinator, find_coordinator
 from conductor_actors.cluster.host_messages import Node, ServiceParameters
+from conductor_actors.cluster.ray_signals import same_signal_handlers
 from conductor_actors.cluster.ray_view import node_id, read_view
 from conductor_actors.cluster.require_ray import require_ray
 from conductor_actors.errors import ConfigError, Unavailable
@@ -27,7 +28,7 @@ class ClusterClient:
         self._ray = ray
 
     def bring_up(self, parameters: ServiceParameters, report: Callable[[Progress], None]) -> None:
-        """Create the service, and wait until every partition has an owner.
+        """Create the service, and wait until every partition has an owner and gets events.
 
         Raise `ConfigError` if it exists with other settings.
         """
@@ -39,7 +40,7 @@ class ClusterClient:
         while True:
             progress = self._call(coordinator.progress)
             report(progress)
-            if not progress.without_owner:
+            if progress.is_complete:
                 return
             time.sleep(PROGRESS_INTERVAL_S)
 
@@ -79,12 +80,13 @@ def connected(namespace: str) -> Iterator[ClusterClient]:
     """
     ray = require_ray()
     try:
-        ray.init(
-            address="auto",
-            namespace=ray_namespace(namespace),
-            log_to_driver=False,
-            configure_logging=False,
-        )
+        with same_signal_handlers():
+            ray.init(
+                address="auto",
+                namespace=ray_namespace(namespace),
+                log_to_driver=False,
+                configure_logging=False,
+            )
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         reason = str(error).partition("\n")[0]
         raise Unavailable(f"RAY_ADDRESS: no node of a Ray cluster: {reason}") from None

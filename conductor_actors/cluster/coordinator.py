@@ -35,11 +35,16 @@ OWNED: Final = frozenset(("running", "stalled", "draining"))  # states of a part
 
 
 class Progress(NamedTuple):
-    """What a command that waits wants to know: `problems` are reasons why partitions fail."""
+    """How far the cluster has come: what lacks an owner, what it waits for, and why parts fail."""
 
     without_owner: Sequence[int]
-    hosts: int
+    waits_for: str
     problems: Sequence[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every session is scored."""
+        return not (self.without_owner or self.waits_for)
 
 
 class Coordinator:
@@ -115,9 +120,8 @@ class Coordinator:
 
     def progress(self) -> Progress:
         """Return how far the cluster has come."""
-        hosts = sum(host.report is not None for host in self._hosts.hosts.values())
         problems = {*self._history.problems(), self._splitter.problem} - {""}
-        return Progress(self._without_owner(), hosts, sorted(problems))
+        return Progress(self._without_owner(), self._waits_for(), sorted(problems))
 
     def status(self) -> ClusterStatus:
         """Return the status of this moment."""
@@ -213,6 +217,16 @@ class Coordinator:
             if not host.is_called:
                 self._engine.send(name, host.next_command())
         self._splitter.call()
+
+    def _waits_for(self) -> str:
+        if not any(node.cpus for node in self._engine.view().nodes):
+            return "a node with a CPU"
+        splitter = self._splitter.status()
+        if splitter is not None and splitter.state == "standby":
+            return "another collector to end, or its lease to expire"
+        if splitter is None or splitter.state != "running":
+            return "the splitter"
+        return ""
 
     def _without_owner(self) -> Sequence[int]:
         running = {each.number for _, each in self._hosts.figures() if each.state in OWNED}

@@ -16,7 +16,7 @@ from conductor_actors.cluster.host_messages import (
 )
 from conductor_actors.domain.balance import HostLoad
 
-HOST_TIMEOUT_S: Final = 10.0  # a host that reports nothing for so long is killed
+HOST_TIMEOUT_S: Final = 7.0  # a host that is silent for so long is killed
 START_TIMEOUT_S: Final = 60.0  # one that has never reported: its process may wait for a CPU
 EXPECTED_START_S: Final = 5.0
 REGISTRATION_S: Final = 1.0  # until the engine lists an actor that was created

@@ -1,7 +1,6 @@
 """A Ray of this process alone, on 127.0.0.1, which ends with it."""
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -10,9 +9,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
-from conductor_actors.app.signals import STOP_SIGNALS
 from conductor_actors.cluster.actor_names import ray_namespace
 from conductor_actors.cluster.ray_settings import OBJECT_STORE_BYTES, configure_ray_alone
+from conductor_actors.cluster.ray_signals import same_signal_handlers
 from conductor_actors.cluster.require_ray import require_ray
 
 _WATCHDOG_SCRIPT: Final = str(Path(__file__).with_name("ray_watchdog.py"))
@@ -36,7 +35,7 @@ def local_ray(cpus: int) -> Iterator[str]:
             )
         )
         earlier = set(_descendants())
-        with _same_signal_handlers():
+        with same_signal_handlers():
             ray.init(
                 address="local",
                 num_cpus=cpus,
@@ -52,15 +51,6 @@ def local_ray(cpus: int) -> Iterator[str]:
         cleanup.callback(ray.shutdown)
         cleanup.enter_context(_watched(directory, set(_descendants()) - earlier))
         yield directory
-
-
-@contextmanager
-def _same_signal_handlers() -> Iterator[None]:
-    """Handle the stop signals after the block as before: Ray installs handlers of its own."""
-    handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
-    yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from conductor_actors.cluster.host_messages import (
     SplitterCommand,
     SplitterReport,
 )
-from conductor_actors.cluster_status import ClusterStatus
+from conductor_actors.cluster_status import ClusterStatus, SplitterState
 from conductor_actors.settings.cluster import ClusterSettings
 from tests.support.fakes.fake_clock import FakeClock
 
@@ -54,13 +54,14 @@ class MemoryHost:
 class MemorySplitter:
     def __init__(self, node: str) -> None:
         self.node = node
+        self.state: SplitterState = "running"
         self.leaving: LeaveReason = ""
         self.is_silent = False
 
     def exchange(self, command: SplitterCommand) -> SplitterReport:
         exit_code = 0 if command.is_drained else None
         return SplitterReport(
-            self.node, 1, "ended" if command.is_drained else "running", exit_code=exit_code
+            self.node, 1, "ended" if command.is_drained else self.state, exit_code=exit_code
         )
 
 

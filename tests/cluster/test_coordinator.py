@@ -29,6 +29,7 @@ def cluster() -> MemoryCluster:
 def test_every_partition_has_an_owner_and_shares_are_equal(cluster: MemoryCluster) -> None:
     assert sorted(cluster.shares().values()) == [0, 5, 5, 6]
     assert cluster.coordinator.progress().without_owner == []
+    assert cluster.coordinator.progress().is_complete
     status = cluster.statuses[-1]
     assert (status.without_owner, status.partitions, len(status.hosts)) == ([], PARTITIONS, 3)
     assert [node.hosts for node in status.nodes] == [0, 1, 1, 1]
@@ -244,3 +245,16 @@ def test_a_command_that_was_not_answered_is_sent_again(cluster: MemoryCluster) -
     again = host.exchange(HostCommand(starts=[1]))
     assert [each.number for each in again.partitions] == [1]
     assert cluster.coordinator.progress().without_owner == []
+
+
+def test_it_is_known_what_a_cluster_waits_for() -> None:
+    cluster = MemoryCluster(settings(), HEAD)
+    cluster.steps()
+    assert cluster.coordinator.progress().waits_for == "a node with a CPU"
+    assert not cluster.coordinator.progress().is_complete
+    cluster.engine.nodes.append(ONE)
+    cluster.steps()
+    assert cluster.coordinator.progress().is_complete
+    cluster.engine.splitter().state = "standby"
+    cluster.steps(1)
+    assert "another collector" in cluster.coordinator.progress().waits_for

@@ -4,13 +4,12 @@ It takes no CPU of its node. Splitting costs a few microseconds an event, so tha
 would be idle most of the time, and a cluster of small nodes would lack a host.
 """
 
-import importlib
 import os
 import threading
 from contextlib import ExitStack
-from typing import Any
 
 from conductor_actors.actors.supervisor import EXIT_FAILED
+from conductor_actors.app.splitter import SplitterService
 from conductor_actors.cluster.actor_names import owner_name
 from conductor_actors.cluster.actor_process import actor_process, served_metrics
 from conductor_actors.cluster.host_messages import (
@@ -34,8 +33,7 @@ class SplitterActor:
         self._node = node_id()
         self._living = LivingActors(cluster_address(), read_view)
         owner = owner_name(cluster_address(), name)
-        module: Any = importlib.import_module("conductor_actors.app.splitter")
-        self._service = module.SplitterService(
+        self._service = SplitterService(
             parameters.settings, parameters.urls, owner, self._living.may_break
         )
         self._exit_code: int | None = None

@@ -52,8 +52,9 @@ app = typer.Typer(
 def up() -> None:
     """Run the service on all nodes of the cluster; return once every partition has an owner.
 
-    stderr shows what it waits for, if it takes longer than 5 s. It continues where the last one ended. If it runs already, only that is checked. Settings of
-    this command are those of the whole service; to change them, run `down` first.
+    It continues where the last one ended. If it runs already, only that is checked. Settings of
+    this command are those of the whole service; to change them, run `down` first. stderr shows what
+    it waits for, if that takes longer than 5 s.
     """
     from conductor_actors.cluster.up_command import bring_up  # noqa: PLC0415 - Ray may be missing
 

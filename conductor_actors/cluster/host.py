@@ -25,6 +25,7 @@ from conductor_actors.domain.partitions import Partition
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import emit
 from conductor_actors.log_events.cluster_events import HostStarted
+from conductor_actors.observability.partition_digest import digest_partitions
 
 HOST_THREADS: Final = 2  # of Ray, for calls: one at a time, and one more while that ends
 
@@ -36,6 +37,7 @@ class Host:
         self._cleanup = ExitStack()
         self._cleanup.enter_context(actor_process(parameters))
         self._cleanup.enter_context(served_metrics(parameters))
+        self._cleanup.enter_context(digest_partitions(name))
         self._parameters = parameters
         self._node = node_id()
         self._owner = owner_name(cluster_address(), name)

@@ -80,6 +80,8 @@ class EventMetrics:
             case events.EventsRead():
                 self._lag.set(event, event.lag_s)
                 self._has_read(event)
+            case events.SplitterStarted():
+                self._has_read(event)
             case events.EventsRouted():
                 self._routed.inc(event.events)
                 self._skipped.inc(event.skipped)
@@ -378,6 +380,8 @@ class CollectorMetrics:
                 self._series.begin(event)
             case events.PartitionEnded():
                 self._forget(event.partition)
+            case events.SplitterStopped() | events.OwnershipTaken():
+                self._series.forget(event.partition)  # its process may go on
 
     def _forget(self, partition: str) -> None:
         """Remove the values of a partition that has left this process; what it counted stays."""

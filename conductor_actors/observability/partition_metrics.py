@@ -1,4 +1,4 @@
-"""The metrics of partitions: how many there are, and the blocks that they read."""
+"""The metrics of partitions: how many there are, and the blocks that they read and are written."""
 
 from typing import Final
 
@@ -22,6 +22,10 @@ class PartitionMetrics:
         )
         for reason in _REWIND_REASONS:
             self._rewinds.labels(reason)
+        self._splitter = make.gauge("splitter", "1 if this process is the splitter, else 0.")
+        self._lag = make.gauge("splitter_lag_seconds", "Time that the splitter is behind Redis.")
+        self._split = make.counter("events_split", "Events that the splitter read.")
+        self._written = make.counter("blocks_written", "Blocks that the splitter wrote.")
         self._repeated = make.counter(
             "blocks_repeated", "Blocks that were read before, and dropped."
         )
@@ -32,6 +36,16 @@ class PartitionMetrics:
             case events.PartitionStarted():
                 count = event.partition.partition("/")[2]
                 self._partitions.set(int(count) if count.isdecimal() else 1)
+            case events.SplitterStarted():
+                self._splitter.set(1)
+                self._partitions.set(event.partitions)
+            case events.SplitterStopped() | events.OwnershipTaken() if not event.partition:
+                self._splitter.set(0)
+                self._lag.set(0)
+            case events.EventsSplit():
+                self._lag.set(event.lag_s)
+                self._split.inc(event.events)
+                self._written.inc(event.blocks)
             case events.RewindRequested():
                 self._rewinds.labels(event.reason).inc()
             case events.BlocksRepeated():

@@ -77,6 +77,11 @@ WRONG = {
         'conductor_last_success_timestamp_seconds{instance="a", step="read"}': STALLED
     },
     "ConductorReadsLate": {"conductor_stream_lag_seconds": "0x30 40x30"},
+    "ConductorWithoutSplitter": {
+        'conductor_partitions{instance="b"}': "64x60",
+        'conductor_owner{instance="b"}': "64x60",
+        'conductor_splitter{instance="b"}': "1x30 0x30",
+    },
     "ConductorBlocksMissing": {'conductor_rewinds_requested_total{reason="hole"}': "2x35 3x30"},
     "ConductorTicksLate": {"conductor_ticks_late_total": "3x30 4+1x30"},
     "ConductorScoresNothing": {
@@ -216,6 +221,8 @@ CLUSTER = {  # 64 partitions on three hosts
     'conductor_owner{instance="b"}': "21x60",
     'conductor_owner{instance="c"}': "21x60",
     'conductor_partitions{instance="c"}': "64x60",
+    'conductor_splitter{instance="a"}': "0x60",
+    'conductor_splitter{instance="d"}': "1x60",
 }
 
 

@@ -170,3 +170,30 @@ def test_missing_and_repeated_blocks_are_counted(host: MeasuredHost) -> None:
         host.observe(partition, "blocks_repeated", blocks=3)
     assert host.value("rewinds_requested_total", reason="hole") == 2
     assert host.value("blocks_repeated_total") == 6
+
+
+def test_the_splitter_is_measured_from_its_start_to_its_end(host: MeasuredHost) -> None:
+    assert host.value("splitter") == 0
+    host.observe("", "splitter_started", partitions=64, frontier_ms=0)
+    assert host.value("splitter") == 1
+    assert host.value("partitions") == 64
+    assert host.value("last_success_timestamp_seconds", step="read") == NOW_S
+    assert host.value("last_success_timestamp_seconds", step="tick") == 0
+    for _ in range(2):
+        host.observe("", "events_split", events=50, blocks=64, lag_s=0.5)
+    assert host.value("events_split_total") == 100
+    assert host.value("blocks_written_total") == 128
+    assert host.value("splitter_lag_seconds") == 0.5
+    host.observe("", "splitter_stopped")
+    assert host.value("splitter") == 0
+    assert host.value("splitter_lag_seconds") == 0
+    assert host.value("last_success_timestamp_seconds", step="read") == 0
+
+
+@pytest.mark.parametrize(("partition", "splitter"), [("", 0), ("7/64", 1)])
+def test_a_splitter_that_lost_its_ownership_is_none_any_more(
+    partition: str, splitter: int, host: MeasuredHost
+) -> None:
+    host.observe("", "splitter_started", partitions=64, frontier_ms=0)
+    host.observe(partition, "ownership_lost", reason="another")
+    assert host.value("splitter") == splitter

@@ -62,6 +62,7 @@ from conductor_actors.log_events import (
     TickCompleted,
     UpdatesDropped,
 )
+from conductor_actors.log_events.cluster_events import HostLost, HostStarted, PartitionMoved
 from conductor_actors.observability.open_anomalies import OpenAnomalies
 
 MAX_LINE_BYTES: Final = 1 << 18
@@ -125,6 +126,9 @@ class ServiceModel:
             return
         self.since = self.since or event.timestamp
         self.at = event.timestamp
+        if isinstance(event, HostLost | HostStarted | PartitionMoved):
+            self._processes.pop(event.host, None)
+            return
         if isinstance(event, ServiceStarted | ServiceStats):
             self._identify_process(event)
         process = self._process_of(event)
@@ -154,8 +158,9 @@ class ServiceModel:
             case DrainBegan():
                 if not event.partition:
                     process.phase = "draining"
-            case ServiceStopped():
-                _stop_all(process)
+            case ServiceStopped():  # of the program that has started all hosts, if there are hosts
+                for one in self._processes.values():
+                    _stop_all(one)
             case ActorStats():
                 _add_actor_stats(process, event)
             case SessionStats():

@@ -96,6 +96,20 @@ def test_a_host_that_is_silent_while_others_are_not_is_left_out() -> None:
     assert report_of(*lines, *host_lines("bb", 16)).session_count == 7
 
 
+def test_a_host_that_was_lost_is_left_out_at_once() -> None:
+    lines = [*host_lines("a", 0), *host_lines("bb", 0)]
+    lost = line("host_lost", 1, host="a", partitions=32)
+    moved = line("partition_moved", 1, partition="7/64", source="", target="bb", duration_s=1)
+    assert report_of(*lines, lost, moved).session_count == 7
+
+
+def test_the_end_of_the_program_that_started_the_hosts_ends_all() -> None:
+    lines = [*host_lines("a", 0), *host_lines("bb", 0), line("drain_began", 1, within_s=20)]
+    report = report_of(*lines, line("service_stopped", 2, duration_s=1, exit_code=0))
+    assert report.service.phase == "stopped"
+    assert writer_of(report).state == "stopped"
+
+
 def test_one_partition_that_drains_or_stops_an_actor_stops_neither_the_others_nor_the_host() -> (
     None
 ):

@@ -286,11 +286,18 @@ def test_network_policies_select_the_pods_that_there_are() -> None:
     assert policy("operator")["ingress"][0]["ports"] == [{"port": "dashboard"}]
 
 
+def test_not_all_hosts_are_evicted_at_once() -> None:
+    budget = document(FOLDER / "disruption.yaml")["spec"]
+    labels = WORKERS["template"]["metadata"]["labels"]
+    assert budget["selector"]["matchLabels"].items() <= labels.items()
+    assert 1 <= budget["minAvailable"] < WORKERS["minReplicas"]
+
+
 def test_prometheus_may_reach_the_metrics_of_every_process_of_a_node() -> None:
     [worker] = WORKERS["template"]["spec"]["containers"]
     ports = [each["containerPort"] for each in worker["ports"]]
     first: int = Settings.model_fields["metrics_port"].default
-    hosts, splitter, coordinator = int(worker["resources"]["limits"]["cpu"]), 1, 1
-    assert ports == [*range(first, first + hosts + splitter + coordinator)]
+    hosts, splitter = int(worker["resources"]["limits"]["cpu"]), 1
+    assert ports == [*range(first, first + hosts + splitter)]
     [rule] = policy("host-metrics")["ingress"]
     assert rule["ports"] == [{"port": ports[0], "endPort": ports[-1]}]

@@ -229,3 +229,23 @@ def fences(client: redis.Redis) -> list[int]:
     """Return the fence token of each partition."""
     keys = [f"conductor:fence:{{{number}}}" for number in range(PARTITIONS)]
     return [int(token) for token in client.mget(keys)]  # type: ignore[arg-type]
+
+
+def test_while_a_redis_is_full_its_partitions_pause_and_nothing_is_lost(
+    deployment: Deployment,
+) -> None:
+    rows = StoredRows(deployment)
+    with (
+        valkey_server() as first,
+        valkey_server() as second,
+        partitions_program(deployment, first.url, second.url) as program,
+    ):
+        with deployment.event_load():
+            rows.wait_for_more(*range(PARTITIONS), within_s=LIVE_WITHIN_S)
+            second.client.config_set("maxmemory", "1mb")
+            program.wait_for("outage_began", service="redis partitions 1")
+            require_pause(rows, [1, 3, 5], [0, 2, 4])
+            second.client.config_set("maxmemory", "0")
+            rows.wait_for_more(*range(PARTITIONS))
+        assert require_rows_of_a_replay(deployment, program) > MIN_ROWS
+        assert not program.all("gap_detected")

@@ -84,12 +84,13 @@ class ClusterNodes:
                 return {ALL_SLOTS: (host, port)}
             [reply] = pipeline(client, [("CLUSTER", "SLOTS")])
         ranges = parse_cluster_slots(reply, current_host=host)
-        nodes = dict.fromkeys((self._first, (host, port)))
-        for each in ranges.values():
-            nodes |= dict.fromkeys((each["primary"], *each["replicas"]))
-        del nodes[host, port]
-        self._addresses = [*nodes, (host, port)]
+        self._learn({each for it in ranges.values() for each in (it["primary"], *it["replicas"])})
         return {slots: each["primary"] for slots, each in ranges.items()}
+
+    def _learn(self, nodes: set[Address]) -> None:
+        """Ask new nodes first, then the others in the same order, and none that has gone."""
+        kept = [each for each in self._addresses if each in nodes or each == self._first]
+        self._addresses = [*nodes.difference(kept), *kept]
 
     def _report_changes(self) -> None:
         """Report each new owner of slots that had another one when they were used."""

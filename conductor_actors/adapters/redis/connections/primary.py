@@ -121,8 +121,14 @@ class _Primary:
             raise PrimaryMoved("this server is not the primary any more, by what Sentinels know")
 
     def raise_if_moved(self, error: redis.RedisError) -> None:
-        """Find the node anew after an error; raise `PrimaryMoved` if keys are on another one."""
-        if self.node is None or not isinstance(error, NODE_ERRORS):
+        """Find the node anew after an error; raise `PrimaryMoved` if keys are on another one.
+
+        Other errors get a note with the address: there can be many servers of partitions.
+        """
+        if self.node is None:
+            return
+        error.add_note(f"{self.host}:{self.port}")
+        if not isinstance(error, NODE_ERRORS):
             return
         slot = error.slot_id if isinstance(error, AskError) else self.node.slot
         self.node.nodes.forget((self.host, self.port), slot)

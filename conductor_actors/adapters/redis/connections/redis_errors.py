@@ -102,6 +102,9 @@ def _mapped(error: Exception) -> ConfigError | Unavailable:
             advice = f"REDIS_URL: {text}"
         case _:
             return Unavailable(f"redis: {text}")
+    for address in getattr(error, "__notes__", ())[:1]:
+        settings = f"REDIS_URL or CONDUCTOR_PARTITION_REDIS_URLS ({address})"
+        advice = advice.replace("REDIS_URL", settings, 1)
     return ConfigError(advice)
 
 

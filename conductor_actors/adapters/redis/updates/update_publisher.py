@@ -29,11 +29,12 @@ from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
 from conductor_actors.updates import encode_updates
 
 # Keys: the fence, and the last tick of which updates were published. Arguments: the fence token and
-# that tick; then for each channel its name, the number of bodies, and the bodies.
+# that tick; then for each channel its name, the number of bodies, and the bodies. Live updates
+# matter more than the tick, which a Redis without free memory refuses to store.
 PUBLISH_SCRIPT: Final = """
 local token = redis.call('GET', KEYS[1])
 if token == ARGV[1] then
-  redis.call('SET', KEYS[2], ARGV[2])
+  redis.pcall('SET', KEYS[2], ARGV[2])
   local next = 3
   while next <= #ARGV do
     local channel, first = ARGV[next], next + 2

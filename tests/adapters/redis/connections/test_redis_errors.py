@@ -19,6 +19,7 @@ from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
 from conductor_actors.domain.events import EVENT_STREAMS
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.domain.partitions import Partition
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Checkpoint, DeadLetter
 from tests.adapters.redis.acl_users import acl_user, as_user, granted_rules
@@ -79,6 +80,23 @@ def test_an_error_that_lasts_tells_the_operator_what_to_do(
     with pytest.raises(ConfigError, match=f"^REDIS_URL: .*{advice}") as caught:
         run(client, "EVAL", "return redis.error_reply(ARGV[1])", 0, error)
     assert "\n" not in str(caught.value)
+
+
+def test_an_error_of_a_server_of_partitions_says_which_it_is(
+    valkey_url: str, client: redis.Redis
+) -> None:
+    host, port = (client.connection_pool.connection_kwargs[key] for key in ("host", "port"))
+    with (
+        acl_user(client, "on", ">secret"),
+        closing(open_client(as_user(valkey_url), partition=Partition(7, 64))) as other,
+        pytest.raises(ConfigError, match=rf"_PARTITION_REDIS_URLS \({host}:{port}\): .*grant it"),
+    ):
+        run(other, "GET", "conductor:fence:{7}")
+    with (
+        closing(open_client(as_user(valkey_url, "x"), partition=Partition(7, 64))) as other,
+        pytest.raises(ConfigError, match=rf"_PARTITION_REDIS_URLS \({host}:{port}\): Redis ref"),
+    ):
+        run(other, "GET", "conductor:fence:{7}")
 
 
 def test_a_refused_connection_is_unavailable() -> None:

@@ -19,6 +19,7 @@ from conductor_actors.ports import Clock, ReadResult
 
 LEASE_INTERVAL_S: Final = 2.5  # the lease expires after 8 s
 CHECKPOINT_INTERVAL_S: Final = 5.0
+MAX_CHECKPOINT_SHARE: Final = 0.02  # of the time; large ones come less often
 SPLIT_REPORT_INTERVAL_S: Final = 5.0
 LAG_REPORT_INTERVAL_S: Final = 1.0
 MAX_SPLIT_RETRY_S: Final = 0.5
@@ -46,7 +47,7 @@ class SplitLoop:
         self._checkpoint_outage = Outage("redis checkpoints", clock)
         self._timers = [
             _Timer(LEASE_INTERVAL_S, clock, self._renew_lease),
-            _Timer(CHECKPOINT_INTERVAL_S, clock, self._commit),
+            _Timer(CHECKPOINT_INTERVAL_S, clock, self._commit, MAX_CHECKPOINT_SHARE),
             _Timer(SPLIT_REPORT_INTERVAL_S, clock, self._report),
             _Timer(LAG_REPORT_INTERVAL_S, clock, self._report_lag),
         ]
@@ -137,10 +138,16 @@ class SplitLoop:
 
 
 class _Timer:
-    """Calls a function once an interval has passed since its last call."""
+    """Calls a function once an interval has passed since its last call, or longer if it is slow.
 
-    def __init__(self, interval_s: float, clock: Clock, call: Callable[[], None]) -> None:
+    It takes at most `max_share` of the time.
+    """
+
+    def __init__(
+        self, interval_s: float, clock: Clock, call: Callable[[], None], max_share: float = 1.0
+    ) -> None:
         self._interval_s = interval_s
+        self._max_share = max_share
         self._clock = clock
         self._call = call
         self._due_s = clock() + interval_s
@@ -148,5 +155,6 @@ class _Timer:
     def run_if_due(self) -> None:
         now_s = self._clock()
         if now_s >= self._due_s:
-            self._due_s = now_s + self._interval_s
             self._call()
+            took_s = self._clock() - now_s
+            self._due_s = now_s + max(self._interval_s, took_s / self._max_share)

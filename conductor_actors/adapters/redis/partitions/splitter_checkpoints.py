@@ -1,6 +1,7 @@
 """The last checkpoints of the splitter, so that it can go on, and go back."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -20,7 +21,10 @@ from conductor_actors.domain.splitting import SplitterState
 from conductor_actors.errors import ConfigError
 
 SPLITTER_CHECKPOINT_VERSION: Final = 1
-MAX_SPLITTER_CHECKPOINTS: Final = 240  # a reader can go back by so many intervals of 5 s
+# A reader can go back by so many intervals of 5 s; by fewer if limits need the sessions of tenants.
+MAX_SPLITTER_CHECKPOINTS: Final = 240
+MIN_SPLITTER_CHECKPOINTS: Final = 8
+MAX_SPLITTER_CHECKPOINTS_BYTES: Final = 64 << 20
 CHECKPOINTS_PER_PAGE: Final = 8
 
 
@@ -29,6 +33,10 @@ class SplitterCheckpoint(msgspec.Struct, frozen=True, array_like=True):
 
     position: bytes
     state: SplitterState
+
+
+class _UnreadableCheckpointError(ConfigError):
+    """A checkpoint is damaged, or another version wrote it."""
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
@@ -49,14 +57,16 @@ class SplitterCheckpoints:
     def newest_before(self, moment: Frontier) -> SplitterCheckpoint | None:
         """Return the newest whose frontier is not after a moment.
 
-        If there is none, return the one with the least frontier.
+        If there is none, return the one with the least frontier. Those before one that can't be
+        read do not count.
         """
         least: SplitterCheckpoint | None = None
-        for checkpoint in self._newest_first(CHECKPOINTS_PER_PAGE):
-            if least is None or checkpoint.state.frontier < least.state.frontier:
-                least = checkpoint
-            if least.state.frontier <= moment:
-                break
+        with suppress(_UnreadableCheckpointError):
+            for checkpoint in self._newest_first(CHECKPOINTS_PER_PAGE):
+                if least is None or checkpoint.state.frontier < least.state.frontier:
+                    least = checkpoint
+                if least.state.frontier <= moment:
+                    break
         return least
 
     def commit(self, checkpoint: SplitterCheckpoint) -> None:
@@ -87,8 +97,11 @@ class SplitterCheckpoints:
 
 
 def _xadd(checkpoint: SplitterCheckpoint) -> Command:
-    fields = "version", SPLITTER_CHECKPOINT_VERSION, "data", _encode(checkpoint)
-    return "XADD", SPLITTER_KEY, "MAXLEN", MAX_SPLITTER_CHECKPOINTS, "*", *fields
+    data = _encode(checkpoint)
+    fitting = MAX_SPLITTER_CHECKPOINTS_BYTES // len(data)
+    most = max(MIN_SPLITTER_CHECKPOINTS, min(MAX_SPLITTER_CHECKPOINTS, fitting))
+    fields = "version", SPLITTER_CHECKPOINT_VERSION, "data", data
+    return "XADD", SPLITTER_KEY, "MAXLEN", most, "*", *fields
 
 
 def _decoded(raw_entry: Any) -> SplitterCheckpoint:  # noqa: ANN401 - as parsed by hiredis
@@ -104,7 +117,7 @@ def _decoded(raw_entry: Any) -> SplitterCheckpoint:  # noqa: ANN401 - as parsed 
 
 
 def _unreadable(what: str) -> ConfigError:
-    return ConfigError(
+    return _UnreadableCheckpointError(
         f"REDIS_URL: a checkpoint in {SPLITTER_KEY} {what}; run the version that wrote it, or "
         f"delete {SPLITTER_KEY} ({NAMESPACE_NOTE}): reading then begins as CONDUCTOR_START says, "
         "and what came between is lost"

@@ -8,9 +8,11 @@ import pytest
 import redis
 
 from conductor_actors.adapters.redis.ownership.fence import Fence
+from conductor_actors.adapters.redis.partitions import splitter_checkpoints
 from conductor_actors.adapters.redis.partitions.splitter_checkpoints import (
     CHECKPOINTS_PER_PAGE,
     MAX_SPLITTER_CHECKPOINTS,
+    MIN_SPLITTER_CHECKPOINTS,
     SplitterCheckpoint,
     SplitterCheckpoints,
 )
@@ -85,6 +87,26 @@ def test_only_so_many_are_stored(
         checkpoints.commit(at(ms))
     assert redis_client.xlen(KEY) == MAX_SPLITTER_CHECKPOINTS
     assert checkpoints.newest_before((0, 0)) == at(3)
+
+
+def test_of_large_ones_fewer_are_stored(
+    checkpoints: SplitterCheckpoints, redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(splitter_checkpoints, "MAX_SPLITTER_CHECKPOINTS_BYTES", 12_000)
+    for size in (1000, 10_000):
+        for ms in range(15):
+            checkpoints.commit(at(ms, b"x" * size))
+        assert redis_client.xlen(KEY) == (11 if size == 1000 else MIN_SPLITTER_CHECKPOINTS)
+
+
+def test_those_before_one_that_can_t_be_read_do_not_count(
+    checkpoints: SplitterCheckpoints, redis_client: redis.Redis
+) -> None:
+    checkpoints.commit(at(1))
+    redis_client.xadd(KEY, {"version": "0", "data": b""})
+    assert checkpoints.newest_before((5, 0)) is None
+    checkpoints.commit(at(7))
+    assert checkpoints.newest_before((5, 0)) == at(7)
 
 
 def test_only_the_owner_adds_one(valkey_url: str, checkpoints: SplitterCheckpoints) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -121,9 +122,18 @@ class RayNode:
         found: dict[str, float] = {}
         for each in self.processes():
             with suppress(psutil.NoSuchProcess):
-                name = " ".join(each.cmdline()[:2])[-40:]
+                name = _program(each.cmdline())
                 found[name] = found.get(name, 0) + each.memory_info().rss / 1e6
         return found
+
+
+def _program(command: Sequence[str]) -> str:
+    """Return the script, the module or the program of a command."""
+    for word in command:
+        name = word.rpartition("/")[2]
+        if name and not name.startswith(("python", "-")):
+            return name.strip()
+    return " ".join(command)
 
 
 def head_node(folder: Path, gcs_storage: str) -> RayNode:

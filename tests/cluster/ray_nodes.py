@@ -143,5 +143,7 @@ def head_node(folder: Path, gcs_storage: str) -> RayNode:
 
 
 def worker_node(folder: Path, number: int, cpus: int) -> RayNode:
-    """Describe a node that runs as many hosts as it has CPUs."""
-    return RayNode(node_address(number), folder, f"--address={RAY_ADDRESS}", f"--num-cpus={cpus}")
+    """Describe a node that runs hosts, also while there is no head."""
+    options = f"--address={RAY_ADDRESS}", f"--num-cpus={cpus}"
+    patience = {"RAY_gcs_rpc_server_reconnect_timeout_s": "3600"}
+    return RayNode(node_address(number), folder, *options, **patience)

@@ -15,8 +15,8 @@ from tests.support.waiting import becomes_true
 LIVE_AGAIN_S: Final = 10.0
 BALANCED_S: Final = 15.0
 MOVED_LATE_S: Final = 4.0
-CALM_S: Final = 4.0  # of load before the fault: more than a checkpoint's interval
-AFTER_S: Final = 14.0  # of load after it: time to be live again, and to be seen live
+CALM_S: Final = 3.0  # of load before the fault: more than a checkpoint's interval
+AFTER_S: Final = 12.0  # of load after it: time to be live again, and to be seen live
 RESTORED_S: Final = 60.0
 COORDINATOR: Final = "Coordinator"
 
@@ -26,7 +26,9 @@ def kill_node(cluster: ClusterTestbed, report: Report, times: int) -> None:
     cluster.ensure(2, 3, 4)
     since_ms = now_ms()
     with cluster.load() as samples:
-        for _ in range(times):
+        for kill in range(times):
+            if kill:
+                _restore(cluster, report)
             pause(CALM_S)
             number = _node_beside_splitter(cluster)
             lost = cluster.partitions_on(number)
@@ -34,7 +36,6 @@ def kill_node(cluster: ClusterTestbed, report: Report, times: int) -> None:
             cluster.nodes[number].kill()
             pause(AFTER_S)
             _require_takeover(samples, report, lost, killed_s)
-            _restore(cluster, report, number)
     report.record(kills=times)
     cluster.settle(report, since_ms)
 
@@ -44,7 +45,9 @@ def kill_splitter_node(cluster: ClusterTestbed, report: Report, times: int) -> N
     cluster.ensure(2, 3, 4)
     since_ms = now_ms()
     with cluster.load() as samples:
-        for _ in range(times):
+        for kill in range(times):
+            if kill:
+                _restore(cluster, report)
             pause(CALM_S)
             number = cluster.splitter_node()
             killed_s = monotonic()
@@ -53,7 +56,6 @@ def kill_splitter_node(cluster: ClusterTestbed, report: Report, times: int) -> N
             seen = lateness(timed(samples), _every_session(), killed_s, monotonic())
             report.within("live_again", seen.away_s, LIVE_AGAIN_S)
             report.record(late_s=round(seen.late_s, 2))
-            _restore(cluster, report, number)
     report.record(kills=times)
     cluster.settle(report, since_ms)
 
@@ -74,7 +76,7 @@ def suspend_node(cluster: ClusterTestbed, report: Report, seconds: float) -> Non
         fences = cluster.fences()
         woken_ms = now_ms()
         cluster.nodes[number].resume()
-        pause(CALM_S + AFTER_S)
+        pause(AFTER_S)
         seen = timed(samples)
     twice = published_twice(seen)
     since_woken = published_twice([each for each in seen if each.tick_ms >= woken_ms])
@@ -140,11 +142,15 @@ def kill_head(cluster: ClusterTestbed, report: Report, seconds: float) -> None:
         fences, killed_s = cluster.fences(), monotonic()
         cluster.head.kill()
         pause(seconds)
+        away = lateness(timed(samples), _every_session(), killed_s, monotonic())
+        began_s = monotonic()
         cluster.start()
         pause(CALM_S)
-        seen = lateness(timed(samples), _every_session(), killed_s, monotonic())
+        back = lateness(timed(samples), _every_session(), began_s, monotonic())
         report.record(gcs_away_s=seconds, moves_without_head=_count_moves(cluster, fences))
-        report.within("late_without_head", seen.late_s, ON_TIME_S)
+        report.within("late_without_head", away.late_s, ON_TIME_S)
+        # Its nine processes start on the cores that the hosts have: elsewhere, they have their own.
+        report.within("late_while_it_starts", back.late_s, LIVE_AGAIN_S)
         report.require(cluster.fences() == fences, "partitions moved without the head")
         report.require(
             becomes_true(lambda: cluster.is_balanced(2, 3, 4), RESTORED_S),
@@ -185,9 +191,9 @@ def _node_beside_splitter(cluster: ClusterTestbed) -> int:
     return next(number for number in (2, 3, 4) if number != cluster.splitter_node())
 
 
-def _restore(cluster: ClusterTestbed, report: Report, number: int) -> None:
+def _restore(cluster: ClusterTestbed, report: Report) -> None:
     """Start a killed node again, and wait for its share."""
-    cluster.start(number)
+    cluster.start(2, 3, 4)
     is_restored = becomes_true(lambda: cluster.is_balanced(2, 3, 4), RESTORED_S)
     report.require(is_restored, "a node that came back got no share")
 

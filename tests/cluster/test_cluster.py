@@ -1,0 +1,75 @@
+"""What an operator does with a cluster, and what happens to one; the tests share it.
+
+Each fault is an experiment in its short form, see `tests.faults`. Time limits are extended, because
+other tests use the machine, too.
+"""
+
+import json
+from time import monotonic
+from typing import Final
+
+import pytest
+
+from conductor_actors.adapters.redis.key_names import CLUSTER_KEY
+from tests.cluster.lateness import lateness, timed
+from tests.cluster.testbed import PARTITIONS, ClusterTestbed, now_ms, sessions_of
+from tests.faults.cluster_experiments import CLUSTER_EXPERIMENTS
+from tests.faults.experiments import Experiment, run_on
+from tests.faults.report import Report
+from tests.faults.samples import pause
+
+TIME_FACTOR: Final = 3.0
+
+
+def test_up_returns_when_every_partition_has_an_owner_and_twice_is_once(
+    cluster: ClusterTestbed,
+) -> None:
+    cluster.start(2, 3)
+    took_s = cluster.succeed("up")
+    assert cluster.owned() == [True] * PARTITIONS
+    fences = cluster.fences()
+    again_s = cluster.succeed("up")
+    assert cluster.fences() == fences
+    print(f"up: {took_s:.1f} s, again: {again_s:.1f} s")
+
+
+def test_status_shows_what_is_stored(cluster: ClusterTestbed) -> None:
+    cluster.ensure(2, 3)
+    ended = cluster.command("status", "--json")
+    assert ended.exit_code == 0, ended
+    shown, stored = json.loads(ended.stdout), json.loads(cluster.client.get(CLUSTER_KEY))
+    assert shown["partitions"] == PARTITIONS
+    assert shown["without_owner"] == []
+    nodes = {node["id"] for node in stored["nodes"]}
+    assert {node["id"] for node in shown["nodes"]} == nodes
+    assert sorted(p for host in shown["hosts"] for p in host["partitions"]) == [*range(PARTITIONS)]
+    text = cluster.command("status")
+    assert text.exit_code == 0, text
+    assert "10.17.0.2" in text.stdout
+
+
+def test_the_next_up_goes_on_where_down_drained_all(cluster: ClusterTestbed) -> None:
+    cluster.ensure(2, 3)
+    since_ms, report = now_ms(), Report()
+    with cluster.load() as samples:
+        pause(4)
+        down_s = cluster.succeed("down")
+        assert cluster.owned() == [False] * PARTITIONS
+        up_s = cluster.succeed("up")
+        began_s = monotonic()
+        pause(8)
+        seen = lateness(timed(samples), sessions_of(range(PARTITIONS)), began_s + 4, monotonic())
+    print(f"down: {down_s:.1f} s, up: {up_s:.1f} s, {seen}")
+    assert seen.away_s < 4
+    cluster.settle(report, since_ms)
+    assert not report.broken, report
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("experiment", CLUSTER_EXPERIMENTS, ids=str)
+def test_the_cluster_keeps_its_promises_during_a_fault(
+    cluster: ClusterTestbed, experiment: Experiment[ClusterTestbed]
+) -> None:
+    report = run_on(cluster, experiment.short, TIME_FACTOR)
+    print(report.seen)
+    assert not report.broken, "\n".join([experiment.must_hold, *report.broken, str(report.seen)])

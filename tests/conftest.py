@@ -30,8 +30,8 @@ hypothesis.settings.load_profile("any load")
 
 WORKERS_PER_CORE = 3  # tests that start programs mostly wait for them
 TESTS = Path(__file__).parent
-CLUSTER = TESTS / "cluster"
-E2E = (TESTS / "e2e", TESTS / "faults", TESTS / "dashboard" / "page", CLUSTER)
+NODES = TESTS / "cluster" / "nodes"
+E2E = (TESTS / "e2e", TESTS / "faults", TESTS / "dashboard" / "page", NODES)
 ONE_BY_ONE = E2E[:2]
 
 # A shell starts background processes with SIGINT ignored, which their children inherit.
@@ -81,7 +81,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _group(item: pytest.Item) -> str:
     """Return the folder of tests that need the whole machine, else the module."""
-    return "cluster" if _is_in((CLUSTER,), item) else str(item.path.relative_to(TESTS))
+    return "nodes" if _is_in((NODES,), item) else str(item.path.relative_to(TESTS))
 
 
 def _is_in(folders: Sequence[Path], item: pytest.Item) -> bool:

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import TypeAlias, TypeVar
 
 from conductor_actors.observability import logs
-from tests.cluster.testbed import ClusterTestbed, missing_for_cluster, new_cluster
+from tests.cluster.nodes.testbed import ClusterTestbed, missing_for_cluster, new_cluster
 from tests.faults.cluster_experiments import CLUSTER_EXPERIMENTS
 from tests.faults.experiments import EXPERIMENTS, Experiment, Run, run_experiment, run_on
 from tests.faults.report import Report

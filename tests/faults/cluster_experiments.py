@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from tests.cluster.testbed import ClusterTestbed
+from tests.cluster.nodes.testbed import ClusterTestbed
 from tests.faults import cluster_faults
 from tests.faults.experiments import Experiment
 

@@ -5,9 +5,16 @@ from math import ceil
 from time import monotonic
 from typing import Final
 
-from tests.cluster.lateness import ON_TIME_S, TICK_S, TimedUpdate, lateness, published_twice, timed
-from tests.cluster.ray_nodes import node_address
-from tests.cluster.testbed import PARTITIONS, ClusterTestbed, now_ms, sessions_of
+from tests.cluster.nodes.lateness import (
+    ON_TIME_S,
+    TICK_S,
+    TimedUpdate,
+    lateness,
+    published_twice,
+    timed,
+)
+from tests.cluster.nodes.ray_nodes import node_address
+from tests.cluster.nodes.testbed import PARTITIONS, ClusterTestbed, now_ms, sessions_of
 from tests.faults.report import Report
 from tests.faults.samples import Samples, Update, pause
 from tests.support.waiting import becomes_true

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.testbed import ClusterTestbed, missing_for_cluster, new_cluster
+from tests.cluster.nodes.testbed import ClusterTestbed, missing_for_cluster, new_cluster
 
 
 def require_cluster() -> None:

@@ -1,4 +1,4 @@
-"""Measure what a cluster takes: `python -m tests.cluster`."""
+"""Measure what a cluster takes: `python -m tests.cluster.nodes`."""
 
 import sys
 from importlib.metadata import distribution
@@ -7,8 +7,13 @@ from pathlib import Path
 from time import monotonic
 
 from conductor_actors.observability import logs
-from tests.cluster.ray_nodes import RayNode
-from tests.cluster.testbed import EVENTS_PER_S, ClusterTestbed, missing_for_cluster, new_cluster
+from tests.cluster.nodes.ray_nodes import RayNode
+from tests.cluster.nodes.testbed import (
+    EVENTS_PER_S,
+    ClusterTestbed,
+    missing_for_cluster,
+    new_cluster,
+)
 from tests.faults.samples import pause
 
 LOADED_S = 20.0

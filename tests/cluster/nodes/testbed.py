@@ -13,11 +13,21 @@ from typing import Final
 import redis
 
 from conductor_actors.adapters.redis.key_names import CLUSTER_KEY
-from conductor_actors.cluster_status import ClusterStatus, decode_cluster_status
+from conductor_actors.cluster_status import (
+    CLUSTER_STATUS_MAX_AGE_S,
+    ClusterStatus,
+    decode_cluster_status,
+)
 from conductor_actors.domain.partitions import partition_of
 from conductor_actors.simulate import bulk
-from tests.cluster.network_namespace import missing_for_namespaces, network_namespace
-from tests.cluster.ray_nodes import RAY_SETTINGS, RayNode, head_node, node_address, worker_node
+from tests.cluster.nodes.network_namespace import missing_for_namespaces, network_namespace
+from tests.cluster.nodes.ray_nodes import (
+    RAY_SETTINGS,
+    RayNode,
+    head_node,
+    node_address,
+    worker_node,
+)
 from tests.faults.oracle import difference
 from tests.faults.report import Report
 from tests.faults.samples import Samples, Update, updates

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.conftest import require_cluster
-from tests.cluster.testbed import PARTITIONS, ClusterTestbed, new_cluster, now_ms
+from tests.cluster.nodes.conftest import require_cluster
+from tests.cluster.nodes.testbed import PARTITIONS, ClusterTestbed, new_cluster, now_ms
 from tests.faults.report import Report
 from tests.faults.samples import pause
 from tests.support.waiting import wait_until
@@ -21,7 +21,7 @@ WITHIN_S = 90.0
 @pytest.fixture(scope="module")
 def autoscaled() -> Iterator[ClusterTestbed]:
     require_cluster()
-    from tests.cluster.autoscaled_nodes import autoscaling_head  # noqa: PLC0415 - imports Ray
+    from tests.cluster.nodes.autoscaled_nodes import autoscaling_head  # noqa: PLC0415 - imports Ray
 
     with new_cluster(lambda folder, storage: autoscaling_head(folder, storage, 3)) as testbed:
         testbed.settings |= SETTINGS

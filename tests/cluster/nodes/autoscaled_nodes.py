@@ -14,7 +14,7 @@ from ray.autoscaler.tags import (
     TAG_RAY_USER_NODE_TYPE,
 )
 
-from tests.cluster.ray_nodes import RayNode, head_node, worker_node
+from tests.cluster.nodes.ray_nodes import RayNode, head_node, worker_node
 
 HEAD: Final = "head"
 HOST_NODE: Final = "host-node"

@@ -10,9 +10,8 @@ from typing import Final
 
 import pytest
 
-from conductor_actors.adapters.redis.key_names import CLUSTER_KEY
-from tests.cluster.lateness import lateness, timed
-from tests.cluster.testbed import PARTITIONS, ClusterTestbed, now_ms, sessions_of
+from tests.cluster.nodes.lateness import lateness, timed
+from tests.cluster.nodes.testbed import PARTITIONS, ClusterTestbed, now_ms, sessions_of
 from tests.faults.cluster_experiments import CLUSTER_EXPERIMENTS
 from tests.faults.experiments import Experiment, run_on
 from tests.faults.report import Report
@@ -37,11 +36,10 @@ def test_status_shows_what_is_stored(cluster: ClusterTestbed) -> None:
     cluster.ensure(2, 3)
     ended = cluster.command("status", "--json")
     assert ended.exit_code == 0, ended
-    shown, stored = json.loads(ended.stdout), json.loads(cluster.client.get(CLUSTER_KEY))
+    shown, stored = json.loads(ended.stdout), cluster.status()
     assert shown["partitions"] == PARTITIONS
     assert shown["without_owner"] == []
-    nodes = {node["id"] for node in stored["nodes"]}
-    assert {node["id"] for node in shown["nodes"]} == nodes
+    assert {node["id"] for node in shown["nodes"]} == {node.id for node in stored.nodes}
     assert sorted(p for host in shown["hosts"] for p in host["partitions"]) == [*range(PARTITIONS)]
     text = cluster.command("status")
     assert text.exit_code == 0, text

@@ -125,7 +125,7 @@ class TickMetrics:
                 self._late.inc(event.lag_s > LIVE_MS / 1000)
                 self._delay.observe(event.lag_s + event.duration_s)
                 self._has_ticked(event)
-            case events.TickBroadcast(sessions=0):
+            case events.TickBroadcast(sessions=0) | events.EventsRouted(sessions=0):
                 self._has_ticked(event)
 
 
@@ -154,7 +154,7 @@ class WriterMetrics:
                 self._batch.observe(event.rows)
                 self._duration.observe(event.duration_s)
                 self._has_stored(event)
-            case events.TickBroadcast(sessions=0):
+            case events.TickBroadcast(sessions=0) | events.EventsRouted(sessions=0):
                 self._has_stored(event)
             case events.RowsRefused():
                 self._refused.inc(event.rows)
@@ -241,7 +241,7 @@ class PublisherMetrics:
                 self._published.inc(event.updates)
                 self._duration.observe(event.duration_s)
                 self._has_published(event)
-            case events.TickBroadcast(sessions=0):
+            case events.TickBroadcast(sessions=0) | events.EventsRouted(sessions=0):
                 self._has_published(event)
             case events.UpdatesDropped():
                 self._dropped.inc(event.updates)

@@ -51,6 +51,10 @@ def partitions_of(program: Program, event: str) -> set[str]:
     return {line["partition"] for line in program.all(event)}
 
 
+def hosts_of(program: Program, event: str) -> set[str]:
+    return {line["host"] for line in program.all(event)}
+
+
 def wait_for_all(program: Program, event: str) -> None:
     """Wait until every partition has logged an event."""
     wait_until(lambda: len(partitions_of(program, event)) == PARTITIONS, STARTED_WITHIN_S)
@@ -85,7 +89,7 @@ def test_two_hosts_have_the_rows_of_a_replay_also_after_one_was_killed(
 ) -> None:
     with deployment.event_load(), running_hosts(deployment, "collect") as program:
         wait_for_all(program, "partition_started")
-        wait_for_all(program, "checkpoint_committed")
+        wait_until(lambda: len(hosts_of(program, "checkpoint_committed")) == 2, STARTED_WITHIN_S)
         program.wait_for("batch_written")
         os.kill(host_pids(program)[0], signal.SIGKILL)
         program.wait_for("host_lost")

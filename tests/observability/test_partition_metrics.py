@@ -78,15 +78,16 @@ def test_a_partition_that_is_stuck_shows_beside_one_that_is_well(host: MeasuredH
     assert host.value("last_success_timestamp_seconds", step="read") == NOW_S + 60
 
 
-def test_a_partition_without_sessions_is_not_stuck(host: MeasuredHost) -> None:
+@pytest.mark.parametrize("event", ["tick_broadcast", "events_routed"])
+def test_a_partition_without_sessions_is_not_stuck(event: str, host: MeasuredHost) -> None:
     host.observe("0/64", "partition_started")
     host.observe("1/64", "partition_started")
     host.now_s += 600
-    host.observe("0/64", "tick_broadcast", sessions=0)
-    host.observe("1/64", "tick_broadcast", sessions=3)
-    for step, event in (("tick", "tick_completed"), ("store", "batch_written")):
+    host.observe("0/64", event, sessions=0)
+    host.observe("1/64", event, sessions=3)
+    for step, success in (("tick", "tick_completed"), ("store", "batch_written")):
         assert host.value("last_success_timestamp_seconds", step=step) == NOW_S
-        host.observe("1/64", event)
+        host.observe("1/64", success)
         assert host.value("last_success_timestamp_seconds", step=step) == host.now_s
 
 

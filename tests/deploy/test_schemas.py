@@ -63,12 +63,15 @@ def test_grafana_is_told_where_prometheus_and_the_board_are() -> None:
     assert len(ids) == len(set(ids)) > 20
 
 
-def test_systemd_takes_the_unit_and_finds_it_confined(tmp_path: Path) -> None:
+@pytest.mark.parametrize("drop_in", ["", "shards.conf"])
+def test_systemd_takes_the_unit_and_finds_it_confined(drop_in: str, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd here")
     unit = text(DEPLOY / "systemd" / "conductor@.service")
     # The program's place is checked, too, and it is not installed here.
     there = unit.replace("/opt/conductor/bin/python", shutil.which("true") or "")
+    if drop_in:
+        there += text(DEPLOY / "systemd" / drop_in)
     path = tmp_path / "conductor@collect.service"
     path.write_text(there, encoding="utf-8")
     assert checked_by("systemd-analyze", "verify", str(path)) == ""

@@ -185,6 +185,12 @@ def test_the_image_starts_the_program_directly_so_that_sigterm_reaches_it() -> N
     assert "HEALTH_URL" in shlex.split(health)[-1]
 
 
+def test_systemd_shows_the_memory_of_the_machine_to_several_hosts() -> None:
+    """Ray does not start without `/proc/meminfo`, which the unit alone hides."""
+    assert "ProcSubset=pid\n" in UNIT
+    assert "ProcSubset=all\n" in text(DEPLOY / "systemd" / "shards.conf")
+
+
 def test_systemd_restarts_a_bug_and_not_a_wrong_setting() -> None:
     assert "Restart=on-failure" in UNIT
     assert "RestartPreventExitStatus=2\n" in UNIT

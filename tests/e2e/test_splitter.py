@@ -9,9 +9,12 @@ from random import Random
 from time import sleep
 from typing import Final
 
+import pytest
 import redis
+from msgspec.structs import asdict
 from structlog.typing import EventDict
 
+from conductor_actors.domain.quotas import NO_LIMITS, Limits
 from tests.support.event_load import event_load
 from tests.support.processes import PYTHON, environment
 from tests.support.programs import QUICK
@@ -23,10 +26,16 @@ KILLS: Final = 15
 PROGRAM: Final = "tests.support.splitter_program"
 
 
+LIMITS: Final = Limits(1500, 2, 40, 20)
+
+
 @contextmanager
-def splitter(url: str, cwd: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def splitter(
+    url: str, cwd: Path, *arguments: str, limits: Limits = NO_LIMITS
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a splitter as a process until the block ends, which kills it."""
     variables = QUICK | {
+        **{f"CONDUCTOR_{name.upper()}": str(value) for name, value in asdict(limits).items()},
         "REDIS_URL": url,
         "CONDUCTOR_PARTITIONS": str(PARTITIONS),
         "CONDUCTOR_TRANSPORT": "streams",
@@ -49,11 +58,11 @@ def wait_started(process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("ended before it had its lease")
 
 
-def kill_again_and_again(url: str, cwd: Path, seed: int) -> None:
+def kill_again_and_again(url: str, cwd: Path, seed: int, limits: Limits) -> None:
     """Run a splitter, and kill it at a random moment, as often as there are kills."""
     random = Random(seed)
     for _ in range(KILLS):
-        with splitter(url, cwd, "--unowned") as process:
+        with splitter(url, cwd, "--unowned", limits=limits) as process:
             wait_started(process)
             sleep(random.uniform(0, 0.8))
 
@@ -63,20 +72,29 @@ def now_ms(client: redis.Redis) -> int:
     return int(seconds) * 1000
 
 
+@pytest.mark.parametrize("limits", [NO_LIMITS, LIMITS], ids=["no limits", "limits"])
 def test_two_splitters_at_once_that_are_killed_fifteen_times_each_leave_no_hole(
-    valkey_url: str, redis_client: redis.Redis, tmp_path: Path, log_lines: list[EventDict]
+    valkey_url: str,
+    redis_client: redis.Redis,
+    tmp_path: Path,
+    log_lines: list[EventDict],
+    limits: Limits,
 ) -> None:
     readers = PartitionReaders(valkey_url, PARTITIONS)
     with readers.reading(), event_load(valkey_url):
         with ThreadPoolExecutor(2) as pool:
-            runs = [pool.submit(kill_again_and_again, valkey_url, tmp_path, n) for n in (1, 2)]
+            runs = [
+                pool.submit(kill_again_and_again, valkey_url, tmp_path, seed, limits)
+                for seed in (1, 2)
+            ]
         for run in runs:
             run.result()
-        with splitter(valkey_url, tmp_path) as last:
+        with splitter(valkey_url, tmp_path, limits=limits) as last:
             wait_started(last)
             until_ms = now_ms(redis_client)
             readers.wait_until(until_ms, 60.0)
-    expected = replay(entries_in(valkey_url), until_ms)
+    expected = replay(entries_in(valkey_url), until_ms, limits)
+    assert bool(expected.refused) == (limits != NO_LIMITS)
     assert len(expected.rows) > 100
     assert readers.rows(until_ms) == expected.rows
     assert not readers.gaps

@@ -5,21 +5,19 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-import psycopg
 import pytest
 import redis
 
 from conductor_actors.actors.supervisor import EXIT_FAILED
-from conductor_actors.domain.partitions import partition_of
 from conductor_actors.ports import UPDATES
 from tests.e2e.deployment import Deployment, terminate
 from tests.faults.oracle import difference
-from tests.support.event_load import SESSIONS
 from tests.support.processes import PYTHON, environment
 from tests.support.programs import Program, replay_rows, select_rows
+from tests.support.row_counts import RowCounts
 from tests.support.valkey_cluster import ValkeyCluster, valkey_cluster
 from tests.support.valkey_servers import valkey_server
 from tests.support.waiting import wait_until
@@ -27,7 +25,6 @@ from tests.support.waiting import wait_until
 PARTITIONS: Final = 6
 MODULE: Final = "tests.support.partitions_program"
 LIVE_WITHIN_S: Final = 30.0
-RECOVERS_WITHIN_S: Final = 40.0
 MIN_ROWS: Final = 200
 
 pytestmark = pytest.mark.timeout(240)
@@ -83,33 +80,6 @@ def recorded_updates(deployment: Deployment) -> Iterator[list[tuple[str, str]]]:
             thread.join()
 
 
-class StoredRows:
-    """The rows in the database, by partition."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self._url = deployment.settings["DATABASE_URL"]
-        self.sessions: dict[int, list[str]] = {number: [] for number in range(PARTITIONS)}
-        for number in range(SESSIONS):
-            name = f"bulk-{number}"
-            self.sessions[partition_of("default", name, PARTITIONS)].append(name)
-
-    def counts(self) -> dict[int, int]:
-        """Return the number of rows of each partition; none before there are tables."""
-        query = "SELECT session_id, count(*) FROM engagement_metrics GROUP BY 1"
-        found: dict[str, int] = {}
-        with suppress(psycopg.errors.UndefinedTable), psycopg.connect(self._url) as connection:
-            found = dict(connection.execute(query).fetchall())
-        return {
-            number: sum(found.get(name, 0) for name in names)
-            for number, names in self.sessions.items()
-        }
-
-    def wait_for_more(self, *partitions: int, within_s: float = RECOVERS_WITHIN_S) -> None:
-        """Wait until each of these partitions has more rows than now."""
-        before = self.counts()
-        wait_until(lambda: all(self.counts()[each] > before[each] for each in partitions), within_s)
-
-
 def require_rows_of_a_replay(deployment: Deployment, program: Program) -> int:
     """Let the program store all, end it, and compare; return the number of rows."""
     expected = replay_rows(deployment.settings["REDIS_URL"], deployment.cwd, **deployment.settings)
@@ -125,7 +95,7 @@ def require_rows_of_a_replay(deployment: Deployment, program: Program) -> int:
 def test_on_a_cluster_the_rows_are_those_of_a_replay_whatever_becomes_of_its_nodes(
     deployment: Deployment, cluster: ValkeyCluster
 ) -> None:
-    rows = StoredRows(deployment)
+    rows = RowCounts(deployment.settings["DATABASE_URL"], PARTITIONS)
     everyone = range(PARTITIONS)
     with partitions_program(deployment, cluster.url) as program:
         with deployment.event_load():
@@ -146,7 +116,7 @@ def test_on_a_cluster_the_rows_are_those_of_a_replay_whatever_becomes_of_its_nod
 def test_while_a_node_without_a_replica_is_away_only_its_partitions_pause(
     deployment: Deployment,
 ) -> None:
-    rows = StoredRows(deployment)
+    rows = RowCounts(deployment.settings["DATABASE_URL"], PARTITIONS)
     with (
         valkey_cluster("--appendonly", "yes") as cluster,
         partitions_program(deployment, cluster.url) as program,
@@ -163,7 +133,7 @@ def test_while_a_node_without_a_replica_is_away_only_its_partitions_pause(
         assert require_rows_of_a_replay(deployment, program) > MIN_ROWS
 
 
-def require_pause(rows: StoredRows, paused: list[int], others: list[int]) -> None:
+def require_pause(rows: RowCounts, paused: list[int], others: list[int]) -> None:
     """Check that these partitions have no new rows while each of the others gets some."""
     rows.wait_for_more(*others)  # those that were on their way are stored now
     before = rows.counts()
@@ -175,7 +145,7 @@ def require_pause(rows: StoredRows, paused: list[int], others: list[int]) -> Non
 def test_a_plain_redis_that_loses_all_it_had_pauses_its_partitions_and_their_rows_are_the_same(
     deployment: Deployment,
 ) -> None:
-    rows = StoredRows(deployment)
+    rows = RowCounts(deployment.settings["DATABASE_URL"], PARTITIONS)
     with (
         valkey_server() as first,
         valkey_server() as second,
@@ -198,7 +168,7 @@ def test_a_plain_redis_that_loses_all_it_had_pauses_its_partitions_and_their_row
 def test_a_process_that_was_frozen_while_another_took_over_changes_nothing(
     deployment: Deployment,
 ) -> None:
-    rows = StoredRows(deployment)
+    rows = RowCounts(deployment.settings["DATABASE_URL"], PARTITIONS)
     with (
         valkey_server() as partitions,
         partitions_program(deployment, partitions.url) as former,
@@ -234,7 +204,7 @@ def fences(client: redis.Redis) -> list[int]:
 def test_while_a_redis_is_full_its_partitions_pause_and_nothing_is_lost(
     deployment: Deployment,
 ) -> None:
-    rows = StoredRows(deployment)
+    rows = RowCounts(deployment.settings["DATABASE_URL"], PARTITIONS)
     with (
         valkey_server() as first,
         valkey_server() as second,

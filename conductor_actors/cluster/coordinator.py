@@ -84,7 +84,8 @@ class Coordinator:
                 self._keep_splitter(view)
             self._move()
         self._call()
-        if self._clock() - self._published_s >= STATUS_INTERVAL_S:
+        is_known = view.nodes and self._hosts.are_known()  # else nothing would seem to run
+        if is_known and self._clock() - self._published_s >= STATUS_INTERVAL_S:
             self._published_s = self._clock()
             self._publish(self.status())
 

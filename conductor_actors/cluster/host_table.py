@@ -109,6 +109,7 @@ class HostTable:
 
     def __init__(self) -> None:
         self.hosts: dict[str, HostState] = {}
+        self._removed: set[str] = set()  # which a view may still have
 
     def add(self, name: str, node: str, now_s: float) -> None:
         """Add a host that was created now."""
@@ -116,7 +117,8 @@ class HostTable:
 
     def follow(self, view: EngineView, names: Collection[str], now_s: float) -> HostChanges:
         """Adopt the hosts that another coordinator created, and remove those that have died."""
-        for name in sorted(set(names) - self.hosts.keys()):
+        self._removed &= set(names)
+        for name in sorted(set(names) - self.hosts.keys() - self._removed):
             self.hosts[name] = HostState("", now_s, is_adopted=True)
         gone = [
             name
@@ -135,6 +137,7 @@ class HostTable:
 
     def remove(self, name: str) -> Collection[int]:
         """Remove a host that has died; return the partitions that it had."""
+        self._removed.add(name)
         load = self.hosts.pop(name).load()
         return {*load.runs, *load.drains}
 

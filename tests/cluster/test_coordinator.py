@@ -124,8 +124,10 @@ def test_another_coordinator_waits_until_every_host_has_said_what_it_runs(
     hosts = cluster.engine.hosts()
     silent = next(iter(hosts.values()))
     silent.is_silent = True
+    published = len(cluster.statuses)
     cluster.replace_coordinator()
     cluster.steps(2)
+    assert len(cluster.statuses) == published
     others = [host for host in hosts.values() if host is not silent]
     assert sorted(len(host.states) for host in others) in ([5, 5], [5, 6])
     silent.is_silent = False
@@ -146,6 +148,7 @@ def test_while_the_engine_is_away_nothing_moves_and_the_status_is_published(
     cluster.steps(20)
     assert len(cluster.statuses) - published >= 19
     assert len(cluster.engine.hosts()) == 2
+    assert cluster.coordinator.lost_hosts == 1
     cluster.engine.is_away = False
     cluster.steps(20)
     assert sorted(cluster.shares().values()) == [0, 4, 4, 4, 4]

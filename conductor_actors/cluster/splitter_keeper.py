@@ -33,6 +33,7 @@ class SplitterKeeper:
         self.name = ""
         self.report: SplitterReport | None = None
         self.problem = ""  # of the last that has ended
+        self._lost: set[str] = set()  # which a view may still have
         self._created_s = 0.0
         self._answered_s = 0.0
         self._is_called = False
@@ -64,7 +65,8 @@ class SplitterKeeper:
         timeout_s = HOST_TIMEOUT_S if self.report else START_TIMEOUT_S
         if self.name and now_s - self._answered_s > timeout_s:
             self._end()
-        for name in sorted(names):
+        self._lost &= set(names)
+        for name in sorted(set(names) - self._lost):
             if not self.name:
                 self.name, self._created_s, self._answered_s = name, now_s, now_s
             elif name != self.name:
@@ -111,4 +113,5 @@ class SplitterKeeper:
             pause_s = FIRST_RESTART_PAUSE_S * 2 ** min(10, self._failures)
             self._next_s = self._clock() + min(MAX_RESTART_PAUSE_S, pause_s) * (self._failures > 0)
             self._failures += 1
+        self._lost.add(self.name)
         self.name, self.report, self._is_called = "", None, False

@@ -20,7 +20,7 @@ __main__ > cli > commands > cluster > app > settings
     > ports | outages | anomaly_messages | anomaly_port | catalog_port | conductor_port |
     history_port | intervention_messages | score_port | webhook_port > report_port >
     exports | intervention_bodies | report_bodies > history_bodies >
-    cluster_status | updates > compiled | log_events | instants | threads > domain > errors
+    cluster_status | updates > threads > compiled | log_events | instants > domain > errors
 
 Glossary:
 

@@ -8,10 +8,11 @@ import pytest
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
+from conductor_actors.app.tick_watchdog import format_stacks
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.log_events import LogEvent, TitlesStored, emit, observed_by, of_partition
 from conductor_actors.ports import WriteResult
-from conductor_actors.threads import inheriting_thread
+from conductor_actors.threads import InheritingThread
 from tests.app.collector_run import CollectorRun, simulate_entries, split_into_reads
 from tests.support.fakes.memory_store import MemoryStore
 
@@ -55,12 +56,28 @@ def test_a_line_has_the_partition_of_its_thread_and_otherwise_no_such_key(
 def test_a_thread_has_the_partition_of_the_thread_that_made_it_whoever_starts_it() -> None:
     events: list[LogEvent] = []
     with of_partition("7/64"):
-        thread = inheriting_thread(lambda: emit(TitlesStored(titles=1)), "probe")
+        thread = InheritingThread(lambda: emit(TitlesStored(titles=1)), "probe")
     with observed_by(events.append), of_partition("8/64"):
         thread.start()
         thread.join(MAX_WAIT_S)
     assert [event.partition for event in events] == ["7/64"]
     assert thread.daemon
+
+
+def test_the_report_of_a_stall_has_the_threads_of_its_partition_alone() -> None:
+    stop = threading.Event()
+    threads = []
+    for partition in ("7/64", "8/64", ""):
+        with of_partition(partition):
+            threads.append(InheritingThread(stop.wait, f"of-{partition or 'none'}"))
+    for thread in threads:
+        thread.start()
+    found = {each: format_stacks(each) for each in ("7/64", "8/64", "")}
+    stop.set()
+    assert found["7/64"].startswith("of-7/64:")
+    assert found["7/64"].count("of-") == found["8/64"].count("of-") == 1
+    assert "of-none:" in found[""]
+    assert "MainThread:" in found[""]
 
 
 def test_an_observer_of_a_partition_gets_only_its_events() -> None:

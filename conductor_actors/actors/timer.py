@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.awake_clock import ADVANCE_INTERVAL_S, AwakeClock
-from conductor_actors.threads import inheriting_thread
+from conductor_actors.threads import InheritingThread
 
 
 class RemindedMailbox(Protocol):
@@ -43,7 +43,7 @@ class Timer:
         self._clock = clock
         self._due_s = [clock() + entry.interval_s for entry in entries]
         self._stopped = threading.Event()
-        self._thread = inheriting_thread(self._run, "timer")
+        self._thread = InheritingThread(self._run, "timer")
 
     def start(self) -> None:
         """Start the thread."""

@@ -17,7 +17,13 @@ from conductor_actors.app.signals import DRAIN_TIMEOUT_S
 from conductor_actors.app.takeover import Takeover
 from conductor_actors.app.tick_watchdog import MAX_STALL_S, TickWatchdog, format_stacks
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
-from conductor_actors.log_events import OwnershipTaken, TicksStalled, emit, observed_by
+from conductor_actors.log_events import (
+    OwnershipTaken,
+    TicksStalled,
+    current_partition,
+    emit,
+    observed_by,
+)
 from conductor_actors.observability.collector_progress import CollectorProgress
 
 FAILURE_POLL_S: Final = 0.1
@@ -122,7 +128,7 @@ class CollectorRun:
 
     def _give_up(self, stalled_s: float) -> None:
         """Release the lease for a standby; the process ends, unless other partitions are in it."""
-        emit(TicksStalled(stalled_s=round(stalled_s, 1), stacks=format_stacks()))
+        emit(TicksStalled(stalled_s=round(stalled_s, 1), stacks=format_stacks(current_partition())))
         if self._partition is None:
             end = threading.Timer(DRAIN_TIMEOUT_S, os._exit, [EXIT_FAILED])
             end.daemon = True

@@ -1,7 +1,6 @@
 """Detect a collector that makes no ticks although it could, whatever the reason."""
 
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from typing import Final, NamedTuple
@@ -9,6 +8,7 @@ from typing import Final, NamedTuple
 from conductor_actors import log_events as events
 from conductor_actors.actors.runtime.awake_clock import AwakeClock
 from conductor_actors.log_events import LogEvent
+from conductor_actors.threads import partition_threads
 
 MAX_STALL_S: Final = 30.0
 
@@ -85,11 +85,11 @@ class TickWatchdog:
         return is_pending or next_ms is None or next_ms <= self._redis_now_ms()
 
 
-def format_stacks() -> str:
-    """Return the stack of every thread, for the report of a stall."""
+def format_stacks(partition: str = "") -> str:
+    """Return the stack of every thread of a partition, or of none, for the report of a stall."""
     frames = sys._current_frames()  # noqa: SLF001 - its documented use
     return "\n".join(
         "".join([f"{thread.name}:\n", *traceback.format_stack(frames.get(thread.ident))])
-        for thread in threading.enumerate()
+        for thread in partition_threads(partition)
         if thread.ident in frames
     )

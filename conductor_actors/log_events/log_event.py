@@ -84,13 +84,18 @@ _digest: Callable[[LogEvent], bool] | None = None
 def of_partition(partition: str) -> Iterator[None]:
     """Add the partition, such as `7/64`, to every event that this thread emits in the block.
 
-    Threads that are made in it by `inheriting_thread`, as those of actors are, add it for good.
+    Threads that are made in it by `InheritingThread`, as those of actors are, add it for good.
     """
     token = _partition.set(partition)
     try:
         yield
     finally:
         _partition.reset(token)
+
+
+def current_partition() -> str:
+    """Return the partition for which this thread works, or an empty text."""
+    return _partition.get()
 
 
 @contextmanager

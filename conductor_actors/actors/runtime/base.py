@@ -26,7 +26,7 @@ from conductor_actors.actors.runtime.mailbox import (
     PooledMailbox,
     ThreadMailbox,
 )
-from conductor_actors.threads import inheriting_thread
+from conductor_actors.threads import InheritingThread
 
 M = TypeVar("M", ThreadMailbox, PooledMailbox)
 
@@ -152,7 +152,7 @@ class SystemActor(_SupervisedActor, pykka.ThreadingActor):
     use_daemon_thread = True  # a thread that hangs in a call must not hold up the exit
 
     def _start_actor_loop(self) -> None:
-        inheriting_thread(self._actor_loop, type(self).__name__).start()
+        InheritingThread(self._actor_loop, type(self).__name__).start()
 
     def _receive_until(self, is_done: Callable[[], bool]) -> None:
         """Handle mail, in `on_stop`, until `is_done`."""

@@ -23,7 +23,7 @@ from conductor_actors.actors.runtime.mailbox import (
 )
 from conductor_actors.actors.runtime.run_queue import RunQueue
 from conductor_actors.actors.runtime.turn_runner import RunningTurn, TurnRunner
-from conductor_actors.threads import inheriting_thread
+from conductor_actors.threads import InheritingThread
 
 MAX_TURNS: Final = 64
 MAX_TURN_MESSAGES: Final = 64
@@ -258,7 +258,7 @@ class Dispatcher:
         self._threads[index].start()
 
     def _thread(self, name: str) -> threading.Thread:
-        return inheriting_thread(self._work, name)
+        return InheritingThread(self._work, name)
 
     def _work(self) -> None:
         runner = TurnRunner(self.clock)

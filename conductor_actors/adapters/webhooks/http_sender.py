@@ -20,7 +20,7 @@ import httpcore
 from standardwebhooks.webhooks import Webhook
 
 from conductor_actors.adapters.webhooks.checked_network import CheckedNetwork
-from conductor_actors.threads import inheriting_thread
+from conductor_actors.threads import InheritingThread
 from conductor_actors.webhook_port import (
     AttemptResult,
     WebhookDelivery,
@@ -58,7 +58,7 @@ class HttpWebhookSender:
             network_backend=self._network,
         )
         self._loop = asyncio.new_event_loop()
-        self._thread = inheriting_thread(self._run, "webhooks")
+        self._thread = InheritingThread(self._run, "webhooks")
         self._thread.start()
 
     def send(self, delivery: WebhookDelivery, done: Callable[[AttemptResult], None]) -> None:

@@ -20,7 +20,7 @@ from conductor_actors.adapters.redis.events.tenant_buffer import ReceivedMessage
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.threads import inheriting_thread
+from conductor_actors.threads import InheritingThread
 
 LISTENER_CLOSE_S: Final = 2.0
 # Between two reads: each costs three system calls, however many messages it returns.
@@ -55,7 +55,7 @@ class PubSubListener:
         self._has_answered = threading.Event()  # Redis has accepted or refused the subscription
         self._is_closed = threading.Event()
         self._has_ended = threading.Event()
-        self._thread = inheriting_thread(self._run, "pubsub")
+        self._thread = InheritingThread(self._run, "pubsub")
         self._thread.start()
 
     def pop_before(self, before_s: float) -> tuple[list[ReceivedMessages], list[Gap]]:

@@ -31,5 +31,12 @@ class Overloaded(Exception):  # noqa: N818 - a state, not a fault
     """The caller must act: there are too many requests at once. Later ones succeed."""
 
 
+class Unsupported(Exception):  # noqa: N818 - a state, not a fault
+    """What is requested can't be read from several databases."""
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"{subject} can't be read from several databases")
+
+
 class OwnershipLost(Exception):  # noqa: N818 - a fact, not a fault
     """Another process is the owner now: this one must stop."""

@@ -177,3 +177,10 @@ def shared_database(postgres_url: str) -> Iterator[str]:
     """Create a database with the tables, for tests whose sessions have ids of their own."""
     with migrated_database(postgres_url) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def second_database(postgres_url: str) -> Iterator[str]:
+    """Return the URL of another one, for partitions in several databases."""
+    with migrated_database(postgres_url) as url:
+        yield url

@@ -38,6 +38,7 @@ class PartitionOwners:
     def __init__(self, settings: Settings, redis_url: str) -> None:
         self._redis_url = redis_url
         self._partition_urls = partition_redis_urls(settings, redis_url)
+        self._placed_by = settings.partitions if settings.partition_database_urls else None
         self._known: _Known | None = None
 
     def status(self) -> CollectorStatus:
@@ -45,7 +46,7 @@ class PartitionOwners:
         known = self._known
         if known is None:
             return CollectorStatus()
-        obstacles = _obstacles(known)
+        obstacles = [*_obstacles(known), *self._misplacement(len(known.owned))]
         lags_s = _lags_s(known.status)
         return CollectorStatus(
             "stalled" if obstacles else "running",
@@ -70,6 +71,14 @@ class PartitionOwners:
         finally:
             stop.set()
             thread.join(OWNERS_POLL_S)
+
+    def _misplacement(self, count: int) -> Iterator[str]:
+        """Return why the dashboard would read sessions from other databases than they are in."""
+        if self._placed_by not in (None, count):
+            yield (
+                f"CONDUCTOR_PARTITIONS={self._placed_by}: the sessions are in {count} partitions; "
+                f"set CONDUCTOR_PARTITIONS={count}"
+            )
 
     def _poll(self, stop: Event) -> None:
         with self._opened() as read:

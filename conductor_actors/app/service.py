@@ -9,10 +9,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from conductor_actors.actors.supervisor import EXIT_FAILED, EXIT_OK
-from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
-from conductor_actors.adapters.postgres.history.history_ports import make_history_ports
-from conductor_actors.adapters.postgres.history_reader import PostgresHistoryReader
-from conductor_actors.adapters.postgres.intervention_store import PostgresInterventionStore
 from conductor_actors.adapters.redis.access_check import report_shared_names
 from conductor_actors.adapters.redis.command_writer import RedisCommandWriter
 from conductor_actors.adapters.redis.events.event_source import RedisSource
@@ -21,6 +17,7 @@ from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisChec
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.updates.update_subscriber import RedisUpdateSubscriber
 from conductor_actors.app.collector_run import FAILURE_POLL_S, CollectorRun, Surroundings
+from conductor_actors.app.dashboard_stores import open_histories, open_stores
 from conductor_actors.app.opened_ports import (
     CollectorConfig,
     OwnerPorts,
@@ -96,7 +93,8 @@ class Service:
         self._stop = threading.Event()
         self._drain_began_s: float | None = None
         self._dashboard: Dashboard | None = None
-        if with_dashboard:
+        if with_dashboard:  # of a collector that writes all rows to one database
+            settings = settings.model_copy(update={"partition_database_urls": ()})
             self._dashboard = _make_dashboard(
                 settings, redis_url, database_url, self._progress.status
             )
@@ -185,11 +183,9 @@ def _make_dashboard(
 
     upstreams = Upstreams(
         RedisUpdateSubscriber(redis_url),
-        PostgresHistoryReader(database_url),
-        PostgresAnomalyStore(database_url),
-        PostgresInterventionStore(database_url),
+        *open_stores(settings, database_url),
         RedisCommandWriter(redis_url),
-        make_history_ports(database_url, settings.report_rules(), settings.max_queries_per_tenant),
+        open_histories(settings, database_url),
     )
     return Dashboard(settings.dashboard(), upstreams, read_collector)
 

@@ -52,7 +52,7 @@ from conductor_actors.dashboard.scores.tenant_scores import SettledSessions, Sto
 from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStream, Upstreams
 from conductor_actors.dashboard.scores.watched_tenants import WatchedTenants, WatchRules
 from conductor_actors.dashboard.session_access import SessionAccess
-from conductor_actors.errors import Overloaded, Unavailable
+from conductor_actors.errors import Overloaded, Unavailable, Unsupported
 from conductor_actors.observability.collector_status import StatusReader
 from conductor_actors.outages import Outage
 
@@ -227,7 +227,8 @@ class DashboardApp:
                 *page_routes(),
             ],
             exception_handlers=dict.fromkeys(
-                (Denied, Unavailable, Overloaded, HTTPException, Exception), api.respond_to_error
+                (Denied, Unavailable, Overloaded, Unsupported, HTTPException, Exception),
+                api.respond_to_error,
             ),
             middleware=[_CORS],
         )

@@ -102,6 +102,16 @@ def test_a_server_of_partitions_that_is_away_is_named(valkey_url: str) -> None:
     ]
 
 
+@pytest.mark.usefixtures("split")
+def test_another_number_of_partitions_would_read_other_databases(valkey_url: str) -> None:
+    own(valkey_url, *range(PARTITIONS))
+    urls = ("postgresql://a/b", "postgresql://c/d")
+    assert read(valkey_url, partitions=PARTITIONS, partition_database_urls=urls).obstacles == []
+    assert read(valkey_url, partitions=64, partition_database_urls=urls).obstacles == [
+        "CONDUCTOR_PARTITIONS=64: the sessions are in 8 partitions; set CONDUCTOR_PARTITIONS=8"
+    ]
+
+
 def test_the_coordinators_figures_are_known_while_it_stores_them(
     split: redis.Redis, valkey_url: str
 ) -> None:

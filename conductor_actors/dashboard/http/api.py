@@ -37,7 +37,7 @@ from conductor_actors.dashboard.scores.upstreams import StoredHistory
 from conductor_actors.domain.anomalies.evidence import noticeable_s
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, Signals, category
-from conductor_actors.errors import Overloaded, Unavailable
+from conductor_actors.errors import Overloaded, Unavailable, Unsupported
 from conductor_actors.ports import Clock
 from conductor_actors.score_port import HistoryStep, StoredScore, TickScore
 from conductor_actors.updates import (
@@ -162,6 +162,8 @@ class Api:
                 status, problem = 503, Problem("database_unavailable", str(error))
             case Overloaded():
                 status, problem = 429, Problem("too_many_requests", str(error))
+            case Unsupported():
+                status, problem = 501, Problem("several_databases", str(error))
             case HTTPException():
                 status = error.status_code
                 problem = Problem(error.detail.lower().replace(" ", "_"), error.detail)

@@ -27,6 +27,7 @@ _USUAL_REFUSALS: Final[dict[str, str | None]] = {
     "403": "The token does not give access to this tenant or session.",
     "404": "The session is not known.",
     "429": "Too many requests at once: repeat it after the seconds in `Retry-After`.",
+    "501": "The rows are in several databases, of which this can't be put together.",
     "503": "The database is unavailable.",
 }
 

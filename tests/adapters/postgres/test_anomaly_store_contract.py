@@ -8,6 +8,8 @@ import psycopg
 import pytest
 
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
+from conductor_actors.adapters.several_databases.placed_anomalies import PlacedAnomalyStore
+from conductor_actors.adapters.several_databases.placement import Placed
 from conductor_actors.anomaly_port import (
     AnomalyFeedback,
     AnomalyPage,
@@ -16,12 +18,15 @@ from conductor_actors.anomaly_port import (
     StoredAnomaly,
     TypeQuality,
 )
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.errors import Unsupported
 from tests.support.fakes.memory_anomalies import MemoryAnomalies
 from tests.support.score_rows import AT_MS
 from tests.support.stored_anomalies import anomaly, store_anomalies
 
 pytestmark = pytest.mark.anyio
 
+PARTITIONS = 5  # by which the sessions of the tests are in both databases
 MINUTE_MS = 60_000
 ALL = AnomalySelection("default", AT_MS - MINUTE_MS, AT_MS + 60 * MINUTE_MS)
 PAGE = AnomalyPage(100)
@@ -34,18 +39,31 @@ class StoreUnderTest(NamedTuple):
     add: Callable[..., None]
 
 
-@pytest.fixture(params=["memory", "shared_plain_database", "shared_timescale_database"])
+DATABASES = ("shared_plain_database", "shared_timescale_database")
+BOTH = ("shared_plain_database", "second_database")
+
+
+@pytest.fixture(params=["memory", *DATABASES, "both databases"])
 async def tested(request: pytest.FixtureRequest) -> AsyncIterator[StoreUnderTest]:
     if request.param == "memory":
         memory = MemoryAnomalies()
         yield StoreUnderTest(memory, memory.add)
         return
-    url = request.getfixturevalue(request.param)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("TRUNCATE anomalies")
-    store = PostgresAnomalyStore(url)
+    names = BOTH if request.param == "both databases" else (request.param,)
+    urls = [request.getfixturevalue(name) for name in names]
+    for url in urls:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("TRUNCATE anomalies")
+    placed = Placed[AnomalyStore]([PostgresAnomalyStore(url) for url in urls], PARTITIONS)
+    store: AnomalyStore = PlacedAnomalyStore(placed) if len(urls) > 1 else placed.ports[0]
+
+    def add(*anomalies: StoredAnomaly) -> None:
+        for one in anomalies:
+            number = placed.number_of(SessionKey(one.tenant_id, one.session_id))
+            store_anomalies(urls[number], one)
+
     await store.open()
-    yield StoreUnderTest(store, lambda *anomalies: store_anomalies(url, *anomalies))
+    yield StoreUnderTest(store, add)
     await store.close()
 
 
@@ -175,6 +193,10 @@ async def test_quality_counts_each_type_and_has_the_median_duration(
         anomaly(6, tenant_id="acme", type="LOW_ENGAGEMENT"),
         anomaly(7, session_id="other", type="LOW_ENGAGEMENT"),
     )
+    if isinstance(tested.store, PlacedAnomalyStore):
+        with pytest.raises(Unsupported, match="can't be read from several databases"):
+            await tested.store.quality(ALL)
+        return
     assert await tested.store.quality(ALL._replace(session_ids=["session"])) == [
         TypeQuality("LOW_ENGAGEMENT", 1, 1, 0, None),
         TypeQuality("SUDDEN_DROP", 4, 2, 1, 25.0),

@@ -9,11 +9,18 @@ import pytest
 
 from conductor_actors.adapters.postgres import intervention_store
 from conductor_actors.adapters.postgres.intervention_store import PostgresInterventionStore
+from conductor_actors.adapters.several_databases.placed_interventions import (
+    PlacedInterventionStore,
+)
+from conductor_actors.adapters.several_databases.placement import Placed
 from conductor_actors.conductor_port import (
     InterventionCount,
     InterventionPage,
     InterventionStore,
+    StoredIntervention,
+    StoredTrial,
 )
+from conductor_actors.domain.identity import SessionKey
 from tests.support.fakes.memory_interventions import MemoryInterventions
 from tests.support.score_rows import AT_MS
 from tests.support.stored_interventions import (
@@ -26,6 +33,7 @@ from tests.support.stored_interventions import (
 pytestmark = pytest.mark.anyio
 
 PAGE = InterventionPage(100)
+PARTITIONS = 5  # by which the sessions of the tests are in both databases
 
 
 class StoreUnderTest(NamedTuple):
@@ -34,22 +42,38 @@ class StoreUnderTest(NamedTuple):
     add_trials: Callable[..., None]
 
 
-@pytest.fixture(params=["memory", "shared_plain_database", "shared_timescale_database"])
+DATABASES = ("shared_plain_database", "shared_timescale_database")
+BOTH = ("shared_plain_database", "second_database")
+
+
+@pytest.fixture(params=["memory", *DATABASES, "both databases"])
 async def tested(request: pytest.FixtureRequest) -> AsyncIterator[StoreUnderTest]:
     if request.param == "memory":
         memory = MemoryInterventions()
         yield StoreUnderTest(memory, memory.add, memory.add_trials)
         return
-    url = request.getfixturevalue(request.param)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("TRUNCATE interventions, agent_performance")
-    store = PostgresInterventionStore(url)
+    names = BOTH if request.param == "both databases" else (request.param,)
+    urls = [request.getfixturevalue(name) for name in names]
+    for url in urls:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("TRUNCATE interventions, agent_performance")
+    placed = Placed[InterventionStore]([PostgresInterventionStore(url) for url in urls], PARTITIONS)
+    store: InterventionStore = placed.ports[0]
+    if len(urls) > 1:
+        store = PlacedInterventionStore(placed)
+
+    def add(*interventions: StoredIntervention) -> None:
+        for one in interventions:
+            number = placed.number_of(SessionKey(one.tenant_id, one.session_id))
+            store_interventions(urls[number], one)
+
+    def add_trials(tenant: str, *trials: StoredTrial) -> None:
+        for one in trials:
+            number = placed.number_of(SessionKey(tenant, one.session_id))
+            store_trials(urls[number], tenant, one)
+
     await store.open()
-    yield StoreUnderTest(
-        store,
-        lambda *interventions: store_interventions(url, *interventions),
-        lambda tenant, *trials: store_trials(url, tenant, *trials),
-    )
+    yield StoreUnderTest(store, add, add_trials)
     await store.close()
 
 
@@ -227,6 +251,7 @@ def many_stored(shared_plain_database: str) -> str:
 async def test_every_read_uses_an_index(many_stored: str, index: str) -> None:
     values = {
         "tenant_id": "tenant 1",
+        "tenants": ["tenant 1"],
         "session_id": "session 1",
         "session_ids": None,
         "event_id": "event 1",

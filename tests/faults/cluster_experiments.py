@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 from tests.cluster.nodes.testbed import ClusterTestbed
-from tests.faults import cluster_faults
+from tests.faults import cluster_chaos, cluster_faults
 from tests.faults.experiments import Experiment
 
 CLUSTER_EXPERIMENTS: Final[Sequence[Experiment[ClusterTestbed]]] = (
@@ -20,6 +20,12 @@ CLUSTER_EXPERIMENTS: Final[Sequence[Experiment[ClusterTestbed]]] = (
         "0 rows missing or different, all live again within 10 s",
         partial(cluster_faults.kill_splitter_node, times=1),
         partial(cluster_faults.kill_splitter_node, times=5),
+    ),
+    Experiment(
+        "hosts-and-splitter-killed",
+        "their nodes live on: 0 rows missing or different, all live again within 10 s",
+        partial(cluster_faults.kill_processes, times=1),
+        partial(cluster_faults.kill_processes, times=10),
     ),
     Experiment(
         "node-suspended",
@@ -44,6 +50,24 @@ CLUSTER_EXPERIMENTS: Final[Sequence[Experiment[ClusterTestbed]]] = (
         "away for 20 s: scoring goes on, nothing moves; then a killed node is replaced",
         partial(cluster_faults.kill_head, seconds=20.0),
         partial(cluster_faults.kill_head, seconds=45.0),
+    ),
+    Experiment(
+        "node-killed-without-head",
+        "others are unharmed; once the head is back, all are live again within 10 s",
+        cluster_faults.kill_node_without_head,
+        cluster_faults.kill_node_without_head,
+    ),
+    Experiment(
+        "head-lost",
+        "its state, too: `cluster up` on new nodes goes on from the checkpoints, same rows",
+        cluster_faults.lose_head,
+        cluster_faults.lose_head,
+    ),
+    Experiment(
+        "cluster-broken-at-random",
+        "hosts, splitter, coordinator, nodes, head killed, nodes suspended: same rows",
+        partial(cluster_chaos.break_at_random, times=4),
+        partial(cluster_chaos.break_at_random, times=40),
     ),
     Experiment(
         "coordinator-killed",

@@ -25,7 +25,9 @@ MOVED_LATE_S: Final = 4.0
 CALM_S: Final = 3.0  # of load before the fault: more than a checkpoint's interval
 AFTER_S: Final = 12.0  # of load after it: time to be live again, and to be seen live
 RESTORED_S: Final = 60.0
-COORDINATOR: Final = "Coordinator"
+COORDINATOR: Final = "Coordinator"  # classes of Ray's actors
+HOST: Final = "Host"
+SPLITTER: Final = "Splitter"
 
 
 def kill_node(cluster: ClusterTestbed, report: Report, times: int) -> None:
@@ -190,6 +192,69 @@ def kill_coordinator(cluster: ClusterTestbed, report: Report, times: int) -> Non
     report.require(cluster.fences() == fences, "a partition restarted")
     report.within("late", seen.late_s, ON_TIME_S)
     report.require(cluster.is_balanced(2, 3, 4), "the shares are not what they were")
+    cluster.settle(report, since_ms)
+
+
+def kill_processes(cluster: ClusterTestbed, report: Report, times: int) -> None:
+    """Kill processes of hosts and of the splitter, in turn; their nodes live on."""
+    cluster.ensure(2, 3, 4)
+    since_ms = now_ms()
+    with cluster.load() as samples:
+        for name in (HOST, SPLITTER) * times:
+            pause(CALM_S)
+            killed_s = monotonic()
+            killed = cluster.kill_actor(name, most=1)
+            report.require(killed == 1, f"there is no {name}")
+            pause(AFTER_S)
+            seen = lateness(timed(samples), _every_session(), killed_s, monotonic())
+            report.within(f"live_again_without_{name.lower()}", seen.away_s, LIVE_AGAIN_S)
+    report.record(kills=2 * times)
+    cluster.settle(report, since_ms)
+
+
+def kill_node_without_head(cluster: ClusterTestbed, report: Report) -> None:
+    """Kill a node while there is no head, so that nobody can replace it."""
+    cluster.ensure(2, 3, 4)
+    since_ms = now_ms()
+    with cluster.load() as samples:
+        pause(CALM_S)
+        number = _node_beside_splitter(cluster)
+        lost = cluster.partitions_on(number)
+        killed_s = monotonic()
+        cluster.head.kill()
+        cluster.nodes[number].kill()
+        pause(AFTER_S)
+        others = _every_session() - sessions_of(lost)
+        seen = lateness(timed(samples), others, killed_s, monotonic())
+        report.within("others_late", seen.late_s, ON_TIME_S)
+        cluster.start()
+        back_s = monotonic()
+        pause(AFTER_S)
+        seen = lateness(timed(samples), _every_session(), back_s, monotonic())
+        away = lateness(timed(samples), sessions_of(lost), killed_s, monotonic())
+        report.record(sessions_lost=away.sessions, away_s=round(away.away_s, 1))
+        report.within("live_again_after_the_head", seen.away_s, LIVE_AGAIN_S)
+    cluster.settle(report, since_ms)
+
+
+def lose_head(cluster: ClusterTestbed, report: Report) -> None:
+    """Lose the head with all that it knew; start a cluster anew, and bring the service up."""
+    cluster.ensure(2, 3, 4)
+    since_ms = now_ms()
+    with cluster.load() as samples:
+        pause(CALM_S)
+        cluster.lose_head()
+        for node in cluster.nodes.values():
+            node.kill()
+        pause(CALM_S)
+        began_s = monotonic()
+        cluster.start(2, 3, 4)
+        started_s = monotonic()
+        up_s = cluster.succeed("up")
+        pause(AFTER_S)
+        seen = lateness(timed(samples), _every_session(), started_s + up_s, monotonic())
+    report.record(started_s=round(started_s - began_s, 1), up_s=round(up_s, 1))
+    report.within("live_again_after_up", seen.away_s, LIVE_AGAIN_S)
     cluster.settle(report, since_ms)
 
 

@@ -92,12 +92,15 @@ def sessions_of(partitions: Container[int]) -> set[str]:
 class ClusterTestbed:
     """A head, nodes, a Redis and a database; the program is started by `cluster up`."""
 
-    def __init__(self, folder: Path, urls: dict[str, str], head: RayNode) -> None:
+    def __init__(
+        self, folder: Path, urls: dict[str, str], head: RayNode, gcs_storage: redis.Redis
+    ) -> None:
         self.folder = folder
         self.settings: dict[str, str] = SETTINGS | urls
         self.redis_url, self.database_url = urls["REDIS_URL"], urls["DATABASE_URL"]
         self.client = redis.Redis.from_url(self.redis_url)
         self.head = head
+        self._gcs_storage = gcs_storage
         self.nodes = {
             number: worker_node(folder, number, cpus=1) for number in range(2, MAX_NODES + 2)
         }
@@ -112,6 +115,11 @@ class ClusterTestbed:
             node.start()
         for node in stopped:
             node.wait_until_started()
+
+    def lose_head(self) -> None:
+        """Kill the head, and delete what it would know when it starts again."""
+        self.head.kill()
+        self._gcs_storage.flushall()
 
     def close(self) -> None:
         """Kill all nodes."""
@@ -140,17 +148,17 @@ class ClusterTestbed:
         found = decode_cluster_status(body) if isinstance(body, bytes) else None
         return found or ClusterStatus(at_ms=0, partitions=PARTITIONS)
 
-    def kill_actor(self, name: str) -> int:
-        """Kill the processes of a Ray actor's class; return how many there were."""
+    def kill_actor(self, name: str, most: int = MAX_NODES) -> int:
+        """Kill processes of a Ray actor's class; return how many were killed."""
         found = [
             process
             for node in (self.head, *self.nodes.values())
             for process in node.processes()
             if process.cmdline()[:1] and process.cmdline()[0].startswith(f"ray::{name}")
         ]
-        for process in found:
+        for process in found[:most]:
             process.kill()
-        return len(found)
+        return len(found[:most])
 
     def fences(self) -> list[int]:
         """Return how often each partition has had a new owner."""
@@ -242,7 +250,7 @@ def new_cluster(make_head: Callable[[Path, str], RayNode] = head_node) -> Iterat
         servers.start("redis")
         servers.start("database")
         head = make_head(Path(folder), f"127.0.0.1:{gcs_storage.port}")
-        testbed = ClusterTestbed(Path(folder), servers.urls, head)
+        testbed = ClusterTestbed(Path(folder), servers.urls, head, gcs_storage.client)
         stack.callback(testbed.close)
         yield testbed
 

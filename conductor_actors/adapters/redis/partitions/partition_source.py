@@ -10,6 +10,7 @@ import msgspec
 from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.adapters.redis.connections.pipelines import pipeline, server_time_ms
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
+from conductor_actors.adapters.redis.events.entry_ids import parse_id
 from conductor_actors.adapters.redis.key_names import (
     CHECKPOINT_KEY,
     PARTITION_KEY,
@@ -35,6 +36,7 @@ BLOCKS_PER_READ: Final = 64
 WAIT_MS: Final = 200
 REPEATED_REPORT_INTERVAL_S: Final = 1.0
 REWIND_INTERVAL_S: Final = 5.0  # a splitter that goes back needs some time to come here again
+SILENCE_S: Final = 5.0  # longer than the splitter leaves out a partition
 
 
 class PartitionSource:
@@ -54,6 +56,7 @@ class PartitionSource:
         self._frontier: Frontier = FIRST
         self._after = PartitionPosition().after
         self._next_request_s = clock()
+        self._next_check_s = clock() + SILENCE_S
         self._repeated = 0  # blocks, since the last report
         self._next_report_s = clock()
         self._options: tuple[object, ...] = "COUNT", BLOCKS_PER_READ  # the first read does not wait
@@ -85,11 +88,28 @@ class PartitionSource:
             )
         self._options = "COUNT", BLOCKS_PER_READ, "BLOCK", WAIT_MS
         [[_, raw_blocks]] = streams or [[self._key, []]]
+        if raw_blocks:
+            self._next_check_s = self._clock() + SILENCE_S
+        else:
+            self._begin_anew_if_ids_went_back()
         return self._read_result(self._next_blocks(raw_blocks), server_time_ms(now))
 
     def close(self) -> None:
         """Close every connection."""
         self._client.close()
+
+    def _begin_anew_if_ids_went_back(self) -> None:
+        """Read the stream from its beginning if its ids are before those that were read.
+
+        The server has lost blocks then, and its clock is behind that of the former one.
+        """
+        if self._clock() < self._next_check_s:
+            return
+        self._next_check_s = self._clock() + SILENCE_S
+        with mapped_errors():
+            [newest] = pipeline(self._client, [("XREVRANGE", self._key, "+", "-", "COUNT", 1)])
+        if newest and parse_id(newest[0][0]) < parse_id(self._after):
+            self._after = PartitionPosition().after
 
     def _next_blocks(self, raw_blocks: Sequence[Any]) -> Iterator[tuple[Interval, list[Entry]]]:
         """Return those that begin at the frontier or before it, each without what was read."""

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.partitions.partition_checkpoints import PartitionCheckpoints
-from conductor_actors.adapters.redis.partitions.partition_source import PartitionSource
+from conductor_actors.adapters.redis.partitions.partition_source import SILENCE_S, PartitionSource
 from conductor_actors.domain.blocks import Block, Interval, encode_block
 from conductor_actors.domain.checkpoints.encoding import Header, encode_header
 from conductor_actors.domain.conductor.directives import Directives
@@ -120,6 +120,24 @@ def test_an_outage_when_the_splitter_is_asked_loses_no_entry(
         assert read(source) == ([3], 10)
     finally:
         redis_client.config_set("maxmemory", 0)
+
+
+def test_blocks_of_a_server_that_lost_some_and_whose_clock_is_behind_are_read_after_a_silence(
+    source: PartitionSource, redis_client: redis.Redis, clock: FakeClock
+) -> None:
+    write(redis_client, 0, 10, entry(3))
+    assert read(source) == ([3], 10)
+    redis_client.delete(KEY)
+    block = Block.of(Interval((10, 0), (20, 0), NOW_MS), [entry(12)])
+    redis_client.xadd(KEY, {"b": encode_block(block)}, id="1-1")
+    assert read(source) == ([], 10)
+    clock.now_s += SILENCE_S
+    assert read(source) == ([], 10)
+    assert read(source) == ([12], 20)
+    position = source.position()
+    clock.now_s += SILENCE_S
+    assert read(source) == ([], 20)
+    assert source.position() == position
 
 
 def test_a_damaged_block_is_asked_for_again(

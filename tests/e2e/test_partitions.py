@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from conductor_actors.actors.supervisor import EXIT_FAILED
+from conductor_actors.app.split_loop import CHECKPOINT_INTERVAL_S
 from conductor_actors.ports import UPDATES
 from tests.e2e.deployment import Deployment, terminate
 from tests.faults.oracle import difference
@@ -218,4 +219,29 @@ def test_while_a_redis_is_full_its_partitions_pause_and_nothing_is_lost(
             second.client.config_set("maxmemory", "0")
             rows.wait_for_more(*range(PARTITIONS))
         assert require_rows_of_a_replay(deployment, program) > MIN_ROWS
+        assert not program.all("gap_detected")
+
+
+def test_partitions_whose_redis_lost_all_and_whose_owner_died_begin_again_from_the_streams(
+    deployment: Deployment,
+) -> None:
+    rows = RowCounts(deployment.settings["DATABASE_URL"], PARTITIONS)
+    with valkey_server() as first, valkey_server() as second, ExitStack() as stack:
+        with deployment.event_load():
+            with partitions_program(deployment, first.url, second.url) as former:
+                rows.wait_for_more(*range(PARTITIONS), within_s=LIVE_WITHIN_S)
+                for _ in range(2 * int(CHECKPOINT_INTERVAL_S)):  # the splitter's first has passed
+                    rows.wait_for_more(*range(PARTITIONS))
+                former.kill()
+            before = fences(deployment.client)
+            second.kill()
+            second.start()
+            program = stack.enter_context(partitions_program(deployment, first.url, second.url))
+            rows.wait_for_more(*range(PARTITIONS), within_s=LIVE_WITHIN_S)
+        after = fences(deployment.client)
+        assert all(new > old for new, old in zip(after, before, strict=True))
+        assert require_rows_of_a_replay(deployment, program) > MIN_ROWS
+        assert {line["partition"] for line in program.all("rewind_requested")} >= {
+            f"{number}/{PARTITIONS}" for number in (1, 3, 5)
+        }
         assert not program.all("gap_detected")

@@ -57,6 +57,7 @@ class PartitionSource:
         self._after = PartitionPosition().after
         self._next_request_s = clock()
         self._next_check_s = clock() + SILENCE_S
+        self._offset_ms = 0  # by which the clock of the events is ahead of that of this server
         self._repeated = 0  # blocks, since the last report
         self._next_report_s = clock()
         self._options: tuple[object, ...] = "COUNT", BLOCKS_PER_READ  # the first read does not wait
@@ -120,6 +121,7 @@ class PartitionSource:
                 self._request_rewind("hole" if block else "unreadable")
             elif block.interval.end > self._frontier:
                 frontier, self._frontier = self._frontier, block.interval.end
+                self._offset_ms = block.interval.now_ms - parse_id(block_id)[0]
                 entries = block.entries()
                 if block.interval.begin < frontier:
                     entries = [entry for entry in entries if entry[:2] >= frontier]
@@ -136,22 +138,23 @@ class PartitionSource:
             self._repeated = 0
 
     def _read_result(
-        self, blocks: Iterator[tuple[Interval, list[Entry]]], now_ms: int
+        self, blocks: Iterator[tuple[Interval, list[Entry]]], server_ms: int
     ) -> ReadResult:
+        """Return what blocks have, and the time by the clock of the events, not of this server."""
         entries, gaps, clock_gaps = list[Entry](), list[Gap](), list[Gap]()
         first: Interval | None = None
-        is_new = self._frontier == FIRST
+        is_new, read_ms = self._frontier == FIRST, 0
         for interval, new_entries in blocks:
             if is_new and first is None:
                 first = interval
             entries += new_entries
             gaps += interval.gaps
             clock_gaps += interval.clock_gaps
-            now_ms = max(now_ms, interval.now_ms)
+            read_ms = interval.now_ms
         return ReadResult(
             entries,
             self._frontier[0],
-            now_ms,
+            max(server_ms + self._offset_ms, read_ms),
             gaps,
             first.first_tick_ms if first else None,
             clock_gaps,

@@ -7,6 +7,7 @@ import pytest
 import redis
 from structlog.testing import capture_logs
 
+from conductor_actors.adapters.redis.connections.pipelines import server_time_ms
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.partitions.partition_checkpoints import PartitionCheckpoints
@@ -25,6 +26,7 @@ from tests.support.fakes.fake_clock import FakeClock
 PARTITION = Partition(7, 64)
 KEY, REWIND = "conductor:part:{7}", "conductor:rewind:{7}"
 NOW_MS = 1_000
+CLOCK_TOLERANCE_MS = 2_000
 
 
 def entry(ms: int) -> Entry:
@@ -138,6 +140,35 @@ def test_blocks_of_a_server_that_lost_some_and_whose_clock_is_behind_are_read_af
     clock.now_s += SILENCE_S
     assert read(source) == ([], 20)
     assert source.position() == position
+
+
+@pytest.mark.parametrize("ahead_ms", [-100_000, 0, 100_000])
+def test_the_time_is_that_of_the_clock_of_the_events_whatever_this_server_takes_it_to_be(
+    source: PartitionSource, redis_client: redis.Redis, ahead_ms: int
+) -> None:
+    def now_ms() -> int:
+        return server_time_ms(redis_client.time()) + ahead_ms
+
+    def write_at(begin_ms: int, read_ms: int) -> None:
+        interval = Interval((begin_ms, 0), (begin_ms + 10, 0), read_ms)
+        redis_client.xadd(KEY, {"b": encode_block(Block.of(interval, []))})
+
+    write_at(0, now_ms())
+    for begin_ms in (10, 20):
+        assert abs(source.read().now_ms - now_ms()) < CLOCK_TOLERANCE_MS
+        assert abs(source.read().now_ms - now_ms()) < CLOCK_TOLERANCE_MS  # without a block
+        write_at(begin_ms, now_ms())
+
+
+def test_a_block_that_was_read_before_does_not_change_the_time(
+    source: PartitionSource, redis_client: redis.Redis
+) -> None:
+    """As one of a splitter that was frozen between its read and the write."""
+    now_ms = server_time_ms(redis_client.time())
+    for read_ms in (now_ms, now_ms - 60_000):
+        late = Interval((0, 0), (10, 0), read_ms)
+        redis_client.xadd(KEY, {"b": encode_block(Block.of(late, []))})
+    assert abs(source.read().now_ms - now_ms) < CLOCK_TOLERANCE_MS
 
 
 def test_a_damaged_block_is_asked_for_again(

@@ -38,31 +38,39 @@ def _cost_us(bench: Bench, sessions: int, events: int, limits: dict[str, str]) -
         made.send(bench.world.redis_url, made.added(bulk(sessions, sessions, seed=1000)))
         _wait_split(process, sessions)
         process.settle()
-        packed = (made.added(bulk(events, sessions, seed=run)) for run in range(bench.runs))
-        runs_us = tuple(_run_us(bench.world, process, each) for each in packed)
-        _wait_split(process, sessions + bench.runs * events)
-    return runs_us
+        return tuple(
+            _run_us(
+                bench.world,
+                process,
+                made.added(bulk(events, sessions, seed=run)),
+                sessions + (run + 1) * events,
+            )
+            for run in range(bench.runs)
+        )
 
 
-def _run_us(world: World, process: Watched, packed: Packed) -> float:
+def _run_us(world: World, process: Watched, packed: Packed, due: int) -> float:
+    """Measure the CPU time of events until all that are due were split."""
     began_s, cpu_s = time.monotonic(), process.cpu_s()
     time.sleep(IDLE_S)
     idle = (process.cpu_s() - cpu_s) / (time.monotonic() - began_s)
     with process.stopped():
         made.send(world.redis_url, packed)
         began_s, cpu_s = time.monotonic(), process.cpu_s()
+    _wait_split(process, due)
     process.settle()
     spent_s = process.cpu_s() - cpu_s - idle * (time.monotonic() - began_s)
     return spent_s / packed.events * 1e6
 
 
 def _wait_split(process: Watched, events: int) -> None:
-    process.wait(lambda: process.total("events_split", "events") >= events, f"{events} events")
+    process.wait(lambda: process.total("events_read", "entries") >= events, f"{events} events")
 
 
 @contextmanager
 def _splitting(world: World, limits: dict[str, str]) -> Iterator[Watched]:
     settings = world.variables() | {"CONDUCTOR_PARTITIONS": str(PARTITIONS)}
+    settings["CONDUCTOR_LOG_LEVEL"] = "debug"  # a line a second says how many were read
     settings |= {f"CONDUCTOR_{name}": value for name, value in limits.items()}
     command = [sys.executable, "-m", "tests.support.splitter_program"]
     with watched(command, settings, world.folder) as process:

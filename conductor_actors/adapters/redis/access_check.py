@@ -124,7 +124,7 @@ def _service_commands(names: EventNames, transport: Transport) -> list[Command]:
         ("HSCAN", sessions, 0),
         *((name, sessions, "check") for name in ("HGET", "HDEL")),
         ("RPUSH", ANSWER_PREFIX, "check"),
-        ("SUBSCRIBE", REQUEST_CHANNEL),
+        *((name, REQUEST_CHANNEL) for name in ("SUBSCRIBE", "UNSUBSCRIBE")),
         ("EVAL", PUBLISH_SCRIPT, 2, FENCE_KEY, PUBLISHED_KEY, ""),
         ("XRANGE", events[0], "-", "+"),
         ("XREVRANGE", events[0], "+", "-"),

@@ -16,6 +16,7 @@ from tests.support.processes import ROOT
 from tests.support.programs import (
     Program,
     Row,
+    assert_refused,
     assert_same_rows,
     replay_rows,
     running,
@@ -111,6 +112,34 @@ def test_nothing_outlives_a_program_that_is_killed(deployment: Deployment) -> No
         assert len(processes) > 5
         program.kill()
         ExitWatch([each.pid for each in processes]).wait(20.0)
+
+
+def test_ray_listens_on_this_machine_alone(deployment: Deployment) -> None:
+    with running_hosts(deployment, "collect") as program:
+        wait_for_all(program, "partition_started")
+        addresses = {
+            connection.laddr.ip
+            for process in psutil.Process(program.pid).children(recursive=True)
+            for connection in process.net_connections()
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert addresses == {"127.0.0.1", "::ffff:127.0.0.1"}
+        drain(program)
+
+
+def test_hosts_that_die_too_often_end_all(deployment: Deployment) -> None:
+    with running_hosts(deployment, "collect") as program:
+        for _ in range(4):
+            os.kill(program.wait_for("host_started", STARTED_WITHIN_S)["pid"], signal.SIGKILL)
+        assert program.wait_for("restarts_exhausted", STARTED_WITHIN_S)["actor"] == "host"
+        assert program.finish(30.0).exit_code == 70
+
+
+def test_a_setting_that_is_wrong_for_all_ends_all_with_2(deployment: Deployment) -> None:
+    deployment.settings["DATABASE_URL"] += "-of-nobody"
+    with running_hosts(deployment, "collect") as program:
+        ended = program.finish(30.0)
+    assert_refused(ended, "DATABASE_URL")
 
 
 def test_ctrl_c_drains_all(deployment: Deployment) -> None:

@@ -79,9 +79,11 @@ class ClusterNodes:
     def _read(self, host: str, port: int) -> Owners:
         pool = redis.ConnectionPool(**(self._options | {"host": host, "port": port}))
         with redis.Redis.from_pool(pool) as client:
-            self.is_cluster = _is_in_cluster(client)
-            if not self.is_cluster:
+            if not _is_in_cluster(client):
+                if self.is_cluster:
+                    raise redis.ConnectionError(f"{host}:{port} is in no cluster any more")
                 return {ALL_SLOTS: (host, port)}
+            self.is_cluster = True
             [reply] = pipeline(client, [("CLUSTER", "SLOTS")])
         ranges = parse_cluster_slots(reply, current_host=host)
         self._learn({each for it in ranges.values() for each in (it["primary"], *it["replicas"])})

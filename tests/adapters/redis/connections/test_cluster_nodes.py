@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -210,6 +211,21 @@ def test_another_node_is_asked_each_time_because_one_that_is_cut_off_does_not_kn
         nodes._read = read  # type: ignore[method-assign]
     ports = {node.port for node in cluster.primaries}
     assert {*asked[:3]} == {*asked[3:]} == ports
+
+
+def test_another_server_at_the_address_of_a_former_node_is_not_taken_for_the_cluster(
+    cluster: ValkeyCluster, valkey_url: str
+) -> None:
+    nodes = cluster_nodes(cluster.url)
+    assert nodes is not None
+    nodes.owner(0)
+    known = nodes._addresses
+    nodes._owners, nodes._addresses = {}, [("127.0.0.1", urlsplit(valkey_url).port or 0)]
+    try:
+        with pytest.raises(redis.ConnectionError, match="in no cluster any more"):
+            nodes.owner(0)
+    finally:
+        nodes._addresses = known
 
 
 def test_a_client_of_a_node_stays_with_it(cluster: ValkeyCluster) -> None:

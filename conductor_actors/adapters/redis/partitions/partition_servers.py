@@ -104,19 +104,21 @@ class _ServerGroup:
         """Return the commands of each node; none at all while no node answers."""
         if not self._search.is_over():
             return {}
-        found: dict[Address | None, dict[int, Sequence[Command]]] = {}
         with suppress(Unavailable, ConfigError), self._search.attempt(), mapped_errors():
-            for number, each in commands.items():
-                found.setdefault(self._address(number), {})[number] = each
-            return found
+            return self._find_nodes(commands)
         return {}
 
-    def _address(self, number: int) -> Address | None:
-        """Return the address of a partition's node; None for what is in no cluster."""
+    def _find_nodes(self, commands: CommandsOf) -> Mapping[Address | None, CommandsOf]:
+        """Return the commands of each address; it is None for what is in no cluster."""
         if self._nodes is None:
-            return None
-        address = self._owners[number].address()
-        return address if self._nodes.is_cluster else None
+            return {None: commands}
+        found: dict[Address | None, dict[int, Sequence[Command]]] = {}
+        for number, each in commands.items():
+            address = self._owners[number].address()
+            if not self._nodes.is_cluster:
+                return {None: commands}
+            found.setdefault(address, {})[number] = each
+        return found
 
 
 class _Server:

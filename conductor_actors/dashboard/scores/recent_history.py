@@ -14,7 +14,7 @@ from conductor_actors.score_port import StoredScore
 from conductor_actors.updates import encode_update, update_of
 
 MAX_CONCURRENT_QUERIES: Final = 32
-MAX_FILLED_SESSIONS: Final = 50_000  # of a tenant; others follow with their next updates
+MAX_FILLED_SESSIONS: Final = 20_000  # of a tenant; others follow with their next updates
 SESSIONS_PER_YIELD: Final = 256  # before other tasks of the event loop run
 
 

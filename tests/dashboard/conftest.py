@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import httpx
+import psycopg
 import pytest
 
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
@@ -110,6 +111,7 @@ def store(shared_database: str) -> Iterator[Callable[..., None]]:
             assert not row_store.write(rows).refused
 
         yield write
+    end_sessions(shared_database)
 
 
 @pytest.fixture
@@ -131,6 +133,12 @@ def wait_ready(dashboard: Dashboard) -> None:
     until_s = time.monotonic() + WITHIN_S
     while httpx.get(f"{dashboard.address}ready").status_code != 200:
         assert time.monotonic() < until_s, "not ready in time"
+
+
+def end_sessions(database_url: str) -> None:
+    """End all sessions in a database, so that the lists of other tests have none of them."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE sessions SET ended_at = now() WHERE ended_at IS NULL")
 
 
 def watch(dashboard: Dashboard, *tenants: str) -> None:

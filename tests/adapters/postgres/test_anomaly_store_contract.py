@@ -109,7 +109,8 @@ async def test_a_selection_has_one_tenant_and_some_sessions_of_an_event(
 async def test_pages_have_each_anomaly_once_even_of_the_same_tick(
     tested: StoreUnderTest, *, is_newest_first: bool
 ) -> None:
-    tested.add(*(anomaly(n, AT_MS + n // 4) for n in range(10)))
+    sessions = ("session", "other")
+    tested.add(*(anomaly(n, AT_MS + n // 4, session_id=sessions[n % 2]) for n in range(10)))
     numbers, page = [], AnomalyPage(3, is_newest_first)
     while found := await tested.store.find(ALL, page):
         assert len(found) <= 3

@@ -48,6 +48,18 @@ def ticks(live: LiveSessions, key: SessionKey = KEY) -> list[int]:
     return [(point.at_ms - AT_MS) // TICK_MS for point in decoded(live.points(key))]
 
 
+def test_the_update_of_the_tick_that_was_stored_replaces_what_was_stored(
+    live: LiveSessions,
+) -> None:
+    stored, published = update(1), update(1, quiet_until=timestamp(AT_MS))
+    assert live.add_stored(*with_body(stored), 2.0)
+    assert not live.add_stored(*with_body(published), 2.0)
+    assert not live.add(*with_body(update(0)))
+    assert live.add(*with_body(published))
+    assert not live.add(*with_body(published))
+    assert live.points(KEY) == [encode_update(published)]
+
+
 def test_the_last_five_minutes_are_kept_oldest_first(live: LiveSessions) -> None:
     for tick in range(100):
         live.add(*with_body(update(tick)))

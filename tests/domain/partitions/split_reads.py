@@ -113,7 +113,7 @@ def entry_lists(draw: st.DrawFn, max_kind: int = 6) -> list[Entry]:
     steps = st.tuples(
         st.sampled_from([0, 0, 0, 1, 7, 300, 999, 1000, 4999, 5000, 26_000]),
         st.integers(0, max_kind),
-        st.sampled_from(["s0", "s1", "s2", "s3"]),
+        st.sampled_from(["s0", "s0", "s0", "s1", "s2", "s3"]),
         st.sampled_from(["u", "v", "w"]),
         st.sampled_from(["", "acme:"]),
         st.sampled_from([0, 0, 0, 1500]),

@@ -254,6 +254,15 @@ def test_limits_begin_with_the_ticks_that_the_first_read_sets(
     assert sum(splitter.pop_refused().values()) == refused
 
 
+def test_events_of_a_session_since_the_last_tick_count_also_after_a_restart() -> None:
+    split_rules = SplitRules(4, rules(Limits(session_events_per_s=0.4)).intake)  # two a tick
+    splitter = Splitter(split_rules)
+    split(splitter, 3000, reaction(1000), reaction(2000))
+    resumed = Splitter(split_rules, stored(splitter.state()))
+    split(resumed, 6000, reaction(4000), reaction(5000))
+    assert sum(resumed.pop_refused().values()) == 1
+
+
 def test_a_partition_without_entries_has_a_block_at_each_tick_and_each_second() -> None:
     splitter = begun()
     busy = partition_of("default", "s", 4)

@@ -69,6 +69,7 @@ class ScriptedRedis(socketserver.ThreadingTCPServer):
         self.now_ms = 0
         self.streams: defaultdict[bytes, _Stream] = defaultdict(_Stream)
         self.held: list[Event] = []
+        self.header: bytes | None = None
         self.subscriber: _Connection | None = None
 
     @property
@@ -145,6 +146,15 @@ class _Connection(socketserver.BaseRequestHandler):
 
     def _run_get(self, _: bytes) -> bytes:
         return _bulk(FENCE_TOKEN)
+
+    def _run_hset(self, _: bytes, field: bytes, value: bytes, *__: bytes) -> bytes:
+        if field == b"header":  # of the last checkpoint, which is compared before the next
+            self.server.header = value
+        return _integer(1)
+
+    def _run_hget(self, *_: bytes) -> bytes:
+        header = self.server.header
+        return b"$-1\r\n" if header is None else _bulk(header)
 
     def _run_eval(self, *_: bytes) -> bytes:
         return _array(_bulk(FENCE_TOKEN))  # as scripts that check the fence return it

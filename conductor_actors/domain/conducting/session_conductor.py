@@ -182,12 +182,15 @@ class SessionConductor:
 
     def _record_sent(self, sent: InterventionSent) -> None:
         identity = sent.intervention_id
-        if not self._has_status(identity, "APPROVED", "EXPIRED"):
-            return
+        is_waiting = self._has_status(identity, "APPROVED", "EXPIRED")
         if sent.refused is not None:
-            self._move(identity, "EXPIRED", note=sent.refused)
+            if is_waiting:
+                self._move(identity, "EXPIRED", note=sent.refused)
             return
-        self._move(identity, "SENT", note=None)
+        if is_waiting:
+            self._move(identity, "SENT", note=None)
+        elif not self._has_status(identity, "EXECUTED", "FAILED"):  # a report may come first
+            return
         self._sent = [
             each._replace(at_ms=sent.at_ms) if each.intervention_id == identity else each
             for each in self._sent

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from conductor_actors.domain.conductor.action_limits import (
@@ -133,7 +133,18 @@ def test_statuses_only_move_forward_and_what_is_written_once_stays(
         assert list(records[-1].steps.values()) == sorted(records[-1].steps.values())
 
 
+QUIET: Final = Step(
+    ticks=1, drops=False, score=0.0, has_gap=False, does="nothing", action="BROADCAST", sends=True
+)
+REPORTED_BEFORE_IT_WAS_SENT: Final = [
+    QUIET._replace(ticks=3, does="manual", sends=False),
+    QUIET._replace(ticks=9, does="report"),
+    QUIET._replace(ticks=2, does="manual"),
+]
+
+
 @given(modes, steps)
+@example("MANUAL", REPORTED_BEFORE_IT_WAS_SENT)
 def test_no_limit_is_ever_exceeded(mode: Mode, steps: list[Step]) -> None:
     play = Play(mode)
     for step in steps:

@@ -31,8 +31,8 @@ from conductor_actors.adapters.redis.partitions.splitter_checkpoints import (
 from conductor_actors.app.partition_urls import partition_redis_urls
 from conductor_actors.domain.checkpoints.encoding import Header, encode_header, read_header
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.partitions import Partition, all_partitions, partition_of
-from conductor_actors.domain.splitting import SplitterState
+from conductor_actors.domain.partitions.partition import Partition, all_partitions, partition_of
+from conductor_actors.domain.partitions.splitting import SplitterState
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_events import CheckpointAdopted, emit
 from conductor_actors.ports import Checkpoint

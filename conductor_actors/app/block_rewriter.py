@@ -10,11 +10,11 @@ from contextlib import suppress
 from typing import Final
 
 from conductor_actors.app.splitting_ports import SplitterPorts, interval_of
-from conductor_actors.domain.blocks import Block, Interval
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.merging import Frontier
-from conductor_actors.domain.splitting import NumberedBlock, SplitRules, Splitter
+from conductor_actors.domain.partitions.blocks import Block, Interval
+from conductor_actors.domain.partitions.splitting import NumberedBlock, SplitRules, Splitter
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import BlocksRewritten, GapDetected, emit
 from conductor_actors.ports import Clock, EventSource

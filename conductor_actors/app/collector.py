@@ -54,7 +54,7 @@ from conductor_actors.domain.backlog import Backlog, Batch
 from conductor_actors.domain.checkpoints.encoding import Recovered
 from conductor_actors.domain.failures import RestartBudget
 from conductor_actors.domain.intake import Intake
-from conductor_actors.domain.partitions import Partition, partition_of
+from conductor_actors.domain.partitions.partition import Partition, partition_of
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.domain.ticks import TickPosition, TickSchedule

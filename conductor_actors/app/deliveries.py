@@ -7,7 +7,7 @@ from conductor_actors.actors.delivery import DeliveryPorts
 from conductor_actors.adapters.postgres.deliveries_table import no_webhook
 from conductor_actors.adapters.postgres.delivery_queue import PostgresDeliveryQueue
 from conductor_actors.adapters.postgres.history.report_reader import PostgresSessionReports
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.settings import Settings
 
 

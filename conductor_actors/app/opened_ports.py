@@ -22,7 +22,7 @@ from conductor_actors.app.monitored_ports import (
     MonitoredPublisher,
     MonitoredSource,
 )
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.observability.collector_progress import CollectorProgress
 from conductor_actors.ports import CheckpointStore, EventSource, Lease
 from conductor_actors.settings import Settings

@@ -25,7 +25,7 @@ from conductor_actors.app.opened_ports import (
 from conductor_actors.app.partition_urls import partition_redis_urls
 from conductor_actors.app.preparation import prepare_servers
 from conductor_actors.app.startup import ServerUrls
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.errors import ConfigError
 from conductor_actors.log_events import PartitionEnded, PartitionStarted, emit, observed_by
 from conductor_actors.log_events.log_event import of_partition

@@ -11,7 +11,7 @@ from conductor_actors.adapters.redis.partitions.splitter_checkpoints import Spli
 from conductor_actors.app.block_rewriter import BlockRewriter
 from conductor_actors.app.splitting_ports import SplitterPorts, interval_of
 from conductor_actors.domain.gaps import Gaps
-from conductor_actors.domain.splitting import NumberedBlock, SplitRules, Splitter
+from conductor_actors.domain.partitions.splitting import NumberedBlock, SplitRules, Splitter
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import EventsRead, EventsSplit, GapDetected, emit
 from conductor_actors.outages import Outage

@@ -20,7 +20,7 @@ from conductor_actors.app.lease_wait import LeaseWait, MayBreak, never_break
 from conductor_actors.app.split_loop import SplitLoop
 from conductor_actors.app.splitting_ports import SplitterPorts, open_splitter_ports, split_rules
 from conductor_actors.app.startup import ServerUrls
-from conductor_actors.domain.splitting import FirstRead, Splitter, SplitterState
+from conductor_actors.domain.partitions.splitting import FirstRead, Splitter, SplitterState
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
 from conductor_actors.log_events import OwnershipTaken, SplitterStarted, SplitterStopped, emit
 from conductor_actors.ports import ReadResult

@@ -11,8 +11,8 @@ from conductor_actors.adapters.redis.partitions.rewinds import RewindRequests
 from conductor_actors.adapters.redis.partitions.splitter_checkpoints import SplitterCheckpoints
 from conductor_actors.app.partition_urls import partition_redis_urls
 from conductor_actors.app.source_options import source_options
-from conductor_actors.domain.blocks import FIRST, Interval
-from conductor_actors.domain.splitting import SplitRules
+from conductor_actors.domain.partitions.blocks import FIRST, Interval
+from conductor_actors.domain.partitions.splitting import SplitRules
 from conductor_actors.ports import EventSource, ReadResult
 from conductor_actors.settings import Settings
 

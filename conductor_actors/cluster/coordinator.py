@@ -21,7 +21,7 @@ from conductor_actors.cluster.living_actors import VIEW_MAX_AGE_S
 from conductor_actors.cluster.partition_history import PartitionHistory
 from conductor_actors.cluster.splitter_keeper import SplitterKeeper
 from conductor_actors.cluster_status import ClusterHost, ClusterNode, ClusterStatus
-from conductor_actors.domain.balance import plan_moves
+from conductor_actors.domain.partitions.balance import plan_moves
 from conductor_actors.log_events import emit
 from conductor_actors.log_events.cluster_events import HostLost
 from conductor_actors.ports import Clock

@@ -21,7 +21,7 @@ from conductor_actors.cluster.hosted_partitions import HostedPartitions, Running
 from conductor_actors.cluster.living_actors import LivingActors
 from conductor_actors.cluster.process_figures import Rate, memory_bytes
 from conductor_actors.cluster.ray_view import cluster_address, node_id, read_view
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import emit
 from conductor_actors.log_events.cluster_events import HostStarted

@@ -7,7 +7,7 @@ from typing import Final
 from conductor_actors.cluster.actor_names import new_host_name
 from conductor_actors.cluster.host_messages import Engine, Node
 from conductor_actors.cluster.host_table import HostTable
-from conductor_actors.domain.host_count import (
+from conductor_actors.domain.partitions.host_count import (
     HostBounds,
     HostUse,
     hosts_to_empty,

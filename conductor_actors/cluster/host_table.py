@@ -14,7 +14,7 @@ from conductor_actors.cluster.host_messages import (
     LeaveReason,
     PartitionFigures,
 )
-from conductor_actors.domain.balance import HostLoad
+from conductor_actors.domain.partitions.balance import HostLoad
 
 HOST_TIMEOUT_S: Final = 7.0  # a host that is silent for so long is killed
 START_TIMEOUT_S: Final = 60.0  # one that has never reported: its process may wait for a CPU

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from conductor_actors.cluster.host_messages import PartitionFigures
 from conductor_actors.cluster_status import ClusterMove
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.log_events import emit
 from conductor_actors.log_events.cluster_events import PartitionMoved
 from conductor_actors.ports import Clock

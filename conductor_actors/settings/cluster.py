@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, Field, model_validator
 
-from conductor_actors.domain.partitions import MAX_PARTITIONS
+from conductor_actors.domain.partitions.partition import MAX_PARTITIONS
 from conductor_actors.settings.types import CommaSeparated
 
 

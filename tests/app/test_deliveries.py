@@ -6,7 +6,7 @@ import pytest
 
 from conductor_actors.adapters.postgres.deliveries_table import no_webhook
 from conductor_actors.app.deliveries import has_webhook, open_deliveries
-from conductor_actors.domain.partitions import all_partitions
+from conductor_actors.domain.partitions.partition import all_partitions
 from tests.app.collector_run import make_settings
 from tests.support.webhook_receiver import SECRET
 

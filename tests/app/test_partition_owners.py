@@ -16,7 +16,7 @@ from conductor_actors.cluster_status import (
     ClusterSplitter,
     ClusterStatus,
 )
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.observability.collector_status import ClusterHealth, CollectorStatus
 from conductor_actors.observability.health import DashboardStatus, health, readiness
 from conductor_actors.settings import Settings

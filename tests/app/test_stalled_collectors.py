@@ -13,7 +13,7 @@ from conductor_actors.app import collector_run
 from conductor_actors.app.collector_run import CollectorRun
 from conductor_actors.app.opened_ports import CollectorConfig, Servers
 from conductor_actors.app.tick_watchdog import TickActivity
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.observability.collector_progress import CollectorProgress
 from tests.app.collector_run import make_settings
 from tests.support.fakes.memory_lease import MemoryLease

@@ -12,7 +12,7 @@ import msgspec
 
 from conductor_actors.app.partition_collector import HostServices, PartitionCollector
 from conductor_actors.app.startup import ServerUrls
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.observability import logs
 from conductor_actors.settings.loading import load_settings
 

@@ -15,11 +15,11 @@ import psutil  # type: ignore[import-untyped]
 from conductor_actors.adapters.redis.partitions.block_writer import BlockWriter
 from conductor_actors.app.partition_collector import HostServices, PartitionCollector
 from conductor_actors.app.startup import ServerUrls
-from conductor_actors.domain.blocks import FIRST, Interval
 from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.merging import Frontier
-from conductor_actors.domain.partitions import Partition
-from conductor_actors.domain.splitting import SplitRules, Splitter
+from conductor_actors.domain.partitions.blocks import FIRST, Interval
+from conductor_actors.domain.partitions.partition import Partition
+from conductor_actors.domain.partitions.splitting import SplitRules, Splitter
 from conductor_actors.settings import Settings
 from conductor_actors.simulate import bulk
 from tests.benchmarks.events import Event

@@ -15,7 +15,7 @@ from conductor_actors.app.dashboard_stores import open_histories, open_stores
 from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.server import Dashboard
-from conductor_actors.domain.partitions import partition_of
+from conductor_actors.domain.partitions.partition import partition_of
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.settings import Settings
 from tests.dashboard.clients import SECRET, token

@@ -12,7 +12,7 @@ from conductor_actors.app.adoption import adopt_checkpoint
 from conductor_actors.app.partition_collector import HostServices, PartitionCollector
 from conductor_actors.app.splitter import SplitterService
 from conductor_actors.app.startup import ServerUrls
-from conductor_actors.domain.partitions import all_partitions
+from conductor_actors.domain.partitions.partition import all_partitions
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.settings import Settings
 from conductor_actors.settings.loading import load_settings

@@ -9,7 +9,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from conductor_actors.domain.partitions import partition_of
+from conductor_actors.domain.partitions.partition import partition_of
 from tests.cluster.requirements import require_ray_installed
 from tests.e2e.deployment import Deployment
 from tests.support.processes import ROOT

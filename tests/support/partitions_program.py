@@ -13,7 +13,7 @@ from conductor_actors.app.partition_collector import HostServices, PartitionColl
 from conductor_actors.app.signals import run_until_stopped
 from conductor_actors.app.splitter import SplitterService
 from conductor_actors.app.startup import ServerUrls, configure, open_servers
-from conductor_actors.domain.partitions import Partition, all_partitions
+from conductor_actors.domain.partitions.partition import Partition, all_partitions
 from conductor_actors.errors import ConfigError
 from conductor_actors.settings import Settings
 

@@ -5,7 +5,7 @@ from typing import Final
 
 import psycopg
 
-from conductor_actors.domain.partitions import partition_of
+from conductor_actors.domain.partitions.partition import partition_of
 from tests.support.event_load import SESSIONS
 from tests.support.waiting import wait_until
 

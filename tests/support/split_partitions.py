@@ -14,7 +14,7 @@ from conductor_actors.adapters.redis.partitions.partition_source import Partitio
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake_state import IntakeRules
-from conductor_actors.domain.partitions import all_partitions
+from conductor_actors.domain.partitions.partition import all_partitions
 from conductor_actors.domain.quotas import NO_LIMITS, Limits
 from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow, Scoring

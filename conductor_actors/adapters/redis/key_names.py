@@ -5,7 +5,7 @@ A partition has keys of its own, under the same names with its hash tag.
 
 from typing import Final
 
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 
 # Of messages that name keys.
 NAMESPACE_NOTE: Final = "with CONDUCTOR_NAMESPACE=x, every name begins with x:"

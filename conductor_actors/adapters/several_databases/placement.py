@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.partitions import partition_of
+from conductor_actors.domain.partitions.partition import partition_of
 
 P = TypeVar("P")
 T = TypeVar("T")

@@ -8,7 +8,7 @@ import redis
 
 from conductor_actors.adapters.redis.key_names import OUTBOX_KEY, TITLE_OUTBOX_KEY
 from conductor_actors.adapters.redis.outbox import RedisTitleOutbox
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.domain.session_titles import SessionDetails, TitleChange
 from tests.support.score_rows import AT_MS
 

@@ -18,7 +18,7 @@ from conductor_actors.cluster_status import (
     ClusterStatus,
     decode_cluster_status,
 )
-from conductor_actors.domain.partitions import partition_of
+from conductor_actors.domain.partitions.partition import partition_of
 from conductor_actors.simulate import bulk
 from tests.cluster.nodes.network_namespace import missing_for_namespaces, network_namespace
 from tests.cluster.nodes.ray_nodes import (

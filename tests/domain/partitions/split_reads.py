@@ -6,16 +6,22 @@ from typing import NamedTuple
 import msgspec
 from hypothesis import strategies as st
 
-from conductor_actors.domain.blocks import FIRST, Block, Interval, decode_block, encode_block
 from conductor_actors.domain.commands import encode_event_mode, encode_session_mode
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.intake_state import IntakeRules
 from conductor_actors.domain.merging import Frontier
+from conductor_actors.domain.partitions.blocks import (
+    FIRST,
+    Block,
+    Interval,
+    decode_block,
+    encode_block,
+)
+from conductor_actors.domain.partitions.splitting import NumberedBlock, Splitter, SplitterState
 from conductor_actors.domain.quotas import NO_LIMITS, Limits
 from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_rules import SessionRules
-from conductor_actors.domain.splitting import NumberedBlock, Splitter, SplitterState
 from tests.support.event_samples import CHAT, COMMANDS, REACTION, SYNC
 
 START_MS = 1_767_528_000_000

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.domain.blocks import Block, Interval, decode_block, encode_block
 from conductor_actors.domain.entries import Entry, RestampedEntry, id_of
 from conductor_actors.domain.gaps import Gap
+from conductor_actors.domain.partitions.blocks import Block, Interval, decode_block, encode_block
 
 NUMBERS = st.integers(0, 1 << 53)
 ENTRIES = st.lists(st.tuples(NUMBERS, NUMBERS, st.sampled_from(["a", "acme:a"]), st.binary()))

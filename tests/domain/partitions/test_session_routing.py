@@ -12,8 +12,8 @@ from conductor_actors.domain.commands import encode_event_mode, encode_quiet, en
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS, OWN_NAMES, decode
 from conductor_actors.domain.identity import POLICY, SessionKey, split
-from conductor_actors.domain.partitions import partition_of
-from conductor_actors.domain.session_routing import SessionRouting
+from conductor_actors.domain.partitions.partition import partition_of
+from conductor_actors.domain.partitions.session_routing import SessionRouting
 from conductor_actors.errors import InvalidEvent
 from conductor_actors.simulate import Simulation
 from tests.support.event_samples import CHAT, CLOSED, COMMANDS, SYNC
@@ -129,5 +129,5 @@ def test_a_forgotten_session_is_hashed_again(monkeypatch: pytest.MonkeyPatch) ->
         (1, number, CHAT, b'{"sessionId":"s%d"}' % (number % 20)) for number in range(60)
     ]
     expected = routed(entries)
-    monkeypatch.setattr("conductor_actors.domain.session_routing.MAX_KNOWN_SESSIONS", 3)
+    monkeypatch.setattr("conductor_actors.domain.partitions.session_routing.MAX_KNOWN_SESSIONS", 3)
     assert routed(entries) == expected

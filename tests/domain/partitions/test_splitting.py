@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.domain.blocks import FIRST, Block, Interval
 from conductor_actors.domain.entries import Entry, RestampedEntry, id_of
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.merging import Frontier
-from conductor_actors.domain.partitions import partition_of
-from conductor_actors.domain.quotas import NO_LIMITS, Limits
-from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.domain.splitting import (
+from conductor_actors.domain.partitions.blocks import FIRST, Block, Interval
+from conductor_actors.domain.partitions.partition import partition_of
+from conductor_actors.domain.partitions.splitting import (
     FirstRead,
     NumberedBlock,
     SplitRules,
     Splitter,
     SplitterState,
 )
+from conductor_actors.domain.quotas import NO_LIMITS, Limits
+from conductor_actors.domain.scoring import ScoreRow
 from tests.domain.partitions.split_reads import (
     INTAKE,
     LIMITS,

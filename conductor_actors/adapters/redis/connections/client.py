@@ -30,7 +30,7 @@ from conductor_actors.adapters.redis.connections.sentinels import (
     sentinel_group,
 )
 from conductor_actors.adapters.server_urls import has_stray_at, is_name
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.errors import ConfigError
 
 REDIS_TIMEOUT_S: Final = 4.5  # so that an outage is found within 5 s

@@ -16,7 +16,7 @@ from conductor_actors.adapters.redis.key_names import (
 from conductor_actors.adapters.redis.ownership.checkpoint_errors import partitioned
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.ports import Checkpoint
 
 T = TypeVar("T")

@@ -20,7 +20,7 @@ from conductor_actors.adapters.redis.connections.pipelines import (
     pipeline,
 )
 from conductor_actors.adapters.redis.key_names import FENCE_KEY, key_of
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.errors import OwnershipLost, Unavailable
 
 

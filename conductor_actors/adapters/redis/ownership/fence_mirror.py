@@ -12,7 +12,7 @@ from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.key_names import FENCE_KEY, key_of
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.errors import OwnershipLost, Unavailable
 
 # Argument: a token. Return the newest. A former owner, which may run this late, lowers nothing.

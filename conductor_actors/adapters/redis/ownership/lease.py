@@ -23,7 +23,7 @@ from conductor_actors.adapters.redis.key_names import (
 )
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.adapters.redis.ownership.fence_mirror import FenceMirror
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.errors import OwnershipLost
 
 LEASE_TTL_MS: Final = 8000

@@ -7,9 +7,9 @@ from typing import Final
 from conductor_actors.adapters.redis.connections.pipelines import Command
 from conductor_actors.adapters.redis.key_names import PARTITION_KEY, key_of
 from conductor_actors.adapters.redis.partitions.partition_servers import PartitionServers
-from conductor_actors.domain.blocks import encode_block
-from conductor_actors.domain.partitions import all_partitions
-from conductor_actors.domain.splitting import NumberedBlock
+from conductor_actors.domain.partitions.blocks import encode_block
+from conductor_actors.domain.partitions.partition import all_partitions
+from conductor_actors.domain.partitions.splitting import NumberedBlock
 from conductor_actors.ports import Clock
 
 # Of a partition's stream, about. Its collector trims it at each checkpoint, so that there are so

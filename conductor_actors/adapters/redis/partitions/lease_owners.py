@@ -8,7 +8,7 @@ from conductor_actors.adapters.redis.connections.pipelines import pipeline, serv
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.key_names import OWNER_KEY, PARTITION_COUNT_KEY, key_of
 from conductor_actors.adapters.redis.partitions.partition_servers import PartitionServers
-from conductor_actors.domain.partitions import all_partitions
+from conductor_actors.domain.partitions.partition import all_partitions
 
 OWNERS_TIMEOUT_S: Final = 2.0
 

@@ -20,7 +20,7 @@ from conductor_actors.adapters.redis.key_names import (
     REWIND_KEY,
     key_of,
 )
-from conductor_actors.domain.partitions import Partition, all_partitions
+from conductor_actors.domain.partitions.partition import Partition, all_partitions
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import CheckResult
 

@@ -8,7 +8,7 @@ from conductor_actors.adapters.redis.ownership.checkpoint_store import RedisChec
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.adapters.redis.partitions.partition_position import decode_position
 from conductor_actors.domain.checkpoints.encoding import read_header
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.ports import Checkpoint
 
 

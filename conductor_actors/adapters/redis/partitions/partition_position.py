@@ -4,8 +4,8 @@ from typing import Final
 
 import msgspec
 
-from conductor_actors.domain.blocks import FIRST
 from conductor_actors.domain.merging import Frontier
+from conductor_actors.domain.partitions.blocks import FIRST
 
 
 class PartitionPosition(msgspec.Struct, frozen=True, array_like=True):

@@ -20,7 +20,7 @@ from conductor_actors.adapters.redis.connections.cluster_nodes import SlotOwner
 from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline, transaction
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.connections.sentinels import Address
-from conductor_actors.domain.partitions import Partition, all_partitions
+from conductor_actors.domain.partitions.partition import Partition, all_partitions
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.outages import Backoff
 from conductor_actors.ports import Clock

@@ -23,11 +23,11 @@ from conductor_actors.adapters.redis.partitions.partition_position import (
     decode_position,
     encode_position,
 )
-from conductor_actors.domain.blocks import FIRST, Block, Interval, decode_block
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.merging import Frontier
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.blocks import FIRST, Block, Interval, decode_block
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.errors import Unavailable
 from conductor_actors.log_events import BlocksRepeated, RewindRequested, emit
 from conductor_actors.ports import Clock, ReadResult

@@ -7,7 +7,7 @@ from conductor_actors.adapters.redis.events.entry_ids import ENTRY_ID, parse_id
 from conductor_actors.adapters.redis.key_names import REWIND_KEY, key_of
 from conductor_actors.adapters.redis.partitions.partition_servers import PartitionServers
 from conductor_actors.domain.merging import Frontier
-from conductor_actors.domain.partitions import all_partitions
+from conductor_actors.domain.partitions.partition import all_partitions
 from conductor_actors.ports import Clock
 
 

@@ -17,7 +17,7 @@ from conductor_actors.adapters.redis.key_names import (
 )
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.domain.merging import Frontier
-from conductor_actors.domain.splitting import SplitterState
+from conductor_actors.domain.partitions.splitting import SplitterState
 from conductor_actors.errors import ConfigError
 
 SPLITTER_CHECKPOINT_VERSION: Final = 1

@@ -18,7 +18,7 @@ from conductor_actors.adapters.redis.connections.cluster_nodes import Owners
 from conductor_actors.adapters.redis.connections.namespaces import with_namespace
 from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline, transaction
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
-from conductor_actors.domain.partitions import Partition, all_partitions
+from conductor_actors.domain.partitions.partition import Partition, all_partitions
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import LogEvent, PrimaryChanged, PrimaryLost, observed_by
 from tests.support.valkey_cluster import ValkeyCluster, call, valkey_cluster

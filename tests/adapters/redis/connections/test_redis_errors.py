@@ -19,7 +19,7 @@ from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
 from conductor_actors.domain.events import EVENT_STREAMS
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import Checkpoint, DeadLetter
 from tests.adapters.redis.acl_users import acl_user, as_user, granted_rules

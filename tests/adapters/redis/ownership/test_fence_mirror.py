@@ -11,7 +11,7 @@ from conductor_actors.adapters.redis.key_names import FENCE_KEY, OWNER_KEY, key_
 from conductor_actors.adapters.redis.ownership.fence_mirror import FenceMirror
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.errors import OwnershipLost, Unavailable
 from conductor_actors.ports import UPDATES, DeadLetter
 from tests.support.score_rows import row

@@ -8,10 +8,10 @@ import redis
 
 from conductor_actors.adapters.redis.partitions.block_writer import MAX_BLOCKS, BlockWriter
 from conductor_actors.adapters.redis.partitions.partition_source import PartitionSource
-from conductor_actors.domain.blocks import FIRST, Block, Interval
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.merging import Frontier
-from conductor_actors.domain.partitions import Partition, all_partitions
+from conductor_actors.domain.partitions.blocks import FIRST, Block, Interval
+from conductor_actors.domain.partitions.partition import Partition, all_partitions
 from tests.support.event_samples import CHAT
 from tests.support.valkey_servers import ValkeyServer, valkey_server
 

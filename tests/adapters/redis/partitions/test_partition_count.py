@@ -10,7 +10,7 @@ from conductor_actors.adapters.redis.partitions.partition_count import (
     fix_partition_count,
     partition_count,
 )
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.errors import ConfigError
 
 

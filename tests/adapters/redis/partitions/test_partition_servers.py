@@ -17,8 +17,8 @@ from conductor_actors.adapters.redis.partitions.partition_servers import (
     PartitionServers,
 )
 from conductor_actors.adapters.redis.partitions.rewinds import RewindRequests
-from conductor_actors.domain.blocks import FIRST, Block, Interval
-from conductor_actors.domain.partitions import all_partitions
+from conductor_actors.domain.partitions.blocks import FIRST, Block, Interval
+from conductor_actors.domain.partitions.partition import all_partitions
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.valkey_cluster import ValkeyCluster, call, valkey_cluster
 from tests.support.valkey_servers import ValkeyServer, valkey_server

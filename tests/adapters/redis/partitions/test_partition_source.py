@@ -12,13 +12,13 @@ from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.partitions.partition_checkpoints import PartitionCheckpoints
 from conductor_actors.adapters.redis.partitions.partition_source import SILENCE_S, PartitionSource
-from conductor_actors.domain.blocks import Block, Interval, encode_block
 from conductor_actors.domain.checkpoints.encoding import Header, encode_header
 from conductor_actors.domain.conductor.directives import Directives
 from conductor_actors.domain.entries import Entry, RestampedEntry
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake_state import IntakeState
-from conductor_actors.domain.partitions import Partition
+from conductor_actors.domain.partitions.blocks import Block, Interval, encode_block
+from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.errors import ConfigError
 from conductor_actors.ports import Checkpoint, ReadResult
 from tests.support.fakes.fake_clock import FakeClock

@@ -13,12 +13,12 @@ from conductor_actors.adapters.redis.outbox import RedisOutbox
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.adapters.redis.partitions.partition_checkpoints import PartitionCheckpoints
 from conductor_actors.adapters.redis.partitions.partition_source import PartitionSource
-from conductor_actors.domain.blocks import Block, Interval, encode_block
 from conductor_actors.domain.checkpoints.encoding import Header, encode_header
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.intake_state import IntakeState
-from conductor_actors.domain.partitions import Partition, all_partitions
+from conductor_actors.domain.partitions.blocks import Block, Interval, encode_block
+from conductor_actors.domain.partitions.partition import Partition, all_partitions
 from conductor_actors.errors import OwnershipLost, Unavailable
 from conductor_actors.ports import Checkpoint
 from tests.support.score_rows import row

@@ -16,12 +16,12 @@ from conductor_actors.adapters.redis.partitions.splitter_checkpoints import (
     SplitterCheckpoint,
     SplitterCheckpoints,
 )
-from conductor_actors.domain.blocks import Block, Interval
 from conductor_actors.domain.conductor.directives import Directives
 from conductor_actors.domain.entries import RestampedEntry
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.intake_state import IntakeState
-from conductor_actors.domain.splitting import FirstRead, SplitterState
+from conductor_actors.domain.partitions.blocks import Block, Interval
+from conductor_actors.domain.partitions.splitting import FirstRead, SplitterState
 from conductor_actors.errors import ConfigError, OwnershipLost
 from tests.support.event_samples import CHAT
 from tests.support.fences import take_ownership

@@ -12,7 +12,7 @@ from conductor_actors.domain.conductor.reports import decode_reported
 from conductor_actors.domain.entries import Entry
 from conductor_actors.domain.events import DECODERS, OWN_NAMES, decode_closed
 from conductor_actors.domain.identity import split
-from conductor_actors.domain.partitions import NO_SESSION, partition_of
+from conductor_actors.domain.partitions.partition import NO_SESSION, partition_of
 
 MAX_KNOWN_SESSIONS: Final = 250_000  # of a tenant; then all are forgotten, and hashed again
 

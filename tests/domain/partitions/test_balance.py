@@ -6,7 +6,7 @@ from math import ceil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.domain.balance import (
+from conductor_actors.domain.partitions.balance import (
     MAX_CONCURRENT_MOVES,
     Assignment,
     HostLoad,

@@ -11,15 +11,15 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from conductor_actors.domain.blocks import FIRST, Block, Interval
 from conductor_actors.domain.conductor.directives import Directives
 from conductor_actors.domain.entries import Entry, RestampedEntry, id_of
 from conductor_actors.domain.gaps import Gap
 from conductor_actors.domain.identity import EVERY_TENANT
 from conductor_actors.domain.intake_state import IntakeRules, IntakeState
-from conductor_actors.domain.limit_filter import LimitFilter, has_limits
 from conductor_actors.domain.merging import Frontier
-from conductor_actors.domain.session_routing import SessionRouting
+from conductor_actors.domain.partitions.blocks import FIRST, Block, Interval
+from conductor_actors.domain.partitions.limit_filter import LimitFilter, has_limits
+from conductor_actors.domain.partitions.session_routing import SessionRouting
 
 MAX_INTERVAL_MS: Final = 1000  # so long may a partition without entries have no block
 NO_BLOCKS: Final[Frontier] = (1 << 62, 0)  # where the blocks of partitions begin that get none

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.domain.partitions import Partition, all_partitions, partition_of
+from conductor_actors.domain.partitions.partition import Partition, all_partitions, partition_of
 
 
 def test_the_partition_of_a_session_never_changes() -> None:

@@ -3,7 +3,7 @@ from math import ceil
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.domain.host_count import (
+from conductor_actors.domain.partitions.host_count import (
     SESSIONS_PER_HOST,
     HostBounds,
     HostUse,

@@ -94,6 +94,11 @@ class Coordinator:
         is_busy = self._is_down or bool(self._without_owner())
         return BUSY_STEP_S if is_busy else IDLE_STEP_S
 
+    def has_no_node(self) -> bool:
+        """Return whether the engine says that no node is alive."""
+        view = self._engine.view()
+        return view.at_s > float("-inf") and not view.nodes
+
     def leave(self, node: str) -> int:
         """Empty a node; return how many partitions and splitters have not left it for another."""
         hosts = self._hosts.on_node(node)

@@ -59,7 +59,7 @@ class LocalCluster:
         self._stop.set()
 
     def run(self) -> int:
-        """Run until `stop`, or until the dashboard fails or hosts die too often."""
+        """Run until `stop`, or until the dashboard or Ray fails, or hosts die too often."""
         with ExitStack() as cleanup:
             if self._settings.log_stream:
                 cleanup.enter_context(relay_logs(self._urls.redis))
@@ -103,7 +103,7 @@ class LocalCluster:
             exit_code = self._dashboard.exit_code() if self._dashboard else None
             if exit_code is not None:
                 return exit_code
-            if not self._may_continue(coordinator):
+            if coordinator.has_no_node() or not self._may_continue(coordinator):
                 return EXIT_FAILED
         return EXIT_OK
 

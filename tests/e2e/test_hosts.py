@@ -135,6 +135,16 @@ def test_hosts_that_die_too_often_end_all(deployment: Deployment) -> None:
         assert program.finish(30.0).exit_code == 70
 
 
+def test_the_end_of_ray_ends_all(deployment: Deployment) -> None:
+    with running_hosts(deployment, "collect") as program:
+        wait_for_all(program, "partition_started")
+        children = psutil.Process(program.pid).children(recursive=True)
+        [raylet] = [each for each in children if each.name() == "raylet"]
+        raylet.kill()
+        assert program.finish(30.0).exit_code == 70
+        ExitWatch([each.pid for each in children]).wait(20.0)
+
+
 def test_a_setting_that_is_wrong_for_all_ends_all_with_2(deployment: Deployment) -> None:
     deployment.settings["DATABASE_URL"] += "-of-nobody"
     with running_hosts(deployment, "collect") as program:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -60,9 +60,11 @@ def _watched(directory: str, pids: Collection[int]) -> Iterator[None]:
         yield
         return
     with ExitStack() as cleanup:
-        processes = [os.pidfd_open(pid) for pid in pids]
-        for each in processes:
-            cleanup.callback(os.close, each)
+        processes = []
+        for pid in pids:
+            with suppress(OSError):  # it has ended meanwhile
+                processes.append(os.pidfd_open(pid))
+                cleanup.callback(os.close, processes[-1])
         lifeline, ours = os.pipe()
         cleanup.callback(os.close, ours)
         with subprocess.Popen(  # noqa: S603 - our own command

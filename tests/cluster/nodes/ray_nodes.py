@@ -97,6 +97,15 @@ class RayNode:
             return []
         return list(psutil.Process(self._process.pid).children(recursive=True))
 
+    def processes_named(self, prefix: str) -> list[psutil.Process]:
+        """Return the running processes whose title, which Ray sets, begins with this."""
+        found = []
+        for each in self.processes():
+            with suppress(psutil.NoSuchProcess):  # among them the zombies
+                if "".join(each.cmdline()[:1]).startswith(prefix):
+                    found.append(each)
+        return found
+
     def kill(self) -> None:
         """Kill all of it at once; return when no process of it is left."""
         if self._process is not None and self.is_running:
@@ -110,12 +119,14 @@ class RayNode:
         suspended: set[int] = set()
         while new := [each for each in self.processes() if each.pid not in suspended]:
             for each in new:
-                each.suspend()
                 suspended.add(each.pid)
+                with suppress(psutil.NoSuchProcess):
+                    each.suspend()
 
     def resume(self) -> None:
         for each in self.processes():
-            each.resume()
+            with suppress(psutil.NoSuchProcess):
+                each.resume()
 
     def memory_mb(self) -> dict[str, float]:
         """Return the resident memory of its processes, in MB, by what they are."""

@@ -150,12 +150,8 @@ class ClusterTestbed:
 
     def kill_actor(self, name: str, most: int = MAX_NODES) -> int:
         """Kill processes of a Ray actor's class; return how many were killed."""
-        found = [
-            process
-            for node in (self.head, *self.nodes.values())
-            for process in node.processes()
-            if process.cmdline()[:1] and process.cmdline()[0].startswith(f"ray::{name}")
-        ]
+        nodes = (self.head, *self.nodes.values())
+        found = [process for node in nodes for process in node.processes_named(f"ray::{name}")]
         for process in found[:most]:
             process.kill()
         return len(found[:most])

@@ -18,7 +18,8 @@ _NEEDED: Final = frozenset({"redis events", "redis lease"})  # without them no t
 class TickActivity(NamedTuple):
     """What a collector has done for its ticks so far.
 
-    `next_tick_ms` is None before the first read. `is_blocked` says that rows can be stored nowhere,
+    `next_tick_ms` is None before the first read, and with `CONDUCTOR_START=earliest` before the
+    first entry. `is_blocked` says that rows can be stored nowhere,
     so that no more may be made. `handled` is the number of messages that sessions have handled.
     """
 
@@ -46,7 +47,7 @@ class TickWatchdog:
         self._awake_clock = awake_clock or AwakeClock()
         self._away: set[str] = set()
         self._broadcast_ms = self._completed_ms = 0
-        self._entries = 0
+        self._entries = self._reads = 0
         self._last: object = None
         self._since_s = 0.0
 
@@ -59,6 +60,7 @@ class TickWatchdog:
                 self._away = self._away - {event.service}
             case events.EventsRead():
                 self._entries += event.entries
+                self._reads += 1
             case events.TickBroadcast() if event.sessions:
                 self._broadcast_ms = event.tick_at_ms
             case events.TickCompleted():
@@ -73,6 +75,8 @@ class TickWatchdog:
         is_pending = self._completed_ms < self._broadcast_ms
         # While a tick is pending, later ticks and reads complete nothing.
         made = self._completed_ms if is_pending else (activity.next_tick_ms, self._entries)
+        if activity.next_tick_ms is None and not is_pending:
+            made = self._reads  # as long as they return nothing, there is nothing to tick
         state = made, activity.handled
         if state != self._last or not self._could_tick(activity, is_pending=is_pending):
             self._last, self._since_s = state, self._awake_clock.now_s

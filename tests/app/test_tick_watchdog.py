@@ -68,6 +68,14 @@ def test_a_collector_that_never_reads_stalls(collector: WatchedCollector) -> Non
     assert collector.stalled_after(MAX_STALL_S + 1) >= MAX_STALL_S
 
 
+def test_a_collector_that_reads_nothing_before_the_first_entry_is_not_stalled(
+    collector: WatchedCollector,
+) -> None:
+    collector.activity = collector.activity._replace(next_tick_ms=None)
+    assert collector.stalled_after(MAX_STALL_S, lambda: collector.emit("events_read")) < 1
+    assert collector.stalled_after(MAX_STALL_S + 1) >= MAX_STALL_S
+
+
 def test_a_tick_that_is_broadcast_and_never_completed_is_a_stall(
     collector: WatchedCollector,
 ) -> None:

@@ -16,8 +16,10 @@ from tests.faults.cluster_experiments import CLUSTER_EXPERIMENTS
 from tests.faults.experiments import Experiment, run_on
 from tests.faults.report import Report
 from tests.faults.samples import pause
+from tests.support.programs import assert_refused
 
 TIME_FACTOR: Final = 3.0
+MAX_MOVES: Final = 2  # at a time
 
 
 def test_up_returns_when_every_partition_has_an_owner_and_twice_is_once(
@@ -25,10 +27,12 @@ def test_up_returns_when_every_partition_has_an_owner_and_twice_is_once(
 ) -> None:
     cluster.start(2, 3)
     took_s = cluster.succeed("up")
-    assert cluster.owned() == [True] * PARTITIONS
+    assert cluster.owned().count(False) <= MAX_MOVES  # while the last host gets its share
+    cluster.wait_until_balanced(2, 3)
     fences = cluster.fences()
     again_s = cluster.succeed("up")
     assert cluster.fences() == fences
+    assert cluster.owned() == [True] * PARTITIONS
     print(f"up: {took_s:.1f} s, again: {again_s:.1f} s")
 
 
@@ -44,6 +48,23 @@ def test_status_shows_what_is_stored(cluster: ClusterTestbed) -> None:
     text = cluster.command("status")
     assert text.exit_code == 0, text
     assert "10.17.0.2" in text.stdout
+
+
+def test_without_the_token_nobody_can_end_the_service(cluster: ClusterTestbed) -> None:
+    cluster.ensure(2, 3)
+    ended = cluster.command("down", RAY_AUTH_TOKEN="0" * 32)
+    assert ended.exit_code not in {0, 2}, ended
+    assert ended.stderr.splitlines()[-1].startswith("conductor_actors: RAY_ADDRESS"), ended
+    assert cluster.is_balanced(2, 3)
+
+
+def test_another_up_with_other_settings_and_a_node_that_is_not_there_are_refused(
+    cluster: ClusterTestbed,
+) -> None:
+    cluster.ensure(2, 3)
+    assert_refused(cluster.command("up", CONDUCTOR_TICK_S="2"), "other settings")
+    assert_refused(cluster.command("leave", "10.17.0.77"), "10.17.0.77 is no node", "10.17.0.2")
+    assert cluster.is_balanced(2, 3)
 
 
 def test_the_next_up_goes_on_where_down_drained_all(cluster: ClusterTestbed) -> None:

@@ -196,6 +196,9 @@ class ClusterTestbed:
         self.start(*numbers)
         if self.status().at_ms < now_ms() - CLUSTER_STATUS_MAX_AGE_S * 1000:
             self.succeed("up")
+        self.wait_until_balanced(*numbers)
+
+    def wait_until_balanced(self, *numbers: int) -> None:
         wait_until(lambda: self.is_balanced(*numbers), COMMAND_WITHIN_S)
 
     @contextmanager

@@ -16,11 +16,8 @@ Three questions, three packages: `domain` decides what happens (pure), `actors` 
 how servers are reached. Code depends in one direction, which import-linter checks:
 
 __main__ > cli > commands > cluster > app > settings
-    > actors | adapters | dashboard | simulate > observability > webhook_messages
-    > ports | outages | anomaly_messages | anomaly_port | catalog_port | conductor_port |
-    history_port | intervention_messages | score_port | webhook_port > report_port >
-    exports | intervention_bodies | report_bodies > history_bodies >
-    cluster_status | updates > threads > compiled | log_events | instants > domain > errors
+    > actors | adapters | dashboard | simulate > observability > outages | ports > exports > wire
+    > threads > compiled | instants | log_events > domain > errors
 
 Glossary:
 

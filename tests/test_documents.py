@@ -119,7 +119,7 @@ def test_the_readme_lists_every_package_and_folder() -> None:
         re.findall(r"^\| `([\w/.]+)` \|", section(README, "Where things are"), re.MULTILINE)
     )
     packages = {f"conductor_actors/{path.parent.name}/" for path in PACKAGE.glob("*/__init__.py")}
-    assert listed == packages | {"conductor_actors/ports.py", "deploy/", "tests/"}
+    assert listed == packages | {"deploy/", "tests/"}
 
 
 def commands() -> Iterator[str]:

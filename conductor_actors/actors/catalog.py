@@ -7,11 +7,11 @@ from typing import Final, NamedTuple
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.catalog_port import SessionCatalog
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import LostSessionsEnded, SessionsSummarised, emit
 from conductor_actors.outages import Backoff
+from conductor_actors.ports.catalog_port import SessionCatalog
 
 MAX_CATALOG_BACKOFF_S: Final = 60.0
 LOST_SESSIONS_INTERVAL_S: Final = 60.0

@@ -14,12 +14,12 @@ from conductor_actors.actors.messages import (
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.tenant_calls import call_for_tenants
-from conductor_actors.conductor_port import PolicyStore, PolicyTrial
 from conductor_actors.domain.conductor.interventions import MICRO, Intervention
 from conductor_actors.domain.conductor.policy import cell_name
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import PolicyUpdated, TrialsDropped, emit
 from conductor_actors.outages import Backoff
+from conductor_actors.ports.conductor_port import PolicyStore, PolicyTrial
 
 MAX_LEARN_BACKOFF_S: Final = 5.0
 MAX_LEARN_BATCH: Final = 500

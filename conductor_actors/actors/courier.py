@@ -12,7 +12,6 @@ from conductor_actors.actors.messages import (
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
 from conductor_actors.actors.tenant_calls import call_for_tenants
-from conductor_actors.conductor_port import ActionSender, OutgoingAction, SendResult
 from conductor_actors.log_events import (
     InterventionDelivered,
     InterventionGivenUp,
@@ -20,6 +19,7 @@ from conductor_actors.log_events import (
     emit,
 )
 from conductor_actors.outages import Backoff
+from conductor_actors.ports.conductor_port import ActionSender, OutgoingAction, SendResult
 
 SEND_WITHIN_S: Final = 15.0  # of the tick at which it was approved
 MAX_SEND_BACKOFF_S: Final = 2.0

@@ -26,10 +26,8 @@ from conductor_actors.log_events import (
     emit,
 )
 from conductor_actors.outages import Backoff
-from conductor_actors.report_bodies import encode_report
-from conductor_actors.report_port import SessionReports
-from conductor_actors.webhook_messages import webhook_body
-from conductor_actors.webhook_port import (
+from conductor_actors.ports.report_port import SessionReports
+from conductor_actors.ports.webhook_port import (
     AttemptResult,
     DeliveryOutcome,
     DeliveryQueue,
@@ -38,6 +36,8 @@ from conductor_actors.webhook_port import (
     WebhookReceivers,
     WebhookSender,
 )
+from conductor_actors.wire.report_bodies import encode_report
+from conductor_actors.wire.webhook_messages import webhook_body
 
 MAX_QUEUE_BACKOFF_S: Final = 15.0
 MAX_IN_FLIGHT: Final = 256

@@ -26,7 +26,7 @@ from conductor_actors.domain.session_state import SessionState
 from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.domain.ticks import TickPosition, Watermark
 from conductor_actors.ports import DeadLetter
-from conductor_actors.webhook_port import AttemptResult, WebhookDelivery
+from conductor_actors.ports.webhook_port import AttemptResult, WebhookDelivery
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ from conductor_actors.actors.messages import (
 )
 from conductor_actors.actors.runtime.base import ActorContext, SystemActor
 from conductor_actors.actors.runtime.mailbox import Mailbox, ThreadMailbox
-from conductor_actors.catalog_port import RefusedTitle, TitleOutbox, TitleTable
 from conductor_actors.domain.backlog import Batch
 from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.log_events import TitlesRefused, TitlesSetAside, TitlesStored, emit
 from conductor_actors.outages import Backoff
 from conductor_actors.ports import TITLE_SOURCE, DeadLetter
+from conductor_actors.ports.catalog_port import RefusedTitle, TitleOutbox, TitleTable
 
 MAX_TITLE_BACKOFF_S: Final = 5.0
 MAX_TITLES_IN_MEMORY: Final = 1000  # more are set aside while the database is away

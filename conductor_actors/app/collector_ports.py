@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 from conductor_actors.actors.delivery import DeliveryPorts
 from conductor_actors.actors.title_writer import TitleSinks
-from conductor_actors.catalog_port import SessionCatalog
-from conductor_actors.conductor_port import ActionSender, PolicyStore
 from conductor_actors.ports import (
     CheckpointStore,
     DeadLetterQueue,
@@ -17,6 +15,8 @@ from conductor_actors.ports import (
     RowStore,
     UpdatePublisher,
 )
+from conductor_actors.ports.catalog_port import SessionCatalog
+from conductor_actors.ports.conductor_port import ActionSender, PolicyStore
 
 
 class Ports(NamedTuple):

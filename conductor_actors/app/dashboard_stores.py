@@ -14,10 +14,10 @@ from conductor_actors.adapters.several_databases.placed_interventions import (
 )
 from conductor_actors.adapters.several_databases.placed_scores import PlacedHistoryReader
 from conductor_actors.adapters.several_databases.placement import Placed
-from conductor_actors.anomaly_port import AnomalyStore
-from conductor_actors.conductor_port import InterventionStore
-from conductor_actors.history_port import HistoryPorts
-from conductor_actors.score_port import HistoryReader
+from conductor_actors.ports.anomaly_port import AnomalyStore
+from conductor_actors.ports.conductor_port import InterventionStore
+from conductor_actors.ports.history_port import HistoryPorts
+from conductor_actors.ports.score_port import HistoryReader
 from conductor_actors.settings import Settings
 
 

@@ -8,10 +8,10 @@ from typing import Final, NamedTuple
 from conductor_actors.adapters.redis.cluster_status_store import RedisClusterStatus
 from conductor_actors.adapters.redis.partitions.lease_owners import LeaseOwners
 from conductor_actors.app.partition_urls import partition_redis_urls
-from conductor_actors.cluster_status import CLUSTER_STATUS_MAX_AGE_S, ClusterStatus
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.observability.collector_status import ClusterHealth, CollectorStatus
 from conductor_actors.settings import Settings
+from conductor_actors.wire.cluster_status import CLUSTER_STATUS_MAX_AGE_S, ClusterStatus
 
 OWNERS_POLL_S: Final = 1.0
 REFUSED_POLL_S: Final = 30.0  # by a user without the grants

@@ -20,12 +20,12 @@ from conductor_actors.cluster.host_table import HostTable
 from conductor_actors.cluster.living_actors import VIEW_MAX_AGE_S
 from conductor_actors.cluster.partition_history import PartitionHistory
 from conductor_actors.cluster.splitter_keeper import SplitterKeeper
-from conductor_actors.cluster_status import ClusterHost, ClusterNode, ClusterStatus
 from conductor_actors.domain.partitions.balance import plan_moves
 from conductor_actors.log_events import emit
 from conductor_actors.log_events.cluster_events import HostLost
 from conductor_actors.ports import Clock
 from conductor_actors.settings.cluster import ClusterSettings
+from conductor_actors.wire.cluster_status import ClusterHost, ClusterNode, ClusterStatus
 
 STATUS_INTERVAL_S: Final = 1.0
 IDLE_STEP_S: Final = 0.25

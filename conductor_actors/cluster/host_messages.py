@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from conductor_actors.app.startup import ServerUrls
-from conductor_actors.cluster_status import SplitterState
 from conductor_actors.settings import Settings
+from conductor_actors.wire.cluster_status import SplitterState
 
 # Why a host is emptied: its node goes away, or there are more hosts than needed.
 LeaveReason: TypeAlias = Literal["", "node", "surplus"]

@@ -9,11 +9,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from conductor_actors.cluster.host_messages import PartitionFigures
-from conductor_actors.cluster_status import ClusterMove
 from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.log_events import emit
 from conductor_actors.log_events.cluster_events import PartitionMoved
 from conductor_actors.ports import Clock
+from conductor_actors.wire.cluster_status import ClusterMove
 
 LISTED_MOVES: Final = 20
 MOVE_TIMEOUT_S: Final = 15.0  # one that takes longer does not hold up others

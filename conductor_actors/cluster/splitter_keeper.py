@@ -17,8 +17,8 @@ from conductor_actors.cluster.host_table import (
     REGISTRATION_S,
     START_TIMEOUT_S,
 )
-from conductor_actors.cluster_status import ClusterSplitter
 from conductor_actors.ports import Clock
+from conductor_actors.wire.cluster_status import ClusterSplitter
 
 FIRST_RESTART_PAUSE_S: Final = 0.5
 MAX_RESTART_PAUSE_S: Final = 15.0

@@ -4,9 +4,9 @@ import threading
 from contextlib import closing
 
 from conductor_actors.adapters.redis.cluster_status_store import RedisClusterStatus
-from conductor_actors.cluster_status import ClusterStatus
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.outages import Outage
+from conductor_actors.wire.cluster_status import ClusterStatus
 
 
 class StatusPublisher:

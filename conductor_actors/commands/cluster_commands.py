@@ -16,11 +16,6 @@ from rich.text import Text
 
 from conductor_actors.adapters.redis.cluster_status_store import RedisClusterStatus
 from conductor_actors.app.startup import ServerUrls, configure, open_servers
-from conductor_actors.cluster_status import (
-    CLUSTER_STATUS_MAX_AGE_S,
-    ClusterStatus,
-    encode_cluster_status,
-)
 from conductor_actors.commands.terminal import (
     UNKNOWN,
     count,
@@ -34,6 +29,11 @@ from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.instants import to_iso
 from conductor_actors.settings import Settings
 from conductor_actors.settings.loading import load_settings
+from conductor_actors.wire.cluster_status import (
+    CLUSTER_STATUS_MAX_AGE_S,
+    ClusterStatus,
+    encode_cluster_status,
+)
 
 MAX_LISTED_PARTITIONS: Final = 12
 MAX_LINE_CELLS: Final = 160  # of a file or pipe

@@ -29,8 +29,8 @@ from conductor_actors.domain.identity import DEFAULT_TENANT, SessionKey
 from conductor_actors.domain.webhook_retries import is_success
 from conductor_actors.errors import ConfigError
 from conductor_actors.instants import to_iso
-from conductor_actors.webhook_messages import TEST_TYPE, webhook_body
-from conductor_actors.webhook_port import AttemptResult, WebhookDelivery
+from conductor_actors.ports.webhook_port import AttemptResult, WebhookDelivery
+from conductor_actors.wire.webhook_messages import TEST_TYPE, webhook_body
 
 TEST_WITHIN_S: Final = 30.0
 

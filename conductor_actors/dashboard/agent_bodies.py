@@ -14,7 +14,7 @@ from conductor_actors.domain.conductor.templates import (
     MAX_CONTENT_CHARS,
 )
 from conductor_actors.domain.identity import Id
-from conductor_actors.intervention_bodies import DecisionBody
+from conductor_actors.wire.intervention_bodies import DecisionBody
 
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_CONTENT_CHARS)]
 JsonObject = dict[str, Any]

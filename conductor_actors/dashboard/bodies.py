@@ -8,12 +8,19 @@ from typing import Annotated, Final
 
 import msgspec
 
-from conductor_actors.anomaly_messages import Anomaly
-from conductor_actors.anomaly_port import Verdict
 from conductor_actors.domain.identity import Id
 from conductor_actors.domain.scoring import Signals
-from conductor_actors.intervention_bodies import DecisionBody
-from conductor_actors.updates import Audience, Category, ExpectedRange, Share, Timestamp, Update
+from conductor_actors.ports.anomaly_port import Verdict
+from conductor_actors.wire.anomaly_messages import Anomaly
+from conductor_actors.wire.intervention_bodies import DecisionBody
+from conductor_actors.wire.updates import (
+    Audience,
+    Category,
+    ExpectedRange,
+    Share,
+    Timestamp,
+    Update,
+)
 
 
 class Body(msgspec.Struct, rename="camel", gc=False):

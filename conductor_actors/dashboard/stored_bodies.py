@@ -7,8 +7,8 @@ import msgspec
 from conductor_actors.dashboard.bodies import Body
 from conductor_actors.domain.identity import Id
 from conductor_actors.exports.dictionary import ColumnType, TableName
-from conductor_actors.history_bodies import LargestChanges, SessionSummary
-from conductor_actors.updates import Share, Timestamp
+from conductor_actors.wire.history_bodies import LargestChanges, SessionSummary
+from conductor_actors.wire.updates import Share, Timestamp
 
 
 class SessionSummaryList(Body):

@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import BaseModel, Field, field_validator, model_validator
 
 from conductor_actors.domain.scoring import Scoring
-from conductor_actors.report_port import ReportRules
+from conductor_actors.ports.report_port import ReportRules
 from conductor_actors.settings.types import Weight
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from conductor_actors.adapters.webhooks.public_addresses import is_private_host
 from conductor_actors.domain.identity import DEFAULT_TENANT, TENANT
-from conductor_actors.webhook_port import WebhookReceiver, WebhookReceivers
+from conductor_actors.ports.webhook_port import WebhookReceiver, WebhookReceivers
 
 URL_EXAMPLE: Final = "https://example.com/engagement"
 SECRET_EXAMPLE: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - of the documentation

@@ -8,10 +8,10 @@ import redis
 from conductor_actors.domain.conductor.interventions import ActionType
 from conductor_actors.domain.identity import SessionKey, prefixed
 from conductor_actors.instants import to_iso
-from conductor_actors.intervention_messages import ACTIONS_CHANNEL
 from conductor_actors.simulate.producer import REPORTED
 from conductor_actors.simulate.responses import PlatformAction
 from conductor_actors.simulate.simulation import Simulation
+from conductor_actors.wire.intervention_messages import ACTIONS_CHANNEL
 
 _KIND: Final = "agent.intervention."  # before the type, in lower case
 _REPORTED_ENTRIES: Final = 10_000

@@ -14,7 +14,7 @@ from conductor_actors.adapters.postgres.delivery_queue import PostgresDeliveryQu
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.webhooks.http_sender import HttpWebhookSender
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.webhook_port import (
+from conductor_actors.ports.webhook_port import (
     AttemptResult,
     DeliveryOutcome,
     WebhookDelivery,

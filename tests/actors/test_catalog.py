@@ -17,9 +17,9 @@ from conductor_actors.actors.catalog import (
 from conductor_actors.actors.messages import IntervalElapsed
 from conductor_actors.actors.runtime.base import ActorContext
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.catalog_port import FinishedSession
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
+from conductor_actors.ports.catalog_port import FinishedSession
 from tests.actors.scripted_actors import Ref
 from tests.support.fakes.memory_catalog import MemoryCatalog
 from tests.support.fakes.recording_mailbox import RecordingMailbox

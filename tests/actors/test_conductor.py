@@ -13,10 +13,10 @@ from conductor_actors.actors.conductor import (
 from conductor_actors.actors.messages import Flush, Flushed, IntervalElapsed, TrialsMeasured
 from conductor_actors.actors.runtime.base import ActorContext, ChildFailed
 from conductor_actors.actors.runtime.mailbox import ThreadMailbox
-from conductor_actors.conductor_port import PolicyTrial
 from conductor_actors.domain.conductor.interventions import Intervention, MeasuredOutcome
 from conductor_actors.domain.conductor.policy import CellSums
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
+from conductor_actors.ports.conductor_port import PolicyTrial
 from tests.actors.scripted_actors import Ref
 from tests.support.fakes.fake_clock import FakeClock
 from tests.support.fakes.memory_policy import MemoryPolicyStore

@@ -9,17 +9,17 @@ import redis
 from conductor_actors.adapters.redis.cluster_status_store import RedisClusterStatus
 from conductor_actors.adapters.redis.ownership.lease import RedisLease
 from conductor_actors.app.partition_owners import PartitionOwners
-from conductor_actors.cluster_status import (
+from conductor_actors.domain.partitions.partition import Partition
+from conductor_actors.observability.collector_status import ClusterHealth, CollectorStatus
+from conductor_actors.observability.health import DashboardStatus, health, readiness
+from conductor_actors.settings import Settings
+from conductor_actors.wire.cluster_status import (
     CLUSTER_STATUS_MAX_AGE_S,
     ClusterHost,
     ClusterNode,
     ClusterSplitter,
     ClusterStatus,
 )
-from conductor_actors.domain.partitions.partition import Partition
-from conductor_actors.observability.collector_status import ClusterHealth, CollectorStatus
-from conductor_actors.observability.health import DashboardStatus, health, readiness
-from conductor_actors.settings import Settings
 from tests.support.waiting import wait_until
 
 PARTITIONS = 8

@@ -10,7 +10,7 @@ from conductor_actors import log_events
 from conductor_actors.log_events import CheckpointCommitted, LogEvent, TickCompleted
 from conductor_actors.observability import logs
 from conductor_actors.settings import Settings
-from conductor_actors.updates import decode_update, encode_update, update_of
+from conductor_actors.wire.updates import decode_update, encode_update, update_of
 from tests.benchmarks.counted_ports import SwitchedSource, counted_ports
 from tests.benchmarks.counted_sizes import EVENTS, FEW_SESSIONS, HOT_EVENTS, SESSIONS, UPDATES
 from tests.benchmarks.raw_redis import RawRedis, command

@@ -26,15 +26,15 @@ from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring
-from conductor_actors.history_port import (
+from conductor_actors.instants import to_iso
+from conductor_actors.observability import logs
+from conductor_actors.ports.history_port import (
     EventSelection,
     HistoryPorts,
     SessionSelection,
     TimeRange,
 )
-from conductor_actors.instants import to_iso
-from conductor_actors.observability import logs
-from conductor_actors.report_port import ReportRules
+from conductor_actors.ports.report_port import ReportRules
 from tests.dashboard.conftest import upstreams, wait_ready
 from tests.support.past_sessions import PastSessions, store_past_sessions
 from tests.support.query_plans import ExplainedQueries

@@ -15,8 +15,8 @@ from conductor_actors.cluster.host_messages import (
     SplitterCommand,
     SplitterReport,
 )
-from conductor_actors.cluster_status import ClusterStatus, SplitterState
 from conductor_actors.settings.cluster import ClusterSettings
+from conductor_actors.wire.cluster_status import ClusterStatus, SplitterState
 from tests.support.fakes.fake_clock import FakeClock
 
 

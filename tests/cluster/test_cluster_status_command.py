@@ -7,7 +7,7 @@ import redis
 
 from conductor_actors.adapters.redis.cluster_status_store import RedisClusterStatus
 from conductor_actors.adapters.redis.key_names import CLUSTER_KEY
-from conductor_actors.cluster_status import (
+from conductor_actors.wire.cluster_status import (
     CLUSTER_STATUS_EXPIRES_S,
     ClusterHost,
     ClusterMove,

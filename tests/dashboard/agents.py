@@ -8,8 +8,8 @@ import redis
 from msgspec.structs import replace
 
 from conductor_actors.domain.conductor.interventions import Choice, Intervention, MeasuredOutcome
-from conductor_actors.intervention_bodies import decision_body, outcome_body
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.intervention_bodies import decision_body, outcome_body
+from conductor_actors.wire.updates import timestamp
 from tests.dashboard.conftest import this_tick_ms
 
 SHARES = {"HOLD": 100_000, "POLL": 300_000, "BROADCAST": 600_000}

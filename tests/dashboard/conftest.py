@@ -23,7 +23,7 @@ from conductor_actors.dashboard.options import Options
 from conductor_actors.dashboard.scores.upstreams import Upstreams
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.scoring import ScoreRow, Scoring
-from conductor_actors.report_port import ReportRules
+from conductor_actors.ports.report_port import ReportRules
 from tests.dashboard.clients import Client
 from tests.support.fences import take_ownership
 

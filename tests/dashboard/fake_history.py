@@ -11,7 +11,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.updates import timestamp
 from tests.dashboard.fake_conductor import Endpoint
 from tests.dashboard.fake_conductor import refusal as _refusal
 from tests.dashboard.sample_bodies import TICK_MS, Body

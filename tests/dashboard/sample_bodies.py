@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from conductor_actors.domain.scoring import Scoring, Signals, category, clamped
-from conductor_actors.updates import Update, timestamp
+from conductor_actors.wire.updates import Update, timestamp
 
 NOON_MS: Final = 1_767_528_000_000  # 2026-01-04T12:00:00Z
 TICK_MS: Final = 5_000

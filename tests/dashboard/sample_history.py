@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.updates import timestamp
 from tests.dashboard.sample_bodies import TICK_MS, Body, varied_update
 
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from conductor_actors.domain.conductor.interventions import Choice, Intervention, MeasuredOutcome
 from conductor_actors.domain.conductor.templates import DEFAULT_TEMPLATES
-from conductor_actors.intervention_bodies import decision_body
+from conductor_actors.wire.intervention_bodies import decision_body
 from tests.dashboard.sample_bodies import NOON_MS, TICK_MS, Body, plain
 
 REASON: Final = "2 messages and reactions in the last 20 s; 58 were expected of 60 people."

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.updates import timestamp
 from tests.dashboard.sample_bodies import NOON_MS, Body
 
 MINUTE_MS: Final = 60_000

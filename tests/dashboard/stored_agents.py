@@ -8,7 +8,7 @@ import psycopg
 
 from conductor_actors.domain.conductor.interventions import Intervention
 from conductor_actors.instants import to_datetime
-from conductor_actors.intervention_bodies import metadata_body, outcome_body
+from conductor_actors.wire.intervention_bodies import metadata_body, outcome_body
 
 
 def store_interventions(

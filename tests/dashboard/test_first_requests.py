@@ -12,7 +12,7 @@ from conductor_actors.dashboard.scores import watched_tenants
 from conductor_actors.dashboard.server import Dashboard
 from conductor_actors.domain.conductor.interventions import AgentState
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.updates import Update, timestamp
+from conductor_actors.wire.updates import Update, timestamp
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Connect, Serve, metric, this_tick_ms
 from tests.support.score_rows import began, row

@@ -12,7 +12,7 @@ from conductor_actors.dashboard.session_access import (
 )
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Unavailable
-from conductor_actors.updates import Update, update_of
+from conductor_actors.wire.updates import Update, update_of
 from tests.dashboard.stored_sessions import StoredEvents, access_of
 from tests.support.score_rows import AT_MS, row, with_body
 

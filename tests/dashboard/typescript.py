@@ -9,18 +9,18 @@ import msgspec
 from msgspec.structs import FieldInfo, fields
 
 import conductor_actors.dashboard
-from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd
 from conductor_actors.dashboard import agent_bodies, bodies, stored_bodies
 from conductor_actors.domain.conductor import templates
-from conductor_actors.intervention_bodies import (
+from conductor_actors.wire.anomaly_messages import Anomaly, AnomalyEnd
+from conductor_actors.wire.intervention_bodies import (
     DecisionBody,
     ExecutedBody,
     RewardBody,
     SessionEvent,
     StatusBody,
 )
-from conductor_actors.report_bodies import Report
-from conductor_actors.updates import Update
+from conductor_actors.wire.report_bodies import Report
+from conductor_actors.wire.updates import Update
 
 FILE: Final = Path(conductor_actors.dashboard.__file__).parent / "static" / "types.d.ts"
 _ROOTS: Final = (

@@ -10,9 +10,9 @@ from psycopg.errors import InsufficientPrivilege
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
-from conductor_actors.anomaly_port import AnomalyFeedback
 from conductor_actors.errors import ConfigError
 from conductor_actors.ports import CheckResult
+from conductor_actors.ports.anomaly_port import AnomalyFeedback
 from tests.deploy.conftest import UserUrl, make_roles, user_url
 from tests.support.interventions import MEASURED, intervention
 from tests.support.score_rows import AT_MS, began, ended, row

@@ -15,7 +15,7 @@ from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.domain.session_rules import SessionRules
 from conductor_actors.instants import to_iso
-from conductor_actors.updates import Update, decode_update, encode_update, update_of
+from conductor_actors.wire.updates import Update, decode_update, encode_update, update_of
 from tests.domain.test_quiet_sessions import BREAK_MS, END_MS, RESUMED_MS, START_MS, lecture, quiet
 from tests.e2e.deployment import Deployment, terminate
 from tests.support.event_samples import CHAT_SWITCH, COMMANDS

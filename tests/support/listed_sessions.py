@@ -5,8 +5,8 @@ from typing import Any
 import psycopg
 
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.history_port import StoredSession
 from conductor_actors.instants import to_datetime
+from conductor_actors.ports.history_port import StoredSession
 from tests.support.score_rows import AT_MS
 
 HOUR_MS = 3_600_000

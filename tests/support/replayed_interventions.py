@@ -10,14 +10,14 @@ import psycopg
 
 from conductor_actors.actors.conductor import trial_of
 from conductor_actors.adapters.recordings.stream_range import StreamRange
-from conductor_actors.conductor_port import PolicyTrial
 from conductor_actors.domain.conductor.interventions import Intervention
 from conductor_actors.domain.replayer import Replayer, Rules
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.instants import to_datetime, to_ms
-from conductor_actors.intervention_bodies import decision_body
+from conductor_actors.ports.conductor_port import PolicyTrial
 from conductor_actors.settings import Settings
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.intervention_bodies import decision_body
+from conductor_actors.wire.updates import timestamp
 
 PREFIX: Final = "CONDUCTOR_"
 AGENT_ID: Final = "engagement-conductor"

@@ -15,8 +15,8 @@ from conductor_actors.adapters.postgres.history.report_reader import (
 )
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring
-from conductor_actors.report_bodies import Report, encode_report
-from conductor_actors.report_port import ReportRules
+from conductor_actors.ports.report_port import ReportRules
+from conductor_actors.wire.report_bodies import Report, encode_report
 from tests.support.reported_sessions import (
     BEGIN_MS,
     TICK_MS,

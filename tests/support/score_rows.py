@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from conductor_actors.domain.anomalies.changes import AnomalyBegan, AnomalyEnded
 from conductor_actors.domain.rows import ScoreRecord, record_of
 from conductor_actors.domain.scoring import Contributions, ScoreRow, Signals
-from conductor_actors.updates import Update, encode_update
+from conductor_actors.wire.updates import Update, encode_update
 
 AT_MS = 1_767_528_000_000
 

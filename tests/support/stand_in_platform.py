@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-from conductor_actors.intervention_messages import ACTIONS_CHANNEL
+from conductor_actors.wire.intervention_messages import ACTIONS_CHANNEL
 from tests.support.event_samples import REPORTS_CHANNEL, REPORTS_STREAM
 
 POLL_S: Final = 0.05

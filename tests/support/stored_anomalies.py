@@ -5,9 +5,9 @@ from uuid import UUID
 
 import psycopg
 
-from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd
-from conductor_actors.anomaly_port import StoredAnomaly
 from conductor_actors.instants import to_datetime, to_iso
+from conductor_actors.ports.anomaly_port import StoredAnomaly
+from conductor_actors.wire.anomaly_messages import Anomaly, AnomalyEnd
 from tests.support.score_rows import AT_MS
 
 SIGNALS = {

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import psycopg
 
-from conductor_actors.conductor_port import StoredIntervention, StoredTrial
 from conductor_actors.instants import to_datetime
+from conductor_actors.ports.conductor_port import StoredIntervention, StoredTrial
 from tests.support.score_rows import AT_MS
 
 

@@ -11,7 +11,8 @@ import msgspec
 from psycopg import sql
 
 from conductor_actors.adapters.postgres.query_pool import QueryPool
-from conductor_actors.anomaly_port import (
+from conductor_actors.instants import from_iso, to_datetime, to_iso, to_ms
+from conductor_actors.ports.anomaly_port import (
     AnomalyFeedback,
     AnomalyPage,
     AnomalySelection,
@@ -19,7 +20,6 @@ from conductor_actors.anomaly_port import (
     TypeQuality,
     Verdict,
 )
-from conductor_actors.instants import from_iso, to_datetime, to_iso, to_ms
 
 MAX_ANOMALY_CONNECTIONS: Final = 2
 

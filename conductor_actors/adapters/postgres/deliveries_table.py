@@ -14,7 +14,7 @@ from conductor_actors.adapters.postgres.connection import DatabaseConnection, St
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.instants import to_datetime
 from conductor_actors.ports import CheckResult
-from conductor_actors.webhook_messages import WebhookEvent, webhook_events_of
+from conductor_actors.wire.webhook_messages import WebhookEvent, webhook_events_of
 
 HasWebhook: TypeAlias = Callable[[str], bool]  # whether a tenant has one
 

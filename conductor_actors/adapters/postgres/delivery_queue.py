@@ -12,7 +12,7 @@ from conductor_actors.adapters.postgres.deliveries_table import DAYS_KEPT
 from conductor_actors.adapters.postgres.kept_connection import KeptConnection
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.instants import to_datetime, to_ms
-from conductor_actors.webhook_port import (
+from conductor_actors.ports.webhook_port import (
     DeliveryCounts,
     DeliveryOutcome,
     DeliveryState,

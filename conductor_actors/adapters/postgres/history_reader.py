@@ -13,7 +13,7 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.rows import COLUMNS, UNKNOWN_AUDIENCE
 from conductor_actors.domain.scoring import Signals
 from conductor_actors.instants import to_datetime, to_ms
-from conductor_actors.score_port import HistoryStep, StoredScore, TickScore
+from conductor_actors.ports.score_port import HistoryStep, StoredScore, TickScore
 
 MAX_HISTORY_CONNECTIONS: Final = 4
 

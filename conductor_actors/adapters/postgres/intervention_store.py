@@ -8,14 +8,14 @@ from psycopg import sql
 
 from conductor_actors.adapters.postgres.interventions_table import AGENT_ID
 from conductor_actors.adapters.postgres.query_pool import QueryPool
-from conductor_actors.conductor_port import (
+from conductor_actors.instants import to_datetime, to_ms
+from conductor_actors.ports.conductor_port import (
     InterventionCount,
     InterventionPage,
     StoredIntervention,
     StoredTrial,
 )
-from conductor_actors.instants import to_datetime, to_ms
-from conductor_actors.intervention_bodies import PerformanceMetadata
+from conductor_actors.wire.intervention_bodies import PerformanceMetadata
 
 MAX_INTERVENTION_CONNECTIONS: Final = 2
 

@@ -14,7 +14,11 @@ from conductor_actors.adapters.postgres.connection import Statement
 from conductor_actors.domain.conductor.interventions import STATUS_RANKS, Intervention
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.instants import to_datetime
-from conductor_actors.intervention_bodies import PerformanceMetadata, metadata_body, outcome_body
+from conductor_actors.wire.intervention_bodies import (
+    PerformanceMetadata,
+    metadata_body,
+    outcome_body,
+)
 
 AGENT_ID: Final = "engagement-conductor"
 

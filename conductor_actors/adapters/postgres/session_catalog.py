@@ -13,10 +13,10 @@ from conductor_actors.adapters.postgres.deliveries_table import (
     no_webhook,
 )
 from conductor_actors.adapters.postgres.kept_connection import KeptConnection
-from conductor_actors.catalog_port import FinishedSession
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.instants import to_datetime, to_ms
-from conductor_actors.webhook_messages import session_ended
+from conductor_actors.ports.catalog_port import FinishedSession
+from conductor_actors.wire.webhook_messages import session_ended
 
 MAX_LOST: Final = 10_000
 

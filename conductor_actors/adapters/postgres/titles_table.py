@@ -18,10 +18,10 @@ from conductor_actors.adapters.postgres.connection import (
     primary_message,
 )
 from conductor_actors.adapters.postgres.kept_connection import KeptConnection
-from conductor_actors.catalog_port import RefusedTitle
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.instants import to_datetime
+from conductor_actors.ports.catalog_port import RefusedTitle
 
 _SESSION_TITLE_COLUMNS: Final = {
     "tenant_id": "text",

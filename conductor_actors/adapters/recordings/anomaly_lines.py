@@ -3,9 +3,13 @@
 from collections.abc import Sequence
 from typing import Final, TextIO
 
-from conductor_actors.anomaly_messages import Anomaly, anomaly_messages_of, encode_anomaly_message
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED
+from conductor_actors.wire.anomaly_messages import (
+    Anomaly,
+    anomaly_messages_of,
+    encode_anomaly_message,
+)
 
 _BEGIN_OF_LINE: Final = '{{"name":"{}",'
 

@@ -33,13 +33,13 @@ from conductor_actors.adapters.redis.key_names import (
 from conductor_actors.adapters.redis.updates.update_publisher import PUBLISH_SCRIPT
 from conductor_actors.domain.identity import COMMANDS, DEFAULT_TENANT, prefixed
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.intervention_messages import (
+from conductor_actors.log_events import NamesShared, emit
+from conductor_actors.ports import PUBLISHED_NAMES, CheckResult
+from conductor_actors.wire.intervention_messages import (
     ACTIONS_CHANNEL,
     notification_channel,
     session_channel,
 )
-from conductor_actors.log_events import NamesShared, emit
-from conductor_actors.ports import PUBLISHED_NAMES, CheckResult
 
 _SHARED_NAMES: Final = (
     "pub/sub knows no database number: services in other databases of this server receive what "

@@ -6,7 +6,7 @@ from conductor_actors.adapters.redis.connections.client import open_client
 from conductor_actors.adapters.redis.connections.pipelines import pipeline
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.key_names import CLUSTER_KEY
-from conductor_actors.cluster_status import (
+from conductor_actors.wire.cluster_status import (
     CLUSTER_STATUS_EXPIRES_S,
     ClusterStatus,
     decode_cluster_status,

@@ -15,12 +15,12 @@ from conductor_actors.adapters.redis.connections.namespaces import prefix_of
 from conductor_actors.adapters.redis.connections.pipelines import Command, pipeline, transaction
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.key_names import OUTBOX_KEY, TITLE_OUTBOX_KEY, key_of
-from conductor_actors.catalog_port import TitlePage
 from conductor_actors.domain.partitions.partition import Partition
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.log_events import OutboxEntryUnreadable, emit
 from conductor_actors.ports import OutboxPage
+from conductor_actors.ports.catalog_port import TitlePage
 
 T = TypeVar("T")
 

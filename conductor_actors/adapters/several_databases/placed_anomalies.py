@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from itertools import chain
 
 from conductor_actors.adapters.several_databases.placement import Placed
-from conductor_actors.anomaly_port import (
+from conductor_actors.errors import Unsupported
+from conductor_actors.ports.anomaly_port import (
     AnomalyFeedback,
     AnomalyPage,
     AnomalySelection,
@@ -12,7 +13,6 @@ from conductor_actors.anomaly_port import (
     StoredAnomaly,
     TypeQuality,
 )
-from conductor_actors.errors import Unsupported
 
 
 class PlacedAnomalyStore:

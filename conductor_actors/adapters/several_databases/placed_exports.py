@@ -7,7 +7,7 @@ from typing import Any
 from conductor_actors.adapters.several_databases.placement import Placed
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.exports.selections import ExportRecord, ExportSelection, ExportSize
-from conductor_actors.history_port import HistoryPorts
+from conductor_actors.ports.history_port import HistoryPorts
 
 Pages = AsyncGenerator[Sequence[ExportRecord], None]
 

@@ -12,7 +12,7 @@ from conductor_actors.adapters.several_databases.placement import Placed
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.errors import Unsupported
-from conductor_actors.history_port import (
+from conductor_actors.ports.history_port import (
     EventPosition,
     EventSelection,
     HistoryPorts,
@@ -25,7 +25,7 @@ from conductor_actors.history_port import (
     Timeline,
     TimeRange,
 )
-from conductor_actors.report_bodies import Report
+from conductor_actors.wire.report_bodies import Report
 
 MAX_CHANGES: Final = 5  # of each kind, as of one database
 

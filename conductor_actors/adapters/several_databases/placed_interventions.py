@@ -4,14 +4,14 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from conductor_actors.adapters.several_databases.placement import Placed
-from conductor_actors.conductor_port import (
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.ports.conductor_port import (
     InterventionCount,
     InterventionPage,
     InterventionStore,
     StoredIntervention,
     StoredTrial,
 )
-from conductor_actors.domain.identity import SessionKey
 
 
 class PlacedInterventionStore:

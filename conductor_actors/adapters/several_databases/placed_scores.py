@@ -6,7 +6,7 @@ from itertools import chain
 
 from conductor_actors.adapters.several_databases.placement import Placed
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.score_port import HistoryReader, HistoryStep, StoredScore, TickScore
+from conductor_actors.ports.score_port import HistoryReader, HistoryStep, StoredScore, TickScore
 
 
 class PlacedHistoryReader:

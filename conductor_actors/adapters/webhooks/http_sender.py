@@ -20,13 +20,13 @@ import httpcore
 from standardwebhooks.webhooks import Webhook
 
 from conductor_actors.adapters.webhooks.checked_network import CheckedNetwork
-from conductor_actors.threads import InheritingThread
-from conductor_actors.webhook_port import (
+from conductor_actors.ports.webhook_port import (
     AttemptResult,
     WebhookDelivery,
     WebhookReceiver,
     WebhookReceivers,
 )
+from conductor_actors.threads import InheritingThread
 
 ATTEMPT_DEADLINE_S: Final = 15.0
 CONNECT_S: Final = 5.0  # to one of its addresses

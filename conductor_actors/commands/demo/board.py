@@ -4,13 +4,6 @@ from collections import deque
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from conductor_actors.anomaly_messages import (
-    Anomaly,
-    AnomalyEnd,
-    AnomalyMessage,
-    decode_anomaly,
-    decode_anomaly_end,
-)
 from conductor_actors.commands.demo.decision_news import (
     DecisionNews,
     LastDecisions,
@@ -23,7 +16,14 @@ from conductor_actors.ports import (
     SESSION_EVENTS_BEGIN,
     PublishedMessage,
 )
-from conductor_actors.updates import Update, decode_update
+from conductor_actors.wire.anomaly_messages import (
+    Anomaly,
+    AnomalyEnd,
+    AnomalyMessage,
+    decode_anomaly,
+    decode_anomaly_end,
+)
+from conductor_actors.wire.updates import Update, decode_update
 
 News: TypeAlias = Update | AnomalyMessage | DecisionNews
 

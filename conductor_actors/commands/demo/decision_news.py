@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from conductor_actors.instants import from_iso
-from conductor_actors.intervention_bodies import DecisionBody, OutcomeBody
-from conductor_actors.intervention_messages import (
+from conductor_actors.ports import PublishedMessage
+from conductor_actors.wire.intervention_bodies import DecisionBody, OutcomeBody
+from conductor_actors.wire.intervention_messages import (
     decision_of,
     decode_session_event,
     session_channel,
 )
-from conductor_actors.ports import PublishedMessage
 
 MAX_REMEMBERED_DECISIONS: Final = 1000
 

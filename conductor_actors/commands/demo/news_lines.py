@@ -2,12 +2,12 @@
 
 from typing import assert_never
 
-from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd, AnomalyMessage
 from conductor_actors.commands.demo.board import News
 from conductor_actors.commands.demo.decision_news import DecisionNews, describe
 from conductor_actors.commands.terminal import printable
 from conductor_actors.instants import from_iso
-from conductor_actors.updates import Update
+from conductor_actors.wire.anomaly_messages import Anomaly, AnomalyEnd, AnomalyMessage
+from conductor_actors.wire.updates import Update
 
 
 def format_news(news: News) -> str:

@@ -11,12 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from conductor_actors.anomaly_messages import Anomaly
 from conductor_actors.commands.demo.board import MEMORY, BoardLine, Scoreboard
 from conductor_actors.commands.demo.decision_news import DecisionNews, describe
 from conductor_actors.commands.demo.news_lines import duration, title
 from conductor_actors.commands.terminal import printable
 from conductor_actors.instants import from_iso
+from conductor_actors.wire.anomaly_messages import Anomaly
 
 _MIN_TREND: Final = 0.02  # smaller changes are shown as steady
 _BAR_CELLS: Final = 8

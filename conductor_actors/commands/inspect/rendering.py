@@ -22,7 +22,7 @@ from conductor_actors.commands.inspect.tables import (
     signal_lines,
 )
 from conductor_actors.commands.terminal import count, duration, printable, rate, share, span
-from conductor_actors.updates import Update
+from conductor_actors.wire.updates import Update
 
 LOG_SILENCE_ALERT_S: Final = 15.0
 KEYS: Final = "d mailbox r rate h handling o oldest n name · t tenant · ↑↓ f follow · q quit"

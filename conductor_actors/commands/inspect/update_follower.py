@@ -7,7 +7,7 @@ from conductor_actors.adapters.redis.updates.update_reader import RedisUpdateRea
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.ports import PublishedMessage
-from conductor_actors.updates import Update, decode_update
+from conductor_actors.wire.updates import Update, decode_update
 
 CONNECT_TIMEOUT_S: Final = 1.0
 

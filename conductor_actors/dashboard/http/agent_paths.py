@@ -28,7 +28,7 @@ from conductor_actors.dashboard.http.openapi_parts import (
     query_parameter,
     reference,
 )
-from conductor_actors.intervention_bodies import DecisionBody
+from conductor_actors.wire.intervention_bodies import DecisionBody
 
 AGENT_BODIES: Final = (
     *(ModeRequest, SessionAgent, EventMode, ApprovalRequest, DismissalRequest, DecisionAnswered),

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from conductor_actors.conductor_port import InterventionPage
 from conductor_actors.dashboard.http.query import check_names, parse_number
+from conductor_actors.ports.conductor_port import InterventionPage
 
 MAX_INTERVENTIONS: Final = 1000  # of a response
 DEFAULT_INTERVENTIONS: Final = 50

@@ -46,7 +46,7 @@ from conductor_actors.domain.commands import (
 )
 from conductor_actors.domain.conductor.interventions import INTERVENTION_TYPES, MICRO
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.intervention_bodies import DecisionBody
+from conductor_actors.wire.intervention_bodies import DecisionBody
 
 APPROVED: Final = "APPROVED"
 DISMISSED: Final = "DISMISSED"

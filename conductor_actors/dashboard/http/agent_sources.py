@@ -12,9 +12,9 @@ from conductor_actors.dashboard.scores.stored_interventions import StoredInterve
 from conductor_actors.domain.conductor.interventions import AgentState, Mode
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Overloaded, Unavailable
-from conductor_actors.intervention_bodies import DecisionBody
 from conductor_actors.ports import Clock
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.intervention_bodies import DecisionBody
+from conductor_actors.wire.updates import timestamp
 
 
 class AgentSources(NamedTuple):

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final, NamedTuple
 
-from conductor_actors.anomaly_port import AnomalyPage, AnomalyPosition, StoredAnomaly
 from conductor_actors.dashboard.access.auth import Denied, is_session_id
 from conductor_actors.dashboard.http.query import check_names, parse_instants
+from conductor_actors.ports.anomaly_port import AnomalyPage, AnomalyPosition, StoredAnomaly
 
 MAX_ANOMALIES_PER_PAGE: Final = 1000
 DEFAULT_ANOMALIES_PER_PAGE: Final = 100

@@ -12,12 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from conductor_actors.anomaly_port import (
-    AnomalyFeedback,
-    AnomalySelection,
-    StoredAnomaly,
-    TypeQuality,
-)
 from conductor_actors.dashboard.access.auth import Caller, Denied
 from conductor_actors.dashboard.bodies import (
     AnomalyList,
@@ -37,6 +31,12 @@ from conductor_actors.dashboard.scores.anomaly_records import stored_record
 from conductor_actors.dashboard.scores.stored_anomalies import StoredAnomalies
 from conductor_actors.domain.anomalies.changes import AnomalyType
 from conductor_actors.ports import Clock
+from conductor_actors.ports.anomaly_port import (
+    AnomalyFeedback,
+    AnomalySelection,
+    StoredAnomaly,
+    TypeQuality,
+)
 
 MAX_FEEDBACK_PER_MIN: Final = 120  # of a tenant
 

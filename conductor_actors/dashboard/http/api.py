@@ -39,8 +39,8 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring, Signals, category
 from conductor_actors.errors import Overloaded, Unavailable, Unsupported
 from conductor_actors.ports import Clock
-from conductor_actors.score_port import HistoryStep, StoredScore, TickScore
-from conductor_actors.updates import (
+from conductor_actors.ports.score_port import HistoryStep, StoredScore, TickScore
+from conductor_actors.wire.updates import (
     Update,
     decode_update,
     expected_range,

@@ -7,7 +7,7 @@ from conductor_actors.dashboard.access.auth import Denied
 from conductor_actors.dashboard.http.query import check_names, parse_instant
 from conductor_actors.dashboard.http.session_query import ListQuery, check_event, parse_page
 from conductor_actors.dashboard.http.timeline_query import TimelineQuery
-from conductor_actors.history_port import EventSelection
+from conductor_actors.ports.history_port import EventSelection
 
 MAX_EVENT_SESSIONS_SHOWN: Final = 200
 MAX_EVENT_POINTS: Final = 24_000  # of all sessions of an overview

@@ -32,8 +32,8 @@ from conductor_actors.dashboard.stored_bodies import (
     SessionTimeline,
     Titles,
 )
-from conductor_actors.history_bodies import SessionSummary
-from conductor_actors.report_bodies import Report
+from conductor_actors.wire.history_bodies import SessionSummary
+from conductor_actors.wire.report_bodies import Report
 
 HISTORY_BODIES: Final = (
     *(SessionSummaryList, SessionSummary, Titles, AboutRequest),

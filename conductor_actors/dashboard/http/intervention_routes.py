@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from conductor_actors.conductor_port import InterventionCount, InterventionPage, StoredTrial
 from conductor_actors.dashboard.access.auth import Denied
 from conductor_actors.dashboard.agent_bodies import (
     EffectReport,
@@ -49,7 +48,8 @@ from conductor_actors.domain.conductor.templates import (
     check_content,
 )
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.updates import timestamp
+from conductor_actors.ports.conductor_port import InterventionCount, InterventionPage, StoredTrial
+from conductor_actors.wire.updates import timestamp
 
 MAX_TRIALS: Final = 20_000  # the newest ones
 

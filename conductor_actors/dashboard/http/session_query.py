@@ -7,7 +7,7 @@ from conductor_actors.dashboard.access.auth import Denied, is_session_id
 from conductor_actors.dashboard.http.cursors import Position, parse_position
 from conductor_actors.dashboard.http.query import check_names, parse_instant, parse_number
 from conductor_actors.domain.texts.plain_text import NOT_PLAIN
-from conductor_actors.history_port import SessionSelection
+from conductor_actors.ports.history_port import SessionSelection
 
 State: TypeAlias = Literal["live", "ended", "all"]
 

@@ -12,7 +12,7 @@ from conductor_actors.dashboard.http.query import (
     parse_number,
 )
 from conductor_actors.domain.charts.chart_steps import chart_step_s
-from conductor_actors.history_port import TimeRange
+from conductor_actors.ports.history_port import TimeRange
 
 MAX_TIMELINE_POINTS: Final = 2000
 DEFAULT_TIMELINE_POINTS: Final = 480

@@ -13,16 +13,16 @@ from conductor_actors.dashboard.scores.stored_interventions import MissedDecisio
 from conductor_actors.domain.conductor.interventions import AgentState
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.instants import from_iso, to_ms
-from conductor_actors.intervention_bodies import (
+from conductor_actors.ports import Clock
+from conductor_actors.wire.intervention_bodies import (
     DecisionBody,
     ExecutedBody,
     RewardBody,
     SessionEvent,
     StatusBody,
 )
-from conductor_actors.intervention_messages import decode_session_event, session_channel
-from conductor_actors.ports import Clock
-from conductor_actors.updates import INVALID_BODY, Update, timestamp
+from conductor_actors.wire.intervention_messages import decode_session_event, session_channel
+from conductor_actors.wire.updates import INVALID_BODY, Update, timestamp
 
 STATUS: Final = "agent.status"
 DECISION: Final = "agent.decision"

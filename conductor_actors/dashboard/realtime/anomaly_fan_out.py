@@ -2,13 +2,6 @@
 
 from typing import Final, get_args
 
-from conductor_actors.anomaly_messages import (
-    Anomaly,
-    AnomalyEnd,
-    decode_anomaly,
-    decode_anomaly_end,
-    encode_anomaly_message,
-)
 from conductor_actors.dashboard.realtime.broadcast import Broadcast
 from conductor_actors.dashboard.realtime.changed_sessions import ChangedSessions
 from conductor_actors.dashboard.scores.anomaly_records import anomaly_of
@@ -16,6 +9,13 @@ from conductor_actors.dashboard.scores.live_anomalies import LiveAnomalies, Miss
 from conductor_actors.domain.anomalies.changes import AnomalyType
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED
+from conductor_actors.wire.anomaly_messages import (
+    Anomaly,
+    AnomalyEnd,
+    decode_anomaly,
+    decode_anomaly_end,
+    encode_anomaly_message,
+)
 
 _OWN_TYPES: Final = frozenset(get_args(AnomalyType))
 

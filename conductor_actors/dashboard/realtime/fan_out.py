@@ -17,7 +17,7 @@ from conductor_actors.dashboard.scores.live_scores import LiveScores
 from conductor_actors.dashboard.scores.stored_interventions import MissedDecisions
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES, PublishedMessage
-from conductor_actors.updates import receive_update
+from conductor_actors.wire.updates import receive_update
 
 FLUSH_INTERVAL_S: Final = 0.1  # until a client that has caught up gets its waiting messages
 

@@ -5,8 +5,6 @@ from typing import Final
 
 import msgspec
 
-from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd
-from conductor_actors.intervention_bodies import SessionEvent
 from conductor_actors.log_events import MessagesUnreadable, emit
 from conductor_actors.ports import (
     ANOMALIES,
@@ -15,7 +13,9 @@ from conductor_actors.ports import (
     Clock,
     PublishedMessage,
 )
-from conductor_actors.updates import Update
+from conductor_actors.wire.anomaly_messages import Anomaly, AnomalyEnd
+from conductor_actors.wire.intervention_bodies import SessionEvent
+from conductor_actors.wire.updates import Update
 
 UNREADABLE_REPORT_INTERVAL_S: Final = 60.0
 

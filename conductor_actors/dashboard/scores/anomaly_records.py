@@ -2,11 +2,11 @@
 
 import msgspec
 
-from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd
-from conductor_actors.anomaly_port import AnomalyFeedback, StoredAnomaly
 from conductor_actors.dashboard.bodies import AnomalyRecord, Feedback
 from conductor_actors.instants import from_iso, to_ms
-from conductor_actors.updates import timestamp
+from conductor_actors.ports.anomaly_port import AnomalyFeedback, StoredAnomaly
+from conductor_actors.wire.anomaly_messages import Anomaly, AnomalyEnd
+from conductor_actors.wire.updates import timestamp
 
 
 def published_record(anomaly: Anomaly) -> AnomalyRecord:

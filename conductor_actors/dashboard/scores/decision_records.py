@@ -4,11 +4,15 @@ from typing import Any
 
 import msgspec
 
-from conductor_actors.conductor_port import StoredIntervention
 from conductor_actors.domain.conductor.interventions import STATUS_RANKS
 from conductor_actors.instants import from_iso, to_ms
-from conductor_actors.intervention_bodies import DecisionBody, InterventionMetadata, OutcomeBody
-from conductor_actors.updates import INVALID_BODY, timestamp
+from conductor_actors.ports.conductor_port import StoredIntervention
+from conductor_actors.wire.intervention_bodies import (
+    DecisionBody,
+    InterventionMetadata,
+    OutcomeBody,
+)
+from conductor_actors.wire.updates import INVALID_BODY, timestamp
 
 
 def stored_decision(stored: StoredIntervention) -> DecisionBody:

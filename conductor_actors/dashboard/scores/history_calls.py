@@ -8,8 +8,8 @@ from typing import TypeVar
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.scores.database_calls import DatabaseCalls
 from conductor_actors.errors import Overloaded, Unavailable
-from conductor_actors.history_port import HistoryConnections
 from conductor_actors.outages import Outage
+from conductor_actors.ports.history_port import HistoryConnections
 
 T = TypeVar("T")
 

@@ -8,8 +8,6 @@ from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final, NamedTuple, TypeAlias
 
-from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd
-from conductor_actors.anomaly_port import AnomalyFeedback, StoredAnomaly
 from conductor_actors.dashboard.bodies import AnomalyRecord, encode
 from conductor_actors.dashboard.scores.anomaly_records import (
     end_of,
@@ -21,6 +19,8 @@ from conductor_actors.dashboard.scores.anomaly_records import (
 from conductor_actors.dashboard.scores.live_sessions import HISTORY_S
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import Clock
+from conductor_actors.ports.anomaly_port import AnomalyFeedback, StoredAnomaly
+from conductor_actors.wire.anomaly_messages import Anomaly, AnomalyEnd
 
 MAX_OPEN_S: Final = 24 * 3600.0  # since its begin; then nobody needs to know
 MAX_UNSTORED_S: Final = 600.0  # that the database, when read, does not have an open anomaly

@@ -10,7 +10,6 @@ from typing import Final
 
 import msgspec
 
-from conductor_actors.conductor_port import StoredIntervention
 from conductor_actors.dashboard.bodies import encode
 from conductor_actors.dashboard.scores.decision_records import (
     changed_ms,
@@ -22,9 +21,10 @@ from conductor_actors.dashboard.scores.decision_records import (
 from conductor_actors.dashboard.scores.live_sessions import HISTORY_S, SESSION_EXPIRY_S
 from conductor_actors.domain.conductor.interventions import AgentState, Mode
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.intervention_bodies import DecisionBody
 from conductor_actors.ports import Clock
-from conductor_actors.updates import Update
+from conductor_actors.ports.conductor_port import StoredIntervention
+from conductor_actors.wire.intervention_bodies import DecisionBody
+from conductor_actors.wire.updates import Update
 
 MAX_SUGGESTED_S: Final = 3600.0  # since now; a suggestion expires earlier
 OUTCOME_WAIT_S: Final = 150.0  # after a decision, its outcome is known

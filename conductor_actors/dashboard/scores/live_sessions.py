@@ -6,7 +6,7 @@ from typing import Final
 
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.ports import Clock
-from conductor_actors.updates import Update
+from conductor_actors.wire.updates import Update
 
 HISTORY_S: Final = 300
 SESSION_EXPIRY_S: Final = 300.0  # a session without an update for this long is over

@@ -5,8 +5,8 @@ from typing import Final
 
 from conductor_actors.dashboard.scores.history_calls import HistoryCalls
 from conductor_actors.errors import Overloaded, Unavailable
-from conductor_actors.history_port import SessionReader, StoredSession
 from conductor_actors.ports import Clock
+from conductor_actors.ports.history_port import SessionReader, StoredSession
 
 NAMES_HOLD_S: Final = 5.0
 MAX_NAMED_TENANTS: Final = 256  # the one read longest ago makes room

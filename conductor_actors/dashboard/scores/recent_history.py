@@ -10,8 +10,8 @@ from conductor_actors.dashboard.scores.upstreams import StoredHistory
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow, Scoring
 from conductor_actors.errors import Overloaded, Unavailable
-from conductor_actors.score_port import StoredScore
-from conductor_actors.updates import encode_update, update_of
+from conductor_actors.ports.score_port import StoredScore
+from conductor_actors.wire.updates import encode_update, update_of
 
 MAX_CONCURRENT_QUERIES: Final = 32
 MAX_FILLED_SESSIONS: Final = 20_000  # of a tenant; others follow with their next updates

@@ -3,14 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from conductor_actors.anomaly_port import (
-    AnomalyFeedback,
-    AnomalyPage,
-    AnomalySelection,
-    AnomalyStore,
-    StoredAnomaly,
-    TypeQuality,
-)
 from conductor_actors.dashboard.scores.database_calls import DatabaseCalls
 from conductor_actors.dashboard.scores.live_anomalies import (
     MAX_OPEN_S,
@@ -21,6 +13,14 @@ from conductor_actors.dashboard.scores.live_sessions import HISTORY_S
 from conductor_actors.errors import Overloaded, Unavailable
 from conductor_actors.outages import Outage
 from conductor_actors.ports import Clock
+from conductor_actors.ports.anomaly_port import (
+    AnomalyFeedback,
+    AnomalyPage,
+    AnomalySelection,
+    AnomalyStore,
+    StoredAnomaly,
+    TypeQuality,
+)
 
 REFRESH_INTERVAL_S: Final = 60.0  # so that no missed end leaves an anomaly open for longer
 MAX_REFRESHED: Final = 10_000

@@ -3,20 +3,20 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from conductor_actors.conductor_port import (
+from conductor_actors.dashboard.scores.database_calls import DatabaseCalls
+from conductor_actors.dashboard.scores.live_decisions import MAX_SUGGESTED_S, LiveDecisions
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.errors import Overloaded, Unavailable
+from conductor_actors.outages import Outage
+from conductor_actors.ports import Clock
+from conductor_actors.ports.conductor_port import (
     InterventionCount,
     InterventionPage,
     InterventionStore,
     StoredIntervention,
     StoredTrial,
 )
-from conductor_actors.dashboard.scores.database_calls import DatabaseCalls
-from conductor_actors.dashboard.scores.live_decisions import MAX_SUGGESTED_S, LiveDecisions
-from conductor_actors.domain.identity import SessionKey
-from conductor_actors.errors import Overloaded, Unavailable
-from conductor_actors.intervention_bodies import DecisionBody
-from conductor_actors.outages import Outage
-from conductor_actors.ports import Clock
+from conductor_actors.wire.intervention_bodies import DecisionBody
 
 DECISIONS_REFRESH_S: Final = 60.0
 MAX_REFRESHED_DECISIONS: Final = 10_000

@@ -7,13 +7,10 @@ from datetime import timedelta
 from random import random
 from typing import Final, NamedTuple, TypeVar
 
-from conductor_actors.anomaly_port import AnomalyStore
-from conductor_actors.conductor_port import InterventionStore
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.scores.database_calls import DatabaseCalls
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import ConfigError, Overloaded, Unavailable
-from conductor_actors.history_port import HistoryPorts
 from conductor_actors.outages import Outage
 from conductor_actors.ports import (
     CommandWriter,
@@ -21,7 +18,10 @@ from conductor_actors.ports import (
     SubscriptionHandlers,
     UpdateSubscriber,
 )
-from conductor_actors.score_port import HistoryReader, HistoryStep, StoredScore, TickScore
+from conductor_actors.ports.anomaly_port import AnomalyStore
+from conductor_actors.ports.conductor_port import InterventionStore
+from conductor_actors.ports.history_port import HistoryPorts
+from conductor_actors.ports.score_port import HistoryReader, HistoryStep, StoredScore, TickScore
 
 T = TypeVar("T")
 

@@ -10,8 +10,8 @@ from psycopg.conninfo import make_conninfo
 
 from conductor_actors.adapters.postgres import query_pool
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
-from conductor_actors.anomaly_port import AnomalyFeedback, AnomalyPage, AnomalySelection
 from conductor_actors.errors import TablesMissing, Unavailable
+from conductor_actors.ports.anomaly_port import AnomalyFeedback, AnomalyPage, AnomalySelection
 from tests.support.score_rows import AT_MS
 from tests.support.stored_anomalies import anomaly, store_anomalies
 

@@ -10,7 +10,9 @@ import pytest
 from conductor_actors.adapters.postgres.anomaly_store import PostgresAnomalyStore
 from conductor_actors.adapters.several_databases.placed_anomalies import PlacedAnomalyStore
 from conductor_actors.adapters.several_databases.placement import Placed
-from conductor_actors.anomaly_port import (
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.errors import Unsupported
+from conductor_actors.ports.anomaly_port import (
     AnomalyFeedback,
     AnomalyPage,
     AnomalySelection,
@@ -18,8 +20,6 @@ from conductor_actors.anomaly_port import (
     StoredAnomaly,
     TypeQuality,
 )
-from conductor_actors.domain.identity import SessionKey
-from conductor_actors.errors import Unsupported
 from tests.support.fakes.memory_anomalies import MemoryAnomalies
 from tests.support.score_rows import AT_MS
 from tests.support.stored_anomalies import anomaly, store_anomalies

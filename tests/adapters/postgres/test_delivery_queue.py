@@ -15,7 +15,7 @@ from conductor_actors.adapters.postgres.delivery_queue import (
 )
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.webhook_port import DeliveryOutcome, DeliveryState, WebhookDelivery
+from conductor_actors.ports.webhook_port import DeliveryOutcome, DeliveryState, WebhookDelivery
 from tests.support.score_rows import began, ended, row
 
 NOW_MS = round(time()) * 1000

@@ -13,14 +13,14 @@ from conductor_actors.adapters.several_databases.placed_interventions import (
     PlacedInterventionStore,
 )
 from conductor_actors.adapters.several_databases.placement import Placed
-from conductor_actors.conductor_port import (
+from conductor_actors.domain.identity import SessionKey
+from conductor_actors.ports.conductor_port import (
     InterventionCount,
     InterventionPage,
     InterventionStore,
     StoredIntervention,
     StoredTrial,
 )
-from conductor_actors.domain.identity import SessionKey
 from tests.support.fakes.memory_interventions import MemoryInterventions
 from tests.support.score_rows import AT_MS
 from tests.support.stored_interventions import (

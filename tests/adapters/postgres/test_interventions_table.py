@@ -16,8 +16,8 @@ from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.domain.conductor.interventions import Intervention, InterventionStatus
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.instants import to_ms
-from conductor_actors.intervention_bodies import decision_body
 from conductor_actors.ports import RowStore
+from conductor_actors.wire.intervention_bodies import decision_body
 from tests.support.fakes.memory_store import MemoryStore
 from tests.support.interventions import (
     CENSORED,

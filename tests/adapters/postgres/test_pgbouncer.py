@@ -18,8 +18,8 @@ from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_titles import SessionDetails, TitleChange
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.history_port import TimeRange
-from conductor_actors.report_port import ReportRules
+from conductor_actors.ports.history_port import TimeRange
+from conductor_actors.ports.report_port import ReportRules
 from tests.support.pgbouncer import pgbouncer
 from tests.support.score_rows import AT_MS, record, row
 from tests.support.waiting import becomes_true

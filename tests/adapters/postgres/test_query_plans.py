@@ -10,7 +10,7 @@ from conductor_actors.adapters.postgres.history.history_ports import ports_on
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring
 from conductor_actors.domain.session_titles import SessionDetails, TitleChange
-from conductor_actors.history_port import (
+from conductor_actors.ports.history_port import (
     EventPosition,
     EventSelection,
     HistoryPorts,
@@ -18,7 +18,7 @@ from conductor_actors.history_port import (
     SessionSelection,
     TimeRange,
 )
-from conductor_actors.report_port import ReportRules
+from conductor_actors.ports.report_port import ReportRules
 from tests.support.databases import migrated_database
 from tests.support.past_sessions import PastSessions, store_past_sessions
 from tests.support.query_plans import ExplainedQueries, Plan, scans

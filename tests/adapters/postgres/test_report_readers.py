@@ -15,8 +15,8 @@ from conductor_actors.adapters.postgres.history.report_reader import (
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Unavailable
 from conductor_actors.instants import to_datetime
-from conductor_actors.report_bodies import Report
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.report_bodies import Report
+from conductor_actors.wire.updates import timestamp
 from tests.support.report_reading import RULES, check, decoded, number_of, read, read_event, steady
 from tests.support.reported_sessions import (
     BEGIN_MS,

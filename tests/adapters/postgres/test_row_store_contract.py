@@ -16,7 +16,7 @@ from conductor_actors.domain.gaps import GapMark
 from conductor_actors.domain.rows import VALUE_TYPES
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.ports import RowStore
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.updates import timestamp
 from tests.support.fakes.memory_store import MemoryStore
 from tests.support.score_rows import AT_MS, SIGNALS, row
 

@@ -12,11 +12,11 @@ from conductor_actors.adapters.postgres import session_catalog
 from conductor_actors.adapters.postgres.migrations import migrate
 from conductor_actors.adapters.postgres.row_store import PostgresRowStore
 from conductor_actors.adapters.postgres.session_catalog import PostgresSessionCatalog
-from conductor_actors.catalog_port import FinishedSession
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.errors import ConfigError, Unavailable
 from conductor_actors.instants import to_datetime
+from conductor_actors.ports.catalog_port import FinishedSession
 from tests.support.score_rows import AT_MS, SIGNALS, row
 
 TICK_MS: Final = 5000

@@ -4,7 +4,7 @@ import io
 import json
 
 from conductor_actors.adapters.recordings.anomaly_lines import AnomalyLines
-from conductor_actors.anomaly_messages import anomaly_messages_of, encode_anomaly_message
+from conductor_actors.wire.anomaly_messages import anomaly_messages_of, encode_anomaly_message
 from tests.support.score_rows import AT_MS, began, ended, row
 
 BEGIN = row("é\n", anomalies=(began(),))

@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from conductor_actors.adapters.webhooks.http_sender import MAX_RESPONSE_BYTES, HttpWebhookSender
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.webhook_port import (
+from conductor_actors.ports.webhook_port import (
     AttemptResult,
     WebhookDelivery,
     WebhookReceiver,

@@ -13,13 +13,13 @@ from typing import Final
 import redis
 
 from conductor_actors.adapters.redis.key_names import CLUSTER_KEY
-from conductor_actors.cluster_status import (
+from conductor_actors.domain.partitions.partition import partition_of
+from conductor_actors.simulate import bulk
+from conductor_actors.wire.cluster_status import (
     CLUSTER_STATUS_MAX_AGE_S,
     ClusterStatus,
     decode_cluster_status,
 )
-from conductor_actors.domain.partitions.partition import partition_of
-from conductor_actors.simulate import bulk
 from tests.cluster.nodes.network_namespace import missing_for_namespaces, network_namespace
 from tests.cluster.nodes.ray_nodes import (
     RAY_SETTINGS,

@@ -15,7 +15,7 @@ from conductor_actors.commands.inspect.report import Selection, make_report
 from conductor_actors.commands.inspect.screen_view import ScreenView
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions, Signals
-from conductor_actors.updates import Update
+from conductor_actors.wire.updates import Update
 from tests.commands.inspect.sample_lines import (
     actor,
     line,

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 import redis
 
-from conductor_actors.anomaly_messages import encode_anomaly_message
-from conductor_actors.anomaly_port import AnomalyFeedback, StoredAnomaly
 from conductor_actors.dashboard.http.anomaly_routes import MAX_FEEDBACK_PER_MIN
 from conductor_actors.dashboard.server import Dashboard
+from conductor_actors.ports.anomaly_port import AnomalyFeedback, StoredAnomaly
+from conductor_actors.wire.anomaly_messages import encode_anomaly_message
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Serve, metric, this_tick_ms
 from tests.dashboard.http.conftest import Fetch, error, iso

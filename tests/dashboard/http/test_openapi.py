@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from conductor_actors.dashboard import agent_bodies, bodies, stored_bodies
 from conductor_actors.dashboard.http import openapi
-from conductor_actors.history_bodies import SessionSummary
 from conductor_actors.observability import health
-from conductor_actors.report_bodies import Report
+from conductor_actors.wire.history_bodies import SessionSummary
+from conductor_actors.wire.report_bodies import Report
 from tests.dashboard.agents import suggestion
 from tests.dashboard.conftest import Serve
 from tests.dashboard.http.conftest import Fetch

@@ -9,8 +9,8 @@ import httpx
 import psycopg
 import pytest
 
-from conductor_actors.history_port import StoredSession
 from conductor_actors.instants import to_iso
+from conductor_actors.ports.history_port import StoredSession
 from tests.dashboard.clients import SECRET, token
 from tests.dashboard.conftest import Serve
 from tests.dashboard.http.conftest import Fetch, error, iso

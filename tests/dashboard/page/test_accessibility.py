@@ -5,7 +5,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from playwright.sync_api import Page, expect
 
 from conductor_actors.domain.conductor.interventions import MeasuredOutcome
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.updates import timestamp
 from tests.dashboard.fake_server import FakeService
 from tests.dashboard.page.conftest import Open, Window
 from tests.dashboard.sample_bodies import (

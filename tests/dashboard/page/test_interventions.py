@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from conductor_actors.domain.conductor.interventions import MeasuredOutcome
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.updates import timestamp
 from tests.dashboard.fake_server import FakeService
 from tests.dashboard.page.chart_pixels import pixel
 from tests.dashboard.page.conftest import Open, Window

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from conductor_actors.dashboard import app
 from conductor_actors.dashboard.scores import stored_interventions, upstreams
 from conductor_actors.domain.conductor.interventions import AgentState
-from conductor_actors.updates import encode_update, update_of
+from conductor_actors.wire.updates import encode_update, update_of
 from tests.dashboard.agents import (
     announce,
     decision,

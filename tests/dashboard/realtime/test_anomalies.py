@@ -8,8 +8,6 @@ from uuid import uuid4
 import pytest
 import redis
 
-from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd, encode_anomaly_message
-from conductor_actors.anomaly_port import StoredAnomaly
 from conductor_actors.dashboard import app
 from conductor_actors.dashboard.client_metrics import DashboardMetrics
 from conductor_actors.dashboard.realtime.anomaly_fan_out import AnomalyFanOut
@@ -21,6 +19,8 @@ from conductor_actors.dashboard.scores.live_anomalies import LiveAnomalies
 from conductor_actors.dashboard.scores.live_decisions import LiveDecisions
 from conductor_actors.dashboard.scores.live_sessions import LiveSessions
 from conductor_actors.dashboard.scores.session_overview import SessionOverview
+from conductor_actors.ports.anomaly_port import StoredAnomaly
+from conductor_actors.wire.anomaly_messages import Anomaly, AnomalyEnd, encode_anomaly_message
 from tests.dashboard.clients import SECRET, Client, token
 from tests.dashboard.conftest import Connect, Serve, metric, this_tick_ms
 from tests.dashboard.realtime.test_broadcast import FakeClient

@@ -7,8 +7,6 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from conductor_actors.anomaly_messages import Anomaly, AnomalyEnd
-from conductor_actors.anomaly_port import AnomalyFeedback
 from conductor_actors.dashboard.scores.live_anomalies import (
     MAX_ANOMALIES_PER_SESSION,
     MAX_OPEN_S,
@@ -17,6 +15,8 @@ from conductor_actors.dashboard.scores.live_anomalies import (
     MissedMessages,
 )
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.ports.anomaly_port import AnomalyFeedback
+from conductor_actors.wire.anomaly_messages import Anomaly, AnomalyEnd
 from tests.support.score_rows import AT_MS
 from tests.support.stored_anomalies import anomaly, begin_of, end_of
 

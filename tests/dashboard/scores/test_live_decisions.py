@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from conductor_actors.conductor_port import StoredIntervention
 from conductor_actors.dashboard.scores.live_decisions import (
     MAX_DECISIONS_PER_SESSION,
     MAX_SUGGESTED_S,
@@ -15,7 +14,8 @@ from conductor_actors.dashboard.scores.live_decisions import (
 from conductor_actors.dashboard.scores.live_sessions import HISTORY_S, SESSION_EXPIRY_S
 from conductor_actors.domain.conductor.interventions import AgentState, Intervention
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.intervention_bodies import DecisionBody, decision_body
+from conductor_actors.ports.conductor_port import StoredIntervention
+from conductor_actors.wire.intervention_bodies import DecisionBody, decision_body
 from tests.dashboard.agents import measured, moved, suggestion
 from tests.support.score_rows import AT_MS
 from tests.support.stored_interventions import stored_intervention

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from conductor_actors.dashboard.scores.live_sessions import HISTORY_S, LiveSessions
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions
-from conductor_actors.updates import Update, decode_update, encode_update, timestamp
+from conductor_actors.wire.updates import Update, decode_update, encode_update, timestamp
 from tests.support.score_rows import AT_MS, SIGNALS, with_body
 
 TICK_MS = 5000

@@ -13,7 +13,7 @@ from conductor_actors.dashboard.scores.upstreams import StoredHistory, UpdateStr
 from conductor_actors.errors import ConfigError, TablesMissing, Unavailable
 from conductor_actors.outages import Outage
 from conductor_actors.ports import PublishedMessage, SubscriptionHandlers
-from conductor_actors.score_port import HistoryReader
+from conductor_actors.ports.score_port import HistoryReader
 
 pytestmark = pytest.mark.anyio
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from conductor_actors.conductor_port import OutgoingAction, SendResult
+from conductor_actors.ports.conductor_port import OutgoingAction, SendResult
 from tests.support.score_rows import AT_MS
 
 _HOUR_MS = 3_600_000

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from statistics import median
 
-from conductor_actors.anomaly_port import (
+from conductor_actors.ports.anomaly_port import (
     AnomalyFeedback,
     AnomalyPage,
     AnomalySelection,

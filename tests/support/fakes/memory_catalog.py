@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from conductor_actors.catalog_port import FinishedSession
 from conductor_actors.domain.identity import SessionKey
+from conductor_actors.ports.catalog_port import FinishedSession
 
 
 class MemoryCatalog:

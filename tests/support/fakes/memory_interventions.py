@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from conductor_actors.conductor_port import (
+from conductor_actors.ports.conductor_port import (
     InterventionCount,
     InterventionPage,
     StoredIntervention,

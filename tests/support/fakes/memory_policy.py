@@ -3,8 +3,8 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from conductor_actors.conductor_port import PolicyChange, PolicyTrial
 from conductor_actors.domain.conductor.policy import CellSums, Policy
+from conductor_actors.ports.conductor_port import PolicyChange, PolicyTrial
 
 
 class MemoryPolicyStore:

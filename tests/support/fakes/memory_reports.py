@@ -3,7 +3,7 @@
 import msgspec
 
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.report_bodies import Report
+from conductor_actors.wire.report_bodies import Report
 
 AT = "2026-01-04T12:00:00.000Z"
 

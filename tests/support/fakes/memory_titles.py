@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from msgspec import UNSET
 
-from conductor_actors.catalog_port import RefusedTitle, TitlePage
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.session_titles import SessionDetails, TitleChange
+from conductor_actors.ports.catalog_port import RefusedTitle, TitlePage
 
 
 class MemoryTitleTable:

@@ -13,7 +13,8 @@ from conductor_actors.adapters.postgres.history.moments import (
     moments_of,
     moments_values,
 )
-from conductor_actors.history_port import (
+from conductor_actors.instants import to_datetime, to_ms
+from conductor_actors.ports.history_port import (
     EventPosition,
     EventSelection,
     ScoreChanges,
@@ -21,7 +22,6 @@ from conductor_actors.history_port import (
     StoredEvent,
     TimeRange,
 )
-from conductor_actors.instants import to_datetime, to_ms
 
 _MINUTE: Final = timedelta(minutes=1)  # the step of engagement_1m
 

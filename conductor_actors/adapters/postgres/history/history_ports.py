@@ -7,8 +7,8 @@ from conductor_actors.adapters.postgres.history.report_reader import PostgresRep
 from conductor_actors.adapters.postgres.history.session_reader import PostgresSessionReader
 from conductor_actors.adapters.postgres.history.timeline_reader import PostgresTimelineReader
 from conductor_actors.adapters.postgres.history.title_store import PostgresTitleStore
-from conductor_actors.history_port import HistoryPorts
-from conductor_actors.report_port import ReportRules
+from conductor_actors.ports.history_port import HistoryPorts
+from conductor_actors.ports.report_port import ReportRules
 
 
 def make_history_ports(

@@ -14,8 +14,8 @@ from conductor_actors.domain.charts.largest_changes import (
     largest_changes,
     sufficient_changes,
 )
-from conductor_actors.history_port import ScoreChanges
 from conductor_actors.instants import to_datetime, to_ms
+from conductor_actors.ports.history_port import ScoreChanges
 
 # A frame of one instant is the row exactly a minute before, if there is one. Moments can only be in
 # the sessions whose largest change is among the largest: those of these alone are sorted.

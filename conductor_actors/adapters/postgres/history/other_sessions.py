@@ -21,9 +21,9 @@ from conductor_actors.adapters.postgres.history.report_query import (
 from conductor_actors.adapters.postgres.query_pool import Records
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions
-from conductor_actors.history_port import StoredSession
 from conductor_actors.instants import to_datetime, to_ms
-from conductor_actors.report_port import ReportRules
+from conductor_actors.ports.history_port import StoredSession
+from conductor_actors.ports.report_port import ReportRules
 
 MAX_KNOWN_CONTRIBUTIONS: Final = 20_000
 

@@ -16,10 +16,11 @@ from conductor_actors.adapters.postgres.history.report_query import ReportedRows
 from conductor_actors.adapters.postgres.query_pool import Records
 from conductor_actors.domain.charts.chart_steps import iso_step
 from conductor_actors.domain.scoring import Contributions, clamped
-from conductor_actors.history_bodies import SessionSummary
-from conductor_actors.history_port import StoredSession, changes_body, session_summary
 from conductor_actors.instants import to_ms
-from conductor_actors.report_bodies import (
+from conductor_actors.ports.history_port import StoredSession, changes_body, session_summary
+from conductor_actors.ports.report_port import ReportRules
+from conductor_actors.wire.history_bodies import SessionSummary
+from conductor_actors.wire.report_bodies import (
     Report,
     ReportedAnomaly,
     ReportedContribution,
@@ -29,8 +30,7 @@ from conductor_actors.report_bodies import (
     ReportedPoint,
     ReportedPoll,
 )
-from conductor_actors.report_port import ReportRules
-from conductor_actors.updates import INVALID_BODY, canonical_timestamp, timestamp
+from conductor_actors.wire.updates import INVALID_BODY, canonical_timestamp, timestamp
 
 CATEGORY_NAMES: Final = ("VERY_HIGH", "HIGH", "MODERATE", "LOW", "VERY_LOW")
 

@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 from conductor_actors.adapters.postgres.query_pool import Records
 from conductor_actors.domain.charts.largest_changes import ScoreChange, largest_changes
 from conductor_actors.domain.scoring import Contributions
-from conductor_actors.history_port import ScoreChanges
 from conductor_actors.instants import to_ms
+from conductor_actors.ports.history_port import ScoreChanges
 
 MAX_REPORTED_POLLS: Final = 1000  # the highest
 

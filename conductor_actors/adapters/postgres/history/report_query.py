@@ -18,7 +18,7 @@ from conductor_actors.adapters.postgres.history.contribution_columns import (
 from conductor_actors.domain.charts.chart_steps import chart_step_s
 from conductor_actors.domain.charts.largest_changes import MOMENT_S, sufficient_changes
 from conductor_actors.instants import to_datetime
-from conductor_actors.report_port import ReportRules
+from conductor_actors.ports.report_port import ReportRules
 
 MAX_CURVE_POINTS: Final = 240
 MAX_ROWS_PER_SLICE: Final = 200_000  # half a second

@@ -18,8 +18,8 @@ from conductor_actors.adapters.postgres.history.report_steps import (
 from conductor_actors.adapters.postgres.kept_connection import KeptConnection
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.errors import Unavailable
-from conductor_actors.report_bodies import Report
-from conductor_actors.report_port import ReportRules
+from conductor_actors.ports.report_port import ReportRules
+from conductor_actors.wire.report_bodies import Report
 
 REPORT_DEADLINE_S: Final = 60.0  # of all queries of a report that is delivered
 

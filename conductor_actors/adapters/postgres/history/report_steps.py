@@ -36,10 +36,10 @@ from conductor_actors.adapters.postgres.history.session_reader import (
 )
 from conductor_actors.adapters.postgres.query_pool import Records
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.history_port import StoredSession
 from conductor_actors.instants import to_ms
-from conductor_actors.report_bodies import Report
-from conductor_actors.report_port import ReportRules
+from conductor_actors.ports.history_port import StoredSession
+from conductor_actors.ports.report_port import ReportRules
+from conductor_actors.wire.report_bodies import Report
 
 ReportQuery: TypeAlias = tuple[sql.Composed, Mapping[str, object]]
 ReportSteps: TypeAlias = Generator[ReportQuery, Records, Report | None]

@@ -6,8 +6,8 @@ from psycopg import sql
 
 from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
 from conductor_actors.domain.identity import SessionKey
-from conductor_actors.history_port import SessionPosition, SessionSelection, StoredSession
 from conductor_actors.instants import to_datetime, to_ms
+from conductor_actors.ports.history_port import SessionPosition, SessionSelection, StoredSession
 
 MAX_TITLED: Final = 10_000  # live sessions, and as many planned ones
 

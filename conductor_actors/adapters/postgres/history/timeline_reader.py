@@ -13,8 +13,8 @@ from conductor_actors.adapters.postgres.history.contribution_columns import (
 from conductor_actors.adapters.postgres.history.history_queries import HistoryQueries
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions, Scoring
-from conductor_actors.history_port import Timeline, TimelineStep, TimeRange
 from conductor_actors.instants import to_datetime, to_ms
+from conductor_actors.ports.history_port import Timeline, TimelineStep, TimeRange
 
 _OF_RANGE: Final = sql.SQL("""
     FROM engagement_metrics

@@ -11,8 +11,8 @@ from conductor_actors.adapters.redis.connections.server_version import TOO_OLD
 from conductor_actors.adapters.redis.key_names import NAMESPACE_NOTE
 from conductor_actors.domain.events import EVENT_CHANNELS
 from conductor_actors.errors import ConfigError, Unavailable
-from conductor_actors.intervention_messages import CONDUCTOR_CHANNELS
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
+from conductor_actors.wire.intervention_messages import CONDUCTOR_CHANNELS
 
 # All that the service needs, for every tenant. Redis compares a pattern to subscribe to with the
 # granted pattern letter by letter.

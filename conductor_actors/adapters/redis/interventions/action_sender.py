@@ -15,9 +15,9 @@ from conductor_actors.adapters.redis.connections.namespaces import prefix_of
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.key_names import SENT_KEY
 from conductor_actors.adapters.redis.ownership.fence import Fence
-from conductor_actors.conductor_port import OutgoingAction, SendResult
 from conductor_actors.domain.identity import prefixed
-from conductor_actors.intervention_messages import ACTIONS_CHANNEL, encode_action
+from conductor_actors.ports.conductor_port import OutgoingAction, SendResult
+from conductor_actors.wire.intervention_messages import ACTIONS_CHANNEL, encode_action
 
 MAX_ACTIONS_PER_HOUR: Final = 100  # of an event
 SENT_STREAM_LENGTH: Final = 100_000

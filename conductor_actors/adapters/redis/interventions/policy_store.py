@@ -12,8 +12,8 @@ from conductor_actors.adapters.redis.connections.namespaces import prefix_of
 from conductor_actors.adapters.redis.connections.redis_errors import mapped_errors
 from conductor_actors.adapters.redis.key_names import POLICY_KEY
 from conductor_actors.adapters.redis.ownership.fence import Fence
-from conductor_actors.conductor_port import PolicyChange, PolicyTrial
 from conductor_actors.domain.identity import prefixed
+from conductor_actors.ports.conductor_port import PolicyChange, PolicyTrial
 
 POLICY_VERSIONS: Final = 10_000  # so that a replay decides by those of its time
 TRIALS_REMEMBERED_MS: Final = 30 * 86_400_000

@@ -11,22 +11,22 @@ from conductor_actors.adapters.redis.connections.redis_errors import mapped_erro
 from conductor_actors.adapters.redis.key_names import PUBLISHED_KEY, key_of
 from conductor_actors.adapters.redis.ownership.fence import Fence
 from conductor_actors.adapters.redis.updates.published_statuses import PublishedStatuses
-from conductor_actors.anomaly_messages import (
-    Anomaly,
-    anomaly_messages_of,
-    encode_anomaly_message,
-)
 from conductor_actors.domain.conductor.interventions import Mode
 from conductor_actors.domain.identity import prefixed
 from conductor_actors.domain.scoring import ScoreRow
 from conductor_actors.domain.ticks import LIVE_MS
-from conductor_actors.intervention_messages import (
+from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
+from conductor_actors.wire.anomaly_messages import (
+    Anomaly,
+    anomaly_messages_of,
+    encode_anomaly_message,
+)
+from conductor_actors.wire.intervention_messages import (
     ChannelMessage,
     messages_of,
     status_message_of,
 )
-from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
-from conductor_actors.updates import encode_updates
+from conductor_actors.wire.updates import encode_updates
 
 # Keys: the fence, and the last tick of which updates were published. Arguments: the fence token and
 # that tick; then for each channel its name, the number of bodies, and the bodies. Live updates

@@ -28,7 +28,7 @@ from conductor_actors.dashboard.stored_bodies import (
     EventSummary,
 )
 from conductor_actors.domain.charts.chart_steps import iso_step
-from conductor_actors.history_port import (
+from conductor_actors.ports.history_port import (
     EventPosition,
     ScoreChanges,
     SessionSelection,
@@ -39,7 +39,7 @@ from conductor_actors.history_port import (
     changes_body,
     session_summary,
 )
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.updates import timestamp
 
 
 class EventRoutes:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from conductor_actors.dashboard.clocks import Clocks
 from conductor_actors.dashboard.scores.history_calls import HistoryCalls
-from conductor_actors.history_port import HistoryPorts
+from conductor_actors.ports.history_port import HistoryPorts
 
 
 class HistorySources(NamedTuple):

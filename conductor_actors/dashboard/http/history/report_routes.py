@@ -12,7 +12,7 @@ from conductor_actors.dashboard.http.event_query import parse_reported_event
 from conductor_actors.dashboard.http.history.history_sources import HistorySources
 from conductor_actors.dashboard.http.query import check_names
 from conductor_actors.dashboard.http.responder import Responder
-from conductor_actors.report_bodies import encode_report
+from conductor_actors.wire.report_bodies import encode_report
 
 
 class ReportRoutes:

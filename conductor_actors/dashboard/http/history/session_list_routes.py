@@ -23,7 +23,7 @@ from conductor_actors.dashboard.scores.named_sessions import NamedSessions
 from conductor_actors.dashboard.stored_bodies import SessionSummaryList, SessionTitle, Titles
 from conductor_actors.domain.identity import PLACEHOLDER_EVENT_ID, SessionKey
 from conductor_actors.domain.session_titles import SessionDetails, TitleChange, decode_details
-from conductor_actors.history_port import (
+from conductor_actors.ports.history_port import (
     SessionPosition,
     StoredSession,
     session_summary,

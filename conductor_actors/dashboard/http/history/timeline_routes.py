@@ -20,8 +20,8 @@ from conductor_actors.dashboard.stored_bodies import (
     TimelinePoint,
 )
 from conductor_actors.domain.charts.chart_steps import iso_step
-from conductor_actors.history_port import TimelineStep
-from conductor_actors.updates import timestamp
+from conductor_actors.ports.history_port import TimelineStep
+from conductor_actors.wire.updates import timestamp
 
 LATENESS_MS: Final = 30_000  # by which the rows of a live session are stored
 

@@ -13,9 +13,9 @@ from conductor_actors.adapters.redis.connections.pipelines import pipeline, serv
 from conductor_actors.adapters.redis.interventions.action_sender import RedisActionSender
 from conductor_actors.adapters.redis.key_names import FENCE_KEY
 from conductor_actors.adapters.redis.ownership.fence import Fence
-from conductor_actors.conductor_port import ActionSender, OutgoingAction, SendResult
 from conductor_actors.errors import ConfigError, OwnershipLost, Unavailable
-from conductor_actors.intervention_messages import encode_action
+from conductor_actors.ports.conductor_port import ActionSender, OutgoingAction, SendResult
+from conductor_actors.wire.intervention_messages import encode_action
 from tests.adapters.redis.acl_users import acl_user, as_user, granted_rules
 from tests.support.fakes.memory_actions import MemoryActionSender
 from tests.support.fences import take_ownership

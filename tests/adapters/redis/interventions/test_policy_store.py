@@ -12,9 +12,9 @@ from conductor_actors.adapters.redis.connections.namespaces import with_namespac
 from conductor_actors.adapters.redis.connections.pipelines import pipeline, server_time_ms
 from conductor_actors.adapters.redis.interventions import policy_store
 from conductor_actors.adapters.redis.interventions.policy_store import RedisPolicyStore
-from conductor_actors.conductor_port import PolicyChange, PolicyStore, PolicyTrial
 from conductor_actors.domain.conductor.policy import CellSums, Policy
 from conductor_actors.errors import ConfigError, OwnershipLost
+from conductor_actors.ports.conductor_port import PolicyChange, PolicyStore, PolicyTrial
 from tests.adapters.redis.acl_users import acl_user, as_user, granted_rules
 from tests.support.fakes.memory_policy import MemoryPolicyStore
 from tests.support.fences import take_ownership

@@ -10,11 +10,11 @@ import redis
 from msgspec.structs import asdict
 
 from conductor_actors.adapters.redis.updates.update_publisher import RedisUpdatePublisher
-from conductor_actors.anomaly_messages import anomaly_messages_of, encode_anomaly_message
 from conductor_actors.domain.anomalies.changes import ExpectedScore
 from conductor_actors.domain.conductor.interventions import AgentState
 from conductor_actors.errors import OwnershipLost
 from conductor_actors.ports import ANOMALIES, ANOMALIES_ENDED, UPDATES
+from conductor_actors.wire.anomaly_messages import anomaly_messages_of, encode_anomaly_message
 from tests.support.fences import take_ownership
 from tests.support.interventions import INTERVENTION_ID, intervention
 from tests.support.score_rows import AT_MS, began, ended, row

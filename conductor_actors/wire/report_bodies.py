@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from conductor_actors.domain.identity import Id
-from conductor_actors.history_bodies import LargestChanges, SessionSummary
-from conductor_actors.updates import Category, Share, Timestamp
+from conductor_actors.wire.history_bodies import LargestChanges, SessionSummary
+from conductor_actors.wire.updates import Category, Share, Timestamp
 
 
 class _ReportBody(msgspec.Struct, rename="camel"):

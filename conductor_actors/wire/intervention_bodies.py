@@ -9,7 +9,7 @@ import msgspec
 
 from conductor_actors.domain.conductor.interventions import Intervention, MeasuredOutcome
 from conductor_actors.domain.identity import Id
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.updates import timestamp
 
 SessionEventType: TypeAlias = Literal[
     "agent.status", "agent.decision", "agent.intervention.executed", "agent.reward.measured"

@@ -14,9 +14,14 @@ from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Contributions
 from conductor_actors.domain.session_titles import TitleChange
 from conductor_actors.exports.selections import ExportReader
-from conductor_actors.history_bodies import LargestChanges, Moment, SessionState, SessionSummary
-from conductor_actors.report_port import ReportReader
-from conductor_actors.updates import timestamp
+from conductor_actors.ports.report_port import ReportReader
+from conductor_actors.wire.history_bodies import (
+    LargestChanges,
+    Moment,
+    SessionState,
+    SessionSummary,
+)
+from conductor_actors.wire.updates import timestamp
 
 
 class HistoryConnections(Protocol):

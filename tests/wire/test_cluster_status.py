@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conductor_actors.cluster_status import (
+from conductor_actors.wire.cluster_status import (
     ClusterHost,
     ClusterMove,
     ClusterNode,

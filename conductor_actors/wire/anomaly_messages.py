@@ -12,7 +12,7 @@ import msgspec
 from conductor_actors.domain.anomalies.changes import AnomalyBegan, AnomalyEnded, Severity
 from conductor_actors.domain.identity import Id
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.updates import INVALID_BODY, canonical_timestamp, timestamp
+from conductor_actors.wire.updates import INVALID_BODY, canonical_timestamp, timestamp
 
 TypeName = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 

@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 
 from conductor_actors.domain.conductor.interventions import AgentState
-from conductor_actors.intervention_bodies import (
+from conductor_actors.wire.intervention_bodies import (
     AnomalyNotification,
     ExecutionNotification,
     decision_body,
 )
-from conductor_actors.intervention_messages import (
+from conductor_actors.wire.intervention_messages import (
     decision_of,
     decode_action,
     decode_notification,

@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import Scoring
-from conductor_actors.report_bodies import Report
+from conductor_actors.wire.report_bodies import Report
 
 
 class ReportRules(NamedTuple):

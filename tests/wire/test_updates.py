@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from conductor_actors.domain.anomalies.changes import ExpectedScore
 from conductor_actors.domain.conductor.interventions import AgentState
 from conductor_actors.instants import to_datetime
-from conductor_actors.updates import decode_update, encode_update, encode_updates, update_of
+from conductor_actors.wire.updates import decode_update, encode_update, encode_updates, update_of
 from tests.support.score_rows import AT_MS, row
 
 BODY = json.loads(encode_update(update_of(row())))

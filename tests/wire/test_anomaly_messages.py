@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from conductor_actors.anomaly_messages import (
+from conductor_actors.wire.anomaly_messages import (
     anomaly_messages_of,
     decode_anomaly,
     decode_anomaly_end,

@@ -9,10 +9,14 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
-from conductor_actors.anomaly_messages import Anomaly, anomaly_messages_of, encode_anomaly_message
 from conductor_actors.domain.identity import SessionKey
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.updates import timestamp
+from conductor_actors.wire.anomaly_messages import (
+    Anomaly,
+    anomaly_messages_of,
+    encode_anomaly_message,
+)
+from conductor_actors.wire.updates import timestamp
 
 WebhookType: TypeAlias = Literal["session.ended", "anomaly.began", "anomaly.ended"]
 

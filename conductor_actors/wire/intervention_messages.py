@@ -13,7 +13,7 @@ import msgspec
 from conductor_actors.domain.anomalies.changes import AnomalyBegan
 from conductor_actors.domain.conductor.interventions import AgentState, Intervention
 from conductor_actors.domain.scoring import ScoreRow
-from conductor_actors.intervention_bodies import (
+from conductor_actors.wire.intervention_bodies import (
     ActionMessage,
     ActionMetadata,
     AnomalyNotification,
@@ -29,7 +29,7 @@ from conductor_actors.intervention_bodies import (
     decision_body,
     outcome_body,
 )
-from conductor_actors.updates import INVALID_BODY, timestamp
+from conductor_actors.wire.updates import INVALID_BODY, timestamp
 
 T = TypeVar("T")
 

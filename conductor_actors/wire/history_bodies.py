@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from conductor_actors.domain.identity import Id
-from conductor_actors.updates import Share, Timestamp
+from conductor_actors.wire.updates import Share, Timestamp
 
 SessionState: TypeAlias = Literal["live", "ended", "planned"]
 

@@ -8,14 +8,16 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 from time import monotonic
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from conductor_actors.observability import logs
 from tests.cluster.nodes.testbed import ClusterTestbed, missing_for_cluster, new_cluster
-from tests.faults.cluster_experiments import CLUSTER_EXPERIMENTS
+from tests.faults.cluster_experiments import CLUSTER_EXPERIMENTS, LONG_CLUSTER_EXPERIMENTS
 from tests.faults.experiments import EXPERIMENTS, Experiment, Run, run_experiment, run_on
 from tests.faults.report import Report
 from tests.faults.testbed import Testbed
+
+ON_CLUSTER: Final = (*CLUSTER_EXPERIMENTS, *LONG_CLUSTER_EXPERIMENTS)
 
 T = TypeVar("T")
 AnyExperiment: TypeAlias = Experiment[Testbed] | Experiment[ClusterTestbed]
@@ -49,7 +51,7 @@ def _chosen(arguments: argparse.Namespace) -> Iterator[tuple[AnyExperiment, Call
 
     for experiment, run in choose(EXPERIMENTS):
         yield experiment, partial(run_experiment, run)
-    on_cluster = list(choose(CLUSTER_EXPERIMENTS))
+    on_cluster = list(choose(ON_CLUSTER))
     missing = missing_for_cluster()
     if on_cluster and missing:
         print(f"no cluster: needs {missing}", file=sys.stderr)
@@ -66,7 +68,7 @@ def _line(experiment: AnyExperiment, report: Report) -> str:
 
 
 def _arguments() -> argparse.Namespace:
-    names = [each.name for each in EXPERIMENTS] + [each.name for each in CLUSTER_EXPERIMENTS]
+    names = [each.name for each in EXPERIMENTS] + [each.name for each in ON_CLUSTER]
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
     parser.add_argument("--short", action="store_true", help="as they run every day")

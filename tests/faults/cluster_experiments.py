@@ -52,18 +52,6 @@ CLUSTER_EXPERIMENTS: Final[Sequence[Experiment[ClusterTestbed]]] = (
         partial(cluster_faults.kill_head, seconds=45.0),
     ),
     Experiment(
-        "node-killed-without-head",
-        "others are unharmed; once the head is back, all are live again within 10 s",
-        cluster_faults.kill_node_without_head,
-        cluster_faults.kill_node_without_head,
-    ),
-    Experiment(
-        "head-lost",
-        "its state, too: `cluster up` on new nodes goes on from the checkpoints, same rows",
-        cluster_faults.lose_head,
-        cluster_faults.lose_head,
-    ),
-    Experiment(
         "cluster-broken-at-random",
         "hosts, splitter, coordinator, nodes, head killed, nodes suspended: same rows",
         partial(cluster_chaos.break_at_random, times=4),
@@ -74,5 +62,21 @@ CLUSTER_EXPERIMENTS: Final[Sequence[Experiment[ClusterTestbed]]] = (
         "no partition restarts, the next coordinator finds everything as it was",
         partial(cluster_faults.kill_coordinator, times=1),
         partial(cluster_faults.kill_coordinator, times=10),
+    ),
+)
+
+# A minute each, so they do not run every day.
+LONG_CLUSTER_EXPERIMENTS: Final[Sequence[Experiment[ClusterTestbed]]] = (
+    Experiment(
+        "node-killed-without-head",
+        "others are unharmed; once the head is back, all are live again within 10 s",
+        cluster_faults.kill_node_without_head,
+        cluster_faults.kill_node_without_head,
+    ),
+    Experiment(
+        "head-lost",
+        "its state, too: `cluster up` on new nodes goes on from the checkpoints, same rows",
+        cluster_faults.lose_head,
+        cluster_faults.lose_head,
     ),
 )

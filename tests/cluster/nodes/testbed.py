@@ -46,7 +46,7 @@ from tests.support.servers import server_pair
 from tests.support.valkey_servers import valkey_server
 from tests.support.waiting import becomes_true, wait_until
 
-PARTITIONS: Final = 16  # each costs threads; 64 of them leave two cores no time for anything else
+PARTITIONS: Final = 16  # 64 keep the limits, too, but not beside other tests on two cores
 SESSIONS: Final = 64
 EVENTS_PER_S: Final = 600
 MAX_NODES: Final = 4  # beside the head

@@ -188,7 +188,9 @@ def test_the_image_starts_the_program_directly_so_that_sigterm_reaches_it() -> N
 def test_systemd_shows_the_memory_of_the_machine_to_several_hosts() -> None:
     """Ray does not start without `/proc/meminfo`, which the unit alone hides."""
     assert "ProcSubset=pid\n" in UNIT
-    assert "ProcSubset=all\n" in text(DEPLOY / "systemd" / "shards.conf")
+    drop_in = text(DEPLOY / "systemd" / "shards.conf")
+    assert "ProcSubset=all\n" in drop_in
+    assert "KillMode=mixed\n" in drop_in  # Ray must outlive the drain
 
 
 def test_systemd_restarts_a_bug_and_not_a_wrong_setting() -> None:

@@ -8,13 +8,15 @@ from typing import Final
 
 import pytest
 
+from tests.faults import testbed  # not its class, which pytest would take for a test
 from tests.faults.experiments import EXPERIMENTS, Experiment, run_experiment
-from tests.faults.testbed import Testbed
 
 TIME_FACTOR: Final = 3.0
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS, ids=str)
-def test_the_service_keeps_its_promises_during_a_fault(experiment: Experiment[Testbed]) -> None:
+def test_the_service_keeps_its_promises_during_a_fault(
+    experiment: Experiment[testbed.Testbed],
+) -> None:
     report = run_experiment(experiment.short, TIME_FACTOR)
     assert not report.broken, "\n".join([experiment.must_hold, *report.broken, str(report.seen)])

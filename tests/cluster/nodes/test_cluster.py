@@ -79,7 +79,7 @@ def test_the_next_up_goes_on_where_down_drained_all(cluster: ClusterTestbed) -> 
         pause(8)
         seen = lateness(timed(samples), sessions_of(range(PARTITIONS)), began_s + 4, monotonic())
     print(f"down: {down_s:.1f} s, up: {up_s:.1f} s, {seen}")
-    assert seen.away_s < 4
+    assert seen.away_s < 10
     cluster.settle(report, since_ms)
     assert not report.broken, report
 

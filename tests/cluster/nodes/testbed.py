@@ -205,7 +205,7 @@ class ClusterTestbed:
     def load(self) -> Iterator[Samples[Update]]:
         """Send events, and record updates, until the block ends; it begins when all are live."""
         with updates(self.redis_url) as samples, sending_events(self.redis_url, SteadyLoad()):
-            wait_until(lambda: self._live_sessions(samples) == SESSIONS)
+            wait_until(lambda: self._live_sessions(samples) == SESSIONS, SETTLED_WITHIN_S)
             yield samples
 
     def settle(self, report: Report, since_ms: int) -> None:

@@ -65,6 +65,7 @@ class Coordinator:
         self._history = PartitionHistory(settings.partitions, clock)
         self._splitter = SplitterKeeper(engine, clock)
         self._scaling = HostScaling(engine, self._hosts, settings.host_rules(), clock)
+        self._published: ClusterStatus | None = None
         self._published_s = self._stepped_s = float("-inf")
         self._is_down = False
         self.lost_hosts = 0
@@ -87,7 +88,8 @@ class Coordinator:
         is_known = view.nodes and self._hosts.are_known()  # else nothing would seem to run
         if is_known and self._clock() - self._published_s >= STATUS_INTERVAL_S:
             self._published_s = self._clock()
-            self._publish(self.status())
+            self._published = self.status()
+            self._publish(self._published)
 
     def interval_s(self) -> float:
         """Return when the next step is due."""
@@ -100,14 +102,18 @@ class Coordinator:
         return view.at_s > float("-inf") and not view.nodes
 
     def leave(self, node: str) -> int:
-        """Empty a node; return how many partitions and splitters have not left it for another."""
+        """Empty a node; return how many partitions and splitters have not left it for another.
+
+        There are none once the published status says so, too.
+        """
         hosts = self._hosts.on_node(node)
         for host in hosts:
             host.leave("node")
         left = sum(len(load.runs) + len(load.drains) for load in (host.load() for host in hosts))
         report = self._splitter.report
         left += self._history.under_way(())
-        return left + (bool(hosts) and report is not None and report.node == node)
+        left += bool(hosts) and report is not None and report.node == node
+        return max(left, self._shows_partitions_on(node))
 
     def drain(self) -> int:
         """Drain everything; return how many partitions and splitters are left."""
@@ -150,6 +156,10 @@ class Coordinator:
             splitter=self._splitter.status(),
             moves=self._history.moves(),
         )
+
+    def _shows_partitions_on(self, node: str) -> bool:
+        hosts = self._published.hosts if self._published else ()
+        return any(host.node == node and host.partitions for host in hosts)
 
     def _receive(self) -> None:
         for name, report, is_dead in self._engine.replies():

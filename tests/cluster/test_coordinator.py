@@ -158,6 +158,7 @@ def test_a_node_that_leaves_is_emptied_and_stays_empty(cluster: MemoryCluster) -
     while cluster.coordinator.leave(TWO.id):
         cluster.steps(0.1)
     assert cluster.shares()[TWO.id] == 0
+    assert not any(host.partitions for host in cluster.statuses[-1].hosts if host.node == TWO.id)
     cluster.steps(20)
     assert sorted(cluster.shares().values()) == [0, 0, 8, 8]
     assert [node.leaving for node in cluster.statuses[-1].nodes] == [False, False, True, False]

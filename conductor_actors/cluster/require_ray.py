@@ -8,7 +8,8 @@ from conductor_actors.errors import ConfigError
 
 def check_ray() -> None:
     """Raise `ConfigError` if Ray is not installed; do not import it, for it reads its settings."""
-    if find_spec("ray") is None:
+    found = find_spec("ray")
+    if found is None or found.origin is None:  # a folder of that name, where this was started
         raise ConfigError("needs Ray: pip install 'conductor-actors[cluster]'")
 
 

@@ -1,6 +1,7 @@
 """Without Ray everything else works, and what needs it says so in one line."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,5 +30,15 @@ def test_several_hosts_on_this_machine_need_ray() -> None:
 def test_a_cluster_needs_ray() -> None:
     with pytest.raises(ConfigError, match=ADVICE), connected(""):
         pass
+    with pytest.raises(ConfigError, match=ADVICE):
+        check_ray()
+
+
+def test_a_folder_that_is_called_ray_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ray").mkdir()
+    monkeypatch.delitem(sys.modules, "ray")
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(ConfigError, match=ADVICE):
         check_ray()

@@ -20,7 +20,7 @@ from conductor_actors.wire.webhook_messages import session_ended
 
 MAX_LOST: Final = 10_000
 
-# An earlier version goes on until its successor takes over, or its shard is restarted.
+# An earlier version goes on until its successor takes over.
 _FIND_RECENT_UPGRADE: Final = """
     SELECT applied_at - interval '1 hour' FROM schema_migrations
     WHERE name = '007_sessions' AND applied_at > now() - interval '1 day'
